@@ -1,0 +1,41 @@
+# Everything a person types: demo, test, lint, bench. Each target makes the virtual environment by itself.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+SEASON ?= 2023-24
+HOME_DIR ?= .phasegate
+# The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+ifdef SOURCE
+	$(BIN)/phasegate --home $(HOME_DIR) run --source $(SOURCE) --season $(SEASON)
+else
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
+	$(BIN)/phasegate --home $(HOME_DIR) run --source $(HOME_DIR)/sample --season $(SEASON)
+endif
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .phasegate build *.egg-info

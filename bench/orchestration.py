@@ -1,0 +1,147 @@
+"""Orchestration alone: workers that do nothing, against the raw limit of SQLite with the same settings."""
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.adapters.embedded.clock import SystemClock
+from shared.adapters.embedded.database import Database
+from shared.adapters.embedded.home import Home
+from shared.bootstrap import Embedded
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.pipeline import Pipeline
+from shared.domain.run import Run, RunStatus
+from shared.domain.selection import Selection
+from shared.services.planner import make_plan
+from shared.services.starter import start_run
+
+DATES, PHASES, PROCESSORS = 500, 4, 8
+
+
+class IdleWorker:
+    """Answers success at once and writes nothing."""
+
+    def prepare(self) -> None:
+        """Nothing to set up."""
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Success for the processor that was asked for."""
+        return 200, {"results": {body["processor"]: {"status": "success"}}}
+
+
+def build(*_: object) -> IdleWorker:
+    """The factory that the pipeline below names."""
+    return IdleWorker()
+
+
+def idle_pipeline() -> Pipeline:
+    """Four phases of eight processors, each phase behind the one before."""
+    phases = [
+        {
+            "name": f"phase_{p}",
+            "dispatch": {"worker": "idle", "path": "/run", "queue": "work"},
+            "gates": [{"check": "all_succeeded", "phase": f"phase_{p - 1}"}] if p > 1 else [],
+            "limits": {"active_dates": 40},
+            "processors": [{"name": f"p{p}_{n}", "output": {"kind": "none"}} for n in range(PROCESSORS)],
+        }
+        for p in range(1, PHASES + 1)
+    ]
+    return Pipeline.model_validate(
+        {
+            "schema_version": 1,
+            "pipeline": "idle",
+            "timezone": "UTC",
+            "history_table": "nba_reference.processor_run_history",
+            "calendar": {
+                "table": "s.schedule",
+                "date_column": "d",
+                "season_column": "season",
+                "numbers": {"games": "COUNT(*)"},
+            },
+            "workers": {"idle": {"factory": "bench.orchestration:build"}},
+            "queues": {"work": {"max_concurrent": 5000}},
+            "phases": phases,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """tasks, and seconds for them, by Phasegate and by bare SQLite."""
+
+    tasks: int
+    seconds: float
+    raw_tasks: int
+    raw_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Tasks a second, orchestrated."""
+        return self.tasks / self.seconds
+
+    @property
+    def raw_rate(self) -> float:
+        """Tasks a second, two bare commits each."""
+        return self.raw_tasks / self.raw_seconds
+
+
+def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
+    """Drive a run of idle tasks to its end in a new home; returns (tasks, seconds)."""
+    pipeline = idle_pipeline()
+    first = date(2020, 1, 1)
+    calendar = Calendar.of(GameDate(first + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
+    selection = Selection(seasons=("s",))
+    plan = make_plan(
+        pipeline, calendar, selection, phases=None, profile=None, reprocess="all", prover=None, unfinished=lambda _: {}
+    )
+    with tempfile.TemporaryDirectory() as folder, Embedded(Home(Path(folder)), pipeline, None) as embedded:
+        run = Run(
+            run_id="bench",
+            pipeline="idle",
+            pipeline_file="",
+            plan_hash=plan.hash,
+            request_hash="",
+            created_at=SystemClock().now(),
+        )
+        embedded.warehouse.apply_schema(HISTORY)
+        start_run(embedded.state, embedded.clock, run, plan)
+        engine = embedded.engine("bench")
+        begun = time.perf_counter()
+        board = engine.drive()
+        seconds = time.perf_counter() - begun
+        assert board.status is RunStatus.COMPLETED, board.status
+        assert engine.ended == dates * PHASES * PROCESSORS
+    return dates * PHASES * PROCESSORS, seconds
+
+
+def measure_raw(tasks: int = DATES * PHASES * PROCESSORS) -> tuple[int, float]:
+    """One commit at each task's start and one at its end, on the same schema, in the same order, with no logic."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.sqlite"
+        Database(path).close()
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        begun = time.perf_counter()
+        for n in range(tasks):
+            key = ("bench", f"2020-{n // 3200:02d}-{n // 32 % 100:02d}", f"phase_{n // 8 % 4}", f"p{n % 8}", 1)
+            for name in ("dispatched", "reported"):
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(
+                    "INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, name, '{"at":"2020-01-01"}')
+                )
+                connection.execute("COMMIT")
+        seconds = time.perf_counter() - begun
+        connection.close()
+    return tasks, seconds
+
+
+HISTORY = (
+    "CREATE TABLE IF NOT EXISTS `nba_reference.processor_run_history` (run_id STRING, data_date DATE, phase STRING,"
+    " processor_name STRING, attempt INT64, status STRING, error_class STRING, message STRING, rows_written INT64,"
+    " fence INT64, code_version STRING, started_at TIMESTAMP, finished_at TIMESTAMP, proved BOOL)"
+)

@@ -1,0 +1,3 @@
+"""Phasegate's library: domain, services, ports and adapters."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,275 @@
+"""The warehouse of one machine: a DuckDB file behind the ``Warehouse`` port."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+
+from shared.adapters.embedded.dialect import quoted, translate, translate_ddl, utc_without_zone
+from shared.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
+from shared.ports import Parameter, Partition, Row
+
+FENCE = "_fence"
+_LOCKS = 64
+_FENCE_PARAMETER = "phasegate_fence"
+_DAY_PARAMETER = "phasegate_day"
+
+
+class DuckDbWarehouse:
+    """Tables with date partitions in one DuckDB file, written by one process.
+
+    path: the file, created when absent; its folder must exist.
+    memory_limit: what DuckDB may hold in memory before it spills beside the file (``"600MB"``).
+    threads: threads that one statement may use.
+
+    Thread-safe: each call has its own cursor and transaction. Writers of one partition wait for each other,
+    because DuckDB lets two transactions insert the same date. The column ``_fence`` of an output table
+    is written here and by nobody else; ``replace_table`` and ``append_missing`` are for tables without it.
+
+    Raises HomeInUse when another process has the file open, HaltError when it is damaged or the disk is full.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str = "600MB", threads: int = 2) -> None:
+        self._path = path
+        self._locks = tuple(Lock() for _ in range(_LOCKS))
+        self._columns: dict[str, dict[str, str]] = {}
+        with self._errors_explained():
+            self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
+
+    def apply_schema(self, ddl: str) -> None:
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none."""
+        statements = translate_ddl(ddl)
+        with self._lock_of("schema"), self._transaction() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        statement = translate(sql)
+        with self._cursor() as cursor:
+            cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
+            return _rows(cursor)
+
+    def replace_partition(
+        self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
+    ) -> int:
+        """Replace the partition by the rows of ``select``; returns the rows written.
+
+        Raises StaleFence when a row of the partition carries a higher fence, and InputError when the select
+        does not fit the table or yields a row of another date. Nothing is changed then.
+        """
+        statement = translate(select)
+        # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
+        insert = (
+            f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
+            f'CASE WHEN fresh."{partition.date_column}" = ${_DAY_PARAMETER} THEN ${_FENCE_PARAMETER} ELSE '
+            f"error('the select for {partition.table} yields a row of another date') END AS {FENCE} "
+            f"FROM ({statement.sql}) AS fresh"
+        )
+        bound = _bound(statement.parameters, parameters) | {_FENCE_PARAMETER: fence, _DAY_PARAMETER: partition.day}
+        with self._lock_of(partition.table, partition.day), self._transaction() as cursor:
+            self._clear(cursor, partition, fence)
+            return _count(cursor.execute(insert, bound))
+
+    def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
+        """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
+
+        Raises StaleFence as ``replace_partition`` does, and InputError for a line that is not an object, has a
+        key that is no column, has a value that is not of its column's type, or belongs to another date.
+        """
+        columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
+        rows, fresh = _read_lines(partition.table, columns, lines)
+        for number, row in enumerate(rows, 1):
+            if row.get(partition.date_column) != partition.day.isoformat():
+                found = row.get(partition.date_column)
+                raise InputError(
+                    f"{partition.table}, line {number}: {partition.date_column} is {found}, not {partition.day}"
+                )
+        with self._lock_of(partition.table, partition.day), self._transaction() as cursor:
+            self._clear(cursor, partition, fence)
+            return self._insert(cursor, partition.table, columns, fresh, fence) if rows else 0
+
+    def replace_table(self, table: str, lines: bytes) -> int:
+        """Replace a whole reference table by JSON lines; returns the rows written. Raises InputError as above."""
+        columns = self._columns_of(table)
+        rows, fresh = _read_lines(table, columns, lines)
+        with self._lock_of(table), self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {quoted(table)}")
+            return self._insert(cursor, table, columns, fresh) if rows else 0
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Append the rows whose keys the table does not hold yet; the first of two rows with equal keys counts."""
+        if not rows:
+            return 0
+        columns = self._columns_of(table)
+        first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
+        plain = [{name: _plain(value) for name, value in row.items()} for row in reversed(first.values())]
+        _check_rows(table, columns, plain)
+        same = " AND ".join(f'held."{key}" IS NOT DISTINCT FROM fresh."{key}"' for key in keys)
+        missing = f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {same})"
+        with self._lock_of(table), self._transaction() as cursor:
+            return self._insert(cursor, table, columns, _json_lines(plain), condition=missing)
+
+    def close(self) -> None:
+        """Write everything into the file and release it."""
+        self._connection.close()
+
+    def _clear(self, cursor: duckdb.DuckDBPyConnection, partition: Partition, fence: int) -> None:
+        table, is_day = quoted(partition.table), f'"{partition.date_column}" = ${_DAY_PARAMETER}'
+        day = {_DAY_PARAMETER: partition.day}
+        held = cursor.execute(f"SELECT COUNT(*), MAX({FENCE}) FROM {table} WHERE {is_day}", day).fetchone()
+        rows, highest = held or (0, None)
+        if highest is not None and highest > fence:
+            raise StaleFence(
+                f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too late. "
+                "A newer attempt owns this partition: nothing was changed"
+            )
+        if rows:
+            cursor.execute(f"DELETE FROM {table} WHERE {is_day}", day)
+
+    def _insert(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        table: str,
+        columns: Mapping[str, str],
+        lines: bytes,
+        fence: int | None = None,
+        condition: str = "",
+    ) -> int:
+        # DuckDB reads JSON faster from a file than from a parameter: 3 ms against 7 ms for 229 rows of 27 columns.
+        types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+        constant = "" if fence is None else f", {fence} AS {FENCE}"
+        handle, path = tempfile.mkstemp(suffix=".jsonl")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(lines)
+            source = f"read_json($path, format = 'newline_delimited', columns = {{{types}}}) AS fresh"
+            statement = f"INSERT INTO {quoted(table)} BY NAME SELECT fresh.*{constant} FROM {source} {condition}"
+            return _count(cursor.execute(statement, {"path": path}))
+        finally:
+            os.unlink(path)
+
+    def _columns_of(self, table: str) -> dict[str, str]:
+        if table not in self._columns:
+            with self._cursor() as cursor:
+                described = cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()
+            self._columns[table] = {name: kind for name, kind, *_ in described}
+        return self._columns[table]
+
+    def _lock_of(self, table: str, day: date | None = None) -> Lock:
+        return self._locks[hash((table, day)) % _LOCKS]
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._errors_explained(), self._connection.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise _explained(error, self._path) from error
+
+
+def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
+    text = str(error)
+    line = text.splitlines()[0]
+    if isinstance(error, duckdb.IOException):
+        if "set lock" in text:
+            return HomeInUse(
+                f"the warehouse {path} is in use by another process: wait until that run has ended, or stop it, "
+                f"or choose another --home. DuckDB says: {line}"
+            )
+        if "No space left" in text:
+            return HaltError(f"the disk of the warehouse {path} is full: make room, then run the same command again")
+        if "not a valid DuckDB database" in text:
+            return HaltError(f"{path} is not a DuckDB file: move it away, then run again. DuckDB says: {line}")
+        if "No files found" in text or "No such file" in text:
+            return InputError(f"a file that the warehouse needs is not there: {line}")
+        return TransientError(f"the warehouse {path} could not be read or written: {line}")
+    if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
+        return TransientError(f"the warehouse {path} could not finish the statement: {line}")
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException):
+        return HaltError(f"the warehouse {path} is damaged or DuckDB failed: {line}")
+    return InputError(f"the warehouse refused the statement: {line}")
+
+
+def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    missing = sorted(names - parameters.keys())
+    if missing:
+        raise InputError(f"the SQL names parameters without a value: {', '.join(f'@{name}' for name in missing)}")
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items() if name in names
+    }
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> list[Row]:
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, map(_aware, values), strict=True)) for values in cursor.fetchall()]
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _count(cursor: duckdb.DuckDBPyConnection) -> int:
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc_without_zone(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _read_lines(table: str, columns: Mapping[str, str], lines: bytes) -> tuple[list[Row], bytes]:
+    """The rows of JSON lines, checked, and the lines as DuckDB may read them."""
+    try:
+        rows: list[Row] = json.loads(b"[" + b",".join(line for line in lines.split(b"\n") if line.strip()) + b"]")
+    except ValueError as error:
+        raise InputError(f"{table}: the lines are not JSON, one object a row: {error}") from error
+    _check_rows(table, columns, rows)
+    moments = [name for name, kind in columns.items() if kind == "TIMESTAMP"]
+    for name in moments:
+        for row in rows:
+            if row.get(name) is not None:
+                row[name] = utc_without_zone(row[name])
+    return rows, _json_lines(rows) if moments else lines
+
+
+def _json_lines(rows: Sequence[Row]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+def _check_rows(table: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
+    whole = [name for name, kind in columns.items() if kind == "BIGINT"]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{table}, line {number}: expected an object, found {type(row).__name__}")
+        if not row.keys() <= columns.keys():
+            unknown = ", ".join(sorted(row.keys() - columns.keys()))
+            raise InputError(f"{table}, line {number}: the table has no column {unknown}")
+        for name in whole:
+            if type(row.get(name)) is float:
+                raise InputError(f"{table}, line {number}: {name} is INT64, found {row[name]}")

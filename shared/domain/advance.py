@@ -1,0 +1,289 @@
+"""The decision of the conductor: what passed, which lanes are released, and when a run has come to its end."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, UPSTREAM, Board
+from shared.domain.edges import obstacles
+from shared.domain.facts import Verdict
+from shared.domain.plan import Lane, PlanIndex, SameDate, Window
+from shared.domain.run import Run, RunStatus, Wanted
+
+_OPEN = (RELEASED, UNJUDGED)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOutcome:
+    """A lane of a date that came to rest. ``bad``: ref -> (BLOCKED, FAILED or UPSTREAM, a sentence)."""
+
+    position: int
+    lane: int
+    letter: str
+    bad: dict[str, tuple[str, str]] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The board as it should be, and the lanes to release: (position of the date, lane)."""
+
+    board: Board
+    releases: list[tuple[int, int]]
+
+
+def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOutcome], now: datetime) -> Decisions:
+    """Enter the outcomes on the board and release every lane whose edges pass, under the limits.
+
+    ``board`` is changed in place and returned. Called again with no outcomes and no other change it decides nothing.
+    """
+    for outcome in outcomes:
+        _enter(index, board, outcome)
+    _halt_if_intolerable(index, board)
+    releases: list[tuple[int, int]] = []
+    if run.admits and not board.halted_because:
+        releases = _release(index, board, run)
+    status = _status(index, board, run)
+    if status.is_final and not board.status.is_final:
+        board.finished_at = now
+    elif not status.is_final:
+        board.finished_at = None
+    board.status = status
+    return Decisions(board, releases)
+
+
+def _enter(index: PlanIndex, board: Board, outcome: LaneOutcome) -> None:
+    lane, day = index.lanes[outcome.lane], index.days[outcome.position]
+    board.set_letter(lane.name, outcome.position, outcome.letter)
+    _forget(board, day, [index.tasks[t].ref for t in lane.tasks])
+    if outcome.bad:
+        board.bad.setdefault(day, {}).update(outcome.bad)
+
+
+def _forget(board: Board, day: date, refs: Iterable[str]) -> None:
+    there = board.bad.get(day)
+    if there is not None:
+        for ref in refs:
+            there.pop(ref, None)
+        if not there:
+            del board.bad[day]
+
+
+def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
+    for phase in index.plan.phases:
+        policy = index.plan.pipeline.phase(phase).failure
+        if policy.then != "halt_run" and policy.tolerated_dates is None:
+            continue
+        failed = {
+            i for n in index.lanes_of(phase) for i, c in enumerate(board.lanes[index.lanes[n].name]) if chr(c) == FAILED
+        }
+        allowed = (policy.tolerated_dates or 0) if policy.then != "halt_run" else 0
+        if len(failed) > allowed:
+            board.halted_because = (
+                f"{phase}: {len(failed)} date(s) ended badly, {allowed} tolerated (first: {index.days[min(failed)]})"
+            )
+
+
+def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
+    """Lanes whose edges pass, earliest date first, as far as the limits admit."""
+    admission = _Admission(index, board, run)
+    releases: list[tuple[int, int]] = []
+    for lane in index.lanes:
+        strip = board.lanes[lane.name]
+        position = strip.find(ord(PENDING))
+        while position != -1 and not admission.is_full(lane):
+            if admission.admits(lane, position) and next(obstacles(index, board, lane, position), None) is None:
+                admission.enter(lane, position)
+                releases.append((position, lane.number))
+                board.set_letter(lane.name, position, RELEASED)
+            position = strip.find(ord(PENDING), position + 1)
+    return releases
+
+
+class _Admission:
+    """How many more dates may be active: in each phase, and in the run while it ramps up.
+
+    A lane that is released with another phase's takes that phase's place: it has no limit of its own.
+    """
+
+    def __init__(self, index: PlanIndex, board: Board, run: Run) -> None:
+        self._index, self._board = index, board
+        self._limit = {
+            phase: run.active_dates.get(phase, index.plan.pipeline.phase(phase).limits.active_dates)
+            for phase in index.plan.phases
+        }
+        self._active = {phase: _active(index, board, phase) for phase in index.plan.phases}
+        self._entries = _ramp_room(index, board)
+
+    def is_full(self, lane: Lane) -> bool:
+        """No date that is not active in the lane's phase may become so, and none of the active ones has a lane left."""
+        limit = self._limit[lane.phase]
+        if limit is None or lane.released_with or len(self._active[lane.phase]) < limit:
+            return False
+        return all(self._board.letter(lane.name, p) != PENDING for p in self._active[lane.phase])
+
+    def admits(self, lane: Lane, position: int) -> bool:
+        """Whether the limits allow this lane at this date."""
+        limit = self._limit[lane.phase]
+        active = self._active[lane.phase]
+        if limit is not None and not lane.released_with and position not in active and len(active) >= limit:
+            return False
+        return self._entries is None or self._entries > 0 or not self._is_untouched(position)
+
+    def enter(self, lane: Lane, position: int) -> None:
+        """Count a release (before it stands on the board)."""
+        if self._entries is not None and self._is_untouched(position):
+            self._entries -= 1
+        self._active[lane.phase].add(position)
+
+    def _is_untouched(self, position: int) -> bool:
+        return all(self._board.letter(lane.name, position) == PENDING for lane in self._index.lanes)
+
+
+def _active(index: PlanIndex, board: Board, phase: str) -> set[int]:
+    """Dates of a phase that were released and have not come to rest."""
+    found: set[int] = set()
+    for number in index.lanes_of(phase):
+        strip = board.lanes[index.lanes[number].name]
+        for letter in _OPEN:
+            position = strip.find(ord(letter))
+            while position != -1:
+                found.add(position)
+                position = strip.find(ord(letter), position + 1)
+    return found
+
+
+def _ramp_room(index: PlanIndex, board: Board) -> int | None:
+    """How many more dates may enter the run; None without a ramp."""
+    if not index.plan.ramp:
+        return None
+    finished = active = 0
+    for position in range(len(index.days)):
+        letters = {board.letter(lane.name, position) for lane in index.lanes}
+        if letters == {PENDING}:
+            continue
+        is_stuck = not letters & set(_OPEN) and bool(letters & {BLOCKED, FAILED})
+        if is_stuck or letters <= set(ENDED):
+            finished += 1
+        else:
+            active += 1
+    for step in index.plan.ramp:
+        if step.until_finished is None or finished < step.until_finished:
+            return step.active_dates - active
+    return None
+
+
+def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
+    if run.wanted is Wanted.CANCELLED:
+        return RunStatus.CANCELLED
+    good = GOOD.encode()
+    if all(not strip.translate(None, good) for strip in board.lanes.values()):
+        return RunStatus.COMPLETED
+    is_open = any(strip.find(ord(letter)) != -1 for strip in board.lanes.values() for letter in _OPEN)
+    if is_open or not run.admits:
+        return {
+            Wanted.RUNNING: RunStatus.RUNNING,
+            Wanted.PAUSED: RunStatus.PAUSED,
+            Wanted.DRAINING: RunStatus.DRAINING,
+        }[run.wanted]
+    if board.halted_because:
+        return RunStatus.HALTED
+    if board.outside is None and index.outside:
+        return RunStatus.RUNNING
+    return RunStatus.COMPLETED_WITH_FAILURES
+
+
+@dataclass(slots=True)
+class Reopening:
+    """What a retry changes in one cell: processors to run again, lanes that start again, lanes taken back."""
+
+    redo: set[str] = field(default_factory=set)
+    reopened: set[int] = field(default_factory=set)
+    withdrawn: set[int] = field(default_factory=set)
+
+
+def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
+    """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
+
+    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; a failed
+    one runs again by itself. Lanes that were already released on top of them are taken back and will be released
+    anew. Returns the changed cells by (position, phase).
+    """
+    cells: dict[tuple[int, str], Reopening] = {}
+    again: dict[int, set[int]] = {}
+    for day, ref in targets:
+        kind = board.bad.get(day, {}).get(ref, (FAILED, ""))[0]
+        if kind == UPSTREAM:
+            continue
+        tasks = _sources(index, ref) if kind == BLOCKED else {index.by_ref[ref].number}
+        again.setdefault(index.position[day], set()).update(tasks)
+    for position, tasks in sorted(again.items()):
+        grown = _with_dependants(index, tasks)
+        for number in sorted(grown):
+            task = index.tasks[number]
+            cell = cells.setdefault((position, task.phase), Reopening())
+            if number in tasks:
+                cell.redo.add(task.processor)
+            cell.reopened.add(task.lane)
+    for position, tasks in sorted(again.items()):
+        _withdraw(index, board, position, {index.tasks[t].ref for t in _with_dependants(index, tasks)}, cells)
+    for (position, _), cell in cells.items():
+        cell.reopened -= cell.withdrawn
+        for number in cell.reopened | cell.withdrawn:
+            lane = index.lanes[number]
+            board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
+            _forget(board, index.days[position], [index.tasks[t].ref for t in lane.tasks])
+            board.unjudged.pop(index.days[position], None)
+    board.halted_because = ""
+    board.outside = None if index.outside else board.outside
+    return cells
+
+
+def _sources(index: PlanIndex, ref: str) -> set[int]:
+    """The task and everything of its date that it was made from, as far as the run makes it."""
+    pipeline, found, queue = index.plan.pipeline, set[int](), [ref]
+    while queue:
+        task = index.by_ref.get(queue.pop())
+        if task is None or task.number in found:
+            continue
+        found.add(task.number)
+        queue.extend(index.tasks[n].ref for n in task.needs)
+        earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
+        queue.extend("/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads)
+    return found
+
+
+def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
+    found, queue = set(tasks), list(tasks)
+    while queue:
+        for number in index.dependants[queue.pop()]:
+            if number not in found:
+                found.add(number)
+                queue.append(number)
+    return found
+
+
+def _withdraw(
+    index: PlanIndex, board: Board, position: int, refs: set[str], cells: dict[tuple[int, str], Reopening]
+) -> None:
+    """Take back the lanes, of this and later dates, that were released on top of ``refs`` at ``position``."""
+    for lane in index.lanes:
+        for edge in lane.edges:
+            if isinstance(edge, SameDate):
+                reached = [position] if edge.refs & refs else []
+            elif isinstance(edge, Window):
+                looks = any(ref in refs for ref, _ in edge.refs)
+                reached = [p for p, (a, b) in enumerate(edge.inside) if looks and a <= position < b]
+            else:
+                reached = []
+            for p in reached:
+                cell = cells.setdefault((p, lane.phase), Reopening())
+                if lane.number in cell.withdrawn:
+                    continue
+                if board.letter(lane.name, p) == PENDING and lane.number not in cell.reopened:
+                    if not (cell.redo or cell.reopened or cell.withdrawn):
+                        del cells[p, lane.phase]
+                    continue
+                cell.withdrawn.add(lane.number)
+                cell.redo.update(index.tasks[t].processor for t in lane.tasks)
+                _withdraw(index, board, p, {index.tasks[t].ref for t in lane.tasks}, cells)

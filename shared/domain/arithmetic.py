@@ -1,0 +1,49 @@
+"""Arithmetic over a date's calendar numbers, as in ``2 * games``: integers, names, ``+ - *`` and brackets."""
+
+import ast
+import operator
+from collections.abc import Mapping
+
+_OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
+
+
+class ArithmeticProblem(ValueError):
+    """The expression is not plain arithmetic, or names a number that is not there."""
+
+
+def names_in(expression: str) -> set[str]:
+    """The names that an expression refers to. Raises ArithmeticProblem when it is not plain arithmetic."""
+    tree = _parse(expression)
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def evaluate(expression: str, numbers: Mapping[str, int]) -> int:
+    """The value of an expression. Raises ArithmeticProblem."""
+    return _value(_parse(expression).body, expression, numbers)
+
+
+def _parse(expression: str) -> ast.Expression:
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise ArithmeticProblem(
+            f"'{expression}' is not arithmetic (use integers, names, + - * and brackets)"
+        ) from error
+    _value(tree.body, expression, None)
+    return tree
+
+
+def _value(node: ast.expr, expression: str, numbers: Mapping[str, int] | None) -> int:
+    match node:
+        case ast.Constant(value=int(value)) if not isinstance(value, bool):
+            return value
+        case ast.Name(id=name):
+            if numbers is None:
+                return 0
+            if name not in numbers:
+                raise ArithmeticProblem(f"'{expression}': no number '{name}' for this date")
+            return numbers[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+            return int(_OPERATIONS[type(op)](_value(left, expression, numbers), _value(right, expression, numbers)))
+        case _:
+            raise ArithmeticProblem(f"'{expression}' is not arithmetic (use integers, names, + - * and brackets)")

@@ -1,0 +1,107 @@
+"""The board: the observed state of a run, one letter a date for each lane. An index; the dates hold the truth."""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from shared.domain.plan import PlanIndex
+from shared.domain.run import RunStatus
+
+BOARD_VERSION = 1
+
+PENDING, RELEASED, PASSED, SKIPPED, BLOCKED, FAILED, UNJUDGED = ".", "r", "p", "k", "b", "f", "u"
+"""Not released; released; every task proved and sound; the same, and rightly empty; a check blocks; a task ended badly;
+a check could not be asked (asked again with backoff)."""
+
+UPSTREAM = "n"
+"""In ``Board.bad``: not run, because something it needs ended badly."""
+
+GOOD = PASSED + SKIPPED
+ENDED = GOOD + BLOCKED + FAILED
+
+
+@dataclass(slots=True)
+class Board:
+    """Observed state of one run.
+
+    cursor: how far the conductor has read the dates' changes. lanes: name -> one letter a date.
+    bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
+    outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
+    unjudged: date -> (tries, when to ask again). applied: ids of the retries done.
+    """
+
+    run_id: str
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None = None
+    cursor: str = ""
+    lanes: dict[str, bytearray] = field(default_factory=dict)
+    bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    outside: dict[str, dict[date, str]] | None = None
+    unjudged: dict[date, tuple[int, datetime]] = field(default_factory=dict)
+    applied: tuple[str, ...] = ()
+    halted_because: str = ""
+
+    @classmethod
+    def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
+        """The board of a run that has not begun."""
+        lanes = {lane.name: bytearray(PENDING * len(index.days), "ascii") for lane in index.lanes}
+        return cls(run_id, RunStatus.RUNNING, now, lanes=lanes)
+
+    def letter(self, lane: str, position: int) -> str:
+        """The letter of a lane at a date."""
+        return chr(self.lanes[lane][position])
+
+    def set_letter(self, lane: str, position: int, letter: str) -> None:
+        """Write one letter."""
+        self.lanes[lane][position] = ord(letter)
+
+    def copy(self) -> "Board":
+        """A board that can be changed without changing this one."""
+        return replace(
+            self,
+            lanes={name: bytearray(strip) for name, strip in self.lanes.items()},
+            bad={day: dict(why) for day, why in self.bad.items()},
+            unjudged=dict(self.unjudged),
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON values; strips as text."""
+        return {
+            "schema_version": BOARD_VERSION,
+            "run_id": self.run_id,
+            "status": self.status.value,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "cursor": self.cursor,
+            "lanes": {name: strip.decode("ascii") for name, strip in self.lanes.items()},
+            "bad": {day.isoformat(): {r: list(w) for r, w in why.items()} for day, why in self.bad.items()},
+            "outside": None
+            if self.outside is None
+            else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
+            "unjudged": {d.isoformat(): [tries, at.isoformat()] for d, (tries, at) in self.unjudged.items()},
+            "applied": list(self.applied),
+            "halted_because": self.halted_because,
+        }
+
+    @classmethod
+    def from_document(cls, doc: dict[str, Any]) -> "Board":
+        """The board of a document made by ``to_document``. Raises ValueError for another version."""
+        if doc.get("schema_version") != BOARD_VERSION:
+            raise ValueError(f"board version {doc.get('schema_version')} is not {BOARD_VERSION}")
+        outside = doc["outside"]
+        return cls(
+            run_id=doc["run_id"],
+            status=RunStatus(doc["status"]),
+            started_at=datetime.fromisoformat(doc["started_at"]),
+            finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
+            cursor=doc["cursor"],
+            lanes={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
+            bad={date.fromisoformat(d): {r: (w[0], w[1]) for r, w in why.items()} for d, why in doc["bad"].items()},
+            outside=None
+            if outside is None
+            else {r: {date.fromisoformat(d): why for d, why in days.items()} for r, days in outside.items()},
+            unjudged={date.fromisoformat(d): (n, datetime.fromisoformat(at)) for d, (n, at) in doc["unjudged"].items()},
+            applied=tuple(doc["applied"]),
+            halted_because=doc["halted_because"],
+        )

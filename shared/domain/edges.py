@@ -1,0 +1,145 @@
+"""Edges, judged on the board: what stands in the way of a lane, and down to which root.
+
+One function answers both questions, "may it start?" and "why does it wait?", so that the release decision and its
+explanation cannot disagree.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
+from shared.domain.plan import AllDates, Edge, Lane, PlanIndex, SameDate, Window
+
+_GOOD = GOOD.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that an edge still lacks.
+
+    ref: the processor, or the phase when it is not about one. lane and position: where it is on the board; None
+    when the tables outside the run were judged. letter: the lane's letter there. detail: why, when it is known.
+    """
+
+    check: str
+    day: date
+    ref: str
+    lane: int | None
+    position: int | None
+    letter: str
+    detail: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        """It will not go away by waiting."""
+        return self.letter in (BLOCKED, FAILED)
+
+
+def obstacles(index: PlanIndex, board: Board, lane: Lane, position: int) -> Iterator[Obstacle]:
+    """Everything that keeps a lane from being released at a date; nothing when it may start."""
+    for number in lane.released_with:
+        companion = index.lanes[number]
+        if board.letter(companion.name, position) == PENDING:
+            yield Obstacle("released_with", index.days[position], companion.phase, number, position, PENDING)
+    for edge in lane.edges:
+        yield from _edge(index, board, edge, position)
+
+
+def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator[Obstacle]:
+    if isinstance(edge, SameDate):
+        day = index.days[position]
+        for number in edge.lanes:
+            yield from _at(index, board, edge.check, number, position, edge.refs)
+        for ref in edge.outside:
+            yield from _outside(board, edge.check, ref, (day,))
+    elif isinstance(edge, Window):
+        first, last = edge.inside[position]
+        for ref, at in edge.refs:
+            if at is None:
+                yield from _outside(board, edge.check, ref, edge.whole[position])
+                continue
+            if board.lanes[index.lanes[at].name][first:last].translate(None, _GOOD):
+                for p in range(first, last):
+                    yield from _at(index, board, edge.check, at, p, frozenset((ref,)), other_date=True)
+            yield from _outside(board, edge.check, ref, edge.outside[position])
+    else:
+        yield from _all_dates(index, board, edge, position)
+
+
+def _at(
+    index: PlanIndex,
+    board: Board,
+    check: str,
+    number: int,
+    position: int,
+    refs: frozenset[str],
+    *,
+    other_date: bool = False,
+) -> Iterator[Obstacle]:
+    lane = index.lanes[number]
+    letter = board.letter(lane.name, position)
+    if letter in GOOD:
+        return
+    day = index.days[position]
+    if letter not in ENDED:
+        yield Obstacle(check, day, min(refs) if other_date else lane.phase, number, position, letter)
+        return
+    bad = board.bad.get(day, {})
+    policy = index.tasks[lane.tasks[0]].failure.then
+    whole = not other_date and letter == FAILED and policy != "continue"
+    for ref, (kind, reason) in bad.items():
+        in_lane = ref in index.by_ref and index.by_ref[ref].lane == number
+        if in_lane and (whole or ref in refs):
+            yield Obstacle(check, day, ref, number, position, BLOCKED if kind == BLOCKED else FAILED, reason)
+
+
+def _outside(board: Board, check: str, ref: str, days: tuple[date, ...]) -> Iterator[Obstacle]:
+    if not days:
+        return
+    if board.outside is None:
+        yield Obstacle(check, days[0], ref, None, None, PENDING, "not judged yet")
+        return
+    bad = board.outside.get(ref, {})
+    for day in days:
+        if day in bad:
+            yield Obstacle(check, day, ref, None, None, BLOCKED, bad[day])
+
+
+def _all_dates(index: PlanIndex, board: Board, edge: AllDates, position: int) -> Iterator[Obstacle]:
+    first, last = edge.ranges[position]
+    for number in edge.lanes:
+        lane = index.lanes[number]
+        strip = board.lanes[lane.name]
+        if not strip[first:last].translate(None, _GOOD):
+            continue
+        for p in range(first, last):
+            letter = chr(strip[p])
+            if letter in GOOD:
+                continue
+            reasons = [
+                why for ref, (_, why) in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{lane.phase}/")
+            ]
+            yield Obstacle(edge.check, index.days[p], lane.phase, number, p, letter, "; ".join(reasons[:3]))
+
+
+class Blockage:
+    """Which pending lanes cannot move until somebody acts, and the roots of it. Made for one state of the board."""
+
+    def __init__(self, index: PlanIndex, board: Board) -> None:
+        self._index, self._board = index, board
+        self._roots: dict[tuple[int, int], tuple[Obstacle, ...]] = {}
+
+    def roots(self, lane: int, position: int) -> tuple[Obstacle, ...]:
+        """The bad obstacles behind a pending lane, its own or those of what it waits for; empty: it just waits."""
+        key = (lane, position)
+        if key not in self._roots:
+            self._roots[key] = ()
+            found: dict[Obstacle, None] = {}
+            for obstacle in obstacles(self._index, self._board, self._index.lanes[lane], position):
+                if obstacle.is_bad:
+                    found[obstacle] = None
+                elif obstacle.letter == PENDING and obstacle.lane is not None and obstacle.position is not None:
+                    found.update(dict.fromkeys(self.roots(obstacle.lane, obstacle.position)))
+            self._roots[key] = tuple(found)
+        return self._roots[key]

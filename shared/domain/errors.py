@@ -1,0 +1,29 @@
+"""The errors that a person is meant to read.
+
+Every message says what was wrong, where, and what to do about it. The command line turns each
+class into an exit status; an HTTP entry point turns it into a response code.
+"""
+
+
+class PhasegateError(Exception):
+    """Root of all errors raised on purpose by Phasegate."""
+
+
+class InputError(PhasegateError):
+    """A file, flag, name or date given by the user is wrong. Nothing was written. Exit 2, HTTP 400."""
+
+
+class HaltError(PhasegateError):
+    """The run cannot go on until a person acts (a full disk, a damaged file). Exit 3, HTTP 503."""
+
+
+class HomeInUse(InputError):
+    """Another process holds the home folder's engine lock or its warehouse."""
+
+
+class StaleFence(PhasegateError):
+    """A write was refused because the partition already carries a higher fence. HTTP 409."""
+
+
+class TransientError(PhasegateError):
+    """An operation failed in a way that a later try may mend. HTTP 503."""

@@ -1,0 +1,336 @@
+"""Facts about one date of a run. Facts only grow; everything else is derived from them.
+
+Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` the runner, ``reported`` the listener,
+``healed`` the sweeper, ``proved`` and the cells the conductor.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from shared.domain.worker_protocol import ErrorClass, ResultStatus
+
+Inputs = tuple[tuple[str, int], ...]
+"""The attempts of its needs that an attempt was made from: ((ref, attempt), …). Other inputs: it is stale."""
+
+
+class AttemptKey(NamedTuple):
+    """Identity of an attempt inside a run."""
+
+    day: date
+    phase: str
+    processor: str
+    attempt: int
+
+    @property
+    def ref(self) -> str:
+        """``phase/processor``."""
+        return f"{self.phase}/{self.processor}"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.phase}/{self.processor} attempt {self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """A Cloud Task was created. ``dispatch`` counts the tasks created for this attempt, from 1."""
+
+    dispatch: int
+    generation: int
+    inputs: Inputs
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The runner claimed the attempt, found the run not running, and called nobody."""
+
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The attempt's completion event. ``rows``: as the worker says; None when it writes no table."""
+
+    status: ResultStatus
+    rows: int | None
+    error_class: ErrorClass | None
+    message: str
+    fence: int
+    generation: int
+    inputs: Inputs
+    started_at: datetime
+    finished_at: datetime
+    event_id: str
+
+
+class HealedAs(StrEnum):
+    """What the sweeper found in place of a completion."""
+
+    SUCCESS = "success"
+    """The output is there; the event was lost."""
+    LOST = "lost"
+    """The lease ran out and the output is not there: costs an attempt."""
+    VOID = "void"
+    """The process that held the claim is gone: costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """The sweeper ended an attempt that never reported."""
+
+    outcome: HealedAs
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The output was looked at. ``rows``: found in the table; ``detail`` says what was wrong when not ok."""
+
+    ok: bool
+    rows: int | None
+    detail: str
+    error_class: ErrorClass | None
+    at: datetime
+
+
+Fact = Dispatched | Abandoned | Reported | Healed | Proved
+
+
+@dataclass(slots=True)
+class AttemptFacts:
+    """Everything known of one attempt."""
+
+    number: int
+    dispatched: Dispatched | None = None
+    abandoned: Abandoned | None = None
+    reported: Reported | None = None
+    healed: Healed | None = None
+    proved: Proved | None = None
+
+    @property
+    def origin(self) -> Dispatched | Reported | None:
+        """Where generation and inputs stand. A report can arrive before the dispatcher has written its own fact."""
+        return self.dispatched or self.reported
+
+    @property
+    def is_open(self) -> bool:
+        """Neither reported nor given up."""
+        return self.reported is None and self.healed is None and self.abandoned is None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Outcome of one check for one date, with the numbers that decided it.
+
+    expected, found: rows or keys for the date; ``missing`` lists at most 20 keys, sorted.
+    """
+
+    outcome: str
+    check: str
+    subject: str
+    expected: int
+    found: int
+    detail: str
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.detail}"
+
+
+PASS, BLOCK, UNKNOWN = "PASS", "BLOCK", "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What the conductor wrote about a lane of one date: released for a generation, concluded with a letter."""
+
+    generation: int
+    released_at: datetime
+    concluded: str | None = None
+    concluded_at: datetime | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """(date, phase). ``redo``: processor -> the generation from which on its attempts count."""
+
+    generation: int = 1
+    lanes: dict[str, LaneState] = field(default_factory=dict)
+    redo: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DateFacts:
+    """All facts of one date of a run: attempts by (phase, processor) in order of number, and cells by phase."""
+
+    day: date
+    tasks: dict[tuple[str, str], list[AttemptFacts]] = field(default_factory=dict)
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    def attempt(self, phase: str, processor: str, number: int) -> AttemptFacts:
+        """The attempt's facts, made empty when there are none yet."""
+        attempts = self.tasks.setdefault((phase, processor), [])
+        for facts in attempts:
+            if facts.number == number:
+                return facts
+        attempts.append(AttemptFacts(number))
+        attempts.sort(key=lambda a: a.number)
+        return next(a for a in attempts if a.number == number)
+
+
+_FIELDS: dict[type, str] = {
+    Dispatched: "dispatched",
+    Abandoned: "abandoned",
+    Reported: "reported",
+    Healed: "healed",
+    Proved: "proved",
+}
+
+
+def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
+    """Add a fact. Returns ``added``, ``known`` (an equal one was there) or ``conflict`` (another one was there).
+
+    The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
+    """
+    attempt = facts.attempt(key.phase, key.processor, key.attempt)
+    name = _FIELDS[type(fact)]
+    there = getattr(attempt, name)
+    if there is None:
+        setattr(attempt, name, fact)
+        return "added"
+    if isinstance(fact, Dispatched) and isinstance(there, Dispatched) and fact.dispatch > there.dispatch:
+        attempt.dispatched = fact
+        return "added"
+    if isinstance(fact, Dispatched) or there == fact:
+        return "known"
+    if isinstance(fact, Reported) and isinstance(there, Reported) and there.event_id == fact.event_id:
+        return "known"
+    return "conflict"
+
+
+def fact_name(fact: Fact) -> str:
+    """The field that a fact is stored under."""
+    return _FIELDS[type(fact)]
+
+
+def to_document(fact: Fact) -> dict[str, Any]:
+    """A fact as plain JSON values."""
+    match fact:
+        case Dispatched():
+            return {
+                "n": fact.dispatch,
+                "generation": fact.generation,
+                "inputs": dict(fact.inputs),
+                "at": fact.at.isoformat(),
+            }
+        case Abandoned():
+            return {"reason": fact.reason, "at": fact.at.isoformat()}
+        case Reported():
+            return {
+                "status": fact.status.value,
+                "rows": fact.rows,
+                "error_class": fact.error_class and fact.error_class.value,
+                "message": fact.message,
+                "fence": fact.fence,
+                "generation": fact.generation,
+                "inputs": dict(fact.inputs),
+                "started_at": fact.started_at.isoformat(),
+                "finished_at": fact.finished_at.isoformat(),
+                "event_id": fact.event_id,
+            }
+        case Healed():
+            return {"outcome": fact.outcome.value, "reason": fact.reason, "at": fact.at.isoformat()}
+        case Proved():
+            return {
+                "ok": fact.ok,
+                "rows": fact.rows,
+                "detail": fact.detail,
+                "error_class": fact.error_class and fact.error_class.value,
+                "at": fact.at.isoformat(),
+            }
+
+
+def from_document(name: str, doc: dict[str, Any]) -> Fact:
+    """The fact stored under ``name``. Raises KeyError or ValueError for a document of another shape."""
+    if name == "dispatched":
+        return Dispatched(doc["n"], doc["generation"], tuple(doc["inputs"].items()), _time(doc["at"]))
+    if name == "abandoned":
+        return Abandoned(doc["reason"], _time(doc["at"]))
+    if name == "reported":
+        return Reported(
+            ResultStatus(doc["status"]),
+            doc["rows"],
+            _error_class(doc["error_class"]),
+            doc["message"],
+            doc["fence"],
+            doc["generation"],
+            tuple(doc["inputs"].items()),
+            _time(doc["started_at"]),
+            _time(doc["finished_at"]),
+            doc["event_id"],
+        )
+    if name == "healed":
+        return Healed(HealedAs(doc["outcome"]), doc["reason"], _time(doc["at"]))
+    if name == "proved":
+        return Proved(doc["ok"], doc["rows"], doc["detail"], _error_class(doc["error_class"]), _time(doc["at"]))
+    raise ValueError(f"unknown fact '{name}'")
+
+
+def cell_to_document(cell: Cell) -> dict[str, Any]:
+    """A cell as plain JSON values."""
+    return {
+        "generation": cell.generation,
+        "redo": cell.redo,
+        "lanes": {
+            name: {
+                "generation": lane.generation,
+                "released_at": lane.released_at.isoformat(),
+                "concluded": lane.concluded,
+                "concluded_at": lane.concluded_at and lane.concluded_at.isoformat(),
+                "verdicts": [
+                    {
+                        "outcome": v.outcome,
+                        "check": v.check,
+                        "subject": v.subject,
+                        "expected": v.expected,
+                        "found": v.found,
+                        "detail": v.detail,
+                        "missing": list(v.missing),
+                    }
+                    for v in lane.verdicts
+                ],
+            }
+            for name, lane in cell.lanes.items()
+        },
+    }
+
+
+def cell_from_document(doc: dict[str, Any]) -> Cell:
+    """The cell of a document made by ``cell_to_document``."""
+    return Cell(
+        generation=doc["generation"],
+        redo=dict(doc["redo"]),
+        lanes={
+            name: LaneState(
+                generation=lane["generation"],
+                released_at=_time(lane["released_at"]),
+                concluded=lane["concluded"],
+                concluded_at=_time(lane["concluded_at"]) if lane["concluded_at"] else None,
+                verdicts=tuple(Verdict(**{**v, "missing": tuple(v["missing"])}) for v in lane["verdicts"]),
+            )
+            for name, lane in doc["lanes"].items()
+        },
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _error_class(text: str | None) -> ErrorClass | None:
+    return ErrorClass(text) if text else None

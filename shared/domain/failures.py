@@ -1,0 +1,44 @@
+"""What a failure costs, when it is tried again, and how two failures are recognised as the same."""
+
+import re
+import zlib
+from datetime import timedelta
+
+from shared.domain.pipeline import FailurePolicy
+from shared.domain.worker_protocol import ErrorClass
+
+_FREE = frozenset({ErrorClass.THROTTLE})
+_HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})
+
+
+def costs_an_attempt(error_class: ErrorClass) -> bool:
+    """A throttle is the warehouse's or the source's word about load, not about this task."""
+    return error_class not in _FREE
+
+
+def may_retry(error_class: ErrorClass, failures: int, policy: FailurePolicy) -> bool:
+    """Whether one more attempt is made after ``failures`` attempts that cost something."""
+    if error_class in _HOPELESS:
+        return False
+    if error_class in _FREE:
+        return True
+    allowed = policy.not_yet_retries if error_class is ErrorClass.NOT_YET else policy.retries
+    return failures <= allowed
+
+
+def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:
+    """Wait before the attempt that follows attempt number ``attempt``: doubling, capped, with jitter.
+
+    The jitter takes off up to half and is a pure function of the identity, so that a decision made twice is the
+    same decision.
+    """
+    ceiling = min(policy.max_backoff_seconds, policy.first_backoff_seconds * 2.0 ** min(attempt - 1, 30))
+    share = zlib.crc32(f"{identity}#{attempt}".encode()) / 0xFFFFFFFF
+    return timedelta(seconds=ceiling * (1 - share / 2))
+
+
+def signature(error_class: str, processor: str, message: str) -> str:
+    """Class, processor and the message without its numbers, dates, ids and quoted values."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
+    text = re.sub(r"\b[0-9a-f]{8,}\b|\d+", "#", text)
+    return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

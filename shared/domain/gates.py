@@ -1,0 +1,204 @@
+"""Proof and checks: what is asked of the tables, and how the answers are judged.
+
+Asked for many dates at once: a batch of dates costs as many queries as one date. The registry at the end maps a
+check of the pipeline file to the two functions that make it: ``ask`` and ``judge``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from shared.domain.arithmetic import evaluate
+from shared.domain.calendar import Calendar
+from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Proved, Verdict
+from shared.domain.pipeline import (
+    Check,
+    EntitiesCheck,
+    NoOutput,
+    ObjectOutput,
+    Pipeline,
+    Processor,
+    RowsCheck,
+    TableOutput,
+)
+from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL
+from shared.domain.worker_protocol import ErrorClass, ResultStatus
+
+MISSING_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One SELECT in the BigQuery dialect; its rows carry the date as ``d``."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a check is about: a processor with its table, over some dates, each with the rows counted in it.
+
+    counts: rows by date; a date that is absent has none.
+    """
+
+    pipeline: Pipeline
+    calendar: Calendar
+    phase: str
+    processor: Processor
+    output: TableOutput
+    days: tuple[date, ...]
+    counts: Mapping[date, int] = field(default_factory=dict)
+
+
+Answer = Sequence[Mapping[str, Any]]
+
+
+def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
+    """Rows of one table by date."""
+    column = output.date_column
+    return _question(
+        f"SELECT {column} AS d, COUNT(*) AS n FROM `{output.table}` WHERE {_on_days(column)} GROUP BY {column}", days
+    )
+
+
+def judge_proof(attempt: AttemptFacts, output: object, expects: str, found: int | None, now: datetime) -> Proved:
+    """Whether the output bears out what was reported.
+
+    expects: EXPECTED, OPTIONAL or EMPTY. found: rows in the table, 1 or 0 for an object, None when there is nothing
+    to look at. A success without rows where rows are expected is disproved; so is a row count that differs.
+    """
+    reported = attempt.reported
+    claimed = reported.rows if reported else None
+    if isinstance(output, NoOutput) or found is None:
+        return Proved(True, claimed, "", None, now)
+    if isinstance(output, ObjectOutput):
+        if found:
+            return Proved(True, claimed, "", None, now)
+        return Proved(False, None, "reported, but the object is not there", ErrorClass.TRANSIENT, now)
+    if claimed is not None and claimed != found:
+        detail = f"reported {claimed} rows, the table holds {found}"
+        return Proved(False, found, detail, ErrorClass.TRANSIENT, now)
+    if expects == EMPTY and found:
+        return Proved(False, found, f"0 rows are right here, the table holds {found}", ErrorClass.BUG, now)
+    if expects == EXPECTED and not found:
+        if reported and reported.status is ResultStatus.EMPTY:
+            detail = f"empty where rows are expected: {reported.message or 'no reason given'}"
+            return Proved(False, 0, detail, ErrorClass.NOT_YET, now)
+        return Proved(False, 0, "reported success, the table holds no row", ErrorClass.TRANSIENT, now)
+    return Proved(True, found, "", None, now)
+
+
+def checked_days(expects: Mapping[date, str], counts: Mapping[date, int]) -> tuple[date, ...]:
+    """The dates that checks apply to: not where emptiness is right, nor where it is allowed and found."""
+    return tuple(d for d, letter in expects.items() if letter == EXPECTED or (letter == OPTIONAL and counts.get(d)))
+
+
+def _ask_rows(_check: Check, _subject: Subject) -> Question | None:
+    return None
+
+
+def _judge_rows(check: Check, subject: Subject, _answer: Answer) -> dict[date, Verdict]:
+    assert isinstance(check, RowsCheck)  # noqa: S101 - the registry pairs model and functions
+    verdicts: dict[date, Verdict] = {}
+    for day in subject.days:
+        expected = evaluate(check.expression, subject.calendar.by_day[day].numbers)
+        found = subject.counts.get(day, 0)
+        is_right = found == expected if check.exactly else found >= expected
+        least = "" if check.exactly else "at least "
+        verdicts[day] = Verdict(
+            PASS if is_right else BLOCK,
+            check.check,
+            subject.processor.name,
+            expected,
+            found,
+            f"{found} of {least}{expected} rows",
+        )
+    return verdicts
+
+
+def _ask_entities(check: Check, subject: Subject) -> Question | None:
+    assert isinstance(check, EntitiesCheck)  # noqa: S101 - the registry pairs model and functions
+    column, table = subject.output.date_column, subject.output.table
+    found = f"SELECT DISTINCT {column} AS d, {check.key} AS k FROM `{table}` WHERE {_on_days(column)}"
+    if check.calendar is not None:
+        return _question(found, subject.days)
+    other = _expected_table(check, subject)
+    expected = (
+        f"SELECT DISTINCT {other.date_column} AS d, {check.key} AS k FROM `{other.table}` "
+        f"WHERE {_on_days(other.date_column)}"
+    )
+    return _question(
+        f"SELECT e.d AS d, CAST(e.k AS STRING) AS k, f.k IS NOT NULL AS present "
+        f"FROM ({expected}) AS e LEFT JOIN ({found}) AS f ON f.d = e.d AND f.k = e.k",
+        subject.days,
+    )
+
+
+def _judge_entities(check: Check, subject: Subject, answer: Answer) -> dict[date, Verdict]:
+    assert isinstance(check, EntitiesCheck)  # noqa: S101 - the registry pairs model and functions
+    expected: dict[date, set[str]] = {day: set() for day in subject.days}
+    found: dict[date, set[str]] = {day: set() for day in subject.days}
+    for row in answer:
+        key = str(row["k"])
+        if check.calendar is None:
+            expected[row["d"]].add(key)
+        if row.get("present", True):
+            found[row["d"]].add(key)
+    if check.calendar is not None:
+        for day in subject.days:
+            expected[day] = set(subject.calendar.by_day[day].entities[check.calendar])
+    verdicts: dict[date, Verdict] = {}
+    for day in subject.days:
+        missing = sorted(expected[day] - found[day])
+        there = len(expected[day]) - len(missing)
+        is_right = there >= check.at_least * len(expected[day])
+        named = f" (missing: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''})" if missing else ""
+        verdicts[day] = Verdict(
+            PASS if is_right else BLOCK,
+            check.check,
+            subject.processor.name,
+            len(expected[day]),
+            there,
+            f"{there} of {len(expected[day])} {check.calendar or check.key}{named}",
+            tuple(missing[:MISSING_SHOWN]),
+        )
+    return verdicts
+
+
+def _expected_table(check: EntitiesCheck, subject: Subject) -> TableOutput:
+    pipeline = subject.pipeline
+    phases = pipeline.phase_names[: pipeline.phase_names.index(subject.phase) + 1]
+    phase, name = pipeline.resolve(str(check.processor), phases)
+    output = next(x.output for x in pipeline.phase(phase).processors if x.name == name)
+    assert isinstance(output, TableOutput)  # noqa: S101 - asserted when the pipeline file was loaded
+    return output
+
+
+def unknown(check: Check, subject: Subject, error: str) -> dict[date, Verdict]:
+    """Verdicts for a check whose query failed: never PASS."""
+    return {day: Verdict(UNKNOWN, check.check, subject.processor.name, 0, 0, error) for day in subject.days}
+
+
+def _on_days(column: str) -> str:
+    return f"{column} BETWEEN @first AND @last AND {column} IN (SELECT x FROM UNNEST(@days) AS x)"
+
+
+def _question(sql: str, days: Iterable[date]) -> Question:
+    days = sorted(days)
+    return Question(sql, {"first": days[0], "last": days[-1], "days": days})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFunctions:
+    """How a check is made: the question (None: the counts suffice) and the judgement of its answer."""
+
+    ask: Callable[[Check, Subject], Question | None]
+    judge: Callable[[Check, Subject, Answer], dict[date, Verdict]]
+
+
+REGISTRY: Mapping[str, CheckFunctions] = {
+    "rows": CheckFunctions(_ask_rows, _judge_rows),
+    "entities": CheckFunctions(_ask_entities, _judge_entities),
+}

@@ -1,0 +1,302 @@
+"""The frozen plan of a run, and the compiled form that decisions are made on.
+
+A ``Plan`` is a document: it is shown, confirmed, stored, hashed and never changed. ``PlanIndex`` is derived from
+it: tasks in topological order, lanes, and for each lane and date the windows of its edges.
+"""
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.pipeline import (
+    AllSucceeded,
+    Barrier,
+    Dispatch,
+    EdgeGate,
+    FailurePolicy,
+    Lookback,
+    Pipeline,
+    Processor,
+    RampStep,
+    TableOutput,
+)
+
+RUN, ADOPT = "r", "a"
+"""Letters of ``Plan.work``: the task is run, or its output was found sound in the table and is adopted."""
+
+EXPECTED, OPTIONAL, EMPTY = "e", "o", "z"
+"""What a task's table should hold for a date: rows; rows or nothing; nothing."""
+
+PLAN_VERSION = 1
+
+
+class Plan(BaseModel):
+    """What one run does: frozen when the run starts.
+
+    phases: the selected ones, in order. days: the selected game dates, in order. calendar: every game date of the
+    seasons concerned (windows reach beyond the selection). work: ``phase/processor`` -> one letter a selected date.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = PLAN_VERSION
+    pipeline: Pipeline
+    phases: tuple[str, ...]
+    days: tuple[date, ...]
+    calendar: tuple[GameDate, ...]
+    work: dict[str, str]
+    ramp: tuple[RampStep, ...] = ()
+    reprocess: str
+    code_version: str
+
+    @cached_property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 over the plan's content."""
+        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @cached_property
+    def index(self) -> "PlanIndex":
+        """The compiled form."""
+        return PlanIndex(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One processor of the plan. ``needs`` are task numbers; ``expects`` has a letter a selected date."""
+
+    number: int
+    phase: str
+    processor: str
+    ref: str
+    lane: int
+    needs: tuple[int, ...]
+    spec: Processor
+    dispatch: Dispatch
+    failure: FailurePolicy
+    work: str
+    expects: str
+
+    @property
+    def queue(self) -> str:
+        """The Cloud Tasks queue that its tasks go through."""
+        return self.spec.queue or self.dispatch.queue
+
+
+@dataclass(frozen=True, slots=True)
+class SameDate:
+    """Edge: these processors (of ``lanes``) on the same date. ``outside``: refs of phases that the run leaves out."""
+
+    check: str
+    phase: str
+    lanes: tuple[int, ...]
+    refs: frozenset[str]
+    outside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Edge: ``refs`` on the dates before this one.
+
+    inside: for each selected date the range of selected dates in its window; outside: the window's dates that the
+    run does not cover (for processors it leaves out: all of them).
+    """
+
+    check: str
+    refs: tuple[tuple[str, int | None], ...]
+    inside: tuple[tuple[int, int], ...]
+    outside: tuple[tuple[date, ...], ...]
+    whole: tuple[tuple[date, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllDates:
+    """Edge: every date of the run, or of the season, has passed these lanes."""
+
+    check: str
+    phase: str
+    lanes: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+
+Edge = SameDate | Window | AllDates
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The tasks of a cell that share the same edges: what is released together."""
+
+    number: int
+    name: str
+    phase: str
+    tasks: tuple[int, ...]
+    edges: tuple[Edge, ...]
+    released_with: tuple[int, ...]
+
+
+class PlanIndex:
+    """A plan made quick to decide on. Lists are indexed by task, lane or position of the date."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.days = plan.days
+        self.position: Mapping[date, int] = {day: i for i, day in enumerate(plan.days)}
+        self.calendar = Calendar(plan.calendar)
+        self.season_of = tuple(self.calendar.by_day[day].season for day in plan.days)
+        self._lanes_of: dict[str, list[int]] = {}
+        self._numbers: dict[str, int] = {}
+        self.tasks: list[TaskSpec] = []
+        self.lanes: list[Lane] = []
+        for phase in plan.phases:
+            self._compile(phase)
+        self.by_ref: Mapping[str, TaskSpec] = {task.ref: task for task in self.tasks}
+        self.dependants: tuple[tuple[int, ...], ...] = tuple(
+            tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks
+        )
+
+    def lanes_of(self, phase: str) -> tuple[int, ...]:
+        """Lane numbers of a phase."""
+        return tuple(self._lanes_of[phase])
+
+    @cached_property
+    def outside(self) -> Mapping[str, tuple[date, ...]]:
+        """What the run's edges read and the run does not make: ref -> dates; judged from the tables."""
+        wanted: dict[str, set[date]] = {}
+        for lane in self.lanes:
+            for edge in lane.edges:
+                if isinstance(edge, SameDate):
+                    for ref in edge.outside:
+                        wanted.setdefault(ref, set()).update(self.days)
+                elif isinstance(edge, Window):
+                    for ref, at in edge.refs:
+                        dates = edge.whole if at is None else edge.outside
+                        wanted.setdefault(ref, set()).update(d for window in dates for d in window)
+        return {ref: tuple(sorted(dates)) for ref, dates in sorted(wanted.items()) if dates}
+
+    def expectation(self, processor: Processor, day: date) -> str:
+        """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""
+        return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
+
+    def processor(self, ref: str) -> Processor:
+        """The processor of ``phase/processor``, in the run or not."""
+        phase, _, name = ref.partition("/")
+        return next(x for x in self.plan.pipeline.phase(phase).processors if x.name == name)
+
+    def _compile(self, name: str) -> None:
+        pipeline, phase = self.plan.pipeline, self.plan.pipeline.phase(name)
+        groups: dict[tuple[int, ...], list[Processor]] = {}
+        for processor in _in_order_of_needs(phase.processors, name):
+            gates = tuple(
+                g for g, gate in enumerate(phase.gates) if processor.name in (gate.only_for or [processor.name])
+            )
+            groups.setdefault(gates, []).append(processor)
+        first = len(self.lanes)
+        order = {p.name: (lane, p) for lane, group in enumerate(groups.values(), first) for p in group}
+        self._lanes_of[name] = list(range(first, first + len(groups)))
+        members: dict[int, list[int]] = {}
+        for processor in _in_order_of_needs(phase.processors, name):
+            lane = order[processor.name][0]
+            number, ref = len(self.tasks), f"{name}/{processor.name}"
+            self._numbers[ref] = number
+            members.setdefault(lane, []).append(number)
+            companions = [p for p in (name, phase.released_with) if p in self.plan.phases]
+            needs = [
+                "/".join(pipeline.resolve(need, [p for p in (name, phase.released_with) if p]))
+                for need in processor.needs
+            ]
+            self.tasks.append(
+                TaskSpec(
+                    number=number,
+                    phase=name,
+                    processor=processor.name,
+                    ref=ref,
+                    lane=lane,
+                    needs=tuple(self._numbers[n] for n in needs if n.partition("/")[0] in companions),
+                    spec=processor,
+                    dispatch=phase.dispatch,
+                    failure=phase.failure,
+                    work=self.plan.work[ref],
+                    expects="".join(self.expectation(processor, day) for day in self.days),
+                )
+            )
+        for k, gates in enumerate(groups):
+            lane = first + k
+            together = phase.released_with if phase.released_with in self.plan.phases else None
+            self.lanes.append(
+                Lane(
+                    number=lane,
+                    name=name if len(groups) == 1 else f"{name}.{k + 1}",
+                    phase=name,
+                    tasks=tuple(members[lane]),
+                    edges=tuple(self._edge(phase.gates[g], name) for g in gates),
+                    released_with=self.lanes_of(together) if together else (),
+                )
+            )
+
+    def _edge(self, gate: EdgeGate, phase: str) -> Edge:
+        pipeline = self.plan.pipeline
+        if isinstance(gate, AllSucceeded):
+            names = gate.processors or [x.name for x in pipeline.phase(gate.phase).processors]
+            refs = [f"{gate.phase}/{name}" for name in names]
+            inside = [ref for ref in refs if ref in self._numbers]
+            lanes = sorted({self.tasks[self._numbers[ref]].lane for ref in inside})
+            outside = tuple(
+                r for r in refs if r not in self._numbers and isinstance(self.processor(r).output, TableOutput)
+            )
+            return SameDate(gate.check, gate.phase, tuple(lanes), frozenset(inside), outside)
+        if isinstance(gate, Lookback):
+            upstream = pipeline.phase_names[: pipeline.phase_names.index(phase) + 1]
+            found = ["/".join(pipeline.resolve(name, upstream)) for name in gate.processors]
+            whole = tuple(self.calendar.window(day, dates=gate.dates, days=gate.days) for day in self.days)
+            ranges = tuple((bisect_left(self.days, w[0]) if w else i, i) for i, w in enumerate(whole))
+            beyond = tuple(tuple(d for d in w if d not in self.position) for w in whole)
+            return Window(gate.check, tuple((ref, self._lane_of(ref)) for ref in found), ranges, beyond, whole)
+        if not isinstance(gate, Barrier):
+            raise TypeError(gate.check)
+        everything = (0, len(self.days))
+        spans = {
+            s: (self.season_of.index(s), len(self.days) - self.season_of[::-1].index(s)) for s in set(self.season_of)
+        }
+        dates = tuple(spans[s] if gate.scope == "season" else everything for s in self.season_of)
+        return AllDates(gate.check, gate.phase, tuple(self._lanes_of.get(gate.phase, ())), dates)
+
+    def _lane_of(self, ref: str) -> int | None:
+        """The lane of a ref; None for a processor that the run leaves out."""
+        return self.tasks[self._numbers[ref]].lane if ref in self._numbers else None
+
+
+def expectation(pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date) -> tuple[str, str]:
+    """(letter, reason) for what a processor's output should hold on a game date."""
+    if processor.available_from and day < processor.available_from:
+        return EMPTY, f"the source begins on {processor.available_from}"
+    if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:
+        return EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
+    if processor.may_be_empty:
+        return OPTIONAL, processor.may_be_empty
+    return EXPECTED, ""
+
+
+def _in_order_of_needs(processors: list[Processor], phase: str) -> list[Processor]:
+    """Processors so that each stands after those of its own phase that it needs; else in the file's order."""
+    placed: dict[str, Processor] = {}
+
+    def place(processor: Processor) -> None:
+        for need in processor.needs:
+            owner, _, name = need.rpartition("/")
+            if owner in ("", phase):
+                place(next(x for x in processors if x.name == name))
+        placed.setdefault(processor.name, processor)
+
+    by_own_phase = {x.name for x in processors}
+    for processor in processors:
+        if any(n.rpartition("/")[0] in ("", phase) and n.rpartition("/")[2] in by_own_phase for n in processor.needs):
+            place(processor)
+        placed.setdefault(processor.name, processor)
+    return list(placed.values())

@@ -1,0 +1,82 @@
+"""A run's document: what people want of it. The starter and operators' commands write it, every handler reads it."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RUN_VERSION = 1
+
+
+class Wanted(StrEnum):
+    """The state that a person asked for."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    CANCELLED = "cancelled"
+
+
+class RunStatus(StrEnum):
+    """The state that a run is in."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    COMPLETED = "completed"
+    COMPLETED_WITH_FAILURES = "completed_with_failures"
+    HALTED = "halted"
+    CANCELLED = "cancelled"
+    WAITING = "waiting"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more happens by itself; a retry opens all but a cancelled run again."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED, RunStatus.CANCELLED})
+
+
+class RetryIntent(BaseModel):
+    """Failed and blocked work again. Empty filters mean any."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    dates: tuple[date, ...] = ()
+    phase: str | None = None
+    processor: str | None = None
+    signature: str | None = None
+    why: str = ""
+    at: datetime
+
+
+class Run(BaseModel):
+    """One backfill, as people want it.
+
+    request_hash: what was asked for (pipeline, selection, flags); the same request finds its unfinished run again.
+    epoch: raised by a cancel; a claim made under an older one calls nobody.
+    active_dates: live limits by phase, in place of the pipeline's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = RUN_VERSION
+    run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    pipeline: str
+    pipeline_file: str
+    plan_hash: str
+    request_hash: str
+    source: str | None = None
+    wanted: Wanted = Wanted.RUNNING
+    epoch: int = 1
+    active_dates: dict[str, int] = {}
+    retries: tuple[RetryIntent, ...] = ()
+    why: str = ""
+    created_at: datetime
+
+    @property
+    def admits(self) -> bool:
+        """Whether a task may start."""
+        return self.wanted is Wanted.RUNNING

@@ -1,0 +1,203 @@
+"""The outside world as the services see it: what a backend must provide, and nothing more.
+
+Each backend under ``shared/adapters`` implements all of them; the services know no other way out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from shared.domain.board import Board
+from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Inputs
+from shared.domain.plan import Plan
+from shared.domain.run import Run
+
+Row = dict[str, Any]
+Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The rows of one table that belong to one date.
+
+    table: ``dataset.table``; date_column: the DATE column that the table is partitioned by.
+    """
+
+    table: str
+    date_column: str
+    day: date
+
+
+class Warehouse(Protocol):
+    """Tables with date partitions. SQL is written in the BigQuery dialect, with ``@name`` parameters."""
+
+    def apply_schema(self, ddl: str) -> None:
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements."""
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Rows of one SELECT. Raises TransientError for what a retry may mend."""
+
+    def replace_partition(
+        self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
+    ) -> int:
+        """Replace the partition by the rows of ``select`` in one transaction; returns the rows written.
+
+        The select names its columns as the table does; the column ``_fence`` is added here.
+        Raises StaleFence when a row of the partition carries a higher fence: nothing is changed then.
+        """
+
+    def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
+        """The same from JSON lines (UTF-8, one object a row, keys are column names)."""
+
+    def replace_table(self, table: str, lines: bytes) -> int:
+        """Replace a whole reference table by JSON lines, in one transaction; returns the rows written."""
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Append, in one statement, the rows whose keys the table does not hold yet; returns how many."""
+
+    def close(self) -> None:
+        """Release the files or connections."""
+
+
+class ObjectStore(Protocol):
+    """Named blobs. A write is all or nothing."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Create or replace the object ``name`` (a relative path with forward slashes)."""
+
+    def read(self, name: str) -> bytes:
+        """The object's content. Raises FileNotFoundError when there is none."""
+
+    def names(self, prefix: str) -> Iterable[str]:
+        """Names of the objects below a prefix, sorted."""
+
+
+class Worker(Protocol):
+    """A processing service. In-process here, behind HTTP elsewhere: the bodies are the same. Thread-safe."""
+
+    def prepare(self) -> None:
+        """Set up what every request relies on: tables, reference data. Called before a run is driven; repeatable."""
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request: HTTP status and JSON body (a ``WorkerAnswer`` when 200)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTask:
+    """One Cloud Task. A name is used once: creating it again within the name's memory changes nothing.
+
+    run_id: whose work it is. payload: JSON text. not_before: the earliest start, UTC; None: at once.
+    """
+
+    run_id: str
+    queue: str
+    name: str
+    payload: str
+    not_before: datetime | None = None
+
+
+class Tasks(Protocol):
+    """Task queues with Cloud Tasks' semantics: rate, concurrency, schedule time, names, at-least-once delivery."""
+
+    def create(self, tasks: Sequence[QueueTask]) -> None:
+        """Put tasks on their queues. A name that is known is left as it is."""
+
+
+class Events(Protocol):
+    """Topics with Pub/Sub's semantics: at-least-once, in no order."""
+
+    def publish(self, topic: str, messages: Sequence[str]) -> None:
+        """Publish JSON messages; returns when they are durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """An attempt that somebody wants to run, and what it was dispatched from."""
+
+    key: AttemptKey
+    epoch: int
+    generation: int
+    inputs: Inputs
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who runs an attempt. ``fence`` rises with every claim; ``incarnation`` names the process."""
+
+    key: AttemptKey
+    fence: int
+    epoch: int
+    generation: int
+    inputs: Inputs
+    lease_until: datetime
+    claimed_at: datetime
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """An event that matched nothing or contradicts: why, and the event as it came."""
+
+    id: str
+    run_id: str | None
+    reason: str
+    event: str
+    at: datetime
+
+
+class State(Protocol):
+    """Facts, claims, cells and boards. Writers never read, change and write back what others write."""
+
+    def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
+        """Write a run, its plan and its board; False when the run id is there already."""
+
+    def run(self, run_id: str) -> Run:
+        """The run's document, uncached. Raises InputError for an unknown run."""
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+
+    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """Apply a pure change to the run's document, repeated until it met no other writer."""
+
+    def plan(self, run_id: str) -> Plan:
+        """The frozen plan."""
+
+    def board(self, run_id: str) -> tuple[Board, int]:
+        """A copy of the board, and its version."""
+
+    def commit(self, run_id: str, board: Board, version: int, cells: Mapping[tuple[date, str], Cell]) -> bool:
+        """Write board and cells in one batch; False, and nothing written, when the board is no longer ``version``."""
+
+    def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
+        """Facts of these dates; a date without any is empty. Not to be changed by the reader."""
+
+    def touched(self, run_id: str, cursor: str) -> tuple[list[date], str]:
+        """Dates that changed since the cursor (empty: ever), and the cursor for the next call."""
+
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[AttemptKey]:
+        """Add facts; the first value of a fact stands. Returns the attempts whose facts contradict a stored one."""
+
+    def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
+        """Create claims; None for an attempt that is claimed already."""
+
+    def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
+        """The claims of these attempts, where there are any."""
+
+    def open_claims(self, run_id: str) -> list[Claim]:
+        """Claims of attempts that were neither reported nor healed nor abandoned."""
+
+    def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
+        """Keep events that could not be applied. A known id changes nothing."""
+
+    def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
+        """What was set aside for a run, or (None) for no known run, oldest first."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> datetime:
+        """UTC now, aware."""

@@ -1,0 +1,286 @@
+"""Turns settled lanes into proofs, verdicts and releases. The only writer of the board and the cells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+from shared.domain.advance import LaneOutcome, advance, reopen
+from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
+from shared.domain.errors import PhasegateError
+from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict, record
+from shared.domain.failures import signature
+from shared.domain.gates import judge_proof
+from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
+from shared.domain.plan import EMPTY, Lane, Plan, PlanIndex
+from shared.domain.run import RetryIntent, Run
+from shared.services.backend import Backend
+from shared.services.dispatcher import Dispatcher
+from shared.services.historian import Historian
+from shared.services.prover import Counts, Prover
+
+ASK_AGAIN = timedelta(seconds=2)
+"""First wait after a check could not be asked; doubles to at most 5 minutes."""
+
+_MAX_ASK_AGAIN = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round of the conductor over a run."""
+
+    run: Run
+    index: PlanIndex
+    board: Board
+    version: int
+    facts: dict[date, DateFacts]
+    cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
+    postponed: set[date] = field(default_factory=set)
+    changed: bool = False
+
+    def cell(self, day: date, phase: str) -> Cell:
+        """The cell as this round leaves it."""
+        return self.cells.get((day, phase)) or self.facts[day].cells.get(phase, Cell())
+
+
+class Conductor:
+    """Called for a run; finds by itself what changed. Twice at once: the second to commit loses and looks again."""
+
+    def __init__(self, backend: Backend, dispatcher: Dispatcher, historian: Historian) -> None:
+        self._backend, self._dispatcher, self._historian = backend, dispatcher, historian
+        self._prover = Prover(backend.warehouse, backend.objects)
+
+    def conduct(self, run_id: str) -> Board:
+        """One round: prove, judge, release. Returns the board as it stands afterwards."""
+        state, now = self._backend.state, self._backend.clock.now()
+        run, index = state.run(run_id), self._backend.index(run_id)
+        board, version = state.board(run_id)
+        touched, cursor = state.touched(run_id, board.cursor)
+        days = set(touched) | {day for day, (_, at) in board.unjudged.items() if at <= now}
+        round_ = _Round(run, index, board, version, dict(state.dates(run_id, sorted(days))))
+        if self._retry(round_):
+            outcomes, cursor = [], board.cursor
+        else:
+            outcomes = self._outcomes(round_)
+            for day in days - round_.postponed:
+                round_.changed |= board.unjudged.pop(day, None) is not None
+        if board.outside is None:
+            self._judge_outside(round_)
+        was = board.status
+        decisions = advance(index, board, run, outcomes, now)
+        released = [index.days[position] for position, _ in decisions.releases]
+        round_.facts.update(state.dates(run_id, [day for day in released if day not in round_.facts]))
+        for outcome in outcomes:
+            if outcome.letter != UNJUDGED:
+                self._conclude(round_, outcome)
+        for position, lane in decisions.releases:
+            self._release(round_, index.days[position], lane)
+        if not (round_.cells or round_.changed or cursor != board.cursor or was is not board.status):
+            return board
+        board.cursor = cursor
+        if not state.commit(run_id, board, version, round_.cells):
+            self._backend.wake_conductor(run_id)
+            return state.board(run_id)[0]
+        self._after(round_, bool(outcomes or decisions.releases))
+        return board
+
+    def _after(self, round_: _Round, went_on: bool) -> None:
+        """What follows a commit. A crash here: the sweeper's look finds the same due work."""
+        run_id, board = round_.run.run_id, round_.board
+        days = sorted({day for day, _ in round_.cells})
+        if days:
+            self._dispatcher.put_pages(run_id, days, f"board {round_.version}")
+        if went_on or round_.changed:
+            self._backend.wake_conductor(run_id)
+        for _, at in board.unjudged.values():
+            self._backend.wake_conductor(run_id, at)
+        for day in days:
+            position = round_.index.position[day]
+            if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
+                self._historian.note(run_id, self._backend.state.dates(run_id, (day,))[day])
+        if board.status.is_final:
+            self._historian.reconcile(run_id, round_.index.days)
+
+    # Proof and verdicts
+
+    def _outcomes(self, round_: _Round) -> list[LaneOutcome]:
+        """Prove what settled lanes reported; then judge the lanes in which everything is final."""
+        index = round_.index
+        looks = {day: look(facts, index) for day, facts in round_.facts.items()}
+        settled = {day: each for day, each in looks.items() if each.settled}
+        counts = self._prove(round_, settled)
+        final = {day: look(round_.facts[day], index) for day in settled}
+        return self._judge(round_, {day: each for day, each in final.items() if each.settled}, counts)
+
+    def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counts | None]:
+        """Look at the output of every reported task in a settled lane; write what was found."""
+        index, now = round_.index, self._backend.clock.now()
+        wanted: dict[int, list[date]] = {}
+        for day, each in looks.items():
+            for lane in each.settled:
+                for number in index.lanes[lane].tasks:
+                    if each.views[number].status in (TaskStatus.REPORTED, *PROVED):
+                        wanted.setdefault(number, []).append(day)
+        counts: dict[str, Counts | None] = {}
+        proofs: list[tuple[AttemptKey, Proved]] = []
+        for number, days in wanted.items():
+            task = index.tasks[number]
+            try:
+                found = counts[task.ref] = self._prover.count(task.spec.output, days)
+            except PhasegateError:
+                self._postpone(round_, days)
+                continue
+            for day in days:
+                view = looks[day].views[number]
+                if view.status is TaskStatus.REPORTED and view.facts is not None:
+                    expects = task.expects[index.position[day]]
+                    rows = None if found is None else found.get(day, 0)
+                    proof = judge_proof(view.facts, task.spec.output, expects, rows, now)
+                    proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
+        if proofs:
+            self._backend.state.record(round_.run.run_id, proofs)
+            for key, proof in proofs:
+                record(round_.facts[key.day], key, proof)
+            disproved = sorted({key.day for key, proof in proofs if not proof.ok})
+            if disproved:
+                self._dispatcher.look_at(round_.run.run_id, disproved)
+        return counts
+
+    def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counts | None]) -> list[LaneOutcome]:
+        """Outcome of every settled lane in which no proof is owed."""
+        index = round_.index
+        ended = [
+            (day, lane)
+            for day, each in looks.items()
+            for lane in each.settled
+            if not any(each.views[n].status is TaskStatus.REPORTED for n in index.lanes[lane].tasks)
+        ]
+        asked: dict[int, list[date]] = {}
+        for day, lane in ended:
+            for number in index.lanes[lane].tasks:
+                if looks[day].views[number].status in PROVED and index.tasks[number].spec.checks:
+                    asked.setdefault(number, []).append(day)
+        verdicts: dict[date, dict[int, list[Verdict]]] = {}
+        for number, days in asked.items():
+            task = index.tasks[number]
+            expects = {day: task.expects[index.position[day]] for day in days}
+            for day, verdict in self._prover.judge(index, task.ref, expects, counts.get(task.ref) or {}):
+                verdicts.setdefault(day, {}).setdefault(number, []).append(verdict)
+        return [self._outcome(round_, day, lane, looks[day], verdicts.get(day, {})) for day, lane in ended]
+
+    def _outcome(
+        self, round_: _Round, day: date, number: int, each: Look, verdicts: dict[int, list[Verdict]]
+    ) -> LaneOutcome:
+        index, lane, position = round_.index, round_.index.lanes[number], round_.index.position[day]
+        bad: dict[str, tuple[str, str]] = {}
+        letters: set[str] = set()
+        given: list[Verdict] = []
+        for n in lane.tasks:
+            task, view = index.tasks[n], each.views[n]
+            if view.status is TaskStatus.UPSTREAM_FAILED:
+                bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
+            elif view.status in BAD:
+                error_class = view.error_class.value if view.error_class else "transient"
+                bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
+                letters.add(FAILED)
+            for verdict in verdicts.get(n, []):
+                given.append(verdict)
+                if verdict.outcome == BLOCK:
+                    bad.setdefault(task.ref, (BLOCKED, str(verdict)))
+                    letters.add(BLOCKED)
+                elif verdict.outcome == UNKNOWN:
+                    letters.add(UNJUDGED)
+        if UNJUDGED in letters:
+            self._postpone(round_, [day])
+            return LaneOutcome(position, number, UNJUDGED, bad, tuple(given))
+        letter = FAILED if FAILED in letters or any(k == UPSTREAM for k, _ in bad.values()) else None
+        if letter is None:
+            rightly_empty = all(index.tasks[n].expects[position] == EMPTY for n in lane.tasks)
+            letter = BLOCKED if BLOCKED in letters else SKIPPED if rightly_empty else PASSED
+        return LaneOutcome(position, number, letter, bad, tuple(given))
+
+    def _postpone(self, round_: _Round, days: Iterable[date]) -> None:
+        """A table could not be asked: ask again, later each time."""
+        now = self._backend.clock.now()
+        for day in days:
+            round_.postponed.add(day)
+            tries, at = round_.board.unjudged.get(day, (0, now))
+            if at <= now:
+                wait = min(_MAX_ASK_AGAIN, ASK_AGAIN * 2 ** min(tries, 16))
+                round_.board.unjudged[day] = (tries + 1, now + wait)
+                round_.changed = True
+
+    def _judge_outside(self, round_: _Round) -> None:
+        """Judge from the tables what the run's edges read and the run does not make."""
+        wrong: dict[str, dict[date, str]] = {}
+        for ref, days in round_.index.outside.items():
+            try:
+                wrong[ref] = self._prover.soundness(round_.index, ref, days)
+            except PhasegateError as error:
+                wrong[ref] = dict.fromkeys(days, f"{ref} could not be asked: {error}")
+        round_.board.outside = {ref: days for ref, days in wrong.items() if days}
+        round_.changed = True
+
+    # Cells
+
+    def _conclude(self, round_: _Round, outcome: LaneOutcome) -> None:
+        lane, day = round_.index.lanes[outcome.lane], round_.index.days[outcome.position]
+        now = self._backend.clock.now()
+        there = round_.cell(day, lane.phase).lanes[lane.name]
+        concluded = replace(there, concluded=outcome.letter, concluded_at=now, verdicts=outcome.verdicts)
+        self._write_lane(round_, day, lane, concluded)
+
+    def _release(self, round_: _Round, day: date, number: int) -> None:
+        lane = round_.index.lanes[number]
+        generation = round_.cell(day, lane.phase).generation
+        self._write_lane(round_, day, lane, LaneState(generation, self._backend.clock.now()))
+
+    @staticmethod
+    def _write_lane(round_: _Round, day: date, lane: Lane, state: LaneState) -> None:
+        cell = round_.cell(day, lane.phase)
+        round_.cells[day, lane.phase] = replace(cell, lanes={**cell.lanes, lane.name: state})
+
+    # Retries
+
+    def _retry(self, round_: _Round) -> bool:
+        """Do the retries that operators asked for and that were not done yet; whether there were any."""
+        index, board, now = round_.index, round_.board, self._backend.clock.now()
+        wanted = [intent for intent in round_.run.retries if intent.id not in board.applied]
+        for intent in wanted:
+            changes = reopen(index, board, retry_targets(board, index.plan, intent))
+            days = sorted({index.days[position] for position, _ in changes})
+            round_.facts.update(self._backend.state.dates(round_.run.run_id, days))
+            for (position, phase), change in changes.items():
+                day = index.days[position]
+                cell = round_.cell(day, phase)
+                generation = cell.generation + 1
+                lanes = dict(cell.lanes)
+                for number in change.withdrawn:
+                    lanes.pop(index.lanes[number].name, None)
+                for number in change.reopened:
+                    lanes[index.lanes[number].name] = LaneState(generation, now)
+                redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
+                round_.cells[day, phase] = Cell(generation, lanes, redo)
+            board.applied = (*board.applied, intent.id)
+            round_.changed = True
+        return bool(wanted)
+
+
+def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
+    """The (date, ``phase/processor``) pairs that ended badly and that a retry is about."""
+    targets: list[tuple[date, str]] = []
+    for day, why in sorted(board.bad.items()):
+        if intent.dates and day not in intent.dates:
+            continue
+        for ref, (kind, reason) in sorted(why.items()):
+            phase, _, processor = ref.partition("/")
+            error_class, _, message = reason.partition(": ")
+            if (
+                (intent.phase is None or intent.phase == phase)
+                and (intent.processor is None or plan.pipeline.registry.get((phase, intent.processor)) == processor)
+                and (
+                    intent.signature is None
+                    or (kind == FAILED and intent.signature == signature(error_class, processor, message))
+                )
+            ):
+                targets.append((day, ref))
+    return targets

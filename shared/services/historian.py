@@ -1,0 +1,79 @@
+"""Writes ``processor_run_history``: one row an attempt, in batches (a table takes 1,500 load jobs a day, BigQuery)."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from shared.domain.facts import AttemptFacts, AttemptKey, DateFacts
+from shared.ports import Row
+from shared.services.backend import Backend
+
+KEYS = ("run_id", "data_date", "phase", "processor_name", "attempt")
+BATCH_ROWS = 2_000
+
+
+class Historian:
+    """Collects dates that came to rest; flushes when enough rows wait, and at the end of a run.
+
+    Rows that the table holds already are left out, so that a crash in between writes nothing twice; ``reconcile``
+    writes whatever a crash left unwritten.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._waiting: dict[str, dict[date, int]] = {}
+        self._written: dict[str, dict[date, int]] = {}
+
+    def note(self, run_id: str, facts: DateFacts) -> None:
+        """A date of the run came to rest."""
+        waiting = self._waiting.setdefault(run_id, {})
+        waiting[facts.day] = sum(map(len, facts.tasks.values()))
+        if sum(waiting.values()) >= BATCH_ROWS:
+            self.reconcile(run_id, list(waiting))
+            waiting.clear()
+
+    def reconcile(self, run_id: str, days: Iterable[date]) -> None:
+        """Write the rows of every ended attempt on these dates that are not in the table."""
+        table = self._backend.state.plan(run_id).pipeline.history_table
+        rows: list[Row] = []
+        written = self._written.setdefault(run_id, {})
+        for day in days:
+            for facts in self._backend.state.dates(run_id, (day,)).values():
+                attempts_there = sum(map(len, facts.tasks.values()))
+                if written.get(day) == attempts_there:
+                    continue
+                written[day] = attempts_there
+                for (phase, processor), attempts in facts.tasks.items():
+                    rows.extend(
+                        _row(run_id, AttemptKey(day, phase, processor, a.number), a) for a in attempts if not a.is_open
+                    )
+            if len(rows) >= BATCH_ROWS:
+                self._backend.warehouse.append_missing(table, rows, KEYS)
+                rows = []
+        if rows:
+            self._backend.warehouse.append_missing(table, rows, KEYS)
+
+
+def _row(run_id: str, key: AttemptKey, attempt: AttemptFacts) -> Row:
+    reported, healed = attempt.reported, attempt.healed
+    if healed is not None:
+        status, message = f"healed_{healed.outcome.value}", healed.reason
+    elif reported is not None:
+        status, message = reported.status.value, reported.message
+    else:
+        status, message = "abandoned", attempt.abandoned.reason if attempt.abandoned else ""
+    return {
+        "run_id": run_id,
+        "data_date": key.day,
+        "phase": key.phase,
+        "processor_name": key.processor,
+        "attempt": key.attempt,
+        "status": status,
+        "error_class": reported.error_class.value if reported and reported.error_class else None,
+        "message": message,
+        "rows_written": reported.rows if reported else None,
+        "fence": reported.fence if reported else None,
+        "code_version": "",
+        "started_at": reported.started_at if reported else None,
+        "finished_at": reported.finished_at if reported else None,
+        "proved": attempt.proved.ok if attempt.proved else None,
+    }

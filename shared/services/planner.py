@@ -1,0 +1,153 @@
+"""Makes the frozen plan: which dates, which phases, and what of it is already there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Literal
+
+from shared import __version__
+from shared.domain.calendar import Calendar
+from shared.domain.errors import InputError, PhasegateError
+from shared.domain.facts import BLOCK, UNKNOWN
+from shared.domain.pipeline import Pipeline, TableOutput, did_you_mean, select_phases
+from shared.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, SameDate, TaskSpec, Window
+from shared.domain.selection import Selection
+from shared.services.prover import Prover
+
+Reprocess = Literal["missing", "failed", "all"]
+
+Unfinished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
+"""Earlier runs' word: for each date some run covered, the refs that did not succeed in the newest one."""
+
+
+def make_plan(
+    pipeline: Pipeline,
+    calendar: Calendar,
+    selection: Selection,
+    *,
+    phases: str | None,
+    profile: str | None,
+    reprocess: Reprocess,
+    prover: Prover | None,
+    unfinished: Unfinished,
+) -> Plan:
+    """The plan for a selection.
+
+    prover: None for a warehouse that does not exist yet (everything is missing then).
+    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
+    """
+    if profile is not None and profile not in pipeline.profiles:
+        raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, pipeline.profiles)}")
+    chosen = pipeline.profiles[profile] if profile else None
+    span = phases or (chosen.phases if chosen else f"1..{len(pipeline.phases)}")
+    try:
+        names = select_phases(pipeline, span)
+    except LookupError as error:
+        raise InputError(f"--phases: {error}") from error
+    days = selection.resolve(calendar)
+    seasons = {calendar.by_day[day].season for day in days}
+    blank = Plan(
+        pipeline=pipeline,
+        phases=names,
+        days=days,
+        calendar=tuple(d for d in calendar.dates if d.season in seasons),
+        work={f"{n}/{x.name}": RUN * len(days) for n in names for x in pipeline.phase(n).processors},
+        ramp=tuple(chosen.ramp) if chosen else (),
+        reprocess=reprocess,
+        code_version=__version__,
+    )
+    if reprocess == "all" or (reprocess == "missing" and prover is None):
+        return blank
+    index = blank.index
+    if reprocess == "failed":
+        present = _present_by_state(index, unfinished(days))
+    else:
+        present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
+    return blank.model_copy(update={"work": _work(index, present)})
+
+
+def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:
+    """What the run will read and not make, and is not sound in the tables: ref -> date -> why."""
+    if prover is None:
+        return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
+    found: dict[str, dict[date, str]] = {}
+    for ref, days in index.outside.items():
+        try:
+            wrong = prover.soundness(index, ref, days)
+        except PhasegateError as error:
+            wrong = dict.fromkeys(days, str(error))
+        if wrong:
+            found[ref] = wrong
+    return found
+
+
+def _present_by_state(index: PlanIndex, unfinished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
+    uncovered = [day for day in index.days if day not in unfinished]
+    if uncovered:
+        raise InputError(
+            f"--reprocess failed: no earlier run covers {uncovered[0]}"
+            f"{f' and {len(uncovered) - 1} more dates' if len(uncovered) > 1 else ''}; use --reprocess missing"
+        )
+    return [[task.ref not in unfinished[day] for day in index.days] for task in index.tasks]
+
+
+def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
+    """For each task and date: would the table pass as it is? Judged by the checks, not by any state.
+
+    A table that may be empty and is tells nothing by itself; it counts as present when every table of its cell that
+    must hold rows does. What writes no table is present when everything that needs it is.
+    """
+    present = [[False] * len(index.days) for _ in index.tasks]
+    open_question: list[tuple[TaskSpec, int]] = []
+    for task in index.tasks:
+        if not isinstance(task.spec.output, TableOutput):
+            continue
+        try:
+            counts = prover.count(task.spec.output, index.days) or {}
+        except PhasegateError:
+            continue
+        expects = dict(zip(index.days, task.expects, strict=True))
+        verdicts = prover.judge(index, task.ref, expects, counts)
+        unsound = {day for day, verdict in verdicts if verdict.outcome in (BLOCK, UNKNOWN)}
+        for position, day in enumerate(index.days):
+            rows = counts.get(day, 0)
+            if expects[day] == OPTIONAL and not rows:
+                open_question.append((task, position))
+            else:
+                is_right = not rows if expects[day] == EMPTY else rows > 0
+                present[task.number][position] = is_right and day not in unsound
+    for task, position in open_question:
+        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+        present[task.number][position] = bool(cell) and all(
+            present[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput)
+        )
+    for task in reversed(index.tasks):
+        if not isinstance(task.spec.output, TableOutput) and index.dependants[task.number]:
+            for position in range(len(index.days)):
+                present[task.number][position] = all(present[n][position] for n in index.dependants[task.number])
+    return present
+
+
+def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
+    """Letters: what is not there runs, and so does everything that was or will be built on it."""
+    runs: list[list[bool]] = [[False] * len(index.days) for _ in index.tasks]
+    upstream = [_upstream(index, task) for task in index.tasks]
+    for position in range(len(index.days)):
+        for task in index.tasks:
+            same_date, windows = upstream[task.number]
+            runs[task.number][position] = (
+                not present[task.number][position]
+                or any(runs[n][position] for n in same_date)
+                or any(any(runs[n][slice(*edge.inside[position])]) for n, edge in windows)
+            )
+    return {task.ref: "".join(RUN if r else ADOPT for r in runs[task.number]) for task in index.tasks}
+
+
+def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, Window]]]:
+    same_date = list(task.needs)
+    windows: list[tuple[int, Window]] = []
+    for edge in index.lanes[task.lane].edges:
+        if isinstance(edge, SameDate):
+            same_date.extend(index.by_ref[ref].number for ref in edge.refs)
+        elif isinstance(edge, Window):
+            windows.extend((index.by_ref[ref].number, edge) for ref, lane in edge.refs if lane is not None)
+    return same_date, windows

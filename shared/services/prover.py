@@ -1,0 +1,78 @@
+"""Asks the tables: one query a table for a whole batch of dates."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+
+from shared.domain.errors import PhasegateError
+from shared.domain.facts import BLOCK, UNKNOWN, Verdict
+from shared.domain.gates import REGISTRY, Subject, checked_days, count_rows, unknown
+from shared.domain.pipeline import ObjectOutput, Output, TableOutput
+from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
+from shared.ports import ObjectStore, Warehouse
+
+Counts = dict[date, int]
+
+
+class Prover:
+    """Counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass."""
+
+    def __init__(self, warehouse: Warehouse, objects: ObjectStore) -> None:
+        self._warehouse, self._objects = warehouse, objects
+
+    def count(self, output: Output, days: Iterable[date]) -> Counts | None:
+        """Rows by date of a table, 1 by date for objects that are there; None where there is nothing to look at.
+
+        Raises PhasegateError when the table cannot be asked.
+        """
+        days = list(days)
+        if isinstance(output, TableOutput):
+            question = count_rows(output, days)
+            return {row["d"]: row["n"] for row in self._warehouse.query(question.sql, question.parameters)}
+        if isinstance(output, ObjectOutput):
+            there = set(self._objects.names(output.path.partition("{date}")[0]))
+            return {day: 1 for day in days if output.path.replace("{date}", day.isoformat()) in there}
+        return None
+
+    def judge(
+        self, index: PlanIndex, ref: str, expects: Mapping[date, str], counts: Counts
+    ) -> list[tuple[date, Verdict]]:
+        """Verdicts of every check of a processor on the dates where checks apply."""
+        processor = index.processor(ref)
+        days = checked_days(expects, counts)
+        if not days or not isinstance(processor.output, TableOutput):
+            return []
+        phase = ref.partition("/")[0]
+        plan = index.plan
+        subject = Subject(plan.pipeline, index.calendar, phase, processor, processor.output, days, counts)
+        verdicts: list[tuple[date, Verdict]] = []
+        for check in processor.checks:
+            functions = REGISTRY[check.check]
+            question = functions.ask(check, subject)
+            try:
+                answer = self._warehouse.query(question.sql, question.parameters) if question else []
+                judged = functions.judge(check, subject, answer)
+            except PhasegateError as error:
+                judged = unknown(check, subject, f"the check could not be asked: {error}")
+            verdicts.extend(judged.items())
+        return verdicts
+
+    def soundness(self, index: PlanIndex, ref: str, days: Iterable[date]) -> dict[date, str]:
+        """What is wrong with a processor's table on these dates, whoever wrote it; sound dates are absent.
+
+        Raises PhasegateError when the table cannot be asked.
+        """
+        processor = index.processor(ref)
+        expects = {day: index.expectation(processor, day) for day in days}
+        counts = self.count(processor.output, expects) or {}
+        wrong: dict[date, str] = {}
+        for day, letter in expects.items():
+            if letter == EXPECTED and not counts.get(day):
+                wrong[day] = f"{processor.name}: no rows"
+            elif letter == EMPTY and counts.get(day):
+                wrong[day] = f"{processor.name}: {counts[day]} rows where none are right"
+        rest = {day: letter for day, letter in expects.items() if day not in wrong}
+        for day, verdict in self.judge(index, ref, rest, counts):
+            if verdict.outcome in (BLOCK, UNKNOWN) and day not in wrong:
+                wrong[day] = str(replace(verdict))
+        return wrong

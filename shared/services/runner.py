@@ -1,0 +1,170 @@
+"""Executes one task: claims the attempt, calls the worker, understands its answer, publishes the completion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared import __version__
+from shared.domain.errors import HaltError, TransientError
+from shared.domain.events import Completion
+from shared.domain.facts import Abandoned, AttemptKey
+from shared.domain.pipeline import TableOutput
+from shared.domain.plan import TaskSpec
+from shared.domain.run import Run
+from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from shared.ports import Claim, ClaimRequest, QueueTask
+from shared.services.backend import COMPLETIONS, Backend
+from shared.services.dispatcher import TaskPayload
+
+LEASE_MARGIN = timedelta(seconds=30)
+"""A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
+
+_RESULTS = TypeAdapter(dict[str, ProcessorResult])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A claimed attempt, ready to be sent to its worker."""
+
+    run: Run
+    task: TaskSpec
+    claim: Claim
+
+
+class Runner:
+    """Claims first and reads the run afterwards, so that after a cancel nothing is started."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
+        """One entry a task: the call to make, or None: somebody else has the attempt, or the run is not running."""
+        state, now = self._backend.state, self._backend.clock.now()
+        payloads = [TaskPayload.model_validate_json(task.payload) for task in tasks]
+        calls: list[Call | None] = [None] * len(tasks)
+        for run_id in {p.run_id for p in payloads}:
+            index = self._backend.index(run_id)
+            mine = [i for i, p in enumerate(payloads) if p.run_id == run_id]
+            requests: list[ClaimRequest] = []
+            specs: list[TaskSpec] = []
+            for i in mine:
+                p = payloads[i]
+                task = index.by_ref[f"{p.phase}/{p.processor}"]
+                lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
+                key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
+                requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
+                specs.append(task)
+            claims = state.claim(run_id, requests, now)
+            run = state.run(run_id)
+            refused = [c.key for c in claims if c and (c.epoch != run.epoch or not run.admits)]
+            if refused:
+                reason = f"the run is {run.wanted.value}"
+                state.record(run_id, [(key, Abandoned(reason, now)) for key in refused])
+            for i, task, claim in zip(mine, specs, claims, strict=True):
+                if claim is not None and claim.key not in refused:
+                    calls[i] = Call(run, task, claim)
+        return calls
+
+    def execute(self, call: Call) -> Completion | None:
+        """Call the worker. None: it will report by event (202). Thread-safe.
+
+        What a worker does becomes a result, never an exception; only HaltError (a full disk) passes through.
+        """
+        task = call.task
+        started = self._backend.clock.now()
+        try:
+            status, body = self._backend.workers[task.dispatch.worker].handle(task.dispatch.path, _request(call))
+            if status == 202:
+                return None
+            result = understand(status, body, task)
+        except HaltError:
+            raise
+        except TransientError as error:
+            result = _failed(ErrorClass.TRANSIENT, str(error))
+        except Exception as error:
+            result = _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
+        return completion(call, result, started, self._backend.clock.now())
+
+    def publish(self, completions: Sequence[Completion]) -> None:
+        """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
+        self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
+
+
+def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
+    """The event for a result."""
+    key, output = call.claim.key, call.task.spec.output
+    return Completion(
+        event_id=f"{call.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}/{call.claim.fence}",
+        run_id=call.run.run_id,
+        date=key.day,
+        phase=key.phase,
+        processor=key.processor,
+        attempt=key.attempt,
+        fence=call.claim.fence,
+        status=result.status,
+        error_class=result.error_class,
+        message=result.message[:2000],
+        rows=result.rows,
+        output_table=output.table if isinstance(output, TableOutput) else None,
+        code_version=__version__,
+        started_at=started,
+        finished_at=finished,
+    )
+
+
+def _request(call: Call) -> dict[str, Any]:
+    key, dispatch = call.claim.key, call.task.dispatch
+    body = WorkerRequest(
+        run_id=call.run.run_id,
+        date=key.day,
+        phase=key.phase,
+        processor=key.processor,
+        attempt=key.attempt,
+        fence=call.claim.fence,
+        deadline=call.claim.lease_until - LEASE_MARGIN,
+        backfill_reason=call.run.why,
+        correlation_id=f"{call.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}",
+    ).model_dump(mode="json")
+    for field, name in (("date", dispatch.date_field), ("processor", dispatch.processor_field)):
+        if name != field:
+            body[name] = body.pop(field)
+    return body
+
+
+def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
+    """The result for the task's processor in a worker's answer."""
+    if status == 200:
+        return _from_results(body, task)
+    message = str(body.get("message") or body.get("error") or f"HTTP {status}")
+    named = body.get("error_class")
+    if isinstance(named, str) and named in ErrorClass._value2member_map_:
+        return _failed(ErrorClass(named), message)
+    if status in (429, 503):
+        return _failed(ErrorClass.THROTTLE, message)
+    if status == 409:
+        return _failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
+    return _failed(ErrorClass.BUG if 400 <= status < 500 else ErrorClass.TRANSIENT, message)
+
+
+def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
+    value: Any = body
+    for part in task.dispatch.results.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    try:
+        results = _RESULTS.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, (task.dispatch.results, *first["loc"])))
+        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}")
+    for name in (task.processor, *task.spec.aliases):
+        if name in results:
+            return results[name]
+    there = ", ".join(sorted(results)) or "nothing"
+    return _failed(ErrorClass.BUG, f"the worker's answer has no result for '{task.processor}' (it has {there})")
+
+
+def _failed(error_class: ErrorClass, message: str) -> ProcessorResult:
+    return ProcessorResult(status=ResultStatus.FAILED, error_class=error_class, message=message)

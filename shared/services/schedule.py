@@ -1,0 +1,42 @@
+"""Reads the calendar out of the schedule table, with the SQL that the pipeline file gives."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.errors import InputError
+from shared.domain.pipeline import CalendarSpec
+
+Query = Callable[[str], list[Mapping[str, Any]]]
+
+
+def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
+    """Every date with at least one row that meets the condition.
+
+    query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons.
+    """
+    numbers = ", ".join(f"{sql} AS {name}" for name, sql in spec.numbers.items())
+    rows = query(
+        f"SELECT {spec.date_column} AS day, {spec.season_column} AS season, {numbers} FROM `{spec.table}` "
+        f"WHERE {spec.condition} GROUP BY {spec.date_column}, {spec.season_column}"
+    )
+    entities: dict[date, dict[str, tuple[str, ...]]] = {}
+    for name, columns in spec.entities.items():
+        union = " UNION DISTINCT ".join(
+            f"SELECT {spec.date_column} AS day, CAST({column} AS STRING) AS entity FROM `{spec.table}` WHERE {spec.condition}"
+            for column in columns
+        )
+        found: dict[date, list[str]] = {}
+        for row in query(union):
+            found.setdefault(row["day"], []).append(row["entity"])
+        for day, keys in found.items():
+            entities.setdefault(day, {})[name] = tuple(sorted(keys))
+    dates: dict[date, GameDate] = {}
+    for row in rows:
+        day, season = row["day"], str(row["season"])
+        if day in dates:
+            raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
+        counts = {name: int(row[name]) for name in spec.numbers}
+        dates[day] = GameDate(day, season, counts, entities.get(day, {}))
+    return Calendar.of(dates.values())
