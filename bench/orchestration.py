@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.embedded.clock import SystemClock
-from shared.adapters.embedded.database import Database
+from shared.adapters.embedded.database import CHECKPOINT_PAGES, Database
 from shared.adapters.embedded.home import Home
 from shared.bootstrap import Embedded
 from shared.domain.calendar import Calendar, GameDate
@@ -126,6 +126,7 @@ def measure_raw(tasks: int = DATES * PHASES * PROCESSORS) -> tuple[int, float]:
         Database(path).close()
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         begun = time.perf_counter()
         for n in range(tasks):
             key = ("bench", f"2020-{n // 3200:02d}-{n // 32 % 100:02d}", f"phase_{n // 8 % 4}", f"p{n % 8}", 1)

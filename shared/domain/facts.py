@@ -9,6 +9,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
 Inputs = tuple[tuple[str, int], ...]
@@ -218,119 +221,26 @@ def fact_name(fact: Fact) -> str:
     return _FIELDS[type(fact)]
 
 
-def to_document(fact: Fact) -> dict[str, Any]:
-    """A fact as plain JSON values."""
-    match fact:
-        case Dispatched():
-            return {
-                "n": fact.dispatch,
-                "generation": fact.generation,
-                "inputs": dict(fact.inputs),
-                "at": fact.at.isoformat(),
-            }
-        case Abandoned():
-            return {"reason": fact.reason, "at": fact.at.isoformat()}
-        case Reported():
-            return {
-                "status": fact.status.value,
-                "rows": fact.rows,
-                "error_class": fact.error_class and fact.error_class.value,
-                "message": fact.message,
-                "fence": fact.fence,
-                "generation": fact.generation,
-                "inputs": dict(fact.inputs),
-                "started_at": fact.started_at.isoformat(),
-                "finished_at": fact.finished_at.isoformat(),
-                "event_id": fact.event_id,
-            }
-        case Healed():
-            return {"outcome": fact.outcome.value, "reason": fact.reason, "at": fact.at.isoformat()}
-        case Proved():
-            return {
-                "ok": fact.ok,
-                "rows": fact.rows,
-                "detail": fact.detail,
-                "error_class": fact.error_class and fact.error_class.value,
-                "at": fact.at.isoformat(),
-            }
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in _FIELDS.items()}
+_CELLS = TypeAdapter(Cell)
 
 
-def from_document(name: str, doc: dict[str, Any]) -> Fact:
-    """The fact stored under ``name``. Raises KeyError or ValueError for a document of another shape."""
-    if name == "dispatched":
-        return Dispatched(doc["n"], doc["generation"], tuple(doc["inputs"].items()), _time(doc["at"]))
-    if name == "abandoned":
-        return Abandoned(doc["reason"], _time(doc["at"]))
-    if name == "reported":
-        return Reported(
-            ResultStatus(doc["status"]),
-            doc["rows"],
-            _error_class(doc["error_class"]),
-            doc["message"],
-            doc["fence"],
-            doc["generation"],
-            tuple(doc["inputs"].items()),
-            _time(doc["started_at"]),
-            _time(doc["finished_at"]),
-            doc["event_id"],
-        )
-    if name == "healed":
-        return Healed(HealedAs(doc["outcome"]), doc["reason"], _time(doc["at"]))
-    if name == "proved":
-        return Proved(doc["ok"], doc["rows"], doc["detail"], _error_class(doc["error_class"]), _time(doc["at"]))
-    raise ValueError(f"unknown fact '{name}'")
+def fact_to_json(fact: Fact) -> str:
+    """A fact as a JSON document."""
+    return to_json(fact).decode()
 
 
-def cell_to_document(cell: Cell) -> dict[str, Any]:
-    """A cell as plain JSON values."""
-    return {
-        "generation": cell.generation,
-        "redo": cell.redo,
-        "lanes": {
-            name: {
-                "generation": lane.generation,
-                "released_at": lane.released_at.isoformat(),
-                "concluded": lane.concluded,
-                "concluded_at": lane.concluded_at and lane.concluded_at.isoformat(),
-                "verdicts": [
-                    {
-                        "outcome": v.outcome,
-                        "check": v.check,
-                        "subject": v.subject,
-                        "expected": v.expected,
-                        "found": v.found,
-                        "detail": v.detail,
-                        "missing": list(v.missing),
-                    }
-                    for v in lane.verdicts
-                ],
-            }
-            for name, lane in cell.lanes.items()
-        },
-    }
+def fact_from_json(name: str, text: str) -> Fact:
+    """The fact stored under a field's name. Raises ValueError for a document of another shape."""
+    fact: Fact = _ADAPTERS[name].validate_json(text)
+    return fact
 
 
-def cell_from_document(doc: dict[str, Any]) -> Cell:
-    """The cell of a document made by ``cell_to_document``."""
-    return Cell(
-        generation=doc["generation"],
-        redo=dict(doc["redo"]),
-        lanes={
-            name: LaneState(
-                generation=lane["generation"],
-                released_at=_time(lane["released_at"]),
-                concluded=lane["concluded"],
-                concluded_at=_time(lane["concluded_at"]) if lane["concluded_at"] else None,
-                verdicts=tuple(Verdict(**{**v, "missing": tuple(v["missing"])}) for v in lane["verdicts"]),
-            )
-            for name, lane in doc["lanes"].items()
-        },
-    )
+def cell_to_json(cell: Cell) -> str:
+    """A cell as a JSON document."""
+    return to_json(cell).decode()
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _error_class(text: str | None) -> ErrorClass | None:
-    return ErrorClass(text) if text else None
+def cell_from_json(text: str) -> Cell:
+    """The cell of a document. Raises ValueError for a document of another shape."""
+    return _CELLS.validate_json(text)

@@ -10,7 +10,7 @@ from enum import Enum
 
 from shared.domain.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
 from shared.domain.failures import backoff, costs_an_attempt, may_retry
-from shared.domain.plan import ADOPT, EXPECTED, PlanIndex, TaskSpec
+from shared.domain.plan import ADOPT, PlanIndex, TaskSpec
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
 
@@ -59,9 +59,12 @@ class DueTask:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one date looks like. ``settled``: released lanes, not concluded, in which nothing is left to run."""
+    """What one date looks like. ``settled``: released lanes, not concluded, in which nothing is left to run.
 
-    views: list[TaskView]
+    views: the tasks of open lanes, by number.
+    """
+
+    views: dict[int, TaskView]
     due: list[DueTask]
     settled: list[int]
 
@@ -69,62 +72,73 @@ class Look:
 _NO_CELL = Cell()
 
 
-def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
-    """Status of every task of the date, in the order of ``index.tasks``."""
-    views: list[TaskView] = []
-    position = index.position[facts.day]
-    cells = facts.cells
-    for task in index.tasks:
-        cell = cells.get(task.phase, _NO_CELL)
-        views.append(_derive(task, facts, cell, index.lanes[task.lane].name in cell.lanes, position, views))
-    return views
+class _Derivation:
+    """Statuses of one date, each derived when it is asked for: a look needs those of its open lanes only."""
 
+    def __init__(self, facts: DateFacts, index: PlanIndex) -> None:
+        self._facts, self._index = facts, index
+        self._position = index.position[facts.day]
+        self._views: list[TaskView | None] = [None] * len(index.tasks)
 
-def _derive(
-    task: TaskSpec, facts: DateFacts, cell: Cell, released: bool, position: int, views: list[TaskView]
-) -> TaskView:
-    required = cell.redo.get(task.processor, 1)
-    if required == 1 and task.work[position] == ADOPT:
-        return TaskView(TaskStatus.SUCCEEDED, message="adopted: the table already holds it")
-    attempts = facts.tasks.get((task.phase, task.processor))
-    needs = [views[n] for n in task.needs]
-    if not attempts:
-        return TaskView(TaskStatus.PENDING) if not released else _unattempted(needs, None)
-    if len(attempts) > 1 or required > 1:
-        attempts = [a for a in attempts if a.origin is None or a.origin.generation >= required]
+    def view(self, number: int) -> TaskView:
+        """The derived state of a task."""
+        found = self._views[number]
+        if found is None:
+            found = self._views[number] = self._derive(self._index.tasks[number])
+        return found
+
+    def _derive(self, task: TaskSpec) -> TaskView:
+        cell = self._facts.cells.get(task.phase, _NO_CELL)
+        released = self._index.lanes[task.lane].name in cell.lanes
+        required = cell.redo.get(task.processor, 1)
+        if required == 1 and task.work[self._position] == ADOPT:
+            return TaskView(TaskStatus.SUCCEEDED, message="adopted: the table already holds it")
+        needs = [self.view(n) for n in task.needs]
+        attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:
-            last = facts.tasks[task.phase, task.processor][-1]
-            waiting = TaskView(TaskStatus.QUEUED if last.is_open else TaskStatus.PENDING)
-            return waiting if last.is_open or not released else _unattempted(needs, None)
-    current = attempts[-1]
-    if current.is_open:
-        return TaskView(TaskStatus.QUEUED, current.number, current)
-    failure = _failure(current)
-    if failure is None:
-        if (
-            _is_void(current)
-            or any(v.status not in UNLOCKING for v in needs)
-            or _inputs(task, views) != _made_from(current)
-        ):
+            return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
+        if required > 1:
+            last = attempts[-1]
+            attempts = [a for a in attempts if a.origin is None or a.origin.generation >= required]
+            if not attempts:
+                if last.is_open:
+                    return TaskView(TaskStatus.QUEUED)
+                return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
+        current = attempts[-1]
+        if current.is_open:
+            return TaskView(TaskStatus.QUEUED, current.number, current)
+        failure = _failure(current)
+        if failure is None:
+            return self._without_failure(task, current, needs, released)
+        error_class, message, at = failure
+        failures = [f[0] for a in attempts if (f := _failure(a)) is not None]
+        if released and may_retry(error_class, sum(map(costs_an_attempt, failures)), task.failure):
+            view = _unattempted(needs, current)
+            if view.due:
+                view.not_before = at + backoff(task.failure, len(failures), f"{self._facts.day}/{task.ref}")
+            view.error_class, view.message = error_class, message
+            return view
+        status = TaskStatus.UNRECOVERABLE if error_class is ErrorClass.UNRECOVERABLE else TaskStatus.FAILED
+        return TaskView(status, current.number, current, error_class=error_class, message=message)
+
+    def _without_failure(
+        self, task: TaskSpec, current: AttemptFacts, needs: list[TaskView], released: bool
+    ) -> TaskView:
+        """An attempt that ended well, if it counts: it was not void, and was made from what counts now."""
+        if _is_void(current) or not _is_current(task, current, needs):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
         if current.proved is None:
             return TaskView(TaskStatus.REPORTED, current.number, current)
-        empty = current.proved.rows == 0 or (
-            current.reported is not None and current.reported.status is ResultStatus.EMPTY
-        )
-        why = current.reported.message if current.reported else ""
-        return TaskView(TaskStatus.EMPTY_OK if empty else TaskStatus.SUCCEEDED, current.number, current, message=why)
-    error_class, message, at = failure
-    failures = [f[0] for a in attempts if (f := _failure(a)) is not None]
-    cost = sum(map(costs_an_attempt, failures))
-    if released and may_retry(error_class, cost, task.failure):
-        view = _unattempted(needs, current)
-        if view.due:
-            view.not_before = at + backoff(task.failure, len(failures), f"{facts.day}/{task.ref}")
-        view.error_class, view.message = error_class, message
-        return view
-    status = TaskStatus.UNRECOVERABLE if error_class is ErrorClass.UNRECOVERABLE else TaskStatus.FAILED
-    return TaskView(status, current.number, current, error_class=error_class, message=message)
+        reported = current.reported
+        is_empty = current.proved.rows == 0 or (reported is not None and reported.status is ResultStatus.EMPTY)
+        status = TaskStatus.EMPTY_OK if is_empty else TaskStatus.SUCCEEDED
+        return TaskView(status, current.number, current, message=reported.message if reported else "")
+
+
+def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
+    """Status of every task of the date, in the order of ``index.tasks``."""
+    derivation = _Derivation(facts, index)
+    return [derivation.view(task.number) for task in index.tasks]
 
 
 def _unattempted(needs: list[TaskView], last: AttemptFacts | None) -> TaskView:
@@ -139,12 +153,12 @@ def _unattempted(needs: list[TaskView], last: AttemptFacts | None) -> TaskView:
     return TaskView(TaskStatus.PENDING, number, last, due=True)
 
 
-def _inputs(task: TaskSpec, views: list[TaskView]) -> list[int]:
-    return [views[n].attempt for n in task.needs]
-
-
-def _made_from(attempt: AttemptFacts) -> list[int]:
-    return [number for _, number in attempt.origin.inputs] if attempt.origin else []
+def _is_current(task: TaskSpec, attempt: AttemptFacts, needs: list[TaskView]) -> bool:
+    """Whether an attempt was made from the attempts of its needs that count now, and these still hold."""
+    if not task.needs:
+        return True
+    made_from = [number for _, number in attempt.origin.inputs] if attempt.origin else []
+    return made_from == [v.attempt for v in needs] and all(v.status in UNLOCKING for v in needs)
 
 
 def _is_void(attempt: AttemptFacts) -> bool:
@@ -166,8 +180,9 @@ def _failure(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None:
 
 
 def look(facts: DateFacts, index: PlanIndex) -> Look:
-    """Statuses, the attempts that should be dispatched now, and the lanes that have come to rest."""
-    views = derive(facts, index)
+    """The attempts that should be dispatched now, and the lanes that have come to rest."""
+    derivation = _Derivation(facts, index)
+    views: dict[int, TaskView] = {}
     due: list[DueTask] = []
     settled: list[int] = []
     for lane in index.lanes:
@@ -175,22 +190,18 @@ def look(facts: DateFacts, index: PlanIndex) -> Look:
         state = cell.lanes.get(lane.name) if cell else None
         if cell is None or state is None or state.concluded is not None:
             continue
-        at_rest = True
+        is_at_rest = True
         for number in lane.tasks:
-            view = views[number]
+            view = views[number] = derivation.view(number)
             if view.due:
-                at_rest = False
-                due.append(_due_task(facts, index, number, view, views, cell.generation))
-            elif view.status is TaskStatus.PENDING or view.status is TaskStatus.QUEUED:
-                at_rest = False
-        if at_rest:
+                due.append(_due_task(facts, index, derivation, number, cell.generation))
+            is_at_rest &= view.status is not TaskStatus.PENDING and view.status is not TaskStatus.QUEUED
+        if is_at_rest:
             settled.append(lane.number)
     return Look(views, due, settled)
 
 
-def _due_task(
-    facts: DateFacts, index: PlanIndex, number: int, view: TaskView, views: list[TaskView], generation: int
-) -> DueTask:
+def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, number: int, generation: int) -> DueTask:
     task = index.tasks[number]
     attempts = facts.tasks.get((task.phase, task.processor))
     following = attempts[-1].number + 1 if attempts else 1
@@ -199,8 +210,8 @@ def _due_task(
         key=AttemptKey(facts.day, task.phase, task.processor, following),
         dispatch=1,
         generation=generation,
-        inputs=tuple((index.tasks[n].ref, views[n].attempt) for n in task.needs),
-        not_before=view.not_before,
+        inputs=tuple((index.tasks[n].ref, derivation.view(n).attempt) for n in task.needs),
+        not_before=derivation.view(number).not_before,
     )
 
 
@@ -219,8 +230,3 @@ def overdue_dispatches(
         if key not in claimed and dispatched.at + grace < now:
             found.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
     return found
-
-
-def expects_rows(task: TaskSpec, position: int) -> bool:
-    """Whether a date without rows would be wrong for this task."""
-    return task.expects[position] == EXPECTED

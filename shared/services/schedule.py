@@ -24,7 +24,8 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     entities: dict[date, dict[str, tuple[str, ...]]] = {}
     for name, columns in spec.entities.items():
         union = " UNION DISTINCT ".join(
-            f"SELECT {spec.date_column} AS day, CAST({column} AS STRING) AS entity FROM `{spec.table}` WHERE {spec.condition}"
+            f"SELECT {spec.date_column} AS day, CAST({column} AS STRING) AS entity FROM `{spec.table}` "
+            f"WHERE {spec.condition}"
             for column in columns
         )
         found: dict[date, list[str]] = {}

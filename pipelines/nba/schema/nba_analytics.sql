@@ -172,8 +172,6 @@ CREATE TABLE IF NOT EXISTS `nba_analytics.upcoming_player_game_context` (
   usage_avg_l10 FLOAT64,
   usage_avg_l15 FLOAT64,
   ts_pct_l15 FLOAT64,
-  opponent_defensive_rating_l15 FLOAT64,
-  opponent_pace_l15 FLOAT64,
   points_line FLOAT64,
   over_odds INT64,
   under_odds INT64,

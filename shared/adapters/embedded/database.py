@@ -11,6 +11,8 @@ from shared.domain.errors import HaltError, InputError
 
 APPLICATION_ID = 0x50484754
 SCHEMA_VERSION = 1
+CHECKPOINT_PAGES = 8_000
+"""Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
 
 _SCHEMA = """
 CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
@@ -90,6 +92,7 @@ class Database:
         execute("PRAGMA journal_mode = WAL")
         execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         execute("PRAGMA busy_timeout = 10000")
+        execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if is_new:
             execute("BEGIN IMMEDIATE")
             for statement in _SCHEMA.split(";\n"):

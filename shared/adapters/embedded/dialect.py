@@ -1,8 +1,9 @@
 """BigQuery SQL as DuckDB runs it: the one place where the dialect of the repository is translated.
 
-Three differences that sqlglot leaves, or gets silently wrong, are mended here on the syntax tree:
-a decimal literal is FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zone,
-because DuckDB's zoned type needs a further package to be read; partitioning and clustering do not exist.
+Differences that sqlglot leaves, or gets silently wrong, are mended here on the syntax tree: a decimal literal is
+FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zone, because DuckDB's zoned type
+needs a further package to be read; partitioning and clustering do not exist. SAFE_DIVIDE becomes a division by
+NULLIF, half as long as sqlglot's CASE: DuckDB plans these statements for longer than it runs them.
 """
 
 from dataclasses import dataclass
@@ -91,6 +92,9 @@ def _mend(tree: exp.Expression) -> exp.Expression:
     for literal in tree.find_all(exp.Literal):
         if not literal.is_string and "." in literal.name and "e" not in literal.name.lower():
             literal.set("this", f"{literal.name}e0")
+    for quotient in list(tree.find_all(exp.SafeDivide)):
+        divisor = exp.Nullif(this=exp.paren(quotient.expression), expression=exp.Literal.number(0))
+        quotient.replace(exp.paren(exp.Div(this=exp.paren(quotient.this), expression=divisor)))
     for cast_to in tree.find_all(exp.Cast):
         literal = cast_to.this
         if cast_to.to.this == exp.DataType.Type.TIMESTAMPTZ and isinstance(literal, exp.Literal):

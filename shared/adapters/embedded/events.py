@@ -7,7 +7,7 @@ from shared.adapters.embedded.database import Database
 
 
 class SqliteEvents:
-    """The ``Events`` port, and the delivering side that the engine drives."""
+    """The ``Events`` port, and the delivering side that the engine drives. Written by one process at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -16,13 +16,16 @@ class SqliteEvents:
 
     def _load(self) -> None:
         self._waiting = deque(self._database.execute("SELECT id, message FROM events ORDER BY id").fetchall())
+        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        self._last_id = int(row[0]) if row else 0
 
     def publish(self, topic: str, messages: Sequence[str]) -> None:
         """See the port."""
         with self._database.transaction():
-            for message in messages:
-                row = self._database.execute("INSERT INTO events (topic, message) VALUES (?, ?)", (topic, message))
-                self._waiting.append((row.lastrowid, message))
+            numbered = list(enumerate(messages, self._last_id + 1))
+            self._database.executemany("INSERT INTO events VALUES (?, ?, ?)", [(i, topic, m) for i, m in numbered])
+            self._last_id += len(numbered)
+            self._waiting.extend(numbered)
 
     def waiting(self, limit: int) -> list[tuple[int, str]]:
         """The oldest messages that were not acknowledged: (id, message)."""

@@ -4,6 +4,7 @@ import heapq
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -42,8 +43,11 @@ class Executor(Protocol[Job, Result]):
         """Let running jobs end."""
 
 
-AHEAD = 16
-"""Claimed calls a thread may have waiting: a turn of the engine then serves many short calls with one commit."""
+AHEAD_SECONDS = 0.05
+"""Work that a thread may have waiting: a turn of the engine then serves many short calls with one commit, and what
+is claimed is begun soon after."""
+
+MOST_AHEAD = 32
 
 LONGEST_WAIT = timedelta(milliseconds=250)
 
@@ -56,22 +60,26 @@ class ThreadExecutor(Generic[Job, Result]):
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[Job, Result] | BaseException] = queue.SimpleQueue()
         self._ready: list[tuple[Job, Result] | BaseException] = []
-        self._busy, self._capacity = 0, threads * AHEAD
+        self._busy = 0
+        self._seconds_per_job = AHEAD_SECONDS
         self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
+            begun = time.perf_counter()
             try:
                 self._ended.put((job, self._execute(job)))
+                self._seconds_per_job += 0.05 * (time.perf_counter() - begun - self._seconds_per_job)
             except BaseException as error:
                 self._ended.put(error)
 
     @property
     def room(self) -> int:
-        """See the protocol."""
-        return self._capacity - self._busy
+        """One call a thread, and more when calls are short."""
+        ahead = min(MOST_AHEAD, max(1, int(AHEAD_SECONDS / max(self._seconds_per_job, 1e-6))))
+        return len(self._threads) * ahead - self._busy
 
     @property
     def busy(self) -> int:

@@ -19,12 +19,12 @@ from shared.domain.facts import (
     DateFacts,
     Dispatched,
     Fact,
-    cell_from_document,
-    cell_to_document,
+    cell_from_json,
+    cell_to_json,
+    fact_from_json,
     fact_name,
-    from_document,
+    fact_to_json,
     record,
-    to_document,
 )
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PLAN_VERSION, Plan
@@ -42,6 +42,7 @@ class SqliteState:
         self._database = database
         self._keeps_dates = keeps_dates
         self._plans: dict[str, Plan] = {}
+        self._last_run: tuple[str, Run] | None = None
         self._boards: dict[str, tuple[Board, int]] = {}
         self._dates: OrderedDict[tuple[str, date], DateFacts] = OrderedDict()
         self._open: dict[str, dict[AttemptKey, Claim]] = {}
@@ -74,7 +75,9 @@ class SqliteState:
         if row is None:
             known = [r[0] for r in self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")]
             raise InputError(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
-        return _read_run(row[0])
+        if self._last_run is None or self._last_run[0] != row[0]:
+            self._last_run = (row[0], _read_run(row[0]))
+        return self._last_run[1]
 
     def runs(self) -> list[Run]:
         """See the port."""
@@ -125,7 +128,7 @@ class SqliteState:
                 return False
             self._database.executemany(
                 "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)",
-                [(run_id, d.isoformat(), phase, _encode(cell_to_document(c))) for (d, phase), c in cells.items()],
+                [(run_id, d.isoformat(), phase, cell_to_json(c)) for (d, phase), c in cells.items()],
             )
             self._touch(run_id, {day for day, _ in cells})
             for (day, phase), cell in cells.items():
@@ -157,9 +160,9 @@ class SqliteState:
         for phase, processor, attempt, name, doc in self._database.execute(
             "SELECT phase, processor, attempt, name, doc FROM facts WHERE run_id = ? AND day = ?", where
         ):
-            setattr(facts.attempt(phase, processor, attempt), name, from_document(name, json.loads(doc)))
+            setattr(facts.attempt(phase, processor, attempt), name, fact_from_json(name, doc))
         for phase, doc in self._database.execute("SELECT phase, doc FROM cells WHERE run_id = ? AND day = ?", where):
-            facts.cells[phase] = cell_from_document(json.loads(doc))
+            facts.cells[phase] = cell_from_json(doc)
         return facts
 
     def touched(self, run_id: str, cursor: str) -> tuple[list[date], str]:
@@ -191,7 +194,7 @@ class SqliteState:
                             key.processor,
                             key.attempt,
                             fact_name(fact),
-                            _encode(to_document(fact)),
+                            fact_to_json(fact),
                         )
                     )
                     if not isinstance(fact, Dispatched):
@@ -214,55 +217,58 @@ class SqliteState:
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
         """See the port."""
-        claims: list[Claim | None] = []
         incarnation, at = self._database.incarnation, now.isoformat()
-        execute = self._database.execute
         with self._database.transaction():
             opened = self._opened(run_id)
-            for r in requests:
-                key = r.key
-                cursor = execute(
-                    "INSERT OR IGNORE INTO claims (run_id, day, phase, processor, attempt, epoch, generation, inputs,"
-                    " lease_until, claimed_at, incarnation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            last = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
+            first_fence = int(last[0]) + 1 if last else 1
+            wanted = {
+                r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
+                for fence, r in enumerate(requests, first_fence)
+            }
+            written = self._database.executemany(
+                "INSERT OR IGNORE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
                     (
+                        c.fence,
                         run_id,
-                        key.day.isoformat(),
-                        key.phase,
-                        key.processor,
-                        key.attempt,
-                        r.epoch,
-                        r.generation,
-                        _encode(dict(r.inputs)),
-                        r.lease_until.isoformat(),
+                        c.key.day.isoformat(),
+                        c.key.phase,
+                        c.key.processor,
+                        c.key.attempt,
+                        c.epoch,
+                        c.generation,
+                        _encode(dict(c.inputs)),
+                        c.lease_until.isoformat(),
                         at,
                         incarnation,
-                    ),
-                )
-                if cursor.rowcount and cursor.lastrowid:
-                    claim = Claim(
-                        key, cursor.lastrowid, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation
                     )
-                    opened[key] = claim
-                    claims.append(claim)
-                else:
-                    claims.append(None)
-        return claims
+                    for c in wanted.values()
+                ],
+            )
+            if written.rowcount < len(wanted):
+                stored = self._stored_claims(run_id, wanted)
+                wanted = {key: c for key, c in wanted.items() if stored[key].fence == c.fence}
+            opened.update(wanted)
+        return [wanted.pop(r.key, None) for r in requests]
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """See the port."""
         opened = self._opened(run_id) if self._keeps_dates else {}
+        wanted = list(keys)
+        found = {key: opened[key] for key in wanted if key in opened}
+        return found | self._stored_claims(run_id, [key for key in wanted if key not in found])
+
+    def _stored_claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         found: dict[AttemptKey, Claim] = {}
         for key in keys:
-            claim = opened.get(key)
-            if claim is None:
-                row = self._database.execute(
-                    f"SELECT {_CLAIM} FROM claims WHERE run_id = ? AND day = ? AND phase = ? AND processor = ?"
-                    " AND attempt = ?",
-                    (run_id, key.day.isoformat(), key.phase, key.processor, key.attempt),
-                ).fetchone()
-                claim = _read_claim(row) if row else None
-            if claim is not None:
-                found[key] = claim
+            row = self._database.execute(
+                f"SELECT {_CLAIM} FROM claims WHERE run_id = ? AND day = ? AND phase = ? AND processor = ?"
+                " AND attempt = ?",
+                (run_id, key.day.isoformat(), key.phase, key.processor, key.attempt),
+            ).fetchone()
+            if row:
+                found[key] = _read_claim(row)
         return found
 
     def open_claims(self, run_id: str) -> list[Claim]:

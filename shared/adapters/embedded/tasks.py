@@ -66,17 +66,23 @@ class SqliteTasks:
     def create(self, tasks: Sequence[QueueTask]) -> None:
         """See the port."""
         now = self._clock.now().timestamp()
+        fresh = {task.name: task for task in tasks if task.name not in self._tasks}
+        starts = {
+            task.name: max(now, task.not_before.timestamp()) if task.not_before else now for task in fresh.values()
+        }
         with self._database.transaction():
-            for task in tasks:
-                if task.name in self._tasks:
-                    continue
-                not_before = max(now, task.not_before.timestamp()) if task.not_before else now
-                created = self._database.execute(
-                    "INSERT OR IGNORE INTO tasks (name, run_id, queue, payload, not_before) VALUES (?, ?, ?, ?, ?)",
-                    (task.name, task.run_id, task.queue, task.payload, not_before),
-                )
-                if created.rowcount and task.run_id == self._run_id:
-                    self._enter(task, not_before, 0)
+            written = self._database.executemany(
+                "INSERT OR IGNORE INTO tasks (name, run_id, queue, payload, not_before) VALUES (?, ?, ?, ?, ?)",
+                [(t.name, t.run_id, t.queue, t.payload, starts[t.name]) for t in fresh.values()],
+            )
+            if written.rowcount < len(fresh):
+                fresh = {name: task for name, task in fresh.items() if not self._is_used_up(name)}
+            for task in fresh.values():
+                if task.run_id == self._run_id:
+                    self._enter(task, starts[task.name], 0)
+
+    def _is_used_up(self, name: str) -> bool:
+        return self._database.execute("SELECT done_at FROM tasks WHERE name = ?", (name,)).fetchone()[0] is not None
 
     def lease(self, queues: Iterable[str], limit: int) -> list[QueueTask]:
         """Tasks to deliver now, within each queue's rate and concurrency; at most ``limit``."""

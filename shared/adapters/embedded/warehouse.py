@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -40,6 +40,8 @@ class DuckDbWarehouse:
         self._path = path
         self._locks = tuple(Lock() for _ in range(_LOCKS))
         self._columns: dict[str, dict[str, str]] = {}
+        self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
+        self._reading_held = Lock()
         with self._errors_explained():
             self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
 
@@ -74,9 +76,7 @@ class DuckDbWarehouse:
             f"FROM ({statement.sql}) AS fresh"
         )
         bound = _bound(statement.parameters, parameters) | {_FENCE_PARAMETER: fence, _DAY_PARAMETER: partition.day}
-        with self._lock_of(partition.table, partition.day), self._transaction() as cursor:
-            self._clear(cursor, partition, fence)
-            return _count(cursor.execute(insert, bound))
+        return self._replace(partition, fence, lambda cursor: _count(cursor.execute(insert, bound)))
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
         """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
@@ -92,13 +92,15 @@ class DuckDbWarehouse:
                 raise InputError(
                     f"{partition.table}, line {number}: {partition.date_column} is {found}, not {partition.day}"
                 )
-        with self._lock_of(partition.table, partition.day), self._transaction() as cursor:
-            self._clear(cursor, partition, fence)
-            return self._insert(cursor, partition.table, columns, fresh, fence) if rows else 0
+        if not rows:
+            return self._replace(partition, fence, None)
+        return self._replace(
+            partition, fence, lambda cursor: self._insert(cursor, partition.table, columns, fresh, fence)
+        )
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines; returns the rows written. Raises InputError as above."""
-        columns = self._columns_of(table)
+        columns = self._columns_of_unfenced(table)
         rows, fresh = _read_lines(table, columns, lines)
         with self._lock_of(table), self._transaction() as cursor:
             cursor.execute(f"DELETE FROM {quoted(table)}")
@@ -108,7 +110,7 @@ class DuckDbWarehouse:
         """Append the rows whose keys the table does not hold yet; the first of two rows with equal keys counts."""
         if not rows:
             return 0
-        columns = self._columns_of(table)
+        columns = self._columns_of_unfenced(table)
         first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
         plain = [{name: _plain(value) for name, value in row.items()} for row in reversed(first.values())]
         _check_rows(table, columns, plain)
@@ -121,18 +123,53 @@ class DuckDbWarehouse:
         """Write everything into the file and release it."""
         self._connection.close()
 
-    def _clear(self, cursor: duckdb.DuckDBPyConnection, partition: Partition, fence: int) -> None:
-        table, is_day = quoted(partition.table), f'"{partition.date_column}" = ${_DAY_PARAMETER}'
-        day = {_DAY_PARAMETER: partition.day}
-        held = cursor.execute(f"SELECT COUNT(*), MAX({FENCE}) FROM {table} WHERE {is_day}", day).fetchone()
-        rows, highest = held or (0, None)
-        if highest is not None and highest > fence:
-            raise StaleFence(
-                f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too late. "
-                "A newer attempt owns this partition: nothing was changed"
-            )
-        if rows:
-            cursor.execute(f"DELETE FROM {table} WHERE {is_day}", day)
+    def _replace(
+        self, partition: Partition, fence: int, insert: Callable[[duckdb.DuckDBPyConnection], int] | None
+    ) -> int:
+        """Empty the partition and insert into it, in one transaction; no ``insert`` leaves it empty."""
+        with self._lock_of(partition.table, partition.day):
+            held = self._held_by(partition.table, partition.date_column)
+            rows, highest = held.get(partition.day, (0, 0)) or self._count_partition(partition)
+            if highest > fence:
+                raise StaleFence(
+                    f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too "
+                    "late. A newer attempt owns this partition: nothing was changed"
+                )
+            if not rows and insert is None:
+                return 0
+            held[partition.day] = None
+            with self._transaction() as cursor:
+                if rows:
+                    cursor.execute(
+                        f'DELETE FROM {quoted(partition.table)} WHERE "{partition.date_column}" = $day',
+                        {"day": partition.day},
+                    )
+                written = insert(cursor) if insert else 0
+            held[partition.day] = (written, fence if written else 0)
+            return written
+
+    def _held_by(self, table: str, date_column: str) -> dict[date, tuple[int, int] | None]:
+        """Rows and highest fence of each partition, read once: no other process can write this file.
+
+        None stands for a write whose end is not known. Saves half a millisecond a write.
+        """
+        with self._reading_held:
+            if table not in self._held:
+                with self._cursor() as cursor:
+                    found = cursor.execute(
+                        f'SELECT "{date_column}", COUNT(*), MAX({FENCE}) FROM {quoted(table)} GROUP BY 1'
+                    ).fetchall()
+                self._held[table] = {day: (rows, highest) for day, rows, highest in found}
+            return self._held[table]
+
+    def _count_partition(self, partition: Partition) -> tuple[int, int]:
+        with self._cursor() as cursor:
+            found = cursor.execute(
+                f"SELECT COUNT(*), COALESCE(MAX({FENCE}), 0) FROM {quoted(partition.table)} "
+                f'WHERE "{partition.date_column}" = $day',
+                {"day": partition.day},
+            ).fetchone()
+        return (found[0], found[1]) if found else (0, 0)
 
     def _insert(
         self,
@@ -162,6 +199,12 @@ class DuckDbWarehouse:
                 described = cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()
             self._columns[table] = {name: kind for name, kind, *_ in described}
         return self._columns[table]
+
+    def _columns_of_unfenced(self, table: str) -> dict[str, str]:
+        columns = self._columns_of(table)
+        if FENCE in columns:
+            raise InputError(f"{table} carries {FENCE}: write it a partition at a time")
+        return columns
 
     def _lock_of(self, table: str, day: date | None = None) -> Lock:
         return self._locks[hash((table, day)) % _LOCKS]

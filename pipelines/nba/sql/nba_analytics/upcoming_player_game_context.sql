@@ -1,5 +1,5 @@
 -- Who may play on the date, and in what form: the players of its teams who appeared in the window before it.
--- A player counts for the team of his last game.
+-- A player counts for the team of his last game; "l5" is his last five games inside the window.
 WITH sides AS (
   SELECT game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
   FROM `nba_raw.nbac_schedule`
@@ -11,74 +11,61 @@ WITH sides AS (
 ),
 recent AS (
   SELECT
-    *,
+    player_id,
+    player_name,
+    player_lookup,
+    team,
+    game_date,
+    minutes,
+    points,
+    reb,
+    ast,
+    fga,
+    fta,
+    -- Whole hundredths, so that the order in which rows are summed cannot show.
+    CAST(ROUND(100 * usage_rate) AS INT64) AS usage_hundredths,
+    DATE_DIFF(@d, game_date, DAY) AS days_ago,
     ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id) AS nth
   FROM `nba_analytics.player_game_summary`
   WHERE game_date >= @window_start AND game_date < @d
 ),
-rest AS (
-  SELECT
-    player_id,
-    COUNT(*) AS games_in_window,
-    MAX(game_date) AS last_game_date,
-    DATE_DIFF(@d, MAX(game_date), DAY) - 1 AS rest_days,
-    COUNTIF(DATE_DIFF(@d, game_date, DAY) <= 7) AS games_last_7_days,
-    SUM(IF(DATE_DIFF(@d, game_date, DAY) <= 7, minutes, 0)) AS minutes_last_7_days
-  FROM recent
-  GROUP BY player_id
-),
-rates AS (
-  SELECT
-    player_id,
-    span,
-    ROUND(SAFE_DIVIDE(SUM(minutes), COUNT(*)), 2) AS minutes_avg,
-    ROUND(SAFE_DIVIDE(SUM(points), COUNT(*)), 2) AS points_avg,
-    ROUND(SAFE_DIVIDE(SUM(reb), COUNT(*)), 2) AS reb_avg,
-    ROUND(SAFE_DIVIDE(SUM(ast), COUNT(*)), 2) AS ast_avg,
-    -- Summed in whole hundredths, so that the order of the rows cannot show.
-    ROUND(SAFE_DIVIDE(SUM(CAST(ROUND(100 * usage_rate) AS INT64)), 100 * COUNT(usage_rate)), 2) AS usage_avg,
-    ROUND(SAFE_DIVIDE(SUM(points), 2 * (SUM(fga) + 0.44 * SUM(fta))), 4) AS ts_pct
-  FROM recent
-  CROSS JOIN UNNEST([5, 10, 15]) AS span
-  WHERE nth <= span
-  GROUP BY player_id, span
-),
 form AS (
   SELECT
     player_id,
-    MAX(IF(span = 5, minutes_avg, NULL)) AS minutes_avg_l5,
-    MAX(IF(span = 10, minutes_avg, NULL)) AS minutes_avg_l10,
-    MAX(IF(span = 15, minutes_avg, NULL)) AS minutes_avg_l15,
-    MAX(IF(span = 5, points_avg, NULL)) AS points_avg_l5,
-    MAX(IF(span = 10, points_avg, NULL)) AS points_avg_l10,
-    MAX(IF(span = 15, points_avg, NULL)) AS points_avg_l15,
-    MAX(IF(span = 5, reb_avg, NULL)) AS reb_avg_l5,
-    MAX(IF(span = 10, reb_avg, NULL)) AS reb_avg_l10,
-    MAX(IF(span = 15, reb_avg, NULL)) AS reb_avg_l15,
-    MAX(IF(span = 5, ast_avg, NULL)) AS ast_avg_l5,
-    MAX(IF(span = 10, ast_avg, NULL)) AS ast_avg_l10,
-    MAX(IF(span = 15, ast_avg, NULL)) AS ast_avg_l15,
-    MAX(IF(span = 5, usage_avg, NULL)) AS usage_avg_l5,
-    MAX(IF(span = 10, usage_avg, NULL)) AS usage_avg_l10,
-    MAX(IF(span = 15, usage_avg, NULL)) AS usage_avg_l15,
-    MAX(IF(span = 15, ts_pct, NULL)) AS ts_pct_l15
-  FROM rates
+    MAX(IF(nth = 1, player_name, NULL)) AS player_name,
+    MAX(IF(nth = 1, player_lookup, NULL)) AS player_lookup,
+    MAX(IF(nth = 1, team, NULL)) AS team,
+    COUNT(*) AS games_in_window,
+    MAX(game_date) AS last_game_date,
+    MIN(days_ago) - 1 AS rest_days,
+    COUNTIF(days_ago <= 7) AS games_last_7_days,
+    SUM(IF(days_ago <= 7, minutes, 0)) AS minutes_last_7_days,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, minutes, 0)), COUNTIF(nth <= 5)), 2) AS minutes_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, minutes, 0)), COUNTIF(nth <= 10)), 2) AS minutes_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, minutes, 0)), COUNTIF(nth <= 15)), 2) AS minutes_avg_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, points, 0)), COUNTIF(nth <= 5)), 2) AS points_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, points, 0)), COUNTIF(nth <= 10)), 2) AS points_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, points, 0)), COUNTIF(nth <= 15)), 2) AS points_avg_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, reb, 0)), COUNTIF(nth <= 5)), 2) AS reb_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, reb, 0)), COUNTIF(nth <= 10)), 2) AS reb_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, reb, 0)), COUNTIF(nth <= 15)), 2) AS reb_avg_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, ast, 0)), COUNTIF(nth <= 5)), 2) AS ast_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, ast, 0)), COUNTIF(nth <= 10)), 2) AS ast_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, ast, 0)), COUNTIF(nth <= 15)), 2) AS ast_avg_l15,
+    ROUND(
+      SAFE_DIVIDE(SUM(IF(nth <= 5, usage_hundredths, NULL)), 100 * COUNT(IF(nth <= 5, usage_hundredths, NULL))), 2
+    ) AS usage_avg_l5,
+    ROUND(
+      SAFE_DIVIDE(SUM(IF(nth <= 10, usage_hundredths, NULL)), 100 * COUNT(IF(nth <= 10, usage_hundredths, NULL))), 2
+    ) AS usage_avg_l10,
+    ROUND(
+      SAFE_DIVIDE(SUM(IF(nth <= 15, usage_hundredths, NULL)), 100 * COUNT(IF(nth <= 15, usage_hundredths, NULL))), 2
+    ) AS usage_avg_l15,
+    ROUND(
+      SAFE_DIVIDE(SUM(IF(nth <= 15, 100 * points, 0)), 2 * SUM(IF(nth <= 15, 100 * fga + 44 * fta, 0))), 4
+    ) AS ts_pct_l15
+  FROM recent
   GROUP BY player_id
-),
-opponents AS (
-  SELECT
-    offense.team,
-    SUM(defense.points_allowed) AS points_allowed,
-    SUM(offense.game_minutes) AS game_minutes,
-    SUM(offense.fga) + 0.44 * SUM(offense.fta) - SUM(offense.oreb) + SUM(offense.tov) AS possessions,
-    SUM(defense.opp_fga) + 0.44 * SUM(defense.opp_fta) - SUM(defense.opp_oreb) + SUM(defense.opp_tov)
-      AS opp_possessions
-  FROM `nba_analytics.team_offense_game_summary` AS offense
-  JOIN `nba_analytics.team_defense_game_summary` AS defense
-    ON defense.game_date = offense.game_date AND defense.game_id = offense.game_id AND defense.team = offense.team
-  WHERE offense.game_date >= @window_start AND offense.game_date < @d
-    AND defense.game_date >= @window_start AND defense.game_date < @d
-  GROUP BY offense.team
 )
 SELECT
   @d AS game_date,
@@ -87,15 +74,15 @@ SELECT
   sides.team,
   sides.opponent,
   sides.is_home,
-  latest.player_id,
-  latest.player_name,
-  latest.player_lookup,
-  rest.games_in_window,
-  rest.last_game_date,
-  rest.rest_days,
-  rest.rest_days = 0 AS back_to_back,
-  rest.games_last_7_days,
-  rest.minutes_last_7_days,
+  form.player_id,
+  form.player_name,
+  form.player_lookup,
+  form.games_in_window,
+  form.last_game_date,
+  form.rest_days,
+  form.rest_days = 0 AS back_to_back,
+  form.games_last_7_days,
+  form.minutes_last_7_days,
   form.minutes_avg_l5,
   form.minutes_avg_l10,
   form.minutes_avg_l15,
@@ -112,17 +99,9 @@ SELECT
   form.usage_avg_l10,
   form.usage_avg_l15,
   form.ts_pct_l15,
-  ROUND(SAFE_DIVIDE(100 * opponents.points_allowed, opponents.opp_possessions), 2) AS opponent_defensive_rating_l15,
-  ROUND(
-    SAFE_DIVIDE(48 * (opponents.possessions + opponents.opp_possessions), 2 * opponents.game_minutes), 2
-  ) AS opponent_pace_l15,
   props.points_line,
   props.over_odds,
   props.under_odds
-FROM recent AS latest
-JOIN sides ON sides.team = latest.team
-JOIN rest ON rest.player_id = latest.player_id
-JOIN form ON form.player_id = latest.player_id
-LEFT JOIN opponents ON opponents.team = sides.opponent
-LEFT JOIN `nba_reference.player_props` AS props ON props.game_date = @d AND props.player_id = latest.player_id
-WHERE latest.nth = 1
+FROM form
+JOIN sides ON sides.team = form.team
+LEFT JOIN `nba_reference.player_props` AS props ON props.game_date = @d AND props.player_id = form.player_id

@@ -21,12 +21,15 @@ rest AS (
 ),
 recent AS (
   SELECT
-    offense.*,
+    offense.team,
+    offense.won,
+    offense.points,
+    offense.game_minutes,
     defense.points_allowed,
-    defense.opp_fga,
-    defense.opp_fta,
-    defense.opp_oreb,
-    defense.opp_tov,
+    -- Whole hundredths of a possession, so that the order in which rows are summed cannot show.
+    100 * offense.fga + 44 * offense.fta - 100 * offense.oreb + 100 * offense.tov AS possessions_100,
+    100 * defense.opp_fga + 44 * defense.opp_fta - 100 * defense.opp_oreb + 100 * defense.opp_tov
+      AS opp_possessions_100,
     ROW_NUMBER() OVER (PARTITION BY offense.team ORDER BY offense.game_date DESC, offense.game_id) AS nth
   FROM `nba_analytics.team_offense_game_summary` AS offense
   JOIN `nba_analytics.team_defense_game_summary` AS defense
@@ -34,56 +37,42 @@ recent AS (
   WHERE offense.game_date >= @window_start AND offense.game_date < @d
     AND defense.game_date >= @window_start AND defense.game_date < @d
 ),
-sums AS (
-  SELECT
-    team,
-    span,
-    COUNT(*) AS games,
-    COUNTIF(won) AS wins,
-    SUM(points) AS points,
-    SUM(points_allowed) AS points_allowed,
-    SUM(game_minutes) AS game_minutes,
-    SUM(fga) + 0.44 * SUM(fta) - SUM(oreb) + SUM(tov) AS possessions,
-    SUM(opp_fga) + 0.44 * SUM(opp_fta) - SUM(opp_oreb) + SUM(opp_tov) AS opp_possessions
-  FROM recent
-  CROSS JOIN UNNEST([5, 10, 15]) AS span
-  WHERE nth <= span
-  GROUP BY team, span
-),
-rates AS (
-  SELECT
-    team,
-    span,
-    games,
-    ROUND(SAFE_DIVIDE(points, games), 2) AS points_avg,
-    ROUND(SAFE_DIVIDE(points_allowed, games), 2) AS points_allowed_avg,
-    ROUND(SAFE_DIVIDE(100 * points, possessions), 2) AS offensive_rating,
-    ROUND(SAFE_DIVIDE(100 * points_allowed, opp_possessions), 2) AS defensive_rating,
-    ROUND(SAFE_DIVIDE(48 * (possessions + opp_possessions), 2 * game_minutes), 2) AS pace,
-    ROUND(SAFE_DIVIDE(wins, games), 4) AS win_pct
-  FROM sums
-),
 form AS (
   SELECT
     team,
-    MAX(games) AS games_in_window,
-    MAX(IF(span = 5, points_avg, NULL)) AS points_avg_l5,
-    MAX(IF(span = 10, points_avg, NULL)) AS points_avg_l10,
-    MAX(IF(span = 15, points_avg, NULL)) AS points_avg_l15,
-    MAX(IF(span = 5, points_allowed_avg, NULL)) AS points_allowed_avg_l5,
-    MAX(IF(span = 10, points_allowed_avg, NULL)) AS points_allowed_avg_l10,
-    MAX(IF(span = 15, points_allowed_avg, NULL)) AS points_allowed_avg_l15,
-    MAX(IF(span = 5, offensive_rating, NULL)) AS offensive_rating_l5,
-    MAX(IF(span = 10, offensive_rating, NULL)) AS offensive_rating_l10,
-    MAX(IF(span = 15, offensive_rating, NULL)) AS offensive_rating_l15,
-    MAX(IF(span = 5, defensive_rating, NULL)) AS defensive_rating_l5,
-    MAX(IF(span = 10, defensive_rating, NULL)) AS defensive_rating_l10,
-    MAX(IF(span = 15, defensive_rating, NULL)) AS defensive_rating_l15,
-    MAX(IF(span = 5, pace, NULL)) AS pace_l5,
-    MAX(IF(span = 10, pace, NULL)) AS pace_l10,
-    MAX(IF(span = 15, pace, NULL)) AS pace_l15,
-    MAX(IF(span = 15, win_pct, NULL)) AS win_pct_l15
-  FROM rates
+    COUNT(*) AS games_in_window,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, points, 0)), COUNTIF(nth <= 5)), 2) AS points_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, points, 0)), COUNTIF(nth <= 10)), 2) AS points_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, points, 0)), COUNTIF(nth <= 15)), 2) AS points_avg_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, points_allowed, 0)), COUNTIF(nth <= 5)), 2) AS points_allowed_avg_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, points_allowed, 0)), COUNTIF(nth <= 10)), 2) AS points_allowed_avg_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, points_allowed, 0)), COUNTIF(nth <= 15)), 2) AS points_allowed_avg_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, 10000 * points, 0)), SUM(IF(nth <= 5, possessions_100, 0))), 2) AS offensive_rating_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, 10000 * points, 0)), SUM(IF(nth <= 10, possessions_100, 0))), 2) AS offensive_rating_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, 10000 * points, 0)), SUM(IF(nth <= 15, possessions_100, 0))), 2) AS offensive_rating_l15,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, 10000 * points_allowed, 0)), SUM(IF(nth <= 5, opp_possessions_100, 0))), 2) AS defensive_rating_l5,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 10, 10000 * points_allowed, 0)), SUM(IF(nth <= 10, opp_possessions_100, 0))), 2) AS defensive_rating_l10,
+    ROUND(SAFE_DIVIDE(SUM(IF(nth <= 15, 10000 * points_allowed, 0)), SUM(IF(nth <= 15, opp_possessions_100, 0))), 2) AS defensive_rating_l15,
+    ROUND(
+      SAFE_DIVIDE(
+        SUM(IF(nth <= 5, 48 * (possessions_100 + opp_possessions_100), 0)), SUM(IF(nth <= 5, 200 * game_minutes, 0))
+      ),
+      2
+    ) AS pace_l5,
+    ROUND(
+      SAFE_DIVIDE(
+        SUM(IF(nth <= 10, 48 * (possessions_100 + opp_possessions_100), 0)), SUM(IF(nth <= 10, 200 * game_minutes, 0))
+      ),
+      2
+    ) AS pace_l10,
+    ROUND(
+      SAFE_DIVIDE(
+        SUM(IF(nth <= 15, 48 * (possessions_100 + opp_possessions_100), 0)), SUM(IF(nth <= 15, 200 * game_minutes, 0))
+      ),
+      2
+    ) AS pace_l15,
+    ROUND(SAFE_DIVIDE(COUNTIF(nth <= 15 AND won), COUNTIF(nth <= 15)), 4) AS win_pct_l15
+  FROM recent
   GROUP BY team
 )
 SELECT
