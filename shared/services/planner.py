@@ -15,8 +15,8 @@ from shared.services.prover import Prover
 
 Reprocess = Literal["missing", "failed", "all"]
 
-Unfinished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
-"""Earlier runs' word: for each date some run covered, the refs that did not succeed in the newest one."""
+Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
+"""Earlier runs' word: for each date that some run covered, the refs that the newest one brought to a good end."""
 
 
 def make_plan(
@@ -28,7 +28,7 @@ def make_plan(
     profile: str | None,
     reprocess: Reprocess,
     prover: Prover | None,
-    unfinished: Unfinished,
+    finished: Finished,
 ) -> Plan:
     """The plan for a selection.
 
@@ -59,7 +59,7 @@ def make_plan(
         return blank
     index = blank.index
     if reprocess == "failed":
-        present = _present_by_state(index, unfinished(days))
+        present = _present_by_state(index, finished(days))
     else:
         present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
     return blank.model_copy(update={"work": _work(index, present)})
@@ -80,14 +80,14 @@ def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[d
     return found
 
 
-def _present_by_state(index: PlanIndex, unfinished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
-    uncovered = [day for day in index.days if day not in unfinished]
+def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
+    uncovered = [day for day in index.days if day not in finished]
     if uncovered:
         raise InputError(
             f"--reprocess failed: no earlier run covers {uncovered[0]}"
             f"{f' and {len(uncovered) - 1} more dates' if len(uncovered) > 1 else ''}; use --reprocess missing"
         )
-    return [[task.ref not in unfinished[day] for day in index.days] for task in index.tasks]
+    return [[task.ref in finished[day] for day in index.days] for task in index.tasks]
 
 
 def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:

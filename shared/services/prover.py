@@ -76,3 +76,10 @@ class Prover:
             if verdict.outcome in (BLOCK, UNKNOWN) and day not in wrong:
                 wrong[day] = str(replace(verdict))
         return wrong
+
+
+def count_all(warehouse: Warehouse, output: TableOutput, days: Iterable[date]) -> tuple[int, int]:
+    """(rows, dates with rows) of a table within these dates. Raises PhasegateError when it cannot be asked."""
+    question = count_rows(output, days)
+    found = warehouse.query(question.sql, question.parameters)
+    return sum(row["n"] for row in found), len(found)

@@ -1,0 +1,142 @@
+"""status, watch, runs, explain, schema: looking, also while another process drives the run."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shared.cli import options
+from shared.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from shared.domain.run import RunStatus
+    from shared.services.progress import RunReport
+
+WATCH_EVERY_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Where a run stands."""
+        found = _report(context.obj, run_id)
+        if as_json:
+            from shared.services.progress import as_json as document
+
+            options.write_json(document(found))
+        else:
+            typer.echo(_status_text(found, context.obj.home.driver()))
+
+    @app.command()
+    def watch(context: typer.Context, run_id: options.RunArgument) -> None:
+        """Follow a run that another process drives, to its end."""
+        raise typer.Exit(_watch(context.obj, run_id))
+
+    @app.command()
+    def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
+        """All runs of this home, newest first."""
+        _runs(context.obj, as_json)
+
+    @app.command()
+    def explain(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        day: Annotated[str | None, typer.Argument(metavar="[DATE]", help="One date of the run.")] = None,
+        phase: Annotated[str | None, typer.Argument(metavar="[PHASE]", help="One phase of it.")] = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Why something is not done, down to the root, and the command that mends it."""
+        from shared.bootstrap import open_state
+        from shared.report.explain import explain as explained
+        from shared.report.explain import explanation_document, explanation_text
+
+        chosen = options.parse_day(day, "DATE") if day else None
+        found = explained(open_state(context.obj.home), run_id, chosen, phase)
+        if as_json:
+            options.write_json(explanation_document(found))
+        else:
+            typer.echo(explanation_text(found))
+
+    @app.command()
+    def schema() -> None:
+        """The JSON Schema of the pipeline file, for editors."""
+        from shared.domain.pipeline import Pipeline
+
+        document = Pipeline.model_json_schema(by_alias=True)
+        options.write_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **document})
+
+
+def _report(settings: options.Settings, run_id: str) -> "RunReport":
+    from shared.adapters.embedded.clock import SystemClock
+    from shared.bootstrap import open_state
+    from shared.services.progress import report
+
+    return report(open_state(settings.home), run_id, SystemClock().now())
+
+
+def _status_text(found: "RunReport", driver: str | None) -> str:
+    tasks = found.tasks
+    eta = f", about {found.eta_seconds:,.0f} s to go" if found.eta_seconds is not None and driver else ""
+    lines = [f"run {found.run_id} of pipeline {found.pipeline}: {found.status.value}, {found.dates} dates{eta}"]
+    if not found.status.is_final and driver is None:
+        lines.append(f"no process drives it; go on with: phasegate resume {found.run_id}")
+    for phase, counts in found.phases.items():
+        states = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "dates")
+        lines.append(f"  {phase}: {states}")
+    states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
+    lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
+    lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.message}" for f in found.failures[:10])
+    if found.failures or found.blocked:
+        lines.append(f"why, and what to do: phasegate explain {found.run_id}")
+    return "\n".join(lines)
+
+
+def _watch(settings: options.Settings, run_id: str) -> int:
+    shown = ""
+    while True:
+        found = _report(settings, run_id)
+        text = _status_text(found, settings.home.driver())
+        if text != shown:
+            typer.echo(text)
+            shown = text
+        if found.status.is_final:
+            return _exit_status(found.status)
+        if settings.home.driver() is None:
+            raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
+        time.sleep(WATCH_EVERY_SECONDS)
+
+
+def _exit_status(status: "RunStatus") -> int:
+    return {"completed": 0, "completed_with_failures": 1}.get(status.value, 3)
+
+
+def _runs(settings: options.Settings, as_json: bool) -> None:
+    from shared.bootstrap import open_state
+    from shared.services.progress import current_status
+
+    state = open_state(settings.home)
+    found = []
+    for run in state.runs():
+        board, _ = state.board(run.run_id)
+        plan = state.plan(run.run_id)
+        found.append(
+            {
+                "run_id": run.run_id,
+                "pipeline": run.pipeline,
+                "status": current_status(run, board).value,
+                "dates": len(plan.days),
+                "first": plan.days[0].isoformat(),
+                "last": plan.days[-1].isoformat(),
+                "phases": [plan.phases[0], plan.phases[-1]],
+                "created_at": run.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "why": run.why,
+            }
+        )
+    if as_json:
+        options.write_json(found)
+    else:
+        for each in found:
+            span = f"{each['dates']} dates {each['first']} to {each['last']}"
+            typer.echo(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip())

@@ -1,0 +1,126 @@
+"""retry, pause, resume, drain, cancel, sample: what a person does to a run, also while another process drives it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shared.cli import options
+
+if TYPE_CHECKING:
+    from shared.ports import State
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def retry(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        day: Annotated[list[str] | None, typer.Option("--date", help="Only this date (repeatable).")] = None,
+        phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.")] = None,
+        processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
+        signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
+        why: options.WhyOption = "",
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Failed and blocked work again, back to its sources; drives the run when no other process does."""
+        from shared.adapters.embedded.clock import SystemClock
+        from shared.services.operators import retry as ask
+
+        targets = ask(
+            _state(context.obj),
+            SystemClock(),
+            run_id,
+            dates=tuple(options.parse_day(d, "--date") for d in day or ()),
+            phase=phase,
+            processor=processor,
+            signature=signature,
+            why=why,
+        )
+        typer.echo(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them", err=True)
+        _drive_unless_driven(context.obj, run_id, as_json)
+
+    @app.command()
+    def resume(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Go on after pause, drain or an interruption; drives the run when no other process does."""
+        from shared.services.operators import resume as ask
+
+        ask(_state(context.obj), run_id)
+        _drive_unless_driven(context.obj, run_id, as_json)
+
+    @app.command()
+    def pause(context: typer.Context, run_id: options.RunArgument) -> None:
+        """Start nothing more until resume; what runs, ends."""
+        from shared.services.operators import pause as ask
+
+        ask(_state(context.obj), run_id)
+        typer.echo(f"paused; go on with: phasegate resume {run_id}", err=True)
+
+    @app.command()
+    def drain(context: typer.Context, run_id: options.RunArgument) -> None:
+        """Start nothing more and let the driving process end."""
+        from shared.services.operators import drain as ask
+
+        ask(_state(context.obj), run_id)
+        typer.echo(f"draining; go on later with: phasegate resume {run_id}", err=True)
+
+    @app.command()
+    def cancel(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """End a run for good; lists what was still running."""
+        from shared.services.operators import cancel as ask
+
+        answer = ask(_state(context.obj), run_id)
+        if as_json:
+            claims = [
+                {"date": k.day.isoformat(), "phase": k.phase, "processor": k.processor, "attempt": k.attempt}
+                for k in answer.open_claims
+            ]
+            options.write_json({"run_id": run_id, "status": "cancelled", "open_claims": claims})
+        else:
+            typer.echo(f"run {run_id} is cancelled; {len(answer.open_claims)} claim(s) were open", err=True)
+            for key in answer.open_claims:
+                typer.echo(f"  {key}")
+
+    @app.command()
+    def sample(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+        season: options.SeasonOption = None,
+        seed: Annotated[int, typer.Option(help="Another seed, another league.")] = 7,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Write a made-up league in the shape of the real source folder."""
+        from dataclasses import asdict
+
+        from workers.nba.sample import write_sample
+
+        made = write_sample(folder, seasons=tuple(season or ("2023-24",)), seed=seed)
+        if as_json:
+            options.write_json(asdict(made))
+        else:
+            typer.echo(
+                f"{folder}: a made-up league (seed {seed}): {made.games:,} games on {made.game_dates} dates, "
+                f"{made.player_rows:,} player rows"
+            )
+
+
+def _state(settings: options.Settings) -> "State":
+    from shared.bootstrap import open_state
+
+    return open_state(settings.home)
+
+
+def _drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
+    """Drive a run to its end here, unless another process does already: that one has seen the wish by now."""
+    if driver := settings.home.driver():
+        typer.echo(f"{driver} drives this home and goes on with it; follow it with: phasegate watch {run_id}", err=True)
+        return
+    from shared.bootstrap import Embedded
+    from shared.cli.runs import drive_and_summarise
+
+    state = _state(settings)
+    run, plan = state.run(run_id), state.plan(run_id)
+    source = Path(run.source) if run.source else None
+    with Embedded(settings.home, plan.pipeline, source) as embedded:
+        raise typer.Exit(drive_and_summarise(embedded, run, as_json))

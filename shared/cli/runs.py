@@ -1,0 +1,349 @@
+"""plan, run, start: from a selection to a run."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shared.cli import options
+from shared.cli.options import Settings
+from shared.domain.errors import HomeInUse, InputError
+from shared.domain.selection import Selection
+
+if TYPE_CHECKING:
+    from shared.bootstrap import Embedded
+    from shared.domain.calendar import Calendar
+    from shared.domain.pipeline import Pipeline
+    from shared.domain.plan import Plan
+    from shared.domain.run import Run
+    from shared.ports import State
+    from shared.services.prover import Prover
+
+EXIT_INTERRUPTED = 130
+
+RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
+DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for."""
+
+    settings: Settings
+    pipeline_file: Path
+    source: Path
+    selection: Selection
+    phases: str | None
+    profile: str | None
+    reprocess: str
+    why: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes two requests the same one (the pipeline's content is added by the caller)."""
+        return {
+            "source": str(self.source),
+            "selection": [str(self.selection)],
+            "phases": self.phases,
+            "profile": self.profile,
+            "reprocess": self.reprocess,
+        }
+
+
+def _request(
+    context: typer.Context,
+    pipeline: Path | None,
+    source: Path | None,
+    season: list[str] | None,
+    first: str | None,
+    last: str | None,
+    dates: str | None,
+    exclude: str | None,
+    phases: str | None,
+    reprocess: str,
+    profile: str | None,
+    why: str,
+) -> Request:
+    settings: Settings = context.obj
+    if reprocess not in ("missing", "failed", "all"):
+        raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
+    return Request(
+        settings,
+        settings.pipeline(pipeline).absolute(),
+        settings.source(source),
+        options.selection(season, first, last, dates, exclude),
+        phases,
+        profile,
+        reprocess,
+        why,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def plan(
+        context: typer.Context,
+        pipeline: options.PipelineOption = None,
+        source: options.SourceOption = None,
+        season: options.SeasonOption = None,
+        first: options.FromOption = None,
+        last: options.ToOption = None,
+        dates: options.DatesOption = None,
+        exclude: options.ExcludeOption = None,
+        phases: options.PhasesOption = None,
+        reprocess: options.ReprocessOption = "missing",
+        profile: options.ProfileOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """What would run and why, without running it.
+
+        It reads the warehouse, so it is refused while another process drives the home.
+        """
+        request = _request(
+            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, ""
+        )
+        show_plan(request, as_json)
+
+    @app.command()
+    def run(
+        context: typer.Context,
+        pipeline: options.PipelineOption = None,
+        source: options.SourceOption = None,
+        season: options.SeasonOption = None,
+        first: options.FromOption = None,
+        last: options.ToOption = None,
+        dates: options.DatesOption = None,
+        exclude: options.ExcludeOption = None,
+        phases: options.PhasesOption = None,
+        reprocess: options.ReprocessOption = "missing",
+        profile: options.ProfileOption = None,
+        why: options.WhyOption = "",
+        run_id: RunIdOption = None,
+        durable: DurableOption = False,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
+        request = _request(
+            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why
+        )
+        raise typer.Exit(run_request(request, run_id, durable, as_json))
+
+    @app.command()
+    def start(
+        context: typer.Context,
+        pipeline: options.PipelineOption = None,
+        source: options.SourceOption = None,
+        season: options.SeasonOption = None,
+        first: options.FromOption = None,
+        last: options.ToOption = None,
+        dates: options.DatesOption = None,
+        exclude: options.ExcludeOption = None,
+        phases: options.PhasesOption = None,
+        reprocess: options.ReprocessOption = "missing",
+        profile: options.ProfileOption = None,
+        why: options.WhyOption = "",
+        run_id: RunIdOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """The same in the background; prints the run id. Follow it with `phasegate watch`."""
+        request = _request(
+            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why
+        )
+        start_in_background(request, run_id, as_json)
+
+
+def make_plan_for(
+    request: Request, pipeline: "Pipeline", calendar: "Calendar", prover: "Prover | None", state: "State | None"
+) -> "Plan":
+    """The plan of a request."""
+    from shared.services.history import finished_in
+    from shared.services.planner import make_plan
+
+    def finished(days: Sequence[date]) -> dict[date, frozenset[str]]:
+        return finished_in(state, pipeline.pipeline, days) if state else {}
+
+    return make_plan(
+        pipeline,
+        calendar,
+        request.selection,
+        phases=request.phases,
+        profile=request.profile,
+        reprocess=request.reprocess,  # type: ignore[arg-type]
+        prover=prover,
+        finished=finished,
+    )
+
+
+def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
+    """Pipeline and calendar of a request, before anything is written."""
+    from shared.adapters.embedded.schedule_file import ScheduleFile
+    from shared.adapters.pipeline_file import load_pipeline
+    from shared.services.schedule import read_calendar
+
+    pipeline = load_pipeline(request.pipeline_file)
+    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.source, pipeline.calendar.table).query)
+    request.selection.resolve(calendar)
+    return pipeline, calendar
+
+
+def show_plan(request: Request, as_json: bool) -> None:
+    """The ``plan`` command."""
+    from shared.adapters.embedded.objects import FolderObjectStore
+    from shared.adapters.embedded.warehouse import DuckDbWarehouse
+    from shared.bootstrap import open_state
+    from shared.report.plan import plan_document, plan_text
+    from shared.services.planner import missing_outside
+    from shared.services.prover import Prover
+
+    pipeline, calendar = read_inputs(request)
+    home = request.settings.home
+    prover = warehouse = None
+    if home.warehouse.exists():
+        if driver := home.driver():
+            raise HomeInUse(
+                f"{home.root} is in use by {driver}, and only one process may read its warehouse; plan when that run "
+                "has ended, or look at the run with `phasegate status`"
+            )
+        warehouse = DuckDbWarehouse(home.warehouse)
+        prover = Prover(warehouse, FolderObjectStore(home.objects))
+    try:
+        state = open_state(home) if home.state.exists() else None
+        made = make_plan_for(request, pipeline, calendar, prover, state)
+        lacking = missing_outside(made.index, prover)
+    finally:
+        if warehouse is not None:
+            warehouse.close()
+    if as_json:
+        options.write_json(plan_document(made, lacking))
+    else:
+        typer.echo(plan_text(made, lacking))
+
+
+def run_request(request: Request, run_id: str | None, durable: bool, as_json: bool) -> int:
+    """The ``run`` command; returns the exit status."""
+    from shared.bootstrap import Embedded, EmbeddedOptions
+
+    pipeline, calendar = read_inputs(request)
+    with Embedded(request.settings.home, pipeline, request.source, EmbeddedOptions(durable=durable)) as embedded:
+        run = _begin(request, pipeline, calendar, embedded, run_id)
+        return drive_and_summarise(embedded, run, as_json)
+
+
+def start_in_background(request: Request, run_id: str | None, as_json: bool) -> None:
+    """The ``start`` command: write the run here, drive it in a process of its own."""
+    from shared.bootstrap import Embedded
+
+    pipeline, calendar = read_inputs(request)
+    home = request.settings.home
+    with Embedded(home, pipeline, request.source) as embedded:
+        run = _begin(request, pipeline, calendar, embedded, run_id)
+    home.reports.mkdir(parents=True, exist_ok=True)
+    with (home.reports / f"{run.run_id}.log").open("ab") as log:
+        subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "shared.cli.main", "--home", str(home.root), "resume", run.run_id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    if as_json:
+        options.write_json({"run_id": run.run_id})
+    else:
+        typer.echo(run.run_id)
+
+
+def _begin(
+    request: Request, pipeline: "Pipeline", calendar: "Calendar", embedded: "Embedded", run_id: str | None
+) -> "Run":
+    """The unfinished run of the same request, or a new one, written."""
+    from shared.domain.run import Run
+    from shared.services.prover import Prover
+    from shared.services.starter import request_hash, start_run, unfinished_run
+
+    asked = request_hash({**request.identity, "pipeline": pipeline.model_dump(mode="json", by_alias=True)})
+    state, clock = embedded.state, embedded.clock
+    there = (
+        unfinished_run(state, asked) if run_id is None else next((r for r in state.runs() if r.run_id == run_id), None)
+    )
+    if there is not None and there.request_hash == asked:
+        _say(f"resuming run {there.run_id}")
+        return there
+    embedded.prepare()
+    plan = make_plan_for(request, pipeline, calendar, Prover(embedded.warehouse, embedded.objects), state)
+    now = clock.now()
+    name = run_id or f"{pipeline.pipeline}-{now:%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+    try:
+        run = Run(
+            run_id=name,
+            pipeline=pipeline.pipeline,
+            pipeline_file=str(request.pipeline_file),
+            plan_hash=plan.hash,
+            request_hash=asked,
+            source=str(request.source),
+            why=request.why,
+            created_at=now,
+        )
+    except ValueError as error:
+        raise InputError(f"--run-id: '{name}': letters, digits, '-', '_' and '.', at most 63 of them") from error
+    return start_run(state, clock, run, plan)
+
+
+def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
+    """Drive a run with a live display, print its summary, return the exit status."""
+    from shared.cli.display import Display
+    from shared.report.summary import summarise, summary_document, summary_text
+
+    with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
+        board = embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+    found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+    if as_json:
+        options.write_json(summary_document(found))
+    else:
+        typer.echo(summary_text(found))
+    if interruption.is_asked() and not board.status.is_final:
+        _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
+        return EXIT_INTERRUPTED
+    return found.exit_status
+
+
+class Interruption:
+    """Ctrl-C (or SIGTERM) asks for a drain; a second one leaves at once. Nothing is lost either way."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def is_asked(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._asked
+
+    def __enter__(self) -> "Interruption":
+        """Take over the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            os._exit(EXIT_INTERRUPTED)
+        self._asked = True
+        _say("draining: what runs is waited for; once more leaves at once")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,222 @@
+"""Why something is not done: cells, their reasons down to the root, and the command that mends each root."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from shared.domain.board import BLOCKED, FAILED, PENDING, UPSTREAM, Board
+from shared.domain.edges import Blockage, obstacles
+from shared.domain.errors import InputError
+from shared.domain.facts import Verdict
+from shared.domain.look import derive
+from shared.domain.pipeline import did_you_mean
+from shared.domain.plan import PlanIndex
+from shared.domain.run import Run, RunStatus
+from shared.ports import State
+from shared.services.progress import cell_reasons, cell_state, current_status
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Something that ended badly, what waits for it, and what to type."""
+
+    day: date
+    phase: str
+    processor: str
+    kind: str
+    detail: str
+    waiting: tuple[tuple[date, str], ...]
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellExplained:
+    """One (date, phase): its state, why, what it waits for, and the checks that were made."""
+
+    day: date
+    phase: str
+    state: str
+    reasons: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    tasks: tuple[tuple[str, str, str], ...]
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer for a run, or for some of its cells."""
+
+    run_id: str
+    status: RunStatus
+    note: str
+    roots: tuple[Root, ...]
+    cells: tuple[CellExplained, ...]
+
+
+def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
+    """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
+    run, index = state.run(run_id), state.plan(run_id).index
+    board, _ = state.board(run_id)
+    if day is not None and day not in index.position:
+        raise InputError(f"{day} is not a date of run '{run_id}' ({index.days[0]} to {index.days[-1]})")
+    if phase is not None and phase not in index.plan.phases:
+        raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
+    blockage = Blockage(index, board)
+    roots = _roots(run, index, board, blockage)
+    cells: tuple[CellExplained, ...] = ()
+    if day is not None:
+        phases = [phase] if phase else list(index.plan.phases)
+        cells = tuple(_cell(state, run_id, index, board, blockage, day, name) for name in phases)
+        wanted = {(day, name) for name in phases}
+        roots = tuple(r for r in roots if (r.day, r.phase) in wanted or wanted & set(r.waiting))
+    return Explanation(run_id, current_status(run, board), _note(run, board, roots), roots, cells)
+
+
+def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
+    status = current_status(run, board)
+    if board.halted_because:
+        return f"halted: {board.halted_because}"
+    if board.unjudged:
+        return f"{len(board.unjudged)} date(s) have checks that could not be asked; they are asked again by themselves"
+    if status in (RunStatus.PAUSED, RunStatus.DRAINING):
+        return f"{status.value}: nothing is started until `phasegate resume {run.run_id}`"
+    if status is RunStatus.CANCELLED:
+        return "cancelled: nothing is started any more; start a new run with --reprocess failed"
+    return "" if roots else "nothing failed and nothing is blocked"
+
+
+def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tuple[Root, ...]:
+    waiting: dict[tuple[date, str], dict[tuple[date, str], None]] = {}
+    for lane in index.lanes:
+        for position, day in enumerate(index.days):
+            if board.letter(lane.name, position) == PENDING:
+                for root in blockage.roots(lane.number, position):
+                    waiting.setdefault((root.day, root.ref), {})[day, lane.phase] = None
+    found: list[Root] = []
+    for day, bad in sorted(board.bad.items()):
+        for ref, (kind, detail) in sorted(bad.items()):
+            if kind == UPSTREAM:
+                continue
+            phase, _, processor = ref.partition("/")
+            behind = tuple(waiting.pop((day, ref), ()))
+            name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
+            found.append(Root(day, phase, processor, name, detail, behind, _remedy(run, kind, detail, day, phase)))
+    for (day, ref), cells in sorted(waiting.items()):
+        phase, _, processor = ref.partition("/")
+        if day in index.position and ref in index.by_ref:
+            continue
+        detail = (board.outside or {}).get(ref, {}).get(day, "ended badly")
+        remedy = f"phasegate run --dates {day} --phases {phase} …, then phasegate retry {run.run_id}"
+        found.append(Root(day, phase, processor, "missing outside the run", detail, tuple(cells), remedy))
+    return tuple(found)
+
+
+def _remedy(run: Run, kind: str, detail: str, day: date, phase: str) -> str:
+    command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
+    if kind == BLOCKED:
+        return f"mend the source, then: {command}"
+    if detail.startswith(("bug:", "unrecoverable:")):
+        return f"mend the cause (it is not tried again by itself), then: {command}"
+    return command
+
+
+def _cell(
+    state: State, run_id: str, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
+) -> CellExplained:
+    position = index.position[day]
+    facts = state.dates(run_id, (day,))[day]
+    views = derive(facts, index)
+    waits: dict[str, None] = {}
+    for number in index.lanes_of(phase):
+        lane = index.lanes[number]
+        if board.letter(lane.name, position) == PENDING:
+            for obstacle in obstacles(index, board, lane, position):
+                where = f"{obstacle.day} {obstacle.ref}"
+                waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None
+    cell = facts.cells.get(phase)
+    return CellExplained(
+        day=day,
+        phase=phase,
+        state=cell_state(index, board, blockage, phase, position),
+        reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position)),
+        waits_for=tuple(waits),
+        tasks=tuple(
+            (t.processor, v.status.value, v.message)
+            for t, v in zip(index.tasks, views, strict=True)
+            if t.phase == phase
+        ),
+        verdicts=tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else (),
+    )
+
+
+def explanation_document(found: Explanation) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "run_id": found.run_id,
+        "status": found.status.value,
+        "note": found.note,
+        "roots": [
+            {
+                "date": r.day.isoformat(),
+                "phase": r.phase,
+                "processor": r.processor,
+                "kind": r.kind,
+                "detail": r.detail,
+                "waiting": [{"date": d.isoformat(), "phase": p} for d, p in r.waiting],
+                "remedy": r.remedy,
+            }
+            for r in found.roots
+        ],
+        "cells": [
+            {
+                "date": c.day.isoformat(),
+                "phase": c.phase,
+                "state": c.state,
+                "reasons": list(c.reasons),
+                "waits_for": list(c.waits_for),
+                "tasks": [{"processor": p, "status": s, "message": m} for p, s, m in c.tasks],
+                "verdicts": [
+                    {
+                        "outcome": v.outcome,
+                        "check": v.check,
+                        "subject": v.subject,
+                        "expected": v.expected,
+                        "found": v.found,
+                        "detail": v.detail,
+                        "missing": list(v.missing),
+                    }
+                    for v in c.verdicts
+                ],
+            }
+            for c in found.cells
+        ],
+    }
+
+
+def explanation_text(found: Explanation) -> str:
+    """For people."""
+    lines = [f"run {found.run_id}: {found.status.value}"]
+    if found.note:
+        lines.append(found.note)
+    for cell in found.cells:
+        lines.append(f"\n{cell.day} {cell.phase}: {cell.state}")
+        lines.extend(f"  because {reason}" for reason in cell.reasons)
+        lines.extend(f"  waits for {reason}" for reason in cell.waits_for[:10])
+        lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
+        lines.extend(f"  check {v.check} {v.outcome}: {v}" for v in cell.verdicts)
+    if found.roots:
+        lines.append("\nroots:")
+    for root in found.roots:
+        lines.append(f"  {root.day} {root.phase}/{root.processor} is {root.kind}: {root.detail}")
+        if root.waiting:
+            lines.append(f"    {len(root.waiting)} cell(s) wait for it: {_spans(root.waiting)}")
+        lines.append(f"    {root.remedy}")
+    return "\n".join(lines)
+
+
+def _spans(cells: Iterable[tuple[date, str]]) -> str:
+    by_phase: dict[str, list[date]] = {}
+    for day, phase in cells:
+        by_phase.setdefault(phase, []).append(day)
+    return "; ".join(f"{phase} {', '.join(map(str, sorted(days)))}" for phase, days in sorted(by_phase.items()))

@@ -1,0 +1,27 @@
+"""What earlier runs of a pipeline say about dates: their newest word on each."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from shared.domain.look import PROVED, derive
+from shared.ports import State
+
+
+def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
+    """For each date that some run covered: the refs that its newest run brought to a good end.
+
+    A processor whose check blocks is not among them, although its task succeeded.
+    """
+    found: dict[date, frozenset[str]] = {}
+    for run in state.runs():
+        if run.pipeline != pipeline:
+            continue
+        index = state.plan(run.run_id).index
+        board, _ = state.board(run.run_id)
+        for day in days:
+            if day in found or day not in index.position:
+                continue
+            views = derive(state.dates(run.run_id, (day,))[day], index)
+            good = {task.ref for task, view in zip(index.tasks, views, strict=True) if view.status in PROVED}
+            found[day] = frozenset(good - board.bad.get(day, {}).keys())
+    return found

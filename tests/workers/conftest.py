@@ -1,0 +1,147 @@
+"""One season's first thirty game dates, run once through the reference worker: what the tests here look at."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from shared.adapters.embedded.objects import FolderObjectStore
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from tests.workers.reference import Reference
+from workers.nba.sample import write_sample
+from workers.nba.scrapers import ENDPOINTS
+from workers.nba.service import NbaWorker, build
+
+SEASON = "2023-24"
+DATES = 30
+ANALYTICS_ORDER = (
+    "team_offense_game_summary",
+    "team_defense_game_summary",
+    "player_game_summary",
+    "upcoming_team_game_context",
+    "upcoming_player_game_context",
+)
+PRECOMPUTE_ORDER = (
+    "team_defense_zone_analysis",
+    "player_shot_zone_analysis",
+    "player_composite_factors",
+    "player_daily_cache",
+    "ml_feature_store_v2",
+)
+ORDER = (
+    *(("/scrape", name) for name in ENDPOINTS),
+    *(("/load", name) for name in ENDPOINTS),
+    *(("/process", name) for name in ANALYTICS_ORDER),
+    *(("/process-date", name) for name in PRECOMPUTE_ORDER),
+)
+"""All 52 processors as (path, name), each after those that it reads from."""
+
+MakeFolder = Callable[..., Path]
+
+
+def _real_source() -> Path | None:
+    named = os.environ.get("PHASEGATE_NBA_SOURCE")
+    folder = Path(named) if named else Path(__file__).parents[3] / "shared" / "nba"
+    return folder if (folder / "schedule.parquet").exists() else None
+
+
+def pytest_report_header() -> str:
+    folder = _real_source()
+    return f"NBA source: {folder or 'a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)'}"
+
+
+def request_body(path: str, processor: str, day: date, fence: int = 1) -> dict[str, Any]:
+    date_field = "game_date" if path in ("/scrape", "/load") else "analysis_date"
+    name_field = "scraper" if path == "/scrape" else "processor"
+    return {
+        "run_id": "test",
+        "phase": "any",
+        "attempt": 1,
+        "fence": fence,
+        "deadline": "2030-01-01T00:00:00Z",
+        date_field: day.isoformat(),
+        name_field: processor,
+    }
+
+
+@dataclass(frozen=True)
+class Played:
+    """A worker and its warehouse, with everything of ``days`` processed; ``results`` by (day, path, processor)."""
+
+    worker: NbaWorker
+    warehouse: DuckDbWarehouse
+    days: tuple[date, ...]
+    results: dict[tuple[date, str, str], dict[str, Any]]
+
+    def ask(self, path: str, processor: str, day: date, fence: int = 1) -> tuple[int, dict[str, Any]]:
+        return self.worker.handle(path, request_body(path, processor, day, fence))
+
+    def process(self, day: date, fence: int = 1) -> None:
+        for path, processor in ORDER:
+            status, body = self.ask(path, processor, day, fence)
+            assert status == 200, (day, path, processor, body)
+            self.results[day, path, processor] = body["results"][processor]
+
+    def rows(self, table: str, date_column: str, day: date) -> list[dict[str, Any]]:
+        found = self.warehouse.query(f"SELECT * FROM {table} WHERE {date_column} = @d", {"d": day})
+        return sorted(({k: v for k, v in row.items() if k != "_fence"} for row in found), key=repr)
+
+
+def play(source: Path, home: Path, season_dates: int) -> Played:
+    """Process the first dates of a source folder's first season in a new warehouse."""
+    warehouse = DuckDbWarehouse(home / "warehouse.duckdb")
+    worker = build(source, warehouse, FolderObjectStore(home / "objects"))
+    worker.prepare()
+    days = warehouse.query(
+        "SELECT DISTINCT game_date FROM nba_raw.nbac_schedule WHERE season = @s AND game_status = 3 ORDER BY 1",
+        {"s": SEASON},
+    )
+    played = Played(worker, warehouse, tuple(row["game_date"] for row in days[:season_dates]), {})
+    for day in played.days:
+        played.process(day)
+    return played
+
+
+@pytest.fixture(scope="session")
+def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = _real_source()
+    if folder is None:
+        folder = tmp_path_factory.mktemp("sample")
+        write_sample(folder, seasons=[SEASON])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(source_folder: Path) -> Reference:
+    return Reference.read(source_folder, SEASON)
+
+
+@pytest.fixture(scope="session")
+def league(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    played = play(source_folder, tmp_path_factory.mktemp("league"), DATES)
+    yield played
+    played.warehouse.close()
+
+
+@pytest.fixture
+def make_folder(source_folder: Path, tmp_path: Path) -> MakeFolder:
+    """Write a source folder with the season's first ten days, each file through a SELECT of its own if given."""
+
+    def make(**selects: str) -> Path:
+        folder = tmp_path / "source"
+        folder.mkdir(exist_ok=True)
+        for name in {"schedule", "team_boxscores", "player_boxscores", *selects}:
+            rows = (
+                f"(SELECT * FROM '{source_folder}/{name}.parquet' WHERE season = '{SEASON}' "
+                f"AND game_date < '2023-11-03')"
+            )
+            select = selects.get(name, "SELECT * FROM rows").replace("rows", rows)
+            duckdb.sql(f"COPY ({select}) TO '{folder}/{name}.parquet'")
+        return folder
+
+    return make

@@ -1,0 +1,88 @@
+"""A source folder that is wrong is refused when it is opened, with the file and what to do about it."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from shared.domain.errors import InputError
+from tests.workers.conftest import MakeFolder
+from workers.nba.source import SourceFolder, player_lookup
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere is not there: give --source a folder with schedule\.parquet"):
+        SourceFolder(tmp_path / "nowhere")
+
+
+def test_a_missing_file_is_named(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "team_boxscores.parquet").unlink()
+    with pytest.raises(InputError, match=r"team_boxscores\.parquet is not there"):
+        SourceFolder(folder)
+
+
+def test_a_missing_column_is_named_with_its_file(make_folder: MakeFolder) -> None:
+    folder = make_folder(player_boxscores="SELECT * EXCLUDE (minutes, wl) FROM rows")
+    with pytest.raises(InputError, match=r"player_boxscores\.parquet has no column minutes, wl"):
+        SourceFolder(folder)
+
+
+def test_a_file_that_is_not_parquet_is_named(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "schedule.parquet").write_text("season,game_date\n")
+    with pytest.raises(InputError, match=r"schedule\.parquet cannot be read as parquet"):
+        SourceFolder(folder)
+
+
+def test_a_value_of_another_type_is_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(team_boxscores="SELECT * REPLACE ('many' AS points) FROM rows")
+    with pytest.raises(InputError, match=r"team_boxscores\.parquet: a value is not of its column's type"):
+        SourceFolder(folder)
+
+
+def test_a_key_that_stands_there_twice_is_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(team_boxscores="SELECT * FROM rows UNION ALL SELECT * FROM rows")
+    with pytest.raises(InputError, match=r"\(game_id, team\) = .* stands there twice"):
+        SourceFolder(folder)
+
+
+def test_a_row_without_its_key_is_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(player_boxscores="SELECT * REPLACE (NULL::BIGINT AS player_id) FROM rows")
+    with pytest.raises(InputError, match="a row has no value in one of game_date, game_id, player_id"):
+        SourceFolder(folder)
+
+
+def test_a_schedule_without_a_final_game_is_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(schedule="SELECT * REPLACE (1 AS game_status) FROM rows")
+    with pytest.raises(InputError, match="no game has game_status 3"):
+        SourceFolder(folder)
+
+
+def test_an_optional_file_is_checked_too(make_folder: MakeFolder) -> None:
+    folder = make_folder(shots="SELECT DATE '2023-10-24' AS game_date, 'x' AS game_id")
+    with pytest.raises(InputError, match=r"shots\.parquet has no column made, player_id, team, zone"):
+        SourceFolder(folder)
+
+
+def test_an_off_day_has_no_rows_and_a_reason(source_folder: Path) -> None:
+    found = SourceFolder(source_folder).day(date(2023, 9, 1), "teams")
+    assert (found.rows, found.reason) == ((), "no game of 2023-09-01 was played to its end")
+
+
+@pytest.mark.parametrize(
+    ("name", "lookup"),
+    [("Luka Dončić", "lukadoncic"), ("P.J. Washington Jr.", "pjwashingtonjr"), ("De'Aaron Fox", "deaaronfox")],
+)
+def test_a_player_is_looked_up_by_plain_letters(name: str, lookup: str) -> None:
+    assert player_lookup(name) == lookup
+
+
+def test_windows_hold_fifteen_game_dates_and_stay_inside_the_season(source_folder: Path) -> None:
+    schedule = SourceFolder(source_folder).schedule
+    first = date(2023, 10, 24)
+    assert schedule.window(first).window_start == first
+    assert schedule.window(date(2023, 11, 2)).window_start == first
+    late = schedule.window(date(2023, 12, 4))
+    dates = [day for day in sorted(schedule._season_of) if late.window_start <= day < date(2023, 12, 4)]
+    assert (late.season_start, len(dates)) == (first, 15)
