@@ -196,7 +196,7 @@ class Embedded:
             services,
             self.clock,
             control_queues=tuple(_CONTROL),
-            work_queues=tuple(pipeline.queues),
+            work_queues=tuple(reversed(pipeline.queues)),
             groups=self._options.groups,
         )
 

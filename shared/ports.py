@@ -69,8 +69,8 @@ class ObjectStore(Protocol):
     def read(self, name: str) -> bytes:
         """The object's content. Raises FileNotFoundError when there is none."""
 
-    def names(self, prefix: str) -> Iterable[str]:
-        """Names of the objects below a prefix, sorted."""
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of the names under which there is an object."""
 
 
 class Worker(Protocol):

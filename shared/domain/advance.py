@@ -1,6 +1,6 @@
 """The decision of the conductor: what passed, which lanes are released, and when a run has come to its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -103,30 +103,34 @@ def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
 class _Admission:
     """How many more dates may be active: in each phase, and in the run while it ramps up.
 
-    A lane that is released with another phase's takes that phase's place: it has no limit of its own.
+    Phases that are released together have one limit, that of the first of them.
     """
 
     def __init__(self, index: PlanIndex, board: Board, run: Run) -> None:
         self._index, self._board = index, board
-        self._limit = {
-            phase: run.active_dates.get(phase, index.plan.pipeline.phase(phase).limits.active_dates)
-            for phase in index.plan.phases
-        }
-        self._active = {phase: _active(index, board, phase) for phase in index.plan.phases}
+        self._first: dict[str, str] = {}
+        self._limit: dict[str, int | None] = {}
+        self._active: dict[str, set[int]] = {}
+        for lane in index.lanes:
+            leader = index.lanes[lane.released_with[0]].phase if lane.released_with else lane.phase
+            first = self._first[lane.phase] = self._first.get(leader, leader)
+            self._limit[first] = run.active_dates.get(first, index.plan.pipeline.phase(first).limits.active_dates)
+            self._active.setdefault(first, set()).update(_open_positions(board.lanes[lane.name]))
         self._entries = _ramp_room(index, board)
 
     def is_full(self, lane: Lane) -> bool:
-        """No date that is not active in the lane's phase may become so, and none of the active ones has a lane left."""
-        limit = self._limit[lane.phase]
-        if limit is None or lane.released_with or len(self._active[lane.phase]) < limit:
+        """No further date may become active in the lane's phase, and no active one has this lane left."""
+        first = self._first[lane.phase]
+        limit, active = self._limit[first], self._active[first]
+        if limit is None or len(active) < limit:
             return False
-        return all(self._board.letter(lane.name, p) != PENDING for p in self._active[lane.phase])
+        return all(self._board.letter(lane.name, position) != PENDING for position in active)
 
     def admits(self, lane: Lane, position: int) -> bool:
         """Whether the limits allow this lane at this date."""
-        limit = self._limit[lane.phase]
-        active = self._active[lane.phase]
-        if limit is not None and not lane.released_with and position not in active and len(active) >= limit:
+        first = self._first[lane.phase]
+        limit, active = self._limit[first], self._active[first]
+        if limit is not None and position not in active and len(active) >= limit:
             return False
         return self._entries is None or self._entries > 0 or not self._is_untouched(position)
 
@@ -134,23 +138,19 @@ class _Admission:
         """Count a release (before it stands on the board)."""
         if self._entries is not None and self._is_untouched(position):
             self._entries -= 1
-        self._active[lane.phase].add(position)
+        self._active[self._first[lane.phase]].add(position)
 
     def _is_untouched(self, position: int) -> bool:
         return all(self._board.letter(lane.name, position) == PENDING for lane in self._index.lanes)
 
 
-def _active(index: PlanIndex, board: Board, phase: str) -> set[int]:
-    """Dates of a phase that were released and have not come to rest."""
-    found: set[int] = set()
-    for number in index.lanes_of(phase):
-        strip = board.lanes[index.lanes[number].name]
-        for letter in _OPEN:
-            position = strip.find(ord(letter))
-            while position != -1:
-                found.add(position)
-                position = strip.find(ord(letter), position + 1)
-    return found
+def _open_positions(strip: bytearray) -> Iterator[int]:
+    """Dates of a lane that were released and have not come to rest."""
+    for letter in _OPEN:
+        position = strip.find(ord(letter))
+        while position != -1:
+            yield position
+            position = strip.find(ord(letter), position + 1)
 
 
 def _ramp_room(index: PlanIndex, board: Board) -> int | None:

@@ -30,8 +30,8 @@ class Prover:
             question = count_rows(output, days)
             return {row["d"]: row["n"] for row in self._warehouse.query(question.sql, question.parameters)}
         if isinstance(output, ObjectOutput):
-            there = set(self._objects.names(output.path.partition("{date}")[0]))
-            return {day: 1 for day in days if output.path.replace("{date}", day.isoformat()) in there}
+            names = {output.path.replace("{date}", day.isoformat()): day for day in days}
+            return dict.fromkeys((names[name] for name in self._objects.held(names)), 1)
         return None
 
     def judge(

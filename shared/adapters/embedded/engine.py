@@ -65,6 +65,7 @@ class Progress:
 class Engine(Generic[Call]):
     """Drives one run until it comes to its end, is told to stop, or cannot go on.
 
+    work_queues: in order of preference; what stands first is served first while threads are few.
     groups: whether a turn's writes are one transaction (fast) or each is its own (as on a cloud; used in tests).
     """
 

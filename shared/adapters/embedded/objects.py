@@ -1,11 +1,12 @@
 """Objects as files below a folder."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from shared.domain.errors import InputError
+from shared.domain.errors import HaltError, InputError
 
 _UNFINISHED = ".unfinished-"
 
@@ -21,7 +22,7 @@ class FolderObjectStore:
         self._root = root
 
     def write(self, name: str, content: bytes) -> None:
-        """Create or replace an object. Raises InputError for a name that leaves the folder."""
+        """Create or replace an object. Raises InputError for a bad name, HaltError on a full disk."""
         target = self._path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=target.parent)
@@ -29,19 +30,21 @@ class FolderObjectStore:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             os.replace(unfinished, target)
-        except BaseException:
+        except BaseException as error:
             Path(unfinished).unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise HaltError(
+                    f"the disk of {self._root} is full: make room, then run the same command again"
+                ) from error
             raise
 
     def read(self, name: str) -> bytes:
         """The object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
         return self._path(name).read_bytes()
 
-    def names(self, prefix: str) -> Iterator[str]:
-        """Names that begin with ``prefix`` (``""`` for all), sorted."""
-        found = (path for path in self._root.rglob("*") if path.is_file() and not path.name.startswith(_UNFINISHED))
-        names = (path.relative_to(self._root).as_posix() for path in found)
-        yield from sorted(name for name in names if name.startswith(prefix))
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of the names under which there is an object."""
+        return {name for name in names if self._path(name).is_file()}
 
     def _path(self, name: str) -> Path:
         path = PurePosixPath(name)
