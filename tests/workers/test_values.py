@@ -27,6 +27,7 @@ BEFORE_WINDOW_IS_FULL, AFTER = 9, 27
 FIRST_DATES = (0, 1, 4)
 TOLERANCE = {
     "usage_avg_l5": 0.011,
+    "fatigue_score": 0.015,
     "usage_trend": 0.03,
     "shot_matchup_score": 0.05,
     "pace_score": 0.02,

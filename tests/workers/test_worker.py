@@ -125,7 +125,7 @@ def test_preparing_again_writes_nothing(league: Played, monkeypatch: pytest.Monk
         ({"game_date": "2024-13-01"}, "date: "),
         ({"game_date": None}, "date: "),
         ({"date": "2024-01-01"}, "the date travels as game_date"),
-        ({"scraper": "bdl_games"}, "exactly one of processor"),
+        ({"scraper": "bdl_games"}, "scraper: Extra inputs are not permitted"),
         ({"processor": "bdl_gamez"}, "unknown processor 'bdl_gamez'"),
         ({"processor": "player_game_summary"}, "unknown processor 'player_game_summary'"),
         ({"backfill_mode": False}, "backfill_mode: "),
@@ -215,7 +215,8 @@ def test_a_date_whose_games_were_all_postponed_is_emptied_with_its_reason(
     day = played.days[1]
     played.warehouse.close()
     folder = make_folder(
-        schedule=f"SELECT * REPLACE (CASE WHEN game_date = '{day}' THEN 1 ELSE game_status END AS game_status) FROM rows"
+        schedule="SELECT * REPLACE "
+        f"(CASE WHEN game_date = '{day}' THEN 1 ELSE game_status END AS game_status) FROM rows"
     )
     warehouse = DuckDbWarehouse(home / "warehouse.duckdb")
     worker = build(folder, warehouse, FolderObjectStore(home / "objects"))
@@ -239,9 +240,8 @@ def test_shots_plays_and_betting_lines_are_used_where_the_source_has_them(
     folder = make_folder(
         shots="SELECT game_date, game_id, team, player_id, made, 'Restricted Area' AS zone FROM "
         f"(SELECT *, UNNEST(RANGE(fga)) < fgm AS made FROM {box})",
-        play_by_play="SELECT game_date, game_id, 1 AS event_number, 1 AS period, '12:00' AS clock, team, "
-        f"MIN(player_id) AS player_id, 'tip' AS event_type, '' AS description FROM {box} GROUP BY ALL "
-        "QUALIFY ROW_NUMBER() OVER (PARTITION BY game_id ORDER BY team) = 1",
+        play_by_play="SELECT game_date, game_id, 1 AS event_number, 1 AS period, '12:00' AS clock, MIN(team) AS team, "
+        f"MIN(player_id) AS player_id, 'tip' AS event_type, '' AS description FROM {box} GROUP BY game_date, game_id",
         props="SELECT DISTINCT game_date, player_id, 20.5 AS points_line, -110 AS over_odds, -110 AS under_odds "
         f"FROM {box}",
     )

@@ -34,7 +34,7 @@ def translate(sql: str) -> Statement:
         raise InputError(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
     tree = _mend(trees[0])
     names = frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
-    return Statement(tree.sql(dialect="duckdb"), names)
+    return Statement(tree.sql(dialect="duckdb", identify=True), names)
 
 
 def translate_ddl(script: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def translate_ddl(script: str) -> tuple[str, ...]:
         for constraint in list(tree.find_all(exp.ColumnConstraint)):
             if isinstance(constraint.kind, exp.Properties):
                 constraint.pop()
-        statements.append(_mend(tree).sql(dialect="duckdb"))
+        statements.append(_mend(tree).sql(dialect="duckdb", identify=True))
     return tuple(statements)
 
 

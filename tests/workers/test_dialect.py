@@ -1,0 +1,149 @@
+"""BigQuery SQL, translated and run on DuckDB: what comes out is what BigQuery would give."""
+
+import logging
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from shared.adapters.embedded.dialect import translate, translate_ddl, utc_without_zone
+from shared.domain.errors import InputError
+from workers.nba.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
+
+EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
+
+
+def value_of(expression: str, **parameters: Any) -> Any:
+    row = duckdb.connect().execute(translate(f"SELECT {expression}").sql, parameters).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_parameters_are_renamed_and_every_name_is_quoted() -> None:
+    statement = translate("SELECT x FROM `nba_raw.bdl_games` WHERE game_date BETWEEN @first AND @last")
+    assert statement.sql == 'SELECT "x" FROM "nba_raw"."bdl_games" WHERE "game_date" BETWEEN $first AND $last'
+    assert statement.parameters == {"first", "last"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("SAFE_DIVIDE(1, 4)", 0.25),
+        ("SAFE_DIVIDE(1, 0)", None),
+        ("SAFE_DIVIDE(1, NULL)", None),
+        ("12 / SAFE_DIVIDE(3 + 3, 1 + 1)", 4.0),
+        ("7 / 2", 3.5),
+        ("ROUND(0.125, 2)", 0.13),
+        ("ROUND(-2.5)", -3.0),
+        ("DATE_DIFF(DATE '2024-03-01', DATE '2024-02-28', DAY)", 2),
+        ("LEAST(1, NULL)", None),
+        ("GREATEST(2, 3)", 3),
+        ("IF(NULL, 1, 2)", 2),
+        ("COALESCE(NULL, 5)", 5),
+        ("CAST(ROUND(2.5) AS INT64)", 3),
+        ("TIMESTAMP '2024-01-15T20:30:00+02:00'", datetime(2024, 1, 15, 18, 30)),  # noqa: DTZ001
+    ],
+)
+def test_an_expression_has_the_value_that_bigquery_gives(expression: str, value: Any) -> None:
+    found = value_of(expression)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_a_decimal_literal_is_a_float_as_in_bigquery() -> None:
+    assert value_of("0.1 + 0.2") == 0.1 + 0.2
+
+
+def test_nulls_come_first_in_ascending_and_last_in_descending_order() -> None:
+    sql = "SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x"
+    connection = duckdb.connect()
+    assert connection.execute(translate(sql).sql).fetchall() == [(None,), (1,), (2,)]
+    assert connection.execute(translate(f"{sql} DESC").sql).fetchall() == [(2,), (1,), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("days", "count"), [([date(2024, 1, 2)], 1), ([date(2024, 1, 2), date(2024, 1, 3)], 2), ([], 0)]
+)
+def test_a_list_of_dates_filters_through_unnest(days: list[date], count: int) -> None:
+    sql = (
+        "SELECT COUNT(*) FROM UNNEST([DATE '2024-01-01', DATE '2024-01-02', DATE '2024-01-03']) AS d "
+        "WHERE d IN (SELECT x FROM UNNEST(@days) AS x)"
+    )
+    assert duckdb.connect().execute(translate(sql).sql, {"days": days}).fetchall() == [(count,)]
+
+
+def test_partitioning_and_options_are_dropped_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        statements = translate_ddl(
+            "CREATE TABLE IF NOT EXISTS `a.b` (x INT64 NOT NULL OPTIONS(description='n'), t TIMESTAMP, d DATE)\n"
+            "PARTITION BY d CLUSTER BY x OPTIONS(require_partition_filter=TRUE);"
+        )
+    assert statements == (
+        'CREATE SCHEMA IF NOT EXISTS "a"',
+        'CREATE TABLE IF NOT EXISTS "a"."b" ("x" BIGINT NOT NULL, "t" TIMESTAMP, "d" DATE)',
+    )
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"),
+    [
+        ("DROP TABLE a.b", "CREATE TABLE statements with columns only"),
+        ("CREATE TABLE b (x INT64)", "names no dataset"),
+        ("CREATE TABLE a.b AS SELECT 1 AS x", "CREATE TABLE statements with columns only"),
+    ],
+)
+def test_a_schema_script_holds_nothing_but_tables(script: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        translate_ddl(script)
+
+
+@pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "SELECT 1; SELECT 2", ""])
+def test_what_is_not_one_statement_is_refused(sql: str) -> None:
+    with pytest.raises(InputError):
+        translate(sql)
+
+
+@pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda processor: processor.name)
+def test_every_select_of_the_pipeline_is_translated_in_silence(
+    processor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        statement = translate(select_of(processor))
+    assert statement.parameters <= {"d", "season_start", "window_start"}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda processor: processor.name)
+def test_every_table_that_a_select_reads_is_bounded_by_date(processor: Any) -> None:
+    sql = select_of(processor)
+    reads = sql.count("`nba_")
+    bounds = sum(sql.count(bound) for bound in ("_date = @d", "_date < @d", "BETWEEN @season_start AND @d"))
+    assert bounds >= reads, f"{reads} tables, {bounds} bounds"
+
+
+@pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda processor: processor.name)
+def test_no_select_leaves_the_rounding_of_a_cast_to_the_engine(processor: Any) -> None:
+    sql = select_of(processor)
+    assert sql.count("AS INT64)") == sql.count("CAST(ROUND(")
+
+
+def test_every_output_table_ends_with_its_fence() -> None:
+    for script in Path(PIPELINE / "schema").glob("*.sql"):
+        for statement in script.read_text().split("CREATE TABLE")[1:]:
+            is_output = "PARTITION BY" in statement and "processor_run_history" not in statement
+            assert not is_output or "  _fence INT64\n)\nPARTITION BY" in statement
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2024-01-15T20:30:00Z", "2024-01-15 20:30:00"),
+        ("2024-01-15T20:30:00+02:00", "2024-01-15 18:30:00"),
+        (datetime(2024, 1, 15, 20, 30, tzinfo=UTC), "2024-01-15 20:30:00"),
+    ],
+)
+def test_a_timestamp_is_kept_in_utc(moment: str | datetime, text: str) -> None:
+    assert utc_without_zone(moment) == text
