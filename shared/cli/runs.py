@@ -304,13 +304,13 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     from shared.report.summary import summarise, summary_document, summary_text
 
     with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
-        board = embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+        embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
     if as_json:
         options.write_json(summary_document(found))
     else:
         typer.echo(summary_text(found))
-    if interruption.is_asked() and not board.status.is_final:
+    if interruption.is_asked() and not found.report.status.is_final:
         _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED
     return found.exit_status

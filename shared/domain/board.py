@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from shared.domain.plan import PlanIndex
-from shared.domain.run import RunStatus
+from shared.domain.run import Run, RunStatus
 
 BOARD_VERSION = 1
 
@@ -64,6 +64,10 @@ class Board:
             bad={day: dict(why) for day, why in self.bad.items()},
             unjudged=dict(self.unjudged),
         )
+
+    def is_over(self, run: Run) -> bool:
+        """The run came to its end, and no retry asked for since is still to be done."""
+        return self.status.is_final and all(intent.id in self.applied for intent in run.retries)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values; strips as text."""

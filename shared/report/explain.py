@@ -102,13 +102,17 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             behind = tuple(waiting.pop((day, ref), ()))
             name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
             found.append(Root(day, phase, processor, name, detail, behind, _remedy(run, kind, detail, day, phase)))
-    for (day, ref), cells in sorted(waiting.items()):
+    outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
+    for day, ref in outside:
         phase, _, processor = ref.partition("/")
-        if day in index.position and ref in index.by_ref:
-            continue
-        detail = (board.outside or {}).get(ref, {}).get(day, "ended badly")
-        remedy = f"phasegate run --dates {day} --phases {phase} …, then phasegate retry {run.run_id}"
-        found.append(Root(day, phase, processor, "missing outside the run", detail, tuple(cells), remedy))
+        of_phase = [d for d, r in outside if r.startswith(f"{phase}/")]
+        remedy = (
+            f"phasegate run --from {of_phase[0]} --to {of_phase[-1]} --phases 1..{phase}, "
+            f"then: phasegate retry {run.run_id}"
+        )
+        detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
+        cells = tuple(waiting[day, ref])
+        found.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
     return tuple(found)
 
 
@@ -201,22 +205,47 @@ def explanation_text(found: Explanation) -> str:
         lines.append(found.note)
     for cell in found.cells:
         lines.append(f"\n{cell.day} {cell.phase}: {cell.state}")
-        lines.extend(f"  because {reason}" for reason in cell.reasons)
-        lines.extend(f"  waits for {reason}" for reason in cell.waits_for[:10])
+        lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
+        lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
         lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
         lines.extend(f"  check {v.check} {v.outcome}: {v}" for v in cell.verdicts)
     if found.roots:
-        lines.append("\nroots:")
-    for root in found.roots:
-        lines.append(f"  {root.day} {root.phase}/{root.processor} is {root.kind}: {root.detail}")
-        if root.waiting:
-            lines.append(f"    {len(root.waiting)} cell(s) wait for it: {_spans(root.waiting)}")
-        lines.append(f"    {root.remedy}")
+        lines.append("\nThe roots of it:")
+        lines.extend(roots_text(found.roots))
     return "\n".join(lines)
 
 
-def _spans(cells: Iterable[tuple[date, str]]) -> str:
-    by_phase: dict[str, list[date]] = {}
-    for day, phase in cells:
-        by_phase.setdefault(phase, []).append(day)
-    return "; ".join(f"{phase} {', '.join(map(str, sorted(days)))}" for phase, days in sorted(by_phase.items()))
+def roots_text(roots: Iterable[Root]) -> list[str]:
+    """Roots that have the same remedy together: what is wrong, what waits for it, what to type."""
+    groups: dict[tuple[str, str, str], list[Root]] = {}
+    for root in roots:
+        groups.setdefault((root.remedy, root.phase, root.kind), []).append(root)
+    lines: list[str] = []
+    for (remedy, phase, kind), members in groups.items():
+        days = sorted({root.day for root in members})
+        lines.append(f"  {_span(days)} {phase} is {kind}:")
+        details = dict.fromkeys(
+            root.detail if root.detail.startswith(root.processor) else f"{root.processor}: {root.detail}"
+            for root in members
+        )
+        lines.extend(_shortened([f"    {detail}" for detail in details], MOST_DETAILS))
+        waiting: dict[str, set[date]] = {}
+        for root in members:
+            for day, behind in root.waiting:
+                waiting.setdefault(behind, set()).add(day)
+        lines.extend(f"    waiting for it: {name}, {_span(sorted(held))}" for name, held in sorted(waiting.items()))
+        lines.append(f"    -> {remedy}")
+    return lines
+
+
+MOST_DETAILS = 25
+
+
+def _shortened(lines: list[str], most: int = 10) -> list[str]:
+    return lines if len(lines) <= most else [*lines[:most], f"    … and {len(lines) - most} more (--json has all)"]
+
+
+def _span(days: list[date]) -> str:
+    if len(days) <= 3:
+        return ", ".join(map(str, days))
+    return f"{len(days)} dates from {days[0]} to {days[-1]}"

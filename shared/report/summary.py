@@ -15,7 +15,8 @@ from shared.domain.pipeline import TableOutput
 from shared.domain.plan import EMPTY, expectation
 from shared.domain.run import RunStatus
 from shared.ports import State, Warehouse
-from shared.services.progress import Failure, RunReport, as_json, report
+from shared.report.explain import Root, explain, roots_text
+from shared.services.progress import RunReport, as_json, report
 from shared.services.prover import count_all
 
 SHOWN_MISSING = 40
@@ -37,6 +38,7 @@ class Summary:
     report: RunReport
     tables: tuple[TableRows, ...]
     skipped: dict[str, dict[str, int]]
+    roots: tuple[Root, ...]
     seconds: float
 
     @property
@@ -69,7 +71,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     seconds = ((found.finished_at or now) - found.started_at).total_seconds()
-    return Summary(found, tuple(tables), skipped, seconds)
+    return Summary(found, tuple(tables), skipped, explain(state, run_id, None, None).roots, seconds)
 
 
 def summary_document(summary: Summary) -> dict[str, Any]:
@@ -79,7 +81,10 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "seconds": round(summary.seconds, 1),
         "skipped": summary.skipped,
         "tables": {t.table: {"rows": t.rows, "dates": t.dates} for t in summary.tables},
-        "missing": [{"date": d.isoformat(), "task": ref} for d, ref in summary.report.missing],
+        "missing": [
+            {"date": day.isoformat(), "phase": ref.partition("/")[0], "processor": ref.partition("/")[2]}
+            for day, ref in summary.report.missing
+        ],
         "next": next_command(summary.report),
     }
 
@@ -107,7 +112,7 @@ def summary_text(summary: Summary) -> str:
     for t in summary.tables:
         tables.add_row(t.table, "?" if t.rows is None else f"{t.rows:,}", "?" if t.dates is None else str(t.dates))
     console.print(tables)
-    _print_missing(console, found)
+    _print_missing(console, summary)
     if found.quarantined:
         console.print(f"{found.quarantined} event(s) in quarantine")
     console.print(f"next: {next_command(found)}")
@@ -126,32 +131,29 @@ def _sentence(summary: Summary) -> str:
     )
 
 
-def _print_missing(console: Console, found: RunReport) -> None:
+def _print_missing(console: Console, summary: Summary) -> None:
+    found = summary.report
     if not found.missing:
         return
-    messages = {(f.date, f"{f.phase}/{f.processor}"): f for f in found.failures}
-    console.print(f"missing: {len(found.missing):,} tasks")
-    for line in list(_missing_lines(found.missing, messages))[:SHOWN_MISSING]:
+    console.print(f"missing: {len(found.missing):,} tasks, by name:")
+    lines = _missing_lines(found.missing)
+    for line in lines[:SHOWN_MISSING]:
         console.print(f"  {line}")
-    for cell in found.blocked[:SHOWN_MISSING]:
-        reasons = "; ".join(reason.detail for reason in cell.reasons[:3])
-        console.print(f"  {cell.date} {cell.phase} is blocked: {reasons}")
-    if len(found.missing) > SHOWN_MISSING or len(found.blocked) > SHOWN_MISSING:
-        console.print(f"  every one by name: phasegate explain {found.run_id}")
+    if len(lines) > SHOWN_MISSING:
+        console.print(f"  … and {len(lines) - SHOWN_MISSING} more: phasegate status {found.run_id} --json")
+    if summary.roots:
+        console.print("why, and what to do:")
+        for line in roots_text(summary.roots):
+            console.print(line)
 
 
-def _missing_lines(missing: Iterable[tuple[date, str]], messages: dict[tuple[date, str], Failure]) -> Iterable[str]:
-    """A line a date and phase, naming each missing processor; failed ones a line each with what they said."""
+def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
+    """A line a date and phase, naming each missing processor."""
     groups: dict[tuple[date, str], list[str]] = {}
     for day, ref in missing:
-        failure = messages.get((day, ref))
-        if failure is not None:
-            yield f"{day} {ref} failed ({failure.error_class}, attempt {failure.attempt}): {failure.message}"
-        else:
-            phase, _, processor = ref.partition("/")
-            groups.setdefault((day, phase), []).append(processor)
-    for (day, phase), processors in groups.items():
-        yield f"{day} {phase}: {', '.join(processors)}"
+        phase, _, processor = ref.partition("/")
+        groups.setdefault((day, phase), []).append(processor)
+    return [f"{day} {phase}: {', '.join(processors)}" for (day, phase), processors in groups.items()]
 
 
 def next_command(found: RunReport) -> str:
@@ -159,7 +161,7 @@ def next_command(found: RunReport) -> str:
     if found.status is RunStatus.COMPLETED:
         return f"phasegate status {found.run_id}"
     if found.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
-        return f"phasegate explain {found.run_id}"
+        return f"phasegate explain {found.run_id}, mend what it names, then phasegate retry {found.run_id}"
     if found.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
     return f"phasegate resume {found.run_id}"

@@ -62,6 +62,8 @@ def retry(
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
 
+    What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block.
+
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
     run, plan = state.run(run_id), state.plan(run_id)
@@ -86,7 +88,7 @@ def retry(
     )
     board, _ = state.board(run_id)
     targets = retry_targets(board, plan, intent)
-    if not targets:
+    if not targets and not board.outside:
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
     state.change_run(run_id, lambda r: r.model_copy(update={"retries": (*r.retries, intent), "wanted": Wanted.RUNNING}))
     return targets
@@ -102,6 +104,6 @@ def _refuse_finished(state: State, run_id: str, verb: str) -> Board:
     if run.wanted is Wanted.CANCELLED:
         raise InputError(f"cannot {verb} run '{run_id}': it was cancelled")
     board, _ = state.board(run_id)
-    if board.status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES):
+    if board.is_over(run) and board.status is not RunStatus.HALTED:
         raise InputError(f"cannot {verb} run '{run_id}': it has finished ({board.status.value})")
     return board

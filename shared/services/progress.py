@@ -113,13 +113,14 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
 
 def current_status(run: Run, board: Board) -> RunStatus:
     """The status to show: a wish that the conductor has not yet seen counts already."""
-    if board.status.is_final and run.wanted is not Wanted.CANCELLED:
+    if board.is_over(run) and run.wanted is not Wanted.CANCELLED:
         return board.status
     return {
-        Wanted.CANCELLED: RunStatus.CANCELLED,
+        Wanted.RUNNING: RunStatus.RUNNING,
         Wanted.PAUSED: RunStatus.PAUSED,
         Wanted.DRAINING: RunStatus.DRAINING,
-    }.get(run.wanted, board.status)
+        Wanted.CANCELLED: RunStatus.CANCELLED,
+    }[run.wanted]
 
 
 def _count_tasks(

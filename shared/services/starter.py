@@ -22,7 +22,7 @@ def unfinished_run(state: State, asked: str) -> Run | None:
     for run in state.runs():
         if run.request_hash == asked and run.wanted is not Wanted.CANCELLED:
             board, _ = state.board(run.run_id)
-            if not board.status.is_final:
+            if not board.is_over(run):
                 return run
     return None
 

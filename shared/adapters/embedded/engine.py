@@ -110,7 +110,7 @@ class Engine(Generic[Call]):
             if shown_at is None or now - shown_at >= PROGRESS_EVERY:
                 shown_at = now
                 progress(Progress(self.ended, self._executor.busy, board))
-            is_leaving = is_stopping or run.wanted in (Wanted.DRAINING, Wanted.CANCELLED) or board.status.is_final
+            is_leaving = is_stopping or run.wanted in (Wanted.DRAINING, Wanted.CANCELLED) or board.is_over(run)
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
                 return board
