@@ -80,7 +80,10 @@ class Worker(Protocol):
         """Set up what every request relies on: tables, reference data. Called before a run is driven; repeatable."""
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Answer one request: HTTP status and JSON body (a ``WorkerAnswer`` when 200)."""
+        """Answer one request: HTTP status and JSON body (a ``WorkerAnswer`` when 200).
+
+        In process it may raise HaltError (a full disk); anything else that it raises counts as transient.
+        """
 
 
 @dataclass(frozen=True, slots=True)

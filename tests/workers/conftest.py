@@ -1,6 +1,5 @@
 """One season's first thirty game dates, run once through the reference worker: what the tests here look at."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +12,6 @@ import pytest
 from shared.adapters.embedded.objects import FolderObjectStore
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from tests.workers.reference import Reference
-from workers.nba.sample import write_sample
 from workers.nba.scrapers import ENDPOINTS
 from workers.nba.service import NbaWorker, build
 
@@ -42,17 +40,6 @@ ORDER = (
 """All 52 processors as (path, name), each after those that it reads from."""
 
 MakeFolder = Callable[..., Path]
-
-
-def _real_source() -> Path | None:
-    named = os.environ.get("PHASEGATE_NBA_SOURCE")
-    folder = Path(named) if named else Path(__file__).parents[3] / "shared" / "nba"
-    return folder if (folder / "schedule.parquet").exists() else None
-
-
-def pytest_report_header() -> str:
-    folder = _real_source()
-    return f"NBA source: {folder or 'a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)'}"
 
 
 def request_body(path: str, processor: str, day: date, fence: int = 1) -> dict[str, Any]:
@@ -105,15 +92,6 @@ def play(source: Path, home: Path, season_dates: int) -> Played:
     for day in played.days:
         played.process(day)
     return played
-
-
-@pytest.fixture(scope="session")
-def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = _real_source()
-    if folder is None:
-        folder = tmp_path_factory.mktemp("sample")
-        write_sample(folder, seasons=[SEASON])
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,6 @@ def test_an_unknown_path_is_404_and_names_the_known_ones(league: Played) -> None
     ("error", "status", "error_class"),
     [
         (TransientError("busy"), 503, "transient"),
-        (HaltError("the disk is full"), 503, "transient"),
         (ZeroDivisionError("line one\nline two"), 500, "bug"),
     ],
 )
@@ -170,6 +169,17 @@ def test_an_error_becomes_a_status_and_never_a_traceback(
     found, answer = league.ask("/process", "team_offense_game_summary", league.days[MIDDLE])
     assert (found, answer["error_class"]) == (status, error_class)
     assert "line two" not in answer["message"]
+
+
+def test_a_full_disk_stops_everything_instead_of_being_answered(
+    league: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise HaltError("the disk is full")
+
+    monkeypatch.setattr(league.warehouse, "replace_partition", fail)
+    with pytest.raises(HaltError):
+        league.ask("/process", "team_offense_game_summary", league.days[MIDDLE])
 
 
 def test_a_raw_processor_before_its_scraper_fails_as_not_yet(league: Played) -> None:

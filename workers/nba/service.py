@@ -70,7 +70,7 @@ class NbaWorker:
         """Answer one request: 200 with a ``WorkerAnswer``, or a refusal with ``error_class`` and ``message``.
 
         404 unknown path, 409 a newer attempt owns the partition (no ``error_class``: this attempt is void),
-        422 bad request, 503 try again, 500 anything unexpected.
+        422 bad request, 503 try again, 500 anything unexpected. Raises HaltError when the disk is full.
         """
         route = self._routes.get(path)
         if route is None:
@@ -83,7 +83,9 @@ class NbaWorker:
             result = route.run(request.processor, request.date, request.fence)
         except StaleFence as error:
             return 409, {"message": str(error)}
-        except (TransientError, HaltError) as error:
+        except HaltError:
+            raise
+        except TransientError as error:
             return _refusal(503, ErrorClass.TRANSIENT, str(error))
         except Exception as error:
             _log.exception("%s %s %s failed", path, request.processor, request.date)
