@@ -1,16 +1,14 @@
 """Orchestration alone: workers that do nothing, against the raw limit of SQLite with the same settings."""
 
-import sqlite3
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.adapters.embedded.clock import SystemClock
-from shared.adapters.embedded.database import CHECKPOINT_PAGES, Database
+from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.home import Home
 from shared.bootstrap import Embedded
 from shared.domain.calendar import Calendar, GameDate
@@ -70,26 +68,6 @@ def idle_pipeline() -> Pipeline:
     )
 
 
-@dataclass(frozen=True)
-class Measured:
-    """tasks, and seconds for them, by Phasegate and by bare SQLite."""
-
-    tasks: int
-    seconds: float
-    raw_tasks: int
-    raw_seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Tasks a second, orchestrated."""
-        return self.tasks / self.seconds
-
-    @property
-    def raw_rate(self) -> float:
-        """Tasks a second, two bare commits each."""
-        return self.raw_tasks / self.raw_seconds
-
-
 def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
     """Drive a run of idle tasks to its end in a new home; returns (tasks, seconds)."""
     pipeline = idle_pipeline()
@@ -120,24 +98,32 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
 
 
 def measure_raw(tasks: int = DATES * PHASES * PROCESSORS) -> tuple[int, float]:
-    """One commit at each task's start and one at its end, on the same schema, in the same order, with no logic."""
+    """The raw limit: the same database settings, the rows that a task's start and end must write, and nothing else.
+
+    One commit with the claim's row, one commit with the report's row, a task after the other; returns (tasks, seconds).
+    """
+    report = (
+        '{"status":"success","rows":null,"error_class":null,"message":"","fence":1,"generation":1,"inputs":[],'
+        '"started_at":"2026-01-01T00:00:00.000000Z","finished_at":"2026-01-01T00:00:00.000000Z",'
+        '"event_id":"bench/2020-01-01/phase_1/p1_1/1/1"}'
+    )
+    claim = (1, 1, "{}", "2026-01-01T00:00:00.000000+00:00", "2026-01-01T00:00:00.000000+00:00", "1-abcdef")
+    days = [(date(2020, 1, 1) + timedelta(days=n)).isoformat() for n in range(tasks // (PHASES * PROCESSORS) + 1)]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state.sqlite"
-        Database(path).close()
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        database = Database(Path(folder) / "state.sqlite")
+        execute = database.execute
         begun = time.perf_counter()
         for n in range(tasks):
-            key = ("bench", f"2020-{n // 3200:02d}-{n // 32 % 100:02d}", f"phase_{n // 8 % 4}", f"p{n % 8}", 1)
-            for name in ("dispatched", "reported"):
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(
-                    "INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, name, '{"at":"2020-01-01"}')
-                )
-                connection.execute("COMMIT")
+            day, phase = days[n // (PHASES * PROCESSORS)], f"phase_{n // PROCESSORS % PHASES + 1}"
+            key = ("bench", day, phase, f"p{n % PROCESSORS}", 1)
+            execute("BEGIN IMMEDIATE")
+            execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (n + 1, *key, *claim))
+            execute("COMMIT")
+            execute("BEGIN IMMEDIATE")
+            execute("INSERT INTO facts VALUES (?, ?, ?, ?, ?, 'reported', ?)", (*key, report))
+            execute("COMMIT")
         seconds = time.perf_counter() - begun
-        connection.close()
+        database.close()
     return tasks, seconds
 
 

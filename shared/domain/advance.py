@@ -89,15 +89,35 @@ def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
     admission = _Admission(index, board, run)
     releases: list[tuple[int, int]] = []
     for lane in index.lanes:
-        strip = board.lanes[lane.name]
-        position = strip.find(ord(PENDING))
+        candidates = _candidates(index, board, lane)
+        position = candidates.find(1)
         while position != -1 and not admission.is_full(lane):
             if admission.admits(lane, position) and next(obstacles(index, board, lane, position), None) is None:
                 admission.enter(lane, position)
                 releases.append((position, lane.number))
                 board.set_letter(lane.name, position, RELEASED)
-            position = strip.find(ord(PENDING), position + 1)
+            position = candidates.find(1, position + 1)
     return releases
+
+
+def _mask(letters: str) -> bytes:
+    return bytes(letter in letters.encode() for letter in range(256))
+
+
+_IS_PENDING, _IS_ENDED = _mask(PENDING), _mask(ENDED)
+
+
+def _candidates(index: PlanIndex, board: Board, lane: Lane) -> bytes:
+    """1 for each date on which a lane is pending and all that it needs of the same date has ended; else 0.
+
+    Only what surely has an obstacle is left out, a thousand dates at a time; ``obstacles`` decides on the rest.
+    """
+    found = int.from_bytes(board.lanes[lane.name].translate(_IS_PENDING))
+    for edge in lane.edges:
+        if isinstance(edge, SameDate):
+            for number in edge.lanes:
+                found &= int.from_bytes(board.lanes[index.lanes[number].name].translate(_IS_ENDED))
+    return found.to_bytes(len(index.days))
 
 
 class _Admission:

@@ -112,12 +112,12 @@ class DuckDbWarehouse:
             return 0
         columns = self._columns_of_unfenced(table)
         first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
-        plain = [{name: _plain(value) for name, value in row.items()} for row in reversed(first.values())]
-        _check_rows(table, columns, plain)
+        fresh = list(reversed(first.values()))
+        _check_rows(table, columns, fresh)
         same = " AND ".join(f'held."{key}" IS NOT DISTINCT FROM fresh."{key}"' for key in keys)
         missing = f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {same})"
         with self._lock_of(table), self._transaction() as cursor:
-            return self._insert(cursor, table, columns, _json_lines(plain), condition=missing)
+            return self._insert(cursor, table, columns, _json_lines(fresh), condition=missing)
 
     def close(self) -> None:
         """Write everything into the file and release it."""
@@ -280,10 +280,16 @@ def _count(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> str:
+    """A value that JSON has no form for."""
     if isinstance(value, datetime):
         return utc_without_zone(value)
-    return value.isoformat() if isinstance(value, date) else value
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InputError(f"a value of type {type(value).__name__} cannot be written to a table: {value!r}")
+
+
+_encode = json.JSONEncoder(default=_plain).encode
 
 
 def _read_lines(table: str, columns: Mapping[str, str], lines: bytes) -> tuple[list[Row], bytes]:
@@ -302,7 +308,7 @@ def _read_lines(table: str, columns: Mapping[str, str], lines: bytes) -> tuple[l
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:
-    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    return "".join(f"{_encode(row)}\n" for row in rows).encode()
 
 
 def _check_rows(table: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:

@@ -1,0 +1,114 @@
+"""``make bench``: measures what the README and the issues claim, and prints each figure with the bound it is held to.
+
+Ratios are taken within one run. Exits with 1 when a bound does not hold.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.orchestration import measure_orchestration, measure_raw
+
+ROOT = Path(__file__).parents[1]
+ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
+
+
+class Bounds:
+    """Prints figures and remembers whether all bounds held."""
+
+    def __init__(self) -> None:
+        self.all_hold = True
+
+    def check(
+        self, what: str, figure: float, unit: str, *, least: float | None = None, most: float | None = None
+    ) -> None:
+        """One line: the figure, its bound, and whether it holds."""
+        holds = (least is None or figure >= least) and (most is None or figure <= most)
+        bound = f"at least {least:g}" if least is not None else f"at most {most:g}"
+        print(f"{what:<58} {figure:>10,.2f} {unit:<8} {bound:<16} {'ok' if holds else 'MISSED'}", flush=True)
+        self.all_hold &= holds
+
+
+def phasegate(*words: object) -> tuple[float, str]:
+    """Type a command; returns (seconds, standard output)."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.cli.main", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, words))} ended with {done.returncode}:\n{done.stderr}")
+    return seconds, done.stdout
+
+
+def orchestration(bounds: Bounds) -> None:
+    """500 dates x 32 idle tasks, against the raw limit; the better of three, taken alternately."""
+    rates, raws = [], []
+    for _ in range(3):
+        tasks, seconds = measure_orchestration()
+        rates.append(tasks / seconds)
+        tasks, seconds = measure_raw()
+        raws.append(tasks / seconds)
+    bounds.check("orchestration alone, 16,000 idle tasks", max(rates), "tasks/s", least=5_000)
+    print(f"{'  raw limit of SQLite, two commits a task':<58} {max(raws):>10,.2f} tasks/s")
+    bounds.check("  share of the raw limit", max(rates) / max(raws), "", least=0.3)
+
+
+def commands(bounds: Bounds, source: Path, seasons: list[str], home: Path) -> None:
+    """What a person waits for."""
+    bounds.check("phasegate --help", min(phasegate("--help")[0] for _ in range(3)), "s", most=0.4)
+    words = [word for season in seasons for word in ("--season", season)]
+    plan = min(phasegate("--home", home, "plan", "--source", source, *words, "--json")[0] for _ in range(3))
+    bounds.check(f"plan of {len(seasons)} season(s)", plan, "s", most=1.5)
+
+
+def backfill(bounds: Bounds, source: Path, seasons: list[str], most: float, home: Path) -> float:
+    """Seconds a task for whole seasons in a new home."""
+    words = [word for season in seasons for word in ("--season", season)]
+    seconds, out = phasegate("--home", home, "run", "--source", source, *words, "--json")
+    document = json.loads(out)
+    tasks = document["tasks"]["expected"]
+    assert document["status"] == "completed", document["status"]
+    bounds.check(f"{len(seasons)} season(s), {document['dates']} dates, {tasks:,} tasks", seconds, "s", most=most)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    bounds.check("  peak memory", peak, "MB", most=1_500)
+    return seconds / tasks
+
+
+def main() -> None:
+    """Measure; the games come from SOURCE, or are made up."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser.add_argument("--source", type=Path, default=Path(os.environ.get("SOURCE", ROOT.parent / "shared" / "nba")))
+    parser.add_argument("--only", choices=("orchestration", "commands", "seasons"))
+    arguments = parser.parse_args()
+    bounds = Bounds()
+    with tempfile.TemporaryDirectory() as folder:
+        source = arguments.source
+        if not (source / "schedule.parquet").exists():
+            source = Path(folder) / "sample"
+            phasegate("sample", source, *[word for season in ALL_SEASONS for word in ("--season", season)])
+            print("games: a made-up league")
+        if arguments.only in (None, "orchestration"):
+            orchestration(bounds)
+        home = Path(folder) / "five"
+        if arguments.only in (None, "seasons"):
+            one = backfill(bounds, source, ["2023-24"], 90, Path(folder) / "one")
+            five = backfill(bounds, source, list(ALL_SEASONS), 600, home)
+            bounds.check("  time a task, five seasons over one", five / one, "", most=1.5)
+        if arguments.only in (None, "commands"):
+            commands(bounds, source, list(ALL_SEASONS), home)
+    sys.exit(0 if bounds.all_hold else 1)
+
+
+if __name__ == "__main__":
+    main()
