@@ -59,6 +59,10 @@ class Services:
         """Claim the attempts of these tasks."""
         return self.runner.claim(tasks)
 
+    def describe(self, call: Call) -> str:
+        """A call in a few words."""
+        return f"{call.claim.key.day} {call.task.processor}"
+
     def abandon(self, calls: Sequence[Call]) -> None:
         """Note that claimed calls were not made."""
         now = self.backend.clock.now()

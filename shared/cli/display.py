@@ -64,7 +64,9 @@ class Display:
         if self._live is not None:
             for phase, (done, bad) in states.items():
                 self._bars.update(self._rows[phase], completed=done, note=f"{bad} failed or blocked" if bad else "")
-            self._live.update(Group(self._bars, Text(status)))
+            lines = [Text(status), Text(f"  running {', '.join(progress.working)}" if progress.working else "")]
+            lines += [Text(f"  failed  {line}", style="red", no_wrap=True) for line in progress.failing]
+            self._live.update(Group(self._bars, *lines))
         elif now - self._printed >= PLAIN_EVERY_SECONDS:
             self._printed = now
             counts = ", ".join(f"{phase} {done}" for phase, (done, _) in states.items())

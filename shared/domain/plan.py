@@ -62,6 +62,11 @@ class Plan(BaseModel):
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    def with_work(self, work: dict[str, str]) -> "Plan":
+        """The same plan with other letters."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return Plan(**{**fields, "work": work})
+
     @cached_property
     def index(self) -> "PlanIndex":
         """The compiled form."""

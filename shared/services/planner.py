@@ -62,7 +62,7 @@ def make_plan(
         present = _present_by_state(index, finished(days))
     else:
         present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
-    return blank.model_copy(update={"work": _work(index, present)})
+    return blank.with_work(_work(index, present))
 
 
 def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:

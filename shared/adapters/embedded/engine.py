@@ -3,10 +3,12 @@
 One loop, one thread beside the workers' threads. It decides nothing about a run: it delivers what is due.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from shared.adapters.embedded.database import Database
@@ -16,11 +18,14 @@ from shared.adapters.embedded.tasks import SqliteTasks
 from shared.domain.board import Board
 from shared.domain.events import Completion
 from shared.domain.run import Run, Wanted
+from shared.domain.worker_protocol import ResultStatus
 from shared.ports import Clock, QueueTask
 
 SWEEP_EVERY = timedelta(seconds=20)
 EVENTS_AT_ONCE = 500
 PROGRESS_EVERY = timedelta(milliseconds=150)
+SHOWN = 3
+"""Calls under way, and failed ones, that a progress report names."""
 
 Call = TypeVar("Call")
 
@@ -30,6 +35,9 @@ class Handlers(Protocol[Call]):
 
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
         """A call to make for each task, or None where there is none to make."""
+
+    def describe(self, call: Call) -> str:
+        """A call in a few words."""
 
     def abandon(self, calls: Sequence[Call]) -> None:
         """Claimed calls that will not be made."""
@@ -55,11 +63,16 @@ class Handlers(Protocol[Call]):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the live display may show: tasks ended so far in this process, calls under way, the board."""
+    """What the live display may show: tasks ended so far in this process, calls under way, the board.
+
+    working: names of some calls under way; failing: what the last failed calls said, newest first.
+    """
 
     ended: int
     running: int
     board: Board
+    working: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
 
 
 class Engine(Generic[Call]):
@@ -86,7 +99,8 @@ class Engine(Generic[Call]):
         self._run_id, self._database, self._tasks, self._events = run_id, database, tasks, events
         self._executor, self._handlers, self._clock = executor, handlers, clock
         self._control, self._work, self._groups = control_queues, work_queues, groups
-        self._calls: dict[int, QueueTask] = {}
+        self._calls: dict[int, tuple[Call, QueueTask]] = {}
+        self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
         self._swept_at: datetime | None = None
         self.ended = 0
@@ -109,7 +123,8 @@ class Engine(Generic[Call]):
             now = self._clock.now()
             if shown_at is None or now - shown_at >= PROGRESS_EVERY:
                 shown_at = now
-                progress(Progress(self.ended, self._executor.busy, board))
+                working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
+                progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
             is_leaving = is_stopping or run.wanted in (Wanted.DRAINING, Wanted.CANCELLED) or board.is_over(run)
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
@@ -151,13 +166,17 @@ class Engine(Generic[Call]):
         results = self._executor.collect()
         if not results:
             return False
-        self._handlers.publish([completion for _, completion in results if completion is not None])
+        completions = [completion for _, completion in results if completion is not None]
+        self._handlers.publish(completions)
+        for c in completions:
+            if c.status is ResultStatus.FAILED:
+                self._failing.appendleft(f"{c.date} {c.processor}: {c.message}")
         self._acknowledge([call for call, _ in results])
         self.ended += len(results)
         return True
 
     def _acknowledge(self, calls: Sequence[Call]) -> None:
-        self._tasks.acknowledge([self._calls.pop(id(call)) for call in calls])
+        self._tasks.acknowledge([self._calls.pop(id(call))[1] for call in calls])
 
     def _deliver_events(self) -> bool:
         waiting = self._events.waiting(EVENTS_AT_ONCE)
@@ -181,7 +200,7 @@ class Engine(Generic[Call]):
         self._tasks.acknowledge([t for t, c in zip(leased, calls, strict=True) if c is None])
         for task, call in zip(leased, calls, strict=True):
             if call is not None:
-                self._calls[id(call)] = task
+                self._calls[id(call)] = (call, task)
         return [call for call in calls if call is not None]
 
     def _next_moment(self, is_admitting: bool) -> datetime:
