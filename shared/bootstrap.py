@@ -117,6 +117,19 @@ def load_worker(spec: WorkerSpec, name: str, source: Path | None, warehouse: War
     return worker
 
 
+def check_workers(pipeline: Pipeline, source: Path | None) -> None:
+    """Make every worker once, on a warehouse in memory: a bad source folder is found before anything is written.
+
+    Raises InputError.
+    """
+    warehouse = DuckDbWarehouse(Path(":memory:"))
+    try:
+        for name, spec in pipeline.workers.items():
+            load_worker(spec, name, source, warehouse, FolderObjectStore(Path(":memory:")))
+    finally:
+        warehouse.close()
+
+
 @dataclass(slots=True)
 class EmbeddedOptions:
     """How the embedded backend is set up.

@@ -231,9 +231,10 @@ def show_plan(request: Request, as_json: bool) -> None:
 
 def run_request(request: Request, run_id: str | None, durable: bool, as_json: bool) -> int:
     """The ``run`` command; returns the exit status."""
-    from shared.bootstrap import Embedded, EmbeddedOptions
+    from shared.bootstrap import Embedded, EmbeddedOptions, check_workers
 
     pipeline, calendar = read_inputs(request)
+    check_workers(pipeline, request.source)
     with Embedded(request.settings.home, pipeline, request.source, EmbeddedOptions(durable=durable)) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
         return drive_and_summarise(embedded, run, as_json)
@@ -241,9 +242,10 @@ def run_request(request: Request, run_id: str | None, durable: bool, as_json: bo
 
 def start_in_background(request: Request, run_id: str | None, as_json: bool) -> None:
     """The ``start`` command: write the run here, drive it in a process of its own."""
-    from shared.bootstrap import Embedded
+    from shared.bootstrap import Embedded, check_workers
 
     pipeline, calendar = read_inputs(request)
+    check_workers(pipeline, request.source)
     home = request.settings.home
     with Embedded(home, pipeline, request.source) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
@@ -266,7 +268,8 @@ def _begin(
     request: Request, pipeline: "Pipeline", calendar: "Calendar", embedded: "Embedded", run_id: str | None
 ) -> "Run":
     """The unfinished run of the same request, or a new one, written."""
-    from shared.domain.run import Run
+    from shared.domain.run import Run, Wanted
+    from shared.services.operators import resume
     from shared.services.prover import Prover
     from shared.services.starter import request_hash, start_run, unfinished_run
 
@@ -277,7 +280,7 @@ def _begin(
     )
     if there is not None and there.request_hash == asked:
         _say(f"resuming run {there.run_id}")
-        return there
+        return resume(state, there.run_id) if there.wanted in (Wanted.PAUSED, Wanted.DRAINING) else there
     embedded.prepare()
     plan = make_plan_for(request, pipeline, calendar, Prover(embedded.warehouse, embedded.objects), state)
     now = clock.now()
