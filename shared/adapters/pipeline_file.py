@@ -11,6 +11,7 @@ from shared.domain.pipeline import Pipeline, problems
 
 MAX_BYTES = 1_000_000
 MAX_SHOWN = 20
+MAX_DEPTH = 50
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -35,13 +36,17 @@ def load_pipeline(path: Path) -> Pipeline:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes; this is not a pipeline file")
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)  # noqa: S506 - derived from SafeLoader
+        text = path.read_text(encoding="utf-8")
+        _refuse_deep_nesting(path, text)
+        document = yaml.load(text, Loader=_Strict)  # noqa: S506 - derived from SafeLoader
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such pipeline file; give one with --pipeline FILE") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: a value or key that YAML cannot make: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
     try:
@@ -53,6 +58,15 @@ def load_pipeline(path: Path) -> Pipeline:
     if found:
         raise InputError(_listed(found))
     return pipeline
+
+
+def _refuse_deep_nesting(path: Path, text: str) -> None:
+    """The C loader builds nested values by recursion: too deep a nesting would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise InputError(f"{path}: nested more than {MAX_DEPTH} levels deep; this is not a pipeline file")
 
 
 def _path(location: tuple[str | int, ...]) -> str:

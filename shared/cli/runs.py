@@ -1,6 +1,7 @@
 """plan, run, start: from a selection to a run."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,12 +189,26 @@ def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
     """Pipeline and calendar of a request, before anything is written."""
     from shared.adapters.embedded.schedule_file import ScheduleFile
     from shared.adapters.pipeline_file import load_pipeline
+    from shared.services.planner import choose_phases
     from shared.services.schedule import read_calendar
 
     pipeline = load_pipeline(request.pipeline_file)
+    choose_phases(pipeline, request.phases, request.profile)
+    if request.reprocess == "failed" and not request.settings.home.state.exists():
+        raise InputError(
+            f"--reprocess failed: {request.settings.home.root} has no earlier run; use --reprocess missing"
+        )
     calendar = read_calendar(pipeline.calendar, ScheduleFile(request.source, pipeline.calendar.table).query)
     request.selection.resolve(calendar)
     return pipeline, calendar
+
+
+def check_run_id(run_id: str | None) -> None:
+    """Raises InputError for a name that no run may have."""
+    from shared.domain.run import RUN_ID
+
+    if run_id is not None and not re.fullmatch(RUN_ID, run_id):
+        raise InputError(f"--run-id: '{run_id}': letters, digits, '-', '_' and '.', beginning with a letter or digit")
 
 
 def show_plan(request: Request, as_json: bool) -> None:
@@ -234,6 +249,7 @@ def run_request(request: Request, run_id: str | None, durable: bool, as_json: bo
     from shared.bootstrap import Embedded, EmbeddedOptions, check_workers
 
     pipeline, calendar = read_inputs(request)
+    check_run_id(run_id)
     check_workers(pipeline, request.source)
     with Embedded(request.settings.home, pipeline, request.source, EmbeddedOptions(durable=durable)) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
@@ -245,6 +261,7 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
     from shared.bootstrap import Embedded, check_workers
 
     pipeline, calendar = read_inputs(request)
+    check_run_id(run_id)
     check_workers(pipeline, request.source)
     home = request.settings.home
     with Embedded(home, pipeline, request.source) as embedded:
@@ -285,19 +302,16 @@ def _begin(
     plan = make_plan_for(request, pipeline, calendar, Prover(embedded.warehouse, embedded.objects), state)
     now = clock.now()
     name = run_id or f"{pipeline.pipeline}-{now:%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-    try:
-        run = Run(
-            run_id=name,
-            pipeline=pipeline.pipeline,
-            pipeline_file=str(request.pipeline_file),
-            plan_hash=plan.hash,
-            request_hash=asked,
-            source=str(request.source),
-            why=request.why,
-            created_at=now,
-        )
-    except ValueError as error:
-        raise InputError(f"--run-id: '{name}': letters, digits, '-', '_' and '.', at most 63 of them") from error
+    run = Run(
+        run_id=name,
+        pipeline=pipeline.pipeline,
+        pipeline_file=str(request.pipeline_file),
+        plan_hash=plan.hash,
+        request_hash=asked,
+        source=str(request.source),
+        why=request.why,
+        created_at=now,
+    )
     return start_run(state, clock, run, plan)
 
 

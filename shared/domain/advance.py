@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, UPSTREAM, Board
-from shared.domain.edges import obstacles
+from shared.domain.edges import Blockage, obstacles
 from shared.domain.facts import Verdict
-from shared.domain.plan import Lane, PlanIndex, SameDate, Window
+from shared.domain.plan import Edge, Lane, PlanIndex, SameDate, Window
 from shared.domain.run import Run, RunStatus, Wanted
 
 _OPEN = (RELEASED, UNJUDGED)
@@ -178,12 +178,12 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
     if not index.plan.ramp:
         return None
     finished = active = 0
+    blockage = Blockage(index, board)
     for position in range(len(index.days)):
         letters = {board.letter(lane.name, position) for lane in index.lanes}
         if letters == {PENDING}:
             continue
-        is_stuck = not letters & set(_OPEN) and bool(letters & {BLOCKED, FAILED})
-        if is_stuck or letters <= set(ENDED):
+        if letters <= set(ENDED) or (not letters & set(_OPEN) and blockage.is_stuck(position)):
             finished += 1
         else:
             active += 1
@@ -229,34 +229,83 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     one runs again by itself. Lanes that were already released on top of them are taken back and will be released
     anew. Returns the changed cells by (position, phase).
     """
-    cells: dict[tuple[int, str], Reopening] = {}
     again: dict[int, set[int]] = {}
     for day, ref in targets:
         kind = board.bad.get(day, {}).get(ref, (FAILED, ""))[0]
-        if kind == UPSTREAM:
-            continue
-        tasks = _sources(index, ref) if kind == BLOCKED else {index.by_ref[ref].number}
-        again.setdefault(index.position[day], set()).update(tasks)
+        if kind != UPSTREAM:
+            tasks = _sources(index, ref) if kind == BLOCKED else {index.by_ref[ref].number}
+            again.setdefault(index.position[day], set()).update(tasks)
+    spread = _Spread(index, board)
     for position, tasks in sorted(again.items()):
-        grown = _with_dependants(index, tasks)
-        for number in sorted(grown):
-            task = index.tasks[number]
-            cell = cells.setdefault((position, task.phase), Reopening())
-            if number in tasks:
-                cell.redo.add(task.processor)
-            cell.reopened.add(task.lane)
-    for position, tasks in sorted(again.items()):
-        _withdraw(index, board, position, {index.tasks[t].ref for t in _with_dependants(index, tasks)}, cells)
-    for (position, _), cell in cells.items():
-        cell.reopened -= cell.withdrawn
+        spread.run_again(position, tasks)
+    for (position, _), cell in spread.cells.items():
         for number in cell.reopened | cell.withdrawn:
             lane = index.lanes[number]
             board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
             _forget(board, index.days[position], [index.tasks[t].ref for t in lane.tasks])
-            board.unjudged.pop(index.days[position], None)
+        board.unjudged.pop(index.days[position], None)
     board.halted_because = ""
     board.outside = None if index.outside else board.outside
-    return cells
+    return spread.cells
+
+
+class _Spread:
+    """How far a retry reaches: lanes that start again where they stand, and lanes that lose their release.
+
+    A lane that was never released is left alone: it waits for its edges as before. A barrier says when, not what is
+    read: behind it only the same date is taken back.
+    """
+
+    def __init__(self, index: PlanIndex, board: Board) -> None:
+        self._index, self._board = index, board
+        self.cells: dict[tuple[int, str], Reopening] = {}
+
+    def run_again(self, position: int, tasks: Iterable[int]) -> None:
+        """These tasks of a date get a further attempt."""
+        for number in tasks:
+            task = self._index.tasks[number]
+            self._cell(position, task.phase).redo.add(task.processor)
+        self._changed(position, set(tasks))
+
+    def _cell(self, position: int, phase: str) -> Reopening:
+        return self.cells.setdefault((position, phase), Reopening())
+
+    def _is_out(self, position: int, lane: Lane) -> bool:
+        """Whether a lane is released, as far as this retry leaves it so."""
+        cell = self.cells.get((position, lane.phase), Reopening())
+        return self._board.letter(lane.name, position) != PENDING and lane.number not in cell.withdrawn
+
+    def _changed(self, position: int, tasks: set[int]) -> None:
+        """The outputs of these tasks will change: reopen their lanes, and follow needs and edges from there."""
+        index = self._index
+        grown = _with_dependants(index, tasks)
+        for number in grown:
+            task = index.tasks[number]
+            if self._is_out(position, index.lanes[task.lane]):
+                self._cell(position, task.phase).reopened.add(task.lane)
+        refs = {index.tasks[number].ref for number in grown}
+        for lane in index.lanes:
+            for p in {p for edge in lane.edges for p in self._reached(edge, position, refs)}:
+                if self._is_out(p, lane):
+                    self._withdraw(p, lane)
+
+    def _withdraw(self, position: int, lane: Lane) -> None:
+        cell = self._cell(position, lane.phase)
+        cell.withdrawn.add(lane.number)
+        cell.reopened.discard(lane.number)
+        cell.redo.update(self._index.tasks[t].processor for t in lane.tasks)
+        self._changed(position, set(lane.tasks))
+
+    @staticmethod
+    def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:
+        """The dates at which an edge reads one of these outputs of the date at ``position``."""
+        if isinstance(edge, SameDate):
+            return [position] if edge.refs & refs else []
+        if isinstance(edge, Window):
+            if not any(ref in refs for ref, _ in edge.refs):
+                return []
+            return [p for p, (first, last) in enumerate(edge.inside) if first <= position < last]
+        return [position] if any(ref.startswith(f"{edge.phase}/") for ref in refs) else []
 
 
 def _sources(index: PlanIndex, ref: str) -> set[int]:
@@ -281,29 +330,3 @@ def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
                 found.add(number)
                 queue.append(number)
     return found
-
-
-def _withdraw(
-    index: PlanIndex, board: Board, position: int, refs: set[str], cells: dict[tuple[int, str], Reopening]
-) -> None:
-    """Take back the lanes, of this and later dates, that were released on top of ``refs`` at ``position``."""
-    for lane in index.lanes:
-        for edge in lane.edges:
-            if isinstance(edge, SameDate):
-                reached = [position] if edge.refs & refs else []
-            elif isinstance(edge, Window):
-                looks = any(ref in refs for ref, _ in edge.refs)
-                reached = [p for p, (a, b) in enumerate(edge.inside) if looks and a <= position < b]
-            else:
-                reached = []
-            for p in reached:
-                cell = cells.setdefault((p, lane.phase), Reopening())
-                if lane.number in cell.withdrawn:
-                    continue
-                if board.letter(lane.name, p) == PENDING and lane.number not in cell.reopened:
-                    if not (cell.redo or cell.reopened or cell.withdrawn):
-                        del cells[p, lane.phase]
-                    continue
-                cell.withdrawn.add(lane.number)
-                cell.redo.update(index.tasks[t].processor for t in lane.tasks)
-                _withdraw(index, board, p, {index.tasks[t].ref for t in lane.tasks}, cells)

@@ -25,11 +25,11 @@ def evaluate(expression: str, numbers: Mapping[str, int]) -> int:
 def _parse(expression: str) -> ast.Expression:
     try:
         tree = ast.parse(expression, mode="eval")
-    except (SyntaxError, ValueError) as error:
+        _value(tree.body, expression, None)
+    except (SyntaxError, RecursionError, MemoryError) as error:
         raise ArithmeticProblem(
             f"'{expression}' is not arithmetic (use integers, names, + - * and brackets)"
         ) from error
-    _value(tree.body, expression, None)
     return tree
 
 

@@ -108,6 +108,8 @@ def _outside(board: Board, check: str, ref: str, days: tuple[date, ...]) -> Iter
 
 def _all_dates(index: PlanIndex, board: Board, edge: AllDates, position: int) -> Iterator[Obstacle]:
     first, last = edge.ranges[position]
+    for ref in edge.outside:
+        yield from _outside(board, edge.check, ref, index.days[first:last])
     for number in edge.lanes:
         lane = index.lanes[number]
         strip = board.lanes[lane.name]
@@ -143,3 +145,8 @@ class Blockage:
                     found.update(dict.fromkeys(self.roots(obstacle.lane, obstacle.position)))
             self._roots[key] = tuple(found)
         return self._roots[key]
+
+    def is_stuck(self, position: int) -> bool:
+        """Whether none of the date's pending lanes can move until somebody acts."""
+        pending = [lane for lane in self._index.lanes if self._board.letter(lane.name, position) == PENDING]
+        return all(self.roots(lane.number, position) for lane in pending)

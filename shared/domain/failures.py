@@ -40,5 +40,5 @@ def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:
 def signature(error_class: str, processor: str, message: str) -> str:
     """Class, processor and the message without its numbers, dates, ids and quoted values."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
-    text = re.sub(r"\b[0-9a-f]{8,}\b|\d+", "#", text)
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
     return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

@@ -7,6 +7,7 @@ check of the pipeline file to the two functions that make it: ``ask`` and ``judg
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any
 
 from shared.domain.arithmetic import evaluate
@@ -105,8 +106,8 @@ def _judge_rows(check: Check, subject: Subject, _answer: Answer) -> dict[date, V
     for day in subject.days:
         expected = evaluate(check.expression, subject.calendar.by_day[day].numbers)
         found = subject.counts.get(day, 0)
-        is_right = found == expected if check.exactly else found >= expected
-        least = "" if check.exactly else "at least "
+        is_right = found == expected if check.exactly is not None else found >= expected
+        least = "" if check.exactly is not None else "at least "
         verdicts[day] = Verdict(
             PASS if is_right else BLOCK,
             check.check,
@@ -153,7 +154,7 @@ def _judge_entities(check: Check, subject: Subject, answer: Answer) -> dict[date
     for day in subject.days:
         missing = sorted(expected[day] - found[day])
         there = len(expected[day]) - len(missing)
-        is_right = there >= check.at_least * len(expected[day])
+        is_right = there >= Fraction(str(check.at_least)) * len(expected[day])
         named = f" (missing: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''})" if missing else ""
         verdicts[day] = Verdict(
             PASS if is_right else BLOCK,

@@ -80,7 +80,7 @@ class RowsCheck(Strict):
     @property
     def expression(self) -> str:
         """The demanded number, whichever way it was given."""
-        return self.exactly or self.at_least or "0"
+        return self.exactly if self.exactly is not None else self.at_least or ""
 
 
 class EntitiesCheck(Strict):

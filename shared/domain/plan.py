@@ -123,12 +123,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class AllDates:
-    """Edge: every date of the run, or of the season, has passed these lanes."""
+    """Edge: every date of the run, or of the season, has passed these lanes. ``outside``: as in ``SameDate``."""
 
     check: str
     phase: str
     lanes: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
+    outside: tuple[str, ...]
 
 
 Edge = SameDate | Window | AllDates
@@ -176,10 +177,10 @@ class PlanIndex:
         wanted: dict[str, set[date]] = {}
         for lane in self.lanes:
             for edge in lane.edges:
-                if isinstance(edge, SameDate):
+                if isinstance(edge, SameDate | AllDates):
                     for ref in edge.outside:
                         wanted.setdefault(ref, set()).update(self.days)
-                elif isinstance(edge, Window):
+                else:
                     for ref, at in edge.refs:
                         dates = edge.whole if at is None else edge.outside
                         wanted.setdefault(ref, set()).update(d for window in dates for d in window)
@@ -252,10 +253,7 @@ class PlanIndex:
             refs = [f"{gate.phase}/{name}" for name in names]
             inside = [ref for ref in refs if ref in self._numbers]
             lanes = sorted({self.tasks[self._numbers[ref]].lane for ref in inside})
-            outside = tuple(
-                r for r in refs if r not in self._numbers and isinstance(self.processor(r).output, TableOutput)
-            )
-            return SameDate(gate.check, gate.phase, tuple(lanes), frozenset(inside), outside)
+            return SameDate(gate.check, gate.phase, tuple(lanes), frozenset(inside), self._tables_outside(refs))
         if isinstance(gate, Lookback):
             upstream = pipeline.phase_names[: pipeline.phase_names.index(phase) + 1]
             found = ["/".join(pipeline.resolve(name, upstream)) for name in gate.processors]
@@ -269,8 +267,14 @@ class PlanIndex:
         spans = {
             s: (self.season_of.index(s), len(self.days) - self.season_of[::-1].index(s)) for s in set(self.season_of)
         }
+        outside = self._tables_outside([f"{gate.phase}/{x.name}" for x in pipeline.phase(gate.phase).processors])
         dates = tuple(spans[s] if gate.scope == "season" else everything for s in self.season_of)
-        return AllDates(gate.check, gate.phase, tuple(self._lanes_of.get(gate.phase, ())), dates)
+        return AllDates(gate.check, gate.phase, tuple(self._lanes_of.get(gate.phase, ())), dates, outside)
+
+    def _tables_outside(self, refs: list[str]) -> tuple[str, ...]:
+        """Those of the processors that the run leaves out and whose tables can be judged."""
+        left_out = [ref for ref in refs if ref not in self._numbers]
+        return tuple(ref for ref in left_out if isinstance(self.processor(ref).output, TableOutput))
 
     def _lane_of(self, ref: str) -> int | None:
         """The lane of a ref; None for a processor that the run leaves out."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 RUN_VERSION = 1
+RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
 class Wanted(StrEnum):
@@ -63,7 +64,7 @@ class Run(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = RUN_VERSION
-    run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    run_id: str = Field(pattern=f"^{RUN_ID}$")
     pipeline: str
     pipeline_file: str
     plan_hash: str

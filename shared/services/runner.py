@@ -141,7 +141,7 @@ def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> Processo
     message = str(body.get("message") or body.get("error") or f"HTTP {status}")
     named = body.get("error_class")
     if isinstance(named, str) and named in ErrorClass._value2member_map_:
-        return _failed(ErrorClass(named), message)
+        return _settled(_failed(ErrorClass(named), message))
     if status in (429, 503):
         return _failed(ErrorClass.THROTTLE, message)
     if status == 409:
@@ -161,9 +161,16 @@ def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
         return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}")
     for name in (task.processor, *task.spec.aliases):
         if name in results:
-            return results[name]
+            return _settled(results[name])
     there = ", ".join(sorted(results)) or "nothing"
     return _failed(ErrorClass.BUG, f"the worker's answer has no result for '{task.processor}' (it has {there})")
+
+
+def _settled(result: ProcessorResult) -> ProcessorResult:
+    """An expected emptiness is a success with its reason, however the worker put it."""
+    if result.error_class is ErrorClass.EXPECTED_EMPTY:
+        return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=result.message)
+    return result
 
 
 def _failed(error_class: ErrorClass, message: str) -> ProcessorResult:

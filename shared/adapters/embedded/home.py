@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -64,7 +65,7 @@ class HomeLock:
         except OSError as error:
             raise InputError(f"{self._home.root}: cannot be used as a home folder: {error.strerror}") from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(handle)
         except OSError as error:
             handle.seek(0)
             owner = handle.read().strip() or "another process"
@@ -78,6 +79,18 @@ class HomeLock:
         handle.flush()
         self._handle = handle
         return self
+
+    @staticmethod
+    def _lock(handle: TextIO) -> None:
+        """Try for half a second: somebody may just be asking who drives the home, which takes the lock for a moment."""
+        for _ in range(20):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.025)
+            else:
+                return
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def __exit__(self, *_: object) -> None:
         """Free the lock."""

@@ -1,0 +1,56 @@
+"""The home folder: one process drives it, and whoever asks who that is disturbs nobody."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.embedded.home import Home, HomeLock
+from shared.domain.errors import HomeInUse
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home that does not exist yet."""
+    return Home(tmp_path / "home")
+
+
+def test_nobody_drives_a_home_that_does_not_exist(home: Home) -> None:
+    assert (home.driver(), home.root.exists()) == (None, False)
+
+
+def test_the_holder_of_the_lock_is_named(home: Home) -> None:
+    with HomeLock(home):
+        assert home.driver() == f"process {os.getpid()}"
+
+
+def test_a_second_holder_is_refused(home: Home) -> None:
+    with HomeLock(home), pytest.raises(HomeInUse, match=f"is in use by process {os.getpid()}"):
+        HomeLock(home).__enter__()
+
+
+def test_after_the_holder_has_gone_nobody_drives_the_home(home: Home) -> None:
+    with HomeLock(home):
+        pass
+    assert home.driver() is None
+
+
+def test_asking_who_drives_a_home_never_keeps_anybody_from_driving_it(home: Home) -> None:
+    with HomeLock(home):
+        pass
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            home.driver()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(500):
+            with HomeLock(home):
+                pass
+    finally:
+        is_over.set()
+        asking.join()

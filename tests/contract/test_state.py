@@ -1,0 +1,369 @@
+"""What every state must do."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.board import PASSED
+from shared.domain.errors import InputError
+from shared.domain.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
+from shared.domain.run import Run, RunStatus, Wanted
+from shared.ports import Claim, ClaimRequest, QuarantineRecord
+from tests.contract.conftest import DAYS, NOW, Backend, Step, create, dies, stays
+from tests.unit.builders import dispatched, proved, reported
+
+WHOEVER_READS = pytest.mark.parametrize("then", [stays, dies], ids=["in the same process", "in the next process"])
+
+
+def key(day: int = 0, processor: str = "a", attempt: int = 1, phase: str = "raw") -> AttemptKey:
+    """An attempt of the world."""
+    return AttemptKey(DAYS[day], phase, processor, attempt)
+
+
+def request(of: AttemptKey, epoch: int = 1) -> ClaimRequest:
+    """A wish to run an attempt."""
+    return ClaimRequest(of, epoch, 2, (("fetch/a", 3),), NOW + timedelta(minutes=5))
+
+
+def claim(backend: Backend, *keys: AttemptKey, run_id: str = "r") -> list[Claim | None]:
+    """Claim attempts."""
+    return backend.state.claim(run_id, [request(k) for k in keys], NOW)
+
+
+# Runs, plans, boards
+
+
+@WHOEVER_READS
+def test_a_created_run_is_read_as_it_was_written(backend: Backend, then: Step) -> None:
+    made, frozen, board, is_new = create(backend.state)
+    then(backend)
+    assert is_new
+    assert backend.state.run("r") == made
+    assert backend.state.plan("r") == frozen
+    assert backend.state.board("r")[0] == board
+
+
+def test_the_plan_that_is_read_has_the_hash_of_the_one_that_was_written(backend: Backend) -> None:
+    _, frozen, _, _ = create(backend.state)
+    backend.reopen()
+    assert backend.state.plan("r").hash == frozen.hash
+
+
+def test_a_run_is_created_once_and_the_first_one_stands(backend: Backend) -> None:
+    made, _, _, _ = create(backend.state)
+    _, _, _, is_new = create(backend.state, why="another")
+    assert (is_new, backend.state.run("r")) == (False, made)
+
+
+def test_runs_are_listed_newest_first(backend: Backend) -> None:
+    for run_id, created in (("old", 1), ("new", 3), ("middle", 2)):
+        create(backend.state, run_id, created=created)
+    assert [r.run_id for r in backend.state.runs()] == ["new", "middle", "old"]
+
+
+@pytest.mark.parametrize("read", ["run", "plan", "board"])
+def test_an_unknown_run_is_an_input_error_that_names_a_near_one(started: Backend, read: str) -> None:
+    create(started.state, "season-2023")
+    with pytest.raises(InputError, match="unknown run 'season-2024'; did you mean 'season-2023'"):
+        getattr(started.state, read)("season-2024")
+
+
+def test_an_unknown_run_where_there_are_none_says_so(backend: Backend) -> None:
+    with pytest.raises(InputError, match="unknown run 'x'; there are no runs here yet"):
+        backend.state.run("x")
+
+
+def paused(run: Run) -> Run:
+    """A person's wish."""
+    return run.model_copy(update={"wanted": Wanted.PAUSED})
+
+
+@WHOEVER_READS
+def test_a_change_of_a_run_is_seen_at_the_next_read(started: Backend, then: Step) -> None:
+    started.state.change_run("r", paused)
+    then(started)
+    assert started.state.run("r").wanted is Wanted.PAUSED
+
+
+def test_a_change_made_by_another_process_is_seen_at_the_next_read(started: Backend) -> None:
+    started.state.run("r")
+    started.beside().change_run("r", paused)
+    assert started.state.run("r").wanted is Wanted.PAUSED
+
+
+def test_changes_build_on_each_other(started: Backend) -> None:
+    for state in (started.state, started.beside(), started.state):
+        state.change_run("r", lambda r: r.model_copy(update={"epoch": r.epoch + 1}))
+    assert started.state.run("r").epoch == 4
+
+
+def test_an_unknown_run_cannot_be_changed(started: Backend) -> None:
+    with pytest.raises(InputError, match="unknown run"):
+        started.state.change_run("nobody", paused)
+
+
+def test_changing_a_board_that_was_read_changes_nothing_that_is_stored(started: Backend) -> None:
+    board, _ = started.state.board("r")
+    board.set_letter("raw", 0, PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+
+
+# Commits
+
+CELL = Cell(2, {"raw": LaneState(2, NOW)}, {"a": 2})
+
+
+@WHOEVER_READS
+def test_board_and_cells_are_committed_together(started: Backend, then: Step) -> None:
+    board, version = started.state.board("r")
+    board.set_letter("raw", 0, PASSED)
+    board.status = RunStatus.PAUSED
+    assert started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
+    then(started)
+    assert started.state.board("r")[0] == board
+    assert started.state.dates("r", [DAYS[0]])[DAYS[0]].cells == {"raw": CELL}
+
+
+def test_a_commit_on_a_board_that_another_one_has_changed_writes_nothing(started: Backend) -> None:
+    board, version = started.state.board("r")
+    started.state.commit("r", board, version, {})
+    board.set_letter("raw", 0, PASSED)
+    assert not started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
+    started.reopen()
+    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    assert started.state.dates("r", [DAYS[0]])[DAYS[0]].cells == {}
+
+
+def test_a_commit_raises_the_version_of_the_board(started: Backend) -> None:
+    board, version = started.state.board("r")
+    started.state.commit("r", board, version, {})
+    assert started.state.board("r")[1] > version
+
+
+def test_what_is_done_to_a_board_after_its_commit_is_not_stored(started: Backend) -> None:
+    board, version = started.state.board("r")
+    started.state.commit("r", board, version, {})
+    board.set_letter("raw", 0, PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+
+
+# Facts
+
+
+def test_a_date_without_facts_is_empty(started: Backend) -> None:
+    assert started.state.dates("r", [DAYS[0]]) == {DAYS[0]: DateFacts(DAYS[0])}
+
+
+@WHOEVER_READS
+def test_recorded_facts_are_read_as_they_were_written(started: Backend, then: Step) -> None:
+    written: list[Fact] = [dispatched(inputs=[("fetch/a", 1)]), reported(message="ü"), proved()]
+    assert started.state.record("r", [(key(), fact) for fact in written]) == []
+    then(started)
+    (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
+    assert [found.dispatched, found.reported, found.proved] == written
+
+
+@WHOEVER_READS
+def test_a_fact_that_contradicts_is_named_and_the_first_one_stands(started: Backend, then: Step) -> None:
+    started.state.record("r", [(key(), reported())])
+    assert started.state.record("r", [(key(), reported(rows=1, event_id="other")), (key(1), reported())]) == [key()]
+    then(started)
+    (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
+    assert found.reported == reported()
+
+
+def test_the_same_fact_again_is_no_contradiction(started: Backend) -> None:
+    started.state.record("r", [(key(), reported())])
+    assert started.state.record("r", [(key(), reported())]) == []
+
+
+@WHOEVER_READS
+def test_a_later_dispatch_replaces_an_earlier_one(started: Backend, then: Step) -> None:
+    started.state.record("r", [(key(), dispatched(1))])
+    started.state.record("r", [(key(), dispatched(2))])
+    then(started)
+    (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
+    assert found.dispatched == dispatched(2)
+
+
+def test_runs_do_not_see_each_others_facts(started: Backend) -> None:
+    create(started.state, "other")
+    started.state.record("r", [(key(), reported())])
+    assert started.state.dates("other", [DAYS[0]])[DAYS[0]].tasks == {}
+
+
+def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
+    def fail() -> None:
+        with started.undone():
+            started.state.record("r", [(key(), reported())])
+            raise RuntimeError("the power went")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks == {}
+
+
+# What was touched
+
+
+def test_from_an_empty_cursor_every_date_that_ever_changed_is_touched(started: Backend) -> None:
+    started.state.record("r", [(key(2), reported()), (key(0), reported())])
+    assert set(started.state.touched("r", "")[0]) == {DAYS[0], DAYS[2]}
+
+
+def test_from_a_cursor_on_only_later_changes_are_touched(started: Backend) -> None:
+    started.state.record("r", [(key(0), reported())])
+    _, cursor = started.state.touched("r", "")
+    started.state.record("r", [(key(1), reported())])
+    assert started.state.touched("r", cursor)[0] == [DAYS[1]]
+
+
+def test_a_date_that_changes_again_is_touched_again(started: Backend) -> None:
+    started.state.record("r", [(key(), reported())])
+    _, cursor = started.state.touched("r", "")
+    started.state.record("r", [(key(), proved())])
+    assert started.state.touched("r", cursor)[0] == [DAYS[0]]
+
+
+@WHOEVER_READS
+def test_when_nothing_changed_nothing_is_touched_and_the_cursor_stays(started: Backend, then: Step) -> None:
+    started.state.record("r", [(key(), reported())])
+    _, cursor = started.state.touched("r", "")
+    then(started)
+    started.state.record("r", [(key(), reported())])
+    assert started.state.touched("r", cursor) == ([], cursor)
+
+
+def test_a_committed_cell_touches_its_date(started: Backend) -> None:
+    board, version = started.state.board("r")
+    started.state.commit("r", board, version, {(DAYS[3], "raw"): CELL})
+    assert started.state.touched("r", "")[0] == [DAYS[3]]
+
+
+def test_after_a_restart_the_cursor_still_finds_what_came_later(started: Backend) -> None:
+    started.state.record("r", [(key(0), reported())])
+    _, cursor = started.state.touched("r", "")
+    started.reopen()
+    started.state.record("r", [(key(1), reported())])
+    assert started.state.touched("r", cursor)[0] == [DAYS[1]]
+
+
+# Claims
+
+
+def test_a_claim_carries_what_it_was_asked_for_with(started: Backend) -> None:
+    (found,) = claim(started, key())
+    assert found is not None
+    wanted = request(key())
+    assert (found.key, found.epoch, found.generation, found.inputs, found.lease_until, found.claimed_at) == (
+        wanted.key,
+        wanted.epoch,
+        wanted.generation,
+        wanted.inputs,
+        wanted.lease_until,
+        NOW,
+    )
+
+
+@WHOEVER_READS
+def test_an_attempt_is_claimed_once(started: Backend, then: Step) -> None:
+    claim(started, key())
+    then(started)
+    assert claim(started, key()) == [None]
+
+
+def test_of_the_same_attempt_twice_in_one_request_one_is_claimed(started: Backend) -> None:
+    assert sum(c is not None for c in claim(started, key(), key())) == 1
+
+
+def test_the_answers_stand_in_the_order_of_the_requests(started: Backend) -> None:
+    claim(started, key(1))
+    found = claim(started, key(0), key(1), key(2))
+    assert [c and c.key for c in found] == [key(0), None, key(2)]
+
+
+@WHOEVER_READS
+def test_fences_rise_over_all_runs(started: Backend, then: Step) -> None:
+    create(started.state, "other")
+    fences = []
+    for number, run_id in enumerate(("r", "other", "r"), 1):
+        then(started)
+        found = claim(started, key(attempt=number), key(1, attempt=number), run_id=run_id)
+        fences += [c.fence for c in found if c]
+    assert fences == sorted(set(fences)) and len(fences) == 6
+
+
+def test_another_process_has_another_incarnation(started: Backend) -> None:
+    (first,) = claim(started, key(0))
+    started.reopen()
+    (second,) = claim(started, key(1))
+    assert first and second and first.incarnation != second.incarnation
+
+
+@WHOEVER_READS
+def test_claims_are_found_by_their_attempts(started: Backend, then: Step) -> None:
+    (made,) = claim(started, key(0))
+    then(started)
+    assert started.state.claims("r", [key(0), key(1)]) == {key(0): made}
+
+
+def test_another_process_finds_the_same_claims(started: Backend) -> None:
+    (made,) = claim(started, key(0))
+    beside = started.beside()
+    assert (beside.claims("r", [key(0)]), beside.open_claims("r")) == ({key(0): made}, [made])
+
+
+ENDINGS: list[Fact] = [
+    reported(),
+    Healed(HealedAs.LOST, "no completion", NOW),
+    Abandoned("the run is paused", NOW),
+]
+
+
+@WHOEVER_READS
+@pytest.mark.parametrize("fact", ENDINGS, ids=["reported", "healed", "abandoned"])
+def test_a_claim_is_open_until_its_attempt_has_ended(started: Backend, fact: Fact, then: Step) -> None:
+    _, other = claim(started, key(0), key(1))
+    started.state.record("r", [(key(0), fact)])
+    then(started)
+    assert started.state.open_claims("r") == [other]
+
+
+@WHOEVER_READS
+def test_a_dispatch_does_not_close_a_claim(started: Backend, then: Step) -> None:
+    made = claim(started, key(0))
+    started.state.record("r", [(key(0), dispatched())])
+    then(started)
+    assert started.state.open_claims("r") == made
+
+
+def test_a_claim_whose_attempt_has_ended_is_still_found_by_its_attempt(started: Backend) -> None:
+    (made,) = claim(started, key(0))
+    started.state.record("r", [(key(0), reported())])
+    assert started.state.claims("r", [key(0)]) == {key(0): made}
+
+
+# Quarantine
+
+
+def set_aside(record_id: str, run_id: str | None = "r", reason: str = "why", seconds: int = 0) -> QuarantineRecord:
+    """An event that could not be applied."""
+    return QuarantineRecord(record_id, run_id, reason, '{"any": "thing"}', NOW + timedelta(seconds=seconds))
+
+
+@WHOEVER_READS
+def test_what_was_set_aside_is_kept_oldest_first(started: Backend, then: Step) -> None:
+    started.state.quarantine([set_aside("b", seconds=2), set_aside("a", seconds=1)])
+    then(started)
+    assert started.state.quarantined("r") == [set_aside("a", seconds=1), set_aside("b", seconds=2)]
+
+
+def test_an_event_set_aside_again_changes_nothing(started: Backend) -> None:
+    started.state.quarantine([set_aside("a")])
+    started.state.quarantine([set_aside("a", reason="another")])
+    assert started.state.quarantined("r") == [set_aside("a")]
+
+
+def test_events_of_no_known_run_are_listed_apart(started: Backend) -> None:
+    started.state.quarantine([set_aside("a"), set_aside("b", run_id=None)])
+    assert [r.id for r in started.state.quarantined(None)] == ["b"]

@@ -1,0 +1,96 @@
+"""The state file of embedded mode: what is not one is refused in clear words, and left as it is."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.embedded.database import Database
+from shared.adapters.embedded.state import SqliteState
+from shared.domain.errors import HaltError, InputError
+from shared.ports import QuarantineRecord
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the state file is looked for."""
+    return tmp_path / "state.sqlite"
+
+
+def refusal(path: Path) -> str:
+    """What is said about a file, which must be left as it is."""
+    before = path.read_bytes()
+    with pytest.raises(InputError) as error:
+        Database(path)
+    assert path.read_bytes() == before
+    return str(error.value)
+
+
+def execute(path: Path, sql: str) -> None:
+    """Change a file from outside."""
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+def test_a_database_of_another_program_is_refused(path: Path) -> None:
+    execute(path, "CREATE TABLE bookmarks (url TEXT)")
+    assert refusal(path) == f"{path} is a database of another program; give another --home, or move it away"
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"These are my notes.\n" * 100)
+    assert "is not a state file, or is damaged (file is not a database); restore it or move it away" in refusal(path)
+
+
+def test_a_state_file_whose_pages_were_overwritten_is_refused(path: Path) -> None:
+    Database(path).close()
+    content = bytearray(path.read_bytes())
+    content[100:2000] = b"\xff" * 1900
+    path.write_bytes(content)
+    assert "is not a state file, or is damaged" in refusal(path)
+
+
+def test_a_state_file_that_was_cut_short_is_refused(path: Path) -> None:
+    Database(path).close()
+    path.write_bytes(path.read_bytes()[:6000])
+    assert "is not a state file, or is damaged" in refusal(path)
+
+
+def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
+    Database(path).close()
+    execute(path, "PRAGMA user_version = 2")
+    assert refusal(path) == (
+        f"{path} has state version 2, this program reads 1; use the program that made it, or another --home"
+    )
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="check that the folder exists and can be written"):
+        Database(tmp_path / "nowhere" / "state.sqlite")
+
+
+def test_a_state_file_is_opened_again_as_it_was_left(path: Path) -> None:
+    first = Database(path)
+    SqliteState(first, keeps_dates=True).quarantine([_record("kept")])
+    first.close()
+    again = Database(path)
+    assert [r.event for r in SqliteState(again, keeps_dates=True).quarantined(None)] == ["kept"]
+    again.close()
+
+
+def test_a_full_disk_halts_and_leaves_what_was_there(path: Path) -> None:
+    database = Database(path)
+    state = SqliteState(database, keeps_dates=True)
+    state.quarantine([_record("first")])
+    database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(HaltError, match="the disk is full; free some space, then run the same command again"):
+        state.quarantine([_record("x" * 1_000_000)])
+    assert [r.event for r in state.quarantined(None)] == ["first"]
+    database.close()
+
+
+def _record(event: str) -> QuarantineRecord:
+    return QuarantineRecord(event[:10], None, "why", event, datetime(2026, 1, 1, tzinfo=UTC))

@@ -1,0 +1,170 @@
+"""Plans, boards and facts of the small world, made in memory."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from shared.domain.advance import Decisions, LaneOutcome, advance
+from shared.domain.board import BLOCKED, FAILED, PASSED, Board
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.facts import AttemptKey, Cell, DateFacts, Dispatched, Fact, LaneState, Proved, Reported, record
+from shared.domain.pipeline import Pipeline, select_phases
+from shared.domain.plan import RUN, Plan, PlanIndex
+from shared.domain.run import Run, Wanted
+from shared.domain.worker_protocol import ErrorClass, ResultStatus
+from tests.world import FIRST_DAY, definition
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Change = Callable[[dict[str, Any]], None]
+
+
+def unchanged(_: dict[str, Any]) -> None:
+    """The world's pipeline as it is."""
+
+
+def days(count: int, first: date = FIRST_DAY) -> list[date]:
+    """Consecutive days."""
+    return [first + timedelta(days=n) for n in range(count)]
+
+
+def game_date(day: date, season: str = "2023-24", games: int = 2) -> GameDate:
+    """A game date with teams T0, T1, …"""
+    return GameDate(day, season, {"games": games}, {"teams": tuple(f"T{n}" for n in range(2 * games))})
+
+
+def calendar(*seasons: Sequence[date]) -> Calendar:
+    """Seasons named S1, S2, … of these days."""
+    return Calendar.of(game_date(day, f"S{n}") for n, season in enumerate(seasons, 1) for day in season)
+
+
+def pipeline(change: Change = unchanged) -> Pipeline:
+    """The world's pipeline, changed."""
+    document = definition()
+    change(document)
+    return Pipeline.model_validate(document)
+
+
+def plan(
+    change: Change = unchanged,
+    *,
+    dates: int = 6,
+    selected: Sequence[date] | None = None,
+    among: Calendar | None = None,
+    phases: str = "1..4",
+    **more: Any,
+) -> Plan:
+    """A plan of the world over its first dates, or over ``selected`` ones of a calendar."""
+    found = pipeline(change)
+    known = among or calendar(days(dates))
+    chosen = tuple(selected or [d.day for d in known.dates])
+    names = select_phases(found, phases)
+    content: dict[str, Any] = {
+        "pipeline": found,
+        "phases": names,
+        "days": chosen,
+        "calendar": known.dates,
+        "work": {f"{n}/{x.name}": RUN * len(chosen) for n in names for x in found.phase(n).processors},
+        "reprocess": "all",
+        "code_version": "test",
+    }
+    return Plan(**{**content, **more})
+
+
+def run(**more: Any) -> Run:
+    """A run of the world."""
+    content: dict[str, Any] = {
+        "run_id": "r",
+        "pipeline": "world",
+        "pipeline_file": "pipeline.yaml",
+        "plan_hash": "h",
+        "request_hash": "",
+        "wanted": Wanted.RUNNING,
+        "created_at": NOW,
+    }
+    return Run(**{**content, **more})
+
+
+class Conduct:
+    """A board and the decisions made on it, step by step."""
+
+    def __init__(self, change: Change = unchanged, *, run: Run | None = None, **plan_of: Any) -> None:
+        self.index: PlanIndex = plan(change, **plan_of).index
+        self.board = Board.blank("r", self.index, NOW)
+        self.run = run or globals()["run"]()
+        self.lanes = {lane.name: lane.number for lane in self.index.lanes}
+
+    def advance(self, *outcomes: LaneOutcome) -> set[tuple[str, int]]:
+        """Enter outcomes; the lanes released, as (name, position)."""
+        found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
+        return {(self.index.lanes[lane].name, position) for position, lane in found.releases}
+
+    def ends(self, lane: str, *positions: int, letter: str = PASSED, **bad: str) -> list[LaneOutcome]:
+        """Outcomes of a lane; ``bad``: processor -> why, of the letter's kind."""
+        phase = self.index.lanes[self.lanes[lane]].phase
+        kind = letter if letter in (BLOCKED, FAILED) else FAILED
+        reasons = {f"{phase}/{name}": (kind, why) for name, why in bad.items()}
+        return [LaneOutcome(p, self.lanes[lane], letter, dict(reasons)) for p in positions]
+
+    def strips(self) -> dict[str, str]:
+        """The board's letters."""
+        return {name: strip.decode() for name, strip in self.board.lanes.items()}
+
+    def pass_all(self) -> None:
+        """Go on until nothing more is released, everything passing."""
+        released = self.advance()
+        while released:
+            released = self.advance(*(o for name, position in released for o in self.ends(name, position)))
+
+
+def dispatched(dispatch: int = 1, *, generation: int = 1, inputs: Any = (), at: datetime = NOW) -> Dispatched:
+    """A dispatch."""
+    return Dispatched(dispatch, generation, tuple(inputs), at)
+
+
+def reported(
+    status: ResultStatus = ResultStatus.SUCCESS,
+    *,
+    rows: int | None = 4,
+    error_class: ErrorClass | None = None,
+    message: str = "",
+    generation: int = 1,
+    inputs: Any = (),
+    at: datetime = NOW,
+    event_id: str = "e",
+) -> Reported:
+    """A completion."""
+    return Reported(status, rows, error_class, message, 1, generation, tuple(inputs), at, at, event_id)
+
+
+def failed(error_class: ErrorClass, message: str = "it broke", at: datetime = NOW) -> Reported:
+    """A completion that says so."""
+    return reported(ResultStatus.FAILED, rows=None, error_class=error_class, message=message, at=at)
+
+
+def proved(*, ok: bool = True, rows: int | None = 4, error_class: ErrorClass | None = None) -> Proved:
+    """A proof."""
+    return Proved(ok, rows, "" if ok else "the table holds no row", error_class, NOW)
+
+
+class Day:
+    """The facts of the world's first date, written one by one."""
+
+    def __init__(self, change: Change = unchanged, **plan_of: Any) -> None:
+        self.index = plan(change, **plan_of).index
+        self.facts = DateFacts(self.index.days[0])
+
+    def release(self, *lanes: str, generation: int = 1, redo: dict[str, int] | None = None) -> "Day":
+        """Release lanes by name."""
+        for lane in lanes:
+            phase = lane.partition(".")[0]
+            cell = self.facts.cells.get(phase, Cell())
+            states = {**cell.lanes, lane: LaneState(generation, NOW)}
+            self.facts.cells[phase] = Cell(generation, states, redo or cell.redo)
+        return self
+
+    def note(self, ref: str, attempt: int, *facts: Fact) -> "Day":
+        """Record facts of an attempt."""
+        phase, _, processor = ref.partition("/")
+        for fact in facts:
+            record(self.facts, AttemptKey(self.facts.day, phase, processor, attempt), fact)
+        return self

@@ -1,0 +1,81 @@
+"""What a failure costs, when it is tried again, and which failures are the same."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.failures import backoff, costs_an_attempt, may_retry, signature
+from shared.domain.pipeline import FailurePolicy
+from shared.domain.worker_protocol import ErrorClass
+
+POLICY = FailurePolicy(retries=3, not_yet_retries=1, first_backoff_seconds=5, max_backoff_seconds=60)
+
+
+def test_only_a_throttle_costs_nothing() -> None:
+    assert [c for c in ErrorClass if not costs_an_attempt(c)] == [ErrorClass.THROTTLE]
+
+
+@pytest.mark.parametrize(
+    ("error_class", "most"),
+    [(ErrorClass.TRANSIENT, 3), (ErrorClass.NOT_YET, 1), (ErrorClass.BUG, 0), (ErrorClass.UNRECOVERABLE, 0)],
+)
+def test_so_many_failures_of_a_class_are_tried_again(error_class: ErrorClass, most: int) -> None:
+    assert [n for n in range(1, 10) if may_retry(error_class, n, POLICY)] == list(range(1, most + 1))
+
+
+def test_a_throttle_is_tried_again_however_often_it_comes() -> None:
+    assert may_retry(ErrorClass.THROTTLE, 1000, POLICY)
+
+
+@given(st.integers(1, 200), st.text(max_size=20))
+def test_the_wait_lies_between_half_and_the_whole_of_the_doubled_and_capped_first_one(
+    attempt: int, identity: str
+) -> None:
+    whole = min(60.0, 5.0 * 2 ** (attempt - 1))
+    assert timedelta(seconds=whole / 2) <= backoff(POLICY, attempt, identity) <= timedelta(seconds=whole)
+
+
+@given(st.integers(1, 200), st.text(max_size=20))
+def test_the_same_attempt_waits_as_long_each_time_it_is_asked(attempt: int, identity: str) -> None:
+    assert backoff(POLICY, attempt, identity) == backoff(POLICY, attempt, identity)
+
+
+def test_many_tasks_that_fail_together_do_not_come_back_together() -> None:
+    assert len({backoff(POLICY, 1, f"2024-01-{n:02}/raw/a") for n in range(1, 29)}) == 28
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("row 17 of 2024-01-15", "row 3 of 2023-12-01"),
+        ("no team 'BOS'", "no team 'LAL'"),
+        ('no column "pts"', 'no column "reb"'),
+        ("no table `raw.a`", "no table `raw.b`"),
+        ("request 4f9a01bc77 timed out", "request 0d3e55aa12 timed out"),
+        ("request 550e8400-e29b-41d4-a716-446655440000", "request 6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        ("broken pipe\nat line 1", "broken pipe\nat another"),
+        ("broken   pipe", "broken pipe"),
+    ],
+    ids=["numbers", "quotes", "double quotes", "backquotes", "hex ids", "UUIDs", "further lines", "spaces"],
+)
+def test_two_messages_that_differ_only_by_chance_have_one_signature(one: str, other: str) -> None:
+    assert signature("bug", "a", one) == signature("bug", "a", other)
+
+
+@pytest.mark.parametrize(
+    "other", [("transient", "a", "no team"), ("bug", "b", "no team"), ("bug", "a", "no player")], ids=str
+)
+def test_another_class_processor_or_message_has_another_signature(other: tuple[str, str, str]) -> None:
+    assert signature(*other) != signature("bug", "a", "no team")
+
+
+@given(st.text())
+def test_every_message_has_a_signature_of_bounded_length_on_one_line(message: str) -> None:
+    found = signature("bug", "a", message)
+    assert len(found) <= 170 and len(found.splitlines()) == 1
+
+
+def test_a_signature_begins_with_class_and_processor() -> None:
+    assert signature("bug", "a", "row 17 of '2024-01-15'") == "bug:a:row # of ?"

@@ -1,0 +1,403 @@
+"""The loader: every mistake is found at load, and its message names file, path and remedy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.adapters.pipeline_file import MAX_BYTES, load_pipeline
+from shared.domain.errors import InputError
+from shared.domain.pipeline import Pipeline
+from tests.world import definition
+
+Document = dict[str, Any]
+FETCH, RAW, SHAPE, FINAL = range(4)
+
+
+def refusal(folder: Path, content: str | bytes) -> str:
+    """What the loader says about a file."""
+    path = folder / "pipeline.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError) as error:
+        load_pipeline(path)
+    return str(error.value).replace(f"{path}", "FILE")
+
+
+def refusal_of(folder: Path, change: Callable[[Document], object]) -> str:
+    """What the loader says about the world's pipeline, changed."""
+    document = definition()
+    change(document)
+    return refusal(folder, yaml.safe_dump(document, sort_keys=False))
+
+
+def phase(document: Document, number: int) -> Document:
+    """A phase of the document."""
+    found: Document = document["phases"][number]
+    return found
+
+
+def processor(document: Document, number: int, name: str) -> Document:
+    """A processor of a phase."""
+    return next(x for x in phase(document, number)["processors"] if x["name"] == name)
+
+
+def gate(document: Document, number: int, **keys: Any) -> None:
+    """Put a gate before those of a phase."""
+    phase(document, number)["gates"].insert(0, keys)
+
+
+def first_check(document: Document, **keys: Any) -> None:
+    """Replace the checks of ``shape/left`` (``phases[2].processors[0]``)."""
+    processor(document, SHAPE, "left")["checks"] = [keys]
+
+
+def test_a_sound_file_is_loaded_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(definition()))
+    assert load_pipeline(tmp_path / "pipeline.yaml") == Pipeline.model_validate(definition())
+
+
+def test_a_file_that_is_not_there_is_named_with_the_flag_that_gives_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml: no such pipeline file; give one with --pipeline FILE"):
+        load_pipeline(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("phases: [a, b", "FILE: not valid YAML: "),
+        ("pipeline: a\n\tphases: b", "line 2, column 1"),
+        ("pipeline: a\npipeline: b", "the key 'pipeline' is given twice"),
+        ("calendar:\n  table: a.b\n  table: c.d", "FILE: not valid YAML: the key 'table' is given twice in "),
+        ("pipeline: !!python/object:os.system x", "FILE: not valid YAML: could not determine a constructor"),
+        ("- a\n- b", "FILE: a pipeline file is a mapping; see: phasegate schema"),
+        ("", "FILE: a pipeline file is a mapping; see: phasegate schema"),
+        (b"pipeline: \xff\xfe", "FILE: cannot be read: "),
+        ("#" * (MAX_BYTES + 1), "FILE: larger than 1,000,000 bytes; this is not a pipeline file"),
+        ("? [a, b]\n: c", "FILE: "),
+        ("available_from: 2024-13-45", "FILE: "),
+        ("pipeline: !!int many", "FILE: "),
+        ("pipeline: !!map many", "FILE: "),
+    ],
+    ids=[
+        "an unclosed list",
+        "a tab for indentation",
+        "a key given twice at the top",
+        "a key given twice further down",
+        "a Python object",
+        "a list",
+        "nothing",
+        "bytes that are no text",
+        "a file that is too large",
+        "a key that is a list",
+        "a date that does not exist",
+        "a number that is none",
+        "a mapping that is none",
+    ],
+)
+def test_a_file_that_is_no_mapping_of_yaml_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
+    assert message in refusal(tmp_path, content)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_pipeline(tmp_path)
+
+
+def without(key: str) -> Callable[[Document], object]:
+    """The document without one of its keys."""
+    return lambda document: document.pop(key)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("timezone"), "FILE: timezone: is required and not there"),
+        (lambda d: phase(d, RAW).pop("dispatch"), "FILE: phases[1].dispatch: is required and not there"),
+        (lambda d: processor(d, SHAPE, "left")["output"].pop("keys"), "phases[2].processors[0].output.table.keys: is"),
+        (lambda d: d.update(colour="red"), "FILE: colour: unknown key; remove it, or see `phasegate schema`"),
+        (lambda d: phase(d, SHAPE).update(retires=3), "FILE: phases[2].retires: unknown key"),
+        (lambda d: d.update(schema_version=2), "FILE: schema_version: "),
+        (lambda d: d.update(pipeline="Not A Name"), "FILE: pipeline: String should match pattern"),
+        (lambda d: d["queues"]["work"].update(max_per_second=501), "FILE: queues.work.max_per_second: "),
+        (lambda d: phase(d, FETCH)["limits"].update(active_dates=0), "(given: 0)"),
+        (lambda d: phase(d, FETCH).update(processors=[]), "FILE: phases[0].processors: "),
+        (lambda d: d.update(phases=[]), "FILE: phases: "),
+        (lambda d: gate(d, SHAPE, check="guess", phase="raw"), "FILE: phases[2].gates[0]: "),
+        (lambda d: first_check(d, check="guess"), "FILE: phases[2].processors[0].checks[0]: "),
+        (lambda d: processor(d, FETCH, "a")["output"].update(path="a.jsonl"), "phases[0].processors[0].output.object"),
+    ],
+    ids=[
+        "a key of the file is missing",
+        "a key of a phase is missing",
+        "a key of an output is missing",
+        "an unknown key of the file",
+        "an unknown key of a phase",
+        "another version",
+        "a name that is none",
+        "a rate above Cloud Tasks' own",
+        "a limit of no date",
+        "a phase without processors",
+        "no phases",
+        "an unknown kind of gate",
+        "an unknown kind of check",
+        "an object's path without its date",
+    ],
+)
+def test_a_value_of_the_wrong_shape_is_named_with_its_path(
+    tmp_path: Path, change: Callable[[Document], object], message: str
+) -> None:
+    assert message in refusal_of(tmp_path, change)
+
+
+def cycle(document: Document) -> None:
+    """Left needs right, which needs left."""
+    processor(document, SHAPE, "left")["needs"] = ["right"]
+
+
+def longer_cycle(document: Document) -> None:
+    """Left needs ahead, ahead right, right left."""
+    processor(document, SHAPE, "left")["needs"] = ["ahead"]
+    processor(document, SHAPE, "ahead")["needs"] = ["shape/right"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: gate(d, FINAL, check="all_succeeded", phase="shape", processors=["rihgt"]),
+            "FILE: phases[3].gates[0].processors: unknown processor 'rihgt'; did you mean 'right'?",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="lookback", processors=["lefft"], dates=2),
+            "FILE: phases[3].gates[0].processors: unknown processor 'lefft'; did you mean 'left'?",
+        ),
+        (
+            lambda d: gate(d, SHAPE, check="lookback", **{"for": ["ahaed"]}, processors=["raw/a"], dates=2),
+            "FILE: phases[2].gates[0].for: unknown processor 'ahaed' of this phase; did you mean 'ahead'?",
+        ),
+        (
+            lambda d: processor(d, SHAPE, "right").update(needs=["lefft"]),
+            "FILE: phases[2].processors[1].needs: unknown processor 'lefft'; did you mean 'left'?",
+        ),
+        (
+            lambda d: processor(d, SHAPE, "left").update(reads=["raw/z"]),
+            "FILE: phases[2].processors[0].reads: unknown processor 'raw/z'; known: a, b",
+        ),
+        (
+            lambda d: processor(d, FINAL, "total").update(reads=["a"]),
+            "FILE: phases[3].processors[0].reads: 'a' is a processor of several phases; write fetch/a or raw/a",
+        ),
+        (
+            lambda d: first_check(d, check="entities", key="k", processor="rwa/a"),
+            "FILE: phases[2].processors[0].checks[0].processor: unknown processor 'rwa/a'",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="all_succeeded", phase="shap"),
+            "FILE: phases[3].gates[0].phase: unknown phase 'shap'; did you mean 'shape'?",
+        ),
+        (
+            lambda d: phase(d, RAW).update(released_with="fecth"),
+            "FILE: phases[1].released_with: unknown phase 'fecth'; did you mean 'fetch'?",
+        ),
+        (
+            lambda d: phase(d, RAW)["dispatch"].update(worker="wrold"),
+            "FILE: phases[1].dispatch.worker: unknown worker 'wrold'; did you mean 'world'?",
+        ),
+        (
+            lambda d: phase(d, RAW)["dispatch"].update(queue="wrok"),
+            "FILE: phases[1].dispatch.queue: unknown queue 'wrok'; did you mean 'work'?",
+        ),
+        (
+            lambda d: processor(d, RAW, "b").update(queue="fetchs"),
+            "FILE: phases[1].processors[1].queue: unknown queue 'fetchs'; did you mean 'fetches'?",
+        ),
+        (
+            lambda d: first_check(d, check="rows", exactly="2 * gmaes"),
+            "FILE: phases[2].processors[0].checks[0]: unknown number 'gmaes'; did you mean 'games'?",
+        ),
+        (
+            lambda d: first_check(d, check="entities", key="k", calendar="taems"),
+            "FILE: phases[2].processors[0].checks[0].calendar: unknown entity list 'taems'; did you mean 'teams'?",
+        ),
+        (
+            lambda d: d.update(profiles={"quick": {"phases": "fetch..shap"}}),
+            "FILE: profiles.quick.phases: unknown phase 'shap'; did you mean 'shape'?",
+        ),
+    ],
+    ids=[
+        "a gate's processor",
+        "a lookback's processor",
+        "a lane's processor",
+        "a need",
+        "a read",
+        "a read that is ambiguous",
+        "a check's processor",
+        "a gate's phase",
+        "a companion phase",
+        "a worker",
+        "a phase's queue",
+        "a processor's queue",
+        "a number",
+        "an entity list",
+        "a profile's phase",
+    ],
+)
+def test_an_unknown_name_is_found_with_what_was_perhaps_meant(
+    tmp_path: Path, change: Callable[[Document], object], message: str
+) -> None:
+    assert message in refusal_of(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (cycle, "FILE: phases[2].processors: needs form a cycle: left -> right -> left"),
+        (longer_cycle, "FILE: phases[2].processors: needs form a cycle: left -> ahead -> right -> left"),
+        (
+            lambda d: processor(d, SHAPE, "left").update(needs=["left"]),
+            "FILE: phases[2].processors[0].needs: 'left' needs itself",
+        ),
+        (
+            lambda d: processor(d, FINAL, "total").update(needs=["shape/left"]),
+            "phases[3].processors[0].needs: unknown processor 'shape/left'; known: note, total "
+            "(needs name processors of this phase or of the one it is released with)",
+        ),
+        (
+            lambda d: gate(d, SHAPE, check="all_succeeded", phase="final"),
+            "FILE: phases[2].gates[0].phase: 'final' is not an earlier phase; an edge points backwards only",
+        ),
+        (
+            lambda d: gate(d, SHAPE, check="barrier", phase="shape"),
+            "FILE: phases[2].gates[0].phase: 'shape' is not an earlier phase; an edge points backwards only",
+        ),
+        (
+            lambda d: phase(d, RAW).update(released_with="shape"),
+            "FILE: phases[1].released_with: 'shape' is not an earlier phase",
+        ),
+        (
+            lambda d: gate(d, SHAPE, check="lookback", processors=["total"], dates=2),
+            "FILE: phases[2].gates[0].processors: 'total' is of a later phase; a lookback reads earlier ones",
+        ),
+        (
+            lambda d: gate(d, SHAPE, check="lookback", processors=["left"], dates=2),
+            "FILE: phases[2].gates[0].processors: 'left' would look back on itself; narrow the gate with `for`",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="lookback", processors=["total"], dates=2),
+            "FILE: phases[3].gates[0].processors: 'total' would look back on itself",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="lookback", processors=["fetch/a"], dates=2),
+            "FILE: phases[3].gates[0].processors: 'fetch/a' writes no table; a lookback judges tables",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="lookback", processors=["left"], dates=2, days=2),
+            "FILE: phases[3].gates[0]: give either dates (game dates) or days (calendar days)",
+        ),
+        (
+            lambda d: gate(d, FINAL, check="lookback", processors=["left"]),
+            "FILE: phases[3].gates[0]: give either dates (game dates) or days (calendar days)",
+        ),
+        (
+            lambda d: phase(d, FINAL).pop("gates"),
+            "FILE: phases[3].gates: no edge leads here; add a gate (for example all_succeeded) or released_with",
+        ),
+        (
+            lambda d: phase(d, RAW).update(gates=[{"check": "all_succeeded", "phase": "fetch"}]),
+            "FILE: phases[1].gates: a phase that is released with another takes that one's gates; remove these",
+        ),
+    ],
+    ids=[
+        "two need each other",
+        "three need each other in a ring",
+        "a processor needs itself",
+        "a need outside the phase",
+        "a gate on a later phase",
+        "a barrier on its own phase",
+        "released with a later phase",
+        "a lookback on a later phase",
+        "a lookback of a lane on itself",
+        "a lookback of a phase on itself",
+        "a lookback on an object",
+        "a lookback of dates and days",
+        "a lookback of neither",
+        "a phase that nothing leads to",
+        "gates of a phase that is released with another",
+    ],
+)
+def test_an_edge_that_cannot_be_is_found_at_load(
+    tmp_path: Path, change: Callable[[Document], object], message: str
+) -> None:
+    assert message in refusal_of(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: first_check(d, check="rows", exactly="games / 2"),
+            "FILE: phases[2].processors[0].checks[0]: 'games / 2' is not arithmetic (use integers, names, + - *",
+        ),
+        (
+            lambda d: first_check(d, check="rows", exactly="1", at_least="1"),
+            "FILE: phases[2].processors[0].checks[0]: give either `exactly` or `at_least`",
+        ),
+        (lambda d: first_check(d, check="rows"), "give either `exactly` or `at_least`"),
+        (lambda d: first_check(d, check="rows", exactly=""), "FILE: phases[2].processors[0].checks[0]"),
+        (
+            lambda d: first_check(d, check="entities", key="k"),
+            "FILE: phases[2].processors[0].checks[0]: give either `calendar` (an entity list) or `processor`",
+        ),
+        (
+            lambda d: first_check(d, check="entities", key="k", processor="fetch/a"),
+            "FILE: phases[2].processors[0].checks[0].processor: 'fetch/a' writes no table",
+        ),
+        (
+            lambda d: processor(d, FINAL, "note").update(checks=[{"check": "rows", "exactly": "1"}]),
+            "FILE: phases[3].processors[1].checks[0]: 'rows' reads a table, and this processor writes none",
+        ),
+        (
+            lambda d: processor(d, SHAPE, "ahead")["output"].update(table="raw.a"),
+            "FILE: phases[2].processors[2].output.table: raw.a is already written by raw/a",
+        ),
+        (lambda d: phase(d, RAW).update(name="fetch"), "FILE: phases: the name 'fetch' is used twice"),
+        (
+            lambda d: processor(d, RAW, "b").update(aliases=["p2_a"]),
+            "FILE: phases[1].processors: the name 'p2_a' is used twice",
+        ),
+    ],
+    ids=[
+        "rows that are no arithmetic",
+        "rows exactly and at least",
+        "rows of neither",
+        "rows of an empty text",
+        "entities of nothing",
+        "entities of an object",
+        "a check where there is no table",
+        "a table written twice",
+        "a phase's name used twice",
+        "an alias used twice",
+    ],
+)
+def test_a_check_or_an_output_that_cannot_be_is_found_at_load(
+    tmp_path: Path, change: Callable[[Document], object], message: str
+) -> None:
+    assert message in refusal_of(tmp_path, change)
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    def spoil(document: Document) -> None:
+        phase(document, RAW)["dispatch"]["queue"] = "nowhere"
+        phase(document, FINAL)["dispatch"]["worker"] = "nobody"
+
+    assert [line.split(": ")[1] for line in refusal_of(tmp_path, spoil).splitlines()] == [
+        "phases[1].dispatch.queue",
+        "phases[3].dispatch.worker",
+    ]
+
+
+def test_more_than_twenty_problems_are_counted_and_not_all_shown(tmp_path: Path) -> None:
+    lines = refusal_of(tmp_path, lambda d: d.update({f"key_{n}": n for n in range(25)})).splitlines()
+    assert (len(lines), lines[-1]) == (21, "… and 5 more")

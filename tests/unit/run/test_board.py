@@ -1,0 +1,76 @@
+"""The board: a document that is read as it was written, and a copy that stands for itself."""
+
+from datetime import UTC, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.board import BLOCKED, FAILED, UPSTREAM, Board
+from shared.domain.run import RetryIntent, RunStatus
+from tests.unit.builders import NOW, Conduct, plan, run
+
+moments = st.datetimes(timezones=st.just(UTC))
+names = st.text(max_size=8)
+BOARDS = st.builds(
+    Board,
+    run_id=names,
+    status=st.sampled_from(RunStatus),
+    started_at=moments,
+    finished_at=st.none() | moments,
+    cursor=names,
+    lanes=st.dictionaries(
+        names, st.text("., rpkbfu".replace(", ", ""), max_size=9).map(lambda s: bytearray(s, "ascii"))
+    ),
+    bad=st.dictionaries(
+        st.dates(), st.dictionaries(names, st.tuples(st.sampled_from([BLOCKED, FAILED, UPSTREAM]), names)), max_size=3
+    ),
+    outside=st.none() | st.dictionaries(names, st.dictionaries(st.dates(), names, max_size=3), max_size=3),
+    unjudged=st.dictionaries(st.dates(), st.tuples(st.integers(1, 99), moments), max_size=3),
+    applied=st.lists(names, max_size=3).map(tuple),
+    halted_because=names,
+)
+
+
+@given(BOARDS)
+def test_a_board_is_read_from_its_document_as_it_was_written(board: Board) -> None:
+    assert Board.from_document(board.to_document()) == board
+
+
+def test_a_board_of_another_version_is_refused() -> None:
+    document = Board.blank("r", plan().index, NOW).to_document()
+    with pytest.raises(ValueError, match="board version 2 is not 1"):
+        Board.from_document({**document, "schema_version": 2})
+
+
+def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
+    board = Board.blank("r", plan(dates=3).index, NOW)
+    assert {name: strip.decode() for name, strip in board.lanes.items()} == dict.fromkeys(
+        ["fetch", "raw", "shape.1", "shape.2", "final"], "..."
+    )
+
+
+def test_changing_a_copy_leaves_the_board_alone() -> None:
+    board = Board.blank("r", plan().index, NOW)
+    board.bad[plan().days[0]] = {"raw/a": (FAILED, "why")}
+    before = board.to_document()
+    other = board.copy()
+    other.set_letter("fetch", 0, FAILED)
+    other.bad[plan().days[0]]["raw/b"] = (FAILED, "why")
+    other.unjudged[plan().days[1]] = (1, NOW)
+    assert board.to_document() == before
+
+
+def test_a_finished_run_is_over() -> None:
+    done = Conduct()
+    done.pass_all()
+    assert done.board.is_over(run())
+
+
+def test_a_finished_run_is_not_over_while_a_retry_is_still_to_be_done() -> None:
+    done = Conduct()
+    done.pass_all()
+    asked = run(retries=(RetryIntent(id="x", at=NOW + timedelta(seconds=1)),))
+    assert not done.board.is_over(asked)
+    done.board.applied = ("x",)
+    assert done.board.is_over(asked)
