@@ -137,6 +137,8 @@ class WorldWorker:
     ``lie`` (success, nothing written), ``short`` (half of the rows), ``empty``.
     """
 
+    more_tables = ""
+
     def __init__(self, source: Path, warehouse: Warehouse, objects: ObjectStore) -> None:
         self._source, self._warehouse, self._objects = source, warehouse, objects
 
@@ -146,7 +148,7 @@ class WorldWorker:
             f"CREATE TABLE IF NOT EXISTS `{table}` (d DATE, k STRING, v INT64, _fence INT64)"
             for table in TABLES.values()
         )
-        self._warehouse.apply_schema(f"{ddl};{HISTORY}")
+        self._warehouse.apply_schema(f"{ddl};{HISTORY}{self.more_tables}")
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """One request."""
@@ -183,7 +185,8 @@ class WorldWorker:
     def _rows(self, phase: str, name: str, day: date) -> list[dict[str, Any]]:
         if phase == "raw":
             return [json.loads(line) for line in self._objects.read(f"{name}/{day}.jsonl").splitlines()]
-        days = [d for d in self._days() if d < day]
+        season = self._days(day)
+        days = [d for d in season if d < day]
         if name == "left":
             return [{"k": r["k"], "v": 2 * r["v"]} for r in self._select("a", [day])]
         if name == "right":
@@ -191,7 +194,7 @@ class WorldWorker:
             return [{"k": r["k"], "v": r["v"] + other.get(r["k"], 0)} for r in self._select("left", [day])]
         if name == "ahead":
             return [{"k": "all", "v": sum(r["v"] for r in self._select("left", days[-3:]))}]
-        if (day - self._days()[0]).days < 2:
+        if (day - season[0]).days < 2:
             return []
         parts = [("left", days[-2:]), ("right", [day]), ("ahead", [day])]
         return [{"k": "all", "v": sum(r["v"] for n, when in parts for r in self._select(n, when))}]
@@ -203,8 +206,13 @@ class WorldWorker:
             for row in self._warehouse.query(f"SELECT k, v FROM `{TABLES[name]}` WHERE d = @d ORDER BY k", {"d": day})
         ]
 
-    def _days(self) -> list[date]:
-        return sorted(date.fromisoformat(d) for d in self._read("data.json")["games"])
+    def _days(self, like: date | None = None) -> list[date]:
+        """The game dates, or those of one date's season."""
+        data = self._read("data.json")
+        seasons = data.get("seasons", {})
+        return sorted(
+            date.fromisoformat(d) for d in data["games"] if like is None or seasons.get(d) == seasons.get(str(like))
+        )
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self._source / name
@@ -227,6 +235,7 @@ def write_source(folder: Path, games: Mapping[date, int], seasons: Mapping[date,
     """A source folder: so many games a date; teams T0, T1, … play; values differ by date, team and table."""
     folder.mkdir(parents=True, exist_ok=True)
     data: dict[str, Any] = {"games": {str(d): n for d, n in games.items()}, "a": {}, "b": {}}
+    data["seasons"] = {str(d): season for d, season in (seasons or {}).items()}
     rows = []
     for i, (day, count) in enumerate(sorted(games.items())):
         for name, factor in (("a", 10), ("b", 7)):

@@ -189,17 +189,15 @@ def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
     """Pipeline and calendar of a request, before anything is written."""
     from shared.adapters.embedded.schedule_file import ScheduleFile
     from shared.adapters.pipeline_file import load_pipeline
-    from shared.services.planner import choose_phases
+    from shared.services.planner import choose_phases, require_earlier_run
     from shared.services.schedule import read_calendar
 
     pipeline = load_pipeline(request.pipeline_file)
     choose_phases(pipeline, request.phases, request.profile)
-    if request.reprocess == "failed" and not request.settings.home.state.exists():
-        raise InputError(
-            f"--reprocess failed: {request.settings.home.root} has no earlier run; use --reprocess missing"
-        )
     calendar = read_calendar(pipeline.calendar, ScheduleFile(request.source, pipeline.calendar.table).query)
-    request.selection.resolve(calendar)
+    days = request.selection.resolve(calendar)
+    if request.reprocess == "failed" and not request.settings.home.state.exists():
+        require_earlier_run(days, {})
     return pipeline, calendar
 
 
@@ -208,7 +206,7 @@ def check_run_id(run_id: str | None) -> None:
     from shared.domain.run import RUN_ID
 
     if run_id is not None and not re.fullmatch(RUN_ID, run_id):
-        raise InputError(f"--run-id: '{run_id}': letters, digits, '-', '_' and '.', beginning with a letter or digit")
+        raise InputError(f"--run-id: '{run_id}': letters, digits, '-', '_' and '.', at most 63 of them")
 
 
 def show_plan(request: Request, as_json: bool) -> None:

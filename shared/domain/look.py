@@ -111,7 +111,9 @@ class _Derivation:
         if failure is None:
             return self._without_failure(task, current, needs, released)
         error_class, message, at = failure
-        failures = [f[0] for a in attempts if (f := _failure(a)) is not None]
+        if not _is_current(task, current, needs):
+            return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
+        failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := _failure(a)) is not None]
         if released and may_retry(error_class, sum(map(costs_an_attempt, failures)), task.failure):
             view = _unattempted(needs, current)
             if view.due:

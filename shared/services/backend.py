@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.plan import PlanIndex
 from shared.ports import Clock, Events, ObjectStore, QueueTask, State, Tasks, Warehouse, Worker
 
 COMPLETIONS = "backfill-completions"
 """Phasegate's own topic. The live pipeline must not subscribe to it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CONDUCTOR_QUEUE, DISPATCH_QUEUE = "conductor", "dispatch"
 
@@ -37,7 +39,6 @@ class Backend:
 
     def wake_conductor(self, run_id: str, at: datetime | None = None) -> None:
         """Have the conductor look at a run after the current time bucket has closed, or after ``at``'s."""
-        width = self.wake_bucket.total_seconds()
-        bucket = int((at or self.clock.now()).timestamp() // width) + 1
-        opens = datetime.fromtimestamp(bucket * width, tz=self.clock.now().tzinfo)
+        bucket = ((at or self.clock.now()) - _EPOCH) // self.wake_bucket + 1
+        opens = _EPOCH + bucket * self.wake_bucket
         self.tasks.create([QueueTask(run_id, CONDUCTOR_QUEUE, f"wake-{run_id}-{bucket}", run_id, opens)])

@@ -75,6 +75,8 @@ class Conductor:
         for position, lane in decisions.releases:
             self._release(round_, index.days[position], lane)
         if not (round_.cells or round_.changed or cursor != board.cursor or was is not board.status):
+            if board.status.is_final:
+                self._historian.reconcile(run_id, index.days)
             return board
         board.cursor = cursor
         if not state.commit(run_id, board, version, round_.cells):

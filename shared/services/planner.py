@@ -87,13 +87,18 @@ def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[d
     return found
 
 
-def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
-    uncovered = [day for day in index.days if day not in finished]
+def require_earlier_run(days: Sequence[date], finished: Mapping[date, frozenset[str]]) -> None:
+    """Raises InputError when no earlier run says anything about some of the dates."""
+    uncovered = [day for day in days if day not in finished]
     if uncovered:
         raise InputError(
             f"--reprocess failed: no earlier run covers {uncovered[0]}"
             f"{f' and {len(uncovered) - 1} more dates' if len(uncovered) > 1 else ''}; use --reprocess missing"
         )
+
+
+def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
+    require_earlier_run(index.days, finished)
     return [[task.ref in finished[day] for day in index.days] for task in index.tasks]
 
 

@@ -16,6 +16,7 @@ from shared.adapters.embedded.events import SqliteEvents
 from shared.adapters.embedded.executor import Executor
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.domain.board import Board
+from shared.domain.errors import TransientError
 from shared.domain.events import Completion
 from shared.domain.run import Run, Wanted
 from shared.domain.worker_protocol import ResultStatus
@@ -135,9 +136,9 @@ class Engine(Generic[Call]):
     def _turn(self, is_stopping: bool) -> bool:
         """Deliver everything that is due now; whether anything was."""
         with self._group():
-            moved = self._notice_changes()
-            moved |= self._take_results()
+            moved = self._take_results()
             moved |= self._deliver_events()
+            moved |= self._notice_changes()
             moved |= self._deliver_control()
             run = self._handlers.run(self._run_id)
             calls: list[Call] = []
@@ -188,8 +189,12 @@ class Engine(Generic[Call]):
     def _deliver_control(self) -> bool:
         leased = self._tasks.lease(self._control, 100)
         for task in leased:
-            self._handlers.control(task)
-            self._tasks.acknowledge([task])
+            try:
+                self._handlers.control(task)
+            except TransientError:
+                self._tasks.give_back(task)
+            else:
+                self._tasks.acknowledge([task])
         return bool(leased)
 
     def _claim(self) -> list[Call]:

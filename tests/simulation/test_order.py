@@ -1,0 +1,368 @@
+"""No task is claimed before its edges have passed, whatever the workers' times, failures, and the messages' fate.
+
+The oracle is written from the small world's description (``tests.world``); it knows nothing of plans, lanes or looks.
+It reads the sequence of claims and facts as they were written, and checks that SQLite holds the same.
+"""
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import bootstrap
+from shared.adapters.embedded.events import SqliteEvents
+from shared.adapters.embedded.state import SqliteState
+from shared.adapters.embedded.tasks import SqliteTasks
+from shared.domain.facts import Healed, HealedAs, Proved, Reported
+from shared.domain.selection import Selection
+from shared.domain.worker_protocol import ResultStatus
+from shared.ports import QueueTask
+from shared.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from shared.services.runner import Call
+from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
+from tests.world import FIRST_DAY, START, write_source
+
+CHAINS = (("fetch/a", "raw/a"), ("fetch/b", "raw/b"), ("shape/left", "shape/right"), ("shape/ahead",), ("final/total",))
+"""What is made from each other inside a date; in each chain of a date at most one member misbehaves."""
+
+SHAPE = ("shape/left", "shape/right", "shape/ahead")
+NEEDS = {"raw/a": "fetch/a", "raw/b": "fetch/b", "shape/right": "shape/left", "final/note": "final/total"}
+
+Task = tuple[str, date]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the sequence: ``claimed``, ``reported`` (well), ``ended`` (in any way) or ``proved`` (sound)."""
+
+    what: str
+    task: Task
+    attempt: int
+
+
+@dataclass
+class History:
+    """Claims and facts in the order in which they were written."""
+
+    entries: list[Entry] = field(default_factory=list)
+    fences: list[int] = field(default_factory=list)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Listen at the port."""
+        claim, record = SqliteState.claim, SqliteState.record
+
+        def noting_claim(state: SqliteState, run_id: str, requests: Any, now: Any) -> Any:
+            claims = claim(state, run_id, requests, now)
+            for made in claims:
+                if made is not None:
+                    self._note("claimed", made.key)
+                    self.fences.append(made.fence)
+            return claims
+
+        def noting_record(state: SqliteState, run_id: str, facts: Any) -> Any:
+            for key, fact in facts:
+                if isinstance(fact, Reported | Healed):
+                    is_good = isinstance(fact, Reported) and fact.status is not ResultStatus.FAILED
+                    is_found = isinstance(fact, Healed) and fact.outcome is HealedAs.SUCCESS
+                    if is_good or is_found:
+                        self._note("reported", key)
+                    self._note("ended", key)
+                elif isinstance(fact, Proved) and fact.ok:
+                    self._note("proved", key)
+            return record(state, run_id, facts)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SqliteState, "claim", noting_claim)
+            patch.setattr(SqliteState, "record", noting_record)
+            yield
+
+    def _note(self, what: str, key: Any) -> None:
+        self.entries.append(Entry(what, (f"{key.phase}/{key.processor}", key.day), key.attempt))
+
+    def first(self, what: str, task: Task, attempt: int) -> int:
+        """Where an entry stands first; behind everything when it is missing."""
+        entry = Entry(what, task, attempt)
+        return self.entries.index(entry) if entry in self.entries else len(self.entries)
+
+    def claims(self) -> list[tuple[int, Entry]]:
+        """The claims, each with its place."""
+        return [(i, entry) for i, entry in enumerate(self.entries) if entry.what == "claimed"]
+
+
+class Oracle:
+    """What must have been before what, in the words of the small world."""
+
+    def __init__(self, seasons: Sequence[Sequence[date]], *, barrier: bool = False) -> None:
+        self._seasons, self._barrier = seasons, barrier
+
+    def proved_before(self, task: Task) -> list[Task]:
+        """What must be proved before a task may be claimed."""
+        name, day = task
+        season = next(s for s in self._seasons if day in s)
+        at = season.index(day)
+        found: list[Task] = []
+        if name in SHAPE:
+            found += [("raw/a", day), ("raw/b", day)]
+        if name == "shape/ahead":
+            found += [("shape/left", d) for d in season[max(0, at - 3) : at]]
+        if name.startswith("final/"):
+            found += [(each, day) for each in SHAPE]
+            found += [("shape/left", d) for d in season[max(0, at - 2) : at]]
+            if self._barrier:
+                found += [(each, d) for s in self._seasons for d in s for each in SHAPE]
+        return found
+
+    def violations(self, sequence: History) -> list[str]:
+        """Claims that came too early; claims on top of something that was made again afterwards."""
+        last: dict[Task, tuple[int, int]] = {e.task: (e.attempt, i) for i, e in sequence.claims()}
+        proved = {task: sequence.first("proved", task, attempt) for task, (attempt, _) in last.items()}
+        wrong: list[str] = []
+        for place, claim in sequence.claims():
+            for before in self.proved_before(claim.task):
+                if before not in last or last[before][1] > place:
+                    wrong.append(f"{claim} although {before} was claimed (again) after it")
+                elif proved[before] > place:
+                    wrong.append(f"{claim} before {before} was proved")
+            need = (NEEDS.get(claim.task[0], ""), claim.task[1])
+            if need[0] and not any(e.what == "reported" and e.task == need for e in sequence.entries[:place]):
+                wrong.append(f"{claim} before {need} was reported")
+            is_last = need in last and last[claim.task] == (claim.attempt, place)
+            if is_last and sequence.first("reported", need, last[need][0]) > place:
+                wrong.append(f"{claim}, the last one, was made before the last attempt of {need} was reported")
+        return wrong
+
+
+def most_open(sequence: History, phases: tuple[str, ...]) -> int:
+    """The most calls of these phases that were under way at once."""
+    open_, most = set[tuple[Task, int]](), 0
+    for entry in sequence.entries:
+        if entry.task[0].split("/")[0] in phases:
+            (open_.add if entry.what == "claimed" else open_.discard)((entry.task, entry.attempt))
+            most = max(most, len(open_))
+    return most
+
+
+def most_active_dates(sequence: History) -> int:
+    """The most dates that had begun phases 1 and 2 and were not proved in them, at any claim of these."""
+    refs = ("fetch/a", "fetch/b", "raw/a", "raw/b")
+    last = {e.task: e.attempt for _, e in sequence.claims()}
+    begun: dict[date, set[str]] = {}
+    most = 0
+    for entry in sequence.entries:
+        name, day = entry.task
+        if name in refs and entry.what == "claimed":
+            begun.setdefault(day, set(refs))
+        elif name in refs and entry.what == "proved" and entry.attempt == last[entry.task]:
+            begun[day].discard(name)
+        most = max(most, sum(bool(open_) for open_ in begun.values()))
+    return most
+
+
+class OrderedWorld(ComparedWorld):
+    """Two seasons of four dates each; limits, times and misbehaviour are drawn from a seed."""
+
+    def __init__(self, folder: Path, seed: int, *, barrier: bool = False, unruly: bool = True) -> None:
+        self.random = random.Random(seed)
+        self.concurrent, self.active = self.random.randint(1, 6), self.random.randint(1, 4)
+        days = [FIRST_DAY + timedelta(days=n) for n in range(8)]
+        self.seasons = [days[:4], days[4:]]
+        write_source(
+            folder / "source",
+            {day: self.random.randint(1, 3) for day in days},
+            {day: name for name, season in zip(("2022-23", "2023-24"), self.seasons, strict=True) for day in season},
+        )
+
+        def change(document: dict[str, Any]) -> None:
+            document["queues"]["work"]["max_concurrent"] = self.concurrent
+            document["phases"][0]["limits"]["active_dates"] = self.active
+            if barrier:
+                document["phases"][3]["gates"].append({"check": "barrier", "phase": "shape"})
+
+        slowness = {f"{p}": self.random.choice((0.05, 0.5, 3.0)) for c in CHAINS for p in c}
+
+        def duration(call: Call) -> timedelta:
+            draw = random.Random(f"{seed} {call.claim.key}").random()
+            return timedelta(seconds=0.002 + draw * slowness.get(call.claim.key.ref, 0.5))
+
+        super().__init__(folder, dates=8, change=change, duration=duration, groups=self.random.random() < 0.5)
+        self.oracle = Oracle(self.seasons, barrier=barrier)
+        self.sequence = History()
+        if unruly:
+            self.misbehave(**dict(self._acts()))
+
+    def _acts(self) -> Iterator[tuple[str, list[str]]]:
+        for day in range(8):
+            for chain in CHAINS:
+                if self.random.random() < 0.3:
+                    ref = self.random.choice(chain).replace("/", "__")
+                    acts = self.random.choices(("fail:transient", "raise", "lie"), k=self.random.randint(0, 2))
+                    acts += ["fail:throttle"] * self.random.randint(0, 2)
+                    self.random.shuffle(acts)
+                    yield f"{ref}__{day}", acts
+
+    def drive(self, *, events: type[SqliteEvents] = SqliteEvents) -> Outcome:
+        """Begin the run and drive it, noting the sequence."""
+        with self.sequence.noted(), self.open() as embedded:
+            self.begin(embedded, selection=Selection(seasons=("2022-23", "2023-24")))
+            embedded.events = events(embedded.database)
+            embedded.drive("r", stop=lambda: self.clock.now() > START + LONGEST)
+        return self.outcome()
+
+    def stored_claims(self) -> list[tuple[int, str, str, int, str]]:
+        """What SQLite holds: (fence, ref, date, attempt, when), by fence."""
+        with closing(sqlite3.connect(self.home.state)) as state:
+            return state.execute(
+                "SELECT fence, phase || '/' || processor, day, attempt, claimed_at FROM claims ORDER BY fence"
+            ).fetchall()
+
+    def expected_tables(self) -> dict[str, list[tuple[str, str, int]]]:
+        """Every table, computed here from the source."""
+        data = self.data()
+        tables: dict[str, list[tuple[str, str, int]]] = {}
+        for name, table in (("a", "raw.a"), ("b", "raw.b")):
+            tables[table] = [(day, r["k"], r["v"]) for day in sorted(data[name]) for r in data[name][day]]
+        tables["shape.left_side"] = [(d, k, 2 * v) for d, k, v in tables["raw.a"]]
+        b = {(d, k): v for d, k, v in tables["raw.b"]}
+        tables["shape.right_side"] = [(d, k, v + b[d, k]) for d, k, v in tables["shape.left_side"]]
+        left, right = (
+            {str(d): sum(v for day, _, v in tables[t] if day == str(d)) for d in self.days}
+            for t in ("shape.left_side", "shape.right_side")
+        )
+        ahead = {
+            str(d): sum(left[str(e)] for e in season[max(0, i - 3) : i])
+            for season in self.seasons
+            for i, d in enumerate(season)
+        }
+        tables["shape.ahead"] = [(d, "all", v) for d, v in sorted(ahead.items())]
+        tables["final.total"] = [
+            (str(d), "all", sum(left[str(e)] for e in season[i - 2 : i]) + right[str(d)] + ahead[str(d)])
+            for season in self.seasons
+            for i, d in enumerate(season)
+            if i >= 2
+        ]
+        return {table: sorted(rows) for table, rows in tables.items()}
+
+    def complaints(self, found: Outcome) -> list[str]:
+        """Everything that is wrong after a run that should have ended well."""
+        wrong = self.oracle.violations(self.sequence) + self.disagreements()
+        if found.status != "completed" or found.missing or found.quarantined:
+            wrong.append(f"{found.status}, missing {found.missing}, {found.quarantined} events in quarantine")
+        if found.tables != self.expected_tables():
+            wrong.append("the tables do not hold what the source demands")
+        noted = [(f, e.task[0], str(e.task[1]), e.attempt) for f, (_, e) in self._fenced()]
+        if noted != [row[:4] for row in self.stored_claims()]:
+            wrong.append("the stored claims are not those that were made")
+        return wrong
+
+    def _fenced(self) -> list[tuple[int, tuple[int, Entry]]]:
+        return sorted(zip(self.sequence.fences, self.sequence.claims(), strict=True), key=lambda each: each[0])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_with_random_times_and_failures_no_task_is_claimed_before_its_edges_have_passed(
+    tmp_path: Path, seed: int
+) -> None:
+    world = OrderedWorld(tmp_path, seed)
+    assert world.complaints(world.drive()) == []
+    assert most_open(world.sequence, ("raw", "shape", "final")) <= world.concurrent
+    assert most_active_dates(world.sequence) <= world.active
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_with_a_barrier_the_last_phase_waits_for_every_date(tmp_path: Path, seed: int) -> None:
+    world = OrderedWorld(tmp_path, seed, barrier=True)
+    assert world.complaints(world.drive()) == []
+
+
+def test_the_oracle_finds_a_claim_that_came_too_early(tmp_path: Path) -> None:
+    world = OrderedWorld(tmp_path, 0, unruly=False)
+    world.drive()
+    entries = world.sequence.entries
+    early = next(e for _, e in world.sequence.claims() if e.task[0] == "shape/ahead" and e.task[1] == world.days[3])
+    entries.remove(early)
+    left = Entry("proved", ("shape/left", world.days[1]), 1)
+    entries.insert(entries.index(left), early)
+    assert f"{early} before ('shape/left', {world.days[1]!r}) was proved" in world.oracle.violations(world.sequence)
+
+
+class Mailbox(SqliteEvents):
+    """Delivers every message twice, in any order, late; loses the first completion of every fifth task."""
+
+    def __init__(self, database: Any) -> None:
+        super().__init__(database)
+        self._random = random.Random(7)
+        self._held: list[str] = []
+        self.lost: set[tuple[str, ...]] = set()
+
+    def publish(self, topic: str, messages: Sequence[str]) -> None:
+        for message in messages:
+            event = json.loads(message)
+            task = (event["date"], event["phase"], event["processor"])
+            if event["attempt"] == 1 and self._random.random() < 0.2:
+                self.lost.add(task)
+            else:
+                self._held += [message, message]
+        self._let_go()
+
+    def waiting(self, limit: int) -> list[tuple[int, str]]:
+        self._let_go()
+        return super().waiting(limit)
+
+    def _let_go(self) -> None:
+        if self._held and self._random.random() < 0.7:
+            self._random.shuffle(self._held)
+            some = self._random.randint(1, len(self._held))
+            super().publish(COMPLETIONS, self._held[:some])
+            del self._held[:some]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_duplicated_shuffled_late_and_lost_completions_change_nothing_in_the_end(tmp_path: Path, seed: int) -> None:
+    world = OrderedWorld(tmp_path, seed, unruly=False)
+    found = world.drive(events=Mailbox)
+    assert world.complaints(found) == []
+    ends = [entry for entry in world.sequence.entries if entry.what == "ended"]
+    assert len(ends) > len(world.sequence.claims()) and world.clock.now() - START > timedelta(seconds=90)
+
+
+class Forgetful(SqliteTasks):
+    """Loses most wake-ups of the conductor, half of the dispatch pages, and one in ten first dispatches."""
+
+    random_ = random.Random(11)
+    lost = 0
+
+    def create(self, tasks: Sequence[QueueTask]) -> None:
+        shares = {CONDUCTOR_QUEUE: 0.6, DISPATCH_QUEUE: 0.5}
+        kept = [task for task in tasks if self.random_.random() >= shares.get(task.queue, 0.1)]
+        Forgetful.lost += len(tasks) - len(kept)
+        super().create(kept)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lost_wake_ups_and_dispatches_are_found_by_the_sweeper(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "SqliteTasks", Forgetful)
+    Forgetful.random_ = random.Random(seed)
+    Forgetful.lost = 0
+    world = OrderedWorld(tmp_path, seed, unruly=False)
+    assert world.complaints(world.drive()) == []
+    assert Forgetful.lost > 10
+
+
+def test_a_lying_scraper_costs_its_raw_processor_no_attempts(tmp_path: Path) -> None:
+    """When a proof fails, the task and those that needed it run again (design 3). A slow neighbour delays the proof."""
+    slow = {"b": timedelta(seconds=30)}
+    world = ComparedWorld(
+        tmp_path, dates=1, duration=lambda call: slow.get(call.claim.key.processor, timedelta(milliseconds=10))
+    )
+    world.misbehave(fetch__a__0=["lie"])
+    assert world.run().status.value == "completed"
