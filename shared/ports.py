@@ -180,8 +180,8 @@ class State(Protocol):
     def touched(self, run_id: str, cursor: str) -> tuple[list[date], str]:
         """Dates that changed since the cursor (empty: ever), and the cursor for the next call."""
 
-    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[AttemptKey]:
-        """Add facts; the first value of a fact stands. Returns the attempts whose facts contradict a stored one."""
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[int]:
+        """Add facts; the first value of a fact stands. Returns the positions of those that contradict a stored one."""
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
         """Create claims; None for an attempt that is claimed already."""

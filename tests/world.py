@@ -32,7 +32,7 @@ from shared.domain.pipeline import Pipeline
 from shared.domain.run import Run
 from shared.domain.selection import Selection
 from shared.ports import ObjectStore, Partition, Warehouse
-from shared.services.history import finished_in
+from shared.services.earlier_runs import finished_in
 from shared.services.planner import make_plan
 from shared.services.progress import RunReport, report
 from shared.services.prover import Prover

@@ -7,7 +7,8 @@ import yaml
 from pydantic import ValidationError
 
 from shared.domain.errors import InputError
-from shared.domain.pipeline import Pipeline, problems
+from shared.domain.pipeline import Pipeline
+from shared.domain.pipeline_problems import problems
 
 MAX_BYTES = 1_000_000
 MAX_SHOWN = 20

@@ -167,7 +167,7 @@ def make_plan_for(
     request: Request, pipeline: "Pipeline", calendar: "Calendar", prover: "Prover | None", state: "State | None"
 ) -> "Plan":
     """The plan of a request."""
-    from shared.services.history import finished_in
+    from shared.services.earlier_runs import finished_in
     from shared.services.planner import make_plan
 
     def finished(days: Sequence[date]) -> dict[date, frozenset[str]]:

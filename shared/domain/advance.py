@@ -1,13 +1,13 @@
 """The decision of the conductor: what passed, which lanes are released, and when a run has come to its end."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
-from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, UPSTREAM, Board
+from shared.domain.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
 from shared.domain.edges import Blockage, obstacles
 from shared.domain.facts import Verdict
-from shared.domain.plan import Edge, Lane, PlanIndex, SameDate, Window
+from shared.domain.plan import Lane, PlanIndex, SameDate
 from shared.domain.run import Run, RunStatus, Wanted
 
 _OPEN = (RELEASED, UNJUDGED)
@@ -55,18 +55,9 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
 def _enter(index: PlanIndex, board: Board, outcome: LaneOutcome) -> None:
     lane, day = index.lanes[outcome.lane], index.days[outcome.position]
     board.set_letter(lane.name, outcome.position, outcome.letter)
-    _forget(board, day, [index.tasks[t].ref for t in lane.tasks])
+    board.forget(day, [index.tasks[t].ref for t in lane.tasks])
     if outcome.bad:
         board.bad.setdefault(day, {}).update(outcome.bad)
-
-
-def _forget(board: Board, day: date, refs: Iterable[str]) -> None:
-    there = board.bad.get(day)
-    if there is not None:
-        for ref in refs:
-            there.pop(ref, None)
-        if not there:
-            del board.bad[day]
 
 
 def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
@@ -211,122 +202,3 @@ def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
     if board.outside is None and index.outside:
         return RunStatus.RUNNING
     return RunStatus.COMPLETED_WITH_FAILURES
-
-
-@dataclass(slots=True)
-class Reopening:
-    """What a retry changes in one cell: processors to run again, lanes that start again, lanes taken back."""
-
-    redo: set[str] = field(default_factory=set)
-    reopened: set[int] = field(default_factory=set)
-    withdrawn: set[int] = field(default_factory=set)
-
-
-def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
-    """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
-
-    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; a failed
-    one runs again by itself. Lanes that were already released on top of them are taken back and will be released
-    anew. Returns the changed cells by (position, phase).
-    """
-    again: dict[int, set[int]] = {}
-    for day, ref in targets:
-        kind = board.bad.get(day, {}).get(ref, (FAILED, ""))[0]
-        if kind != UPSTREAM:
-            tasks = _sources(index, ref) if kind == BLOCKED else {index.by_ref[ref].number}
-            again.setdefault(index.position[day], set()).update(tasks)
-    spread = _Spread(index, board)
-    for position, tasks in sorted(again.items()):
-        spread.run_again(position, tasks)
-    for (position, _), cell in spread.cells.items():
-        for number in cell.reopened | cell.withdrawn:
-            lane = index.lanes[number]
-            board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
-            _forget(board, index.days[position], [index.tasks[t].ref for t in lane.tasks])
-        board.unjudged.pop(index.days[position], None)
-    board.halted_because = ""
-    board.outside = None if index.outside else board.outside
-    return spread.cells
-
-
-class _Spread:
-    """How far a retry reaches: lanes that start again where they stand, and lanes that lose their release.
-
-    A lane that was never released is left alone: it waits for its edges as before. A barrier says when, not what is
-    read: behind it only the same date is taken back.
-    """
-
-    def __init__(self, index: PlanIndex, board: Board) -> None:
-        self._index, self._board = index, board
-        self.cells: dict[tuple[int, str], Reopening] = {}
-
-    def run_again(self, position: int, tasks: Iterable[int]) -> None:
-        """These tasks of a date get a further attempt."""
-        for number in tasks:
-            task = self._index.tasks[number]
-            self._cell(position, task.phase).redo.add(task.processor)
-        self._changed(position, set(tasks))
-
-    def _cell(self, position: int, phase: str) -> Reopening:
-        return self.cells.setdefault((position, phase), Reopening())
-
-    def _is_out(self, position: int, lane: Lane) -> bool:
-        """Whether a lane is released, as far as this retry leaves it so."""
-        cell = self.cells.get((position, lane.phase), Reopening())
-        return self._board.letter(lane.name, position) != PENDING and lane.number not in cell.withdrawn
-
-    def _changed(self, position: int, tasks: set[int]) -> None:
-        """The outputs of these tasks will change: reopen their lanes, and follow needs and edges from there."""
-        index = self._index
-        grown = _with_dependants(index, tasks)
-        for number in grown:
-            task = index.tasks[number]
-            if self._is_out(position, index.lanes[task.lane]):
-                self._cell(position, task.phase).reopened.add(task.lane)
-        refs = {index.tasks[number].ref for number in grown}
-        for lane in index.lanes:
-            for p in {p for edge in lane.edges for p in self._reached(edge, position, refs)}:
-                if self._is_out(p, lane):
-                    self._withdraw(p, lane)
-
-    def _withdraw(self, position: int, lane: Lane) -> None:
-        cell = self._cell(position, lane.phase)
-        cell.withdrawn.add(lane.number)
-        cell.reopened.discard(lane.number)
-        cell.redo.update(self._index.tasks[t].processor for t in lane.tasks)
-        self._changed(position, set(lane.tasks))
-
-    @staticmethod
-    def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:
-        """The dates at which an edge reads one of these outputs of the date at ``position``."""
-        if isinstance(edge, SameDate):
-            return [position] if edge.refs & refs else []
-        if isinstance(edge, Window):
-            if not any(ref in refs for ref, _ in edge.refs):
-                return []
-            return [p for p, (first, last) in enumerate(edge.inside) if first <= position < last]
-        return [position] if any(ref.startswith(f"{edge.phase}/") for ref in refs) else []
-
-
-def _sources(index: PlanIndex, ref: str) -> set[int]:
-    """The task and everything of its date that it was made from, as far as the run makes it."""
-    pipeline, found, queue = index.plan.pipeline, set[int](), [ref]
-    while queue:
-        task = index.by_ref.get(queue.pop())
-        if task is None or task.number in found:
-            continue
-        found.add(task.number)
-        queue.extend(index.tasks[n].ref for n in task.needs)
-        earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
-        queue.extend("/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads)
-    return found
-
-
-def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
-    found, queue = set(tasks), list(tasks)
-    while queue:
-        for number in index.dependants[queue.pop()]:
-            if number not in found:
-                found.add(number)
-                queue.append(number)
-    return found

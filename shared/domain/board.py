@@ -1,5 +1,6 @@
 """The board: the observed state of a run, one letter a date for each lane. An index; the dates hold the truth."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -27,7 +28,7 @@ class Board:
     cursor: how far the conductor has read the dates' changes. lanes: name -> one letter a date.
     bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
     outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
-    unjudged: date -> (tries, when to ask again). applied: ids of the retries done.
+    unjudged: date -> (tries, when to ask again, why). applied: ids of the retries done.
     """
 
     run_id: str
@@ -38,7 +39,7 @@ class Board:
     lanes: dict[str, bytearray] = field(default_factory=dict)
     bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
     outside: dict[str, dict[date, str]] | None = None
-    unjudged: dict[date, tuple[int, datetime]] = field(default_factory=dict)
+    unjudged: dict[date, tuple[int, datetime, str]] = field(default_factory=dict)
     applied: tuple[str, ...] = ()
     halted_because: str = ""
 
@@ -55,6 +56,15 @@ class Board:
     def set_letter(self, lane: str, position: int, letter: str) -> None:
         """Write one letter."""
         self.lanes[lane][position] = ord(letter)
+
+    def forget(self, day: date, refs: Iterable[str]) -> None:
+        """Drop what is known against these processors on a date."""
+        there = self.bad.get(day)
+        if there is not None:
+            for ref in refs:
+                there.pop(ref, None)
+            if not there:
+                del self.bad[day]
 
     def copy(self) -> "Board":
         """A board that can be changed without changing this one."""
@@ -83,7 +93,7 @@ class Board:
             "outside": None
             if self.outside is None
             else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
-            "unjudged": {d.isoformat(): [tries, at.isoformat()] for d, (tries, at) in self.unjudged.items()},
+            "unjudged": {d.isoformat(): [n, at.isoformat(), why] for d, (n, at, why) in self.unjudged.items()},
             "applied": list(self.applied),
             "halted_because": self.halted_because,
         }
@@ -105,7 +115,10 @@ class Board:
             outside=None
             if outside is None
             else {r: {date.fromisoformat(d): why for d, why in days.items()} for r, days in outside.items()},
-            unjudged={date.fromisoformat(d): (n, datetime.fromisoformat(at)) for d, (n, at) in doc["unjudged"].items()},
+            unjudged={
+                date.fromisoformat(d): (n, datetime.fromisoformat(at), why)
+                for d, (n, at, why) in doc["unjudged"].items()
+            },
             applied=tuple(doc["applied"]),
             halted_because=doc["halted_because"],
         )

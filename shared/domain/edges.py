@@ -130,21 +130,33 @@ class Blockage:
 
     def __init__(self, index: PlanIndex, board: Board) -> None:
         self._index, self._board = index, board
+        self._obstacles: dict[tuple[int, int], list[Obstacle]] = {}
         self._roots: dict[tuple[int, int], tuple[Obstacle, ...]] = {}
 
     def roots(self, lane: int, position: int) -> tuple[Obstacle, ...]:
         """The bad obstacles behind a pending lane, its own or those of what it waits for; empty: it just waits."""
-        key = (lane, position)
-        if key not in self._roots:
-            self._roots[key] = ()
-            found: dict[Obstacle, None] = {}
-            for obstacle in obstacles(self._index, self._board, self._index.lanes[lane], position):
-                if obstacle.is_bad:
-                    found[obstacle] = None
-                elif obstacle.letter == PENDING and obstacle.lane is not None and obstacle.position is not None:
-                    found.update(dict.fromkeys(self.roots(obstacle.lane, obstacle.position)))
-            self._roots[key] = tuple(found)
-        return self._roots[key]
+        stack = [(lane, position)]
+        while stack:
+            key = stack[-1]
+            if key not in self._obstacles:
+                self._obstacles[key] = list(obstacles(self._index, self._board, self._index.lanes[key[0]], key[1]))
+                stack.extend(k for k in self._upstream(key) if k not in self._obstacles)
+                continue
+            stack.pop()
+            if key not in self._roots:
+                found = {o: None for o in self._obstacles[key] if o.is_bad}
+                for behind in self._upstream(key):
+                    found.update(dict.fromkeys(self._roots.get(behind, ())))
+                self._roots[key] = tuple(found)
+        return self._roots[lane, position]
+
+    def _upstream(self, key: tuple[int, int]) -> list[tuple[int, int]]:
+        """The pending lanes that a pending lane waits for."""
+        return [
+            (o.lane, o.position)
+            for o in self._obstacles[key]
+            if o.letter == PENDING and o.lane is not None and o.position is not None
+        ]
 
     def is_stuck(self, position: int) -> bool:
         """Whether none of the date's pending lanes can move until somebody acts."""

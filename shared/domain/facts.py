@@ -37,12 +37,16 @@ class AttemptKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """A Cloud Task was created. ``dispatch`` counts the tasks created for this attempt, from 1."""
+    """A Cloud Task was created. ``dispatch`` counts the tasks created for this attempt, from 1.
+
+    not_before: the end of a backoff; the task cannot start earlier.
+    """
 
     dispatch: int
     generation: int
     inputs: Inputs
     at: datetime
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Reported:
     started_at: datetime
     finished_at: datetime
     event_id: str
+    code_version: str = ""
 
 
 class HealedAs(StrEnum):
@@ -116,8 +121,8 @@ class AttemptFacts:
 
     @property
     def origin(self) -> Dispatched | Reported | None:
-        """Where generation and inputs stand. A report can arrive before the dispatcher has written its own fact."""
-        return self.dispatched or self.reported
+        """Where generation and inputs stand: what ran, as its claim says, else what was dispatched."""
+        return self.reported or self.dispatched
 
     @property
     def is_open(self) -> bool:

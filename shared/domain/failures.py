@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.domain.pipeline import FailurePolicy
@@ -16,14 +17,19 @@ def costs_an_attempt(error_class: ErrorClass) -> bool:
     return error_class not in _FREE
 
 
-def may_retry(error_class: ErrorClass, failures: int, policy: FailurePolicy) -> bool:
-    """Whether one more attempt is made after ``failures`` attempts that cost something."""
+def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: FailurePolicy) -> bool:
+    """Whether one more attempt is made after these failures, the last of which is of ``error_class``.
+
+    "Not yet" has an allowance of its own; the others share one.
+    """
     if error_class in _HOPELESS:
         return False
     if error_class in _FREE:
         return True
-    allowed = policy.not_yet_retries if error_class is ErrorClass.NOT_YET else policy.retries
-    return failures <= allowed
+    not_yet = failures.count(ErrorClass.NOT_YET)
+    if error_class is ErrorClass.NOT_YET:
+        return not_yet <= policy.not_yet_retries
+    return sum(map(costs_an_attempt, failures)) - not_yet <= policy.retries
 
 
 def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:

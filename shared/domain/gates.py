@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.domain.arithmetic import evaluate
 from shared.domain.calendar import Calendar
-from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Proved, Verdict
+from shared.domain.facts import BLOCK, PASS, AttemptFacts, Proved, Verdict
 from shared.domain.pipeline import (
     Check,
     EntitiesCheck,
@@ -38,10 +38,19 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a table holds for one date: rows, and the lowest and highest fence among them (None: it keeps none)."""
+
+    rows: int
+    lowest_fence: int | None = None
+    highest_fence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What a check is about: a processor with its table, over some dates, each with the rows counted in it.
 
-    counts: rows by date; a date that is absent has none.
+    counts: what the table holds by date; a date that is absent has no rows.
     """
 
     pipeline: Pipeline
@@ -50,50 +59,68 @@ class Subject:
     processor: Processor
     output: TableOutput
     days: tuple[date, ...]
-    counts: Mapping[date, int] = field(default_factory=dict)
+    counts: Mapping[date, Found] = field(default_factory=dict)
 
 
 Answer = Sequence[Mapping[str, Any]]
 
 
 def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
-    """Rows of one table by date."""
-    column = output.date_column
+    """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
+    column, fence = output.date_column, output.fence_column
+    fences = f", MIN({fence}) AS lowest, MAX({fence}) AS highest" if fence else ""
     return _question(
-        f"SELECT {column} AS d, COUNT(*) AS n FROM `{output.table}` WHERE {_on_days(column)} GROUP BY {column}", days
+        f"SELECT {column} AS d, COUNT(*) AS n{fences} FROM `{output.table}` WHERE {_on_days(column)} GROUP BY {column}",
+        days,
     )
 
 
-def judge_proof(attempt: AttemptFacts, output: object, expects: str, found: int | None, now: datetime) -> Proved:
+def judge_proof(
+    attempt: AttemptFacts, processor: Processor, expects: str, found: Found | None, now: datetime
+) -> Proved:
     """Whether the output bears out what was reported.
 
-    expects: EXPECTED, OPTIONAL or EMPTY. found: rows in the table, 1 or 0 for an object, None when there is nothing
-    to look at. A success without rows where rows are expected is disproved; so is a row count that differs.
+    expects: EXPECTED, OPTIONAL or EMPTY. found: what the table holds, one row for an object that is there, None when
+    there is nothing to look at. Disproved are: a success without rows where rows are expected, a row count that
+    differs, rows that an earlier attempt left behind, and a partial success that no check judges.
     """
     reported = attempt.reported
     claimed = reported.rows if reported else None
-    if isinstance(output, NoOutput) or found is None:
+    status = reported.status if reported else ResultStatus.SUCCESS
+    if status is ResultStatus.PARTIAL and not processor.checks:
+        return Proved(False, None, "partial, and no check says whether that is enough", ErrorClass.TRANSIENT, now)
+    if isinstance(processor.output, NoOutput) or found is None:
         return Proved(True, claimed, "", None, now)
-    if isinstance(output, ObjectOutput):
-        if found:
+    if isinstance(processor.output, ObjectOutput):
+        if found.rows:
             return Proved(True, claimed, "", None, now)
         return Proved(False, None, "reported, but the object is not there", ErrorClass.TRANSIENT, now)
-    if claimed is not None and claimed != found:
-        detail = f"reported {claimed} rows, the table holds {found}"
-        return Proved(False, found, detail, ErrorClass.TRANSIENT, now)
-    if expects == EMPTY and found:
-        return Proved(False, found, f"0 rows are right here, the table holds {found}", ErrorClass.BUG, now)
-    if expects == EXPECTED and not found:
-        if reported and reported.status is ResultStatus.EMPTY:
-            detail = f"empty where rows are expected: {reported.message or 'no reason given'}"
+    rows = found.rows
+    if rows and reported and found.lowest_fence is not None and found.lowest_fence < reported.fence:
+        detail = f"the table holds {rows} rows, of an earlier attempt: this one wrote none"
+        return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
+    if claimed is not None and claimed != rows:
+        detail = f"reported {claimed} rows, the table holds {rows}"
+        return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
+    if status is ResultStatus.EMPTY and rows:
+        return Proved(False, rows, f"reported empty, the table holds {rows} rows", ErrorClass.TRANSIENT, now)
+    if expects == EMPTY and rows:
+        return Proved(False, rows, f"0 rows are right here, the table holds {rows}", ErrorClass.BUG, now)
+    if expects == EXPECTED and not rows:
+        if status is ResultStatus.EMPTY:
+            detail = f"empty where rows are expected: {reported.message if reported else ''}"
             return Proved(False, 0, detail, ErrorClass.NOT_YET, now)
         return Proved(False, 0, "reported success, the table holds no row", ErrorClass.TRANSIENT, now)
-    return Proved(True, found, "", None, now)
+    return Proved(True, rows, "", None, now)
 
 
-def checked_days(expects: Mapping[date, str], counts: Mapping[date, int]) -> tuple[date, ...]:
+def checked_days(expects: Mapping[date, str], counts: Mapping[date, Found]) -> tuple[date, ...]:
     """The dates that checks apply to: not where emptiness is right, nor where it is allowed and found."""
-    return tuple(d for d, letter in expects.items() if letter == EXPECTED or (letter == OPTIONAL and counts.get(d)))
+    return tuple(
+        d
+        for d, letter in expects.items()
+        if letter == EXPECTED or (letter == OPTIONAL and d in counts and counts[d].rows)
+    )
 
 
 def _ask_rows(_check: Check, _subject: Subject) -> Question | None:
@@ -105,7 +132,7 @@ def _judge_rows(check: Check, subject: Subject, _answer: Answer) -> dict[date, V
     verdicts: dict[date, Verdict] = {}
     for day in subject.days:
         expected = evaluate(check.expression, subject.calendar.by_day[day].numbers)
-        found = subject.counts.get(day, 0)
+        found = subject.counts[day].rows if day in subject.counts else 0
         is_right = found == expected if check.exactly is not None else found >= expected
         least = "" if check.exactly is not None else "at least "
         verdicts[day] = Verdict(
@@ -177,9 +204,9 @@ def _expected_table(check: EntitiesCheck, subject: Subject) -> TableOutput:
     return output
 
 
-def unknown(check: Check, subject: Subject, error: str) -> dict[date, Verdict]:
-    """Verdicts for a check whose query failed: never PASS."""
-    return {day: Verdict(UNKNOWN, check.check, subject.processor.name, 0, 0, error) for day in subject.days}
+def unasked(check: Check, subject: Subject, outcome: str, error: str) -> dict[date, Verdict]:
+    """Verdicts for a check whose query failed, never PASS: UNKNOWN when it is worth asking again, else BLOCK."""
+    return {day: Verdict(outcome, check.check, subject.processor.name, 0, 0, error) for day in subject.days}
 
 
 def _on_days(column: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from shared.domain.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
-from shared.domain.failures import backoff, costs_an_attempt, may_retry
+from shared.domain.failures import backoff, may_retry
 from shared.domain.plan import ADOPT, PlanIndex, TaskSpec
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
@@ -102,11 +102,12 @@ class _Derivation:
             attempts = [a for a in attempts if a.origin is None or a.origin.generation >= required]
             if not attempts:
                 if last.is_open:
-                    return TaskView(TaskStatus.QUEUED)
+                    return TaskView(TaskStatus.QUEUED, last.number, last)
                 return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
         current = attempts[-1]
         if current.is_open:
-            return TaskView(TaskStatus.QUEUED, current.number, current)
+            before = _failure(attempts[-2]) if len(attempts) > 1 else None
+            return TaskView(TaskStatus.QUEUED, current.number, current, message=before[1] if before else "")
         failure = _failure(current)
         if failure is None:
             return self._without_failure(task, current, needs, released)
@@ -114,7 +115,7 @@ class _Derivation:
         if not _is_current(task, current, needs):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
         failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := _failure(a)) is not None]
-        if released and may_retry(error_class, sum(map(costs_an_attempt, failures)), task.failure):
+        if released and may_retry(error_class, failures, task.failure):
             view = _unattempted(needs, current)
             if view.due:
                 view.not_before = at + backoff(task.failure, len(failures), f"{self._facts.day}/{task.ref}")
@@ -159,8 +160,9 @@ def _is_current(task: TaskSpec, attempt: AttemptFacts, needs: list[TaskView]) ->
     """Whether an attempt was made from the attempts of its needs that count now, and these still hold."""
     if not task.needs:
         return True
-    made_from = [number for _, number in attempt.origin.inputs] if attempt.origin else []
-    return made_from == [v.attempt for v in needs] and all(v.status in UNLOCKING for v in needs)
+    made_from = dict(attempt.origin.inputs) if attempt.origin else {}
+    now = {ref: view.attempt for ref, view in zip(task.need_refs, needs, strict=True)}
+    return made_from == now and all(v.status in UNLOCKING for v in needs)
 
 
 def _is_void(attempt: AttemptFacts) -> bool:
@@ -229,6 +231,6 @@ def overdue_dispatches(
         if view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
-        if key not in claimed and dispatched.at + grace < now:
+        if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) + grace < now:
             found.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
     return found

@@ -1,18 +1,16 @@
 """The pipeline file as types: phases, processors, edges, checks, limits.
 
-``shared.adapters.pipeline_file`` reads the YAML; ``problems`` below finds what types alone cannot:
-unknown names, cycles, edges that point forward, a lookback on itself.
+``shared.adapters.pipeline_file`` reads the YAML; ``shared.domain.pipeline_problems`` finds what types alone cannot.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from shared.domain.arithmetic import ArithmeticProblem, names_in
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
@@ -291,6 +289,32 @@ class Pipeline(Strict):
         raise LookupError(f"unknown processor '{reference}'{did_you_mean(name, known)}")
 
 
+def gates_of(pipeline: Pipeline, phase: str, processor: str) -> tuple[tuple[str, int], ...]:
+    """Gates that hold a processor back, as (phase, number): its own, those of what it needs, and those of the phase it
+    is released with. A processor that needs another can never be released before it.
+    """
+    found: set[tuple[str, int]] = set()
+    seen: set[tuple[str, str]] = set()
+    queue = [(phase, processor)]
+    while queue:
+        node = queue.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        owner = pipeline.phase(node[0])
+        found |= {(owner.name, g) for g, gate in enumerate(owner.gates) if node[1] in (gate.only_for or [node[1]])}
+        leader = owner.released_with
+        while leader is not None and leader in pipeline.phase_names:
+            found |= {(leader, g) for g, gate in enumerate(pipeline.phase(leader).gates) if gate.only_for is None}
+            leader = pipeline.phase(leader).released_with
+        needs = next((x.needs for x in owner.processors if x.name == node[1]), [])
+        companions = [p for p in (owner.name, owner.released_with) if p in pipeline.phase_names]
+        for need in needs:
+            with suppress(LookupError):
+                queue.append(pipeline.resolve(need, companions))
+    return tuple(sorted(found))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` or, when nothing is near, ``; known: a, b, c`` (at most 12)."""
     names = sorted(set(known))
@@ -298,32 +322,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}" if names else ""
-
-
-def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """(path, sentence) for everything that is wrong with a pipeline whose types are right."""
-    yield from _duplicates("phases", pipeline.phase_names)
-    seen_tables: dict[str, str] = {}
-    for p, phase in enumerate(pipeline.phases):
-        at = f"phases[{p}]"
-        earlier = pipeline.phase_names[:p]
-        yield from _phase_edges(pipeline, phase, at, earlier)
-        spellings = [s for x in phase.processors for s in (x.name, *x.aliases)]
-        yield from _duplicates(f"{at}.processors", spellings)
-        for i, processor in enumerate(phase.processors):
-            where = f"{at}.processors[{i}]"
-            yield from _processor(pipeline, phase, processor, where, earlier)
-            if isinstance(processor.output, TableOutput):
-                other = seen_tables.setdefault(processor.output.table, f"{phase.name}/{processor.name}")
-                if other != f"{phase.name}/{processor.name}":
-                    yield f"{where}.output.table", f"{processor.output.table} is already written by {other}"
-        if cycle := _cycle(phase):
-            yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
-    for name, profile in pipeline.profiles.items():
-        try:
-            select_phases(pipeline, profile.phases)
-        except LookupError as error:
-            yield f"profiles.{name}.phases", str(error)
 
 
 def select_phases(pipeline: Pipeline, span: str) -> tuple[str, ...]:
@@ -341,151 +339,3 @@ def _phase_index(pipeline: Pipeline, word: str) -> int:
     if word in pipeline.phase_names:
         return pipeline.phase_names.index(word)
     raise LookupError(f"unknown phase '{word}'{did_you_mean(word, pipeline.phase_names)}")
-
-
-def _duplicates(at: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            yield at, f"the name '{name}' is used twice"
-        seen.add(name)
-
-
-def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if phase.dispatch.worker not in pipeline.workers:
-        yield (
-            f"{at}.dispatch.worker",
-            f"unknown worker '{phase.dispatch.worker}'{did_you_mean(phase.dispatch.worker, pipeline.workers)}",
-        )
-    for where, queue in [(f"{at}.dispatch.queue", phase.dispatch.queue)] + [
-        (f"{at}.processors[{i}].queue", x.queue) for i, x in enumerate(phase.processors) if x.queue
-    ]:
-        if queue not in pipeline.queues:
-            yield where, f"unknown queue '{queue}'{did_you_mean(queue, pipeline.queues)}"
-    if phase.released_with:
-        yield from _earlier_phase(pipeline, f"{at}.released_with", phase.released_with, earlier)
-        if phase.gates:
-            yield f"{at}.gates", "a phase that is released with another takes that one's gates; remove these"
-    elif earlier and not phase.gates:
-        yield f"{at}.gates", "no edge leads here; add a gate (for example all_succeeded) or released_with"
-    names = [x.name for x in phase.processors]
-    for g, gate in enumerate(phase.gates):
-        where = f"{at}.gates[{g}]"
-        for name in gate.only_for or []:
-            if name not in names:
-                yield f"{where}.for", f"unknown processor '{name}' of this phase{did_you_mean(name, names)}"
-        if isinstance(gate, Lookback):
-            yield from _lookback(pipeline, phase, gate, where, earlier)
-        else:
-            yield from _earlier_phase(pipeline, f"{where}.phase", gate.phase, earlier)
-            if isinstance(gate, AllSucceeded) and gate.phase in earlier:
-                known = [x.name for x in pipeline.phase(gate.phase).processors]
-                for name in gate.processors or []:
-                    if name not in known:
-                        yield f"{where}.processors", f"unknown processor '{name}'{did_you_mean(name, known)}"
-
-
-def _earlier_phase(pipeline: Pipeline, at: str, name: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if name not in pipeline.phase_names:
-        yield at, f"unknown phase '{name}'{did_you_mean(name, pipeline.phase_names)}"
-    elif name not in earlier:
-        yield at, f"'{name}' is not an earlier phase; an edge points backwards only"
-
-
-def _lookback(
-    pipeline: Pipeline, phase: Phase, gate: Lookback, at: str, earlier: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    if (gate.dates is None) == (gate.days is None):
-        yield at, "give either dates (game dates) or days (calendar days)"
-    looking = set(gate.only_for or [x.name for x in phase.processors])
-    for name in gate.processors:
-        try:
-            found = pipeline.resolve(name, (*earlier, phase.name))
-        except LookupError as error:
-            later = [p for p in pipeline.phase_names if p not in earlier and p != phase.name]
-            if any(x.name == name.rpartition("/")[2] for p in later for x in pipeline.phase(p).processors):
-                yield f"{at}.processors", f"'{name}' is of a later phase; a lookback reads earlier ones"
-            else:
-                yield f"{at}.processors", str(error)
-            continue
-        if found[0] == phase.name and found[1] in looking:
-            yield f"{at}.processors", f"'{name}' would look back on itself; narrow the gate with `for`"
-        elif not isinstance(
-            next(x for x in pipeline.phase(found[0]).processors if x.name == found[1]).output, TableOutput
-        ):
-            yield f"{at}.processors", f"'{name}' writes no table; a lookback judges tables"
-
-
-def _processor(
-    pipeline: Pipeline, phase: Phase, processor: Processor, at: str, earlier: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    companions = [phase.name] + ([phase.released_with] if phase.released_with in earlier else [])
-    for need in processor.needs:
-        try:
-            found = pipeline.resolve(need, companions)
-        except LookupError as error:
-            yield f"{at}.needs", f"{error} (needs name processors of this phase or of the one it is released with)"
-        else:
-            if found == (phase.name, processor.name):
-                yield f"{at}.needs", f"'{need}' needs itself"
-    for name in processor.reads:
-        try:
-            pipeline.resolve(name, earlier)
-        except LookupError as error:
-            yield f"{at}.reads", str(error)
-    for c, check in enumerate(processor.checks):
-        yield from _check(pipeline, processor, check, f"{at}.checks[{c}]", (*earlier, phase.name))
-
-
-def _check(
-    pipeline: Pipeline, processor: Processor, check: Check, at: str, phases: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    if not isinstance(processor.output, TableOutput):
-        yield at, f"'{check.check}' reads a table, and this processor writes none"
-    elif isinstance(check, RowsCheck):
-        if (check.exactly is None) == (check.at_least is None):
-            yield at, "give either `exactly` or `at_least`"
-            return
-        try:
-            unknown = names_in(check.expression) - set(pipeline.calendar.numbers)
-        except ArithmeticProblem as error:
-            yield at, str(error)
-        else:
-            for name in sorted(unknown):
-                yield at, f"unknown number '{name}'{did_you_mean(name, pipeline.calendar.numbers)}"
-    elif (check.calendar is None) == (check.processor is None):
-        yield at, "give either `calendar` (an entity list) or `processor` (whose keys are expected)"
-    elif check.calendar is not None:
-        if check.calendar not in pipeline.calendar.entities:
-            known = pipeline.calendar.entities
-            yield f"{at}.calendar", f"unknown entity list '{check.calendar}'{did_you_mean(check.calendar, known)}"
-    else:
-        try:
-            found = pipeline.resolve(str(check.processor), phases)
-        except LookupError as error:
-            yield f"{at}.processor", str(error)
-        else:
-            other = next(x for x in pipeline.phase(found[0]).processors if x.name == found[1])
-            if not isinstance(other.output, TableOutput):
-                yield f"{at}.processor", f"'{check.processor}' writes no table"
-
-
-def _cycle(phase: Phase) -> list[str] | None:
-    inside = {
-        x.name: [n.rpartition("/")[2] for n in x.needs if n.rpartition("/")[0] in ("", phase.name)]
-        for x in phase.processors
-    }
-    done: set[str] = set()
-
-    def walk(name: str, path: list[str]) -> list[str] | None:
-        if name in path:
-            return [*path[path.index(name) :], name]
-        if name in done or name not in inside:
-            return None
-        for need in inside[name]:
-            if need != name and (found := walk(need, [*path, name])):
-                return found
-        done.add(name)
-        return None
-
-    return next((found for name in inside if (found := walk(name, []))), None)

@@ -26,6 +26,7 @@ from shared.domain.pipeline import (
     Processor,
     RampStep,
     TableOutput,
+    gates_of,
 )
 
 RUN, ADOPT = "r", "a"
@@ -83,6 +84,7 @@ class TaskSpec:
     ref: str
     lane: int
     needs: tuple[int, ...]
+    need_refs: tuple[str, ...]
     spec: Processor
     dispatch: Dispatch
     failure: FailurePolicy
@@ -197,12 +199,9 @@ class PlanIndex:
 
     def _compile(self, name: str) -> None:
         pipeline, phase = self.plan.pipeline, self.plan.pipeline.phase(name)
-        groups: dict[tuple[int, ...], list[Processor]] = {}
+        groups: dict[tuple[tuple[str, int], ...], list[Processor]] = {}
         for processor in _in_order_of_needs(phase.processors, name):
-            gates = tuple(
-                g for g, gate in enumerate(phase.gates) if processor.name in (gate.only_for or [processor.name])
-            )
-            groups.setdefault(gates, []).append(processor)
+            groups.setdefault(gates_of(pipeline, name, processor.name), []).append(processor)
         first = len(self.lanes)
         order = {p.name: (lane, p) for lane, group in enumerate(groups.values(), first) for p in group}
         self._lanes_of[name] = list(range(first, first + len(groups)))
@@ -217,6 +216,7 @@ class PlanIndex:
                 "/".join(pipeline.resolve(need, [p for p in (name, phase.released_with) if p]))
                 for need in processor.needs
             ]
+            made_here = [need for need in needs if need.partition("/")[0] in companions]
             self.tasks.append(
                 TaskSpec(
                     number=number,
@@ -224,7 +224,8 @@ class PlanIndex:
                     processor=processor.name,
                     ref=ref,
                     lane=lane,
-                    needs=tuple(self._numbers[n] for n in needs if n.partition("/")[0] in companions),
+                    needs=tuple(self._numbers[n] for n in made_here),
+                    need_refs=tuple(made_here),
                     spec=processor,
                     dispatch=phase.dispatch,
                     failure=phase.failure,
@@ -241,7 +242,7 @@ class PlanIndex:
                     name=name if len(groups) == 1 else f"{name}.{k + 1}",
                     phase=name,
                     tasks=tuple(members[lane]),
-                    edges=tuple(self._edge(phase.gates[g], name) for g in gates),
+                    edges=tuple(self._edge(pipeline.phase(owner).gates[g], owner) for owner, g in gates),
                     released_with=self.lanes_of(together) if together else (),
                 )
             )

@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from shared.domain.advance import LaneOutcome, advance, reopen
+from shared.domain.advance import LaneOutcome, advance
 from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
-from shared.domain.errors import PhasegateError
-from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict, record
-from shared.domain.failures import signature
-from shared.domain.gates import judge_proof
+from shared.domain.errors import PhasegateError, TransientError
+from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
+from shared.domain.gates import Found, judge_proof
 from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
-from shared.domain.plan import EMPTY, Lane, Plan, PlanIndex
-from shared.domain.run import RetryIntent, Run
+from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
+from shared.domain.retry import reopen, retry_targets
+from shared.domain.run import Run
+from shared.domain.worker_protocol import ErrorClass
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
 from shared.services.historian import Historian
@@ -34,7 +35,8 @@ class _Round:
     version: int
     facts: dict[date, DateFacts]
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
-    postponed: set[date] = field(default_factory=set)
+    postponed: dict[date, str] = field(default_factory=dict)
+    uncounted: set[tuple[date, str]] = field(default_factory=set)
     changed: bool = False
 
     def cell(self, day: date, phase: str) -> Cell:
@@ -55,13 +57,13 @@ class Conductor:
         run, index = state.run(run_id), self._backend.index(run_id)
         board, version = state.board(run_id)
         touched, cursor = state.touched(run_id, board.cursor)
-        days = set(touched) | {day for day, (_, at) in board.unjudged.items() if at <= now}
+        days = set(touched) | {day for day, (_, at, _) in board.unjudged.items() if at <= now}
         round_ = _Round(run, index, board, version, dict(state.dates(run_id, sorted(days))))
         if self._retry(round_):
             outcomes, cursor = [], board.cursor
         else:
             outcomes = self._outcomes(round_)
-            for day in days - round_.postponed:
+            for day in days - round_.postponed.keys():
                 round_.changed |= board.unjudged.pop(day, None) is not None
         if board.outside is None:
             self._judge_outside(round_)
@@ -93,8 +95,10 @@ class Conductor:
             self._dispatcher.put_pages(run_id, days, f"board {round_.version}")
         if went_on or round_.changed:
             self._backend.wake_conductor(run_id)
-        for _, at in board.unjudged.values():
+        for _, at, _ in board.unjudged.values():
             self._backend.wake_conductor(run_id, at)
+        if board.outside is None and round_.index.outside:
+            self._backend.wake_conductor(run_id, self._backend.clock.now() + ASK_AGAIN)
         for day in days:
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
@@ -126,22 +130,28 @@ class Conductor:
         proofs: list[tuple[AttemptKey, Proved]] = []
         for number, days in wanted.items():
             task = index.tasks[number]
+            found, refused = None, ""
             try:
                 found = counts[task.ref] = self._prover.count(task.spec.output, days)
-            except PhasegateError:
-                self._postpone(round_, days)
+            except TransientError as error:
+                self._postpone(round_, days, f"{task.processor} could not be asked: {error}")
+                round_.uncounted.update((day, task.ref) for day in days)
                 continue
+            except PhasegateError as error:
+                refused = f"the output cannot be asked: {error}"
             for day in days:
                 view = looks[day].views[number]
                 if view.status is TaskStatus.REPORTED and view.facts is not None:
                     expects = task.expects[index.position[day]]
-                    rows = None if found is None else found.get(day, 0)
-                    proof = judge_proof(view.facts, task.spec.output, expects, rows, now)
+                    held = None if found is None else found.get(day, Found(0))
+                    proof = judge_proof(view.facts, task.spec, expects, held, now)
+                    if refused:
+                        proof = Proved(False, None, refused, ErrorClass.BUG, now)
                     proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
         if proofs:
-            self._backend.state.record(round_.run.run_id, proofs)
-            for key, proof in proofs:
-                record(round_.facts[key.day], key, proof)
+            run_id = round_.run.run_id
+            self._backend.state.record(run_id, proofs)
+            round_.facts.update(self._backend.state.dates(run_id, {key.day for key, _ in proofs}))
             disproved = sorted({key.day for key, proof in proofs if not proof.ok})
             if disproved:
                 self._dispatcher.look_at(round_.run.run_id, disproved)
@@ -154,7 +164,7 @@ class Conductor:
             (day, lane)
             for day, each in looks.items()
             for lane in each.settled
-            if not any(each.views[n].status is TaskStatus.REPORTED for n in index.lanes[lane].tasks)
+            if not self._owes_proof(round_, day, each, index.lanes[lane])
         ]
         asked: dict[int, list[date]] = {}
         for day, lane in ended:
@@ -167,7 +177,33 @@ class Conductor:
             expects = {day: task.expects[index.position[day]] for day in days}
             for day, verdict in self._prover.judge(index, task.ref, expects, counts.get(task.ref) or {}):
                 verdicts.setdefault(day, {}).setdefault(number, []).append(verdict)
+        for day, lane in ended:
+            for number in index.lanes[lane].tasks:
+                if (lost := self._adopted_and_gone(index, number, day, looks[day], counts)) is not None:
+                    verdicts.setdefault(day, {}).setdefault(number, []).append(lost)
         return [self._outcome(round_, day, lane, looks[day], verdicts.get(day, {})) for day, lane in ended]
+
+    @staticmethod
+    def _adopted_and_gone(
+        index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counts | None]
+    ) -> Verdict | None:
+        """An adopted task whose output is no longer there; attempts of the run itself are proved instead."""
+        task, view = index.tasks[number], each.views[number]
+        held = counts.get(task.ref)
+        if view.status not in PROVED or view.attempt or held is None or day in held:
+            return None
+        if task.expects[index.position[day]] != EXPECTED:
+            return None
+        return Verdict(BLOCK, "adopted", task.processor, 1, 0, "adopted when planned, and not there any more")
+
+    @staticmethod
+    def _owes_proof(round_: _Round, day: date, each: Look, lane: Lane) -> bool:
+        """Whether a task of the lane, or one that it needs in another lane, is reported and not yet proved."""
+        tasks = round_.index.tasks
+        needed = {n for number in lane.tasks for n in (number, *tasks[number].needs) if n in each.views}
+        return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
+            (day, tasks[number].ref) in round_.uncounted for number in lane.tasks
+        )
 
     def _outcome(
         self, round_: _Round, day: date, number: int, each: Look, verdicts: dict[int, list[Verdict]]
@@ -191,8 +227,8 @@ class Conductor:
                     letters.add(BLOCKED)
                 elif verdict.outcome == UNKNOWN:
                     letters.add(UNJUDGED)
+                    self._postpone(round_, [day], str(verdict))
         if UNJUDGED in letters:
-            self._postpone(round_, [day])
             return LaneOutcome(position, number, UNJUDGED, bad, tuple(given))
         letter = FAILED if FAILED in letters or any(k == UPSTREAM for k, _ in bad.values()) else None
         if letter is None:
@@ -200,25 +236,26 @@ class Conductor:
             letter = BLOCKED if BLOCKED in letters else SKIPPED if rightly_empty else PASSED
         return LaneOutcome(position, number, letter, bad, tuple(given))
 
-    def _postpone(self, round_: _Round, days: Iterable[date]) -> None:
+    def _postpone(self, round_: _Round, days: Iterable[date], why: str) -> None:
         """A table could not be asked: ask again, later each time."""
         now = self._backend.clock.now()
         for day in days:
-            round_.postponed.add(day)
-            tries, at = round_.board.unjudged.get(day, (0, now))
+            round_.postponed[day] = why
+            tries, at, _ = round_.board.unjudged.get(day, (0, now, ""))
             if at <= now:
                 wait = min(_MAX_ASK_AGAIN, ASK_AGAIN * 2 ** min(tries, 16))
-                round_.board.unjudged[day] = (tries + 1, now + wait)
+                round_.board.unjudged[day] = (tries + 1, now + wait, why)
                 round_.changed = True
 
     def _judge_outside(self, round_: _Round) -> None:
-        """Judge from the tables what the run's edges read and the run does not make."""
+        """Judge from the tables what the run's edges read and the run does not make; asked again if that fails."""
         wrong: dict[str, dict[date, str]] = {}
         for ref, days in round_.index.outside.items():
             try:
                 wrong[ref] = self._prover.soundness(round_.index, ref, days)
-            except PhasegateError as error:
-                wrong[ref] = dict.fromkeys(days, f"{ref} could not be asked: {error}")
+            except TransientError:
+                round_.changed = True
+                return
         round_.board.outside = {ref: days for ref, days in wrong.items() if days}
         round_.changed = True
 
@@ -265,24 +302,3 @@ class Conductor:
             board.applied = (*board.applied, intent.id)
             round_.changed = True
         return bool(wanted)
-
-
-def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
-    """The (date, ``phase/processor``) pairs that ended badly and that a retry is about."""
-    targets: list[tuple[date, str]] = []
-    for day, why in sorted(board.bad.items()):
-        if intent.dates and day not in intent.dates:
-            continue
-        for ref, (kind, reason) in sorted(why.items()):
-            phase, _, processor = ref.partition("/")
-            error_class, _, message = reason.partition(": ")
-            if (
-                (intent.phase is None or intent.phase == phase)
-                and (intent.processor is None or plan.pipeline.registry.get((phase, intent.processor)) == processor)
-                and (
-                    intent.signature is None
-                    or (kind == FAILED and intent.signature == signature(error_class, processor, message))
-                )
-            ):
-                targets.append((day, ref))
-    return targets

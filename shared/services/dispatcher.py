@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.facts import Dispatched
-from shared.domain.look import DueTask, Look, look
+from shared.domain.look import DueTask, look
 from shared.domain.run import Run
 from shared.ports import QueueTask
 from shared.services.backend import DISPATCH_QUEUE, Backend
@@ -66,7 +66,7 @@ class Dispatcher:
         page = DispatchPage.model_validate_json(payload)
         self.look_at(page.run_id, page.dates)
 
-    def look_at(self, run_id: str, days: Iterable[date]) -> list[Look]:
+    def look_at(self, run_id: str, days: Iterable[date]) -> None:
         """Look at dates, dispatch what is due, and wake the conductor where a lane has come to rest."""
         backend = self._backend
         index = backend.index(run_id)
@@ -78,7 +78,6 @@ class Dispatcher:
                 self.dispatch(run, due)
         if any(each.settled for each in looks):
             backend.wake_conductor(run_id)
-        return looks
 
     def dispatch(self, run: Run, due: Sequence[DueTask]) -> None:
         """Create the tasks, then write that they were. A crash in between: the next look creates them again."""
@@ -105,7 +104,7 @@ class Dispatcher:
             ]
         )
         self._backend.state.record(
-            run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now)) for d in due]
+            run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now, d.not_before)) for d in due]
         )
 
 

@@ -35,22 +35,25 @@ class Historian:
         """Write the rows of every ended attempt on these dates that are not in the table."""
         table = self._backend.state.plan(run_id).pipeline.history_table
         rows: list[Row] = []
+        unwritten: dict[date, int] = {}
         written = self._written.setdefault(run_id, {})
         for day in days:
             for facts in self._backend.state.dates(run_id, (day,)).values():
                 attempts_there = sum(map(len, facts.tasks.values()))
                 if written.get(day) == attempts_there:
                     continue
-                written[day] = attempts_there
+                unwritten[day] = attempts_there
                 for (phase, processor), attempts in facts.tasks.items():
                     rows.extend(
                         _row(run_id, AttemptKey(day, phase, processor, a.number), a) for a in attempts if not a.is_open
                     )
             if len(rows) >= BATCH_ROWS:
                 self._backend.warehouse.append_missing(table, rows, KEYS)
-                rows = []
+                written.update(unwritten)
+                rows, unwritten = [], {}
         if rows:
             self._backend.warehouse.append_missing(table, rows, KEYS)
+            written.update(unwritten)
 
 
 def _row(run_id: str, key: AttemptKey, attempt: AttemptFacts) -> Row:
@@ -72,7 +75,7 @@ def _row(run_id: str, key: AttemptKey, attempt: AttemptFacts) -> Row:
         "message": message,
         "rows_written": reported.rows if reported else None,
         "fence": reported.fence if reported else None,
-        "code_version": "",
+        "code_version": reported.code_version if reported else "",
         "started_at": reported.started_at if reported else None,
         "finished_at": reported.finished_at if reported else None,
         "proved": attempt.proved.ok if attempt.proved else None,

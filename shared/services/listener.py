@@ -45,7 +45,7 @@ class Listener:
         keyed = [(self._key(event, index), event, message) for event, message in events]
         claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
         facts: list[tuple[AttemptKey, Reported]] = []
-        texts: dict[AttemptKey, str] = {}
+        texts: list[str] = []
         days: dict[date, None] = {}
         for key, event, message in keyed:
             if isinstance(key, str):
@@ -58,10 +58,10 @@ class Listener:
                 self._set_aside(message, run_id, f"{key}: fence {event.fence} is not the claim's {claim.fence}")
             else:
                 facts.append((key, _reported(event, claim)))
-                texts[key] = message
+                texts.append(message)
                 days[key.day] = None
-        for key in self._backend.state.record(run_id, facts):
-            self._set_aside(texts[key], run_id, f"{key}: contradicts what was reported before")
+        for position in self._backend.state.record(run_id, facts):
+            self._set_aside(texts[position], run_id, f"{facts[position][0]}: contradicts what was reported before")
         self._dispatcher.look_at(run_id, days)
 
     def _key(self, event: Completion, index: PlanIndex) -> AttemptKey | str:
@@ -92,6 +92,7 @@ def _reported(event: Completion, claim: Claim) -> Reported:
         started_at=event.started_at,
         finished_at=event.finished_at,
         event_id=event.event_id,
+        code_version=event.code_version,
     )
 
 

@@ -1,17 +1,16 @@
 """What a person may do to a run. Each writes intent into the run's document; the handlers act on it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from shared.domain.board import Board
 from shared.domain.errors import InputError
 from shared.domain.facts import AttemptKey
 from shared.domain.pipeline import did_you_mean
+from shared.domain.retry import retry_targets
 from shared.domain.run import RetryIntent, Run, RunStatus, Wanted
 from shared.ports import Claim, Clock, State
-from shared.services.conductor import retry_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +23,24 @@ class Cancelled:
 
 def pause(state: State, run_id: str) -> Run:
     """Start nothing more until ``resume``; what runs, ends."""
-    return _want(state, run_id, Wanted.PAUSED)
+    return _want(state, run_id, "pause", Wanted.PAUSED)
 
 
 def drain(state: State, run_id: str) -> Run:
     """Start nothing more, and let the driving process end when what runs has ended."""
-    return _want(state, run_id, Wanted.DRAINING)
+    return _want(state, run_id, "drain", Wanted.DRAINING)
 
 
 def resume(state: State, run_id: str) -> Run:
     """Go on after ``pause`` or ``drain``."""
-    return _want(state, run_id, Wanted.RUNNING)
+    return _want(state, run_id, "resume", Wanted.RUNNING)
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
     """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
 
-    def change(run: Run) -> Run:
-        return run.model_copy(update={"wanted": Wanted.CANCELLED, "epoch": run.epoch + 1})
-
     _refuse_finished(state, run_id, "cancel")
-    run = state.change_run(run_id, change)
+    run = _change(state, run_id, "cancel", lambda r: {"wanted": Wanted.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)
     return Cancelled(run, tuple(claim.key for claim in claims))
 
@@ -62,13 +58,12 @@ def retry(
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
 
-    What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block.
+    What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block. A paused
+    run goes on.
 
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
-    run, plan = state.run(run_id), state.plan(run_id)
-    if run.wanted is Wanted.CANCELLED:
-        raise InputError(f"run '{run_id}' was cancelled; start a new run with --reprocess failed")
+    plan = state.plan(run_id)
     if phase is not None and phase not in plan.phases:
         raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
     known = {name for (_, name) in plan.pipeline.registry}
@@ -88,22 +83,36 @@ def retry(
     )
     board, _ = state.board(run_id)
     targets = retry_targets(board, plan, intent)
-    if not targets and not board.outside:
+    is_narrowed = bool(dates or phase or processor or signature)
+    if not targets and (is_narrowed or not board.outside):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
-    state.change_run(run_id, lambda r: r.model_copy(update={"retries": (*r.retries, intent), "wanted": Wanted.RUNNING}))
+    _change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "wanted": Wanted.RUNNING})
     return targets
 
 
-def _want(state: State, run_id: str, wanted: Wanted) -> Run:
-    _refuse_finished(state, run_id, {Wanted.RUNNING: "resume", Wanted.PAUSED: "pause"}.get(wanted, "drain"))
-    return state.change_run(run_id, lambda run: run.model_copy(update={"wanted": wanted}))
+def _want(state: State, run_id: str, verb: str, wanted: Wanted) -> Run:
+    _refuse_finished(state, run_id, verb)
+    return _change(state, run_id, verb, lambda _: {"wanted": wanted})
 
 
-def _refuse_finished(state: State, run_id: str, verb: str) -> Board:
+def _change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
+    """Change the run's document; a cancelled run stays cancelled, whoever came first."""
+
+    def change(run: Run) -> Run:
+        if run.wanted is Wanted.CANCELLED:
+            raise InputError(f"cannot {verb} run '{run_id}': it was cancelled; start a new run with --reprocess failed")
+        return run.model_copy(update=update(run))
+
+    return state.change_run(run_id, change)
+
+
+def _refuse_finished(state: State, run_id: str, verb: str) -> None:
     run = state.run(run_id)
-    if run.wanted is Wanted.CANCELLED:
-        raise InputError(f"cannot {verb} run '{run_id}': it was cancelled")
     board, _ = state.board(run_id)
-    if board.is_over(run) and board.status is not RunStatus.HALTED:
+    if run.wanted is not Wanted.CANCELLED and board.is_over(run):
+        if board.status is RunStatus.HALTED:
+            raise InputError(
+                f"cannot {verb} run '{run_id}': it halted ({board.halted_because}); mend that, then: "
+                f"phasegate retry {run_id}"
+            )
         raise InputError(f"cannot {verb} run '{run_id}': it has finished ({board.status.value})")
-    return board

@@ -6,7 +6,7 @@ from typing import Literal
 
 from shared import __version__
 from shared.domain.calendar import Calendar
-from shared.domain.errors import InputError, PhasegateError
+from shared.domain.errors import InputError, PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN
 from shared.domain.pipeline import Pipeline, RampStep, TableOutput, did_you_mean, select_phases
 from shared.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, SameDate, TaskSpec, Window
@@ -80,8 +80,8 @@ def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[d
     for ref, days in index.outside.items():
         try:
             wrong = prover.soundness(index, ref, days)
-        except PhasegateError as error:
-            wrong = dict.fromkeys(days, str(error))
+        except TransientError as error:
+            wrong = dict.fromkeys(days, f"could not be asked: {error}")
         if wrong:
             found[ref] = wrong
     return found
@@ -121,7 +121,7 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
         verdicts = prover.judge(index, task.ref, expects, counts)
         unsound = {day for day, verdict in verdicts if verdict.outcome in (BLOCK, UNKNOWN)}
         for position, day in enumerate(index.days):
-            rows = counts.get(day, 0)
+            rows = counts[day].rows if day in counts else 0
             if expects[day] == OPTIONAL and not rows:
                 open_question.append((task, position))
             else:

@@ -102,7 +102,7 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
         finished_at=board.finished_at,
         eta_seconds=_eta(board, status, finished, sum(counts.values()) - finished - tasks["blocked"], now),
         phases={phase: _count_phase(index, board, blockage, phase) for phase in index.plan.phases},
-        tasks={"expected": sum(counts.values()), **counts},
+        tasks={"expected": len(index.tasks) * len(index.days), **counts},
         failures=tuple(failures),
         blocked=tuple(blocked_cells(index, board, blockage)),
         halted_because=board.halted_because,

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared import __version__
 from shared.domain.errors import HaltError, TransientError
 from shared.domain.events import Completion
-from shared.domain.facts import Abandoned, AttemptKey
+from shared.domain.facts import Abandoned, AttemptKey, Cell
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import TaskSpec
 from shared.domain.run import Run
@@ -59,13 +59,22 @@ class Runner:
                 specs.append(task)
             claims = state.claim(run_id, requests, now)
             run = state.run(run_id)
-            refused = [c.key for c in claims if c and (c.epoch != run.epoch or not run.admits)]
-            if refused:
-                reason = f"the run is {run.wanted.value}"
-                state.record(run_id, [(key, Abandoned(reason, now)) for key in refused])
+            facts = state.dates(run_id, {c.key.day for c in claims if c})
+            refused: list[tuple[AttemptKey, Abandoned]] = []
             for i, task, claim in zip(mine, specs, claims, strict=True):
-                if claim is not None and claim.key not in refused:
+                if claim is None:
+                    continue
+                cell = facts[claim.key.day].cells.get(task.phase, Cell())
+                if claim.epoch != run.epoch or not run.admits:
+                    refused.append((claim.key, Abandoned(f"the run is {run.wanted.value}", now)))
+                elif (
+                    claim.generation < cell.redo.get(task.processor, 1) or index.lanes[task.lane].name not in cell.lanes
+                ):
+                    refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
+                else:
                     calls[i] = Call(run, task, claim)
+            if refused:
+                state.record(run_id, refused)
         return calls
 
     def execute(self, call: Call) -> Completion | None:

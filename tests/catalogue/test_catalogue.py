@@ -462,7 +462,7 @@ def _look_at_recent_dates_only(patch: pytest.MonkeyPatch) -> None:
 
     def mutated(self: Prover, output: Any, days: Any) -> Any:
         found = count(self, output, days)
-        old = {d: 4 for d in days if d < FIRST_DAY + timedelta(days=4)}
+        old = {d: gates.Found(4) for d in days if d < FIRST_DAY + timedelta(days=4)}
         return {**old, **found} if found and getattr(output, "table", "") == "raw.b" else found
 
     patch.setattr(Prover, "count", mutated)

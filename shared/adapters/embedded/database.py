@@ -3,9 +3,10 @@
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shared.domain.errors import HaltError, InputError
 
@@ -75,8 +76,6 @@ class Database:
             self._prepare(durable)
         except sqlite3.Error as error:
             raise self._explained(error) from error
-        self.execute = self._connection.execute
-        self.executemany = self._connection.executemany
 
     def _prepare(self, durable: bool) -> None:
         execute = self._connection.execute
@@ -102,6 +101,20 @@ class Database:
             execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             execute("COMMIT")
 
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """One statement. Raises InputError for a damaged file, HaltError for a full disk."""
+        try:
+            return self._connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
+        """One statement for many rows; raises as ``execute`` does."""
+        try:
+            return self._connection.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call ``forget`` when a transaction was undone: what memory holds may be ahead of the file then."""
         self._on_rollback.append(forget)
@@ -116,18 +129,13 @@ class Database:
         if self._depth:
             yield
             return
-        try:
-            self.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
+        self.execute("BEGIN IMMEDIATE")
         self._depth = 1
         try:
             yield
             self.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             self._undo()
-            if isinstance(error, sqlite3.Error):
-                raise self._explained(error) from error
             raise
         finally:
             self._depth = 0

@@ -126,7 +126,7 @@ class Engine(Generic[Call]):
                 shown_at = now
                 working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
                 progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
-            is_leaving = is_stopping or run.wanted in (Wanted.DRAINING, Wanted.CANCELLED) or board.is_over(run)
+            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or board.is_over(run)
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
                 return board

@@ -173,17 +173,17 @@ class SqliteState:
         ).fetchall()
         return [date.fromisoformat(row[0]) for row in rows], str(rows[-1][1]) if rows else cursor
 
-    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[AttemptKey]:
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[int]:
         """See the port."""
-        conflicts: list[AttemptKey] = []
+        conflicts: list[int] = []
         rows: list[tuple[Any, ...]] = []
         touched: set[date] = set()
         with self._database.transaction():
             known = self.dates(run_id, {key.day for key, _ in facts})
-            for key, fact in facts:
+            for position, (key, fact) in enumerate(facts):
                 outcome = record(known[key.day], key, fact)
                 if outcome == "conflict":
-                    conflicts.append(key)
+                    conflicts.append(position)
                 elif outcome == "added":
                     day = key.day.isoformat()
                     rows.append(

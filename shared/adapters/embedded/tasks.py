@@ -101,7 +101,7 @@ class SqliteTasks:
             ):
                 task_name = heapq.heappop(queue.waiting)[2]
                 if task_name in self._tasks:
-                    queue.tokens -= 1
+                    queue.tokens -= queue.spec.max_per_second < UNLIMITED
                     queue.delivering += 1
                     leased.append(self._tasks[task_name][0])
         return leased

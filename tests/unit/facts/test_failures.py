@@ -22,11 +22,17 @@ def test_only_a_throttle_costs_nothing() -> None:
     [(ErrorClass.TRANSIENT, 3), (ErrorClass.NOT_YET, 1), (ErrorClass.BUG, 0), (ErrorClass.UNRECOVERABLE, 0)],
 )
 def test_so_many_failures_of_a_class_are_tried_again(error_class: ErrorClass, most: int) -> None:
-    assert [n for n in range(1, 10) if may_retry(error_class, n, POLICY)] == list(range(1, most + 1))
+    assert [n for n in range(1, 10) if may_retry(error_class, [error_class] * n, POLICY)] == list(range(1, most + 1))
+
+
+def test_not_yet_has_an_allowance_of_its_own() -> None:
+    mixed = [ErrorClass.TRANSIENT, ErrorClass.TRANSIENT, ErrorClass.NOT_YET]
+    assert may_retry(ErrorClass.NOT_YET, mixed, POLICY)
+    assert may_retry(ErrorClass.TRANSIENT, [*mixed, ErrorClass.TRANSIENT], POLICY)
 
 
 def test_a_throttle_is_tried_again_however_often_it_comes() -> None:
-    assert may_retry(ErrorClass.THROTTLE, 1000, POLICY)
+    assert may_retry(ErrorClass.THROTTLE, [ErrorClass.THROTTLE] * 1000, POLICY)
 
 
 @given(st.integers(1, 200), st.text(max_size=20))

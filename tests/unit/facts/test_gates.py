@@ -1,6 +1,7 @@
 """Proof and checks: how the tables' answers are judged."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
-from shared.domain.gates import REGISTRY, Question, Subject, checked_days, count_rows, judge_proof, unknown
+from shared.domain.gates import REGISTRY, Found, Question, Subject, checked_days, count_rows, judge_proof, unasked
 from shared.domain.pipeline import (
     Check,
     EntitiesCheck,
@@ -17,6 +18,7 @@ from shared.domain.pipeline import (
     ObjectOutput,
     Output,
     Pipeline,
+    Processor,
     RowsCheck,
     TableOutput,
 )
@@ -31,7 +33,9 @@ DAYS = days(3)
 
 def proof(output: Output, expects: str, found: int | None, claimed: int | None = 4, **report: Any) -> Proved:
     """The proof of an attempt that reported."""
-    return judge_proof(AttemptFacts(1, reported=reported(rows=claimed, **report)), output, expects, found, NOW)
+    held = None if found is None else Found(found)
+    attempt = AttemptFacts(1, reported=reported(rows=claimed, **report))
+    return judge_proof(attempt, Processor(name="x", output=output), expects, held, NOW)
 
 
 # Proof
@@ -109,7 +113,26 @@ def test_where_there_is_nothing_to_look_at_the_word_is_taken() -> None:
 
 def test_a_healed_success_is_proved_by_the_rows_in_the_table() -> None:
     healed = AttemptFacts(1, healed=Healed(HealedAs.SUCCESS, "the event was lost", NOW))
-    assert judge_proof(healed, TABLE, EXPECTED, 4, NOW).ok
+    assert judge_proof(healed, Processor(name="x", output=TABLE), EXPECTED, Found(4, 1, 1), NOW).ok
+
+
+def test_rows_that_an_earlier_attempt_left_behind_prove_nothing() -> None:
+    attempt = AttemptFacts(1, reported=replace(reported(rows=4), fence=7))
+    processor = Processor(name="x", output=TABLE)
+    assert judge_proof(attempt, processor, EXPECTED, Found(4, 7, 7), NOW).ok
+    found = judge_proof(attempt, processor, EXPECTED, Found(4, 6, 6), NOW)
+    assert (found.ok, found.detail) == (False, "the table holds 4 rows, of an earlier attempt: this one wrote none")
+
+
+def test_an_empty_report_over_rows_that_are_there_is_disproved() -> None:
+    assert not proof(TABLE, EXPECTED, 4, claimed=None, status=ResultStatus.EMPTY).ok
+
+
+@pytest.mark.parametrize(("checks", "is_proved"), [([], False), ([RowsCheck(exactly="4")], True)])
+def test_a_partial_success_needs_a_check_that_judges_it(checks: list[Check], is_proved: bool) -> None:
+    attempt = AttemptFacts(1, reported=reported(ResultStatus.PARTIAL, rows=4))
+    processor = Processor(name="x", output=TABLE, checks=checks)
+    assert judge_proof(attempt, processor, EXPECTED, Found(4), NOW).ok is is_proved
 
 
 # Which dates checks apply to
@@ -120,7 +143,7 @@ def test_a_healed_success_is_proved_by_the_rows_in_the_table() -> None:
     [(EXPECTED, 0, True), (EXPECTED, 4, True), (OPTIONAL, 0, False), (OPTIONAL, 4, True), (EMPTY, 0, False)],
 )
 def test_checks_apply_where_rows_are_expected_or_optional_and_there(letter: str, rows: int, applies: bool) -> None:
-    assert bool(checked_days({DAYS[0]: letter}, {DAYS[0]: rows})) is applies
+    assert bool(checked_days({DAYS[0]: letter}, {DAYS[0]: Found(rows)})) is applies
 
 
 # Questions
@@ -130,7 +153,9 @@ def subject(world: Pipeline, counts: Mapping[date, int] | None = None) -> Subjec
     """``shape/left`` over three dates of two games each."""
     left = world.phase("shape").processors[0]
     assert isinstance(left.output, TableOutput)
-    return Subject(world, calendar(DAYS), "shape", left, left.output, tuple(DAYS), counts or {})
+    return Subject(
+        world, calendar(DAYS), "shape", left, left.output, tuple(DAYS), {d: Found(n) for d, n in (counts or {}).items()}
+    )
 
 
 def test_rows_of_many_dates_are_counted_in_one_question() -> None:
@@ -244,7 +269,7 @@ def test_each_date_is_judged_by_its_own_keys() -> None:
 
 @pytest.mark.parametrize("check", [RowsCheck(exactly="games"), TEAMS], ids=["rows", "entities"])
 def test_a_check_that_could_not_be_asked_is_unknown_on_every_date_and_never_a_pass(check: Check) -> None:
-    found = unknown(check, subject(pipeline()), "the warehouse is away")
+    found = unasked(check, subject(pipeline()), UNKNOWN, "the warehouse is away")
     assert {day: (v.outcome, v.detail) for day, v in found.items()} == dict.fromkeys(
         DAYS, (UNKNOWN, "the warehouse is away")
     )

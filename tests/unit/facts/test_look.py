@@ -217,13 +217,17 @@ def test_a_healed_success_counts_as_reported() -> None:
 
 def test_a_result_made_from_an_older_attempt_is_stale_and_made_again() -> None:
     day = shape().note(LEFT, 1, dispatched(), reported(), proved(ok=False, error_class=ErrorClass.TRANSIENT))
-    day.note(LEFT, 2, dispatched(), reported()).note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported())
+    day.note(LEFT, 2, dispatched(), reported()).note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported(inputs=ON_LEFT_1))
     (found,) = look(day.facts, day.index).due
     assert (found.key.ref, found.key.attempt, found.inputs) == (RIGHT, 2, ((LEFT, 2),))
 
 
 def test_a_result_made_from_the_attempt_that_counts_stands() -> None:
-    day = shape().note(LEFT, 1, dispatched(), reported()).note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported())
+    day = (
+        shape()
+        .note(LEFT, 1, dispatched(), reported())
+        .note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported(inputs=ON_LEFT_1))
+    )
     assert status(day, RIGHT) is TaskStatus.REPORTED
 
 
@@ -261,7 +265,11 @@ def test_what_is_not_named_in_a_retry_keeps_its_attempts() -> None:
 
 
 def test_a_lane_is_at_rest_when_nothing_in_it_is_left_to_run() -> None:
-    day = shape().note(LEFT, 1, dispatched(), reported()).note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported())
+    day = (
+        shape()
+        .note(LEFT, 1, dispatched(), reported())
+        .note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported(inputs=ON_LEFT_1))
+    )
     assert settled(day) == [LANE]
 
 

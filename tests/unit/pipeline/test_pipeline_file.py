@@ -302,7 +302,7 @@ def test_an_unknown_name_is_found_with_what_was_perhaps_meant(
         ),
         (
             lambda d: phase(d, FINAL).pop("gates"),
-            "FILE: phases[3].gates: no edge leads here; add a gate (for example all_succeeded) or released_with",
+            "FILE: phases[3].gates: no edge leads to 'total'; add a gate (for example all_succeeded)",
         ),
         (
             lambda d: phase(d, RAW).update(gates=[{"check": "all_succeeded", "phase": "fetch"}]),

@@ -26,7 +26,7 @@ BOARDS = st.builds(
         st.dates(), st.dictionaries(names, st.tuples(st.sampled_from([BLOCKED, FAILED, UPSTREAM]), names)), max_size=3
     ),
     outside=st.none() | st.dictionaries(names, st.dictionaries(st.dates(), names, max_size=3), max_size=3),
-    unjudged=st.dictionaries(st.dates(), st.tuples(st.integers(1, 99), moments), max_size=3),
+    unjudged=st.dictionaries(st.dates(), st.tuples(st.integers(1, 99), moments, st.text()), max_size=3),
     applied=st.lists(names, max_size=3).map(tuple),
     halted_because=names,
 )
@@ -57,7 +57,7 @@ def test_changing_a_copy_leaves_the_board_alone() -> None:
     other = board.copy()
     other.set_letter("fetch", 0, FAILED)
     other.bad[plan().days[0]]["raw/b"] = (FAILED, "why")
-    other.unjudged[plan().days[1]] = (1, NOW)
+    other.unjudged[plan().days[1]] = (1, NOW, "why")
     assert board.to_document() == before
 
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from shared.domain.advance import Reopening, reopen
 from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM
-from shared.domain.run import RunStatus
+from shared.domain.retry import Reopening, reopen, retry_targets
+from shared.domain.run import RetryIntent, RunStatus
 from tests.unit.builders import Change, Conduct, calendar, days
 from tests.unit.run.test_advance import through, unlimited, walled
+from tests.world import START
 
 Document = dict[str, Any]
 LANES = ("fetch", "raw", "shape.1", "shape.2", "final")
@@ -60,7 +61,8 @@ def test_reopened_lanes_are_released_and_no_longer_bad() -> None:
 def test_what_was_not_run_for_a_failed_need_is_no_target_of_its_own() -> None:
     conduct = finished_but_for("shape.1", FAILED, left="why")
     conduct.board.bad[conduct.index.days[0]]["shape/right"] = (UPSTREAM, "not run")
-    assert retry(conduct, (0, "shape/right")) == {}
+    intent = RetryIntent(id="x", at=START)
+    assert retry_targets(conduct.board, conduct.index.plan, intent) == [(conduct.index.days[0], "shape/left")]
 
 
 def test_lanes_that_stand_on_reopened_work_are_taken_back() -> None:
@@ -81,7 +83,7 @@ def test_later_dates_that_looked_back_on_reopened_work_are_taken_back_with_all_t
         "final": "....pp",
     }
     assert {at: cell.redo for at, cell in cells.items()} == {
-        (0, "shape"): {"left"},
+        (0, "shape"): {"left", "right"},
         **{(p, "shape"): {"ahead"} for p in (1, 2, 3)},
         **{(p, "final"): {"total", "note"} for p in (0, 1, 2, 3)},
     }

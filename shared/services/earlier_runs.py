@@ -8,20 +8,22 @@ from shared.ports import State
 
 
 def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
-    """For each date that some run covered: the refs that its newest run brought to a good end.
+    """For each date that some run covered: the refs that the newest run of each brought to a good end.
 
     A processor whose check blocks is not among them, although its task succeeded.
     """
-    found: dict[date, frozenset[str]] = {}
+    found: dict[date, dict[str, bool]] = {}
     for run in state.runs():
         if run.pipeline != pipeline:
             continue
         index = state.plan(run.run_id).index
         board, _ = state.board(run.run_id)
         for day in days:
-            if day in found or day not in index.position:
+            if day not in index.position:
                 continue
             views = derive(state.dates(run.run_id, (day,))[day], index)
-            good = {task.ref for task, view in zip(index.tasks, views, strict=True) if view.status in PROVED}
-            found[day] = frozenset(good - board.bad.get(day, {}).keys())
-    return found
+            bad = board.bad.get(day, {})
+            word = found.setdefault(day, {})
+            for task, view in zip(index.tasks, views, strict=True):
+                word.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
+    return {day: frozenset(ref for ref, is_good in word.items() if is_good) for day, word in found.items()}
