@@ -19,7 +19,7 @@ from shared.adapters.embedded.state import SqliteState
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.domain.board import Board
-from shared.domain.errors import InputError
+from shared.domain.errors import HaltError, InputError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned
 from shared.domain.pipeline import Pipeline, QueueSpec, WorkerSpec
@@ -104,6 +104,14 @@ def open_state(home: Home) -> SqliteState:
     return SqliteState(Database(home.state), keeps_dates=False)
 
 
+def open_warehouse(home: Home) -> DuckDbWarehouse:
+    """The warehouse of a home. Raises InputError for a file that is none, HomeInUse when another process has it."""
+    try:
+        return DuckDbWarehouse(home.warehouse)
+    except HaltError as error:
+        raise InputError(str(error)) from error
+
+
 def load_worker(spec: WorkerSpec, name: str, source: Path | None, warehouse: Warehouse, objects: ObjectStore) -> Worker:
     """The worker that a pipeline file names, in this process. Raises InputError when it cannot be made."""
     if spec.factory is None:
@@ -162,14 +170,14 @@ class Embedded:
     def __enter__(self) -> "Embedded":
         """Open the home."""
         with ExitStack() as stack:
-            stack.enter_context(HomeLock(self.home))
+            self._lock = stack.enter_context(HomeLock(self.home))
             self.clock: Clock = self._options.clock or SystemClock()
             self.database = Database(self.home.state, durable=self._options.durable)
             stack.callback(self.database.close)
             self.state: State = SqliteState(self.database, keeps_dates=True)
             self.events = SqliteEvents(self.database)
             self.objects = FolderObjectStore(self.home.objects)
-            self.warehouse = DuckDbWarehouse(self.home.warehouse)
+            self.warehouse = open_warehouse(self.home)
             stack.callback(self.warehouse.close)
             self.workers = {
                 name: load_worker(spec, name, self._source, self.warehouse, self.objects)
@@ -225,6 +233,7 @@ class Embedded:
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Board:
         """Drive a run until it is final, drained or stopped."""
+        self._lock.name_run(run_id)
         self.prepare()
         return self.engine(run_id).drive(stop=stop, progress=progress)
 

@@ -9,7 +9,6 @@ from shared.cli import options
 from shared.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from shared.domain.run import RunStatus
     from shared.services.progress import RunReport
 
 WATCH_EVERY_SECONDS = 1.0
@@ -30,9 +29,9 @@ def register(app: typer.Typer) -> None:
             typer.echo(_status_text(found, context.obj.home.driver()))
 
     @app.command()
-    def watch(context: typer.Context, run_id: options.RunArgument) -> None:
-        """Follow a run that another process drives, to its end."""
-        raise typer.Exit(_watch(context.obj, run_id))
+    def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Follow a run that another process drives, to its end; its status then, as JSON if asked."""
+        raise typer.Exit(_watch(context.obj, run_id, as_json))
 
     @app.command()
     def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
@@ -93,23 +92,23 @@ def _status_text(found: "RunReport", driver: str | None) -> str:
     return "\n".join(lines)
 
 
-def _watch(settings: options.Settings, run_id: str) -> int:
+def _watch(settings: options.Settings, run_id: str, as_json: bool) -> int:
     shown = ""
     while True:
         found = _report(settings, run_id)
         text = _status_text(found, settings.home.driver())
         if text != shown:
-            typer.echo(text)
+            typer.echo(text, err=as_json)
             shown = text
         if found.status.is_final:
-            return _exit_status(found.status)
+            if as_json:
+                from shared.services.progress import as_json as document
+
+                options.write_json(document(found))
+            return found.status.exit_status
         if settings.home.driver() is None:
             raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
         time.sleep(WATCH_EVERY_SECONDS)
-
-
-def _exit_status(status: "RunStatus") -> int:
-    return {"completed": 0, "completed_with_failures": 1}.get(status.value, 3)
 
 
 def _runs(settings: options.Settings, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from shared.cli import inspect, operate, runs
 from shared.cli.options import Settings
-from shared.domain.errors import HaltError, InputError
+from shared.domain.errors import InputError, PhasegateError
 
 app = typer.Typer(
     name="phasegate",
@@ -42,7 +42,7 @@ def main() -> None:
     except InputError as error:
         _complain(str(error))
         sys.exit(2)
-    except HaltError as error:
+    except PhasegateError as error:
         _complain(str(error))
         sys.exit(3)
     except KeyboardInterrupt:

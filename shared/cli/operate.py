@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shared.cli import options
+from shared.domain.errors import HomeInUse, InputError
 
 if TYPE_CHECKING:
+    from shared.domain.run import Run
     from shared.ports import State
 
 
@@ -51,19 +53,19 @@ def register(app: typer.Typer) -> None:
         _drive_unless_driven(context.obj, run_id, as_json)
 
     @app.command()
-    def pause(context: typer.Context, run_id: options.RunArgument) -> None:
+    def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Start nothing more until resume; what runs, ends."""
         from shared.services.operators import pause as ask
 
-        ask(_state(context.obj), run_id)
+        _answer(ask(_state(context.obj), run_id), as_json)
         typer.echo(f"paused; go on with: phasegate resume {run_id}", err=True)
 
     @app.command()
-    def drain(context: typer.Context, run_id: options.RunArgument) -> None:
+    def drain(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Start nothing more and let the driving process end."""
         from shared.services.operators import drain as ask
 
-        ask(_state(context.obj), run_id)
+        _answer(ask(_state(context.obj), run_id), as_json)
         typer.echo(f"draining; go on later with: phasegate resume {run_id}", err=True)
 
     @app.command()
@@ -95,7 +97,10 @@ def register(app: typer.Typer) -> None:
 
         from workers.nba.sample import write_sample
 
-        made = write_sample(folder, seasons=tuple(season or ("2023-24",)), seed=seed)
+        try:
+            made = write_sample(folder, seasons=tuple(season or ("2023-24",)), seed=seed)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
         if as_json:
             options.write_json(asdict(made))
         else:
@@ -103,6 +108,11 @@ def register(app: typer.Typer) -> None:
                 f"{folder}: a made-up league (seed {seed}): {made.games:,} games on {made.game_dates} dates, "
                 f"{made.player_rows:,} player rows"
             )
+
+
+def _answer(run: "Run", as_json: bool) -> None:
+    if as_json:
+        options.write_json({"run_id": run.run_id, "wanted": run.wanted.value})
 
 
 def _state(settings: options.Settings) -> "State":
@@ -114,7 +124,13 @@ def _state(settings: options.Settings) -> "State":
 def _drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
     """Drive a run to its end here, unless another process does already: that one has seen the wish by now."""
     if driver := settings.home.driver():
-        typer.echo(f"{driver} drives this home and goes on with it; follow it with: phasegate watch {run_id}", err=True)
+        if not driver.endswith(f"run {run_id}"):
+            raise HomeInUse(
+                f"{settings.home.root} is in use by {driver}; wait until that run has ended, then try again"
+            )
+        if as_json:
+            options.write_json({"run_id": run_id, "driven_by": driver})
+        typer.echo(f"{driver} goes on with it; follow it with: phasegate watch {run_id}", err=True)
         return
     from shared.bootstrap import Embedded
     from shared.cli.runs import drive_and_summarise

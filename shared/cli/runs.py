@@ -1,10 +1,12 @@
 """plan, run, start: from a selection to a run."""
 
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -212,8 +214,7 @@ def check_run_id(run_id: str | None) -> None:
 def show_plan(request: Request, as_json: bool) -> None:
     """The ``plan`` command."""
     from shared.adapters.embedded.objects import FolderObjectStore
-    from shared.adapters.embedded.warehouse import DuckDbWarehouse
-    from shared.bootstrap import open_state
+    from shared.bootstrap import open_state, open_warehouse
     from shared.report.plan import plan_document, plan_text
     from shared.services.planner import missing_outside
     from shared.services.prover import Prover
@@ -227,7 +228,7 @@ def show_plan(request: Request, as_json: bool) -> None:
                 f"{home.root} is in use by {driver}, and only one process may read its warehouse; plan when that run "
                 "has ended, or look at the run with `phasegate status`"
             )
-        warehouse = DuckDbWarehouse(home.warehouse)
+        warehouse = open_warehouse(home)
         prover = Prover(warehouse, FolderObjectStore(home.objects))
     try:
         state = open_state(home) if home.state.exists() else None
@@ -266,13 +267,15 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
         run = _begin(request, pipeline, calendar, embedded, run_id)
     home.reports.mkdir(parents=True, exist_ok=True)
     with (home.reports / f"{run.run_id}.log").open("ab") as log:
-        subprocess.Popen(  # noqa: S603 - our own command
+        child = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "shared.cli.main", "--home", str(home.root), "resume", run.run_id],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    while child.poll() is None and home.driver() is None:
+        time.sleep(0.02)
     if as_json:
         options.write_json({"run_id": run.run_id})
     else:
@@ -318,6 +321,9 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     from shared.cli.display import Display
     from shared.report.summary import summarise, summary_document, summary_text
 
+    log = embedded.home.reports / f"{run.run_id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
     with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
@@ -328,7 +334,7 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     if interruption.is_asked() and not found.report.status.is_final:
         _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED
-    return found.exit_status
+    return found.report.status.exit_status
 
 
 class Interruption:

@@ -108,7 +108,8 @@ def judge_proof(
         return Proved(False, rows, f"0 rows are right here, the table holds {rows}", ErrorClass.BUG, now)
     if expects == EXPECTED and not rows:
         if status is ResultStatus.EMPTY:
-            detail = f"empty where rows are expected: {reported.message if reported else ''}"
+            why = (reported.message if reported else "") or "no reason given"
+            detail = f"empty where rows are expected: {why}"
             return Proved(False, 0, detail, ErrorClass.NOT_YET, now)
         return Proved(False, 0, "reported success, the table holds no row", ErrorClass.TRANSIENT, now)
     return Proved(True, rows, "", None, now)

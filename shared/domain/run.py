@@ -35,6 +35,11 @@ class RunStatus(StrEnum):
         """Nothing more happens by itself; a retry opens all but a cancelled run again."""
         return self in _FINAL
 
+    @property
+    def exit_status(self) -> int:
+        """The contract's: 0 complete, 1 something failed or is blocked, 3 halted, cancelled or waiting for a person."""
+        return {RunStatus.COMPLETED: 0, RunStatus.COMPLETED_WITH_FAILURES: 1}.get(self, 3)
+
 
 _FINAL = frozenset({RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED, RunStatus.CANCELLED})
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from shared.domain.board import BLOCKED, FAILED, PENDING, UPSTREAM, Board
+from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from shared.domain.edges import Blockage, obstacles
 from shared.domain.errors import InputError
 from shared.domain.facts import Verdict
-from shared.domain.look import derive
+from shared.domain.look import TaskStatus, derive
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
@@ -63,7 +63,7 @@ def explain(state: State, run_id: str, day: date | None, phase: str | None) -> E
     if phase is not None and phase not in index.plan.phases:
         raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
     blockage = Blockage(index, board)
-    roots = _roots(run, index, board, blockage)
+    roots = _roots(run, index, board, blockage) + _under_way(state, run_id, index, board)
     cells: tuple[CellExplained, ...] = ()
     if day is not None:
         phases = [phase] if phase else list(index.plan.phases)
@@ -77,8 +77,6 @@ def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
     status = current_status(run, board)
     if board.halted_because:
         return f"halted: {board.halted_because}"
-    if board.unjudged:
-        return f"{len(board.unjudged)} date(s) have checks that could not be asked; they are asked again by themselves"
     if status in (RunStatus.PAUSED, RunStatus.DRAINING):
         return f"{status.value}: nothing is started until `phasegate resume {run.run_id}`"
     if status is RunStatus.CANCELLED:
@@ -113,6 +111,25 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
         cells = tuple(waiting[day, ref])
         found.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
+    return tuple(found)
+
+
+def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
+    """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
+    found = [
+        Root(
+            day, "", "a table or a check", "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})"
+        )
+        for day, (tries, _, why) in sorted(board.unjudged.items())
+    ]
+    for position, day in enumerate(index.days):
+        if any(board.letter(lane.name, position) == RELEASED for lane in index.lanes):
+            views = derive(state.dates(run_id, (day,))[day], index)
+            found += [
+                Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
+                for task, view in zip(index.tasks, views, strict=True)
+                if view.message and view.status in (TaskStatus.QUEUED, TaskStatus.PENDING)
+            ]
     return tuple(found)
 
 

@@ -41,13 +41,6 @@ class Summary:
     roots: tuple[Root, ...]
     seconds: float
 
-    @property
-    def exit_status(self) -> int:
-        """The contract's exit status: 0 complete, 1 something failed or is blocked, 3 halted, cancelled or waiting."""
-        if self.report.status is RunStatus.COMPLETED:
-            return 0
-        return 1 if self.report.status is RunStatus.COMPLETED_WITH_FAILURES else 3
-
 
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
     """Read state and tables of a run."""

@@ -63,6 +63,7 @@ def retry(
 
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
+    _change(state, run_id, "retry", lambda _: {})
     plan = state.plan(run_id)
     if phase is not None and phase not in plan.phases:
         raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")

@@ -37,7 +37,7 @@ class Home:
         return self.root / "reports"
 
     def driver(self) -> str | None:
-        """Who drives a run in this home now ("process 1234"), or None."""
+        """Who drives a run in this home now ("process 1234, run nba-…"), or None."""
         path = self.root / "engine.lock"
         if not path.exists():
             return None
@@ -74,11 +74,19 @@ class HomeLock:
                 f"{self._home.root} is in use by {owner}; follow it with `phasegate watch`, stop it with "
                 "`phasegate drain`, or give another --home"
             ) from error
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()}")
-        handle.flush()
         self._handle = handle
+        self._write(f"process {os.getpid()}")
         return self
+
+    def name_run(self, run_id: str) -> None:
+        """Say which run is driven."""
+        self._write(f"process {os.getpid()}, run {run_id}")
+
+    def _write(self, text: str) -> None:
+        if self._handle is not None:
+            self._handle.truncate(0)
+            self._handle.write(text)
+            self._handle.flush()
 
     @staticmethod
     def _lock(handle: TextIO) -> None:

@@ -1,0 +1,183 @@
+"""Decisions in corners: what is concluded, released, retried and asked again when several things go wrong at once."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.domain.board import Board
+from shared.domain.errors import InputError, TransientError
+from shared.domain.run import RunStatus
+from shared.domain.selection import Selection
+from shared.ports import Parameter, Row
+from shared.report.explain import explain
+from shared.services import operators
+from shared.services.progress import RunReport, report
+from tests.world import START, World
+
+Document = dict[str, Any]
+SOON = timedelta(minutes=30)
+
+
+def drive(world: World, run_id: str = "r", within: timedelta = SOON, **selection: Any) -> tuple[Board, RunReport]:
+    """Drive to the end, or until so much virtual time has passed."""
+    with world.open() as embedded:
+        world.begin(embedded, run_id, **selection)
+        end = world.clock.now() + within
+        board = embedded.drive(run_id, stop=lambda: world.clock.now() > end)
+        return board, report(embedded.state, run_id, world.clock.now())
+
+
+def attempts(world: World, phase: str, processor: str, day: int) -> int:
+    """How often a task was claimed."""
+    with world.open() as embedded:
+        rows = embedded.database.execute(
+            "SELECT COUNT(*) FROM claims WHERE phase = ? AND processor = ? AND day = ?",
+            (phase, processor, str(world.days[day])),
+        )
+        return int(rows.fetchone()[0])
+
+
+def test_rows_of_an_earlier_run_do_not_prove_a_worker_that_wrote_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    drive(world)
+    world.misbehave(raw__a__1=["lie"] * 9)
+    board, found = drive(world, "again", reprocess="all")
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    assert [f.message for f in found.failures] == ["the table holds 4 rows, of an earlier attempt: this one wrote none"]
+
+
+def test_a_lane_is_not_concluded_while_what_it_was_made_from_in_another_lane_may_still_be_disproved(
+    tmp_path: Path,
+) -> None:
+    def slow_b(call: Any) -> timedelta:
+        return timedelta(seconds=30 if (call.task.phase, call.task.processor) == ("fetch", "b") else 1)
+
+    def one_fetch(document: Document) -> None:
+        document["phases"][1]["processors"] = document["phases"][1]["processors"][:1]
+        document["phases"][2]["processors"] = [
+            p for p in document["phases"][2]["processors"] if p["name"] in ("left", "ahead")
+        ]
+        document["phases"] = document["phases"][:3]
+
+    world = World(tmp_path, dates=2, change=one_fetch, duration=slow_b)
+    world.misbehave(fetch__a__0=["lie"])
+    (world.home.objects / "a").mkdir(parents=True)
+    (world.home.objects / "a" / f"{world.days[0]}.jsonl").write_text("")
+    board, found = drive(world)
+    assert board.status is RunStatus.COMPLETED
+    assert found.tasks["queued"] == found.tasks["pending"] == 0
+
+
+def test_a_processor_is_never_released_before_what_it_needs_can_be(tmp_path: Path) -> None:
+    def right_needs_ahead(document: Document) -> None:
+        document["phases"][2]["processors"][1]["needs"] = ["left", "ahead"]
+
+    world = World(tmp_path, dates=4, change=right_needs_ahead)
+    world.misbehave(raw__a__0=["fail:unrecoverable"])
+    board, _ = drive(world)
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES, "it comes to an end"
+
+
+def test_a_table_that_cannot_be_asked_for_a_while_is_asked_again_and_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=2)
+    query = DuckDbWarehouse.query
+    is_away = [True]
+
+    def away(self: DuckDbWarehouse, sql: str, parameters: dict[str, Parameter] | None = None) -> Sequence[Row]:
+        if is_away[0] and "raw.b" in sql and "COUNT" in sql:
+            raise TransientError("quota")
+        return query(self, sql, parameters)
+
+    monkeypatch.setattr(DuckDbWarehouse, "query", away)
+    board, _ = drive(world, within=timedelta(minutes=2))
+    assert board.status is RunStatus.RUNNING
+    with world.open() as embedded:
+        why = explain(embedded.state, "r", None, None)
+    assert any("b could not be asked: quota" in root.detail for root in why.roots)
+    is_away[0] = False
+    board, _ = drive(world)
+    assert board.status is RunStatus.COMPLETED
+
+
+def test_a_check_that_can_never_be_asked_blocks_and_says_so(tmp_path: Path) -> None:
+    def wrong_column(document: Document) -> None:
+        document["phases"][1]["processors"][0]["checks"][1]["key"] = "no_such_column"
+
+    world = World(tmp_path, dates=2, change=wrong_column)
+    board, found = drive(world)
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    assert any("the check cannot be asked" in r.detail for cell in found.blocked for r in cell.reasons)
+
+
+def test_a_retry_runs_adopted_work_again_that_was_made_from_what_is_mended(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=3)
+    drive(world)
+    data = world.data()
+    data["a"][str(world.days[1])][0]["v"] = 1000
+    world.rewrite(data)
+    world.misbehave(raw__a__1=["short"])
+    drive(world, "again", selection=Selection(dates=(world.days[1],)), reprocess="all", phases="1..2")
+    with world.open() as embedded:
+        world.begin(embedded, "third")
+        operators_board = embedded.drive("third", stop=lambda: world.clock.now() > START + 3 * SOON)
+    assert operators_board.status is RunStatus.COMPLETED
+    left = {(d, k): v for d, k, v in world.tables()["shape.left_side"]}
+    assert left[str(world.days[1]), "T0"] == 2000
+
+
+def test_a_cancelled_run_gets_its_end_and_no_command_brings_it_back(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=4)
+    with world.open() as embedded:
+        world.begin(embedded)
+        embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(milliseconds=60))
+        operators.cancel(embedded.state, "r")
+        board = embedded.drive("r")
+        before = embedded.database.execute("SELECT COUNT(*) FROM claims").fetchone()
+        assert board.status is RunStatus.CANCELLED and board.finished_at is not None
+        with pytest.raises(InputError, match="was cancelled"):
+            operators.resume(embedded.state, "r")
+        embedded.drive("r")
+        assert embedded.database.execute("SELECT COUNT(*) FROM claims").fetchone() == before
+
+
+def test_work_queued_for_a_lane_that_was_taken_back_is_not_run(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=3)
+    world.misbehave(raw__a__1=["short"])
+    board, found = drive(world)
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    with world.open() as embedded:
+        operators.retry(
+            embedded.state,
+            world.clock,
+            "r",
+            dates=(),
+            phase=None,
+            processor=None,
+            signature=None,
+            why="mended",
+        )
+        board = embedded.drive("r", stop=lambda: world.clock.now() > START + SOON)
+        assert board.status is RunStatus.COMPLETED
+    assert attempts(world, "fetch", "a", 1) == 2, "back to the source"
+    assert attempts(world, "fetch", "b", 1) == 1, "and only to the source of what was wrong"
+
+
+def test_many_dates_that_wait_for_each_other_are_explained_without_recursion(tmp_path: Path) -> None:
+    def chain(document: Document) -> None:
+        shape = document["phases"][2]
+        shape["processors"] = [p for p in shape["processors"] if p["name"] != "right"]
+        shape["gates"].append({"check": "lookback", "for": ["left"], "processors": ["ahead"], "dates": 1})
+        document["phases"] = document["phases"][:3]
+        document["phases"][0]["limits"] = {}
+
+    world = World(tmp_path, dates=1200, games=1, change=chain)
+    with world.open() as embedded:
+        world.begin(embedded)
+        found = report(embedded.state, "r", world.clock.now())
+    assert found.tasks["expected"] == 6 * 1200
