@@ -53,23 +53,18 @@ def test_rows_of_an_earlier_run_do_not_prove_a_worker_that_wrote_nothing(tmp_pat
 def test_a_lane_is_not_concluded_while_what_it_was_made_from_in_another_lane_may_still_be_disproved(
     tmp_path: Path,
 ) -> None:
-    def slow_b(call: Any) -> timedelta:
-        return timedelta(seconds=30 if (call.task.phase, call.task.processor) == ("fetch", "b") else 1)
+    def ahead_needs_left(document: Document) -> None:
+        document["phases"][2]["processors"][2]["needs"] = ["left"]
 
-    def one_fetch(document: Document) -> None:
-        document["phases"][1]["processors"] = document["phases"][1]["processors"][:1]
-        document["phases"][2]["processors"] = [
-            p for p in document["phases"][2]["processors"] if p["name"] in ("left", "ahead")
-        ]
-        document["phases"] = document["phases"][:3]
+    def slow_right(call: Any) -> timedelta:
+        return timedelta(seconds=30 if call.task.processor == "right" else 1)
 
-    world = World(tmp_path, dates=2, change=one_fetch, duration=slow_b)
-    world.misbehave(fetch__a__0=["lie"])
-    (world.home.objects / "a").mkdir(parents=True)
-    (world.home.objects / "a" / f"{world.days[0]}.jsonl").write_text("")
+    world = World(tmp_path, dates=2, change=ahead_needs_left, duration=slow_right)
+    world.misbehave(shape__left__1=["lie"])
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED
     assert found.tasks["queued"] == found.tasks["pending"] == 0
+    assert attempts(world, "shape", "ahead", 1) == 2, "made again from the attempt of left that holds"
 
 
 def test_a_processor_is_never_released_before_what_it_needs_can_be(tmp_path: Path) -> None:
@@ -115,7 +110,7 @@ def test_a_check_that_can_never_be_asked_blocks_and_says_so(tmp_path: Path) -> N
     assert any("the check cannot be asked" in r.detail for cell in found.blocked for r in cell.reasons)
 
 
-def test_a_retry_runs_adopted_work_again_that_was_made_from_what_is_mended(tmp_path: Path) -> None:
+def test_work_that_was_built_on_a_blocked_table_is_made_again_by_the_next_run(tmp_path: Path) -> None:
     world = World(tmp_path, dates=3)
     drive(world)
     data = world.data()
@@ -123,10 +118,9 @@ def test_a_retry_runs_adopted_work_again_that_was_made_from_what_is_mended(tmp_p
     world.rewrite(data)
     world.misbehave(raw__a__1=["short"])
     drive(world, "again", selection=Selection(dates=(world.days[1],)), reprocess="all", phases="1..2")
-    with world.open() as embedded:
-        world.begin(embedded, "third")
-        operators_board = embedded.drive("third", stop=lambda: world.clock.now() > START + 3 * SOON)
-    assert operators_board.status is RunStatus.COMPLETED
+    world.misbehave()
+    board, _ = drive(world, "third")
+    assert board.status is RunStatus.COMPLETED
     left = {(d, k): v for d, k, v in world.tables()["shape.left_side"]}
     assert left[str(world.days[1]), "T0"] == 2000
 
@@ -149,7 +143,7 @@ def test_a_cancelled_run_gets_its_end_and_no_command_brings_it_back(tmp_path: Pa
 def test_work_queued_for_a_lane_that_was_taken_back_is_not_run(tmp_path: Path) -> None:
     world = World(tmp_path, dates=3)
     world.misbehave(raw__a__1=["short"])
-    board, found = drive(world)
+    board, _ = drive(world)
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
     with world.open() as embedded:
         operators.retry(
