@@ -97,8 +97,6 @@ class Conductor:
             self._backend.wake_conductor(run_id)
         for _, at, _ in board.unjudged.values():
             self._backend.wake_conductor(run_id, at)
-        if board.outside is None and round_.index.outside:
-            self._backend.wake_conductor(run_id, self._backend.clock.now() + ASK_AGAIN)
         for day in days:
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
@@ -254,7 +252,7 @@ class Conductor:
             try:
                 wrong[ref] = self._prover.soundness(round_.index, ref, days)
             except TransientError:
-                round_.changed = True
+                self._backend.wake_conductor(round_.run.run_id, self._backend.clock.now() + ASK_AGAIN)
                 return
         round_.board.outside = {ref: days for ref, days in wrong.items() if days}
         round_.changed = True

@@ -175,3 +175,24 @@ def test_many_dates_that_wait_for_each_other_are_explained_without_recursion(tmp
         world.begin(embedded)
         found = report(embedded.state, "r", world.clock.now())
     assert found.tasks["expected"] == 6 * 1200
+
+
+def test_what_lies_outside_the_run_and_cannot_be_asked_for_a_while_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=5)
+    drive(world, "before", selection=Selection(dates=tuple(world.days[:3])))
+    query = DuckDbWarehouse.query
+    refusals: list[str] = []
+
+    def away(self: DuckDbWarehouse, sql: str, parameters: dict[str, Parameter] | None = None) -> Sequence[Row]:
+        if world.clock.now() < end and "COUNT" in sql and "shape.left_side" in sql:
+            refusals.append(sql)
+            raise TransientError("quota")
+        return query(self, sql, parameters)
+
+    end = world.clock.now() + timedelta(seconds=30)
+    monkeypatch.setattr(DuckDbWarehouse, "query", away)
+    board, _ = drive(world, "after", selection=Selection(dates=tuple(world.days[3:])))
+    assert board.status is RunStatus.COMPLETED
+    assert 2 <= len(refusals) <= 60, "asked again, but not all the time"
