@@ -323,6 +323,7 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
 
     log = embedded.home.reports / f"{run.run_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
     with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)

@@ -1,5 +1,6 @@
 """The warehouse of one machine: a DuckDB file behind the ``Warehouse`` port."""
 
+import errno
 import json
 import os
 import tempfile
@@ -232,6 +233,12 @@ class DuckDbWarehouse:
             yield
         except duckdb.Error as error:
             raise _explained(error, self._path) from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise HaltError(
+                    f"the disk of the warehouse {self._path} is full: make room, then run the same command again"
+                ) from error
+            raise
 
 
 def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
