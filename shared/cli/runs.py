@@ -169,11 +169,19 @@ def make_plan_for(
     request: Request, pipeline: "Pipeline", calendar: "Calendar", prover: "Prover | None", state: "State | None"
 ) -> "Plan":
     """The plan of a request."""
-    from shared.services.earlier_runs import finished_in
+    from shared.services.earlier_runs import finished_in, made_from_another_source
     from shared.services.planner import make_plan
 
     def finished(days: Sequence[date]) -> dict[date, frozenset[str]]:
         return finished_in(state, pipeline.pipeline, days) if state else {}
+
+    def foreign(days: Sequence[date]) -> frozenset[date]:
+        if state is None:
+            return frozenset()
+        found = made_from_another_source(state, pipeline.pipeline, str(request.source), days)
+        if found:
+            _say(f"{len(found)} date(s) hold rows made from another source folder; they are made again")
+        return found
 
     return make_plan(
         pipeline,
@@ -184,6 +192,7 @@ def make_plan_for(
         reprocess=request.reprocess,  # type: ignore[arg-type]
         prover=prover,
         finished=finished,
+        foreign=foreign,
     )
 
 

@@ -27,3 +27,15 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
             for task, view in zip(index.tasks, views, strict=True):
                 word.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
     return {day: frozenset(ref for ref, is_good in word.items() if is_good) for day, word in found.items()}
+
+
+def made_from_another_source(state: State, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
+    """The dates whose newest run read another source folder: their tables are not this source's."""
+    newest: dict[date, str | None] = {}
+    for run in state.runs():
+        if run.pipeline == pipeline:
+            position = state.plan(run.run_id).index.position
+            for day in days:
+                if day in position:
+                    newest.setdefault(day, run.source)
+    return frozenset(day for day, origin in newest.items() if origin != source)

@@ -29,9 +29,11 @@ def make_plan(
     reprocess: Reprocess,
     prover: Prover | None,
     finished: Finished,
+    foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
 ) -> Plan:
     """The plan for a selection.
 
+    foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet (everything is missing then).
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
     """
@@ -55,6 +57,9 @@ def make_plan(
         present = _present_by_state(index, finished(days))
     else:
         present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
+    for day in foreign(days):
+        for of_task in present:
+            of_task[index.position[day]] = False
     return blank.with_work(_work(index, present))
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -627,3 +628,12 @@ def test_the_home_comes_from_flag_environment_and_file_in_this_order(site: Site,
     flag = ("--home", "of_flag") if "flag" in sources else ()
     answer = site.call(*flag, "runs", **environment)
     assert (answer.code, answer.err.startswith(f"error: {home}: no runs here yet")) == (2, True)
+
+
+def test_rows_made_from_another_source_folder_are_never_adopted(site: Site) -> None:
+    assert site.run().code == 0
+    shutil.copytree(site.world.source, site.folder / "other")
+    words = ("--pipeline", "pipeline.yaml", "--source", "other", "--season", "2023-24", "--json")
+    assert site("plan", *words).document["tasks"]["adopted"] == 0
+    assert site("run", *words).code == 0
+    assert site("plan", *words).document["tasks"]["adopted"] > 0
