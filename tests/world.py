@@ -364,3 +364,14 @@ class World:
             }
         finally:
             connection.close()
+
+
+def drive(
+    world: World, run_id: str = "r", within: timedelta = timedelta(hours=3), **selection: Any
+) -> tuple[Board, RunReport]:
+    """Drive a run to its end, or until so much virtual time has passed."""
+    with world.open() as embedded:
+        world.begin(embedded, run_id, **selection)
+        end = world.clock.now() + within
+        board = embedded.drive(run_id, stop=lambda: world.clock.now() > end)
+        return board, report(embedded.state, run_id, world.clock.now())

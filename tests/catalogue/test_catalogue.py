@@ -21,7 +21,6 @@ from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.bootstrap import Embedded
 from shared.domain import gates, worker_protocol
-from shared.domain.board import Board
 from shared.domain.errors import StaleFence
 from shared.domain.events import Completion
 from shared.domain.facts import PASS, AttemptKey, Proved, Reported
@@ -31,23 +30,13 @@ from shared.domain.worker_protocol import ErrorClass
 from shared.ports import Partition
 from shared.services.historian import Historian
 from shared.services.listener import Listener
-from shared.services.progress import RunReport, report
 from shared.services.prover import Prover
 from shared.services.runner import Runner
-from tests.world import FIRST_DAY, START, World, write_source
+from tests.world import FIRST_DAY, START, World, drive, write_source
 
 Scenario = Callable[[Path, pytest.MonkeyPatch], None]
 Mutation = Callable[[pytest.MonkeyPatch], None]
 LONG = timedelta(hours=3)
-
-
-def drive(world: World, run_id: str = "r", within: timedelta = LONG, **selection: Any) -> tuple[Board, RunReport]:
-    """Drive a run to its end, or until so much virtual time has passed."""
-    with world.open() as embedded:
-        world.begin(embedded, run_id, **selection)
-        end = world.clock.now() + within
-        board = embedded.drive(run_id, stop=lambda: world.clock.now() > end)
-        return board, report(embedded.state, run_id, world.clock.now())
 
 
 def claimed(world: World) -> list[tuple[str, str, str, int, datetime]]:

@@ -8,27 +8,17 @@ from typing import Any
 import pytest
 
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.board import Board
 from shared.domain.errors import InputError, TransientError
 from shared.domain.run import RunStatus
 from shared.domain.selection import Selection
 from shared.ports import Parameter, Row
 from shared.report.explain import explain
 from shared.services import operators
-from shared.services.progress import RunReport, report
-from tests.world import START, World
+from shared.services.progress import report
+from tests.world import START, World, drive
 
 Document = dict[str, Any]
 SOON = timedelta(minutes=30)
-
-
-def drive(world: World, run_id: str = "r", within: timedelta = SOON, **selection: Any) -> tuple[Board, RunReport]:
-    """Drive to the end, or until so much virtual time has passed."""
-    with world.open() as embedded:
-        world.begin(embedded, run_id, **selection)
-        end = world.clock.now() + within
-        board = embedded.drive(run_id, stop=lambda: world.clock.now() > end)
-        return board, report(embedded.state, run_id, world.clock.now())
 
 
 def attempts(world: World, phase: str, processor: str, day: int) -> int:
