@@ -1,6 +1,7 @@
 """Decisions in corners: what is concluded, released, retried and asked again when several things go wrong at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from shared.domain.selection import Selection
 from shared.ports import Parameter, Row
 from shared.report.explain import explain
 from shared.services import operators
+from shared.services.conductor import Conductor
 from shared.services.progress import report
 from tests.world import START, World, drive
 
@@ -130,7 +132,7 @@ def test_a_cancelled_run_gets_its_end_and_no_command_brings_it_back(tmp_path: Pa
         assert embedded.database.execute("SELECT COUNT(*) FROM claims").fetchone() == before
 
 
-def test_work_queued_for_a_lane_that_was_taken_back_is_not_run(tmp_path: Path) -> None:
+def test_a_retry_goes_back_to_the_source_of_what_was_wrong_and_to_no_other(tmp_path: Path) -> None:
     world = World(tmp_path, dates=3)
     world.misbehave(raw__a__1=["short"])
     board, _ = drive(world)
@@ -186,3 +188,39 @@ def test_what_lies_outside_the_run_and_cannot_be_asked_for_a_while_is_asked_agai
     board, _ = drive(world, "after", selection=Selection(dates=tuple(world.days[3:])))
     assert board.status is RunStatus.COMPLETED
     assert 2 <= len(refusals) <= 200, "asked again, but not in a hot loop (20 rounds a second would be 600)"
+
+
+def test_work_that_was_asked_for_anew_while_it_was_queued_is_not_run(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=1)
+    day = world.days[0]
+    with world.open() as embedded:
+        world.begin(embedded)
+        services: Any = embedded.engine("r")._handlers
+        services.conductor.conduct("r")
+        services.dispatcher.look_at("r", [day])
+        queued = services.backend.tasks.lease(["fetches"], 10)
+        board, version = embedded.state.board("r")
+        cell = embedded.state.dates("r", [day])[day].cells["fetch"]
+        asked_anew = replace(cell, generation=2, redo={"a": 2})
+        assert embedded.state.commit("r", board, version, {(day, "fetch"): asked_anew})
+        calls = {call.task.processor for call in services.runner.claim(queued) if call}
+        attempt = embedded.state.dates("r", [day])[day].tasks["fetch", "a"][0]
+    assert calls == {"b"}
+    assert attempt.abandoned is not None
+
+
+def test_a_round_of_the_conductor_that_fails_for_a_while_is_delivered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conduct, failures = Conductor.conduct, [TransientError("busy"), TransientError("busy")]
+
+    def busy(self: Conductor, run_id: str) -> Board:
+        if failures:
+            raise failures.pop()
+        return conduct(self, run_id)
+
+    monkeypatch.setattr(Conductor, "conduct", busy)
+    world = World(tmp_path, dates=2)
+    board, _ = drive(world, within=timedelta(seconds=15))
+    assert board.status is RunStatus.COMPLETED, "before the next sweep"
+    assert failures == []
