@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.domain.board import Board
 from shared.domain.errors import InputError, TransientError
 from shared.domain.run import RunStatus
 from shared.domain.selection import Selection
