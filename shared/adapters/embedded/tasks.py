@@ -122,7 +122,7 @@ class SqliteTasks:
         queue = self._queues[task.queue]
         tries = self._tasks[task.name][1] + 1
         wait = min(queue.spec.max_backoff_seconds, queue.spec.min_backoff_seconds * 2.0 ** min(tries - 1, 16))
-        not_before = self._clock.now().timestamp() + wait
+        not_before = (self._clock.now() + timedelta(seconds=wait)).timestamp()  # in whole microseconds, as clocks are
         with self._database.transaction():
             self._database.execute(
                 "UPDATE tasks SET not_before = ?, tries = ? WHERE name = ?", (not_before, tries, task.name)
