@@ -11,12 +11,12 @@ from shared.adapters.embedded.clock import SystemClock
 from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.home import Home
 from shared.bootstrap import Embedded
+from shared.domain.board import Board
 from shared.domain.calendar import Calendar, GameDate
 from shared.domain.pipeline import Pipeline
 from shared.domain.run import Run, RunStatus
 from shared.domain.selection import Selection
 from shared.services.planner import make_plan
-from shared.services.starter import start_run
 
 DATES, PHASES, PROCESSORS = 500, 4, 8
 
@@ -87,7 +87,7 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
             created_at=SystemClock().now(),
         )
         embedded.warehouse.apply_schema(HISTORY)
-        start_run(embedded.state, embedded.clock, run, plan)
+        embedded.state.create_run(run, plan, Board.blank(run.run_id, plan.index, run.created_at))
         engine = embedded.engine("bench")
         begun = time.perf_counter()
         board = engine.drive()

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from shared.domain.board import Board
-from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Inputs
+from shared.domain.errors import PhasegateError
+from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Inputs, Proved
 from shared.domain.plan import Plan
 from shared.domain.run import Run
 
@@ -37,6 +38,9 @@ class Warehouse(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Rows of one SELECT. Raises TransientError for what a retry may mend."""
+
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """The rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
 
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
@@ -150,6 +154,21 @@ class QuarantineRecord:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """Something that no message brought about, and that a sweep found and mended.
+
+    kind: ``dispatch`` (due work that was not started), ``delivery`` (a task that never arrived), ``lease`` (an attempt
+    that ended without a word), ``event`` (the table has the rows, the completion never came), ``at_rest`` (a settled
+    lane that nobody told the conductor of). subject: what it is about; detail: why it was healed.
+    """
+
+    kind: str
+    subject: str
+    detail: str
+    at: datetime
+
+
 class State(Protocol):
     """Facts, claims, cells and boards. Writers never read, change and write back what others write."""
 
@@ -158,6 +177,15 @@ class State(Protocol):
 
     def run(self, run_id: str) -> Run:
         """The run's document, uncached. Raises InputError for an unknown run."""
+
+    def glance(self, run_id: str) -> Run:
+        """The run's document as it was at most a moment ago, for whoever starts nothing by itself.
+
+        A run that does not admit is never older than now, so that nobody waits for one that was resumed.
+        """
+
+    def unfinished(self) -> list[str]:
+        """Ids of the runs whose board has not come to a final status."""
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
@@ -171,17 +199,30 @@ class State(Protocol):
     def board(self, run_id: str) -> tuple[Board, int]:
         """A copy of the board, and its version."""
 
-    def commit(self, run_id: str, board: Board, version: int, cells: Mapping[tuple[date, str], Cell]) -> bool:
-        """Write board and cells in one batch; False, and nothing written, when the board is no longer ``version``."""
+    def commit(
+        self,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
+        """Write board, cells and proofs in one batch; False, and nothing written, when the board is not ``version``."""
 
     def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
         """Facts of these dates; a date without any is empty. Not to be changed by the reader."""
 
-    def touched(self, run_id: str, cursor: str) -> tuple[list[date], str]:
-        """Dates that changed since the cursor (empty: ever), and the cursor for the next call."""
+    def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
+        """Somebody saw a lane of these dates at rest: the conductor should look at them."""
 
-    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[int]:
-        """Add facts; the first value of a fact stands. Returns the positions of those that contradict a stored one."""
+    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
+        """Dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
+
+        Some of them may be given again at the next call; none is ever left out.
+        """
+
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        """Add facts, without reading what is there. The first value of a fact stands; a later dispatch counts."""
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
         """Create claims; None for an attempt that is claimed already."""
@@ -189,11 +230,20 @@ class State(Protocol):
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """The claims of these attempts, where there are any."""
 
-    def open_claims(self, run_id: str) -> list[Claim]:
-        """Claims of attempts that were neither reported nor healed nor abandoned."""
+    def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
+        """Claims of attempts on these dates (None: all) that were neither reported nor healed nor abandoned."""
+
+    def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
+        """The worker is alive: the claim holds until then."""
 
     def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """Keep events that could not be applied. A known id changes nothing."""
+
+    def note_heal(self, run_id: str, heal: Heal) -> None:
+        """Keep what a sweep mended. A known one changes nothing."""
+
+    def heals(self, run_id: str) -> list[Heal]:
+        """What sweeps mended in a run, oldest first."""
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """What was set aside for a run, or (None) for no known run, oldest first."""

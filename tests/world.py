@@ -38,7 +38,6 @@ from shared.services.progress import RunReport, report
 from shared.services.prover import Prover
 from shared.services.runner import Call
 from shared.services.schedule import read_calendar
-from shared.services.starter import start_run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_DAY = date(2024, 1, 1)
@@ -338,7 +337,9 @@ class World:
             source=str(self.source),
             created_at=self.clock.now(),
         )
-        return start_run(embedded.state, self.clock, run, plan)
+        if embedded.state.create_run(run, plan, Board.blank(run_id, plan.index, run.created_at)):
+            return run
+        return embedded.state.run(run_id)
 
     def run(self, run_id: str = "r", **selection: Any) -> Board:
         """Begin a run (or find it) and drive it to its end."""

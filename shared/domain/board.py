@@ -57,6 +57,11 @@ class Board:
         """Write one letter."""
         self.lanes[lane][position] = ord(letter)
 
+    def open_days(self, index: PlanIndex) -> list[date]:
+        """Dates with a lane that was released and has not come to rest."""
+        going = (ord(RELEASED), ord(UNJUDGED))
+        return [day for p, day in enumerate(index.days) if any(strip[p] in going for strip in self.lanes.values())]
+
     def forget(self, day: date, refs: Iterable[str]) -> None:
         """Drop what is known against these processors on a date."""
         there = self.bad.get(day)

@@ -4,7 +4,7 @@ Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` t
 ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -37,8 +37,9 @@ class AttemptKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """A Cloud Task was created. ``dispatch`` counts the tasks created for this attempt, from 1.
+    """A Cloud Task was created; or, for an observed task, its end is awaited.
 
+    dispatch: counts the Cloud Tasks created for this attempt, from 1.
     not_before: the end of a backoff; the task cannot start earlier.
     """
 
@@ -125,6 +126,12 @@ class AttemptFacts:
         return self.reported or self.dispatched
 
     @property
+    def moments(self) -> list[datetime]:
+        """When each of its facts came to be."""
+        facts = (self.dispatched, self.abandoned, self.healed, self.proved)
+        return [f.at for f in facts if f] + ([self.reported.finished_at] if self.reported else [])
+
+    @property
     def is_open(self) -> bool:
         """Neither reported nor given up."""
         return self.reported is None and self.healed is None and self.abandoned is None
@@ -179,6 +186,19 @@ class DateFacts:
     day: date
     tasks: dict[tuple[str, str], list[AttemptFacts]] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
+
+    def copy(self) -> "DateFacts":
+        """Facts that can be added to without changing these."""
+        tasks = {key: [replace(attempt) for attempt in attempts] for key, attempts in self.tasks.items()}
+        return DateFacts(self.day, tasks, dict(self.cells))
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """The moment of the youngest fact or cell; None when there is none."""
+        moments = [at for attempts in self.tasks.values() for a in attempts for at in a.moments]
+        for cell in self.cells.values():
+            moments += [at for lane in cell.lanes.values() for at in (lane.released_at, lane.concluded_at) if at]
+        return max(moments, default=None)
 
     def attempt(self, phase: str, processor: str, number: int) -> AttemptFacts:
         """The attempt's facts, made empty when there are none yet."""

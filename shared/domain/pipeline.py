@@ -10,17 +10,13 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+from shared.domain.dispatch import Dispatch, Observed, PhaseDispatch
+from shared.domain.strict import Name, Strict
+
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, values never change after load."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CalendarSpec(Strict):
@@ -35,7 +31,7 @@ class CalendarSpec(Strict):
     season_column: Column
     condition: str = Field(default="TRUE", description="SQL: which rows of the schedule count")
     numbers: dict[Name, str] = Field(min_length=1)
-    entities: dict[Name, list[Column]] = {}
+    entities: dict[Name, list[Column]] = Field(default={})
     bootstrap_days: int = Field(default=0, ge=0, le=60, description="calendar days at the start of a season")
 
 
@@ -143,23 +139,11 @@ class Processor(Strict):
         default=[], description="same-date processors of earlier phases it reads: what a retry mends"
     )
     output: Output
-    checks: list[Check] = []
+    checks: list[Check] = Field(default=[])
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")
     bootstrap: bool = Field(default=False, description="rightly empty on the bootstrap days of a season")
     available_from: date | None = Field(default=None, description="the source begins here; empty before")
     queue: Name | None = Field(default=None, description="in place of the phase's queue")
-
-
-class Dispatch(Strict):
-    """How a task of the phase reaches its worker."""
-
-    worker: Name
-    path: str = Field(pattern=r"^/[A-Za-z0-9/_-]*$")
-    date_field: Name = "date"
-    processor_field: Name = "processor"
-    results: str = Field(default="results", description="dotted path to the per-processor results in the answer")
-    timeout_seconds: int = Field(default=540, ge=1, le=1800, description="Cloud Tasks allows up to 30 minutes")
-    queue: Name
 
 
 class FailurePolicy(Strict):
@@ -190,12 +174,17 @@ class Phase(Strict):
     """One step of the pipeline for every date."""
 
     name: Name
-    dispatch: Dispatch
+    dispatch: PhaseDispatch
     released_with: Name | None = Field(default=None, description="released together with this earlier phase")
-    gates: list[EdgeGate] = []
+    gates: list[EdgeGate] = Field(default=[])
     failure: FailurePolicy = FailurePolicy()
     limits: PhaseLimits = PhaseLimits()
     processors: list[Processor] = Field(min_length=1)
+
+    @property
+    def how(self) -> Dispatch | Observed:
+        """How its tasks come to be done."""
+        return self.dispatch if isinstance(self.dispatch, Dispatch) else self.dispatch.observed
 
 
 class WorkerSpec(Strict):
@@ -228,7 +217,7 @@ class Profile(Strict):
     """A named way of running: which phases, and how carefully to begin."""
 
     phases: str = Field(description="A..B, both included")
-    ramp: list[RampStep] = []
+    ramp: list[RampStep] = Field(default=[])
 
 
 class Pipeline(Strict):
@@ -242,13 +231,18 @@ class Pipeline(Strict):
     history_table: TableName = Field(description="where one row an attempt is kept, written in batches")
     workers: dict[Name, WorkerSpec] = Field(min_length=1)
     queues: dict[Name, QueueSpec] = Field(min_length=1)
-    profiles: dict[Name, Profile] = {}
+    profiles: dict[Name, Profile] = Field(default={})
     phases: list[Phase] = Field(min_length=1)
 
     @cached_property
     def phase_names(self) -> tuple[str, ...]:
         """Phases in order."""
         return tuple(phase.name for phase in self.phases)
+
+    @cached_property
+    def observed_topics(self) -> tuple[str, ...]:
+        """Topics of an existing system that starts phases by itself."""
+        return tuple(phase.how.topic for phase in self.phases if isinstance(phase.how, Observed))
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises KeyError."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from shared.domain.arithmetic import ArithmeticProblem, names_in
+from shared.domain.dispatch import Dispatch, ObservedDispatch
 from shared.domain.pipeline import (
     AllSucceeded,
     Check,
@@ -21,6 +22,9 @@ from shared.domain.pipeline import (
 RESERVED_QUEUES = ("conductor", "dispatch")
 """Queues that Phasegate uses for itself."""
 
+RESERVED_TOPICS = ("backfill-completions", "backfill-kickoff")
+"""Topics that Phasegate uses for itself."""
+
 
 def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """(path, sentence) for everything that is wrong with a pipeline whose types are right."""
@@ -33,9 +37,14 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
     seen_tables: dict[str, str] = {}
+    seen_topics: dict[str, str] = {}
     for p, phase in enumerate(pipeline.phases):
         at = f"phases[{p}]"
         earlier = pipeline.phase_names[:p]
+        if isinstance(phase.dispatch, Dispatch):
+            yield from _dispatch(pipeline, phase, phase.dispatch, at)
+        else:
+            yield from _observed(phase, phase.dispatch, at, earlier, seen_topics)
         yield from _phase_edges(pipeline, phase, at, earlier)
         spellings = [s for x in phase.processors for s in (x.name, *x.aliases)]
         yield from _duplicates(f"{at}.processors", spellings)
@@ -63,22 +72,44 @@ def _duplicates(at: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         seen.add(name)
 
 
-def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if phase.dispatch.worker not in pipeline.workers:
+def _dispatch(pipeline: Pipeline, phase: Phase, dispatch: Dispatch, at: str) -> Iterator[tuple[str, str]]:
+    if dispatch.worker not in pipeline.workers:
         yield (
             f"{at}.dispatch.worker",
-            f"unknown worker '{phase.dispatch.worker}'{did_you_mean(phase.dispatch.worker, pipeline.workers)}",
+            f"unknown worker '{dispatch.worker}'{did_you_mean(dispatch.worker, pipeline.workers)}",
         )
-    for where, queue in [(f"{at}.dispatch.queue", phase.dispatch.queue)] + [
+    for where, queue in [(f"{at}.dispatch.queue", dispatch.queue)] + [
         (f"{at}.processors[{i}].queue", x.queue) for i, x in enumerate(phase.processors) if x.queue
     ]:
         if queue not in pipeline.queues:
             yield where, f"unknown queue '{queue}'{did_you_mean(queue, pipeline.queues)}"
+
+
+def _observed(
+    phase: Phase, dispatch: ObservedDispatch, at: str, earlier: tuple[str, ...], topics: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    topic, where = dispatch.observed.topic, f"{at}.dispatch.observed.topic"
+    if topic in RESERVED_TOPICS:
+        yield where, f"'{topic}' is Phasegate's own topic; name the one on which the existing system reports"
+    elif (other := topics.setdefault(topic, phase.name)) != phase.name:
+        yield where, f"'{topic}' is already observed by {other}; a message must be about one phase"
+    if phase.gates:
+        yield f"{at}.gates", "the existing system starts this phase, no gate can hold it back; remove these"
+    if earlier and not phase.released_with:
+        yield f"{at}.released_with", "is needed: the phase whose events start this one, released together with it"
+    for i, processor in enumerate(phase.processors):
+        if processor.queue:
+            yield f"{at}.processors[{i}].queue", "nobody dispatches it: the existing system starts it; remove this"
+        if isinstance(processor.output, TableOutput) and processor.output.fence_column:
+            yield f"{at}.processors[{i}].output.fence_column", "the existing system writes no fence; remove this"
+
+
+def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if phase.released_with:
         yield from _earlier_phase(pipeline, f"{at}.released_with", phase.released_with, earlier)
         if phase.gates:
             yield f"{at}.gates", "a phase that is released with another takes that one's gates; remove these"
-    elif earlier:
+    elif earlier and isinstance(phase.dispatch, Dispatch):
         for processor in phase.processors:
             if not gates_of(pipeline, phase.name, processor.name):
                 yield f"{at}.gates", f"no edge leads to '{processor.name}'; add a gate (for example all_succeeded)"

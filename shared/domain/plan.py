@@ -7,7 +7,7 @@ it: tasks in topological order, lanes, and for each lane and date the windows of
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -15,10 +15,11 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.calendar import Calendar, GameDate
+from shared.domain.dispatch import Dispatch, Observed
+from shared.domain.errors import InputError
 from shared.domain.pipeline import (
     AllSucceeded,
     Barrier,
-    Dispatch,
     EdgeGate,
     FailurePolicy,
     Lookback,
@@ -26,6 +27,7 @@ from shared.domain.pipeline import (
     Processor,
     RampStep,
     TableOutput,
+    did_you_mean,
     gates_of,
 )
 
@@ -76,7 +78,10 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One processor of the plan. ``needs`` are task numbers; ``expects`` has a letter a selected date."""
+    """One processor of the plan. ``needs`` are task numbers; ``expects`` has a letter a selected date.
+
+    queue: the Cloud Tasks queue that its tasks go through; None when it is observed, and nobody dispatches it.
+    """
 
     number: int
     phase: str
@@ -86,15 +91,18 @@ class TaskSpec:
     needs: tuple[int, ...]
     need_refs: tuple[str, ...]
     spec: Processor
-    dispatch: Dispatch
+    dispatch: Dispatch | Observed
+    queue: str | None
     failure: FailurePolicy
     work: str
     expects: str
 
     @property
-    def queue(self) -> str:
-        """The Cloud Tasks queue that its tasks go through."""
-        return self.spec.queue or self.dispatch.queue
+    def call(self) -> Dispatch:
+        """How its worker is called. Raises InputError for an observed task: there is nobody to call."""
+        if isinstance(self.dispatch, Observed):
+            raise InputError(f"{self.ref} is observed on topic '{self.dispatch.topic}'; the existing system starts it")
+        return self.dispatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +173,25 @@ class PlanIndex:
         for phase in plan.phases:
             self._compile(phase)
         self.by_ref: Mapping[str, TaskSpec] = {task.ref: task for task in self.tasks}
+        self.observed: Mapping[int, Observed] = {
+            task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)
+        }
         self.dependants: tuple[tuple[int, ...], ...] = tuple(
             tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks
         )
+
+    def task(self, ref: str) -> TaskSpec:
+        """The task of ``phase/processor``. Raises InputError for one that is not in the run."""
+        if ref not in self.by_ref:
+            phase, _, name = ref.partition("/")
+            raise InputError(f"unknown processor '{name}' of phase '{phase}'{did_you_mean(ref, self.by_ref)}")
+        return self.by_ref[ref]
+
+    def require_dates(self, days: Iterable[date]) -> None:
+        """Raises InputError for a date that is not the run's."""
+        for day in days:
+            if day not in self.position:
+                raise InputError(f"{day} is not a date of the run")
 
     def lanes_of(self, phase: str) -> tuple[int, ...]:
         """Lane numbers of a phase."""
@@ -227,7 +251,8 @@ class PlanIndex:
                     needs=tuple(self._numbers[n] for n in made_here),
                     need_refs=tuple(made_here),
                     spec=processor,
-                    dispatch=phase.dispatch,
+                    dispatch=phase.how,
+                    queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
                     failure=phase.failure,
                     work=self.plan.work[ref],
                     expects="".join(self.expectation(processor, day) for day in self.days),

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.domain.errors import PhasegateError
+from shared.domain.gates import count_rows
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import EMPTY, expectation
 from shared.domain.run import RunStatus
 from shared.ports import State, Warehouse
 from shared.report.explain import Root, explain, roots_text
 from shared.services.progress import RunReport, as_json, report
-from shared.services.prover import count_all
 
 SHOWN_MISSING = 40
 
@@ -47,14 +47,13 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
     found = report(state, run_id, now)
     index = state.plan(run_id).index
     tables: list[TableRows] = []
-    for task in index.tasks:
-        if isinstance(task.spec.output, TableOutput):
-            try:
-                rows, dates = count_all(warehouse, task.spec.output, index.days)
-            except PhasegateError:
-                tables.append(TableRows(task.spec.output.table, None, None))
-            else:
-                tables.append(TableRows(task.spec.output.table, rows, dates))
+    outputs = [task.spec.output for task in index.tasks if isinstance(task.spec.output, TableOutput)]
+    questions = [count_rows(output, index.days) for output in outputs]
+    for output, rows in zip(outputs, warehouse.ask([(q.sql, q.parameters) for q in questions]), strict=True):
+        if isinstance(rows, PhasegateError):
+            tables.append(TableRows(output.table, None, None))
+        else:
+            tables.append(TableRows(output.table, sum(row["n"] for row in rows), len(rows)))
     skipped: dict[str, dict[str, int]] = {}
     for phase in index.plan.phases:
         tasks = [t for t in index.tasks if t.phase == phase]

@@ -1,10 +1,14 @@
 """What the services work with: the ports of one backend, and what is looked up by name."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from shared.domain.plan import PlanIndex
+from shared.domain.run import RUN_ID
 from shared.ports import Clock, Events, ObjectStore, QueueTask, State, Tasks, Warehouse, Worker
 
 COMPLETIONS = "backfill-completions"
@@ -13,6 +17,19 @@ COMPLETIONS = "backfill-completions"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CONDUCTOR_QUEUE, DISPATCH_QUEUE = "conductor", "dispatch"
+
+
+class WakeUp(BaseModel):
+    """What a task of the conductor's queue carries."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str = Field(pattern=f"^{RUN_ID}$")
+
+
+def task_name(*parts: str) -> str:
+    """A task's name: hashed, so that names spread over Cloud Tasks' index and hold only characters it allows."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +58,5 @@ class Backend:
         """Have the conductor look at a run after the current time bucket has closed, or after ``at``'s."""
         bucket = ((at or self.clock.now()) - _EPOCH) // self.wake_bucket + 1
         opens = _EPOCH + bucket * self.wake_bucket
-        self.tasks.create([QueueTask(run_id, CONDUCTOR_QUEUE, f"wake-{run_id}-{bucket}", run_id, opens)])
+        payload = WakeUp(run_id=run_id).model_dump_json()
+        self.tasks.create([QueueTask(run_id, CONDUCTOR_QUEUE, task_name(run_id, "wake", str(bucket)), payload, opens)])

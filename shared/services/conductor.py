@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from shared.domain.advance import LaneOutcome, advance
 from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
 from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
+from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict, record
 from shared.domain.gates import Found, judge_proof
 from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
 from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
@@ -35,6 +35,7 @@ class _Round:
     version: int
     facts: dict[date, DateFacts]
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
+    proofs: list[tuple[AttemptKey, Proved]] = field(default_factory=list)
     postponed: dict[date, str] = field(default_factory=dict)
     uncounted: set[tuple[date, str]] = field(default_factory=set)
     changed: bool = False
@@ -56,9 +57,11 @@ class Conductor:
         state, now = self._backend.state, self._backend.clock.now()
         run, index = state.run(run_id), self._backend.index(run_id)
         board, version = state.board(run_id)
-        touched, cursor = state.touched(run_id, board.cursor)
-        days = set(touched) | {day for day, (_, at, _) in board.unjudged.items() if at <= now}
-        round_ = _Round(run, index, board, version, dict(state.dates(run_id, sorted(days))))
+        facts, cursor = state.at_rest(run_id, board.cursor)
+        again = {day for day, (_, at, _) in board.unjudged.items() if at <= now} - facts.keys()
+        facts.update(state.dates(run_id, sorted(again)))
+        days = set(facts)
+        round_ = _Round(run, index, board, version, facts)
         if self._retry(round_):
             outcomes, cursor = [], board.cursor
         else:
@@ -76,12 +79,12 @@ class Conductor:
                 self._conclude(round_, outcome)
         for position, lane in decisions.releases:
             self._release(round_, index.days[position], lane)
-        if not (round_.cells or round_.changed or cursor != board.cursor or was is not board.status):
+        if not (round_.cells or round_.proofs or round_.changed or cursor != board.cursor or was is not board.status):
             if board.status.is_final:
                 self._historian.reconcile(run_id, index.days)
             return board
         board.cursor = cursor
-        if not state.commit(run_id, board, version, round_.cells):
+        if not state.commit(run_id, board, version, round_.cells, round_.proofs):
             self._backend.wake_conductor(run_id)
             return state.board(run_id)[0]
         self._after(round_, bool(outcomes or decisions.releases))
@@ -91,8 +94,9 @@ class Conductor:
         """What follows a commit. A crash here: the sweeper's look finds the same due work."""
         run_id, board = round_.run.run_id, round_.board
         days = sorted({day for day, _ in round_.cells})
-        if days:
-            self._dispatcher.put_pages(run_id, days, f"board {round_.version}")
+        disproved = {key.day for key, proof in round_.proofs if not proof.ok}
+        if due := sorted(disproved.union(days)):
+            self._dispatcher.put_pages(run_id, due, f"board {round_.version}")
         if went_on or round_.changed:
             self._backend.wake_conductor(run_id)
         for _, at, _ in board.unjudged.values():
@@ -100,7 +104,7 @@ class Conductor:
         for day in days:
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
-                self._historian.note(run_id, self._backend.state.dates(run_id, (day,))[day])
+                self._historian.note(run_id, round_.facts[day])
         if board.status.is_final:
             self._historian.reconcile(run_id, round_.index.days)
 
@@ -116,7 +120,7 @@ class Conductor:
         return self._judge(round_, {day: each for day, each in final.items() if each.settled}, counts)
 
     def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counts | None]:
-        """Look at the output of every reported task in a settled lane; write what was found."""
+        """Look at the output of every reported task in a settled lane; what was found goes into the round's facts."""
         index, now = round_.index, self._backend.clock.now()
         wanted: dict[int, list[date]] = {}
         for day, each in looks.items():
@@ -124,35 +128,34 @@ class Conductor:
                 for number in index.lanes[lane].tasks:
                     if each.views[number].status in (TaskStatus.REPORTED, *PROVED):
                         wanted.setdefault(number, []).append(day)
+        counted = self._prover.count(
+            {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
+        )
         counts: dict[str, Counts | None] = {}
-        proofs: list[tuple[AttemptKey, Proved]] = []
         for number, days in wanted.items():
             task = index.tasks[number]
-            found, refused = None, ""
-            try:
-                found = counts[task.ref] = self._prover.count(task.spec.output, days)
-            except TransientError as error:
-                self._postpone(round_, days, f"{task.processor} could not be asked: {error}")
+            found = counted[task.ref]
+            if isinstance(found, TransientError):
+                self._postpone(round_, days, f"{task.processor} could not be asked: {found}")
                 round_.uncounted.update((day, task.ref) for day in days)
                 continue
-            except PhasegateError as error:
-                refused = f"the output cannot be asked: {error}"
+            if not isinstance(found, PhasegateError):
+                counts[task.ref] = found
             for day in days:
                 view = looks[day].views[number]
-                if view.status is TaskStatus.REPORTED and view.facts is not None:
+                if view.status is not TaskStatus.REPORTED or view.facts is None:
+                    continue
+                if isinstance(found, PhasegateError):
+                    proof = Proved(False, None, f"the output cannot be asked: {found}", ErrorClass.BUG, now)
+                else:
                     expects = task.expects[index.position[day]]
                     held = None if found is None else found.get(day, Found(0))
                     proof = judge_proof(view.facts, task.spec, expects, held, now)
-                    if refused:
-                        proof = Proved(False, None, refused, ErrorClass.BUG, now)
-                    proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
-        if proofs:
-            run_id = round_.run.run_id
-            self._backend.state.record(run_id, proofs)
-            round_.facts.update(self._backend.state.dates(run_id, {key.day for key, _ in proofs}))
-            disproved = sorted({key.day for key, proof in proofs if not proof.ok})
-            if disproved:
-                self._dispatcher.look_at(round_.run.run_id, disproved)
+                round_.proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
+        for day in {key.day for key, _ in round_.proofs}:
+            round_.facts[day] = round_.facts[day].copy()
+        for key, proof in round_.proofs:
+            record(round_.facts[key.day], key, proof)
         return counts
 
     def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counts | None]) -> list[LaneOutcome]:
@@ -169,12 +172,15 @@ class Conductor:
             for number in index.lanes[lane].tasks:
                 if looks[day].views[number].status in PROVED and index.tasks[number].spec.checks:
                     asked.setdefault(number, []).append(day)
-        verdicts: dict[date, dict[int, list[Verdict]]] = {}
+        subjects: dict[str, tuple[dict[date, str], Counts]] = {}
         for number, days in asked.items():
             task = index.tasks[number]
             expects = {day: task.expects[index.position[day]] for day in days}
-            for day, verdict in self._prover.judge(index, task.ref, expects, counts.get(task.ref) or {}):
-                verdicts.setdefault(day, {}).setdefault(number, []).append(verdict)
+            subjects[task.ref] = (expects, counts.get(task.ref) or {})
+        verdicts: dict[date, dict[int, list[Verdict]]] = {}
+        for ref, judged in self._prover.judge(index, subjects).items():
+            for day, verdict in judged:
+                verdicts.setdefault(day, {}).setdefault(index.by_ref[ref].number, []).append(verdict)
         for day, lane in ended:
             for number in index.lanes[lane].tasks:
                 if (lost := self._adopted_and_gone(index, number, day, looks[day], counts)) is not None:
@@ -248,12 +254,11 @@ class Conductor:
     def _judge_outside(self, round_: _Round) -> None:
         """Judge from the tables what the run's edges read and the run does not make; asked again if that fails."""
         wrong: dict[str, dict[date, str]] = {}
-        for ref, days in round_.index.outside.items():
-            try:
-                wrong[ref] = self._prover.soundness(round_.index, ref, days)
-            except TransientError:
+        for ref, found in self._prover.soundness(round_.index, round_.index.outside).items():
+            if isinstance(found, TransientError):
                 self._backend.wake_conductor(round_.run.run_id, self._backend.clock.now() + ASK_AGAIN)
                 return
+            wrong[ref] = found
         round_.board.outside = {ref: days for ref, days in wrong.items() if days}
         round_.changed = True
 

@@ -18,10 +18,8 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
             continue
         index = state.plan(run.run_id).index
         board, _ = state.board(run.run_id)
-        for day in days:
-            if day not in index.position:
-                continue
-            views = derive(state.dates(run.run_id, (day,))[day], index)
+        for day, facts in state.dates(run.run_id, [day for day in days if day in index.position]).items():
+            views = derive(facts, index)
             bad = board.bad.get(day, {})
             word = found.setdefault(day, {})
             for task, view in zip(index.tasks, views, strict=True):

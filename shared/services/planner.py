@@ -82,11 +82,9 @@ def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[d
     if prover is None:
         return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
     found: dict[str, dict[date, str]] = {}
-    for ref, days in index.outside.items():
-        try:
-            wrong = prover.soundness(index, ref, days)
-        except TransientError as error:
-            wrong = dict.fromkeys(days, f"could not be asked: {error}")
+    for ref, wrong in prover.soundness(index, index.outside).items():
+        if isinstance(wrong, TransientError):
+            wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
         if wrong:
             found[ref] = wrong
     return found
@@ -115,16 +113,19 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
     """
     present = [[False] * len(index.days) for _ in index.tasks]
     open_question: list[tuple[TaskSpec, int]] = []
-    for task in index.tasks:
-        if not isinstance(task.spec.output, TableOutput):
+    tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
+    counted = {
+        ref: counts or {}
+        for ref, counts in prover.count({task.ref: (task.spec.output, index.days) for task in tables}).items()
+        if not isinstance(counts, PhasegateError)
+    }
+    expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
+    judged = prover.judge(index, {ref: (expected[ref], counts) for ref, counts in counted.items()})
+    for task in tables:
+        if task.ref not in counted:
             continue
-        try:
-            counts = prover.count(task.spec.output, index.days) or {}
-        except PhasegateError:
-            continue
-        expects = dict(zip(index.days, task.expects, strict=True))
-        verdicts = prover.judge(index, task.ref, expects, counts)
-        unsound = {day for day, verdict in verdicts if verdict.outcome in (BLOCK, UNKNOWN)}
+        expects, counts = expected[task.ref], counted[task.ref]
+        unsound = {day for day, verdict in judged[task.ref] if verdict.outcome in (BLOCK, UNKNOWN)}
         for position, day in enumerate(index.days):
             rows = counts[day].rows if day in counts else 0
             if expects[day] == OPTIONAL and not rows:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from shared.domain.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM, Board
 from shared.domain.edges import Blockage, Obstacle
@@ -25,6 +26,9 @@ TASK_STATES = (
     "failed",
     "unrecoverable",
 )
+DATES_AT_ONCE = 100
+"""Dates read in one go: their facts are held in memory together."""
+
 PHASE_STATES = ("pending", "blocked", "released", "passed", "skipped", "failed")
 
 
@@ -83,13 +87,13 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
     run, index = state.run(run_id), state.plan(run_id).index
     board, _ = state.board(run_id)
     blockage = Blockage(index, board)
-    running = {claim.key for claim in state.open_claims(run_id)}
+    running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}
     tasks: Counter[str] = Counter()
     failures: list[Failure] = []
     missing: list[tuple[date, str]] = []
-    for position, day in enumerate(index.days):
-        facts = state.dates(run_id, (day,))[day]
-        _count_tasks(facts, index, position, blockage, board, running, tasks, failures, missing)
+    for first in range(0, len(index.days), DATES_AT_ONCE):
+        for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
+            _count_tasks(facts, index, index.position[day], blockage, board, running, tasks, failures, missing)
     counts = {name: tasks[name] for name in TASK_STATES}
     finished = tasks["succeeded"] + tasks["empty_ok"]
     status = current_status(run, board)
@@ -109,6 +113,23 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
         quarantined=len(state.quarantined(run_id)),
         missing=tuple(missing),
     )
+
+
+def run_document(state: State, run: Run) -> dict[str, Any]:
+    """A run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
+    board, _ = state.board(run.run_id)
+    plan = state.plan(run.run_id)
+    return {
+        "run_id": run.run_id,
+        "pipeline": run.pipeline,
+        "status": current_status(run, board).value,
+        "dates": len(plan.days),
+        "first": plan.days[0].isoformat(),
+        "last": plan.days[-1].isoformat(),
+        "phases": [plan.phases[0], plan.phases[-1]],
+        "created_at": _utc(run.created_at),
+        "why": run.why,
+    }
 
 
 def current_status(run: Run, board: Board) -> RunStatus:

@@ -1,4 +1,4 @@
-"""Asks the tables: one query a table for a whole batch of dates."""
+"""Asks the tables: one query a table for a whole batch of dates, all tables at once."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -6,89 +6,123 @@ from datetime import date
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN, Verdict
 from shared.domain.gates import REGISTRY, Found, Subject, checked_days, count_rows, unasked
-from shared.domain.pipeline import ObjectOutput, Output, TableOutput
+from shared.domain.pipeline import Check, ObjectOutput, Output, TableOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
 from shared.ports import ObjectStore, Warehouse
 
 Counts = dict[date, Found]
 
+Counted = Counts | None | PhasegateError
+"""What an output holds by date; None where there is nothing to look at; the error when it could not be asked."""
+
+Judged = dict[str, list[tuple[date, Verdict]]]
+
 
 class Prover:
-    """Counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass."""
+    """Counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass.
+
+    Everything is asked by ref (``phase/processor``) and for as many of them as there are, so that a warehouse whose
+    queries take a second each answers them together.
+    """
 
     def __init__(self, warehouse: Warehouse, objects: ObjectStore) -> None:
         self._warehouse, self._objects = warehouse, objects
 
-    def count(self, output: Output, days: Iterable[date]) -> Counts | None:
-        """What a table holds by date, one row for objects that are there; None where there is nothing to look at.
+    def count(self, outputs: Mapping[str, tuple[Output, Iterable[date]]]) -> dict[str, Counted]:
+        """What each output holds on its dates: rows of a table, one row for an object that is there.
 
-        Raises TransientError when asking again may help, another PhasegateError when it will not.
+        An error is a TransientError when asking again may help.
         """
-        days = list(days)
-        if isinstance(output, TableOutput):
-            question = count_rows(output, days)
-            rows = self._warehouse.query(question.sql, question.parameters)
-            return {row["d"]: Found(row["n"], row.get("lowest"), row.get("highest")) for row in rows}
-        if isinstance(output, ObjectOutput):
-            names = {output.path.replace("{date}", day.isoformat()): day for day in days}
-            return dict.fromkeys((names[name] for name in self._objects.held(names)), Found(1))
-        return None
-
-    def judge(
-        self, index: PlanIndex, ref: str, expects: Mapping[date, str], counts: Counts
-    ) -> list[tuple[date, Verdict]]:
-        """Verdicts of every check of a processor on the dates where checks apply."""
-        processor = index.processor(ref)
-        days = checked_days(expects, counts)
-        if not days or not isinstance(processor.output, TableOutput):
-            return []
-        phase = ref.partition("/")[0]
-        plan = index.plan
-        subject = Subject(plan.pipeline, index.calendar, phase, processor, processor.output, days, counts)
-        verdicts: list[tuple[date, Verdict]] = []
-        for check in processor.checks:
-            functions = REGISTRY[check.check]
-            question = functions.ask(check, subject)
+        counted: dict[str, Counted] = dict.fromkeys(outputs)
+        tables: dict[str, TableOutput] = {}
+        names: dict[str, dict[str, date]] = {}
+        questions = []
+        for ref, (output, days) in outputs.items():
+            if isinstance(output, TableOutput):
+                tables[ref] = output
+                question = count_rows(output, days)
+                questions.append((question.sql, question.parameters))
+            elif isinstance(output, ObjectOutput):
+                names[ref] = {output.path.replace("{date}", day.isoformat()): day for day in days}
+        for ref, rows in zip(tables, self._warehouse.ask(questions) if questions else (), strict=True):
+            if isinstance(rows, PhasegateError):
+                counted[ref] = rows
+            else:
+                counted[ref] = {row["d"]: Found(row["n"], row.get("lowest"), row.get("highest")) for row in rows}
+        if names:
             try:
-                answer = self._warehouse.query(question.sql, question.parameters) if question else []
-                judged = functions.judge(check, subject, answer)
-            except TransientError as error:
-                judged = unasked(check, subject, UNKNOWN, f"the check could not be asked: {error}")
+                held = self._objects.held([name for of_output in names.values() for name in of_output])
             except PhasegateError as error:
-                judged = unasked(check, subject, BLOCK, f"the check cannot be asked: {error}")
-            verdicts.extend(judged.items())
-        return verdicts
+                counted.update(dict.fromkeys(names, error))
+            else:
+                for ref, by_name in names.items():
+                    counted[ref] = dict.fromkeys((by_name[name] for name in held & by_name.keys()), Found(1))
+        return counted
 
-    def soundness(self, index: PlanIndex, ref: str, days: Iterable[date]) -> dict[date, str]:
-        """What is wrong with a processor's table on these dates, whoever wrote it; sound dates are absent.
+    def judge(self, index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]) -> Judged:
+        """Verdicts of every check of these processors, on the dates where checks apply.
 
-        Raises TransientError when asking again may help.
+        subjects: for each ref what is expected on which date, and what was counted there.
         """
-        processor = index.processor(ref)
-        expects = {day: index.expectation(processor, day) for day in days}
-        try:
-            counts = self.count(processor.output, expects) or {}
-        except TransientError:
-            raise
-        except PhasegateError as error:
-            return dict.fromkeys(expects, f"{processor.name} cannot be asked: {error}")
-        wrong: dict[date, str] = {}
-        for day, letter in expects.items():
-            if letter == EXPECTED and day not in counts:
-                wrong[day] = f"{processor.name}: no rows"
-            elif letter == EMPTY and day in counts:
-                wrong[day] = f"{processor.name}: {counts[day].rows} rows where none are right"
-        rest = {day: letter for day, letter in expects.items() if day not in wrong}
-        for day, verdict in self.judge(index, ref, rest, counts):
-            if verdict.outcome == UNKNOWN:
-                raise TransientError(str(verdict))
-            if verdict.outcome == BLOCK:
-                wrong.setdefault(day, str(verdict))
-        return wrong
+        checks: list[tuple[str, Check, Subject]] = []
+        for ref, (expects, counts) in subjects.items():
+            processor = index.processor(ref)
+            days = checked_days(expects, counts)
+            if days and isinstance(processor.output, TableOutput):
+                phase, pipeline = ref.partition("/")[0], index.plan.pipeline
+                subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
+                checks.extend((ref, check, subject) for check in processor.checks)
+        questions = [REGISTRY[check.check].ask(check, subject) for _, check, subject in checks]
+        asked = [(question.sql, question.parameters) for question in questions if question]
+        answers = iter(self._warehouse.ask(asked) if asked else ())
+        judged: Judged = {ref: [] for ref in subjects}
+        for (ref, check, subject), question in zip(checks, questions, strict=True):
+            answer = next(answers) if question else []
+            if isinstance(answer, TransientError):
+                verdicts = unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
+            elif isinstance(answer, PhasegateError):
+                verdicts = unasked(check, subject, BLOCK, f"the check cannot be asked: {answer}")
+            else:
+                verdicts = REGISTRY[check.check].judge(check, subject, answer)
+            judged[ref].extend(verdicts.items())
+        return judged
+
+    def soundness(
+        self, index: PlanIndex, wanted: Mapping[str, Iterable[date]]
+    ) -> dict[str, dict[date, str] | TransientError]:
+        """What is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
+
+        An error where asking again may help.
+        """
+        expects = {
+            ref: {day: index.expectation(index.processor(ref), day) for day in days} for ref, days in wanted.items()
+        }
+        counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in wanted})
+        found: dict[str, dict[date, str] | TransientError] = {}
+        subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}
+        for ref, counts in counted.items():
+            name = index.processor(ref).name
+            if isinstance(counts, TransientError):
+                found[ref] = counts
+            elif isinstance(counts, PhasegateError):
+                found[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
+            else:
+                wrong = found[ref] = dict(_unexpected(name, expects[ref], counts or {}))
+                subjects[ref] = ({d: letter for d, letter in expects[ref].items() if d not in wrong}, counts or {})
+        for ref, verdicts in self.judge(index, subjects).items():
+            for day, verdict in verdicts:
+                wrong_there = found[ref]
+                if verdict.outcome == UNKNOWN:
+                    found[ref] = TransientError(str(verdict))
+                elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
+                    wrong_there.setdefault(day, str(verdict))
+        return found
 
 
-def count_all(warehouse: Warehouse, output: TableOutput, days: Iterable[date]) -> tuple[int, int]:
-    """(rows, dates with rows) of a table within these dates. Raises PhasegateError when it cannot be asked."""
-    question = count_rows(output, days)
-    found = warehouse.query(question.sql, question.parameters)
-    return sum(row["n"] for row in found), len(found)
+def _unexpected(name: str, expects: Mapping[date, str], counts: Counts) -> Iterable[tuple[date, str]]:
+    """Dates without rows where rows are due, and with rows where none are right."""
+    for day, letter in expects.items():
+        if letter == EXPECTED and day not in counts:
+            yield day, f"{name}: no rows"
+        elif letter == EMPTY and day in counts:
+            yield day, f"{name}: {counts[day].rows} rows where none are right"

@@ -2,18 +2,33 @@
 
 from datetime import date, timedelta
 
-from shared.domain.board import RELEASED, UNJUDGED
-from shared.domain.errors import PhasegateError
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.dispatch import Observed
+from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import AttemptKey, Healed, HealedAs
-from shared.domain.look import overdue_dispatches
+from shared.domain.look import overdue_dispatches, silent_attempts
 from shared.domain.pipeline import TableOutput
-from shared.domain.plan import PlanIndex
-from shared.ports import Claim
+from shared.domain.plan import EMPTY, PlanIndex
+from shared.domain.run import RUN_ID, Run
+from shared.ports import Claim, Heal
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
+from shared.services.prover import Counted, Prover
 
 DISPATCH_GRACE = timedelta(minutes=10)
 """A dispatched attempt that nobody claimed for so long is dispatched anew. Queues may rightly be this slow."""
+
+QUIET = timedelta(seconds=20)
+"""What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
+
+
+class SweepRequest(BaseModel):
+    """Which run to sweep; none: every unfinished one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
 
 
 class Sweeper:
@@ -21,28 +36,59 @@ class Sweeper:
 
     def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
         self._backend, self._dispatcher = backend, dispatcher
+        self._prover = Prover(backend.warehouse, backend.objects)
+
+    def sweep_all(self, run_id: str | None = None) -> tuple[list[str], dict[str, str]]:
+        """Sweep a run, or every unfinished one: (runs swept, why others were not). A failure does not stop the rest."""
+        swept: list[str] = []
+        failed: dict[str, str] = {}
+        for name in self._backend.state.unfinished() if run_id is None else [run_id]:
+            try:
+                self.sweep(name)
+            except PhasegateError as error:
+                failed[name] = str(error)
+            else:
+                swept.append(name)
+        return swept, failed
 
     def sweep(self, run_id: str) -> None:
         """One sweep over a run: claims, then every date with an open lane; then the conductor."""
         state = self._backend.state
         index = self._backend.index(run_id)
-        claims = state.open_claims(run_id)
-        self._end_dead_claims(run_id, index, claims)
         board, _ = state.board(run_id)
+        days = board.open_days(index)
+        # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
+        claims = state.open_claims(run_id, None if self._backend.incarnation else days)
+        self._end_dead_claims(run_id, index, claims)
+        if index.observed:
+            self._end_silent_attempts(run_id, index, days)
         run = state.run(run_id)
         if run.admits and not board.status.is_final:
-            days = _open_days(index, {n: bytes(strip) for n, strip in board.lanes.items()})
-            self._dispatcher.look_at(run_id, days)
-            claimed = {claim.key for claim in claims}
-            now = self._backend.clock.now()
-            late = [
-                due
-                for facts in state.dates(run_id, days).values()
-                for due in overdue_dispatches(facts, index, claimed, now, DISPATCH_GRACE)
-            ]
-            if late:
-                self._dispatcher.dispatch(run, late)
+            self._look(run, index, days, {claim.key for claim in claims})
         self._backend.wake_conductor(run_id)
+
+    def _look(self, run: Run, index: PlanIndex, days: list[date], claimed: set[AttemptKey]) -> None:
+        """The same look as after a completion; and what is overdue is dispatched anew."""
+        now = self._backend.clock.now()
+        dates = self._backend.state.dates(run.run_id, days)
+        quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
+        found = self._dispatcher.look(run.run_id, dates)
+        for due in found.due:
+            if due.key.day in quiet and due.not_before is None:
+                self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
+        for day in quiet.intersection(found.at_rest):
+            self._note(run.run_id, "at_rest", str(day), "a lane was at rest, and the conductor had not looked at it")
+        late = [
+            due for facts in dates.values() for due in overdue_dispatches(facts, index, claimed, now, DISPATCH_GRACE)
+        ]
+        if late:
+            self._dispatcher.dispatch(run, late)
+        for due in late:
+            detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
+            self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
+
+    def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
+        self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
 
     def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> None:
         now = self._backend.clock.now()
@@ -53,9 +99,46 @@ class Sweeper:
                 healed.append((claim.key, Healed(HealedAs.VOID, reason, now)))
             elif claim.lease_until < now and (heal := self._expired(index, claim)) is not None:
                 healed.append((claim.key, heal))
+        self._heal(run_id, healed)
+
+    def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
+        """Observed attempts whose end was not heard of in time: their outputs tell, one query a table for all dates."""
+        silent: dict[str, list[AttemptKey]] = {}
+        for facts in self._backend.state.dates(run_id, days).values():
+            for key in silent_attempts(facts, index, self._backend.clock.now()):
+                silent.setdefault(key.ref, []).append(key)
+        wanted = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
+        healed: list[tuple[AttemptKey, Healed]] = []
+        for ref, counts in self._prover.count(wanted).items():
+            task = index.by_ref[ref]
+            for key in silent[ref]:
+                expects = task.expects[index.position[key.day]]
+                if (heal := self._unheard(index.observed[task.number], expects, key.day, counts)) is not None:
+                    healed.append((key, heal))
+        self._heal(run_id, healed)
+
+    def _unheard(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
+        """What an output says of an attempt that nothing was heard of. None when it cannot be asked now."""
+        now = self._backend.clock.now()
+        silence = f"topic {observed.topic} was silent for {observed.timeout_seconds} s"
+        if isinstance(counts, TransientError):
+            return None
+        if isinstance(counts, PhasegateError):
+            return Healed(HealedAs.LOST, f"{silence}, and the output cannot be asked: {counts}", now)
+        if counts is None:
+            return Healed(HealedAs.LOST, f"{silence}, and there is no output to look at", now)
+        if day in counts:
+            return Healed(HealedAs.SUCCESS, f"{silence}, but the output is there", now)
+        if expects == EMPTY:
+            return Healed(HealedAs.SUCCESS, f"{silence}, and rightly there is no output", now)
+        return Healed(HealedAs.LOST, f"{silence}, and there is no output", now)
+
+    def _heal(self, run_id: str, healed: list[tuple[AttemptKey, Healed]]) -> None:
         if healed:
-            state = self._backend.state
-            state.record(run_id, healed)
+            self._backend.state.record(run_id, healed)
+        for key, heal in healed:
+            kind = "event" if heal.outcome is HealedAs.SUCCESS else "lease"
+            self._note(run_id, kind, str(key), heal.reason)
 
     def _expired(self, index: PlanIndex, claim: Claim) -> Healed | None:
         """The lease ran out: look at the table first. None when the table cannot be asked now."""
@@ -75,8 +158,3 @@ class Sweeper:
         if rows:
             return Healed(HealedAs.SUCCESS, f"the event was lost; {rows} rows carry its fence", now)
         return lost
-
-
-def _open_days(index: PlanIndex, lanes: dict[str, bytes]) -> list[date]:
-    open_letters = (ord(RELEASED), ord(UNJUDGED))
-    return [d for p, d in enumerate(index.days) if any(strip[p] in open_letters for strip in lanes.values())]

@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.state import SqliteState
 from shared.domain.errors import HaltError, InputError
-from shared.ports import QuarantineRecord
+from shared.ports import Heal, QuarantineRecord
 
 
 @pytest.fixture
@@ -59,11 +59,25 @@ def test_a_state_file_that_was_cut_short_is_refused(path: Path) -> None:
     assert "is not a state file, or is damaged" in refusal(path)
 
 
+def test_a_state_file_of_version_1_goes_on_as_version_2(path: Path) -> None:
+    database = Database(path)
+    database.execute("DROP TABLE heals")
+    for name, queue, payload in (("wake", "conductor", "r"), ("work", "raw", '{"run_id": "r"}')):
+        database.execute("INSERT INTO tasks VALUES (?, 'r', ?, ?, 0, 0, NULL)", (name, queue, payload))
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    migrated = Database(path)
+    SqliteState(migrated, keeps_dates=True).note_heal("r", Heal("dispatch", "it", "why", datetime.now(UTC)))
+    tasks = migrated.execute("SELECT name, payload FROM tasks").fetchall()
+    assert tasks == [("work", '{"run_id":"r","retries":0}')]
+    assert migrated.execute("PRAGMA user_version").fetchone() == (2,)
+
+
 def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
     Database(path).close()
-    execute(path, "PRAGMA user_version = 2")
+    execute(path, "PRAGMA user_version = 3")
     assert refusal(path) == (
-        f"{path} has state version 2, this program reads 1; use the program that made it, or another --home"
+        f"{path} has state version 3, this program reads 2; use the program that made it, or another --home"
     )
 
 

@@ -25,7 +25,17 @@ from shared.ports import ObjectStore, Partition, Warehouse
 from tests.world import TABLES, WorldWorker
 
 WRITERS: dict[type, tuple[str, ...]] = {
-    SqliteState: ("create_run", "change_run", "commit", "record", "claim", "quarantine"),
+    SqliteState: (
+        "create_run",
+        "change_run",
+        "commit",
+        "record",
+        "mark_at_rest",
+        "claim",
+        "extend",
+        "quarantine",
+        "note_heal",
+    ),
     SqliteTasks: ("create", "acknowledge", "give_back"),
     SqliteEvents: ("publish", "acknowledge"),
     DuckDbWarehouse: ("replace_partition", "load_partition", "append_missing", "replace_table", "apply_schema"),

@@ -18,8 +18,14 @@ from tests.simulation.lives import MortalWorld, Outcome
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
-UNUSED = {"SqliteTasks.give_back", "SqliteState.change_run", "SqliteState.quarantine"}
-"""Effects that an undisturbed run does not have. The last two have tests of their own below."""
+UNUSED = {
+    "SqliteTasks.give_back",
+    "SqliteState.change_run",
+    "SqliteState.quarantine",
+    "SqliteState.extend",
+    "SqliteState.note_heal",
+}
+"""Effects that an undisturbed run does not have. Changes of the run and quarantine have tests of their own below."""
 
 AT_ONCE = timedelta(seconds=5)
 """Virtual time in which a new life ends the run: the first look finds what is due, without the next sweep."""

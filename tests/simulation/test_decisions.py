@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.domain.board import Board
 from shared.domain.errors import InputError, TransientError
-from shared.domain.run import RunStatus
+from shared.domain.run import RetryIntent, RunStatus
 from shared.domain.selection import Selection
 from shared.ports import Parameter, Row
 from shared.report.explain import explain
@@ -200,6 +200,8 @@ def test_work_that_was_asked_for_anew_while_it_was_queued_is_not_run(tmp_path: P
         services.conductor.conduct("r")
         services.dispatcher.look_at("r", [day])
         queued = services.backend.tasks.lease(["fetches"], 10)
+        intent = RetryIntent(id="i", at=world.clock.now())
+        embedded.state.change_run("r", lambda run: run.model_copy(update={"retries": (intent,)}))
         board, version = embedded.state.board("r")
         cell = embedded.state.dates("r", [day])[day].cells["fetch"]
         asked_anew = replace(cell, generation=2, redo={"a": 2})

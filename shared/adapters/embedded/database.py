@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,27 @@ from typing import Any
 from shared.domain.errors import HaltError, InputError
 
 APPLICATION_ID = 0x50484754
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHECKPOINT_PAGES = 8_000
 """Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
 
-_SCHEMA = """
+_HEALS = """
+CREATE TABLE heals (
+    run_id TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (run_id, kind, subject)
+) WITHOUT ROWID;
+"""
+
+_MIGRATIONS: Mapping[int, str] = {
+    # The conductor is woken anew by the first sweep; tasks of work say how many retries had been asked for.
+    1: f"""{_HEALS}
+DELETE FROM tasks WHERE queue = 'conductor';
+UPDATE tasks SET payload = json_set(payload, '$.retries', 0) WHERE queue != 'dispatch' AND done_at IS NULL;
+"""
+}
+"""What makes a state file of a version one of the next."""
+
+_SCHEMA = f"""{_HEALS}
 CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE plans (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE boards (run_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
@@ -83,7 +99,7 @@ class Database:
         is_new = not execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
         if not is_new and application != APPLICATION_ID:
             raise InputError(f"{self.path} is a database of another program; give another --home, or move it away")
-        if not is_new and version != SCHEMA_VERSION:
+        if not is_new and version != SCHEMA_VERSION and version not in _MIGRATIONS:
             raise InputError(
                 f"{self.path} has state version {version}, this program reads {SCHEMA_VERSION}; "
                 "use the program that made it, or another --home"
@@ -94,12 +110,26 @@ class Database:
         execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if is_new:
             execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.split(";\n"):
-                if statement.strip():
-                    execute(statement)
+            self._run_script(_SCHEMA)
             execute(f"PRAGMA application_id = {APPLICATION_ID}")
             execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             execute("COMMIT")
+        elif version != SCHEMA_VERSION:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring an older file up to date, all or nothing; a process that came first has done it already."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        while (version := execute("PRAGMA user_version").fetchone()[0]) != SCHEMA_VERSION:
+            self._run_script(_MIGRATIONS[version])
+            execute(f"PRAGMA user_version = {version + 1}")
+        execute("COMMIT")
+
+    def _run_script(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                self._connection.execute(statement)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """One statement. Raises InputError for a damaged file, HaltError for a full disk."""

@@ -7,6 +7,7 @@ documents only, which are never kept in memory.
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.domain.facts import (
     DateFacts,
     Dispatched,
     Fact,
+    Proved,
     cell_from_json,
     cell_to_json,
     fact_from_json,
@@ -28,8 +30,8 @@ from shared.domain.facts import (
 )
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PLAN_VERSION, Plan
-from shared.domain.run import RUN_VERSION, Run
-from shared.ports import Claim, ClaimRequest, QuarantineRecord
+from shared.domain.run import RUN_VERSION, Run, RunStatus
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
 
 _DATES_KEPT = 512
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -79,6 +81,15 @@ class SqliteState:
             self._last_run = (row[0], _read_run(row[0]))
         return self._last_run[1]
 
+    def glance(self, run_id: str) -> Run:
+        """See the port; reading costs nothing here."""
+        return self.run(run_id)
+
+    def unfinished(self) -> list[str]:
+        """See the port."""
+        rows = self._database.execute("SELECT run_id, json_extract(doc, '$.status') FROM boards ORDER BY run_id")
+        return [run_id for run_id, status in rows if not RunStatus(status).is_final]
+
     def runs(self) -> list[Run]:
         """See the port."""
         return [
@@ -117,7 +128,14 @@ class SqliteState:
             raise InputError(f"run '{run_id}': {error}; use the program that made it") from error
         return board, int(row[1])
 
-    def commit(self, run_id: str, board: Board, version: int, cells: Mapping[tuple[date, str], Cell]) -> bool:
+    def commit(
+        self,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
         """See the port."""
         with self._database.transaction():
             written = self._database.execute(
@@ -130,7 +148,7 @@ class SqliteState:
                 "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)",
                 [(run_id, d.isoformat(), phase, cell_to_json(c)) for (d, phase), c in cells.items()],
             )
-            self._touch(run_id, {day for day, _ in cells})
+            self._add(run_id, proofs)
             for (day, phase), cell in cells.items():
                 if kept := self._dates.get((run_id, day)):
                     kept.cells[phase] = cell
@@ -165,53 +183,45 @@ class SqliteState:
             facts.cells[phase] = cell_from_json(doc)
         return facts
 
-    def touched(self, run_id: str, cursor: str) -> tuple[list[date], str]:
+    def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
+        """See the port."""
+        with self._database.transaction():
+            if self._sequence is None:
+                last = self._database.execute("SELECT COALESCE(MAX(sequence), 0) FROM touches").fetchone()
+                self._sequence = int(last[0])
+            self._sequence += 1
+            self._database.executemany(
+                "INSERT OR REPLACE INTO touches VALUES (?, ?, ?)",
+                [(run_id, day.isoformat(), self._sequence) for day in days],
+            )
+
+    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
         """See the port."""
         rows = self._database.execute(
             "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence",
             (run_id, int(cursor or 0)),
         ).fetchall()
-        return [date.fromisoformat(row[0]) for row in rows], str(rows[-1][1]) if rows else cursor
+        facts = self.dates(run_id, [date.fromisoformat(row[0]) for row in rows])
+        return facts, str(rows[-1][1]) if rows else cursor
 
-    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> list[int]:
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
         """See the port."""
-        conflicts: list[int] = []
-        rows: list[tuple[Any, ...]] = []
-        touched: set[date] = set()
         with self._database.transaction():
-            known = self.dates(run_id, {key.day for key, _ in facts})
-            for position, (key, fact) in enumerate(facts):
-                outcome = record(known[key.day], key, fact)
-                if outcome == "conflict":
-                    conflicts.append(position)
-                elif outcome == "added":
-                    day = key.day.isoformat()
-                    rows.append(
-                        (
-                            run_id,
-                            day,
-                            key.phase,
-                            key.processor,
-                            key.attempt,
-                            fact_name(fact),
-                            fact_to_json(fact),
-                        )
-                    )
-                    if not isinstance(fact, Dispatched):
-                        touched.add(key.day)
-                        if run_id in self._open:
-                            self._open[run_id].pop(key, None)
-            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._touch(run_id, touched)
-        return conflicts
+            self._add(run_id, facts)
 
-    def _touch(self, run_id: str, days: Iterable[date]) -> None:
-        if self._sequence is None:
-            self._sequence = int(self._database.execute("SELECT COALESCE(MAX(sequence), 0) FROM touches").fetchone()[0])
-        self._sequence += 1
+    def _add(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        known = self.dates(run_id, {key.day for key, _ in facts})
+        added = [(key, fact) for key, fact in facts if record(known[key.day], key, fact) == "added"]
         self._database.executemany(
-            "INSERT OR REPLACE INTO touches VALUES (?, ?, ?)", [(run_id, d.isoformat(), self._sequence) for d in days]
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (run_id, k.day.isoformat(), k.phase, k.processor, k.attempt, fact_name(fact), fact_to_json(fact))
+                for k, fact in added
+            ],
         )
+        for key, fact in added:
+            if not isinstance(fact, Dispatched | Proved) and run_id in self._open:
+                self._open[run_id].pop(key, None)
 
     # Claims
 
@@ -271,9 +281,18 @@ class SqliteState:
                 found[key] = _read_claim(row)
         return found
 
-    def open_claims(self, run_id: str) -> list[Claim]:
+    def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
         """See the port."""
-        return list(self._opened(run_id).values())
+        chosen = None if days is None else set(days)
+        return [c for c in self._opened(run_id).values() if chosen is None or c.key.day in chosen]
+
+    def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
+        """See the port."""
+        self._database.execute(
+            "UPDATE claims SET lease_until = ? WHERE fence = ?", (lease_until.isoformat(), claim.fence)
+        )
+        if run_id in self._open and claim.key in self._open[run_id]:
+            self._open[run_id][claim.key] = replace(claim, lease_until=lease_until)
 
     def _opened(self, run_id: str) -> dict[AttemptKey, Claim]:
         if run_id in self._open:
@@ -289,7 +308,7 @@ class SqliteState:
             self._open[run_id] = opened
         return opened
 
-    # Quarantine
+    # Quarantine and heals
 
     def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """See the port."""
@@ -298,6 +317,18 @@ class SqliteState:
                 "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
                 [(r.id, r.run_id, r.reason, r.event, r.at.isoformat()) for r in records],
             )
+
+    def note_heal(self, run_id: str, heal: Heal) -> None:
+        """See the port."""
+        row = (run_id, heal.kind, heal.subject, heal.detail, heal.at.isoformat())
+        self._database.execute("INSERT OR IGNORE INTO heals VALUES (?, ?, ?, ?, ?)", row)
+
+    def heals(self, run_id: str) -> list[Heal]:
+        """See the port."""
+        rows = self._database.execute(
+            "SELECT kind, subject, detail, at FROM heals WHERE run_id = ? ORDER BY at, kind, subject", (run_id,)
+        )
+        return [Heal(kind, subject, detail, datetime.fromisoformat(at)) for kind, subject, detail, at in rows]
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """See the port."""
