@@ -14,6 +14,8 @@ from workers.nba.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ["tests.emulators"]
+
 
 def real_source() -> Path | None:
     """The folder named by PHASEGATE_NBA_SOURCE, or shared/nba beside the project."""

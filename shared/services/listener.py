@@ -1,19 +1,22 @@
 """Takes completion events: adds each as a fact, then looks at the dates concerned. Keeps what it cannot apply."""
 
-import hashlib
 import json
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 from pydantic import ValidationError
 
 from shared.domain.errors import InputError
 from shared.domain.events import Completion
-from shared.domain.facts import AttemptKey, Reported
+from shared.domain.facts import AttemptKey, DateFacts, Reported
 from shared.domain.plan import PlanIndex
-from shared.ports import Claim, QuarantineRecord
+from shared.domain.worker_protocol import ResultStatus
+from shared.ports import Claim
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
+from shared.services.quarantine import set_aside
+from shared.services.runner import LEASE_MARGIN
+from shared.sharing import Shared
 
 
 class Listener:
@@ -21,6 +24,7 @@ class Listener:
 
     def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
         self._backend, self._dispatcher = backend, dispatcher
+        self._looks: Shared[Mapping[date, DateFacts]] = Shared()
 
     def handle(self, messages: Sequence[str]) -> None:
         """Apply a batch of messages. May be called again with any of them, in any order."""
@@ -46,7 +50,6 @@ class Listener:
         claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
         facts: list[tuple[AttemptKey, Reported]] = []
         texts: list[str] = []
-        days: dict[date, None] = {}
         for key, event, message in keyed:
             if isinstance(key, str):
                 self._set_aside(message, run_id, key)
@@ -56,13 +59,27 @@ class Listener:
                 self._set_aside(message, run_id, f"nobody claimed {key}")
             elif claim.fence != event.fence:
                 self._set_aside(message, run_id, f"{key}: fence {event.fence} is not the claim's {claim.fence}")
+            elif event.status is None:
+                timeout = timedelta(seconds=index.by_ref[key.ref].dispatch.timeout_seconds)
+                self._backend.state.extend(run_id, claim, self._backend.clock.now() + timeout + LEASE_MARGIN)
             else:
-                facts.append((key, _reported(event, claim)))
+                facts.append((key, _reported(event, event.status, claim)))
                 texts.append(message)
-                days[key.day] = None
-        for position in self._backend.state.record(run_id, facts):
-            self._set_aside(texts[position], run_id, f"{facts[position][0]}: contradicts what was reported before")
-        self._dispatcher.look_at(run_id, days)
+        if not facts:
+            return
+        self._backend.state.record(run_id, facts)
+        days = tuple(sorted({key.day for key, _ in facts}))
+        dates = self._looks.get((run_id, days), lambda: self._look(run_id, days))
+        for (key, fact), message in zip(facts, texts, strict=True):
+            standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
+            if standing is not None and standing.event_id != fact.event_id:
+                self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
+
+    def _look(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
+        """Read dates and look at them. Completions of a date that come in a crowd share it."""
+        dates = self._backend.state.dates(run_id, days)
+        self._dispatcher.look(run_id, dates)
+        return dates
 
     def _key(self, event: Completion, index: PlanIndex) -> AttemptKey | str:
         """The attempt that an event is about, under canonical names; or why there is none."""
@@ -74,15 +91,12 @@ class Listener:
         return AttemptKey(event.date, event.phase, name, event.attempt)
 
     def _set_aside(self, message: str, run_id: str | None, reason: str) -> None:
-        digest = hashlib.sha256(f"{reason}\x1f{message}".encode()).hexdigest()[:32]
-        self._backend.state.quarantine(
-            [QuarantineRecord(digest, run_id, reason, message[:100_000], self._backend.clock.now())]
-        )
+        set_aside(self._backend, message, run_id, reason)
 
 
-def _reported(event: Completion, claim: Claim) -> Reported:
+def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported:
     return Reported(
-        status=event.status,
+        status=status,
         rows=event.rows,
         error_class=event.error_class,
         message=event.message,

@@ -1,6 +1,9 @@
 """What every state must do."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,9 +11,23 @@ from shared.domain.board import PASSED
 from shared.domain.errors import InputError
 from shared.domain.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
 from shared.domain.run import Run, RunStatus, Wanted
-from shared.ports import Claim, ClaimRequest, QuarantineRecord
-from tests.contract.conftest import DAYS, NOW, Backend, Step, create, dies, stays
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
+from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
+from tests.contract.firestore import FirestoreBackend
 from tests.unit.builders import dispatched, proved, reported
+
+
+@pytest.fixture(params=["embedded", "firestore"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """A blank state, in SQLite and in Firestore."""
+    if request.param == "firestore":
+        request.getfixturevalue("firestore_emulator")
+        yield FirestoreBackend()
+    else:
+        made = EmbeddedBackend(tmp_path)
+        yield made
+        made.close()
+
 
 WHOEVER_READS = pytest.mark.parametrize("then", [stays, dies], ids=["in the same process", "in the next process"])
 
@@ -71,6 +88,21 @@ def test_an_unknown_run_is_an_input_error_that_names_a_near_one(started: Backend
 def test_an_unknown_run_where_there_are_none_says_so(backend: Backend) -> None:
     with pytest.raises(InputError, match="unknown run 'x'; there are no runs here yet"):
         backend.state.run("x")
+
+
+def test_a_run_is_unfinished_until_its_board_is_final(started: Backend) -> None:
+    create(started.state, "done")
+    board, version = started.state.board("done")
+    board.status = RunStatus.COMPLETED
+    started.state.commit("done", board, version, {})
+    assert started.state.unfinished() == ["r"]
+
+
+def test_a_glance_at_a_run_that_does_not_admit_is_never_stale(started: Backend) -> None:
+    started.state.glance("r")
+    started.state.change_run("r", paused)
+    started.state.change_run("r", lambda r: r.model_copy(update={"wanted": Wanted.RUNNING}))
+    assert started.state.glance("r").wanted is Wanted.RUNNING
 
 
 def paused(run: Run) -> Run:
@@ -134,6 +166,24 @@ def test_a_commit_on_a_board_that_another_one_has_changed_writes_nothing(started
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].cells == {}
 
 
+@WHOEVER_READS
+def test_proofs_are_committed_with_the_board(started: Backend, then: Step) -> None:
+    board, version = started.state.board("r")
+    started.state.record("r", [(key(), reported())])
+    assert started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL}, [(key(), proved())])
+    then(started)
+    facts = started.state.dates("r", [DAYS[0]])[DAYS[0]]
+    assert (facts.tasks["raw", "a"][0].proved, facts.cells) == (proved(), {"raw": CELL})
+
+
+def test_proofs_of_a_commit_that_came_too_late_are_not_there(started: Backend) -> None:
+    board, version = started.state.board("r")
+    started.state.commit("r", board, version, {})
+    assert not started.state.commit("r", board, version, {}, [(key(), proved())])
+    started.reopen()
+    assert started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks == {}
+
+
 def test_a_commit_raises_the_version_of_the_board(started: Backend) -> None:
     board, version = started.state.board("r")
     started.state.commit("r", board, version, {})
@@ -157,24 +207,26 @@ def test_a_date_without_facts_is_empty(started: Backend) -> None:
 @WHOEVER_READS
 def test_recorded_facts_are_read_as_they_were_written(started: Backend, then: Step) -> None:
     written: list[Fact] = [dispatched(inputs=[("fetch/a", 1)]), reported(message="ü"), proved()]
-    assert started.state.record("r", [(key(), fact) for fact in written]) == []
+    started.state.record("r", [(key(), fact) for fact in written])
     then(started)
     (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
     assert [found.dispatched, found.reported, found.proved] == written
 
 
 @WHOEVER_READS
-def test_a_fact_that_contradicts_is_named_and_the_first_one_stands(started: Backend, then: Step) -> None:
+def test_of_two_facts_that_contradict_the_first_one_stands(started: Backend, then: Step) -> None:
     started.state.record("r", [(key(), reported())])
-    assert started.state.record("r", [(key(), reported(rows=1, event_id="other")), (key(1), reported())]) == [0]
+    started.state.record("r", [(key(), reported(rows=1, event_id="other")), (key(1), reported())])
     then(started)
     (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
     assert found.reported == reported()
 
 
-def test_the_same_fact_again_is_no_contradiction(started: Backend) -> None:
+def test_the_same_fact_again_changes_nothing(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
-    assert started.state.record("r", [(key(), reported())]) == []
+    before = started.state.dates("r", [DAYS[0]])[DAYS[0]].copy()
+    started.state.record("r", [(key(), reported())])
+    assert started.state.dates("r", [DAYS[0]])[DAYS[0]] == before
 
 
 @WHOEVER_READS
@@ -193,6 +245,9 @@ def test_runs_do_not_see_each_others_facts(started: Backend) -> None:
 
 
 def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
+    if isinstance(started, FirestoreBackend):
+        pytest.skip("only the embedded state shares a transaction with other writes")
+
     def fail() -> None:
         with started.undone():
             started.state.record("r", [(key(), reported())])
@@ -203,49 +258,54 @@ def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks == {}
 
 
-# What was touched
+# What is at rest
 
 
-def test_from_an_empty_cursor_every_date_that_ever_changed_is_touched(started: Backend) -> None:
-    started.state.record("r", [(key(2), reported()), (key(0), reported())])
-    assert set(started.state.touched("r", "")[0]) == {DAYS[0], DAYS[2]}
+def at_rest(backend: Backend, cursor: str = "") -> set[date]:
+    """Dates marked since a cursor."""
+    return set(backend.state.at_rest("r", cursor)[0])
 
 
-def test_from_a_cursor_on_only_later_changes_are_touched(started: Backend) -> None:
-    started.state.record("r", [(key(0), reported())])
-    _, cursor = started.state.touched("r", "")
-    started.state.record("r", [(key(1), reported())])
-    assert started.state.touched("r", cursor)[0] == [DAYS[1]]
+def test_from_an_empty_cursor_every_date_that_was_ever_marked_is_found(started: Backend) -> None:
+    started.state.mark_at_rest("r", [DAYS[2]])
+    started.state.mark_at_rest("r", [DAYS[0]])
+    assert at_rest(started) == {DAYS[0], DAYS[2]}
 
 
-def test_a_date_that_changes_again_is_touched_again(started: Backend) -> None:
+def test_a_date_that_nobody_marked_is_not_at_rest(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
-    _, cursor = started.state.touched("r", "")
-    started.state.record("r", [(key(), proved())])
-    assert started.state.touched("r", cursor)[0] == [DAYS[0]]
+    assert at_rest(started) == set()
 
 
 @WHOEVER_READS
-def test_when_nothing_changed_nothing_is_touched_and_the_cursor_stays(started: Backend, then: Step) -> None:
-    started.state.record("r", [(key(), reported())])
-    _, cursor = started.state.touched("r", "")
+def test_from_a_cursor_on_every_later_mark_is_found(started: Backend, then: Step) -> None:
+    started.state.mark_at_rest("r", [DAYS[0]])
+    _, cursor = started.state.at_rest("r", "")
     then(started)
+    started.state.mark_at_rest("r", [DAYS[1]])
+    assert DAYS[1] in at_rest(started, cursor)
+
+
+def test_a_date_that_is_marked_again_is_found_again(started: Backend) -> None:
+    started.state.mark_at_rest("r", [DAYS[0]])
+    _, cursor = started.state.at_rest("r", "")
+    started.state.mark_at_rest("r", [DAYS[0]])
+    assert at_rest(started, cursor) == {DAYS[0]}
+
+
+@WHOEVER_READS
+def test_when_nothing_was_marked_the_cursor_stays(started: Backend, then: Step) -> None:
+    started.state.mark_at_rest("r", [DAYS[0]])
+    _, cursor = started.state.at_rest("r", "")
+    then(started)
+    assert started.state.at_rest("r", cursor)[1] == cursor
+
+
+def test_a_date_at_rest_comes_with_its_facts(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
-    assert started.state.touched("r", cursor) == ([], cursor)
-
-
-def test_a_committed_cell_touches_its_date(started: Backend) -> None:
-    board, version = started.state.board("r")
-    started.state.commit("r", board, version, {(DAYS[3], "raw"): CELL})
-    assert started.state.touched("r", "")[0] == [DAYS[3]]
-
-
-def test_after_a_restart_the_cursor_still_finds_what_came_later(started: Backend) -> None:
-    started.state.record("r", [(key(0), reported())])
-    _, cursor = started.state.touched("r", "")
-    started.reopen()
-    started.state.record("r", [(key(1), reported())])
-    assert started.state.touched("r", cursor)[0] == [DAYS[1]]
+    started.state.mark_at_rest("r", [DAYS[0]])
+    (facts,) = started.state.at_rest("r", "")[0].values()
+    assert facts.tasks["raw", "a"][0].reported == reported()
 
 
 # Claims
@@ -308,6 +368,7 @@ def test_claims_are_found_by_their_attempts(started: Backend, then: Step) -> Non
 
 
 def test_another_process_finds_the_same_claims(started: Backend) -> None:
+    started.state.record("r", [(key(0), dispatched())])
     (made,) = claim(started, key(0))
     beside = started.beside()
     assert (beside.claims("r", [key(0)]), beside.open_claims("r")) == ({key(0): made}, [made])
@@ -323,6 +384,7 @@ ENDINGS: list[Fact] = [
 @WHOEVER_READS
 @pytest.mark.parametrize("fact", ENDINGS, ids=["reported", "healed", "abandoned"])
 def test_a_claim_is_open_until_its_attempt_has_ended(started: Backend, fact: Fact, then: Step) -> None:
+    started.state.record("r", [(key(0), dispatched()), (key(1), dispatched())])
     _, other = claim(started, key(0), key(1))
     started.state.record("r", [(key(0), fact)])
     then(started)
@@ -341,6 +403,45 @@ def test_a_claim_whose_attempt_has_ended_is_still_found_by_its_attempt(started: 
     (made,) = claim(started, key(0))
     started.state.record("r", [(key(0), reported())])
     assert started.state.claims("r", [key(0)]) == {key(0): made}
+
+
+@WHOEVER_READS
+def test_open_claims_are_found_on_the_dates_asked_for(started: Backend, then: Step) -> None:
+    started.state.record("r", [(key(0), dispatched()), (key(1), dispatched())])
+    _, other = claim(started, key(0), key(1))
+    then(started)
+    assert started.state.open_claims("r", [DAYS[1]]) == [other]
+
+
+@WHOEVER_READS
+def test_an_extended_claim_holds_longer(started: Backend, then: Step) -> None:
+    (made,) = claim(started, key())
+    assert made is not None
+    started.state.extend("r", made, NOW + timedelta(hours=2))
+    then(started)
+    assert started.state.claims("r", [key()])[key()].lease_until == NOW + timedelta(hours=2)
+
+
+# Heals
+
+
+def heal(subject: str, seconds: int = 0) -> Heal:
+    """Something that a sweep mended."""
+    return Heal("dispatch", subject, "nobody had started it", NOW + timedelta(seconds=seconds))
+
+
+@WHOEVER_READS
+def test_heals_are_kept_oldest_first(started: Backend, then: Step) -> None:
+    started.state.note_heal("r", heal("second", 2))
+    started.state.note_heal("r", heal("first", 1))
+    then(started)
+    assert started.state.heals("r") == [heal("first", 1), heal("second", 2)]
+
+
+def test_a_heal_noted_again_changes_nothing(started: Backend) -> None:
+    started.state.note_heal("r", heal("it"))
+    started.state.note_heal("r", heal("it", 5))
+    assert started.state.heals("r") == [heal("it")]
 
 
 # Quarantine

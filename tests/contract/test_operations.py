@@ -1,0 +1,219 @@
+"""What a task costs in operations on Google Cloud, counted at the adapters, over Google's Firestore emulator."""
+
+import heapq
+import itertools
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud.firestore import Client, DocumentReference, Query, WriteBatch
+
+from shared.adapters.embedded.clock import VirtualClock
+from shared.adapters.gcp.clients import firestore_client
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.state import FirestoreState
+from shared.adapters.pipeline_file import load_pipeline
+from shared.domain.board import Board
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.errors import PhasegateError
+from shared.domain.run import Run, RunStatus
+from shared.domain.selection import Selection
+from shared.ports import Parameter, QueueTask, Row
+from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
+from shared.services.conductor import Conductor
+from shared.services.dispatcher import Dispatcher, TaskPayload
+from shared.services.historian import Historian
+from shared.services.listener import Listener
+from shared.services.planner import make_plan
+from shared.services.runner import Runner
+from shared.services.sweeper import Sweeper
+from tests.stack.idle import write_idle_pipeline
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TASKS_A_DATE = 52
+
+
+class Operations(Counter[str]):
+    """Operations by kind, counted by threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, number: int = 1) -> None:
+        """Count."""
+        with self._lock:
+            self[kind] += number
+
+
+@pytest.fixture
+def operations(firestore_emulator: object, monkeypatch: pytest.MonkeyPatch) -> Operations:
+    """Counts documents read and written by Google's client; a query that finds nothing is billed as one read."""
+    counted = Operations()
+
+    def counting(owner: type, name: str, kind: str, number: Callable[..., int] = lambda *a: 1) -> None:
+        method = getattr(owner, name)
+
+        def wrapped(target: Any, *arguments: Any, **named: Any) -> Any:
+            counted.add(kind, number(target, *arguments))
+            return method(target, *arguments, **named)
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    counting(DocumentReference, "get", "reads")
+    counting(Client, "get_all", "reads", lambda _, references: len(references))
+    # Every write of the client, also of a single document, goes through a batch.
+    counting(WriteBatch, "commit", "writes", lambda batch: len(batch))
+    stream = Query.stream
+
+    def streamed(query: Query, *arguments: Any, **named: Any) -> Iterator[Any]:
+        found = list(stream(query, *arguments, **named))
+        counted.add("reads", max(1, len(found)))
+        return iter(found)
+
+    monkeypatch.setattr(Query, "stream", streamed)
+    return counted
+
+
+class Cloud:
+    """Queues, a topic and a warehouse that only count; deliveries are made by ``drive``, several at a time."""
+
+    def __init__(self, operations: Operations, pipeline_file: Path, dates: int, at_once: int) -> None:
+        self.operations, self.at_once = operations, at_once
+        self.clock = VirtualClock(START)
+        self._lock, self._order = threading.Lock(), itertools.count()
+        self._tasks: list[tuple[datetime, int, QueueTask]] = []
+        self._names: set[str] = set()
+        self._events: list[str] = []
+        settings = CloudSettings(project=f"t{uuid.uuid4().hex[:20]}")
+        self.state = FirestoreState(firestore_client(settings))
+        pipeline = load_pipeline(pipeline_file)
+        days = [date(2024, 1, 1) + timedelta(days=n) for n in range(dates)]
+        calendar = Calendar.of(GameDate(day, "s", {"games": 1}, {"teams": ("BOS", "NYK")}) for day in days)
+        self.plan = make_plan(
+            pipeline,
+            calendar,
+            Selection(seasons=("s",)),
+            phases=None,
+            profile=None,
+            reprocess="all",
+            prover=None,
+            finished=lambda _: {},
+        )
+        backend = Backend(self.state, self, self, self, self, {"nba": self}, self.clock, timedelta(milliseconds=500))  # type: ignore[arg-type]
+        self.dispatcher = Dispatcher(backend)
+        self.runner, self.listener = Runner(backend), Listener(backend, self.dispatcher)
+        self.conductor = Conductor(backend, self.dispatcher, Historian(backend))
+        self.sweeper = Sweeper(backend, self.dispatcher)
+        run = Run(
+            run_id="r",
+            pipeline="nba",
+            pipeline_file="",
+            plan_hash=self.plan.hash,
+            request_hash="",
+            created_at=START,
+        )
+        self.state.create_run(run, self.plan, Board.blank("r", self.plan.index, START))
+        backend.wake_conductor("r")
+
+    # The ports that only count
+
+    def create(self, tasks: Sequence[QueueTask]) -> None:
+        """Cloud Tasks."""
+        with self._lock:
+            for task in tasks:
+                if task.name not in self._names:
+                    self._names.add(task.name)
+                    heapq.heappush(self._tasks, (task.not_before or self.clock.now(), next(self._order), task))
+                    kind = task.queue if task.queue in (CONDUCTOR_QUEUE, DISPATCH_QUEUE) else "work"
+                    self.operations.add(f"{kind} tasks")
+
+    def publish(self, topic: str, messages: Sequence[str]) -> None:
+        """Pub/Sub."""
+        with self._lock:
+            self._events.extend(messages)
+            self.operations.add("messages", len(messages))
+
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """BigQuery."""
+        self.operations.add("queries", len(questions))
+        return [[] for _ in questions]
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """BigQuery."""
+        self.operations.add("history batches")
+        return len(rows)
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The worker."""
+        return 200, {"results": {body.get("processor") or body["scraper"]: {"status": "success"}}}
+
+    # Delivery
+
+    def drive(self) -> None:
+        """Deliver until nothing waits; as many at a time as the cloud would."""
+        with ThreadPoolExecutor(self.at_once) as pool:
+            while self._tasks or self._events:
+                events, self._events = self._events[: self.at_once], self._events[self.at_once :]
+                batch: list[QueueTask] = []
+                while not events and self._tasks and len(batch) < self.at_once:
+                    at, _, task = heapq.heappop(self._tasks)
+                    if at > self.clock.now():
+                        if batch:
+                            heapq.heappush(self._tasks, (at, 0, task))
+                            break
+                        self.clock.move_to(at)
+                    batch.append(task)
+                list(pool.map(lambda event: self.listener.handle([event]), events))
+                list(pool.map(self._deliver, batch))
+
+    def _deliver(self, task: QueueTask) -> None:
+        if task.queue == CONDUCTOR_QUEUE:
+            self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
+        elif task.queue == DISPATCH_QUEUE:
+            self.dispatcher.handle_page(task.payload)
+        else:
+            self.runner.run(TaskPayload.model_validate_json(task.payload))
+
+
+def driven(operations: Operations, folder: Path, *, dates: int, at_once: int) -> Counter[str]:
+    """Operations of a whole run, divided by its tasks."""
+    cloud = Cloud(operations, write_idle_pipeline(folder / "idle.yaml", "http://worker"), dates, at_once)
+    operations.clear()
+    cloud.drive()
+    assert cloud.state.board("r")[0].status is RunStatus.COMPLETED
+    return Counter({kind: number / (dates * TASKS_A_DATE) for kind, number in operations.items()})  # type: ignore[misc]
+
+
+def test_a_task_costs_at_most_three_writes_and_three_reads_one_cloud_task_and_one_message(
+    operations: Operations, tmp_path: Path
+) -> None:
+    cost = driven(operations, tmp_path, dates=4, at_once=16)
+    assert cost["writes"] <= 3 and cost["reads"] <= 3, cost
+    assert (cost["work tasks"], cost["messages"]) == (1, 1), cost
+    assert cost["conductor tasks"] + cost["dispatch tasks"] <= 0.5, cost
+
+
+def test_a_task_of_its_own_reads_three_documents_and_writes_two_however_many_dates_the_run_has(
+    operations: Operations, tmp_path: Path
+) -> None:
+    found = []
+    for dates in (2, 40):
+        cloud = Cloud(operations, write_idle_pipeline(tmp_path / "idle.yaml", "http://worker"), dates, 1)
+        cloud.conductor.conduct("r")
+        cloud.dispatcher.look_at("r", cloud.plan.days[:1])
+        payload = next(task.payload for _, _, task in sorted(cloud._tasks) if task.queue == "scrapers")
+        operations.clear()
+        cloud.runner.run(TaskPayload.model_validate_json(payload))
+        cloud.listener.handle(cloud._events)
+        found.append((operations["reads"], operations["writes"], operations["queries"]))
+    reads, writes, queries = found[0]
+    assert found[0] == found[1]
+    assert (reads, queries) == (3, 0), "the run, the claim, the date"
+    assert writes == 3, "the claim, the report, and that its raw table was dispatched"
