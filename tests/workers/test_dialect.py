@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from shared.adapters.embedded.dialect import translate, translate_ddl, utc_without_zone
+from shared.adapters.embedded.dialect import translate, translate_ddl
+from shared.adapters.json_lines import utc_without_zone
 from shared.domain.errors import InputError
 from workers.nba.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 

@@ -7,15 +7,12 @@ NULLIF, half as long as sqlglot's CASE: DuckDB plans these statements for longer
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import cast
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
-from shared.domain.errors import InputError
+from shared.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
+from shared.adapters.json_lines import utc_without_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +26,8 @@ class Statement:
 @lru_cache(maxsize=512)
 def translate(sql: str) -> Statement:
     """One BigQuery statement for DuckDB. Raises InputError when it cannot be read, or is not exactly one."""
-    trees = _parse(sql)
-    if len(trees) != 1:
-        raise InputError(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
-    tree = _mend(trees[0])
-    names = frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
-    return Statement(tree.sql(dialect="duckdb", identify=True), names)
+    tree = _mend(read_statement(sql))
+    return Statement(tree.sql(dialect="duckdb", identify=True), parameters_of(tree))
 
 
 def translate_ddl(script: str) -> tuple[str, ...]:
@@ -43,16 +36,8 @@ def translate_ddl(script: str) -> tuple[str, ...]:
     Raises InputError for any other statement, and for a table that names no dataset.
     """
     statements: list[str] = []
-    for tree in _parse(script):
-        schema = tree.this
-        table = schema.this if isinstance(schema, exp.Schema) else None
-        if not isinstance(tree, exp.Create) or tree.kind != "TABLE" or not isinstance(table, exp.Table):
-            raise InputError(
-                f"a schema script holds CREATE TABLE statements with columns only: {_beginning(tree.sql())}"
-            )
-        if not table.db:
-            raise InputError(f"table '{table.name}' names no dataset: write `dataset.{table.name}`")
-        create_dataset = f'CREATE SCHEMA IF NOT EXISTS "{table.db}"'
+    for tree in read_script(script):
+        create_dataset = f'CREATE SCHEMA IF NOT EXISTS "{created_table(tree).db}"'
         if create_dataset not in statements:
             statements.append(create_dataset)
         tree.set("properties", None)
@@ -65,27 +50,8 @@ def translate_ddl(script: str) -> tuple[str, ...]:
 
 def quoted(table: str) -> str:
     """``dataset.table`` as a quoted DuckDB name. Raises InputError for any other form."""
-    dataset, dot, name = table.partition(".")
-    if not (dot and dataset.isidentifier() and name.isidentifier()):
-        raise InputError(f"'{table}' is not a table name: write dataset.table")
+    dataset, name = split_table(table)
     return f'"{dataset}"."{name}"'
-
-
-def utc_without_zone(moment: str | datetime) -> str:
-    """A point in time as TIMESTAMP text in UTC; one without a zone is UTC. Raises InputError for other text."""
-    try:
-        when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    except ValueError as error:
-        raise InputError(f"'{moment}' is not a timestamp: write 2024-01-15T20:30:00Z") from error
-    return (when.astimezone(UTC) if when.tzinfo else when).replace(tzinfo=None).isoformat(sep=" ")
-
-
-def _parse(sql: str) -> list[exp.Expression]:
-    try:
-        return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
-    except SqlglotError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"SQL that BigQuery's grammar does not allow: {reason} In: {_beginning(sql)}") from error
 
 
 def _mend(tree: exp.Expression) -> exp.Expression:
@@ -103,8 +69,3 @@ def _mend(tree: exp.Expression) -> exp.Expression:
         if data_type.this == exp.DataType.Type.TIMESTAMPTZ:
             data_type.set("this", exp.DataType.Type.TIMESTAMPNTZ)
     return tree
-
-
-def _beginning(sql: str) -> str:
-    line = " ".join(sql.split())
-    return line if len(line) <= 120 else f"{line[:117]}..."

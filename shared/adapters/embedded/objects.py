@@ -4,9 +4,10 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from shared.domain.errors import HaltError, InputError
+from shared.adapters.object_names import checked_name
+from shared.domain.errors import HaltError
 
 _UNFINISHED = ".unfinished-"
 
@@ -47,10 +48,4 @@ class FolderObjectStore:
         return {name for name in names if self._path(name).is_file()}
 
     def _path(self, name: str) -> Path:
-        path = PurePosixPath(name)
-        is_bad = path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or path.as_posix() != name
-        if is_bad or name == ".":
-            raise InputError(
-                f"'{name}' is not an object name: write a relative path with forward slashes, without '..'"
-            )
-        return self._root / path
+        return self._root / checked_name(name)

@@ -1,7 +1,6 @@
 """The warehouse of one machine: a DuckDB file behind the ``Warehouse`` port."""
 
 import errno
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,9 @@ from typing import Any
 
 import duckdb
 
-from shared.adapters.embedded.dialect import quoted, translate, translate_ddl, utc_without_zone
+from shared.adapters.bigquery_sql import chosen
+from shared.adapters.embedded.dialect import quoted, translate, translate_ddl
+from shared.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
 from shared.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
 from shared.ports import Parameter, Partition, Row
 
@@ -60,6 +61,16 @@ class DuckDbWarehouse:
             cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
             return _rows(cursor)
 
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """The rows of many SELECTs, one after the other, or the error of each that failed."""
+        return [self._answer(sql, parameters) for sql, parameters in questions]
+
+    def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
+        try:
+            return self.query(sql, parameters)
+        except PhasegateError as error:
+            return error
+
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
     ) -> int:
@@ -87,12 +98,7 @@ class DuckDbWarehouse:
         """
         columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
         rows, fresh = _read_lines(partition.table, columns, lines)
-        for number, row in enumerate(rows, 1):
-            if row.get(partition.date_column) != partition.day.isoformat():
-                found = row.get(partition.date_column)
-                raise InputError(
-                    f"{partition.table}, line {number}: {partition.date_column} is {found}, not {partition.day}"
-                )
+        check_day(partition, rows)
         if not rows:
             return self._replace(partition, fence, None)
         return self._replace(
@@ -112,13 +118,12 @@ class DuckDbWarehouse:
         if not rows:
             return 0
         columns = self._columns_of_unfenced(table)
-        first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
-        fresh = list(reversed(first.values()))
-        _check_rows(table, columns, fresh)
+        fresh = first_of_each(rows, keys)
+        _shape(table, columns).check(fresh)
         same = " AND ".join(f'held."{key}" IS NOT DISTINCT FROM fresh."{key}"' for key in keys)
         missing = f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {same})"
         with self._lock_of(table), self._transaction() as cursor:
-            return self._insert(cursor, table, columns, _json_lines(fresh), condition=missing)
+            return self._insert(cursor, table, columns, json_lines(fresh), condition=missing)
 
     def close(self) -> None:
         """Write everything into the file and release it."""
@@ -265,11 +270,8 @@ def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
 
 
 def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    missing = sorted(names - parameters.keys())
-    if missing:
-        raise InputError(f"the SQL names parameters without a value: {', '.join(f'@{name}' for name in missing)}")
     return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items() if name in names
+        name: list(value) if isinstance(value, tuple) else value for name, value in chosen(names, parameters).items()
     }
 
 
@@ -287,45 +289,13 @@ def _count(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def _plain(value: object) -> str:
-    """A value that JSON has no form for."""
-    if isinstance(value, datetime):
-        return utc_without_zone(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    raise InputError(f"a value of type {type(value).__name__} cannot be written to a table: {value!r}")
-
-
-_encode = json.JSONEncoder(default=_plain).encode
+def _shape(table: str, columns: Mapping[str, str]) -> RowShape:
+    whole, moments = ([name for name, kind in columns.items() if kind == of] for of in ("BIGINT", "TIMESTAMP"))
+    return RowShape(table, columns.keys(), whole, moments)
 
 
 def _read_lines(table: str, columns: Mapping[str, str], lines: bytes) -> tuple[list[Row], bytes]:
     """The rows of JSON lines, checked, and the lines as DuckDB may read them."""
-    try:
-        rows: list[Row] = json.loads(b"[" + b",".join(line for line in lines.split(b"\n") if line.strip()) + b"]")
-    except ValueError as error:
-        raise InputError(f"{table}: the lines are not JSON, one object a row: {error}") from error
-    _check_rows(table, columns, rows)
-    moments = [name for name, kind in columns.items() if kind == "TIMESTAMP"]
-    for name in moments:
-        for row in rows:
-            if row.get(name) is not None:
-                row[name] = utc_without_zone(row[name])
-    return rows, _json_lines(rows) if moments else lines
-
-
-def _json_lines(rows: Sequence[Row]) -> bytes:
-    return "".join(f"{_encode(row)}\n" for row in rows).encode()
-
-
-def _check_rows(table: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
-    whole = [name for name, kind in columns.items() if kind == "BIGINT"]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise InputError(f"{table}, line {number}: expected an object, found {type(row).__name__}")
-        if not row.keys() <= columns.keys():
-            unknown = ", ".join(sorted(row.keys() - columns.keys()))
-            raise InputError(f"{table}, line {number}: the table has no column {unknown}")
-        for name in whole:
-            if type(row.get(name)) is float:
-                raise InputError(f"{table}, line {number}: {name} is INT64, found {row[name]}")
+    shape = _shape(table, columns)
+    rows = shape.read(lines)
+    return rows, json_lines(rows) if shape.moments else lines

@@ -1,0 +1,113 @@
+"""What every object store must do with names: many at once, close together or far apart."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.embedded.objects import FolderObjectStore
+from shared.adapters.gcp import objects
+from shared.adapters.gcp.clients import storage_client
+from shared.adapters.gcp.objects import GcsObjectStore
+from shared.adapters.gcp.settings import CloudSettings
+from shared.domain.errors import InputError, TransientError
+from shared.ports import ObjectStore
+from shared.stack.emulators import Server, free_port
+
+BUCKET = "contract-objects"
+
+
+@pytest.fixture(scope="module")
+def gcs(storage_emulator: Server) -> GcsObjectStore:
+    """A store over a bucket of the emulator; each test works below a folder of its own."""
+    client = storage_client(CloudSettings.from_environment())
+    client.create_bucket(BUCKET)
+    return GcsObjectStore(client, BUCKET)
+
+
+@pytest.fixture(params=["embedded", "gcp"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "embedded":
+        return FolderObjectStore(tmp_path)
+    made: GcsObjectStore = request.getfixturevalue("gcs")
+    return made
+
+
+def test_an_object_is_read_as_it_was_written_last(store: ObjectStore) -> None:
+    store.write("last/2024-01-15.jsonl", b"a longer first content")
+    store.write("last/2024-01-15.jsonl", b"\0second")
+    assert store.read("last/2024-01-15.jsonl") == b"\0second"
+
+
+def test_an_empty_object_is_there(store: ObjectStore) -> None:
+    store.write("empty/a", b"")
+    assert (store.read("empty/a"), store.held(["empty/a"])) == (b"", {"empty/a"})
+
+
+def test_an_object_that_is_not_there_cannot_be_read(store: ObjectStore) -> None:
+    with pytest.raises(FileNotFoundError, match="missing/a"):
+        store.read("missing/a")
+
+
+def test_held_names_are_told_from_folders_and_from_neighbours(store: ObjectStore) -> None:
+    names = {"held/b/2.jsonl", "held/a/1.jsonl", "held/é", "held/other"}
+    for name in names:
+        store.write(name, b"x")
+    assert store.held([*names, "held", "held/a", "held/c", "held/a/1.json", "held/a/1.jsonl2"]) == names
+    assert store.held([]) == set()
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a\\b", "", ".", "a//b", "a/", "./a", "a/\0"])
+def test_a_name_that_leaves_the_store_or_is_none_is_refused(store: ObjectStore, name: str) -> None:
+    with pytest.raises(InputError, match="is not an object name"):
+        store.write(name, b"")
+    with pytest.raises(InputError, match="is not an object name"):
+        store.read(name)
+    with pytest.raises(InputError, match="is not an object name"):
+        store.held([name])
+
+
+class Listings:
+    """Counts the listings that a store asks for."""
+
+    def __init__(self, gcs: GcsObjectStore, patch: pytest.MonkeyPatch) -> None:
+        self.asked = 0
+        self._list = gcs._client.list_blobs
+        patch.setattr(gcs._client, "list_blobs", self._count)
+
+    def _count(self, *words: object, **more: object) -> object:
+        self.asked += 1
+        return self._list(*words, **more)
+
+
+def test_names_that_stand_close_together_cost_one_listing(gcs: GcsObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"close/{number:03}" for number in range(60)]
+    for name in names[::2]:
+        gcs.write(name, b"x")
+    listings = Listings(gcs, monkeypatch)
+    assert gcs.held(names) == set(names[::2])
+    assert listings.asked == 1
+
+
+def test_crowds_between_the_names_are_leapt_over(gcs: GcsObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        gcs.write(f"crowd/{number:03}", b"x")
+    monkeypatch.setattr(objects, "PAGE", 3)
+    listings = Listings(gcs, monkeypatch)
+    assert gcs.held(["crowd/000", "crowd/001", "crowd/030", "crowd/0305"]) == {"crowd/000", "crowd/001", "crowd/030"}
+    assert listings.asked == 2
+
+
+def test_a_bucket_that_is_not_there_says_what_to_do(gcs: GcsObjectStore) -> None:
+    nowhere = GcsObjectStore(gcs._client, "contract-nowhere")
+    for use in (lambda: nowhere.write("a", b""), lambda: nowhere.held(["a"])):
+        with pytest.raises(InputError, match=r"bucket contract-nowhere cannot be used.*set PHASEGATE_BUCKET"):
+            use()
+
+
+def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(objects, "RETRY", objects.RETRY.with_timeout(0.05))
+    store = GcsObjectStore(storage_client.__wrapped__(CloudSettings(project="demo")), BUCKET)
+    for use in (lambda: store.write("a", b""), lambda: store.held(["a"]), lambda: store.read("a")):
+        with pytest.raises(TransientError, match="did not answer"):
+            use()

@@ -1,0 +1,187 @@
+"""Every SQL statement of the project gives the same rows, row by row, on DuckDB and on BigQuery.
+
+The games of a season's first dates are processed once, embedded; BigQuery is given the same tables. Then both are
+asked the same things: what the processors select, what proofs and checks ask, how the calendar is read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud.bigquery import LoadJobConfig, SourceFormat
+
+from shared.adapters.bigquery_sql import created_table, read_script
+from shared.adapters.gcp.clients import bigquery_client, storage_client
+from shared.adapters.gcp.objects import GcsObjectStore
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.warehouse import BigQueryWarehouse
+from shared.adapters.json_lines import json_lines
+from shared.adapters.pipeline_file import load_pipeline
+from shared.domain.gates import REGISTRY, Question, Subject, count_rows
+from shared.domain.pipeline import TableOutput
+from shared.services.schedule import read_calendar
+from shared.stack.emulators import Server
+from tests.workers.conftest import Played, play, request_body
+from workers.nba.schedule import WINDOW_DATES
+from workers.nba.service import NbaWorker, build
+from workers.nba.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessor, select_of
+
+DATES = 10
+"""Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""
+
+PROCESSORS = [*ANALYTICS.values(), *PRECOMPUTE.values()]
+NBA = load_pipeline(PIPELINE / "pipeline.yaml")
+
+
+def checked() -> list[tuple[str, str]]:
+    """A processor of every kind: those whose statements differ by nothing but the table's name count as one."""
+    kinds: dict[str, tuple[str, str]] = {}
+    for phase in NBA.phases:
+        for processor in phase.processors:
+            if isinstance(processor.output, TableOutput):
+                asked = [check.model_dump() for check in processor.checks if check.check != "rows"]
+                kind = repr((processor.output.date_column, processor.output.fence_column, asked))
+                kinds.setdefault(kind, (phase.name, processor.name))
+    return list(kinds.values())
+
+
+@dataclass(frozen=True)
+class Both:
+    """The same tables twice. ``cloud_worker`` processes into BigQuery."""
+
+    played: Played
+    cloud: BigQueryWarehouse
+    cloud_worker: NbaWorker
+
+    @property
+    def day(self) -> date:
+        """The date that is looked at: the last but one. The last is written again."""
+        return self.played.days[-2]
+
+    @property
+    def last(self) -> date:
+        """The last date that was processed."""
+        return self.played.days[-1]
+
+    def rows(self, question: Question) -> tuple[list[list[tuple[str, str, Any]]], list[list[tuple[str, str, Any]]]]:
+        """What each answers: rows in one order, every value with its column and type, the columns as they came."""
+        embedded, cloud = (
+            sorted(
+                ([(name, type(value).__name__, value) for name, value in row.items()] for row in warehouse_rows),
+                key=repr,
+            )
+            for warehouse_rows in (
+                self.played.warehouse.query(question.sql, question.parameters),
+                self.cloud.query(question.sql, question.parameters),
+            )
+        )
+        return embedded, cloud
+
+
+@pytest.fixture(scope="module")
+def both(
+    source_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    bigquery_emulator: Server,
+    storage_emulator: Server,
+) -> Iterator[Both]:
+    home = tmp_path_factory.mktemp("statements")
+    played = play(source_folder, home, DATES)
+    settings = CloudSettings.from_environment()
+    client = bigquery_client(settings)
+    cloud = BigQueryWarehouse(client, settings, labels={"phasegate": "test"})
+    bucket = storage_client(settings).create_bucket("contract-statements")
+    for script in sorted((PIPELINE / "schema").glob("*.sql")):
+        cloud.apply_schema(script.read_text(encoding="utf-8"))
+        for tree in read_script(script.read_text(encoding="utf-8")):
+            table = ".".join((created_table(tree).db, created_table(tree).name))
+            # Nobody looks back on raw tables: a few dates of them are enough, play by play they are large.
+            is_raw = table.startswith("nba_raw.") and table != NBA.calendar.table
+            recent = "WHERE game_date >= @first" if is_raw else ""
+            rows = played.warehouse.query(f"SELECT * FROM {table} {recent}", {"first": played.days[-3]})
+            if rows:
+                config = LoadJobConfig(
+                    source_format=SourceFormat.NEWLINE_DELIMITED_JSON, schema=client.get_table(table).schema
+                )
+                client.load_table_from_file(BytesIO(json_lines(rows)), table, job_config=config).result()
+    yield Both(played, cloud, build(source_folder, cloud, GcsObjectStore(storage_client(settings), bucket.name)))
+    played.warehouse.close()
+
+
+def question_of(processor: SqlProcessor, played: Played, day: date) -> Question:
+    start = max(0, played.days.index(day) - WINDOW_DATES)
+    bounds = {"d": day, "season_start": played.days[0], "window_start": played.days[start]}
+    return Question(select_of(processor), bounds)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
+def test_a_select_gives_the_same_rows(both: Both, processor: SqlProcessor) -> None:
+    embedded, cloud = both.rows(question_of(processor, both.played, both.day))
+    assert embedded == cloud
+    assert embedded
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
+def test_a_select_gives_every_column_its_tables_type(both: Both, processor: SqlProcessor) -> None:
+    question = question_of(processor, both.played, both.day)
+    selected = both.cloud._dry_run(question.sql, question.parameters).schema or ()
+    held = both.cloud._client.get_table(processor.table).schema
+    assert {field.name: field.field_type for field in selected} == {
+        field.name: field.field_type for field in held if field.name != "_fence"
+    }
+
+
+@pytest.mark.parametrize(("phase", "name"), checked())
+def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> None:
+    processor = next(p for p in NBA.phase(phase).processors if p.name == name)
+    output = processor.output
+    assert isinstance(output, TableOutput)
+    days = both.played.days[-3:]
+    calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
+    subject = Subject(NBA, calendar, phase, processor, output, days)
+    questions = [count_rows(output, days), *(REGISTRY[check.check].ask(check, subject) for check in processor.checks)]
+    for question in questions:
+        if question is not None:
+            embedded, cloud = both.rows(question)
+            assert embedded == cloud
+
+
+def test_the_calendar_is_the_same(both: Both) -> None:
+    embedded, cloud = (read_calendar(NBA.calendar, w.query) for w in (both.played.warehouse, both.cloud))
+    assert embedded == cloud
+    assert set(both.played.days) <= set(cloud.by_day)
+
+
+@pytest.mark.parametrize("name", ["nbac_player_boxscore", "bdl_games"])
+def test_what_is_scraped_and_loaded_over_the_cloud_is_the_same(both: Both, name: str) -> None:
+    for path in ("/scrape", "/load"):
+        status, body = both.cloud_worker.handle(path, request_body(path, name, both.last, fence=2))
+        assert (status, body["results"][name]) == (200, both.played.results[both.last, path, name])
+    embedded, cloud = both.rows(partition_of(f"nba_raw.{name}", "game_date", both.last))
+    assert embedded == cloud
+    assert embedded
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
+def test_what_is_processed_over_the_cloud_is_the_same(both: Both, processor: SqlProcessor) -> None:
+    path = "/process" if processor.name in ANALYTICS else "/process-date"
+    status, body = both.cloud_worker.handle(path, request_body(path, processor.name, both.last, fence=2))
+    answer = both.played.results[both.last, path, processor.name]
+    assert (status, body["results"][processor.name]) == (200, answer)
+    embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, both.last))
+    assert embedded == cloud
+    assert len(embedded) == answer["rows"] > 0
+
+
+def partition_of(table: str, date_column: str, day: date) -> Question:
+    return Question(f"SELECT * EXCEPT (_fence) FROM {table} WHERE {date_column} = @d", {"d": day})
+
+
+def test_preparing_the_worker_writes_nothing_where_everything_is_there(both: Both) -> None:
+    before = {job.job_id for job in both.cloud._client.list_jobs()}
+    both.cloud_worker.prepare()
+    assert {job.job_type for job in both.cloud._client.list_jobs() if job.job_id not in before} == {"query"}

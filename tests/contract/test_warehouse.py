@@ -1,0 +1,342 @@
+"""What every warehouse must do: partitions under fences, JSON lines, reference tables, questions."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.adapters.gcp.clients import bigquery_client
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.warehouse import BigQueryWarehouse
+from shared.domain.errors import InputError, StaleFence
+from shared.ports import Partition, Warehouse
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS `contract.points` (d DATE, team STRING, points INT64, share FLOAT64, _fence INT64)
+PARTITION BY d;
+"""
+TWO_ROWS = "SELECT @d AS d, team, 10 AS points FROM UNNEST(['BOS', 'NYK']) AS team"
+AT = datetime(2024, 1, 15, 20, 30, tzinfo=UTC)
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module", params=["embedded", "gcp"])
+def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A warehouse with the table ``contract.points``; each test works in a partition of its own."""
+    made: Warehouse
+    if request.param == "embedded":
+        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
+    else:
+        request.getfixturevalue("bigquery_emulator")
+        settings = CloudSettings.from_environment()
+        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
+    made.apply_schema(SCHEMA)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def partition() -> Partition:
+    """A partition that no other test writes; the day after it is free as well."""
+    return Partition("contract.points", "d", date(2024, 1, 15) + timedelta(days=2 * next(_numbers)))
+
+
+@pytest.fixture
+def history(warehouse: Warehouse) -> str:
+    """An empty table without fences."""
+    table = f"contract.history_{next(_numbers)}"
+    warehouse.apply_schema(
+        f"CREATE TABLE IF NOT EXISTS `{table}` (id STRING, n INT64, at TIMESTAMP, d DATE, ok BOOL) PARTITION BY d;"
+    )
+    return table
+
+
+def day_after(partition: Partition) -> Partition:
+    return Partition(partition.table, partition.date_column, partition.day + timedelta(days=1))
+
+
+def write(warehouse: Warehouse, partition: Partition, fence: int, select: str = TWO_ROWS) -> int:
+    return warehouse.replace_partition(partition, select, {"d": partition.day}, fence)
+
+
+def held(warehouse: Warehouse, partition: Partition) -> list[tuple[Any, ...]]:
+    rows = warehouse.query(
+        "SELECT team, points, _fence FROM contract.points WHERE d = @d ORDER BY team", {"d": partition.day}
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+def lines(*rows: dict[str, Any]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+# Partitions
+
+
+def test_a_partition_is_replaced_and_its_neighbours_stay(warehouse: Warehouse, partition: Partition) -> None:
+    neighbour = day_after(partition)
+    written = [
+        write(warehouse, neighbour, 1),
+        write(warehouse, partition, 1),
+        write(warehouse, partition, 2, "SELECT @d AS d, 'MIA' AS team"),
+    ]
+    assert written == [2, 2, 1]
+    assert held(warehouse, partition) == [("MIA", None, 2)]
+    assert held(warehouse, neighbour) == [("BOS", 10, 1), ("NYK", 10, 1)]
+
+
+def test_the_same_write_again_leaves_the_same_rows(warehouse: Warehouse, partition: Partition) -> None:
+    assert [write(warehouse, partition, 1), write(warehouse, partition, 1)] == [2, 2]
+    assert held(warehouse, partition) == [("BOS", 10, 1), ("NYK", 10, 1)]
+
+
+def test_an_older_fence_is_refused_and_nothing_changes(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 5)
+    complaint = f"contract.points of {partition.day} was written under fence 5; fence 4 came too late"
+    with pytest.raises(StaleFence, match=complaint):
+        write(warehouse, partition, 4, "SELECT @d AS d")
+    with pytest.raises(StaleFence, match=complaint):
+        warehouse.load_partition(partition, lines({"d": partition.day.isoformat()}), fence=4)
+    with pytest.raises(StaleFence, match=complaint):
+        warehouse.load_partition(partition, b"", fence=4)
+    assert held(warehouse, partition) == [("BOS", 10, 5), ("NYK", 10, 5)]
+
+
+def test_a_higher_fence_on_another_date_is_no_hindrance(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, day_after(partition), 9)
+    assert write(warehouse, partition, 1) == 2
+
+
+def test_a_select_without_rows_empties_the_partition(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 1)
+    assert write(warehouse, partition, 2, f"{TWO_ROWS} WHERE team = 'none'") == 0
+    assert held(warehouse, partition) == []
+
+
+def test_a_select_may_name_all_columns_of_a_table_at_once(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, day_after(partition), 1)
+    copied = "SELECT * EXCEPT (_fence) REPLACE (@d AS d) FROM contract.points WHERE d = DATE_ADD(@d, INTERVAL 1 DAY)"
+    assert write(warehouse, partition, 2, copied) == 2
+    assert held(warehouse, partition) == [("BOS", 10, 2), ("NYK", 10, 2)]
+
+
+def test_a_select_may_end_with_a_semicolon_or_a_comment(warehouse: Warehouse, partition: Partition) -> None:
+    assert write(warehouse, partition, 1, f"-- two\n{TWO_ROWS};\n") == 2
+    assert write(warehouse, partition, 1, f"{TWO_ROWS} -- two") == 2
+
+
+@pytest.mark.parametrize(
+    ("select", "complaint"),
+    [
+        ("SELECT DATE '1999-01-01' AS d", "yields a row of another date"),
+        ("SELECT CAST(NULL AS DATE) AS d", "yields a row of another date"),
+        ("SELECT @d AS d, 1 AS goals", "goals"),
+        ("SELECT 'BOS' AS team", r"\bd\b"),
+        ("SELECT @d AS d FROM contract.nowhere", "nowhere"),
+        ("SELECT @d AS d, @wrong AS team", "without a value: @wrong"),
+        ("SELECT @d AS d; SELECT 1", "expected one SQL statement, found 2"),
+    ],
+)
+def test_a_select_that_does_not_fit_changes_nothing(
+    warehouse: Warehouse, partition: Partition, select: str, complaint: str
+) -> None:
+    write(warehouse, partition, 1)
+    with pytest.raises(InputError, match=complaint):
+        write(warehouse, partition, 1, select)
+    assert held(warehouse, partition) == [("BOS", 10, 1), ("NYK", 10, 1)]
+    assert write(warehouse, partition, 1) == 2
+
+
+def test_writers_of_one_partition_leave_one_set_of_rows(warehouse: Warehouse, partition: Partition) -> None:
+    def try_to_write(fence: int) -> None:
+        try:
+            write(warehouse, partition, fence)
+        except StaleFence:
+            return
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(try_to_write, (*range(7, 13), *range(1, 7))))
+    assert held(warehouse, partition) == [("BOS", 10, 12), ("NYK", 10, 12)]
+
+
+# JSON lines
+
+
+def test_json_lines_become_rows_and_absent_keys_are_null(warehouse: Warehouse, partition: Partition) -> None:
+    day = partition.day.isoformat()
+    content = lines({"d": day, "team": "BOS", "points": 2**53 + 1}, {"d": day, "team": 'Zürich\n"\\', "points": None})
+    assert warehouse.load_partition(partition, content, fence=1) == 2
+    assert held(warehouse, partition) == [("BOS", 2**53 + 1, 1), ('Zürich\n"\\', None, 1)]
+
+
+@pytest.mark.parametrize("share", [0.1, 1e22, -2.5e-7, 3, 0.1 + 0.2])
+def test_a_number_is_kept_to_its_last_digit(warehouse: Warehouse, partition: Partition, share: float) -> None:
+    warehouse.load_partition(partition, lines({"d": partition.day.isoformat(), "share": share}), fence=1)
+    rows = warehouse.query("SELECT share FROM contract.points WHERE d = @d", {"d": partition.day})
+    assert rows == [{"share": share}]
+    assert type(rows[0]["share"]) is float
+
+
+def test_no_lines_empty_the_partition(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 1)
+    assert warehouse.load_partition(partition, b"\n", fence=1) == 0
+    assert held(warehouse, partition) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"d": "1999-01-01"}', "line 1: d is 1999-01-01, not DAY"),
+        ('{"team": "BOS"}', "line 1: d is None, not DAY"),
+        ('{"d": "DAY"}\n{"d": "DAY", "goals": 1}', "line 2: the table has no column goals"),
+        ('{"d": "DAY", "_fence": 9}', "the table has no column _fence"),
+        ('{"d": "DAY", "points": 1.5}', r"line 1: points is INT64, found 1\.5"),
+        ('{"d": "DAY", "points": "many"}', "many"),
+        ('{"d": "DAY", "team": {"name": "BOS"}}', "line 1: team is an object or a list"),
+        ('{"d": "DAY", "share": NaN}', "NaN is no JSON number"),
+        ('{"d": "DAY"', "not JSON"),
+        ("[1]", "line 1: expected an object, found list"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_refused(
+    warehouse: Warehouse, partition: Partition, line: str, complaint: str
+) -> None:
+    write(warehouse, partition, 1)
+    day = partition.day.isoformat()
+    with pytest.raises(InputError, match=complaint.replace("DAY", day)):
+        warehouse.load_partition(partition, line.replace("DAY", day).encode(), fence=1)
+    assert len(held(warehouse, partition)) == 2
+
+
+@pytest.mark.parametrize("table", ["points", "contract.points; DROP", 'contract."points"', "a.b.c"])
+def test_a_table_name_is_checked(warehouse: Warehouse, table: str) -> None:
+    with pytest.raises(InputError, match="is not a table name"):
+        warehouse.load_partition(Partition(table, "d", date(2024, 1, 15)), b"", fence=1)
+
+
+# Tables without fences
+
+
+def test_only_rows_with_new_keys_are_appended(warehouse: Warehouse, history: str) -> None:
+    first = {"id": "a", "n": 1, "at": AT, "d": AT.date(), "ok": True}
+    assert warehouse.append_missing(history, [first, first | {"n": 2}, first | {"ok": None}], ["id", "n"]) == 2
+    assert warehouse.append_missing(history, [first | {"ok": False}, first | {"id": "b"}], ["id", "n"]) == 1
+    assert warehouse.append_missing(history, [], ["id"]) == 0
+    rows = warehouse.query(f"SELECT * FROM {history} ORDER BY id, n")
+    assert [(row["id"], row["n"]) for row in rows] == [("a", 1), ("a", 2), ("b", 1)]
+    assert rows[0] == first
+
+
+def test_a_null_key_counts_as_a_key(warehouse: Warehouse, history: str) -> None:
+    assert warehouse.append_missing(history, [{"id": None, "n": 1}], ["id", "n"]) == 1
+    assert warehouse.append_missing(history, [{"id": None, "n": 1}, {"id": "a", "n": 1}], ["id", "n"]) == 1
+
+
+def test_a_reference_table_is_replaced_whole(warehouse: Warehouse, history: str) -> None:
+    warehouse.replace_table(history, lines({"id": "a", "at": "2024-01-15T20:30:00+01:00"}, {"id": "b"}))
+    assert warehouse.replace_table(history, lines({"id": "c", "at": "2024-01-15T20:30:00+01:00"})) == 1
+    (row,) = warehouse.query(f"SELECT * FROM {history}")
+    assert (row["id"], row["at"]) == ("c", AT - timedelta(hours=1))
+
+
+def test_a_reference_table_without_lines_is_emptied(warehouse: Warehouse, history: str) -> None:
+    warehouse.replace_table(history, lines({"id": "a"}))
+    assert warehouse.replace_table(history, b"") == 0
+    assert warehouse.query(f"SELECT id FROM {history}") == []
+
+
+def test_a_reference_table_keeps_its_rows_when_a_line_does_not_fit(warehouse: Warehouse, history: str) -> None:
+    warehouse.replace_table(history, lines({"id": "a"}))
+    with pytest.raises(InputError):
+        warehouse.replace_table(history, lines({"id": "b"}, {"id": "c", "n": "many"}))
+    assert warehouse.query(f"SELECT id FROM {history}") == [{"id": "a"}]
+
+
+def test_a_fenced_table_is_not_written_past_its_fence(warehouse: Warehouse) -> None:
+    with pytest.raises(InputError, match="a partition at a time"):
+        warehouse.replace_table("contract.points", b"")
+    with pytest.raises(InputError, match="a partition at a time"):
+        warehouse.append_missing("contract.points", [{"team": "BOS"}], ["team"])
+
+
+# Questions
+
+
+def test_a_parameter_of_every_kind_arrives_as_it_is(warehouse: Warehouse) -> None:
+    parameters = {
+        "s": "it's", "i": 2**53 + 1, "f": 0.1, "b": True, "d": AT.date(), "n": None, "ss": ["a", "b"],
+        "ds": (AT.date(), date(2024, 1, 16)), "unused": 1,
+    }  # fmt: skip
+    (row,) = warehouse.query(
+        "SELECT @s AS s, @i AS i, @f AS f, @b AS b, @d AS d, @n AS n, "
+        "(SELECT COUNT(*) FROM UNNEST(@ss) AS x WHERE x IN ('b', 'c')) AS ss, "
+        "(SELECT MAX(x) FROM UNNEST(@ds) AS x) AS ds",
+        parameters,
+    )
+    assert row == {
+        "s": "it's", "i": 2**53 + 1, "f": 0.1, "b": True, "d": AT.date(), "n": None, "ss": 1, "ds": date(2024, 1, 16)
+    }  # fmt: skip
+    assert [type(row[name]) for name in "sifbd"] == [str, int, float, bool, date]
+
+
+def test_a_moment_comes_back_aware_and_in_utc(warehouse: Warehouse) -> None:
+    (row,) = warehouse.query("SELECT TIMESTAMP '2024-01-15T22:30:00+02:00' AS at")
+    assert row["at"] == AT
+    assert row["at"].utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("SELECT @nobody", "without a value: @nobody"),
+        ("SELECT x FROM contract.nowhere", "nowhere"),
+        ("SELECT nothing FROM contract.points", "nothing"),
+        ("SELECT FROM WHERE", "grammar"),
+    ],
+)
+def test_a_query_that_cannot_be_run_says_why(warehouse: Warehouse, sql: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        warehouse.query(sql)
+
+
+def test_many_questions_are_answered_in_their_order_and_an_error_takes_its_place(warehouse: Warehouse) -> None:
+    asked = [("SELECT @n AS n", {"n": n}) for n in range(10)]
+    answers = warehouse.ask([*asked, ("SELECT x FROM contract.nowhere", {}), ("SELECT 11 AS n", {})])
+    error = answers.pop(10)
+    assert answers == [[{"n": n}] for n in (*range(10), 11)]
+    assert isinstance(error, InputError)
+    assert "nowhere" in str(error)
+
+
+def test_no_question_has_no_answer(warehouse: Warehouse) -> None:
+    assert warehouse.ask([]) == []
+
+
+# Schema
+
+
+def test_a_schema_applied_again_changes_nothing(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 1)
+    warehouse.apply_schema(SCHEMA)
+    assert len(held(warehouse, partition)) == 2
+
+
+def test_a_schema_that_has_grown_adds_its_new_tables(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 1)
+    table = f"contract_more.added_{next(_numbers)}"
+    warehouse.apply_schema(f"{SCHEMA}CREATE TABLE IF NOT EXISTS `{table}` (x INT64);")
+    assert warehouse.query(f"SELECT x FROM {table}") == []
+    assert len(held(warehouse, partition)) == 2
+
+
+def test_a_schema_script_holds_nothing_but_tables(warehouse: Warehouse, partition: Partition) -> None:
+    write(warehouse, partition, 1)
+    with pytest.raises(InputError, match="CREATE TABLE statements with columns only"):
+        warehouse.apply_schema("DROP TABLE contract.points")
+    assert len(held(warehouse, partition)) == 2
