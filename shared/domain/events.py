@@ -1,9 +1,9 @@
 """The completion event: one model for sender and receiver, versioned, unknown keys rejected."""
 
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
@@ -11,9 +11,10 @@ EVENT_VERSION: Literal[1] = 1
 
 
 class Completion(BaseModel):
-    """What the runner publishes about an attempt, on Phasegate's own topic.
+    """What the runner, or a worker that answered 202, publishes about an attempt, on Phasegate's own topic.
 
-    ``event_id`` is the same for every delivery and every repeated publication of the same end.
+    ``event_id`` is the same for every delivery and every repeated publication of the same end. ``status`` is that of
+    the end; what began (``started``) or goes on (``heartbeat``) has none, and ``finished_at`` is when it said so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,8 +27,8 @@ class Completion(BaseModel):
     processor: str
     attempt: int = Field(ge=1)
     fence: int = Field(ge=1)
-    kind: Literal["completed"] = "completed"
-    status: ResultStatus
+    kind: Literal["started", "completed", "heartbeat"] = "completed"
+    status: ResultStatus | None = None
     error_class: ErrorClass | None = None
     message: str = Field(default="", max_length=2000)
     rows: int | None = Field(default=None, ge=0)
@@ -36,3 +37,9 @@ class Completion(BaseModel):
     started_at: AwareDatetime
     finished_at: AwareDatetime
     trace: str = ""
+
+    @model_validator(mode="after")
+    def _only_an_end_has_a_status(self) -> Self:
+        if (self.kind == "completed") != (self.status is not None):
+            raise ValueError(f"status: a {self.kind} event has {'a' if self.kind == 'completed' else 'no'} status")
+        return self

@@ -1,5 +1,6 @@
 """Executes one task: claims the attempt, calls the worker, understands its answer, publishes the completion."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared import __version__
+from shared import __version__, telemetry
 from shared.domain.errors import HaltError, TransientError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned, AttemptKey, Cell
@@ -23,6 +24,12 @@ LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
 
 _RESULTS = TypeAdapter(dict[str, ProcessorResult])
+
+_THROTTLES = frozenset({429, 503})
+_PASSING = frozenset({408, 425})
+"""Statuses below 500 that say nothing against the request: it took too long, it came too early."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,20 @@ class Runner:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
+    def run(self, task: TaskPayload) -> str:
+        """Claim, execute and report one task; what became of it, in a word: ``nothing``, ``accepted`` or its result.
+
+        Raises TransientError when the report could not be published: the sweeper finds the end of the attempt then.
+        """
+        (call,) = self.claim([QueueTask(task.run_id, "", "", task.model_dump_json())])
+        if call is None:
+            return "nothing"
+        end = self.execute(call)
+        if end is None or end.status is None:
+            return "accepted"
+        self.publish([end])
+        return end.status.value
+
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
         """One entry a task: the call to make, or None: somebody else has the attempt, or the run is not running."""
         state, now = self._backend.state, self._backend.clock.now()
@@ -52,22 +73,27 @@ class Runner:
             specs: list[TaskSpec] = []
             for i in mine:
                 p = payloads[i]
-                task = index.by_ref[f"{p.phase}/{p.processor}"]
+                index.require_dates([p.date])
+                task = index.task(f"{p.phase}/{p.processor}")
                 lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
                 key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
                 specs.append(task)
             claims = state.claim(run_id, requests, now)
             run = state.run(run_id)
-            facts = state.dates(run_id, {c.key.day for c in claims if c})
+            # A lane is taken back by a retry only: without one since the dispatch, nobody need read the date for it.
+            doubted = {
+                c.key.day for i, c in zip(mine, claims, strict=True) if c and payloads[i].retries != len(run.retries)
+            }
+            facts = state.dates(run_id, doubted)
             refused: list[tuple[AttemptKey, Abandoned]] = []
             for i, task, claim in zip(mine, specs, claims, strict=True):
                 if claim is None:
                     continue
-                cell = facts[claim.key.day].cells.get(task.phase, Cell())
+                cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
                 if claim.epoch != run.epoch or not run.admits:
                     refused.append((claim.key, Abandoned(f"the run is {run.wanted.value}", now)))
-                elif (
+                elif cell is not None and (
                     claim.generation < cell.redo.get(task.processor, 1) or index.lanes[task.lane].name not in cell.lanes
                 ):
                     refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
@@ -82,20 +108,28 @@ class Runner:
 
         What a worker does becomes a result, never an exception; only HaltError (a full disk) passes through.
         """
-        task = call.task
-        started = self._backend.clock.now()
-        try:
-            status, body = self._backend.workers[task.dispatch.worker].handle(task.dispatch.path, _request(call))
-            if status == 202:
+        started, key = self._backend.clock.now(), call.claim.key
+        with telemetry.bind(
+            run_id=call.run.run_id, date=key.day, phase=key.phase, processor=key.processor, attempt=key.attempt
+        ):
+            result = self._result(call)
+            if result is None:
+                _log.info("the worker will report by event")
                 return None
-            result = understand(status, body, task)
+            _log.info("the worker ended: %s %s", result.status, result.message[:500])
+            return completion(call, result, started, self._backend.clock.now())
+
+    def _result(self, call: Call) -> ProcessorResult | None:
+        task = call.task
+        try:
+            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
+            return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
         except TransientError as error:
-            result = _failed(ErrorClass.TRANSIENT, str(error))
+            return _failed(ErrorClass.TRANSIENT, str(error))
         except Exception as error:
-            result = _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
-        return completion(call, result, started, self._backend.clock.now())
+            return _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
@@ -121,11 +155,12 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
         code_version=__version__,
         started_at=started,
         finished_at=finished,
+        trace=telemetry.current_trace(),
     )
 
 
 def _request(call: Call) -> dict[str, Any]:
-    key, dispatch = call.claim.key, call.task.dispatch
+    key, dispatch = call.claim.key, call.task.call
     body = WorkerRequest(
         run_id=call.run.run_id,
         date=key.day,
@@ -144,30 +179,38 @@ def _request(call: Call) -> dict[str, Any]:
 
 
 def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
-    """The result for the task's processor in a worker's answer."""
+    """The result for the task's processor in a worker's answer.
+
+    A class that the worker names itself counts more than the status. Where it says when to come back
+    (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
+    """
     if status == 200:
         return _from_results(body, task)
     message = str(body.get("message") or body.get("error") or f"HTTP {status}")
     named = body.get("error_class")
     if isinstance(named, str) and named in ErrorClass._value2member_map_:
         return _settled(_failed(ErrorClass(named), message))
-    if status in (429, 503):
-        return _failed(ErrorClass.THROTTLE, message)
+    if status in _THROTTLES:
+        seconds = body.get("retry_after_seconds")
+        return _failed(ErrorClass.THROTTLE, message if seconds is None else f"{message} (to come back in {seconds} s)")
     if status == 409:
         return _failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
-    return _failed(ErrorClass.BUG if 400 <= status < 500 else ErrorClass.TRANSIENT, message)
+    if status >= 500 or status in _PASSING:
+        return _failed(ErrorClass.TRANSIENT, message)
+    return _failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")
 
 
 def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
     value: Any = body
-    for part in task.dispatch.results.split("."):
+    for part in task.call.results.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     try:
         results = _RESULTS.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (task.dispatch.results, *first["loc"])))
-        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}")
+        where = ".".join(map(str, (task.call.results, *first["loc"])))
+        said = f"; it says: {body['message']}" if isinstance(body.get("message"), str) else ""
+        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{said}")
     for name in (task.processor, *task.spec.aliases):
         if name in results:
             return _settled(results[name])

@@ -1,0 +1,345 @@
+"""A worker behind HTTP as the runner sees it, against real servers on the loopback interface."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
+
+from shared import telemetry
+from shared.adapters.gcp.http_worker import MAX_ANSWER_BYTES, HttpWorker
+from shared.adapters.gcp.identity import IdentityTokens
+from shared.domain.errors import InputError, TransientError
+from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
+from shared.services.runner import understand
+from tests.unit.builders import plan
+
+ROOT = Path(__file__).parents[2]
+BODY: dict[str, Any] = {"run_id": "r", "date": "2024-01-15", "deadline": "2100-01-01T00:00:00Z"}
+TASK = next(iter(plan().index.by_ref.values()))
+
+Answer = Callable[[], Response | tuple[Any, ...] | dict[str, Any] | str]
+
+
+class Service:
+    """A worker's HTTP side: ``answer`` says what it gives back, ``seen`` what it got."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda: {"results": {}}
+        self.seen: list[tuple[str, dict[str, str], bytes]] = []
+        app = Flask("service")
+
+        @app.route("/", defaults={"path": ""}, methods=["GET"])
+        @app.route("/<path:path>", methods=["GET", "POST"])
+        def take(path: str) -> Any:
+            self.seen.append((f"/{path}", dict(request.headers), request.get_data()))
+            return self.answer()
+
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    yield made
+    made.close()
+
+
+def classified(answer: tuple[int, Mapping[str, Any]]) -> tuple[ErrorClass | None, str]:
+    """What the runner makes of an answer."""
+    result = understand(*answer, TASK)
+    return result.error_class, result.message
+
+
+def test_a_request_arrives_as_json_and_its_answer_comes_back(service: Service) -> None:
+    results = {TASK.processor: {"status": "success", "rows": 16, "message": "", "error_class": None}}
+    service.answer = lambda: {"results": results}
+    answer = HttpWorker(service.url + "/").handle("/process", BODY)
+    assert answer == (200, {"results": results})
+    ((path, headers, body),) = service.seen
+    assert (path, headers["Content-Type"], json.loads(body)) == ("/process", "application/json", BODY)
+    assert understand(*answer, TASK) == ProcessorResult(status=ResultStatus.SUCCESS, rows=16)
+
+
+def test_a_200_with_a_failed_processor_inside_is_a_failure(service: Service) -> None:
+    failed = {"status": "failed", "rows": 0, "message": "no rows yet", "error_class": "not_yet"}
+    service.answer = lambda: {"results": {TASK.processor: failed}}
+    assert classified(HttpWorker(service.url).handle("/p", BODY)) == (ErrorClass.NOT_YET, "no rows yet")
+
+
+def test_a_202_comes_back_as_it_is(service: Service) -> None:
+    service.answer = lambda: ({"message": "later"}, 202)
+    assert HttpWorker(service.url).handle("/p", BODY) == (202, {"message": "later"})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error_class"),
+    [
+        (409, {"message": "fence 8"}, ErrorClass.TRANSIENT),
+        (422, {"message": "no such field"}, ErrorClass.BUG),
+        (429, {"message": "slowly"}, ErrorClass.THROTTLE),
+        (503, {"message": "busy"}, ErrorClass.THROTTLE),
+        (503, {"message": "lost", "error_class": "transient"}, ErrorClass.TRANSIENT),
+        (500, {"message": "boom"}, ErrorClass.TRANSIENT),
+        (500, {"message": "boom", "error_class": "bug"}, ErrorClass.BUG),
+        (404, {"message": "where"}, ErrorClass.BUG),
+        (408, {"message": "slow"}, ErrorClass.TRANSIENT),
+        (204, {}, ErrorClass.BUG),
+    ],
+)
+def test_a_status_becomes_a_class(service: Service, status: int, body: dict[str, Any], error_class: ErrorClass) -> None:
+    service.answer = lambda: (body, status)
+    found, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert found is error_class
+    assert body.get("message", "HTTP 204") in message
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_throttle_says_when_to_come_back_in_seconds(service: Service, status: int) -> None:
+    service.answer = lambda: ({"message": "quota"}, status, {"Retry-After": "120"})
+    answer = HttpWorker(service.url).handle("/p", BODY)
+    assert answer[1]["retry_after_seconds"] == 120
+    assert classified(answer) == (ErrorClass.THROTTLE, "quota (to come back in 120 s)")
+
+
+def test_a_throttle_says_when_to_come_back_as_a_date(service: Service) -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    service.answer = lambda: ("", 503, {"Retry-After": format_datetime(at, usegmt=True)})
+    assert 3000 < HttpWorker(service.url).handle("/p", BODY)[1]["retry_after_seconds"] <= 3600
+    service.answer = lambda: ("", 503, {"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"})
+    assert HttpWorker(service.url).handle("/p", BODY)[1]["retry_after_seconds"] == 0
+
+
+def test_a_retry_after_that_is_neither_is_left_out(service: Service) -> None:
+    service.answer = lambda: ("", 503, {"Retry-After": "soon"})
+    assert "retry_after_seconds" not in HttpWorker(service.url).handle("/p", BODY)[1]
+
+
+def test_an_answer_that_is_no_json_object_is_shown_by_its_first_500_characters(service: Service) -> None:
+    service.answer = lambda: ("<html>" + "x" * 600, 500)
+    assert HttpWorker(service.url).handle("/p", BODY) == (500, {"message": "<html>" + "x" * 494})
+    service.answer = lambda: Response("[1, 2]", content_type="application/json")
+    answer = HttpWorker(service.url).handle("/p", BODY)
+    assert answer == (200, {"message": "[1, 2]"})
+    error_class, message = classified(answer)
+    assert error_class is ErrorClass.BUG
+    assert message.startswith("the worker's answer is not understood: results: ") and message.endswith("[1, 2]")
+
+
+def test_an_answer_above_one_megabyte_is_refused_as_a_bug(service: Service) -> None:
+    service.answer = lambda: "x" * (MAX_ANSWER_BYTES + 1)
+    error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert error_class is ErrorClass.BUG
+    assert f"{service.url}/p answered 200 with over 1,000,000 bytes" in message
+    service.answer = lambda: json.dumps({"message": "x" * (MAX_ANSWER_BYTES - 100)})
+    assert HttpWorker(service.url).handle("/p", BODY)[0] == 200
+
+
+def test_a_redirect_is_not_followed_and_is_a_bug(service: Service) -> None:
+    service.answer = lambda: ("", 302, {"Location": "/elsewhere"})
+    error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert error_class is ErrorClass.BUG
+    assert "a redirect to /elsewhere is not followed" in message
+    assert [path for path, _, _ in service.seen] == ["/p"]
+
+
+def test_the_wait_ends_at_the_deadline(service: Service) -> None:
+    end = threading.Event()
+
+    def hang() -> str:
+        end.wait(30)
+        return ""
+
+    service.answer = hang
+    body = BODY | {"deadline": (datetime.now(UTC) + timedelta(milliseconds=300)).isoformat()}
+    try:
+        with pytest.raises(TransientError, match=rf"{service.url}/p gave no answer within 0 s: ReadTimeout"):
+            HttpWorker(service.url).handle("/p", body)
+    finally:
+        end.set()
+
+
+def test_an_answer_that_trickles_in_ends_at_the_deadline_too(service: Service) -> None:
+    end = threading.Event()
+
+    def trickle() -> Iterator[bytes]:
+        while not end.wait(0.05):
+            yield b"x"
+
+    service.answer = lambda: Response(trickle())
+    body = BODY | {"deadline": (datetime.now(UTC) + timedelta(milliseconds=300)).isoformat()}
+    try:
+        with pytest.raises(TransientError, match="the answer began and did not end"):
+            HttpWorker(service.url).handle("/p", body)
+    finally:
+        end.set()
+
+
+def test_after_the_deadline_nothing_is_sent(service: Service) -> None:
+    with pytest.raises(TransientError, match=r"/p was not called: the deadline 2020-01-01T00:00:00Z has passed"):
+        HttpWorker(service.url).handle("/p", BODY | {"deadline": "2020-01-01T00:00:00Z"})
+    assert service.seen == []
+
+
+def test_a_service_that_is_not_there_is_transient_and_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(TransientError, match=rf"{url}/p could not be asked: .*Connection refused"):
+            HttpWorker(url).handle("/p", BODY)
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
+def test_a_service_that_hangs_up_is_transient_however_far_it_got(begun: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            connection, _ = listening.accept()
+            while b"2100-01-01" not in connection.recv(65536):
+                pass
+            connection.sendall(begun)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(TransientError, match="could not be asked: "):
+            HttpWorker(f"http://127.0.0.1:{listening.getsockname()[1]}").handle("/p", BODY)
+        thread.join()
+
+
+def test_the_trace_goes_with_the_request_and_cookies_do_not(service: Service) -> None:
+    service.answer = lambda: ({"results": {}}, 200, {"Set-Cookie": "session=1"})
+    worker = HttpWorker(service.url)
+    trace = f"00-{'a' * 32}-{'b' * 16}-00"
+    with telemetry.incoming({"traceparent": trace}):
+        worker.handle("/p", BODY)
+    worker.handle("/p", BODY)
+    (_, with_trace, _), (_, without, _) = service.seen
+    assert with_trace["Traceparent"] == trace
+    assert "Traceparent" not in without
+    assert "Cookie" not in without
+
+
+def test_a_token_is_asked_for_the_service_and_sent_as_bearer(service: Service) -> None:
+    HttpWorker(service.url + "/", token=lambda audience: f"token-for-{audience}").handle("/p", BODY)
+    assert service.seen[0][1]["Authorization"] == f"Bearer token-for-{service.url}"
+
+
+def test_without_a_token_no_netrc_of_the_machine_is_sent(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password s3cret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    HttpWorker(service.url).handle("/p", BODY)
+    assert "Authorization" not in service.seen[0][1]
+
+
+def test_many_threads_share_one_worker(service: Service) -> None:
+    service.answer = lambda: {"message": request.get_json()["run_id"]}
+    worker = HttpWorker(service.url)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: worker.handle("/p", BODY | {"run_id": str(n)}), range(40)))
+    assert answers == [(200, {"message": str(n)}) for n in range(40)]
+
+
+def test_preparing_asks_the_worker_and_a_worker_without_it_needs_none(service: Service) -> None:
+    HttpWorker(service.url).prepare()
+    service.answer = lambda: ("", 404)
+    HttpWorker(service.url).prepare()
+    assert [path for path, _, _ in service.seen] == ["/prepare", "/prepare"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, TransientError), (500, TransientError), (403, InputError), (302, InputError)]
+)
+def test_a_worker_that_cannot_prepare_stops_the_start_and_says_why(
+    service: Service, status: int, error: type[Exception]
+) -> None:
+    service.answer = lambda: ({"message": "no dataset"}, status)
+    with pytest.raises(error, match=rf"{service.url}/prepare answered {status}: no dataset"):
+        HttpWorker(service.url).prepare()
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("ftp://host", "give https://host or http://host"),
+        ("file:///etc/passwd", "give https://host or http://host"),
+        ("nba-worker", "give https://host or http://host"),
+        ("https://host/?a=1", "no query"),
+        ("https://host:port", "give https://host or http://host"),
+        ("https://somebody:s3cret@host", "leave out user and password"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(url: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as refused:
+        HttpWorker(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_token_is_never_sent_over_plain_http() -> None:
+    with pytest.raises(InputError, match="an identity token is sent over https only"):
+        HttpWorker("http://worker.example", token=lambda _: "t")
+
+
+def jwt(lifetime: timedelta) -> str:
+    claims = {"exp": int((datetime.now(UTC) + lifetime).timestamp())}
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*coded, "c2ln"])
+
+
+@pytest.mark.parametrize(("lifetime", "fetched"), [(timedelta(hours=1), 1), (timedelta(minutes=3), 2)])
+def test_an_identity_token_is_fetched_again_only_shortly_before_it_ends(
+    service: Service, lifetime: timedelta, fetched: int
+) -> None:
+    """In a process of its own: google-auth reads at import where the metadata server is."""
+    account = {"email": "runner@demo.iam.gserviceaccount.com", "aliases": [], "scopes": []}
+    service.answer = lambda: Response(
+        jwt(lifetime) if request.path.endswith("/identity") else json.dumps(account),
+        headers={"Metadata-Flavor": "Google"},
+        content_type="application/text" if request.path.endswith("/identity") else "application/json",
+    )
+    host = service.url.removeprefix("http://")
+    program = (
+        "from shared.adapters.gcp.identity import IdentityTokens\n"
+        "tokens = IdentityTokens()\n"
+        "assert tokens('https://a.example').count('.') == 2\n"
+        "tokens('https://a.example')"
+    )
+    environment = {**os.environ, "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+    environment.pop("GOOGLE_APPLICATION_CREDENTIALS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len([path for path, _, _ in service.seen if path.endswith("/identity")]) == fetched
+
+
+def test_without_any_identity_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/not/there.json")
+    worker = HttpWorker("https://worker.example", token=IdentityTokens())
+    with pytest.raises(TransientError, match=r"no identity token for https://worker\.example: .*PHASEGATE_INVOKER"):
+        worker.handle("/p", BODY)

@@ -1,0 +1,229 @@
+"""The reference worker behind HTTP: its paths under functions-framework, ranges of dates, preparing."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+import functions_framework
+import pytest
+from werkzeug.serving import make_server
+
+from shared import __version__
+from shared.adapters.embedded.objects import FolderObjectStore
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.adapters.gcp.clients import storage_client
+from shared.adapters.gcp.http_worker import HttpWorker
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.warehouse import BigQueryWarehouse
+from shared.domain.errors import InputError
+from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
+from workers.nba.service import NbaWorker, build
+from workers.nba.sql_processors import ANALYTICS, PRECOMPUTE
+
+MAIN = Path(__file__).parents[2] / "workers" / "nba" / "main.py"
+RANGE = "/process-date-range"
+SETTLED = 10
+"""A date after the season's first week; what is written here again keeps its rows and its fence, 1."""
+FENCED = 22
+"""The first of two dates that no other test writes: the fences here rise."""
+
+
+def range_body(processor: str, start: date, end: date | None, fence: int = 1) -> dict[str, Any]:
+    body = request_body("/process", processor, start, fence)
+    body["start_date"] = body.pop("analysis_date")
+    return body if end is None else {**body, "end_date": end.isoformat()}
+
+
+class Behind:
+    """A Flask application on the loopback interface, and the adapter that calls it."""
+
+    def __init__(self, app: flask.Flask) -> None:
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.worker = HttpWorker(f"http://127.0.0.1:{self._server.server_port}")
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def application(worker: NbaWorker) -> flask.Flask:
+    app = flask.Flask("nba")
+    app.add_url_rule(
+        "/<path:path>", view_func=lambda path: worker.service.respond(flask.request), methods=["GET", "POST"]
+    )
+    return app
+
+
+@pytest.fixture(scope="module")
+def remote(league: Played) -> Iterator[HttpWorker]:
+    """The league's own worker, called over HTTP."""
+    behind = Behind(application(league.worker))
+    yield behind.worker
+    behind.close()
+
+
+def test_every_processor_answers_the_same_over_http_as_in_process(league: Played, remote: HttpWorker) -> None:
+    day = league.days[SETTLED]
+    for path, processor in ORDER:
+        body = request_body(path, processor, day)
+        assert remote.handle(path, body) == league.worker.handle(path, body), (path, processor)
+
+
+def test_a_refusal_arrives_with_its_status_and_class(league: Played, remote: HttpWorker) -> None:
+    day = league.days[FENCED]
+    assert remote.handle("/load", request_body("/load", "bdl_games", day, fence=60))[0] == 200
+    assert remote.handle("/load", request_body("/load", "bdl_games", day, fence=59))[0] == 409
+    status, answer = remote.handle("/load", request_body("/load", "bdl_gamez", day))
+    assert (status, answer["error_class"]) == (422, "bug")
+
+
+def test_health_says_which_version_answers(league: Played) -> None:
+    answer = application(league.worker).test_client().get("/health")
+    assert (answer.status_code, answer.json) == (200, {"service": "nba", "version": __version__})
+
+
+def test_a_range_processes_the_game_dates_between_and_gives_each_its_result(league: Played, remote: HttpWorker) -> None:
+    name, days = "team_defense_zone_analysis", league.days[SETTLED : SETTLED + 4]
+    before = {day: league.rows(f"nba_precompute.{name}", "analysis_date", day) for day in days}
+    status, answer = remote.handle(RANGE, range_body(name, days[0], days[-1]))
+    assert status == 200
+    assert list(answer["dates"]) == list(map(str, days))
+    rows = [answer["dates"][str(day)]["results"][name]["rows"] for day in days]
+    assert rows == [len(before[day]) for day in days]
+    assert answer["results"][name] == {
+        "status": "success",
+        "rows": sum(rows),
+        "message": "4 dates",
+        "error_class": None,
+    }
+    assert {day: league.rows(f"nba_precompute.{name}", "analysis_date", day) for day in days} == before
+
+
+@pytest.mark.parametrize("processor", [*ANALYTICS, *PRECOMPUTE])
+def test_a_range_without_an_end_is_the_one_date_that_phasegate_asks_for(league: Played, processor: str) -> None:
+    day = league.days[SETTLED]
+    path = "/process" if processor in ANALYTICS else "/process-date"
+    one = league.worker.handle(path, request_body(path, processor, day))[1]
+    ranged = league.worker.handle(RANGE, range_body(processor, day, None))[1]
+    assert ranged["results"] == one["results"]
+
+
+def test_a_range_without_any_game_is_rightly_empty(league: Played) -> None:
+    summer = date(2023, 8, 1)
+    status, answer = league.worker.handle(RANGE, range_body("player_game_summary", summer, summer + timedelta(days=9)))
+    assert (status, answer["dates"]) == (200, {})
+    assert answer["results"]["player_game_summary"]["error_class"] == "expected_empty"
+
+
+def test_a_range_stops_at_its_deadline_and_names_the_dates_that_are_left(
+    league: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = league.days[SETTLED : SETTLED + 3]
+    body = range_body("player_game_summary", days[0], days[-1])
+    body["deadline"] = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+    asked: list[datetime] = []
+
+    def passes_after_one_date(deadline: datetime) -> bool:
+        asked.append(deadline)
+        return len(asked) > 1
+
+    monkeypatch.setattr("workers.nba.service.has_passed", passes_after_one_date)
+    results = league.worker.handle(RANGE, body)[1]
+    by_date = [results["dates"][str(day)]["results"]["player_game_summary"] for day in days]
+    assert [result["error_class"] for result in by_date] == [None, "transient", "transient"]
+    assert f"passed before {days[1]}: ask again from there" in by_date[1]["message"]
+    assert results["results"]["player_game_summary"]["status"] == "failed"
+
+
+def test_a_range_does_not_write_over_a_newer_attempt(league: Played) -> None:
+    days = league.days[FENCED : FENCED + 2]
+    body = request_body("/process", "player_game_summary", days[1], fence=101)
+    assert league.worker.handle("/process", body)[0] == 200
+    status, answer = league.worker.handle(RANGE, range_body("player_game_summary", *days, fence=100))
+    assert status == 409
+    assert "fence 101" in answer["message"]
+
+
+@pytest.mark.parametrize(("processor", "complaint"), [("bdl_games", "unknown processor 'bdl_games'")])
+def test_only_analytics_and_precompute_take_a_range(league: Played, processor: str, complaint: str) -> None:
+    status, answer = league.worker.handle(RANGE, range_body(processor, league.days[0], None))
+    assert status == 422
+    assert complaint in answer["message"]
+
+
+def test_two_instances_may_prepare_at_once(make_folder: MakeFolder, tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+    objects, folder = FolderObjectStore(tmp_path / "objects"), make_folder()
+    instances = [build(folder, warehouse, objects) for _ in range(2)]
+    meet = threading.Barrier(2, timeout=30)
+
+    def prepare(worker: NbaWorker) -> int:
+        client = application(worker).test_client()
+        meet.wait()
+        return client.post("/prepare").status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(prepare, instances)) == [200, 200]
+    held = warehouse.query("SELECT COUNT(*) AS n, COUNT(DISTINCT game_id) AS games FROM nba_raw.nbac_schedule")
+    assert held[0]["n"] == held[0]["games"] > 0
+    warehouse.close()
+
+
+@pytest.fixture
+def deployed(
+    request: pytest.FixtureRequest, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HttpWorker]:
+    """``workers/nba/main.py`` under functions-framework, on the emulators of BigQuery and Cloud Storage."""
+    request.getfixturevalue("bigquery_emulator")
+    request.getfixturevalue("storage_emulator")
+    monkeypatch.setenv("PHASEGATE_NBA_SOURCE", str(make_folder()))
+    settings = CloudSettings.from_environment()
+    bucket = storage_client(settings).bucket(settings.bucket)
+    if not bucket.exists():
+        bucket.create()
+    behind = Behind(functions_framework.create_app("nba", str(MAIN)))
+    yield behind.worker
+    behind.close()
+
+
+def test_the_deployed_function_prepares_and_takes_a_date_from_scrape_to_analytics(
+    deployed: HttpWorker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: BigQueryWarehouse, table: str, lines: bytes) -> int:
+        raise AssertionError(f"{table} was written again")
+
+    day = date(2023, 10, 25)
+    deployed.prepare()
+    monkeypatch.setattr(BigQueryWarehouse, "replace_table", refuse)
+    deployed.prepare()
+    games = team_rows = 0
+    for path, name in (
+        ("/scrape", "nbac_team_boxscore"),
+        ("/scrape", "bdl_games"),
+        ("/load", "nbac_team_boxscore"),
+        ("/load", "bdl_games"),
+        ("/process", "team_offense_game_summary"),
+    ):
+        status, answer = deployed.handle(path, request_body(path, name, day, fence=3))
+        assert (status, answer["results"][name]["status"]) == (200, "success"), answer
+        if path == "/load" and name == "bdl_games":
+            games = answer["results"][name]["rows"]
+        team_rows = answer["results"][name]["rows"]
+    assert team_rows == 2 * games > 0
+    assert deployed.handle("/load", request_body("/load", "bdl_games", day, fence=2))[0] == 409
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert {line["service"] for line in logged} == {"nba"}
+
+
+def test_the_function_does_not_start_without_a_source_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PHASEGATE_NBA_SOURCE", raising=False)
+    with pytest.raises(InputError, match="PHASEGATE_NBA_SOURCE is not set"):
+        functions_framework.create_app("nba", str(MAIN))
