@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
             options.write_json(document(found))
         else:
-            typer.echo(_status_text(found, context.obj.home.driver()))
+            typer.echo(status_text(found, "the cloud" if context.obj.is_cloud else context.obj.home.driver()))
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -47,12 +47,11 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Why something is not done, down to the root, and the command that mends it."""
-        from shared.bootstrap import open_state
         from shared.report.explain import explain as explained
         from shared.report.explain import explanation_document, explanation_text
 
         chosen = options.parse_day(day, "DATE") if day else None
-        found = explained(open_state(context.obj.home), run_id, chosen, phase)
+        found = explained(context.obj.state(), run_id, chosen, phase)
         if as_json:
             options.write_json(explanation_document(found))
         else:
@@ -69,13 +68,13 @@ def register(app: typer.Typer) -> None:
 
 def _report(settings: options.Settings, run_id: str) -> "RunReport":
     from shared.adapters.embedded.clock import SystemClock
-    from shared.bootstrap import open_state
     from shared.services.progress import report
 
-    return report(open_state(settings.home), run_id, SystemClock().now())
+    return report(settings.state(), run_id, SystemClock().now())
 
 
-def _status_text(found: "RunReport", driver: str | None) -> str:
+def status_text(found: "RunReport", driver: str | None) -> str:
+    """Where a run stands, for people. ``driver``: who drives it; None: nobody does."""
     tasks = found.tasks
     eta = f", about {found.eta_seconds:,.0f} s to go" if found.eta_seconds is not None and driver else ""
     lines = [f"run {found.run_id} of pipeline {found.pipeline}: {found.status.value}, {found.dates} dates{eta}"]
@@ -93,10 +92,14 @@ def _status_text(found: "RunReport", driver: str | None) -> str:
 
 
 def _watch(settings: options.Settings, run_id: str, as_json: bool) -> int:
+    if settings.is_cloud:
+        from shared.cli.cloud import watch
+
+        return watch(run_id, as_json)
     shown = ""
     while True:
         found = _report(settings, run_id)
-        text = _status_text(found, settings.home.driver())
+        text = status_text(found, settings.home.driver())
         if text != shown:
             typer.echo(text, err=as_json)
             shown = text
@@ -112,27 +115,10 @@ def _watch(settings: options.Settings, run_id: str, as_json: bool) -> int:
 
 
 def _runs(settings: options.Settings, as_json: bool) -> None:
-    from shared.bootstrap import open_state
-    from shared.services.progress import current_status
+    from shared.services.progress import run_document
 
-    state = open_state(settings.home)
-    found = []
-    for run in state.runs():
-        board, _ = state.board(run.run_id)
-        plan = state.plan(run.run_id)
-        found.append(
-            {
-                "run_id": run.run_id,
-                "pipeline": run.pipeline,
-                "status": current_status(run, board).value,
-                "dates": len(plan.days),
-                "first": plan.days[0].isoformat(),
-                "last": plan.days[-1].isoformat(),
-                "phases": [plan.phases[0], plan.phases[-1]],
-                "created_at": run.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "why": run.why,
-            }
-        )
+    state = settings.state()
+    found = [run_document(state, run) for run in state.runs()]
     if as_json:
         options.write_json(found)
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import inspect, operate, runs
+from shared.cli import inspect, operate, runs, stack
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 def configure(
     context: typer.Context,
     home: Annotated[Path | None, typer.Option(help="Home folder (PHASEGATE_HOME; default .phasegate).")] = None,
-    backend: Annotated[str | None, typer.Option(help="embedded (PHASEGATE_BACKEND; default embedded).")] = None,
+    backend: Annotated[str | None, typer.Option(help="embedded or gcp (PHASEGATE_BACKEND; default embedded).")] = None,
 ) -> None:
     """Settings come from flags, then the environment, then phasegate.toml in the current folder."""
     context.obj = Settings.resolve(home=home, backend=backend)
@@ -33,6 +33,7 @@ def configure(
 runs.register(app)
 inspect.register(app)
 operate.register(app)
+stack.register(app)
 
 
 def main() -> None:

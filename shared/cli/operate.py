@@ -10,7 +10,6 @@ from shared.domain.errors import HomeInUse, InputError
 
 if TYPE_CHECKING:
     from shared.domain.run import Run
-    from shared.ports import State
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +30,9 @@ def register(app: typer.Typer) -> None:
         from shared.adapters.embedded.clock import SystemClock
         from shared.services.operators import retry as ask
 
+        _expect_change(context.obj, run_id)
         targets = ask(
-            _state(context.obj),
+            context.obj.state(),
             SystemClock(),
             run_id,
             dates=tuple(options.parse_day(d, "--date") for d in day or ()),
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
         """Go on after pause, drain or an interruption; drives the run when no other process does."""
         from shared.services.operators import resume as ask
 
-        ask(_state(context.obj), run_id)
+        ask(context.obj.state(), run_id)
         _drive_unless_driven(context.obj, run_id, as_json)
 
     @app.command()
@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
         """Start nothing more until resume; what runs, ends."""
         from shared.services.operators import pause as ask
 
-        _answer(ask(_state(context.obj), run_id), as_json)
+        _answer(ask(context.obj.state(), run_id), as_json)
         typer.echo(f"paused; go on with: phasegate resume {run_id}", err=True)
 
     @app.command()
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
         """Start nothing more and let the driving process end."""
         from shared.services.operators import drain as ask
 
-        _answer(ask(_state(context.obj), run_id), as_json)
+        _answer(ask(context.obj.state(), run_id), as_json)
         typer.echo(f"draining; go on later with: phasegate resume {run_id}", err=True)
 
     @app.command()
@@ -73,7 +73,8 @@ def register(app: typer.Typer) -> None:
         """End a run for good; lists what was still running."""
         from shared.services.operators import cancel as ask
 
-        answer = ask(_state(context.obj), run_id)
+        _expect_change(context.obj, run_id)
+        answer = ask(context.obj.state(), run_id)
         if as_json:
             claims = [
                 {"date": k.day.isoformat(), "phase": k.phase, "processor": k.processor, "attempt": k.attempt}
@@ -115,14 +116,24 @@ def _answer(run: "Run", as_json: bool) -> None:
         options.write_json({"run_id": run.run_id, "wanted": run.wanted.value})
 
 
-def _state(settings: options.Settings) -> "State":
-    from shared.bootstrap import open_state
+def _expect_change(settings: options.Settings, run_id: str) -> None:
+    """On a cloud: have the run looked at, also when this process ends right after its change."""
+    if settings.is_cloud:
+        from shared.cli.cloud import expect_change
 
-    return open_state(settings.home)
+        expect_change(run_id)
 
 
 def _drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
     """Drive a run to its end here, unless another process does already: that one has seen the wish by now."""
+    if settings.is_cloud:
+        from shared.cli.cloud import act_on_change
+
+        act_on_change(run_id)
+        if as_json:
+            options.write_json({"run_id": run_id, "driven_by": "the cloud"})
+        typer.echo(f"it goes on; follow it with: phasegate --backend gcp watch {run_id}", err=True)
+        return
     if driver := settings.home.driver():
         if not driver.endswith(f"run {run_id}"):
             raise HomeInUse(
@@ -135,7 +146,7 @@ def _drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool)
     from shared.bootstrap import Embedded
     from shared.cli.runs import drive_and_summarise
 
-    state = _state(settings)
+    state = settings.state()
     run, plan = state.run(run_id), state.plan(run_id)
     source = Path(run.source) if run.source else None
     with Embedded(settings.home, plan.pipeline, source) as embedded:

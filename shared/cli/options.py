@@ -6,13 +6,16 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shared.adapters.embedded.home import Home
 from shared.domain.errors import InputError
 from shared.domain.selection import Selection
+
+if TYPE_CHECKING:
+    from shared.ports import State
 
 CONFIG_FILE = Path("phasegate.toml")
 NBA_PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "nba" / "pipeline.yaml"
@@ -21,10 +24,11 @@ _KEYS = frozenset({"home", "backend", "pipeline", "source"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What flags, environment (PHASEGATE_*) and ``phasegate.toml`` say, in this order."""
+    """What flags, environment (PHASEGATE_*) and ``phasegate.toml`` say, in this order. is_cloud: ``gcp``."""
 
     home: Home
     values: dict[str, str]
+    is_cloud: bool = False
 
     @classmethod
     def resolve(cls, *, home: Path | None, backend: str | None) -> "Settings":
@@ -32,16 +36,30 @@ class Settings:
         values = _configuration()
         values.update({k: v for k in _KEYS if (v := os.environ.get(f"PHASEGATE_{k.upper()}"))})
         chosen = backend or values.get("backend", "embedded")
-        if chosen != "embedded":
-            raise InputError(f"unknown backend '{chosen}'; this version has: embedded")
-        return cls(Home(home or Path(values.get("home", ".phasegate"))), values)
+        if chosen not in ("embedded", "gcp"):
+            raise InputError(f"unknown backend '{chosen}'; use embedded or gcp")
+        return cls(Home(home or Path(values.get("home", ".phasegate"))), values, chosen == "gcp")
+
+    def state(self) -> "State":
+        """Where runs are kept. Raises InputError when there is nothing yet, or a setting of the cloud is missing."""
+        if self.is_cloud:
+            from shared.cli.cloud import deployment
+
+            return deployment().backend.state
+        from shared.bootstrap import open_state
+
+        return open_state(self.home)
 
     def pipeline(self, given: Path | None) -> Path:
         """The pipeline file: flag, environment, configuration, or the NBA pipeline."""
         return given or (Path(self.values["pipeline"]) if "pipeline" in self.values else NBA_PIPELINE)
 
-    def source(self, given: Path | None) -> Path:
-        """The source folder. Raises InputError when nobody names one."""
+    def source(self, given: Path | None) -> Path | None:
+        """The source folder; None on a cloud, whose workers know their own. Raises InputError when nobody names one."""
+        if self.is_cloud:
+            if given is not None:
+                raise InputError("--source: belongs to the embedded backend; on gcp the workers know their source")
+            return None
         if given is None and "source" not in self.values:
             raise InputError("give the source folder with --source DIR; `phasegate sample DIR` makes one up")
         return (given or Path(self.values["source"])).absolute()

@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,16 +17,13 @@ import typer
 from shared.cli import options
 from shared.cli.options import Settings
 from shared.domain.errors import HomeInUse, InputError
-from shared.domain.selection import Selection
 
 if TYPE_CHECKING:
     from shared.bootstrap import Embedded
     from shared.domain.calendar import Calendar
     from shared.domain.pipeline import Pipeline
-    from shared.domain.plan import Plan
     from shared.domain.run import Run
-    from shared.ports import State
-    from shared.services.prover import Prover
+    from shared.services.starter import Wish
 
 EXIT_INTERRUPTED = 130
 
@@ -42,23 +37,15 @@ class Request:
 
     settings: Settings
     pipeline_file: Path
-    source: Path
-    selection: Selection
-    phases: str | None
-    profile: str | None
-    reprocess: str
-    why: str
+    source: Path | None
+    wish: "Wish"
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What makes two requests the same one (the pipeline's content is added by the caller)."""
-        return {
-            "source": str(self.source),
-            "selection": [str(self.selection)],
-            "phases": self.phases,
-            "profile": self.profile,
-            "reprocess": self.reprocess,
-        }
+    def folder(self) -> Path:
+        """The source folder, which embedded mode always has."""
+        if self.source is None:
+            raise InputError("give the source folder with --source DIR")
+        return self.source
 
 
 def _request(
@@ -75,19 +62,15 @@ def _request(
     profile: str | None,
     why: str,
 ) -> Request:
+    from shared.services.starter import Wish
+
     settings: Settings = context.obj
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
-    return Request(
-        settings,
-        settings.pipeline(pipeline).absolute(),
-        settings.source(source),
-        options.selection(season, first, last, dates, exclude),
-        phases,
-        profile,
-        reprocess,
-        why,
-    )
+    pipeline_file, folder = settings.pipeline(pipeline).absolute(), settings.source(source)
+    selection = options.selection(season, first, last, dates, exclude)
+    wish = Wish(selection, str(pipeline_file), str(folder) if folder else None, phases, profile, reprocess, why)  # type: ignore[arg-type]
+    return Request(settings, pipeline_file, folder, wish)
 
 
 def register(app: typer.Typer) -> None:
@@ -165,51 +148,32 @@ def register(app: typer.Typer) -> None:
         start_in_background(request, run_id, as_json)
 
 
-def make_plan_for(
-    request: Request, pipeline: "Pipeline", calendar: "Calendar", prover: "Prover | None", state: "State | None"
-) -> "Plan":
-    """The plan of a request."""
-    from shared.services.earlier_runs import finished_in, made_from_another_source
-    from shared.services.planner import make_plan
-
-    def finished(days: Sequence[date]) -> dict[date, frozenset[str]]:
-        return finished_in(state, pipeline.pipeline, days) if state else {}
-
-    def foreign(days: Sequence[date]) -> frozenset[date]:
-        if state is None:
-            return frozenset()
-        found = made_from_another_source(state, pipeline.pipeline, str(request.source), days)
-        if found:
-            _say(f"{len(found)} date(s) hold rows made from another source folder; they are made again")
-        return found
-
-    return make_plan(
-        pipeline,
-        calendar,
-        request.selection,
-        phases=request.phases,
-        profile=request.profile,
-        reprocess=request.reprocess,  # type: ignore[arg-type]
-        prover=prover,
-        finished=finished,
-        foreign=foreign,
-    )
+def say_remade(dates: int) -> None:
+    """Tell of dates whose rows were made from another source folder."""
+    _say(f"{dates} date(s) hold rows made from another source folder; they are made again")
 
 
 def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
     """Pipeline and calendar of a request, before anything is written."""
     from shared.adapters.embedded.schedule_file import ScheduleFile
     from shared.adapters.pipeline_file import load_pipeline
-    from shared.services.planner import choose_phases, require_earlier_run
+    from shared.services.planner import require_earlier_run
     from shared.services.schedule import read_calendar
 
     pipeline = load_pipeline(request.pipeline_file)
-    choose_phases(pipeline, request.phases, request.profile)
-    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.source, pipeline.calendar.table).query)
-    days = request.selection.resolve(calendar)
-    if request.reprocess == "failed" and not request.settings.home.state.exists():
+    chosen_phases(pipeline, request)
+    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.folder, pipeline.calendar.table).query)
+    days = request.wish.selection.resolve(calendar)
+    if request.wish.reprocess == "failed" and not request.settings.home.state.exists():
         require_earlier_run(days, {})
     return pipeline, calendar
+
+
+def chosen_phases(pipeline: "Pipeline", request: Request) -> tuple[str, ...]:
+    """The phases that a request is about."""
+    from shared.services.planner import choose_phases
+
+    return choose_phases(pipeline, request.wish.phases, request.wish.profile)[0]
 
 
 def check_run_id(run_id: str | None) -> None:
@@ -222,11 +186,17 @@ def check_run_id(run_id: str | None) -> None:
 
 def show_plan(request: Request, as_json: bool) -> None:
     """The ``plan`` command."""
+    if request.settings.is_cloud:
+        from shared.cli import cloud
+
+        cloud.show_plan(request, as_json)
+        return
     from shared.adapters.embedded.objects import FolderObjectStore
     from shared.bootstrap import open_state, open_warehouse
     from shared.report.plan import plan_document, plan_text
     from shared.services.planner import missing_outside
     from shared.services.prover import Prover
+    from shared.services.starter import plan_of
 
     pipeline, calendar = read_inputs(request)
     home = request.settings.home
@@ -241,7 +211,7 @@ def show_plan(request: Request, as_json: bool) -> None:
         prover = Prover(warehouse, FolderObjectStore(home.objects))
     try:
         state = open_state(home) if home.state.exists() else None
-        made = make_plan_for(request, pipeline, calendar, prover, state)
+        made = plan_of(request.wish, pipeline, calendar, prover, state, say_remade)
         lacking = missing_outside(made.index, prover)
     finally:
         if warehouse is not None:
@@ -254,25 +224,36 @@ def show_plan(request: Request, as_json: bool) -> None:
 
 def run_request(request: Request, run_id: str | None, durable: bool, as_json: bool) -> int:
     """The ``run`` command; returns the exit status."""
-    from shared.bootstrap import Embedded, EmbeddedOptions, check_workers
+    from shared.bootstrap import Embedded, EmbeddedOptions, check_dispatch, check_workers
 
-    pipeline, calendar = read_inputs(request)
     check_run_id(run_id)
-    check_workers(pipeline, request.source)
-    with Embedded(request.settings.home, pipeline, request.source, EmbeddedOptions(durable=durable)) as embedded:
+    if request.settings.is_cloud:
+        from shared.cli import cloud
+
+        return cloud.run_request(request, run_id, as_json)
+    pipeline, calendar = read_inputs(request)
+    check_dispatch(pipeline, chosen_phases(pipeline, request))
+    check_workers(pipeline, request.folder)
+    with Embedded(request.settings.home, pipeline, request.folder, EmbeddedOptions(durable=durable)) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
         return drive_and_summarise(embedded, run, as_json)
 
 
 def start_in_background(request: Request, run_id: str | None, as_json: bool) -> None:
     """The ``start`` command: write the run here, drive it in a process of its own."""
-    from shared.bootstrap import Embedded, check_workers
+    from shared.bootstrap import Embedded, check_dispatch, check_workers
 
-    pipeline, calendar = read_inputs(request)
     check_run_id(run_id)
-    check_workers(pipeline, request.source)
+    if request.settings.is_cloud:
+        from shared.cli import cloud
+
+        _say_started(cloud.begin(request, run_id).run_id, as_json)
+        return
+    pipeline, calendar = read_inputs(request)
+    check_dispatch(pipeline, chosen_phases(pipeline, request))
+    check_workers(pipeline, request.folder)
     home = request.settings.home
-    with Embedded(home, pipeline, request.source) as embedded:
+    with Embedded(home, pipeline, request.folder) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
     home.reports.mkdir(parents=True, exist_ok=True)
     with (home.reports / f"{run.run_id}.log").open("ab") as log:
@@ -285,44 +266,37 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
         )
     while child.poll() is None and home.driver() is None:
         time.sleep(0.02)
+    _say_started(run.run_id, as_json)
+
+
+def _say_started(run_id: str, as_json: bool) -> None:
     if as_json:
-        options.write_json({"run_id": run.run_id})
+        options.write_json({"run_id": run_id})
     else:
-        typer.echo(run.run_id)
+        typer.echo(run_id)
 
 
 def _begin(
     request: Request, pipeline: "Pipeline", calendar: "Calendar", embedded: "Embedded", run_id: str | None
 ) -> "Run":
     """The unfinished run of the same request, or a new one, written."""
-    from shared.domain.run import Run, Wanted
+    from shared.domain.run import Wanted
     from shared.services.operators import resume
     from shared.services.prover import Prover
-    from shared.services.starter import request_hash, start_run, unfinished_run
+    from shared.services.starter import begin_run, existing_run, plan_of
 
-    asked = request_hash({**request.identity, "pipeline": pipeline.model_dump(mode="json", by_alias=True)})
-    state, clock = embedded.state, embedded.clock
-    there = (
-        unfinished_run(state, asked) if run_id is None else next((r for r in state.runs() if r.run_id == run_id), None)
-    )
-    if there is not None and there.request_hash == asked:
+    state, clock, wish = embedded.state, embedded.clock, request.wish
+    asked = wish.identity(pipeline)
+    there = existing_run(state, asked, run_id)
+    if there is not None:
         _say(f"resuming run {there.run_id}")
         return resume(state, there.run_id) if there.wanted in (Wanted.PAUSED, Wanted.DRAINING) else there
     embedded.prepare()
-    plan = make_plan_for(request, pipeline, calendar, Prover(embedded.warehouse, embedded.objects), state)
-    now = clock.now()
-    name = run_id or f"{pipeline.pipeline}-{now:%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-    run = Run(
-        run_id=name,
-        pipeline=pipeline.pipeline,
-        pipeline_file=str(request.pipeline_file),
-        plan_hash=plan.hash,
-        request_hash=asked,
-        source=str(request.source),
-        why=request.why,
-        created_at=now,
-    )
-    return start_run(state, clock, run, plan)
+    prover = Prover(embedded.warehouse, embedded.objects)
+    plan = plan_of(wish, pipeline, calendar, prover, state, say_remade)
+    name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+    run, _ = begin_run(state, clock, name, wish, asked, plan)
+    return run
 
 
 def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:

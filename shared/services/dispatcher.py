@@ -1,27 +1,27 @@
 """Puts due attempts on the queues of their resources: first the tasks, then the facts that say so."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.facts import Dispatched
+from shared.domain.facts import DateFacts, Dispatched
 from shared.domain.look import DueTask, look
-from shared.domain.run import Run
+from shared.domain.run import RUN_ID, Run
 from shared.ports import QueueTask
-from shared.services.backend import DISPATCH_QUEUE, Backend
+from shared.services.backend import DISPATCH_QUEUE, Backend, task_name
 
 PAGE_DATES = 50
 """Released dates a dispatch task covers: creating some 500 tasks in one request runs into deadlines (Cloud Tasks)."""
 
 
 class TaskPayload(BaseModel):
-    """What a Cloud Task carries to the runner."""
+    """What a Cloud Task carries to the runner. ``retries``: how many had been asked for when it was dispatched."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run_id: str
+    run_id: str = Field(pattern=f"^{RUN_ID}$")
     date: date
     phase: str
     processor: str
@@ -29,6 +29,7 @@ class TaskPayload(BaseModel):
     generation: int = Field(ge=1)
     inputs: dict[str, int]
     epoch: int = Field(ge=1)
+    retries: int = Field(ge=0)
 
 
 class DispatchPage(BaseModel):
@@ -36,8 +37,15 @@ class DispatchPage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run_id: str
-    dates: tuple[date, ...]
+    run_id: str = Field(pattern=f"^{RUN_ID}$")
+    dates: tuple[date, ...] = Field(min_length=1)
+
+
+class Looked(NamedTuple):
+    """What a look found: attempts that were due, and dates with a lane at rest that the conductor had not concluded."""
+
+    due: list[DueTask]
+    at_rest: list[date]
 
 
 class Dispatcher:
@@ -54,7 +62,7 @@ class Dispatcher:
                 QueueTask(
                     run_id,
                     DISPATCH_QUEUE,
-                    f"{_digest(run_id, cause, str(n))}-page",
+                    task_name(run_id, "page", cause, str(n)),
                     DispatchPage(run_id=run_id, dates=tuple(page)).model_dump_json(),
                 )
                 for n, page in enumerate(pages)
@@ -66,28 +74,39 @@ class Dispatcher:
         page = DispatchPage.model_validate_json(payload)
         self.look_at(page.run_id, page.dates)
 
-    def look_at(self, run_id: str, days: Iterable[date]) -> None:
-        """Look at dates, dispatch what is due, and wake the conductor where a lane has come to rest."""
+    def look_at(self, run_id: str, days: Sequence[date]) -> Looked:
+        """Read dates, then look at them. Raises InputError for a date that is not the run's."""
+        self._backend.index(run_id).require_dates(days)
+        return self.look(run_id, self._backend.state.dates(run_id, days))
+
+    def look(self, run_id: str, dates: Mapping[date, DateFacts]) -> Looked:
+        """Dispatch what is due on these dates, and tell the conductor where a lane has come to rest."""
         backend = self._backend
         index = backend.index(run_id)
-        looks = [look(facts, index) for facts in backend.state.dates(run_id, days).values()]
-        due = [task for each in looks for task in each.due]
+        looks = {day: look(facts, index) for day, facts in dates.items()}
+        due = [task for each in looks.values() for task in each.due]
         if due:
-            run = backend.state.run(run_id)
+            run = backend.state.glance(run_id)
             if run.admits:
                 self.dispatch(run, due)
-        if any(each.settled for each in looks):
+        at_rest = [day for day, each in looks.items() if each.settled]
+        if at_rest:
+            backend.state.mark_at_rest(run_id, at_rest)
             backend.wake_conductor(run_id)
+        return Looked(due, at_rest)
 
     def dispatch(self, run: Run, due: Sequence[DueTask]) -> None:
-        """Create the tasks, then write that they were. A crash in between: the next look creates them again."""
+        """Create the tasks, then write that they were. A crash in between: the next look creates them again.
+
+        For an observed task only the fact is written: from now on its end is awaited.
+        """
         now = self._backend.clock.now()
         self._backend.tasks.create(
             [
                 QueueTask(
                     run.run_id,
-                    d.task.queue,
-                    _digest(run.run_id, *map(str, d.key), str(d.dispatch)),
+                    queue,
+                    task_name(run.run_id, *map(str, d.key), str(d.dispatch)),
                     TaskPayload(
                         run_id=run.run_id,
                         date=d.key.day,
@@ -97,17 +116,14 @@ class Dispatcher:
                         generation=d.generation,
                         inputs=dict(d.inputs),
                         epoch=run.epoch,
+                        retries=len(run.retries),
                     ).model_dump_json(),
                     d.not_before,
                 )
                 for d in due
+                if (queue := d.task.queue) is not None
             ]
         )
         self._backend.state.record(
             run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now, d.not_before)) for d in due]
         )
-
-
-def _digest(*parts: str) -> str:
-    """A task name: hashed, so that names spread over Cloud Tasks' index."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]

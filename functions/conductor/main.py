@@ -1,0 +1,21 @@
+"""Proves what settled, judges it, and releases what may start."""
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment
+from shared.services.backend import WakeUp
+
+telemetry.configure("conductor")
+
+
+def _conduct(wake_up: WakeUp) -> Answer:
+    with telemetry.bind(run_id=wake_up.run_id):
+        return {"status": deployment().conductor.conduct(wake_up.run_id).status.value}, 200
+
+
+@functions_framework.http
+def conductor(request: Request) -> Answer:
+    """200 and the status of the run."""
+    return answer("conductor", request, WakeUp, _conduct)

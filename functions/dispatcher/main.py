@@ -1,0 +1,22 @@
+"""Puts one Cloud Task a processor on the queues, for a page of dates whose lanes were released."""
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment
+from shared.services.dispatcher import DispatchPage
+
+telemetry.configure("dispatcher")
+
+
+def _dispatch(page: DispatchPage) -> Answer:
+    with telemetry.bind(run_id=page.run_id):
+        looked = deployment().dispatcher.look_at(page.run_id, page.dates)
+    return {"dispatched": len(looked.due), "at_rest": len(looked.at_rest)}, 200
+
+
+@functions_framework.http
+def dispatcher(request: Request) -> Answer:
+    """200 and how many attempts were due."""
+    return answer("dispatcher", request, DispatchPage, _dispatch)

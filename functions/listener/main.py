@@ -1,0 +1,15 @@
+"""Takes completion events from Pub/Sub, ours and those of phases that an existing system starts."""
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from shared import telemetry
+from shared.entrypoints import listen
+
+telemetry.configure("listener")
+
+
+@functions_framework.cloud_event
+def listener(event: CloudEvent) -> None:
+    """Answered with success when the event was applied or set aside."""
+    listen(event)

@@ -1,0 +1,16 @@
+"""Executes one task: claims the attempt, calls the worker, reports."""
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment
+from shared.services.dispatcher import TaskPayload
+
+telemetry.configure("runner")
+
+
+@functions_framework.http
+def runner(request: Request) -> Answer:
+    """200 and what became of the task: ``nothing`` when somebody else has it or the run does not admit it."""
+    return answer("runner", request, TaskPayload, lambda task: ({"outcome": deployment().runner.run(task)}, 200))

@@ -1,0 +1,33 @@
+"""Starts runs: by an HTTP request, or by a message on ``backfill-kickoff`` that Pub/Sub pushes here."""
+
+from datetime import datetime
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment, pushed, read, settle
+from shared.services.kickoff import Kickoff, kick_off, require_deployed
+from shared.services.progress import run_document
+
+telemetry.configure("starter")
+
+
+def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
+    here = deployment()
+    require_deployed(here.pipeline, kickoff.pipeline)
+    wish = kickoff.wish(str(here.pipeline_file))
+    run = kick_off(here.backend, here.pipeline, wish, kickoff.run_id, sent_at)
+    return run_document(here.backend.state, run), 202
+
+
+@functions_framework.http
+def starter(request: Request) -> Answer:
+    """202 and the run, new or the one that the same request began before."""
+    text = request.get_data(as_text=True)
+    message = pushed(text)
+    if message is None:
+        return answer("starter", request, Kickoff, _start)
+    content, attributes, sent_at = message
+    with telemetry.incoming(attributes):
+        return settle("starter", content, True, lambda: _start(read(Kickoff, content), sent_at))

@@ -1,0 +1,21 @@
+"""The look that no message caused, at every unfinished run. Cloud Scheduler calls it every minute."""
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment
+from shared.services.sweeper import SweepRequest
+
+telemetry.configure("sweeper")
+
+
+def _sweep(request: SweepRequest) -> Answer:
+    swept, failed = deployment().sweeper.sweep_all(request.run_id)
+    return {"swept": swept, "failed": failed}, 503 if failed else 200
+
+
+@functions_framework.http
+def sweeper(request: Request) -> Answer:
+    """200 and the runs that were swept; 503 when one of them could not be."""
+    return answer("sweeper", request, SweepRequest, _sweep)

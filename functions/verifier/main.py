@@ -1,0 +1,16 @@
+"""Reads state and tables of a run and writes its summary to the object store."""
+
+import functions_framework
+from flask import Request
+
+from shared import telemetry
+from shared.entrypoints import Answer, answer, deployment
+from shared.report.verifier import VerifyRequest, verify
+
+telemetry.configure("verifier")
+
+
+@functions_framework.http
+def verifier(request: Request) -> Answer:
+    """200 and the summary."""
+    return answer("verifier", request, VerifyRequest, lambda asked: (verify(deployment().backend, asked.run_id), 200))

@@ -1,0 +1,141 @@
+"""Wires the services to Google Cloud: what a function, or the command line against the same project, works with."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
+
+from shared.adapters.embedded.clock import SystemClock
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.pipeline_file import load_pipeline
+from shared.domain.errors import InputError
+from shared.domain.pipeline import Pipeline
+from shared.ports import Events, ObjectStore, State, Tasks, Warehouse, Worker
+from shared.services.backend import Backend
+from shared.services.conductor import Conductor
+from shared.services.dispatcher import Dispatcher
+from shared.services.historian import Historian
+from shared.services.listener import Listener
+from shared.services.observer import Observer
+from shared.services.runner import Runner
+from shared.services.sweeper import Sweeper
+
+WAKE_BUCKET = timedelta(milliseconds=500)
+"""The conductor is woken at most this often (design, section 3)."""
+
+NBA_PIPELINE = Path(__file__).parents[1] / "pipelines" / "nba" / "pipeline.yaml"
+
+
+class Deployment:
+    """The services over Google Cloud. Each is made when it is first used, and so is each client behind it.
+
+    Raises InputError for a setting or a pipeline file that is wrong.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The deployed pipeline."""
+        return load_pipeline(self.pipeline_file)
+
+    @property
+    def pipeline_file(self) -> Path:
+        """Where it lies."""
+        return self.settings.pipeline or NBA_PIPELINE
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The ports."""
+        return Backend(
+            state=cast(State, _Late(self._state)),
+            tasks=cast(Tasks, _Late(self._tasks)),
+            events=cast(Events, _Late(self._events)),
+            warehouse=cast(Warehouse, _Late(self._warehouse)),
+            objects=cast(ObjectStore, _Late(self._objects)),
+            workers={name: cast(Worker, _Late(partial(self._worker, name))) for name in self.pipeline.workers},
+            clock=SystemClock(),
+            wake_bucket=WAKE_BUCKET,
+        )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """See the service."""
+        return Dispatcher(self.backend)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """See the service."""
+        return Runner(self.backend)
+
+    @cached_property
+    def listener(self) -> Listener:
+        """See the service."""
+        return Listener(self.backend, self.dispatcher)
+
+    @cached_property
+    def observer(self) -> Observer:
+        """See the service."""
+        return Observer(self.backend, self.dispatcher)
+
+    @cached_property
+    def conductor(self) -> Conductor:
+        """See the service."""
+        return Conductor(self.backend, self.dispatcher, Historian(self.backend))
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        """See the service."""
+        return Sweeper(self.backend, self.dispatcher)
+
+    def _state(self) -> State:
+        from shared.adapters.gcp.clients import firestore_client
+        from shared.adapters.gcp.state import FirestoreState
+
+        return FirestoreState(firestore_client(self.settings))
+
+    def _tasks(self) -> Tasks:
+        from shared.adapters.gcp.tasks import CloudTasks, delivery_deadlines
+
+        return CloudTasks(self.settings, delivery_deadlines(self.pipeline))
+
+    def _events(self) -> Events:
+        from shared.adapters.gcp.events import PubSubEvents
+
+        return PubSubEvents(self.settings)
+
+    def _warehouse(self) -> Warehouse:
+        from shared.adapters.gcp.clients import bigquery_client
+        from shared.adapters.gcp.warehouse import BigQueryWarehouse
+
+        return BigQueryWarehouse(bigquery_client(self.settings), self.settings, labels={"phasegate": "orchestrator"})
+
+    def _objects(self) -> ObjectStore:
+        from shared.adapters.gcp.clients import storage_client
+        from shared.adapters.gcp.objects import GcsObjectStore
+
+        return GcsObjectStore(storage_client(self.settings), self.settings.bucket)
+
+    def _worker(self, name: str) -> Worker:
+        from shared.adapters.gcp.http_worker import HttpWorker
+        from shared.adapters.gcp.identity import IdentityTokens
+
+        url = self.pipeline.workers[name].url
+        if url is None:
+            raise InputError(f"{self.pipeline_file}: workers.{name}.url: is needed to call it over HTTP, and not there")
+        return HttpWorker(url, token=IdentityTokens() if self.settings.invoker else None)
+
+
+class _Late:
+    """A port that is made when it is first used: a function imports and connects to nothing that it does not need."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        made = self.__dict__.get("_made")
+        if made is None:
+            made = self.__dict__["_made"] = self._make()
+        return getattr(made, name)

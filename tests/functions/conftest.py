@@ -1,0 +1,108 @@
+"""Each function behind functions-framework, over the embedded ports: what HTTP sees, with no emulator."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+from flask.testing import FlaskClient
+
+from shared import entrypoints, telemetry
+from shared.adapters.gcp.settings import CloudSettings
+from shared.bootstrap import Embedded
+from shared.deployment import Deployment
+from shared.services.backend import Backend
+from tests.world import World
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+SIGNATURES = {"listener": "cloudevent"}
+
+
+class Calls:
+    """The functions of one deployment, called as a client would."""
+
+    def __init__(self, world: World, embedded: Embedded, backend: Backend) -> None:
+        self.world, self.embedded, self.backend = world, embedded, backend
+        self._clients: dict[str, FlaskClient] = {}
+
+    def client(self, name: str) -> FlaskClient:
+        """A function's own server."""
+        if name not in self._clients:
+            source = str(FUNCTIONS / name / "main.py")
+            app = functions_framework.create_app(name, source, SIGNATURES.get(name, "http"))
+            self._clients[name] = app.test_client()
+        return self._clients[name]
+
+    def post(
+        self, name: str, body: object, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> tuple[int, Any]:
+        """(status, JSON body) of a request; a body that is no text is sent as JSON."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        data = body if isinstance(body, str | bytes) else json.dumps(body)
+        answer = self.client(name).open("/", method=method, data=data, headers=sent)
+        return answer.status_code, answer.get_json(silent=True)
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All that the state holds but quarantine: what a refused request must not change."""
+        tables = ("runs", "plans", "boards", "facts", "cells", "touches", "claims", "tasks", "events", "heals")
+        return {t: self.embedded.database.execute(f"SELECT * FROM {t}").fetchall() for t in tables}
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """Functions over a world with the run ``r`` of three dates, whose first wake-up waits."""
+    monkeypatch.setattr(telemetry, "configure", lambda service: None)
+    world = World(tmp_path, dates=3)
+    with world.open() as embedded:
+        embedded.prepare()
+        schedule = world.source / "schedule.parquet"
+        embedded.warehouse._connection.execute(f"CREATE TABLE raw.schedule AS SELECT * FROM '{schedule}'")
+        world.begin(embedded)
+        backend: Backend = embedded.engine("r")._handlers.backend  # type: ignore[attr-defined]
+        here = Deployment(CloudSettings(project="demo", pipeline=world.pipeline_file))
+        here.__dict__.update(backend=backend, pipeline=world.pipeline)
+        monkeypatch.setattr(entrypoints, "deployment", lambda: here)
+        yield Calls(world, embedded, backend)
+
+
+def released(calls: Calls) -> None:
+    """Let the conductor release the first lanes, and the dispatcher dispatch them."""
+    assert calls.post("conductor", {"run_id": "r"}) == (200, {"status": "running"})
+    assert calls.post("dispatcher", {"run_id": "r", "dates": [str(d) for d in calls.world.days]})[0] == 200
+
+
+def task(calls: Calls, processor: str = "a", **changes: object) -> dict[str, object]:
+    """What the queue delivers to the runner for a first attempt on the first date."""
+    return {
+        "run_id": "r",
+        "date": str(calls.world.days[0]),
+        "phase": "fetch",
+        "processor": processor,
+        "attempt": 1,
+        "generation": 1,
+        "inputs": {},
+        "epoch": 1,
+        "retries": 0,
+        **changes,
+    }
+
+
+def completion(calls: Calls, fence: int, **changes: object) -> dict[str, object]:
+    """A completion event of that task."""
+    now = calls.world.clock.now()
+    return {
+        "event_id": "e1",
+        "run_id": "r",
+        "date": str(calls.world.days[0]),
+        "phase": "fetch",
+        "processor": "a",
+        "attempt": 1,
+        "fence": fence,
+        "status": "success",
+        "started_at": now.isoformat(),
+        "finished_at": (now + timedelta(seconds=1)).isoformat(),
+        **changes,
+    }

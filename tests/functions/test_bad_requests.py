@@ -1,0 +1,177 @@
+"""Bad requests and messages: refused clearly or set aside, never a 500, never delivered for ever, nothing changed."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.facts import AttemptKey
+from tests.functions.conftest import Calls, completion, released, task
+from tests.functions.test_requests import pushed
+
+QUEUED = {"X-CloudTasks-QueueName": "work", "X-CloudTasks-TaskName": "t"}
+
+BAD_KICKOFFS: dict[str, tuple[object, str]] = {
+    "no JSON": ("{", "not JSON"),
+    "a list": ([1], "body"),
+    "nothing": ("", "say which dates"),
+    "an unknown field": ({"season": "2023-24", "sesaon": "2024-25"}, "sesaon: unknown key"),
+    "a wrong type": ({"season": 5}, "season"),
+    "a date that is none": ({"from": "2024-13-01", "to": "2024-01-02"}, "from"),
+    "half a range": ({"from": "2024-01-01"}, "--from and --to belong together"),
+    "an empty selection": ({"from": "2031-01-01", "to": "2031-02-01"}, "no game dates selected"),
+    "an unknown season": ({"season": "1999-00"}, "unknown season '1999-00'"),
+    "an unknown phase": ({"season": "2023-24", "phases": "fetsch"}, "unknown phase 'fetsch'; did you mean 'fetch'?"),
+    "an unknown profile": ({"season": "2023-24", "profile": "fast"}, "unknown profile 'fast'"),
+    "another pipeline": ({"season": "2023-24", "pipeline": "nhl"}, "'nhl' is not deployed here"),
+    "a run id with a slash": ({"season": "2023-24", "run_id": "a/b"}, "run_id"),
+    "the id of another run": ({"season": "2023-24", "run_id": "r"}, "was asked for differently"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_KICKOFFS)
+def test_a_bad_kickoff_over_http_is_refused_in_clear_words_and_nothing_is_written(calls: Calls, name: str) -> None:
+    body, reason = BAD_KICKOFFS[name]
+    before = calls.everything()
+    status, answer = calls.post("starter", body)
+    assert status == 400
+    assert reason in answer["error"]
+    assert (calls.everything(), calls.backend.state.quarantined(None)) == (before, [])
+
+
+@pytest.mark.parametrize("name", [n for n, (body, _) in BAD_KICKOFFS.items() if body != ""])
+def test_a_bad_kickoff_in_a_message_is_set_aside_and_not_delivered_again(calls: Calls, name: str) -> None:
+    body, reason = BAD_KICKOFFS[name]
+    text = body if isinstance(body, str) else json.dumps(body)
+    before = calls.everything()
+    status, answer = calls.post("starter", pushed(text))
+    assert status == 200
+    (record,) = calls.backend.state.quarantined(None)
+    assert reason in record.reason and record.event == text and answer["quarantined"] == record.id
+    assert calls.everything() == before
+
+
+@pytest.mark.parametrize("name", ["starter", "dispatcher", "runner", "conductor", "sweeper", "verifier"])
+def test_a_body_of_two_megabytes_is_refused(calls: Calls, name: str) -> None:
+    before = calls.everything()
+    status, answer = calls.post(name, b"x" * 2_000_000)
+    assert (status, "more than 1,000,000 bytes" in answer["error"]) == (413, True)
+    assert calls.everything() == before
+
+
+@pytest.mark.parametrize("name", ["starter", "dispatcher", "runner", "conductor", "sweeper", "verifier"])
+def test_another_method_than_post_is_refused(calls: Calls, name: str) -> None:
+    assert calls.post(name, "", method="GET")[0] == 405
+
+
+BAD_TASKS: dict[str, tuple[str, Any, str]] = {
+    "a runner's task without JSON": ("runner", "not json", "not JSON"),
+    "a runner's task with an unknown field": ("runner", {"more": 1}, "more: unknown key"),
+    "a runner's task of an unknown run": ("runner", {"run_id": "nobody"}, "unknown run 'nobody'"),
+    "a runner's task of an unknown processor": ("runner", {"processor": "z"}, "unknown processor 'z'"),
+    "a runner's task of a date of no run": ("runner", {"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
+    "a page of an unknown run": ("dispatcher", {"run_id": "nobody", "dates": ["2024-01-01"]}, "unknown run 'nobody'"),
+    "a page of a date of no run": ("dispatcher", {"run_id": "r", "dates": ["2031-01-01"]}, "is not a date of the run"),
+    "a page without dates": ("dispatcher", {"run_id": "r", "dates": []}, "dates"),
+    "a wake-up of an unknown run": ("conductor", {"run_id": "nobody"}, "unknown run 'nobody'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TASKS)
+def test_a_bad_task_from_a_queue_is_set_aside_and_not_delivered_again(calls: Calls, name: str) -> None:
+    function, body, reason = BAD_TASKS[name]
+    body = task(calls, **body) if function == "runner" and isinstance(body, dict) else body
+    before = calls.everything()
+    status, answer = calls.post(function, body, QUEUED)
+    assert status == 200
+    assert reason in answer["reason"]
+    assert [r.id for r in calls.backend.state.quarantined(None)] == [answer["quarantined"]]
+    assert calls.everything() == before
+
+
+@pytest.mark.parametrize("name", BAD_TASKS)
+def test_the_same_from_a_person_is_refused(calls: Calls, name: str) -> None:
+    function, body, reason = BAD_TASKS[name]
+    body = task(calls, **body) if function == "runner" and isinstance(body, dict) else body
+    before = calls.everything()
+    status, answer = calls.post(function, body)
+    assert (status, reason in answer["error"]) == (400, True)
+    assert (calls.everything(), calls.backend.state.quarantined(None)) == (before, [])
+
+
+def fence_of(calls: Calls) -> int:
+    """The fence of the claimed first attempt."""
+    key = AttemptKey(calls.world.days[0], "fetch", "a", 1)
+    return calls.backend.state.claims("r", [key])[key].fence
+
+
+BAD_EVENTS: dict[str, tuple[dict[str, object], str]] = {
+    "an unknown field": ({"is_backfill": True}, "is_backfill"),
+    "a wrong type": ({"attempt": "first"}, "attempt"),
+    "another version": ({"schema_version": 2}, "schema_version"),
+    "an unknown run": ({"run_id": "nobody"}, "unknown run 'nobody'"),
+    "an unknown processor": ({"processor": "z"}, "unknown processor 'z' of phase 'fetch'"),
+    "an unknown phase": ({"phase": "grading"}, "unknown processor 'a' of phase 'grading'"),
+    "an unknown date": ({"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
+    "an attempt that nobody claimed": ({"attempt": 2}, "nobody claimed"),
+    "a forged fence": ({"fence": 999_999}, "fence 999999 is not the claim's"),
+    "a completion without a status": ({"status": None}, "a completed event has a status"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_EVENTS)
+def test_a_bad_event_is_set_aside_with_its_reason_and_changes_nothing(calls: Calls, name: str) -> None:
+    released(calls)
+    calls.post("runner", task(calls))
+    changes, reason = BAD_EVENTS[name]
+    before = calls.everything()
+    text = json.dumps({**completion(calls, fence_of(calls)), **changes})
+    assert calls.post("listener", pushed(text))[0] == 200
+    records = calls.backend.state.quarantined("r") + calls.backend.state.quarantined(None)
+    records += calls.backend.state.quarantined("nobody")
+    assert [(reason in r.reason, r.event) for r in records] == [(True, text)]
+    assert calls.everything() == before
+
+
+def test_a_second_word_about_an_attempt_that_contradicts_the_first_is_set_aside(calls: Calls) -> None:
+    released(calls)
+    calls.post("runner", task(calls))
+    fence = fence_of(calls)
+    calls.post("listener", pushed(json.dumps(completion(calls, fence))))
+    before = calls.everything()
+    other = completion(calls, fence, event_id="e2", status="failed", error_class="bug")
+    calls.post("listener", pushed(json.dumps(other)))
+    (record,) = calls.backend.state.quarantined("r")
+    assert record.reason.endswith("contradicts what was reported before")
+    assert calls.everything() == before
+
+
+@pytest.mark.parametrize("data", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "", base64.b64encode(b"[]").decode()])
+def test_a_message_that_is_no_event_at_all_is_set_aside(calls: Calls, data: str) -> None:
+    before = calls.everything()
+    body = {"message": {"data": data, "messageId": "m"}, "subscription": "projects/demo/subscriptions/s"}
+    assert calls.post("listener", body)[0] == 200
+    assert len(calls.backend.state.quarantined(None)) == 1
+    assert calls.everything() == before
+
+
+def test_a_huge_event_is_set_aside_cut_short(calls: Calls) -> None:
+    text = json.dumps(completion(calls, 1, message="x" * 2_000_000))
+    assert calls.post("listener", pushed(text))[0] == 200
+    (record,) = calls.backend.state.quarantined("r")
+    assert len(record.event) == 100_000
+
+
+def test_a_state_that_cannot_be_reached_is_a_503_that_a_later_delivery_mends(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.domain.errors import TransientError
+
+    def unreachable(*_: object) -> None:
+        raise TransientError("the state could not be read")
+
+    monkeypatch.setattr(calls.backend.state, "board", unreachable)
+    status, answer = calls.post("conductor", {"run_id": "r"}, QUEUED)
+    assert (status, answer) == (503, {"error": "the state could not be read"})
+    assert calls.backend.state.quarantined(None) == []

@@ -1,0 +1,107 @@
+"""What each function answers to a good request, and what it leaves behind."""
+
+import base64
+import json
+
+from shared.domain.facts import AttemptKey
+from shared.domain.run import Wanted
+from tests.functions.conftest import Calls, completion, released, task
+
+
+def pushed(text: str, **more: object) -> dict[str, object]:
+    """A message as Pub/Sub pushes it."""
+    data = base64.b64encode(text.encode()).decode()
+    return {"message": {"data": data, "messageId": "m1", **more}, "subscription": "projects/demo/subscriptions/s"}
+
+
+def test_a_kickoff_over_http_is_answered_with_the_run(calls: Calls) -> None:
+    status, run = calls.post("starter", {"from": "2024-01-01", "to": "2024-01-02", "run_id": "mine", "why": "a test"})
+    assert status == 202
+    assert (run["run_id"], run["status"], run["dates"], run["first"], run["last"], run["why"]) == (
+        "mine", "running", 2, "2024-01-01", "2024-01-02", "a test",
+    )  # fmt: skip
+    assert calls.backend.state.run("mine").why == "a test"
+
+
+def test_the_same_run_id_twice_is_one_run(calls: Calls) -> None:
+    body = {"season": "2023-24", "run_id": "mine"}
+    first = calls.post("starter", body)
+    assert calls.post("starter", body) == first
+    assert [run.run_id for run in calls.backend.state.runs()].count("mine") == 1
+
+
+def test_the_same_kickoff_twice_is_one_run_while_it_goes_on(calls: Calls) -> None:
+    first = calls.post("starter", {"season": ["2023-24"]})
+    assert calls.post("starter", {"season": ["2023-24"]}) == first
+    assert len(calls.backend.state.runs()) == 2, "the one that was there, and one more"
+
+
+def test_a_kickoff_message_starts_a_run_and_the_same_message_again_finds_it_even_after_its_end(calls: Calls) -> None:
+    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
+    status, run = calls.post("starter", message)
+    assert (status, run["dates"]) == (202, 1)
+    calls.backend.state.change_run(run["run_id"], lambda r: r.model_copy(update={"wanted": Wanted.CANCELLED}))
+    assert calls.post("starter", message)[1]["run_id"] == run["run_id"]
+
+
+def test_a_kickoff_after_the_end_of_the_first_run_starts_another(calls: Calls) -> None:
+    _, first = calls.post("starter", {"dates": "2024-01-01"})
+    calls.backend.state.change_run(first["run_id"], lambda r: r.model_copy(update={"wanted": Wanted.CANCELLED}))
+    status, second = calls.post("starter", {"dates": "2024-01-01"})
+    assert (status, second["run_id"]) == (202, first["run_id"] + "-2")
+
+
+def test_the_conductor_releases_and_the_dispatcher_dispatches(calls: Calls) -> None:
+    assert calls.post("conductor", {"run_id": "r"}) == (200, {"status": "running"})
+    page = {"run_id": "r", "dates": [str(calls.world.days[0])]}
+    assert calls.post("dispatcher", page) == (200, {"dispatched": 2, "at_rest": 0})
+
+
+def test_the_runner_claims_calls_and_reports_once(calls: Calls) -> None:
+    released(calls)
+    assert calls.post("runner", task(calls)) == (200, {"outcome": "success"})
+    assert calls.post("runner", task(calls)) == (200, {"outcome": "nothing"}), "delivered again"
+    (event,) = [json.loads(message) for _, message in calls.embedded.events.waiting(10)]
+    assert (event["processor"], event["status"], event["kind"]) == ("a", "success", "completed")
+
+
+def test_a_completion_that_pubsub_pushes_is_recorded_and_what_it_makes_due_is_dispatched(calls: Calls) -> None:
+    released(calls)
+    calls.post("runner", task(calls))
+    ((_, event),) = calls.embedded.events.waiting(10)
+    assert calls.post("listener", pushed(event))[0] == 200
+    facts = calls.backend.state.dates("r", [calls.world.days[0]])[calls.world.days[0]]
+    assert facts.attempt("fetch", "a", 1).reported is not None
+    assert facts.attempt("raw", "a", 1).dispatched is not None, "its raw table waits for nothing else"
+
+
+def test_a_completion_delivered_again_changes_nothing(calls: Calls) -> None:
+    released(calls)
+    calls.post("runner", task(calls))
+    ((_, event),) = calls.embedded.events.waiting(10)
+    calls.post("listener", pushed(event))
+    before = calls.everything()
+    assert calls.post("listener", pushed(event))[0] == 200
+    assert (calls.everything(), calls.backend.state.quarantined("r")) == (before, [])
+
+
+def test_a_heartbeat_extends_the_lease_and_reports_nothing(calls: Calls) -> None:
+    released(calls)
+    key = AttemptKey(calls.world.days[0], "fetch", "a", 1)
+    calls.post("runner", task(calls))
+    claim = calls.backend.state.claims("r", [key])[key]
+    calls.world.clock.move_to(calls.world.clock.now().replace(minute=1))
+    calls.post("listener", pushed(json.dumps(completion(calls, claim.fence, kind="heartbeat", status=None))))
+    assert calls.backend.state.claims("r", [key])[key].lease_until > claim.lease_until
+    facts = calls.backend.state.dates("r", [key.day])[key.day]
+    assert facts.attempt("fetch", "a", 1).reported is None
+
+
+def test_the_sweeper_looks_at_every_unfinished_run(calls: Calls) -> None:
+    assert calls.post("sweeper", "") == (200, {"swept": ["r"], "failed": {}})
+
+
+def test_the_verifier_answers_with_the_summary_and_keeps_it_as_an_object(calls: Calls) -> None:
+    status, summary = calls.post("verifier", {"run_id": "r"})
+    assert (status, summary["run_id"], summary["tasks"]["expected"]) == (200, "r", 27)
+    assert json.loads(calls.backend.objects.read("reports/r/summary.json")) == summary
