@@ -1,4 +1,4 @@
-# Everything a person types: demo, test, lint, bench. Each target makes the virtual environment by itself.
+# Everything a person types: demo, stack-demo, test, lint, bench. Each target makes the virtual environment by itself.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,13 @@ HOME_DIR ?= .phasegate
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
-.PHONY: demo test lint bench clean
+# The stand-in for BigQuery needs Python 3.13 and an environment of its own.
+BIGQUERY := $(VENV)/bigquery-emulator
+BIGQUERY_NEEDS := shared/stack/bigquery-emulator.txt
+PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
+	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
+
+.PHONY: demo stack-demo emulators test lint bench clean
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
@@ -25,13 +31,31 @@ else
 	$(BIN)/phasegate --home $(HOME_DIR) run --source $(HOME_DIR)/sample --season $(SEASON)
 endif
 
+# Two weeks on the local stack, begun as one begins a run on Google Cloud.
+stack-demo: emulators
+ifndef SOURCE
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
+endif
+	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# Never fails: says what is not there, and that its tests are skipped.
+emulators: $(VENV)/.installed
+	@test $(BIGQUERY)/.installed -nt $(BIGQUERY_NEEDS) || { test -n "$(PYTHON313)" && \
+	"$(PYTHON313)" -m venv $(BIGQUERY) && \
+	$(BIGQUERY)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BIGQUERY_NEEDS) && \
+	HOME="$(CURDIR)/$(BIGQUERY)" $(BIGQUERY)/bin/python -c \
+		"import duckdb_extensions as d; [d.import_extension(name) for name in ('ducklake', 'icu', 'spatial')]" && \
+	touch $(BIGQUERY)/.installed; } || true
+	@$(BIN)/python -m shared.stack.emulators
+
+test: lint emulators
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.installed

@@ -1,7 +1,7 @@
 """Wires a backend and the services together: the one place that knows both."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,17 +19,19 @@ from shared.adapters.embedded.state import SqliteState
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.domain.board import Board
+from shared.domain.dispatch import Observed
 from shared.domain.errors import HaltError, InputError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned
 from shared.domain.pipeline import Pipeline, QueueSpec, WorkerSpec
 from shared.domain.run import Run
 from shared.ports import Clock, ObjectStore, QueueTask, State, Warehouse, Worker
-from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
+from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
 from shared.services.conductor import Conductor
 from shared.services.dispatcher import Dispatcher
 from shared.services.historian import Historian
 from shared.services.listener import Listener
+from shared.services.observer import Observer
 from shared.services.runner import Call, Runner
 from shared.services.sweeper import Sweeper
 
@@ -51,6 +53,7 @@ class Services:
         self.dispatcher = Dispatcher(backend)
         self.runner = Runner(backend)
         self.listener = Listener(backend, self.dispatcher)
+        self.observer = Observer(backend, self.dispatcher)
         self.historian = Historian(backend)
         self.conductor = Conductor(backend, self.dispatcher, self.historian)
         self.sweeper = Sweeper(backend, self.dispatcher)
@@ -80,7 +83,7 @@ class Services:
     def control(self, task: QueueTask) -> None:
         """Handle a task of the control queues."""
         if task.queue == CONDUCTOR_QUEUE:
-            self.conductor.conduct(task.payload)
+            self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
         else:
             self.dispatcher.handle_page(task.payload)
 
@@ -123,6 +126,17 @@ def load_worker(spec: WorkerSpec, name: str, source: Path | None, warehouse: War
         raise InputError(f"worker '{name}': cannot load {spec.factory}: {error}") from error
     worker: Worker = factory(source, warehouse, objects)
     return worker
+
+
+def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
+    """Raises InputError for a phase that an existing system starts: nothing from outside is heard in embedded mode."""
+    for name in phases:
+        how = pipeline.phase(name).how
+        if isinstance(how, Observed):
+            raise InputError(
+                f"phase '{name}' is observed on Pub/Sub topic '{how.topic}', which embedded mode does not hear; "
+                "leave it out with --phases, or run with --backend gcp"
+            )
 
 
 def check_workers(pipeline: Pipeline, source: Path | None) -> None:

@@ -47,7 +47,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """An attempt that should be dispatched. ``not_before``: the end of its backoff."""
+    """An attempt that should be dispatched, or awaited. ``not_before``: the end of its backoff, if it is dispatched."""
 
     task: TaskSpec
     key: AttemptKey
@@ -215,8 +215,20 @@ def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, numbe
         dispatch=1,
         generation=generation,
         inputs=tuple((index.tasks[n].ref, derivation.view(n).attempt) for n in task.needs),
-        not_before=derivation.view(number).not_before,
+        not_before=derivation.view(number).not_before if task.queue is not None else None,
     )
+
+
+def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[AttemptKey]:
+    """Observed attempts that have been awaited for longer than their phase's timeout."""
+    derivation = _Derivation(facts, index)
+    found: list[AttemptKey] = []
+    for number, observed in index.observed.items():
+        view, task = derivation.view(number), index.tasks[number]
+        awaited = view.facts.dispatched if view.status is TaskStatus.QUEUED and view.facts else None
+        if awaited and awaited.at + timedelta(seconds=observed.timeout_seconds) < now:
+            found.append(AttemptKey(facts.day, task.phase, task.processor, view.attempt))
+    return found
 
 
 def overdue_dispatches(
@@ -228,7 +240,7 @@ def overdue_dispatches(
     for task in index.tasks:
         view = views[task.number]
         dispatched = view.facts.dispatched if view.facts else None
-        if view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
+        if task.queue is None or view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
         if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) + grace < now:

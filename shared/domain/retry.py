@@ -47,14 +47,15 @@ class Reopening:
 def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
     """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
 
-    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; a failed
-    one runs again by itself. Lanes that were already released on top of them are taken back and will be released
-    anew. Returns the changed cells by (position, phase).
+    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
+    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself. Lanes
+    that were already released on top of them are taken back and will be released anew. Returns the changed cells by
+    (position, phase).
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
-        kind = board.bad.get(day, {}).get(ref, (FAILED, ""))[0]
-        tasks = _sources(index, ref) if kind == BLOCKED else {index.by_ref[ref].number}
+        kind, number = board.bad.get(day, {}).get(ref, (FAILED, ""))[0], index.by_ref[ref].number
+        tasks = _sources(index, ref) if kind == BLOCKED or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
     spread = _Spread(index, board)
     for position, tasks in sorted(again.items()):

@@ -15,11 +15,14 @@ from shared.adapters.embedded.home import Home
 from shared.adapters.embedded.objects import FolderObjectStore
 from shared.adapters.embedded.state import SqliteState
 from shared.adapters.embedded.tasks import SqliteTasks
+from shared.adapters.gcp.clients import tasks_client
 from shared.domain.board import Board
 from shared.domain.pipeline import QueueSpec
 from shared.domain.plan import Plan
 from shared.domain.run import Run
 from shared.ports import Events, ObjectStore, QueueTask, State, Tasks
+from shared.stack.emulators import CLOUD_TASKS
+from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 from tests.unit.builders import plan, run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,6 +128,23 @@ def started(backend: Backend) -> Backend:
     """A backend with the run ``r``."""
     create(backend.state)
     return backend
+
+
+@pytest.fixture(scope="session")
+def cloud_tasks_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TasksServer]:
+    """The Cloud Tasks server of the local stack, where Google's clients find it."""
+    with cloud_tasks(tmp_path_factory.mktemp("cloud-tasks")) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CLOUD_TASKS.variable, CLOUD_TASKS.setting(server.process.port))
+        tasks_client.cache_clear()
+        yield server
+        tasks_client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[Target]:
+    """Where tasks are delivered."""
+    with serving() as made:
+        yield made
 
 
 def create(state: State, run_id: str = "r", *, created: int = 0, **more: object) -> tuple[Run, Plan, Board, bool]:

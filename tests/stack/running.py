@@ -1,0 +1,119 @@
+"""A stack that a test may use and damage: started and ended by the commands that people type."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.stack.emulators import EMULATORS
+from shared.stack.local import Stack
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    """One process of a stack. url: None for one that answers nowhere (the schedule)."""
+
+    name: str
+    pid: int
+    port: int | None
+    url: str | None
+    log: Path
+
+
+class RunningStack:
+    """A stack in a home of its own.
+
+    environment: what ``phasegate stack up`` prints; ``processes`` is always what is written down now.
+    """
+
+    def __init__(self, home: Path, pipeline: Path | None, source: Path | None, sweep_every: float) -> None:
+        self.home = home
+        self._asked = ["--sweep-every", str(sweep_every)]
+        self._asked += ["--pipeline", str(pipeline)] if pipeline else []
+        self._asked += ["--source", str(source)] if source else []
+        self.environment: dict[str, str] = {}
+        self.gcloud: dict[str, str] = {}
+        self.kickoff: dict[str, str] = {}
+        self.processes: dict[str, RunningProcess] = {}
+
+    def up(self) -> None:
+        """Start what does not run."""
+        done = self.command("stack", "up", *self._asked, "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        self.environment, self.gcloud, self.kickoff = (document[k] for k in ("environment", "gcloud", "kickoff"))
+        self.processes = {
+            name: RunningProcess(name, p["pid"], p["port"], p["url"], Path(p["log"]))
+            for name, p in document["processes"].items()
+        }
+
+    def command(self, *words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Type a ``phasegate`` command for this home, in the stack's environment."""
+        return type_command(self.home, *words, environment=self.environment | dict(environment or {}))
+
+    def status(self) -> dict[str, Any]:
+        """``stack status --json``."""
+        found: dict[str, Any] = json.loads(self.command("stack", "status", "--json").stdout)
+        return found
+
+    def kill(self, name: str) -> None:
+        """``kill -9`` of one process and its children, as when a container dies."""
+        Stack(self.home).ledger().processes[name].process.kill()
+
+    def restart(self, name: str) -> None:
+        """The same, and another one in its place, at the same port."""
+        self.kill(name)
+        self.up()
+
+    def function_url(self, name: str) -> str:
+        """Where a function answers."""
+        url = self.processes[name].url
+        assert url is not None
+        return url
+
+
+def type_command(
+    home: Path, *words: object, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Type a ``phasegate`` command, without any setting of whoever runs the tests."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_") and "EMULATOR_HOST" not in k}
+    return subprocess.run(
+        [sys.executable, "-m", "shared.cli.main", "--home", str(home), *map(str, words)],
+        env={**inherited, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def skip_unless_installed() -> None:
+    """Skip the test, saying what to install, where an emulator is missing."""
+    missing = [f"the {e.name} emulator: {reason}" for e in EMULATORS if (reason := e.missing())]
+    if missing:
+        pytest.skip("; ".join(missing))
+
+
+@contextmanager
+def running_stack(
+    home: Path, *, pipeline: Path | None = None, source: Path | None = None, sweep_every: float = 2.0
+) -> Iterator[RunningStack]:
+    """A stack for a pipeline (default: NBA) and a source folder, ended with the block."""
+    skip_unless_installed()
+    made = RunningStack(home, pipeline, source, sweep_every)
+    try:
+        made.up()
+        yield made
+    finally:
+        Stack(home).down()
