@@ -4,7 +4,8 @@
 set -euo pipefail
 
 trap '$PHASEGATE stack down' EXIT
-eval "$($PHASEGATE stack up --source "$1")"
+environment=$($PHASEGATE stack up --source "$1")
+eval "$environment"
 
 run="demo-$(date -u +%Y%m%d-%H%M%S)"
 request='{"run_id": "'$run'", "from": "2023-10-24", "to": "2023-11-06", "why": "stack-demo"}'

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,11 @@ from shared.stack.emulators import (
     EMULATORS,
     HOST,
     PUBSUB,
+    STARTED_WITHIN_SECONDS,
     STORAGE,
     Emulator,
     Server,
+    is_ready,
     start_emulator,
     start_server,
 )
@@ -129,7 +131,7 @@ class Start:
         try:
             self._begin(alive, begun)
             emulators = [e.name for e in EMULATORS if e.name in begun]
-            _wait(begun[name] for name in emulators)
+            _wait([begun[name] for name in emulators], begun)
             if begun:
                 functions = {f.name: url_of(ledger, f.name) for f in self._layout.functions}
                 at = Addresses(
@@ -139,7 +141,7 @@ class Start:
                     functions=functions,
                 )
                 create_resources(self._layout, self.settings, at)
-            _wait(server for name, server in begun.items() if name not in emulators and server.port)
+            _wait([server for name, server in begun.items() if name not in emulators and server.port], begun)
             for name, url in urls.items():
                 if BIGQUERY.name in begun or parts.worker_part_name(name) in begun:
                     prepare_worker(name, url)
@@ -192,6 +194,11 @@ class Start:
             time.sleep(0.1)
 
 
-def _wait(servers: Iterable[Server]) -> None:
-    for server in servers:
-        server.wait_until_ready()
+def _wait(awaited: Sequence[Server], begun: Mapping[str, Server]) -> None:
+    """Return when the awaited ones answer. Raises InputError as soon as one of all that were begun has died."""
+    ends = time.monotonic() + STARTED_WITHIN_SECONDS
+    while awaited := [server for server in awaited if not is_ready(server.port, server.path)]:
+        dead = [server for server in begun.values() if server.process.poll() is not None]
+        for server in dead or (awaited if time.monotonic() > ends else ()):
+            server.wait_until_ready(0)
+        time.sleep(0.05)

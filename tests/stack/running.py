@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.gcp import clients
+from shared.adapters.gcp.settings import CloudSettings
+from shared.deployment import Deployment
 from shared.stack.emulators import EMULATORS
 from shared.stack.local import Stack
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,12 @@ class RunningStack:
             for name, p in document["processes"].items()
         }
 
-    def command(self, *words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Type a ``phasegate`` command for this home, in the stack's environment."""
-        return type_command(self.home, *words, environment=self.environment | dict(environment or {}))
+    def command(
+        self, *words: object, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Type a ``phasegate`` command for this home, in the stack's environment. seconds: how long it may take."""
+        given = self.environment | dict(environment or {})
+        return type_command(self.home, *words, environment=given, seconds=seconds)
 
     def status(self) -> dict[str, Any]:
         """``stack status --json``."""
@@ -83,7 +90,7 @@ class RunningStack:
 
 
 def type_command(
-    home: Path, *words: object, environment: Mapping[str, str] | None = None
+    home: Path, *words: object, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Type a ``phasegate`` command, without any setting of whoever runs the tests."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_") and "EMULATOR_HOST" not in k}
@@ -92,10 +99,38 @@ def type_command(
         env={**inherited, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=seconds,
         cwd=ROOT,
         check=False,
     )
+
+
+def type_line(line: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Type a line for a shell, such as ``stack up`` prints. Skips the test where ``gcloud`` or ``curl`` is missing."""
+    for program in ("gcloud", "curl"):
+        if f"{program} " in line and not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+    given = os.environ | dict(environment or {})
+    words = ["/bin/bash", "-c", line]
+    return subprocess.run(words, env=given, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@contextmanager
+def connected(stack: RunningStack) -> Iterator[Deployment]:
+    """The services against the emulators of a stack, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.environment.items():
+            patch.setenv(name, value)
+        forget_clients()
+        yield Deployment(CloudSettings.from_environment())
+        forget_clients()
+
+
+def forget_clients() -> None:
+    """Google's clients are made once a process: after another stack's they have to be made anew."""
+    for made_once in vars(clients).values():
+        if hasattr(made_once, "cache_clear"):
+            made_once.cache_clear()
 
 
 def skip_unless_installed() -> None:

@@ -2,9 +2,9 @@
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from shared.adapters.gcp.settings import LOCAL, CloudSettings
+from shared.adapters.gcp.settings import CloudSettings
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client as BigQueryClient
@@ -18,9 +18,10 @@ BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
 """``host:port`` of stand-ins for which Google's clients know no variable of their own."""
 
 
-def is_local() -> bool:
-    """Whether this process works against emulators."""
-    return LOCAL in os.environ
+CONNECTIONS = 64
+"""Connections that a client of an HTTP API keeps open."""
+
+HttpClient = TypeVar("HttpClient")
 
 
 @lru_cache(maxsize=4)
@@ -65,15 +66,12 @@ def bigquery_client(settings: CloudSettings) -> "BigQueryClient":
 
     host = os.environ.get(BIGQUERY_EMULATOR)
     if not host:
-        return Client(project=settings.project, location=settings.location)
+        return _widened(Client(project=settings.project, location=settings.location))
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
 
-    return Client(
-        project=settings.project,
-        credentials=AnonymousCredentials(),
-        client_options=ClientOptions(api_endpoint=f"http://{host}"),
-    )
+    options = ClientOptions(api_endpoint=f"http://{host}")
+    return _widened(Client(project=settings.project, credentials=AnonymousCredentials(), client_options=options))
 
 
 @lru_cache(maxsize=4)
@@ -82,7 +80,17 @@ def storage_client(settings: CloudSettings) -> "StorageClient":
     from google.cloud.storage import Client
 
     if not os.environ.get("STORAGE_EMULATOR_HOST"):
-        return Client(project=settings.project)
+        return _widened(Client(project=settings.project))
     from google.auth.credentials import AnonymousCredentials
 
-    return Client(project=settings.project, credentials=AnonymousCredentials())
+    return _widened(Client(project=settings.project, credentials=AnonymousCredentials()))
+
+
+def _widened(client: HttpClient) -> HttpClient:
+    """The same client, with connections for as many threads as a function serves requests; by itself it keeps ten."""
+    from requests.adapters import HTTPAdapter
+
+    adapter = HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+    for scheme in ("http://", "https://"):
+        client._http.mount(scheme, adapter)  # type: ignore[attr-defined]
+    return client

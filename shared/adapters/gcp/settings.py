@@ -10,9 +10,6 @@ from shared.domain.errors import InputError
 
 PREFIX = "PHASEGATE_"
 
-LOCAL = "FIRESTORE_EMULATOR_HOST"
-"""Set when the backend is made of emulators: clients then use no credentials."""
-
 
 class CloudSettings(BaseModel):
     """One deployment on Google Cloud, or the local stack that stands in for it.

@@ -1,0 +1,138 @@
+"""Whatever dies on the stack, and however often and in whatever order completions come: the same tables in the end."""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask, request
+from google.cloud.pubsub_v1 import SubscriberClient
+from werkzeug.serving import make_server
+
+from shared.domain.run import RunStatus
+from tests.stack.world_service import WorldOnTheStack, expected_tables, world_on_the_stack
+
+KILLED = ("runner", "listener", "conductor", "dispatcher", "sweeper")
+
+
+def patient(document: dict[str, Any]) -> None:
+    """Short leases, and attempts enough for what is killed."""
+    for phase in document["phases"]:
+        phase["dispatch"]["timeout_seconds"] = 4
+        phase["failure"] |= {"retries": 9}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the tables hold after an undisturbed run in embedded mode."""
+    return expected_tables(tmp_path_factory.mktemp("expected"))
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorldOnTheStack]:
+    """A stack that serves the world; a call takes a third of a second, so that there is something to kill."""
+    with world_on_the_stack(tmp_path_factory.mktemp("kills"), delay=0.3, change=patient) as made:
+        yield made
+
+
+def check(there: WorldOnTheStack, run_id: str, expected: dict[str, Any]) -> None:
+    """The run ended well; tables, releases and calls are those of an undisturbed one."""
+    assert there.finish(run_id) is RunStatus.COMPLETED
+    assert there.tables() == expected
+    assert there.released_twice() == []
+    assert max(there.service.calls.values()) == 1, "no attempt was made twice"
+
+
+def test_each_function_is_killed_while_events_flow(there: WorldOnTheStack, expected: dict[str, Any]) -> None:
+    there.service.calls.clear()
+    there.kick_off("kills", reprocess="all")
+    for name in KILLED:
+        _until_called(there, len(there.service.calls) + 1)
+        there.stack.restart(name)
+        there.look("kills")
+    check(there, "kills", expected)
+
+
+def test_pubsub_is_restarted_while_events_flow(there: WorldOnTheStack, expected: dict[str, Any]) -> None:
+    there.service.calls.clear()
+    there.kick_off("restart", reprocess="all")
+    _until_called(there, 8)
+    there.stack.restart("pubsub")
+    check(there, "restart", expected)
+    assert {heal.kind for heal in there.state.heals("restart")} <= {"lease", "event", "at_rest", "dispatch"}
+
+
+def test_every_completion_is_delivered_three_times_in_random_order(
+    there: WorldOnTheStack, expected: dict[str, Any]
+) -> None:
+    there.service.calls.clear()
+    with Scrambler(there.stack.function_url("listener"), seed=7) as scrambler:
+        subscription = "projects/demo/subscriptions/backfill-completions"
+        topic_path = "/projects/demo/topics/backfill-completions"
+        with SubscriberClient() as subscriber:
+            subscriber.modify_push_config(
+                subscription=subscription, push_config={"push_endpoint": scrambler.url + topic_path}
+            )
+        there.kick_off("scrambled", reprocess="all")
+        check(there, "scrambled", expected)
+    assert scrambler.delivered == 3 * scrambler.taken >= 3 * 27
+    assert there.state.quarantined("scrambled") == []
+
+
+def _until_called(there: WorldOnTheStack, calls: int) -> None:
+    """Wait until the worker was called so often, or the run is over."""
+    give_up = time.monotonic() + 60
+    while len(there.service.calls) < calls and time.monotonic() < give_up:
+        time.sleep(0.02)
+
+
+class Scrambler:
+    """Stands between Pub/Sub and the listener: takes every push, passes each on three times, in an order of its own."""
+
+    def __init__(self, target: str, seed: int) -> None:
+        self._target, self._random = target, random.Random(seed)
+        self._waiting: queue.SimpleQueue[tuple[str, bytes, dict[str, str]] | None] = queue.SimpleQueue()
+        self.taken = self.delivered = 0
+        app = Flask("scrambler")
+        app.add_url_rule("/<path:path>", view_func=self._take, methods=["POST"])
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._pump = threading.Thread(target=self._pass_on)
+
+    def _take(self, path: str) -> tuple[str, int]:
+        self.taken += 1
+        self._waiting.put((path, request.get_data(), {"Content-Type": request.headers["Content-Type"]}))
+        return "", 204
+
+    def _pass_on(self) -> None:
+        held: list[tuple[str, bytes, dict[str, str]]] = []
+        is_open = True
+        while is_open or held:
+            try:
+                while is_open and len(held) < 12:
+                    message = self._waiting.get(timeout=0.2)
+                    is_open = message is not None
+                    held += [message] * 3 if message else []
+            except queue.Empty:
+                pass
+            if held:
+                path, body, headers = held.pop(self._random.randrange(len(held)))
+                answer = requests.post(f"{self._target}/{path}", data=body, headers=headers, timeout=60)
+                assert answer.status_code < 300, answer.text
+                self.delivered += 1
+
+    def __enter__(self) -> "Scrambler":
+        """Begin."""
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._pump.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Pass on what is held, and end."""
+        self._waiting.put(None)
+        self._pump.join()
+        self._server.shutdown()
