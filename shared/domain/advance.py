@@ -12,6 +12,9 @@ from shared.domain.run import Run, RunStatus, Wanted
 
 _OPEN = (RELEASED, UNJUDGED)
 
+MOST_RELEASES = 400
+"""Lanes released in one round: their cells go into one commit (10 MiB, Firestore quotas); the next round goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneOutcome:
@@ -82,7 +85,7 @@ def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
     for lane in index.lanes:
         candidates = _candidates(index, board, lane)
         position = candidates.find(1)
-        while position != -1 and not admission.is_full(lane):
+        while position != -1 and not admission.is_full(lane) and len(releases) < MOST_RELEASES:
             if admission.admits(lane, position) and next(obstacles(index, board, lane, position), None) is None:
                 admission.enter(lane, position)
                 releases.append((position, lane.number))

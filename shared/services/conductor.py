@@ -1,5 +1,6 @@
 """Turns settled lanes into proofs, verdicts and releases. The only writer of the board and the cells."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -19,10 +20,14 @@ from shared.services.dispatcher import Dispatcher
 from shared.services.historian import Historian
 from shared.services.prover import Counts, Prover
 
+_log = logging.getLogger(__name__)
+
 ASK_AGAIN = timedelta(seconds=2)
 """First wait after a check could not be asked; doubles to at most 5 minutes."""
 
-_MAX_ASK_AGAIN = timedelta(minutes=5)
+_MAX__log = logging.getLogger(__name__)
+
+ASK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -87,6 +92,14 @@ class Conductor:
         if not state.commit(run_id, board, version, round_.cells, round_.proofs):
             self._backend.wake_conductor(run_id)
             return state.board(run_id)[0]
+        _log.info(
+            "round: %d proofs (%d not borne out), %d lanes judged, %d released, %s",
+            len(round_.proofs),
+            sum(not proof.ok for _, proof in round_.proofs),
+            len(outcomes),
+            len(decisions.releases),
+            board.status,
+        )
         self._after(round_, bool(outcomes or decisions.releases))
         return board
 

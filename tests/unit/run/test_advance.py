@@ -473,3 +473,14 @@ def test_there_are_never_more_active_dates_than_the_limit(all_steps: list[Step])
         assert len(active) <= 3
 
     played(lambda _: None, all_steps, judge)
+
+
+def test_a_large_release_goes_in_rounds_and_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, chunked = Conduct(unlimited), Conduct(unlimited)
+    expected = whole.advance()
+    monkeypatch.setattr("shared.domain.advance.MOST_RELEASES", 5)
+    rounds = []
+    while released := chunked.advance():
+        rounds.append(released)
+    assert set().union(*rounds) == expected
+    assert [len(released) for released in rounds] == [5, 5, 2]
