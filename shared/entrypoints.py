@@ -6,10 +6,9 @@ a later delivery may mend. What Cloud Tasks or Pub/Sub deliver is never answered
 
 import base64
 import binascii
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +18,7 @@ from shared import telemetry
 from shared.adapters.gcp.settings import CloudSettings
 from shared.deployment import Deployment
 from shared.domain.errors import HaltError, InputError, TransientError
-from shared.ports import QuarantineRecord
+from shared.services.quarantine import set_aside
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 1_000_000
 """Far above any request of ours: a Cloud Task is at most 100 KB, an event 512 KB (Cloud Tasks and functions quotas)."""
-
-EVENT_KEPT = 100_000
-"""Characters of a refused event that are kept: a document holds at most 1 MiB (Firestore quotas)."""
 
 Answer = tuple[dict[str, Any], int]
 Body = TypeVar("Body", bound=BaseModel)
@@ -61,7 +57,10 @@ def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]
         return act()
     except InputError as error:
         if is_delivery:
-            return {"quarantined": set_aside(service, text, str(error)), "reason": str(error)}, 200
+            return {
+                "quarantined": set_aside(deployment().backend, text, None, f"{service}: {error}"),
+                "reason": str(error),
+            }, 200
         return {"error": str(error)}, 400
     except (TransientError, HaltError) as error:
         _log.warning("%s: %s", service, error)
@@ -79,15 +78,6 @@ def read(model: type[Body], text: str) -> Body:
         problems = "; ".join(_sentence(dict(e)) for e in error.errors()[:5])
         known = ", ".join(field.alias or name for name, field in model.model_fields.items())
         raise InputError(f"{problems} (known keys: {known})") from error
-
-
-def set_aside(service: str, text: str, reason: str, run_id: str | None = None) -> str:
-    """Keep what could not be applied; returns its id in quarantine, the same for the same text and reason."""
-    digest = hashlib.sha256(f"{service}\x1f{reason}\x1f{text}".encode()).hexdigest()[:32]
-    record = QuarantineRecord(digest, run_id, f"{service}: {reason}", text[:EVENT_KEPT], datetime.now(UTC))
-    deployment().backend.state.quarantine([record])
-    _log.warning("%s: set aside as %s: %s", service, digest, reason)
-    return digest
 
 
 class _PushedMessage(BaseModel):
@@ -124,7 +114,7 @@ def listen(event: "CloudEvent") -> None:
     data = event.get_data()
     message = data.get("message") if isinstance(data, dict) else None
     if not isinstance(message, dict):
-        set_aside("listener", str(data), "not a message of Pub/Sub")
+        set_aside(deployment().backend, str(data), None, "not a message of Pub/Sub")
         return
     topic, text = str(event["source"]).rpartition("/topics/")[2], decoded(str(message.get("data") or ""))
     with telemetry.incoming(message.get("attributes") or {}):

@@ -25,9 +25,7 @@ _log = logging.getLogger(__name__)
 ASK_AGAIN = timedelta(seconds=2)
 """First wait after a check could not be asked; doubles to at most 5 minutes."""
 
-_MAX__log = logging.getLogger(__name__)
-
-ASK_AGAIN = timedelta(minutes=5)
+_MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
