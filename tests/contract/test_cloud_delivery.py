@@ -14,7 +14,7 @@ from shared.adapters.gcp.events import PubSubEvents
 from shared.adapters.gcp.layout import queue_id
 from shared.adapters.gcp.settings import CloudSettings
 from shared.adapters.gcp.tasks import CloudTasks, delivery_deadlines
-from shared.domain.errors import InputError, TransientError
+from shared.domain.errors import HaltError, TransientError
 from shared.ports import QueueTask
 from shared.telemetry.context import within
 from tests.contract.delivery import PubSubEventLine
@@ -118,20 +118,20 @@ def test_a_page_of_tasks_is_created_whole(deployment: Deployment) -> None:
 
 def test_a_queue_that_is_not_there_is_named_and_the_other_tasks_stand(deployment: Deployment) -> None:
     ours = CloudTasks(deployment.settings, {})
-    with pytest.raises(InputError, match=r"1 of 3 tasks .*/queues/gone-away for 'gone_away'.*Terraform"):
+    with pytest.raises(HaltError, match=r"1 of 3 tasks .*/queues/gone-away for 'gone_away'.*Terraform"):
         ours.create([task(name="a"), task("gone_away"), task(name="b")])
     assert len(deployment.created("api_calls")) == 2
     ours.create([task(name="a"), task(name="b")])
 
 
 def test_a_function_without_a_url_is_said_before_anything_is_created(deployment: Deployment) -> None:
-    with pytest.raises(InputError, match="set PHASEGATE_CONDUCTOR_URL"):
+    with pytest.raises(HaltError, match="set PHASEGATE_CONDUCTOR_URL"):
         CloudTasks(deployment.without(conductor_url=""), {}).create([task(), task("conductor")])
     assert deployment.created("api_calls") == []
 
 
 def test_a_task_that_cloud_tasks_refuses_is_an_error_of_the_input(deployment: Deployment) -> None:
-    with pytest.raises(InputError, match=r"task t: Cloud Tasks refused it: .*bytes"):
+    with pytest.raises(HaltError, match=r"task t: Cloud Tasks refused it: .*bytes"):
         CloudTasks(deployment.settings, {}).create([task(payload="x" * 110_000)])
 
 
@@ -181,7 +181,7 @@ def test_a_message_says_its_version_and_its_trace(topic: PubSubEventLine) -> Non
 
 
 def test_a_topic_that_is_not_there_is_named(topic: PubSubEventLine) -> None:
-    with pytest.raises(InputError, match=r"no Pub/Sub topic .*/topics/gone-away: apply the Terraform"):
+    with pytest.raises(HaltError, match=r"no Pub/Sub topic .*/topics/gone-away: apply the Terraform"):
         topic.events.publish("gone-away", ["one"])
 
 

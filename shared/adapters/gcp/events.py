@@ -8,7 +8,7 @@ from google.api_core.retry import Retry, if_exception_type
 
 from shared.adapters.gcp.clients import publisher
 from shared.adapters.gcp.settings import CloudSettings
-from shared.domain.errors import InputError, TransientError
+from shared.domain.errors import HaltError, TransientError
 from shared.domain.events import EVENT_VERSION
 from shared.telemetry import outgoing
 
@@ -37,7 +37,7 @@ class PubSubEvents:
     def publish(self, topic: str, messages: Sequence[str]) -> None:
         """See the port. A message that was published although this raises is a duplicate of the next try.
 
-        Raises TransientError when Pub/Sub did not take all messages in time, InputError when there is no such topic.
+        Raises TransientError when Pub/Sub did not take all messages in time, HaltError when there is no such topic.
         """
         path = f"projects/{self._project}/topics/{topic}"
         attributes = {"schema_version": str(EVENT_VERSION), **outgoing()}
@@ -47,7 +47,7 @@ class PubSubEvents:
         done, late = wait(published, timeout=DURABLE_WITHIN_SECONDS)
         failed = [error for error in (each.exception() for each in done) if error]
         if any(isinstance(error, exceptions.NotFound) for error in failed):
-            raise InputError(
+            raise HaltError(
                 f"there is no Pub/Sub topic {path}: apply the Terraform of this pipeline, or start the local stack"
             )
         if failed or late:

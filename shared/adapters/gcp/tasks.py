@@ -12,7 +12,7 @@ from shared.adapters.gcp.clients import tasks_client
 from shared.adapters.gcp.layout import queue_id
 from shared.adapters.gcp.settings import PREFIX, CloudSettings
 from shared.domain.dispatch import Dispatch
-from shared.domain.errors import InputError, PhasegateError, TransientError
+from shared.domain.errors import HaltError, PhasegateError, TransientError
 from shared.domain.pipeline import Pipeline
 from shared.ports import QueueTask
 from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE
@@ -74,7 +74,7 @@ class CloudTasks:
     def create(self, tasks: Sequence[QueueTask]) -> None:
         """See the port. When some creations fail the others stand; creating all of them again is harmless.
 
-        Raises InputError for what no retry mends (no such queue, no permission, a task that is too large),
+        Raises HaltError for what no retry mends (no such queue, no permission, a task that is too large),
         TransientError when Cloud Tasks did not answer in time.
         """
         trace = outgoing()  # a thread of the pool has no trace of its own
@@ -115,7 +115,7 @@ class CloudTasks:
         function = {DISPATCH_QUEUE: "dispatcher", CONDUCTOR_QUEUE: "conductor"}.get(queue, "runner")
         url = str(getattr(self._settings, f"{function}_url"))
         if not url:
-            raise InputError(
+            raise HaltError(
                 f"queue '{queue}' has no target: set {PREFIX}{function.upper()}_URL to the {function}'s URL"
             )
         return url
@@ -133,7 +133,7 @@ class CloudTasks:
         except exceptions.AlreadyExists:
             return None  # the name carries attempt and dispatch number: it is the same task
         except exceptions.NotFound as error:
-            return InputError(
+            return HaltError(
                 f"there is no Cloud Tasks queue {parent} for '{task.queue}': apply the Terraform of this pipeline, or "
                 f"start the local stack with it ({error.message})"
             )
@@ -142,7 +142,7 @@ class CloudTasks:
                 f"queue '{task.queue}': Cloud Tasks took no task for {RETRIED_SECONDS:.0f} s ({error})"
             )
         except exceptions.ClientError as error:
-            return InputError(f"queue '{task.queue}', task {task.name}: Cloud Tasks refused it: {error.message}")
+            return HaltError(f"queue '{task.queue}', task {task.name}: Cloud Tasks refused it: {error.message}")
         except exceptions.GoogleAPICallError as error:
             return TransientError(f"queue '{task.queue}', task {task.name}: {error.message}")
         return None

@@ -1,0 +1,105 @@
+"""A small run over Firestore in which everything that a document may hold comes about."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import TransientError
+from shared.domain.run import RunStatus, Wanted
+from shared.domain.selection import Selection
+from shared.ports import ClaimRequest
+from shared.services import operators
+from shared.services.backend import COMPLETIONS
+from tests.catalogue.cloud import CloudWorld
+
+LOST, UNKNOWN, PAUSING = "fetch/b", "p9_nobody", "shape/left"
+"""Whose completion is lost, a name that nobody knows, and during whose claim a person pauses the run."""
+
+Document = dict[str, Any]
+
+
+class EventfulRun:
+    """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
+
+    A worker fails and one lies, a completion is lost, a table cannot be asked for a moment, what the run reads from
+    outside is missing, a person pauses, sets a limit and asks for a retry, and an event is about nobody.
+    """
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.documents: dict[str, list[Document]] = {}
+        self._once: set[str] = set()
+        with CloudWorld(folder, patch, dates=3) as self.cloud:
+            self._spoil(patch)
+            self.cloud.begin(Selection(dates=tuple(self.cloud.days[1:])))
+            limits = {"fetch": 2}
+            self.cloud.state.change_run("r", lambda run: run.model_copy(update={"active_dates": limits}))
+            stranger = f'{{"run_id": "r", "processor": "{UNKNOWN}", "message": "{"x" * 2000}"}}'
+            self.cloud.backend.events.publish(COMPLETIONS, [stranger])
+            self._drive()
+            clock = self.cloud.world.clock
+            operators.retry(
+                self.cloud.state, clock, "r", dates=(), phase=None, processor=None, signature=None, why="once more"
+            )
+            self._drive()
+            self._see_all()
+
+    def _spoil(self, patch: pytest.MonkeyPatch) -> None:
+        cloud = self.cloud
+        cloud.world.misbehave(raw__a__1=["fail:transient"], raw__b__1=["lie"], raw__b__2=["fail:bug"])
+        publish, ask, claim = cloud.publisher.publish, cloud.warehouse.ask, cloud.state.claim
+
+        def losing(path: str, data: bytes, **more: object) -> Any:
+            phase, processor = LOST.split("/")
+            if f'"phase":"{phase}","processor":"{processor}"'.encode() in data and self._first("lost"):
+                data = b"{}"
+            return publish(path, data, **more)
+
+        def failing(questions: Any) -> Any:
+            is_away = any("raw.a" in sql for sql, _ in questions) and self._first("away")
+            return [TransientError("quota exceeded")] * len(questions) if is_away else ask(questions)
+
+        def pausing(run_id: str, requests: list[ClaimRequest], now: Any) -> Any:
+            claims = claim(run_id, requests, now)
+            if any(request.key.ref == PAUSING for request in requests) and self._first("paused"):
+                operators.pause(cloud.state, run_id)
+            return claims
+
+        patch.setattr(cloud.publisher, "publish", losing)
+        patch.setattr(cloud.warehouse, "ask", failing)
+        patch.setattr(cloud.state, "claim", pausing)
+
+    def _first(self, what: str) -> bool:
+        is_first = what not in self._once
+        self._once.add(what)
+        return is_first
+
+    def _drive(self) -> None:
+        found = self.cloud.drive(timedelta(minutes=20), stop=self._after_a_turn)
+        assert found.status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES), found.status
+
+    def _after_a_turn(self) -> bool:
+        state = self.cloud.state
+        if state.run("r").wanted is Wanted.PAUSED:
+            operators.resume(state, "r")
+            self.cloud.services.sweep("r")
+        self._see("runs/{run}/board/0", self._documents("runs/r/board"))
+        return False
+
+    def _see_all(self) -> None:
+        self._see("runs/{run}", self._documents("runs"))
+        for kind in ("plan/{part}", "dates/{date}", "attempts/{attempt}", "heals/{heal}"):
+            self._see(f"runs/{{run}}/{kind}", self._documents(f"runs/r/{kind.partition('/')[0]}"))
+        self._see("quarantine/{id}", self._documents("quarantine"))
+        client = self.cloud.state._client
+        self.collections = {found.id for found in client.collections()}
+        self.collections |= {found.id for found in client.document("runs/r").collections()}
+
+    def _documents(self, collection: str) -> Iterator[Document]:
+        for found in self.cloud.state._client.collection(collection).get():
+            yield found.to_dict() or {}
+
+    def _see(self, kind: str, documents: Iterator[Document]) -> None:
+        self.documents.setdefault(kind, []).extend(documents)
