@@ -40,13 +40,16 @@ def idle_worker() -> Iterator[str]:
         thread.join()
 
 
-def write_idle_pipeline(target: Path, url: str) -> Path:
+def write_idle_pipeline(target: Path, url: str, at_once: int = 100) -> Path:
     """The NBA pipeline's phases, processors, needs and queues; nothing is written, so that there is nothing to prove.
 
     Without limits of active dates but the first phase's: a phase begins as soon as the one before it lets it.
+    at_once: tasks under way in each queue.
     """
     document = yaml.safe_load(NBA.read_text(encoding="utf-8"))
     document["workers"]["nba"] = {"url": url}
+    for queue in document["queues"].values():
+        queue["max_concurrent"] = at_once
     for phase in document["phases"]:
         phase["gates"] = [gate for gate in phase.get("gates", []) if gate["check"] != "lookback"]
         if phase["name"] != "phase_1_scrapers":
