@@ -1,7 +1,7 @@
 """plan, run, start, watch and the operators' commands against Google Cloud, or the local stack."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -83,7 +83,7 @@ def run_request(request: "Request", run_id: str | None, as_json: bool) -> int:
     is_draining = False
     with Interruption() as interruption:
         shown = ""
-        for found, text in _reports(run.run_id):
+        for found, text in _reports(run.run_id, interruption.is_asked):
             if text != shown:
                 typer.echo(text, err=True)
                 shown = text
@@ -119,8 +119,11 @@ def show_summary(run_id: str, as_json: bool) -> int:
     return found.report.status.exit_status
 
 
-def _reports(run_id: str) -> Iterator[tuple["RunReport", str]]:
-    """Where a run stands, whenever that changed, until it is final."""
+def _reports(run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Iterator[tuple["RunReport", str]]:
+    """Where a run stands, whenever that changed, until it is final.
+
+    is_asked: somebody wants to stop, and must not have to wait for a change: tasks may take many minutes.
+    """
     from shared.cli.inspect import status_text
     from shared.services.progress import report
 
@@ -129,7 +132,8 @@ def _reports(run_id: str) -> Iterator[tuple["RunReport", str]]:
     while True:
         board, seen = backend.state.board(run_id)
         is_over = board.is_over(backend.state.run(run_id))
-        if is_over or (seen != version and time.monotonic() - counted_at >= COUNT_EVERY_SECONDS):
+        is_worth_counting = seen != version or is_asked()
+        if is_over or (is_worth_counting and time.monotonic() - counted_at >= COUNT_EVERY_SECONDS):
             version, counted_at = seen, time.monotonic()
             found = report(backend.state, run_id, backend.clock.now())
             yield found, status_text(found, "the cloud")

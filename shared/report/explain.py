@@ -9,7 +9,7 @@ from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Bo
 from shared.domain.edges import Blockage, obstacles
 from shared.domain.errors import InputError
 from shared.domain.facts import Verdict
-from shared.domain.look import TaskStatus, derive
+from shared.domain.look import TaskStatus, TaskView, derive
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
@@ -163,12 +163,20 @@ def _cell(
         reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position)),
         waits_for=tuple(waits),
         tasks=tuple(
-            (t.processor, v.status.value, v.message)
+            (t.processor, v.status.value, v.message or _silence(index, t.number, v))
             for t, v in zip(index.tasks, views, strict=True)
             if t.phase == phase
         ),
         verdicts=tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else (),
     )
+
+
+def _silence(index: PlanIndex, number: int, view: TaskView) -> str:
+    """What an observed task waits for; nothing for any other."""
+    observed = index.observed.get(number)
+    if observed is None or view.status is not TaskStatus.QUEUED:
+        return ""
+    return f"waits for a message on topic {observed.topic}; after {observed.timeout_seconds} s the output is looked at"
 
 
 def explanation_document(found: Explanation) -> dict[str, Any]:

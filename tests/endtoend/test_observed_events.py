@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.bootstrap import Services
 from shared.domain.errors import TransientError
 from shared.domain.facts import AttemptFacts, AttemptKey, HealedAs
+from shared.domain.pipeline import Pipeline
+from shared.report.explain import explain
 from shared.services import operators
+from shared.services.backend import CONDUCTOR_QUEUE
 from tests.conftest import run_command
-from tests.fakes.in_process import NoTasks, UsersWorld
+from tests.fakes.in_process import PIPELINE, NoTasks, UsersWorld
 from tests.fakes.users_services import RAW_DONE, RAW_NAMES, Oddities
 from tests.unit.builders import observing
 from tests.world import World
@@ -58,6 +62,23 @@ def test_an_end_is_counted_without_a_claim_and_below_every_fence(silent: UsersWo
     assert attempt.reported is not None
     assert (attempt.reported.rows, attempt.reported.fence, silent.state.quarantined("r")) == (8, 0, [])
     assert not silent.state.claims("r", [AttemptKey(DAYS[0], "phase_2_raw", "bdl_player_boxscores", 1)])
+
+
+def test_the_end_that_brings_a_date_to_rest_wakes_the_conductor(silent: UsersWorld) -> None:
+    waiting(silent, "r")
+    tasks = NoTasks()
+    observer = silent.services(tasks).observer
+    observer.hear(RAW_DONE, [said()])
+    assert tasks.created == []
+    observer.hear(RAW_DONE, [said(processor_name=BOXES, record_count=4)])
+    assert [task.queue for task in tasks.created] == [CONDUCTOR_QUEUE]
+
+
+def test_explain_says_on_which_topic_a_task_is_waited_for(silent: UsersWorld) -> None:
+    waiting(silent, "r")
+    (cell,) = explain(silent.state, "r", DAYS[0], "phase_2_raw").cells
+    waits = f"waits for a message on topic {RAW_DONE}; after 600 s the output is looked at"
+    assert [(status, message) for _, status, message in cell.tasks] == [("queued", waits)] * 2
 
 
 def test_the_same_event_again_changes_nothing(silent: UsersWorld) -> None:
@@ -127,6 +148,19 @@ def test_silence_is_not_judged_while_the_table_cannot_be_asked(
     assert [a.healed for a in attempts(silent)] == [None]
     services.sweeper.sweep("r")
     assert [a.healed is not None for a in attempts(silent)] == [True]
+
+
+def test_silence_where_emptiness_is_right_is_as_it_should_be(tmp_path: Path) -> None:
+    document = yaml.safe_load(PIPELINE.read_text())
+    document["phases"][1]["processors"][0]["available_from"] = DAYS[1]
+    sleeping = Oddities(raw={(PLAYERS, DAYS[0]): ["sleep"]})
+    world = UsersWorld(tmp_path, DAYS[:1], sleeping, Pipeline.model_validate(document))
+    world.begin()
+    world.drive()
+    healed = [heal.detail for heal in world.state.heals("r") if RAW_DONE in heal.detail]
+    assert healed == [f"topic {RAW_DONE} was silent for 600 s, and rightly there is no output"]
+    assert [a.healed and a.healed.outcome for a in attempts(world)] == [HealedAs.SUCCESS]
+    world.close()
 
 
 def test_an_end_that_comes_after_the_table_has_told_is_nothing_new(silent: UsersWorld) -> None:

@@ -18,7 +18,7 @@ from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.adapters.pipeline_file import load_pipeline
 from shared.bootstrap import Services
 from shared.domain.board import Board
-from shared.domain.pipeline import QueueSpec
+from shared.domain.pipeline import Pipeline, QueueSpec
 from shared.domain.run import Run
 from shared.domain.selection import Selection
 from shared.ports import QueueTask, Tasks
@@ -34,19 +34,25 @@ _CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=1), DISPATCH_QUEUE: QueueS
 
 
 class NoTasks:
-    """Where a test calls the services itself, nothing is delivered."""
+    """Where a test calls the services itself, nothing is delivered. ``created``: what would be."""
+
+    def __init__(self) -> None:
+        self.created: list[QueueTask] = []
 
     def create(self, tasks: Sequence[QueueTask]) -> None:
         """See the port."""
+        self.created.extend(tasks)
 
 
 class UsersWorld:
     """A home with the user's services beside it. Each message of theirs reaches Phasegate twice, as Pub/Sub may do."""
 
-    def __init__(self, folder: Path, days: Sequence[date], oddities: Oddities) -> None:
+    def __init__(
+        self, folder: Path, days: Sequence[date], oddities: Oddities, pipeline: Pipeline | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.days = list(days)
-        self.pipeline = load_pipeline(PIPELINE)
+        self.pipeline = pipeline or load_pipeline(PIPELINE)
         self.clock = VirtualClock(START)
         self.database = Database(folder / "state.sqlite")
         self.state = SqliteState(self.database, keeps_dates=True)

@@ -48,8 +48,8 @@ class Oddities:
 
     raw acts: ``fail:TYPE`` (says failed, writes nothing, is tried again by its own system after a minute), ``mute``
     (writes, says nothing), ``SHOUT`` (says SUCCESS), ``stranger`` (a name that nobody registered speaks as well),
-    ``lie`` (says success, writes nothing), ``twice`` (was run twice, says so twice), ``again`` (the same, with another
-    count), ``garbled`` (something that is no JSON comes first).
+    ``lie`` (says success, writes nothing), ``sleep`` (neither), ``twice`` (was run twice, says so twice), ``again``
+    (the same, with another count), ``garbled`` (something that is no JSON comes first).
     analytics: the error class of a failed processor inside a 200.
     obeys_to_death: the flag that keeps the cascade asleep also silences the raw processors' reports.
     """
@@ -170,8 +170,9 @@ class UsersServices:
             self._say_raw({**said, "status": "failed", "record_count": 0, **error})
             self._publish(SCRAPED, json.dumps(message), 60.0)
             return
-        if act == "lie":
-            self._say_raw(said)
+        if act in ("lie", "sleep"):
+            if act == "lie":
+                self._say_raw(said)
             return
         rows = [json.loads(line) for line in self._objects.read(message["gcs_path"]).splitlines()]
         said["record_count"] = self._write(table, day, rows)

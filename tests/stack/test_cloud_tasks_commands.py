@@ -46,6 +46,21 @@ def test_run_delivers_a_task_of_a_paused_queue_before_its_time(line: Line) -> No
     line.until_done()
 
 
+def test_a_forced_run_that_failed_leaves_one_delivery_to_make_at_the_end_of_its_backoff(
+    client: CloudTasksClient, target: Target, request: pytest.FixtureRequest
+) -> None:
+    line = Line(client, target, name_of(request), retry_config=backoff(3600, 3600, 1))
+    client.pause_queue(name=line.name)
+    target.will_answer(line.path, 500)
+    task = line.put("t", body="forced")
+    client.run_task(name=task.name)
+    line.after_failures("t", 1)
+    client.resume_queue(name=line.name)
+    line.put("next", body="next")
+    assert line.bodies(2) == ["forced", "next"]
+    assert line.task("t").dispatch_count == 1
+
+
 def test_a_purge_deletes_the_tasks_keeps_their_names_and_leaves_the_queue_in_use(line: Line) -> None:
     line.client.pause_queue(name=line.name)
     line.put("a", body="purged")

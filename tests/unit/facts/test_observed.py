@@ -177,6 +177,18 @@ def test_an_early_end_that_is_repeated_makes_no_further_attempt() -> None:
     assert attempt(day) == "attempt 1 has ended before"
 
 
+def test_a_second_early_end_counts_when_its_source_began_anew_in_between() -> None:
+    day = both_released().note("fetch/a", 1, dispatched()).note("raw/a", 1, reported(inputs=FETCH_1))
+    day.note("fetch/a", 1, failed(ErrorClass.TRANSIENT)).note("fetch/a", 2, dispatched())
+    assert attempt(day) == Awaited(AttemptKey(day.facts.day, "raw", "a", 2), 1, (("fetch/a", 2),))
+
+
+def test_an_end_before_the_look_counts_for_a_task_that_was_asked_for_anew() -> None:
+    day = both_released().note("fetch/a", 1, dispatched(), reported()).note("raw/a", 1, reported(inputs=FETCH_1))
+    day.release("raw", generation=2, redo={"a": 2})
+    assert attempt(day) == Awaited(AttemptKey(day.facts.day, "raw", "a", 2), 2, tuple(FETCH_1))
+
+
 def test_a_table_that_the_run_adopted_waits_for_nothing() -> None:
     work = dict.fromkeys(INDEX.by_ref, RUN * 6) | {"raw/a": ADOPT * 6}
     day = Day(observing, work=work).release("fetch", "raw")

@@ -1,0 +1,164 @@
+"""A task whose table another system writes too: when its worker is called, and when the lease is free again."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.embedded.leases import SqliteLeases
+from shared.domain.errors import TransientError
+from shared.domain.events import Completion
+from shared.domain.lease import Held, Lease
+from shared.domain.worker_protocol import ErrorClass
+from shared.ports import QueueTask
+from shared.services.dispatcher import TaskPayload
+from shared.services.runner import LEASE_MARGIN
+from tests.world import FIRST_DAY, START, World
+
+OTHER = "the live pipeline, every evening"
+CLAIM_ENDS = START + timedelta(seconds=60) + LEASE_MARGIN
+OK = (200, {"results": {"a": {"status": "success", "rows": 4}}})
+
+
+def only_raw_a(document: dict[str, Any]) -> None:
+    """Leave one processor, whose table has another writer."""
+    raw = document["phases"][1]
+    del raw["released_with"]
+    raw["processors"] = raw["processors"][:1]
+    raw["processors"][0]["needs"] = []
+    raw["processors"][0]["output"]["other_writer"] = OTHER
+    document["phases"] = [raw]
+
+
+class Leased:
+    """One dispatched task, and a worker that answers as told."""
+
+    def __init__(self, embedded: Any) -> None:
+        self.embedded, self.leases = embedded, embedded.state.leases
+        self.services = embedded.engine("r")._handlers
+        self.services.conductor.conduct("r")
+        self.services.dispatcher.look_at("r", [FIRST_DAY])
+        self.task: QueueTask
+        (self.task,) = self.services.backend.tasks.lease(["work"], 10)
+        self.answer: Any = OK
+        self.requests: list[dict[str, Any]] = []
+        self.while_called: list[Lease | Held] = []
+        embedded.workers["world"].handle = self.handle
+
+    def handle(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The worker; somebody else tries for the lease meanwhile."""
+        self.requests.append(body)
+        self.while_called.append(self.live())
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        found: tuple[int, dict[str, Any]] = self.answer
+        return found
+
+    def run(self) -> str:
+        """What the runner makes of the task."""
+        found: str = self.services.runner.run(TaskPayload.model_validate_json(self.task.payload))
+        return found
+
+    def live(self) -> Lease | Held:
+        """The other writer tries for the lease."""
+        found: Lease | Held = self.leases.take("raw.a", FIRST_DAY, "live", START + timedelta(minutes=3), START)
+        return found
+
+    def reported(self) -> Completion:
+        """The completion that was published."""
+        ((_, text),) = self.embedded.events.waiting(10)
+        return Completion.model_validate_json(text)
+
+
+def opened(folder: Path, change: Any) -> Iterator[Leased]:
+    """A home with the task on its queue."""
+    world = World(folder, dates=1, change=change)
+    with world.open() as embedded:
+        world.begin(embedded)
+        yield Leased(embedded)
+
+
+@pytest.fixture
+def leased(tmp_path: Path) -> Iterator[Leased]:
+    """A task whose table has another writer."""
+    yield from opened(tmp_path, only_raw_a)
+
+
+def test_while_the_worker_is_called_nobody_else_has_the_lease_until_the_claim_ends(leased: Leased) -> None:
+    assert leased.run() == "success"
+    assert leased.while_called == [Held("raw.a", FIRST_DAY, f"r/{FIRST_DAY}/raw/a/1", CLAIM_ENDS)]
+
+
+@pytest.mark.parametrize("answer", [OK, (500, {}), (429, {}), RuntimeError("it broke")], ids=repr)
+def test_the_lease_is_given_back_when_the_worker_has_ended(leased: Leased, answer: Any) -> None:
+    leased.answer = answer
+    leased.run()
+    assert isinstance(leased.live(), Lease)
+
+
+@pytest.mark.parametrize("answer", [(202, {}), TransientError("no answer within 60 s")], ids=["202", "no answer"])
+def test_a_worker_that_may_be_writing_still_keeps_the_lease_until_it_runs_out(leased: Leased, answer: Any) -> None:
+    leased.answer = answer
+    leased.run()
+    assert leased.live() == Held("raw.a", FIRST_DAY, f"r/{FIRST_DAY}/raw/a/1", CLAIM_ENDS)
+
+
+def test_while_somebody_else_writes_the_worker_is_not_called_and_the_attempt_is_a_throttle(leased: Leased) -> None:
+    leased.live()
+    assert leased.run() == "failed"
+    assert leased.requests == []
+    end = leased.reported()
+    assert (end.error_class, end.message) == (
+        ErrorClass.THROTTLE,
+        "raw.a of 2024-01-01 is being written by live until 00:03:00Z; tried again later",
+    )
+
+
+def test_an_attempt_that_was_refused_leaves_the_lease_to_its_holder(leased: Leased) -> None:
+    lease = leased.live()
+    leased.run()
+    assert isinstance(leased.live(), Held)
+    assert isinstance(lease, Lease)
+    leased.leases.give_back(lease)
+    assert isinstance(leased.live(), Lease)
+
+
+def test_the_worker_gets_the_fence_of_the_claim(leased: Leased) -> None:
+    leased.run()
+    (claim,) = leased.embedded.database.execute("SELECT fence FROM claims").fetchone()
+    assert (leased.requests[0]["fence"], leased.reported().fence) == (claim, claim)
+
+
+def test_a_call_that_is_not_made_because_the_run_was_stopped_gives_the_lease_back(leased: Leased) -> None:
+    calls = leased.services.claim([leased.task])
+    assert isinstance(leased.live(), Held)
+    leased.services.abandon(calls)
+    assert isinstance(leased.live(), Lease)
+
+
+def test_where_leases_cannot_be_asked_for_the_worker_is_not_called(
+    leased: Leased, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> None:
+        raise TransientError("the state is not there")
+
+    monkeypatch.setattr(SqliteLeases, "take", fails)
+    leased.run()
+    end = leased.reported()
+    assert (leased.requests, end.error_class, end.message) == ([], ErrorClass.TRANSIENT, "the state is not there")
+
+
+def test_a_table_without_another_writer_takes_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(document: dict[str, Any]) -> None:
+        only_raw_a(document)
+        del document["phases"][0]["processors"][0]["output"]["other_writer"]
+
+    asked: list[Any] = []
+    for leased in opened(tmp_path, alone):
+        monkeypatch.setattr(leased, "live", lambda: Held("", FIRST_DAY, "", START))
+        monkeypatch.setattr(SqliteLeases, "take", lambda *arguments: asked.append(arguments))
+        monkeypatch.setattr(SqliteLeases, "give_back", lambda *arguments: asked.append(arguments))
+        assert leased.run() == "success"
+    assert asked == []
