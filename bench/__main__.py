@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from bench.orchestration import measure_orchestration, measure_raw
+from bench.stack import measure_stack
 
 ROOT = Path(__file__).parents[1]
 ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
@@ -85,11 +86,18 @@ def backfill(bounds: Bounds, source: Path, seasons: list[str], most: float, home
     return seconds / tasks
 
 
+def stack(bounds: Bounds) -> None:
+    """30 dates of phases 1 to 4 on the local stack, workers that do nothing; and the time between two phases."""
+    found = measure_stack()
+    bounds.check(f"local stack, 30 dates, {found.tasks:,} idle tasks", found.seconds, "s", most=180)
+    bounds.check("  last call of a phase to first dispatch of the next", found.release_seconds, "s", most=1.5)
+
+
 def main() -> None:
     """Measure; the games come from SOURCE, or are made up."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
     parser.add_argument("--source", type=Path, default=Path(os.environ.get("SOURCE", ROOT.parent / "shared" / "nba")))
-    parser.add_argument("--only", choices=("orchestration", "commands", "seasons"))
+    parser.add_argument("--only", choices=("orchestration", "commands", "seasons", "stack"))
     arguments = parser.parse_args()
     bounds = Bounds()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,6 +115,8 @@ def main() -> None:
             bounds.check("  time a task, five seasons over one", five / one, "", most=1.5)
         if arguments.only in (None, "commands"):
             commands(bounds, source, list(ALL_SEASONS), home)
+        if arguments.only in (None, "stack"):
+            stack(bounds)
     sys.exit(0 if bounds.all_hold else 1)
 
 

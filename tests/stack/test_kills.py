@@ -16,13 +16,13 @@ from werkzeug.serving import make_server
 from shared.domain.run import RunStatus
 from tests.stack.world_service import WorldOnTheStack, expected_tables, world_on_the_stack
 
-KILLED = ("runner", "listener", "conductor", "dispatcher", "sweeper")
+KILLED = ("runner", "listener", "pubsub", "conductor", "dispatcher", "sweeper")
 
 
 def patient(document: dict[str, Any]) -> None:
     """Short leases, and attempts enough for what is killed."""
     for phase in document["phases"]:
-        phase["dispatch"]["timeout_seconds"] = 4
+        phase["dispatch"]["timeout_seconds"] = 3
         phase["failure"] |= {"retries": 9}
 
 
@@ -47,7 +47,9 @@ def check(there: WorldOnTheStack, run_id: str, expected: dict[str, Any]) -> None
     assert max(there.service.calls.values()) == 1, "no attempt was made twice"
 
 
-def test_each_function_is_killed_while_events_flow(there: WorldOnTheStack, expected: dict[str, Any]) -> None:
+def test_each_function_and_pubsub_are_killed_while_events_flow(
+    there: WorldOnTheStack, expected: dict[str, Any]
+) -> None:
     there.service.calls.clear()
     there.kick_off("kills", reprocess="all")
     for name in KILLED:
@@ -55,15 +57,7 @@ def test_each_function_is_killed_while_events_flow(there: WorldOnTheStack, expec
         there.stack.restart(name)
         there.look("kills")
     check(there, "kills", expected)
-
-
-def test_pubsub_is_restarted_while_events_flow(there: WorldOnTheStack, expected: dict[str, Any]) -> None:
-    there.service.calls.clear()
-    there.kick_off("restart", reprocess="all")
-    _until_called(there, 8)
-    there.stack.restart("pubsub")
-    check(there, "restart", expected)
-    assert {heal.kind for heal in there.state.heals("restart")} <= {"lease", "event", "at_rest", "dispatch"}
+    assert {heal.kind for heal in there.state.heals("kills")} <= {"lease", "event", "at_rest", "dispatch", "delivery"}
 
 
 def test_every_completion_is_delivered_three_times_in_random_order(
