@@ -71,6 +71,7 @@ class Services:
         now = self.backend.clock.now()
         for call in calls:
             self.backend.state.record(call.run.run_id, [(call.claim.key, Abandoned("the run was stopped", now))])
+        self.runner.give_back(call.id for call in calls)
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report what became of calls."""

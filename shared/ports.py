@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from shared.domain.board import Board
 from shared.domain.errors import PhasegateError
 from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Inputs, Proved
+from shared.domain.lease import Held, Lease
 from shared.domain.plan import Plan
 from shared.domain.run import Run
 
@@ -169,8 +170,30 @@ class Heal:
     at: datetime
 
 
+class Leases(Protocol):
+    """Who may write a date of a table that has more than one writer. For the runner, and for the other writer."""
+
+    def take(self, table: str, day: date, holder: str, until: datetime, now: datetime) -> Lease | Held:
+        """Take the lease on one date of a table (``dataset.table``), or learn who has it.
+
+        It is free when nobody took it, when it was given back, and from the end of its time on. A holder who has it
+        and asks again is told so like anybody else: two processes may go by one name.
+        Raises InputError without a holder or a time, TransientError when others take it and give it back all the time.
+        """
+
+    def give_back(self, lease: Lease) -> None:
+        """The writer has ended. Changes nothing when the lease ran out and somebody else has it.
+
+        One that cannot be given back now is left to run out; nothing is raised for that.
+        """
+
+
 class State(Protocol):
     """Facts, claims, cells and boards. Writers never read, change and write back what others write."""
+
+    @property
+    def leases(self) -> Leases:
+        """Leases on tables' dates, which lie beside the runs and belong to none."""
 
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
         """Write a run, its plan and its board; False when the run id is there already."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.adapters.gcp import clients
+from shared.domain.errors import InputError
 from shared.stack.emulators import BIGQUERY, FIRESTORE, PUBSUB, STORAGE, Emulator, Server, start_emulator
 
 PROJECT = "demo"
@@ -26,9 +27,8 @@ def _serve(emulator: Emulator, factory: pytest.TempPathFactory) -> Iterator[Serv
     missing = emulator.missing()
     if missing:
         pytest.skip(f"the {emulator.name} emulator is not installed: {missing}")
-    server = start_emulator(emulator, factory.mktemp(emulator.name))
+    server = _started(emulator, factory)
     try:
-        server.wait_until_ready()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(emulator.variable, emulator.setting(server.port))
             patch.setenv("PHASEGATE_PROJECT", PROJECT)
@@ -37,6 +37,21 @@ def _serve(emulator: Emulator, factory: pytest.TempPathFactory) -> Iterator[Serv
             _forget_clients()
     finally:
         server.stop()
+
+
+def _started(emulator: Emulator, factory: pytest.TempPathFactory) -> Server:
+    """The emulator, answering. Another process may take its port before it does: then it is given another one."""
+    for _ in range(2):
+        server = start_emulator(emulator, factory.mktemp(emulator.name))
+        try:
+            server.wait_until_ready()
+        except InputError:
+            server.stop()
+        else:
+            return server
+    server = start_emulator(emulator, factory.mktemp(emulator.name))
+    server.wait_until_ready()
+    return server
 
 
 @pytest.fixture(scope="session")

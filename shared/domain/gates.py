@@ -31,10 +31,20 @@ MISSING_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One SELECT in the BigQuery dialect; its rows carry the date as ``d``."""
+    """One SELECT in the BigQuery dialect; its rows carry the date as ``d``.
+
+    Questions of one shape have the same columns, of the same types: with the same parameters they are asked together.
+    """
 
     sql: str
     parameters: Mapping[str, Any]
+    shape: str
+
+
+def together(questions: Sequence[Question]) -> Question:
+    """One question for several of one shape with the same parameters; each row says which it answers (``asked``)."""
+    parts = (f"SELECT {n} AS asked, q{n}.* FROM ({question.sql}) AS q{n}" for n, question in enumerate(questions))
+    return Question(" UNION ALL ".join(parts), questions[0].parameters, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +78,12 @@ Answer = Sequence[Mapping[str, Any]]
 def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
     """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
     column, fence = output.date_column, output.fence_column
-    fences = f", MIN({fence}) AS lowest, MAX({fence}) AS highest" if fence else ""
+    lowest, highest = (f"{of}({fence})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
     return _question(
-        f"SELECT {column} AS d, COUNT(*) AS n{fences} FROM `{output.table}` WHERE {_on_days(column)} GROUP BY {column}",
+        f"SELECT {column} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
+        f"FROM `{output.table}` WHERE {_on_days(column)} GROUP BY {column}",
         days,
+        "counts",
     )
 
 
@@ -150,9 +162,14 @@ def _judge_rows(check: Check, subject: Subject, _answer: Answer) -> dict[date, V
 def _ask_entities(check: Check, subject: Subject) -> Question | None:
     assert isinstance(check, EntitiesCheck)  # noqa: S101 - the registry pairs model and functions
     column, table = subject.output.date_column, subject.output.table
-    found = f"SELECT DISTINCT {column} AS d, {check.key} AS k FROM `{table}` WHERE {_on_days(column)}"
     if check.calendar is not None:
-        return _question(found, subject.days)
+        return _question(
+            f"SELECT DISTINCT {column} AS d, CAST({check.key} AS STRING) AS k, TRUE AS present "
+            f"FROM `{table}` WHERE {_on_days(column)}",
+            subject.days,
+            "entities",
+        )
+    found = f"SELECT DISTINCT {column} AS d, {check.key} AS k FROM `{table}` WHERE {_on_days(column)}"
     other = _expected_table(check, subject)
     expected = (
         f"SELECT DISTINCT {other.date_column} AS d, {check.key} AS k FROM `{other.table}` "
@@ -162,6 +179,7 @@ def _ask_entities(check: Check, subject: Subject) -> Question | None:
         f"SELECT e.d AS d, CAST(e.k AS STRING) AS k, f.k IS NOT NULL AS present "
         f"FROM ({expected}) AS e LEFT JOIN ({found}) AS f ON f.d = e.d AND f.k = e.k",
         subject.days,
+        "entities",
     )
 
 
@@ -173,7 +191,7 @@ def _judge_entities(check: Check, subject: Subject, answer: Answer) -> dict[date
         key = str(row["k"])
         if check.calendar is None:
             expected[row["d"]].add(key)
-        if row.get("present", True):
+        if row["present"]:
             found[row["d"]].add(key)
     if check.calendar is not None:
         for day in subject.days:
@@ -214,9 +232,9 @@ def _on_days(column: str) -> str:
     return f"{column} BETWEEN @first AND @last AND {column} IN (SELECT x FROM UNNEST(@days) AS x)"
 
 
-def _question(sql: str, days: Iterable[date]) -> Question:
+def _question(sql: str, days: Iterable[date], shape: str) -> Question:
     days = sorted(days)
-    return Question(sql, {"first": days[0], "last": days[-1], "days": days})
+    return Question(sql, {"first": days[0], "last": days[-1], "days": days}, shape)
 
 
 @dataclass(frozen=True, slots=True)

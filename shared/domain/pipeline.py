@@ -39,6 +39,7 @@ class TableOutput(Strict):
     """Rows of one date in one table; ``keys`` identify a row within the date.
 
     fence_column: where the worker writes its fence; lets a lost completion be recognised from the rows themselves.
+    other_writer: who else writes the table, in words for people; a task then takes a lease on its date first.
     """
 
     kind: Literal["table"] = "table"
@@ -46,6 +47,7 @@ class TableOutput(Strict):
     date_column: Column
     keys: list[Column] = Field(min_length=1)
     fence_column: Column | None = None
+    other_writer: str | None = Field(default=None, min_length=1, examples=["the live pipeline, every evening"])
 
 
 class ObjectOutput(Strict):

@@ -18,6 +18,7 @@ from shared.domain.run import RunStatus
 from shared.ports import State, Warehouse
 from shared.report.explain import Root, explain, roots_text
 from shared.services.progress import RunReport, as_json, report
+from shared.services.prover import ask
 
 SHOWN_MISSING = 40
 
@@ -49,7 +50,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
     tables: list[TableRows] = []
     outputs = [task.spec.output for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     questions = [count_rows(output, index.days) for output in outputs]
-    for output, rows in zip(outputs, warehouse.ask([(q.sql, q.parameters) for q in questions]), strict=True):
+    for output, rows in zip(outputs, ask(warehouse, questions), strict=True):
         if isinstance(rows, PhasegateError):
             tables.append(TableRows(output.table, None, None))
         else:

@@ -1,7 +1,7 @@
 """Turns settled lanes into proofs, verdicts and releases. The only writer of the board and the cells."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -18,7 +18,7 @@ from shared.domain.worker_protocol import ErrorClass
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
 from shared.services.historian import Historian
-from shared.services.prover import Counts, Prover
+from shared.services.prover import Counted, Counts, Prover
 
 _log = logging.getLogger(__name__)
 
@@ -60,9 +60,11 @@ class Conductor:
         state, now = self._backend.state, self._backend.clock.now()
         run, index = state.run(run_id), self._backend.index(run_id)
         board, version = state.board(run_id)
-        facts, cursor = state.at_rest(run_id, board.cursor)
-        again = {day for day, (_, at, _) in board.unjudged.items() if at <= now} - facts.keys()
-        facts.update(state.dates(run_id, sorted(again)))
+        marked, cursor = state.at_rest(run_id, board.cursor)
+        # A date that could not be asked is asked again at its moment, however often it is marked until then.
+        waiting = {day for day, (_, at, _) in board.unjudged.items() if at > now}
+        facts = {day: each for day, each in marked.items() if day not in waiting}
+        facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         days = set(facts)
         round_ = _Round(run, index, board, version, facts)
         if self._retry(round_):
@@ -142,13 +144,12 @@ class Conductor:
         counted = self._prover.count(
             {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
         )
+        self._postpone_uncounted(round_, wanted, counted)
         counts: dict[str, Counts | None] = {}
         for number, days in wanted.items():
             task = index.tasks[number]
             found = counted[task.ref]
             if isinstance(found, TransientError):
-                self._postpone(round_, days, f"{task.processor} could not be asked: {found}")
-                round_.uncounted.update((day, task.ref) for day in days)
                 continue
             if not isinstance(found, PhasegateError):
                 counts[task.ref] = found
@@ -168,6 +169,22 @@ class Conductor:
         for key, proof in round_.proofs:
             record(round_.facts[key.day], key, proof)
         return counts
+
+    def _postpone_uncounted(
+        self, round_: _Round, wanted: Mapping[int, list[date]], counted: Mapping[str, Counted]
+    ) -> None:
+        """What could not be counted now is asked again; the tables of a date that failed alike are named together."""
+        reasons: dict[date, dict[str, list[str]]] = {}
+        for number, days in wanted.items():
+            task = round_.index.tasks[number]
+            error = counted[task.ref]
+            if isinstance(error, TransientError):
+                round_.uncounted.update((day, task.ref) for day in days)
+                for day in days:
+                    reasons.setdefault(day, {}).setdefault(str(error), []).append(task.processor)
+        for day, alike in reasons.items():
+            texts = (f"{_named(names)} could not be asked: {error}" for error, names in alike.items())
+            self._postpone(round_, [day], "; ".join(texts))
 
     def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counts | None]) -> list[LaneOutcome]:
         """Outcome of every settled lane in which no proof is owed."""
@@ -316,3 +333,8 @@ class Conductor:
             board.applied = (*board.applied, intent.id)
             round_.changed = True
         return bool(wanted)
+
+
+def _named(names: Sequence[str]) -> str:
+    """Some of many names."""
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)

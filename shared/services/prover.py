@@ -1,14 +1,14 @@
-"""Asks the tables: one query a table for a whole batch of dates, all tables at once."""
+"""Asks the tables: one query for many tables and a whole batch of dates."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN, Verdict
-from shared.domain.gates import REGISTRY, Found, Subject, checked_days, count_rows, unasked
+from shared.domain.gates import REGISTRY, Found, Question, Subject, checked_days, count_rows, together, unasked
 from shared.domain.pipeline import Check, ObjectOutput, Output, TableOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
-from shared.ports import ObjectStore, Warehouse
+from shared.ports import ObjectStore, Parameter, Row, Warehouse
 
 Counts = dict[date, Found]
 
@@ -36,15 +36,14 @@ class Prover:
         counted: dict[str, Counted] = dict.fromkeys(outputs)
         tables: dict[str, TableOutput] = {}
         names: dict[str, dict[str, date]] = {}
-        questions = []
+        questions: list[Question] = []
         for ref, (output, days) in outputs.items():
             if isinstance(output, TableOutput):
                 tables[ref] = output
-                question = count_rows(output, days)
-                questions.append((question.sql, question.parameters))
+                questions.append(count_rows(output, days))
             elif isinstance(output, ObjectOutput):
                 names[ref] = {output.path.replace("{date}", day.isoformat()): day for day in days}
-        for ref, rows in zip(tables, self._warehouse.ask(questions) if questions else (), strict=True):
+        for ref, rows in zip(tables, ask(self._warehouse, questions), strict=True):
             if isinstance(rows, PhasegateError):
                 counted[ref] = rows
             else:
@@ -73,8 +72,7 @@ class Prover:
                 subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
                 checks.extend((ref, check, subject) for check in processor.checks)
         questions = [REGISTRY[check.check].ask(check, subject) for _, check, subject in checks]
-        asked = [(question.sql, question.parameters) for question in questions if question]
-        answers = iter(self._warehouse.ask(asked) if asked else ())
+        answers = iter(ask(self._warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
         for (ref, check, subject), question in zip(checks, questions, strict=True):
             answer = next(answers) if question else []
@@ -117,6 +115,40 @@ class Prover:
                 elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
                     wrong_there.setdefault(day, str(verdict))
         return found
+
+
+def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
+    """The rows of each question, or why it could not be asked.
+
+    Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
+    When that fails for good, each is asked by itself, so that one missing table does not speak for the others.
+    """
+    if not questions:
+        return []
+    groups: dict[tuple[str, str], list[int]] = {}
+    for n, question in enumerate(questions):
+        groups.setdefault((question.shape, str(question.parameters)), []).append(n)
+    answers: dict[int, list[Row] | PhasegateError] = {}
+    asked = [together([questions[n] for n in group]) for group in groups.values()]
+    alone: list[int] = []
+    for group, answer in zip(groups.values(), warehouse.ask(_as_asked(asked)), strict=True):
+        if isinstance(answer, TransientError):
+            answers.update(dict.fromkeys(group, answer))
+        elif isinstance(answer, PhasegateError):
+            alone.extend(group)
+        else:
+            answers.update({n: [] for n in group})
+            for row in answer:
+                found = answers[group[row["asked"]]]
+                assert isinstance(found, list)  # noqa: S101 - made two lines above
+                found.append(row)
+    if alone:
+        answers.update(zip(alone, warehouse.ask(_as_asked([questions[n] for n in alone])), strict=True))
+    return [answers[n] for n in range(len(questions))]
+
+
+def _as_asked(questions: Sequence[Question]) -> list[tuple[str, Mapping[str, Parameter]]]:
+    return [(question.sql, question.parameters) for question in questions]
 
 
 def _unexpected(name: str, expects: Mapping[date, str], counts: Counts) -> Iterable[tuple[date, str]]:

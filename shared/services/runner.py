@@ -1,8 +1,8 @@
 """Executes one task: claims the attempt, calls the worker, understands its answer, publishes the completion."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from shared import __version__, telemetry
 from shared.domain.errors import HaltError, TransientError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned, AttemptKey, Cell
+from shared.domain.lease import Held, Lease
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import TaskSpec
 from shared.domain.run import Run
@@ -34,18 +35,36 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A claimed attempt, ready to be sent to its worker."""
+    """A claimed attempt, ready to be sent to its worker. ``refused``: it is not; this is how the attempt ends."""
 
     run: Run
     task: TaskSpec
     claim: Claim
+    refused: ProcessorResult | None = None
+
+    @property
+    def id(self) -> str:
+        """Names the attempt and its claim, in every run."""
+        return f"{self.correlation_id}/{self.claim.fence}"
+
+    @property
+    def correlation_id(self) -> str:
+        """Names the attempt, in every run."""
+        key = self.claim.key
+        return f"{self.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
 
 
 class Runner:
-    """Claims first and reads the run afterwards, so that after a cancel nothing is started."""
+    """Claims first and reads the run afterwards, so that after a cancel nothing is started.
+
+    Where another system writes the output's table, a lease on the table's date is taken before the call, until the end
+    of the claim's. It is given back when the worker has ended. A worker that will report by event, or of which no
+    answer came, may be writing still: its lease runs out.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._leases: dict[str, Lease] = {}
 
     def run(self, task: TaskPayload) -> str:
         """Claim, execute and report one task; what became of it, in a word: ``nothing``, ``accepted`` or its result.
@@ -98,10 +117,33 @@ class Runner:
                 ):
                     refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
                 else:
-                    calls[i] = Call(run, task, claim)
+                    calls[i] = self._with_lease(Call(run, task, claim))
             if refused:
                 state.record(run_id, refused)
         return calls
+
+    def _with_lease(self, call: Call) -> Call:
+        """The call, when nobody else writes its partition now; else the call refused, which costs no attempt."""
+        output, claim = call.task.spec.output, call.claim
+        if not isinstance(output, TableOutput) or output.other_writer is None:
+            return call
+        now = self._backend.clock.now()
+        try:
+            found = self._backend.state.leases.take(
+                output.table, claim.key.day, call.correlation_id, claim.lease_until, now
+            )
+        except TransientError as error:
+            return replace(call, refused=_failed(ErrorClass.TRANSIENT, str(error)))
+        if isinstance(found, Held):
+            return replace(call, refused=_failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
+        self._leases[call.id] = found
+        return call
+
+    def give_back(self, call_ids: Iterable[str]) -> None:
+        """Calls that have ended, or will not be made, write no more: their leases are free for others."""
+        for call_id in call_ids:
+            if (lease := self._leases.pop(call_id, None)) is not None:
+                self._backend.state.leases.give_back(lease)
 
     def execute(self, call: Call) -> Completion | None:
         """Call the worker. None: it will report by event (202). Thread-safe.
@@ -114,6 +156,7 @@ class Runner:
         ):
             result = self._result(call)
             if result is None:
+                self._leases.pop(call.id, None)
                 _log.info("the worker will report by event")
                 return None
             _log.info("the worker ended: %s %s", result.status, result.message[:500])
@@ -121,18 +164,22 @@ class Runner:
 
     def _result(self, call: Call) -> ProcessorResult | None:
         task = call.task
+        if call.refused is not None:
+            return call.refused
         try:
             status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
             return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
         except TransientError as error:
+            self._leases.pop(call.id, None)
             return _failed(ErrorClass.TRANSIENT, str(error))
         except Exception as error:
             return _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
+        self.give_back(c.event_id for c in completions)
         self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
 
 
@@ -140,7 +187,7 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
     """The event for a result."""
     key, output = call.claim.key, call.task.spec.output
     return Completion(
-        event_id=f"{call.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}/{call.claim.fence}",
+        event_id=call.id,
         run_id=call.run.run_id,
         date=key.day,
         phase=key.phase,
@@ -170,7 +217,7 @@ def _request(call: Call) -> dict[str, Any]:
         fence=call.claim.fence,
         deadline=call.claim.lease_until - LEASE_MARGIN,
         backfill_reason=call.run.why,
-        correlation_id=f"{call.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}",
+        correlation_id=call.correlation_id,
     ).model_dump(mode="json")
     for field, name in (("date", dispatch.date_field), ("processor", dispatch.processor_field)):
         if name != field:

@@ -1,7 +1,7 @@
 """The small world on Google Cloud's adapters, in one process and on virtual time.
 
-State is Firestore's emulator. Tasks and messages go through the adapters of Cloud Tasks and Pub/Sub to clients that keep
-them in the embedded queues, from which the engine delivers. Tables and objects are those of embedded mode.
+State is Firestore's emulator. Tasks and messages go through the adapters of Cloud Tasks and Pub/Sub to clients that
+keep them in the embedded queues, from which the engine delivers. Tables and objects are those of embedded mode.
 """
 
 import uuid

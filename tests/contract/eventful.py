@@ -15,29 +15,35 @@ from shared.services import operators
 from shared.services.backend import COMPLETIONS
 from tests.catalogue.cloud import CloudWorld
 
-LOST, UNKNOWN, PAUSING = "fetch/b", "p9_nobody", "shape/left"
-"""Whose completion is lost, a name that nobody knows, and during whose claim a person pauses the run."""
+LOST, PAUSING = "fetch/b", "shape/left"
+"""Whose completion is lost, and during whose claim a person pauses the run."""
 
 Document = dict[str, Any]
+
+
+def shared_with_live(document: Document) -> None:
+    """Another system writes ``raw.b`` too."""
+    document["phases"][1]["processors"][1]["output"]["other_writer"] = "the live pipeline"
 
 
 class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
-    A worker fails and one lies, a completion is lost, a table cannot be asked for a moment, what the run reads from
-    outside is missing, a person pauses, sets a limit and asks for a retry, and an event is about nobody.
+    A worker fails and one lies, a table has another writer, a completion is lost, a table cannot be asked for a moment,
+    what the run reads from outside is missing, a person pauses, sets a limit and asks for a retry, and an event is
+    malformed.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.documents: dict[str, list[Document]] = {}
         self._once: set[str] = set()
-        with CloudWorld(folder, patch, dates=3) as self.cloud:
+        with CloudWorld(folder, patch, dates=3, change=shared_with_live) as self.cloud:
             self._spoil(patch)
             self.cloud.begin(Selection(dates=tuple(self.cloud.days[1:])))
             limits = {"fetch": 2}
             self.cloud.state.change_run("r", lambda run: run.model_copy(update={"active_dates": limits}))
-            stranger = f'{{"run_id": "r", "processor": "{UNKNOWN}", "message": "{"x" * 2000}"}}'
-            self.cloud.backend.events.publish(COMPLETIONS, [stranger])
+            malformed = f'{{"run_id": "r", "processor": "p9_nobody", "message": "{"x" * 2000}"}}'
+            self.cloud.backend.events.publish(COMPLETIONS, [malformed])
             self._drive()
             clock = self.cloud.world.clock
             operators.retry(
@@ -93,6 +99,7 @@ class EventfulRun:
         for kind in ("plan/{part}", "dates/{date}", "attempts/{attempt}", "heals/{heal}"):
             self._see(f"runs/{{run}}/{kind}", self._documents(f"runs/r/{kind.partition('/')[0]}"))
         self._see("quarantine/{id}", self._documents("quarantine"))
+        self._see("leases/{lease}", self._documents("leases"))
         client = self.cloud.state._client
         self.collections = {found.id for found in client.collections()}
         self.collections |= {found.id for found in client.document("runs/r").collections()}

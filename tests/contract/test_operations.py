@@ -200,7 +200,7 @@ def test_a_task_costs_at_most_three_writes_and_three_reads_one_cloud_task_and_on
     assert cost["conductor tasks"] + cost["dispatch tasks"] <= 0.5, cost
 
 
-def test_a_task_of_its_own_reads_three_documents_and_writes_two_however_many_dates_the_run_has(
+def test_a_task_of_its_own_reads_and_writes_three_documents_however_many_dates_the_run_has(
     operations: Operations, tmp_path: Path
 ) -> None:
     found = []

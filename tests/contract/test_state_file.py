@@ -1,7 +1,7 @@
 """The state file of embedded mode: what is not one is refused in clear words, and left as it is."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.state import SqliteState
 from shared.domain.errors import HaltError, InputError
+from shared.domain.lease import Held
 from shared.ports import Heal, QuarantineRecord
 
 
@@ -59,9 +60,10 @@ def test_a_state_file_that_was_cut_short_is_refused(path: Path) -> None:
     assert "is not a state file, or is damaged" in refusal(path)
 
 
-def test_a_state_file_of_version_1_goes_on_as_version_2(path: Path) -> None:
+def test_a_state_file_of_version_1_goes_on_as_version_3(path: Path) -> None:
     database = Database(path)
     database.execute("DROP TABLE heals")
+    database.execute("DROP TABLE leases")
     for name, queue, payload in (("wake", "conductor", "r"), ("work", "raw", '{"run_id": "r"}')):
         database.execute("INSERT INTO tasks VALUES (?, 'r', ?, ?, 0, 0, NULL)", (name, queue, payload))
     database.execute("PRAGMA user_version = 1")
@@ -70,14 +72,26 @@ def test_a_state_file_of_version_1_goes_on_as_version_2(path: Path) -> None:
     SqliteState(migrated, keeps_dates=True).note_heal("r", Heal("dispatch", "it", "why", datetime.now(UTC)))
     tasks = migrated.execute("SELECT name, payload FROM tasks").fetchall()
     assert tasks == [("work", '{"run_id":"r","retries":0}')]
-    assert migrated.execute("PRAGMA user_version").fetchone() == (2,)
+    assert migrated.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Path) -> None:
+    database = Database(path)
+    database.execute("DROP TABLE leases")
+    SqliteState(database, keeps_dates=True).quarantine([_record("kept")])
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+    state, now = SqliteState(Database(path), keeps_dates=True), datetime(2026, 1, 1, tzinfo=UTC)
+    state.leases.take("raw.a", now.date(), "live", now + timedelta(minutes=1), now)
+    assert isinstance(state.leases.take("raw.a", now.date(), "backfill", now + timedelta(minutes=1), now), Held)
+    assert [r.event for r in state.quarantined(None)] == ["kept"]
 
 
 def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
     Database(path).close()
-    execute(path, "PRAGMA user_version = 3")
+    execute(path, "PRAGMA user_version = 4")
     assert refusal(path) == (
-        f"{path} has state version 3, this program reads 2; use the program that made it, or another --home"
+        f"{path} has state version 4, this program reads 3; use the program that made it, or another --home"
     )
 
 

@@ -21,7 +21,7 @@ from shared.adapters.gcp.settings import CloudSettings
 from shared.adapters.gcp.warehouse import BigQueryWarehouse
 from shared.adapters.json_lines import json_lines
 from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.gates import REGISTRY, Question, Subject, count_rows
+from shared.domain.gates import REGISTRY, Question, Subject, count_rows, together
 from shared.domain.pipeline import TableOutput
 from shared.services.schedule import read_calendar
 from shared.stack.emulators import Server
@@ -115,7 +115,7 @@ def both(
 def question_of(processor: SqlProcessor, played: Played, day: date) -> Question:
     start = max(0, played.days.index(day) - WINDOW_DATES)
     bounds = {"d": day, "season_start": played.days[0], "window_start": played.days[start]}
-    return Question(select_of(processor), bounds)
+    return Question(select_of(processor), bounds, "")
 
 
 @pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
@@ -150,6 +150,24 @@ def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> N
             assert embedded == cloud
 
 
+def test_tables_counted_together_and_checks_made_together_find_the_same(both: Both) -> None:
+    days = both.played.days[-3:]
+    calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
+    counts: list[Question] = []
+    checks: list[Question] = []
+    for phase in NBA.phases:
+        for processor in phase.processors:
+            if isinstance(processor.output, TableOutput):
+                counts.append(count_rows(processor.output, days))
+                subject = Subject(NBA, calendar, phase.name, processor, processor.output, days)
+                asked = [REGISTRY[check.check].ask(check, subject) for check in processor.checks]
+                checks += [question for question in asked if question is not None]
+    for questions in (counts, checks):
+        embedded, cloud = both.rows(together(questions))
+        assert embedded == cloud
+        assert len({value for row in embedded for name, _, value in row if name == "asked"}) > len(questions) / 2
+
+
 def test_the_calendar_is_the_same(both: Both) -> None:
     embedded, cloud = (read_calendar(NBA.calendar, w.query) for w in (both.played.warehouse, both.cloud))
     assert embedded == cloud
@@ -178,7 +196,7 @@ def test_what_is_processed_over_the_cloud_is_the_same(both: Both, processor: Sql
 
 
 def partition_of(table: str, date_column: str, day: date) -> Question:
-    return Question(f"SELECT * EXCEPT (_fence) FROM {table} WHERE {date_column} = @d", {"d": day})
+    return Question(f"SELECT * EXCEPT (_fence) FROM {table} WHERE {date_column} = @d", {"d": day}, "")
 
 
 def test_preparing_the_worker_writes_nothing_where_everything_is_there(both: Both) -> None:

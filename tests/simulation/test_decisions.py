@@ -87,7 +87,7 @@ def test_a_table_that_cannot_be_asked_for_a_while_is_asked_again_and_explained(
     assert board.status is RunStatus.RUNNING
     with world.open() as embedded:
         why = explain(embedded.state, "r", None, None)
-    assert any("b could not be asked: quota" in root.detail for root in why.roots)
+    assert any("a, b could not be asked: quota" in root.detail for root in why.roots), "asked together"
     is_away[0] = False
     board, _ = drive(world)
     assert board.status is RunStatus.COMPLETED

@@ -68,6 +68,17 @@ class RunningStack:
         given = self.environment | dict(environment or {})
         return type_command(self.home, *words, environment=given, seconds=seconds)
 
+    def begin(self, *words: object) -> subprocess.Popen[str]:
+        """Type a command and do not wait for it."""
+        return subprocess.Popen(
+            command_line(self.home, *words),
+            env=clean_environment() | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
     def status(self) -> dict[str, Any]:
         """``stack status --json``."""
         found: dict[str, Any] = json.loads(self.command("stack", "status", "--json").stdout)
@@ -93,16 +104,25 @@ def type_command(
     home: Path, *words: object, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Type a ``phasegate`` command, without any setting of whoever runs the tests."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_") and "EMULATOR_HOST" not in k}
     return subprocess.run(
-        [sys.executable, "-m", "shared.cli.main", "--home", str(home), *map(str, words)],
-        env={**inherited, **(environment or {})},
+        command_line(home, *words),
+        env=clean_environment() | dict(environment or {}),
         capture_output=True,
         text=True,
         timeout=seconds,
         cwd=ROOT,
         check=False,
     )
+
+
+def command_line(home: Path, *words: object) -> list[str]:
+    """The words of a ``phasegate`` command."""
+    return [sys.executable, "-m", "shared.cli.main", "--home", str(home), *map(str, words)]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without any setting of Phasegate or of an emulator."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_") and "EMULATOR_HOST" not in k}
 
 
 def type_line(line: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from shared.domain.errors import HaltError, InputError
 
 APPLICATION_ID = 0x50484754
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHECKPOINT_PAGES = 8_000
 """Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
 
@@ -22,16 +22,24 @@ CREATE TABLE heals (
 ) WITHOUT ROWID;
 """
 
+_LEASES = """
+CREATE TABLE leases (
+    output_table TEXT NOT NULL, day TEXT NOT NULL, holder TEXT NOT NULL, fence INTEGER NOT NULL, until TEXT NOT NULL,
+    PRIMARY KEY (output_table, day)
+) WITHOUT ROWID;
+"""
+
 _MIGRATIONS: Mapping[int, str] = {
     # The conductor is woken anew by the first sweep; tasks of work say how many retries had been asked for.
     1: f"""{_HEALS}
 DELETE FROM tasks WHERE queue = 'conductor';
 UPDATE tasks SET payload = json_set(payload, '$.retries', 0) WHERE queue != 'dispatch' AND done_at IS NULL;
-"""
+""",
+    2: _LEASES,
 }
 """What makes a state file of a version one of the next."""
 
-_SCHEMA = f"""{_HEALS}
+_SCHEMA = f"""{_HEALS}{_LEASES}
 CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE plans (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE boards (run_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from shared.adapters.embedded.database import Database
+from shared.adapters.embedded.leases import SqliteLeases
 from shared.domain.board import Board
 from shared.domain.errors import InputError
 from shared.domain.facts import (
@@ -42,6 +43,7 @@ class SqliteState:
 
     def __init__(self, database: Database, *, keeps_dates: bool) -> None:
         self._database = database
+        self.leases = SqliteLeases(database)
         self._keeps_dates = keeps_dates
         self._plans: dict[str, Plan] = {}
         self._last_run: tuple[str, Run] | None = None

@@ -163,7 +163,7 @@ class DuckDbWarehouse:
             if table not in self._held:
                 with self._cursor() as cursor:
                     found = cursor.execute(
-                        f'SELECT "{date_column}", COUNT(*), MAX({FENCE}) FROM {quoted(table)} GROUP BY 1'
+                        f'SELECT "{date_column}", COUNT(*), COALESCE(MAX({FENCE}), 0) FROM {quoted(table)} GROUP BY 1'
                     ).fetchall()
                 self._held[table] = {day: (rows, highest) for day, rows, highest in found}
             return self._held[table]

@@ -212,7 +212,7 @@ def entities(check: EntitiesCheck, answer: list[dict[str, Any]]) -> Verdict:
 
 def keys(*names: str, **more: Any) -> list[dict[str, Any]]:
     """An answer about the first date."""
-    return [{"d": DAYS[0], "k": name, **more} for name in names]
+    return [{"d": DAYS[0], "k": name, "present": True, **more} for name in names]
 
 
 TEAMS = EntitiesCheck(key="k", calendar="teams")
@@ -262,7 +262,7 @@ def test_five_missing_keys_are_named_twenty_listed_and_all_counted() -> None:
 
 
 def test_each_date_is_judged_by_its_own_keys() -> None:
-    answer = [{"d": day, "k": f"T{n}"} for day in DAYS[:2] for n in range(4)]
+    answer = [{"d": day, "k": f"T{n}", "present": True} for day in DAYS[:2] for n in range(4)]
     found = REGISTRY["entities"].judge(TEAMS, subject(pipeline()), answer)
     assert [found[day].outcome for day in DAYS] == [PASS, PASS, BLOCK]
 

@@ -1,0 +1,348 @@
+"""``phasegate --backend gcp`` against the stack, as people and scripts use it; and the other ways to begin a run."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.services.progress import as_json, report
+from tests.endtoend.test_command_line import KEYS, Answer
+from tests.stack.running import type_line
+from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
+
+PATIENCE_SECONDS = 60.0
+TASKS_A_DATE = 9
+FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
+SEASON = ("--season", "2023-24")
+STACK_EXAMPLE = '{"from": "2023-10-24", "to": "2023-11-06"}'
+
+
+class Cloud:
+    """The world on a stack, and somebody who types commands for it."""
+
+    def __init__(self, there: WorldOnTheStack) -> None:
+        self.there = there
+
+    def __call__(self, *words: str, **environment: str) -> Answer:
+        """Type a command."""
+        done = self.there.stack.command("--backend", "gcp", *words, environment=environment)
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def status(self, run_id: str) -> Mapping[str, Any]:
+        """Where a run stands, without the time that a command takes."""
+        backend = self.there.deployment.backend
+        return as_json(report(backend.state, run_id, backend.clock.now()))
+
+    def until(self, run_id: str, is_so: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+        """Wait until the status of a run is such."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not is_so(found := self.status(run_id)):
+            assert time.monotonic() < give_up, f"it never came to that: {found}"
+            time.sleep(0.2)
+        return found
+
+    @contextmanager
+    def held(self, run_id: str, day: str) -> Iterator[threading.Event]:
+        """A run of one date whose first calls are under way, and stay so until the event is set, or the block ends."""
+        service, released = self.there.service, threading.Event()
+
+        def wait(_: object) -> float:
+            released.wait(PATIENCE_SECONDS)
+            return 0.0
+
+        service.calls.clear()
+        before, service.delay = service.delay, wait
+        try:
+            assert self("start", "--dates", day, "--reprocess", "all", "--run-id", run_id).code == 0
+            self.until(run_id, lambda status: status["tasks"]["running"] == 2)
+            yield released
+        finally:
+            released.set()
+            service.delay = before
+
+    def called(self) -> set[str]:
+        """Phases that the worker was called for since a run was held."""
+        return {phase for _, phase, *_ in self.there.service.calls}
+
+
+def at_once(document: dict[str, Any]) -> None:
+    """What fails is not tried again."""
+    for phase in document["phases"]:
+        phase["failure"]["retries"] = 0
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with world_on_the_stack(tmp_path_factory.mktemp("command-line"), change=at_once) as there:
+        yield Cloud(there)
+
+
+@pytest.fixture(scope="module")
+def finished(cloud: Cloud) -> Answer:
+    """What ``run`` answered for the run ``finished`` over all dates; for tests that only look."""
+    return cloud("run", *SEASON, "--run-id", "finished", "--why", "the first one", "--json")
+
+
+@pytest.fixture(scope="module")
+def failed(cloud: Cloud, finished: Answer) -> Answer:
+    """The same for the run ``failed``, in which one processor broke on the first date."""
+    cloud.there.world.misbehave(shape__left__0=["fail:bug"])
+    return cloud("run", "--dates", FIRST, "--reprocess", "all", "--run-id", "failed", "--json")
+
+
+# A run that completes
+
+
+def test_run_watches_to_the_end_and_prints_one_document(finished: Answer) -> None:
+    assert finished.code == 0
+    assert (finished.document["status"], finished.document["tables"]["raw.a"]) == (
+        "completed",
+        {"rows": 12, "dates": 3},
+    )
+    assert "run finished" in finished.err
+
+
+def test_watching_a_run_that_has_completed_gives_0(cloud: Cloud, finished: Answer) -> None:
+    assert cloud("watch", "finished").code == 0
+
+
+def test_runs_names_it_with_its_dates_and_reason(cloud: Cloud, finished: Answer) -> None:
+    shown = cloud("runs").out.splitlines()
+    assert f"finished  completed  3 dates {FIRST} to {THIRD}  the first one" in shown
+
+
+def test_a_plan_adopts_what_the_tables_hold_and_writes_nothing(cloud: Cloud, finished: Answer) -> None:
+    before = cloud("runs", "--json").document
+    assert cloud("plan", *SEASON, "--json").document["tasks"] == {"expected": 27, "run": 3, "adopted": 24}
+    assert cloud("plan", *SEASON, "--reprocess", "all", "--json").document["tasks"]["run"] == 27
+    assert cloud("runs", "--json").document == before
+
+
+def test_the_same_run_id_again_is_the_same_run(cloud: Cloud, finished: Answer) -> None:
+    assert cloud("start", *SEASON, "--run-id", "finished", "--json").document == {"run_id": "finished"}
+    assert cloud.status("finished")["status"] == "completed"
+
+
+def test_a_run_id_of_another_selection_is_refused(cloud: Cloud, finished: Answer) -> None:
+    answer = cloud("start", "--dates", FIRST, "--run-id", "finished")
+    assert (answer.code, "run 'finished' exists and was asked for differently" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "drain", "cancel", "retry"])
+def test_a_completed_run_has_nothing_left_to_stop_or_to_retry(cloud: Cloud, finished: Answer, command: str) -> None:
+    answer = cloud(command, "finished")
+    assert (answer.code, "finished" in answer.err, "Traceback" in answer.err) == (2, True, False)
+
+
+# A run in which something fails
+
+
+@pytest.mark.parametrize("run_id", ["finished", "failed"])
+def test_the_status_has_the_keys_of_the_contract_and_sums_that_add_up(
+    cloud: Cloud, failed: Answer, run_id: str
+) -> None:
+    found = cloud("status", run_id, "--json").document
+    assert {key: type(value) for key, value in found.items()} == KEYS
+    tasks = found["tasks"]
+    assert tasks.pop("expected") == TASKS_A_DATE * found["dates"] == sum(tasks.values())
+    for counts in found["phases"].values():
+        assert counts.pop("dates") == found["dates"] == sum(counts.values())
+
+
+def test_a_run_in_which_a_processor_fails_ends_with_1_and_names_it(failed: Answer) -> None:
+    assert (failed.code, failed.document["status"]) == (1, "completed_with_failures")
+    (failure,) = failed.document["failures"]
+    message = f"left failed on row 17 of '{FIRST}'"
+    assert failure == {
+        "date": FIRST, "phase": "shape", "processor": "left", "attempt": 1,
+        "error_class": "bug", "signature": "bug:left:left failed on row # of ?", "message": message,
+    }  # fmt: skip
+
+
+def test_watching_a_run_that_has_failed_gives_1(cloud: Cloud, failed: Answer) -> None:
+    assert cloud("watch", "failed").code == 1
+
+
+def test_explain_names_the_root_what_waits_for_it_and_the_command_that_mends_it(cloud: Cloud, failed: Answer) -> None:
+    shown = cloud("explain", "failed").out
+    assert f"{FIRST} shape is failed:" in shown
+    assert "waiting for it: final" in shown
+    assert f"phasegate retry failed --date {FIRST} --phase shape" in shown
+
+
+def test_explain_of_a_phase_that_waits_leads_to_the_root(cloud: Cloud, failed: Answer) -> None:
+    found = cloud("explain", "failed", FIRST, "final", "--json").document
+    assert [(cell["phase"], cell["state"]) for cell in found["cells"]] == [("final", "blocked")]
+    assert [(root["phase"], root["processor"]) for root in found["roots"]] == [("shape", "left")]
+
+
+def test_a_retry_that_matches_nothing_is_refused(cloud: Cloud, failed: Answer) -> None:
+    answer = cloud("retry", "failed", "--phase", "fetch")
+    assert (answer.code, "nothing failed or blocked matches" in answer.err) == (2, True)
+
+
+def test_a_retry_after_mending_completes_the_run(cloud: Cloud) -> None:
+    cloud.there.world.misbehave(shape__right__1=["fail:bug"])
+    words = ("run", "--dates", SECOND, "--reprocess", "all", "--run-id", "mended")
+    assert cloud(*words).code == 1
+    answer = cloud("retry", "mended", "--date", SECOND, "--phase", "shape", "--json")
+    assert (answer.code, answer.document) == (0, {"run_id": "mended", "driven_by": "the cloud"})
+    assert "retrying 1 failed or blocked processor(s)" in answer.err
+    watched = cloud("watch", "mended", "--json")
+    assert (watched.code, watched.document["tasks"]["failed"]) == (0, 0)
+
+
+# Stopping and going on
+
+
+@pytest.mark.parametrize(("command", "state"), [("pause", "paused"), ("drain", "draining")])
+def test_a_run_that_is_stopped_starts_nothing_more_until_it_is_resumed(
+    cloud: Cloud, finished: Answer, command: str, state: str
+) -> None:
+    with cloud.held(command, THIRD) as released:
+        assert cloud(command, command).code == 0
+        released.set()
+        rested = cloud.until(command, lambda status: not status["tasks"]["running"])
+    assert (rested["status"], cloud.called()) == (state, {"fetch"})
+    resumed = cloud("resume", command)
+    assert (resumed.code, f"watch {command}" in resumed.err) == (0, True)
+    assert cloud("watch", command).code == 0
+
+
+def test_a_cancel_lists_what_was_running_and_nothing_is_started_after_it(cloud: Cloud, finished: Answer) -> None:
+    with cloud.held("cancelled", SECOND) as released:
+        answer = cloud("cancel", "cancelled", "--json")
+        assert answer.code == 0, answer.err
+        released.set()
+        cloud.until("cancelled", lambda status: not status["tasks"]["running"])
+    claim = {"date": SECOND, "phase": "fetch", "attempt": 1}
+    document = answer.document
+    assert sorted(document.pop("open_claims"), key=str) == [{**claim, "processor": name} for name in "ab"]
+    assert document == {"run_id": "cancelled", "status": "cancelled"}
+    assert cloud("watch", "cancelled").code == 3
+    assert cloud.called() == {"fetch"}
+    refused = cloud("resume", "cancelled")
+    assert (refused.code, "was cancelled" in refused.err) == (2, True)
+
+
+def test_ctrl_c_drains_with_130_and_the_same_command_completes_the_run(cloud: Cloud, finished: Answer) -> None:
+    words = ("run", "--dates", FIRST, "--reprocess", "all", "--run-id", "interrupted")
+    with cloud.held("interrupted", FIRST) as released:
+        process = cloud.there.stack.begin("--backend", "gcp", *words)
+        try:
+            # The second line says that it watches: from then on it takes the signal for the wish that it is.
+            assert process.stderr is not None and "of pipeline" in process.stderr.readline() + process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            cloud.until("interrupted", lambda status: status["status"] == "draining")
+            released.set()
+            _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+    assert (process.returncode, "the same command resumes" in err) == (130, True)
+    assert cloud(*words).code == 0
+
+
+# Other ways to begin
+
+
+def request_of(run_id: str) -> str:
+    """A kick-off of one date of which the tables hold nearly everything."""
+    return json.dumps({"dates": [THIRD], "run_id": run_id, "why": "kick-off"})
+
+
+def test_curl_begins_a_run_and_is_answered_with_it(cloud: Cloud, finished: Answer) -> None:
+    done = type_line(cloud.there.stack.kickoff["curl"].replace(STACK_EXAMPLE, request_of("curled")))
+    answer = json.loads(done.stdout)
+    assert (answer["run_id"], answer["dates"], answer["why"]) == ("curled", 1, "kick-off")
+    assert cloud("watch", "curled").code == 0
+
+
+@pytest.fixture
+def gcloud_functions(cloud: Cloud, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What makes ``gcloud functions call`` find the stack's functions: a stand-in for the API that knows their URLs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """A function's description."""
+            name = self.path.partition("?")[0].removeprefix("/v2/")
+            uri = cloud.there.stack.function_url(name.rpartition("/")[2])
+            content = json.dumps({"name": name, "environment": "GEN_2", "serviceConfig": {"uri": uri}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "token").write_text("any")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield {
+        "CLOUDSDK_CORE_PROJECT": "demo",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(tmp_path / "token"),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDFUNCTIONS": f"http://127.0.0.1:{server.server_port}/",
+    }
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+CALL = "gcloud functions call starter --gen2 --region us-central1 --data"
+
+
+def test_gcloud_functions_call_begins_a_run_and_is_answered_with_it(
+    cloud: Cloud, finished: Answer, gcloud_functions: dict[str, str]
+) -> None:
+    done = type_line(f"{CALL} '{request_of('called')}'", gcloud_functions)
+    assert (done.returncode, '"run_id":"called"' in done.stdout.replace(" ", "")) == (0, True), done.stderr
+    assert cloud("watch", "called").code == 0
+
+
+def test_gcloud_functions_call_fails_with_the_status_of_a_refused_request(
+    cloud: Cloud, finished: Answer, gcloud_functions: dict[str, str]
+) -> None:
+    done = type_line(f"""{CALL} '{{"season": "1899-00"}}'""", gcloud_functions)
+    assert (done.returncode, "400" in done.stderr) == (1, True)
+
+
+# Bad input
+
+REFUSED = {
+    "an unknown run": (("status", "nowhere"), "unknown run 'nowhere'"),
+    "watching an unknown run": (("watch", "nowhere"), "unknown run 'nowhere'"),
+    "retrying an unknown run": (("retry", "nowhere"), "unknown run 'nowhere'"),
+    "cancelling an unknown run": (("cancel", "nowhere"), "unknown run 'nowhere'"),
+    "no dates at all": (("start",), "say which dates: --season S"),
+    "dates without games": (("run", "--from", "2023-12-01", "--to", "2023-12-31"), "no game dates selected"),
+    "an unknown phase": (("plan", *SEASON, "--phases", "fetch..shap"), "did you mean 'shape'?"),
+    "a run id that is none": (("start", *SEASON, "--run-id", "a/b"), "letters, digits, '-', '_' and '.'"),
+    "a source folder": (("start", *SEASON, "--source", "."), "on gcp the workers know their source"),
+    "another pipeline": (("start", *SEASON, "--pipeline", "pipelines/nba/pipeline.yaml"), "'nba' is not deployed here"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_is_refused_with_2_and_nothing_is_written(
+    cloud: Cloud, finished: Answer, words: tuple[str, ...], message: str
+) -> None:
+    before = cloud.there.state.runs()
+    answer = cloud(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err and "Traceback" not in answer.err
+    assert cloud.there.state.runs() == before
+
+
+def test_a_missing_project_is_named_with_where_to_read_about_it(cloud: Cloud) -> None:
+    answer = cloud("runs", PHASEGATE_PROJECT="", GOOGLE_CLOUD_PROJECT="")
+    assert (answer.code, "PHASEGATE_PROJECT" in answer.err and "docs/stack.md" in answer.err) == (2, True)
+    assert "Traceback" not in answer.err
