@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from shared.services.progress import as_json, report
+from shared.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
@@ -21,7 +22,6 @@ PATIENCE_SECONDS = 60.0
 TASKS_A_DATE = 9
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
 SEASON = ("--season", "2023-24")
-STACK_EXAMPLE = '{"from": "2023-10-24", "to": "2023-11-06"}'
 
 
 class Cloud:
@@ -258,7 +258,7 @@ def request_of(run_id: str) -> str:
 
 
 def test_curl_begins_a_run_and_is_answered_with_it(cloud: Cloud, finished: Answer) -> None:
-    done = type_line(cloud.there.stack.kickoff["curl"].replace(STACK_EXAMPLE, request_of("curled")))
+    done = type_line(cloud.there.stack.kickoff["curl"].replace(EXAMPLE, request_of("curled")))
     answer = json.loads(done.stdout)
     assert (answer["run_id"], answer["dates"], answer["why"]) == ("curled", 1, "kick-off")
     assert cloud("watch", "curled").code == 0

@@ -1,7 +1,6 @@
 """Games through phases 1 to 4 on the stack, begun by a real gcloud command: the embedded run's tables, row for row."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-import requests
 
 from shared.adapters.bigquery_sql import created_table, read_script
 from shared.adapters.embedded.home import Home
@@ -75,10 +73,7 @@ def both(stack: RunningStack, source_folder: Path, tmp_path_factory: pytest.Temp
 
 
 def kick_off(stack: RunningStack) -> None:
-    """Publish the request with the command that ``stack up`` printed; post it where there is no gcloud."""
-    if not shutil.which("gcloud"):
-        requests.post(stack.function_url("starter"), data=REQUEST, timeout=60).raise_for_status()
-        return
+    """Publish the request with the command that ``stack up`` printed."""
     printed = stack.kickoff["gcloud"]
     assert EXAMPLE in printed
     done = type_line(printed.replace(EXAMPLE, REQUEST))
@@ -104,8 +99,6 @@ def rows_of(warehouse: Warehouse, table: str) -> list[list[tuple[str, str, Any]]
 
 
 def test_a_gcloud_command_begins_a_run_of_the_dates_that_it_names(both: BothRuns) -> None:
-    if not shutil.which("gcloud"):
-        pytest.skip("gcloud is not installed (https://cloud.google.com/sdk/docs/install): the request was posted")
     sql = "SELECT DISTINCT game_date FROM `nba_raw.nbac_schedule` WHERE game_date BETWEEN @first AND @last ORDER BY 1"
     asked = [row["game_date"] for row in both.embedded.query(sql, {"first": FIRST, "last": LAST})]
     assert both.days == asked

@@ -107,7 +107,7 @@ FUNCTIONS = (
     Function("listener", called_by=(f"topic {COMPLETIONS}",), signature="cloudevent"),
     Function("conductor", called_by=(f"queue {CONDUCTOR_QUEUE}",), concurrency=2),
     Function("sweeper", called_by=("Cloud Scheduler, every minute",), concurrency=2),
-    Function("verifier", called_by=("people", "the end of a run"), concurrency=2),
+    Function("verifier", called_by=("people",), concurrency=2),
 )
 
 SCHEDULES = (Schedule("sweeper", function="sweeper", cron="* * * * *"),)

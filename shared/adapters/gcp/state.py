@@ -155,11 +155,13 @@ class FirestoreState:
         for key, proof in proofs:
             path = documents.fact_path(key, proof)
             writes.setdefault(key.day, _DateWrite()).put(path, documents.fact_document(proof))
-        # A write that changes nothing leaves the update time as it is: ``follows`` makes every commit a change.
+        # Makes every commit a change (one that changes nothing would leave the update time as it is), and tells this
+        # commit from another's when its first answer was lost and it was sent again.
+        name = uuid.uuid4().hex
         batch = self._client.batch()
         batch.update(
             self._board(run_id),
-            {**documents.board_document(board), "follows": version},
+            {**documents.board_document(board), "commit": name},
             option=self._client.write_option(last_update_time=timestamp(version)),
         )
         for day, write in writes.items():
@@ -169,7 +171,8 @@ class FirestoreState:
             try:
                 batch.commit(retry=RETRY)
             except FailedPrecondition:
-                return False
+                there = self._board(run_id).get(retry=RETRY)
+                return bool(there.exists and there.get("commit") == name)
         return True
 
     # Dates and their facts
