@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 from shared.adapters.embedded.clock import SystemClock
@@ -132,10 +133,10 @@ class _Late:
     """A port that is made when it is first used: a function imports and connects to nothing that it does not need."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
+        self._make, self._made, self._lock = make, None, Lock()
 
     def __getattr__(self, name: str) -> Any:
-        made = self.__dict__.get("_made")
-        if made is None:
-            made = self.__dict__["_made"] = self._make()
-        return getattr(made, name)
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)

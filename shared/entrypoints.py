@@ -17,8 +17,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from shared import telemetry
 from shared.adapters.gcp.settings import CloudSettings
 from shared.deployment import Deployment
-from shared.domain.errors import HaltError, InputError, TransientError
-from shared.services.quarantine import set_aside
+from shared.domain.errors import HaltError, InputError, TransientError, UnknownRun
+from shared.services.quarantine import claimed_run, set_aside
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -57,14 +57,17 @@ def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]
         return act()
     except InputError as error:
         if is_delivery:
-            return {
-                "quarantined": set_aside(deployment().backend, text, None, f"{service}: {error}"),
-                "reason": str(error),
-            }, 200
+            whose = None if isinstance(error, UnknownRun) else claimed_run(text)
+            digest = set_aside(deployment().backend, text, whose, f"{service}: {error}")
+            return {"quarantined": digest, "reason": str(error)}, 200
         return {"error": str(error)}, 400
-    except (TransientError, HaltError) as error:
+    except TransientError as error:
         _log.warning("%s: %s", service, error)
         return {"error": str(error)}, 503
+    except HaltError as error:
+        # Not a 503, which would slow down the deliveries of every run on the queue.
+        _log.error("%s: %s", service, error)
+        return {"error": str(error)}, 500
     except Exception as error:
         _log.exception("%s failed", service)
         return {"error": f"{service} failed: {type(error).__name__}; see its log"}, 500

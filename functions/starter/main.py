@@ -6,7 +6,7 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, pushed, read, settle
+from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, settle
 from shared.services.kickoff import Kickoff, kick_off, require_deployed
 from shared.services.progress import run_document
 
@@ -24,8 +24,7 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
 @functions_framework.http
 def starter(request: Request) -> Answer:
     """202 and the run, new or the one that the same request began before."""
-    text = request.get_data(as_text=True)
-    message = pushed(text)
+    message = pushed(request.get_data(as_text=True)) if (request.content_length or 0) <= MAX_BODY_BYTES else None
     if message is None:
         return answer("starter", request, Kickoff, _start)
     content, attributes, sent_at = message

@@ -11,6 +11,7 @@ import typer
 from shared.cli import options
 from shared.deployment import Deployment
 from shared.domain.run import Wanted
+from shared.services.dispatcher import PAGE_DATES
 
 if TYPE_CHECKING:
     from shared.cli.runs import Request
@@ -69,7 +70,7 @@ def begin(request: "Request", run_id: str | None) -> "Run":
     run = kick_off(here.backend, pipeline_of(request), request.wish, run_id)
     if run.wanted in (Wanted.PAUSED, Wanted.DRAINING):
         run = resume(here.backend.state, run.run_id)
-        here.sweeper.sweep(run.run_id)
+        act_on_change(run.run_id)
     return run
 
 
@@ -149,5 +150,10 @@ def expect_change(run_id: str) -> None:
 
 
 def act_on_change(run_id: str) -> None:
-    """Look at a run at once, as a sweep does: what a resume or a retry made due is started."""
-    deployment().sweeper.sweep(run_id)
+    """Look at a run at once: what a resume or a retry made due is started."""
+    here = deployment()
+    state = here.backend.state
+    here.backend.wake_conductor(run_id)
+    days = state.board(run_id)[0].open_days(here.backend.index(run_id))
+    for first in range(0, len(days), PAGE_DATES):
+        here.dispatcher.look_at(run_id, days[first : first + PAGE_DATES])

@@ -27,3 +27,11 @@ class StaleFence(PhasegateError):
 
 class TransientError(PhasegateError):
     """An operation failed in a way that a later try may mend. HTTP 503."""
+
+
+class NoAnswer(TransientError):
+    """A request was sent and nothing came back: what it asked for may still be done."""
+
+
+class UnknownRun(InputError):
+    """There is no run of that id."""

@@ -5,7 +5,8 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
+from shared.domain.run import RUN_ID
+from shared.domain.worker_protocol import MOST_ROWS, ErrorClass, ResultStatus
 
 EVENT_VERSION: Literal[1] = 1
 
@@ -20,8 +21,8 @@ class Completion(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = EVENT_VERSION
-    event_id: str = Field(min_length=1, max_length=200)
-    run_id: str
+    event_id: str = Field(min_length=1, max_length=300)
+    run_id: str = Field(pattern=f"^{RUN_ID}$")
     date: date
     phase: str
     processor: str
@@ -31,7 +32,7 @@ class Completion(BaseModel):
     status: ResultStatus | None = None
     error_class: ErrorClass | None = None
     message: str = Field(default="", max_length=2000)
-    rows: int | None = Field(default=None, ge=0)
+    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS)
     output_table: str | None = None
     code_version: str = ""
     started_at: AwareDatetime

@@ -130,7 +130,7 @@ def attempt_for(facts: DateFacts, index: PlanIndex, task: TaskSpec) -> Awaited |
     if (
         last is not None
         and last.status is not ResultStatus.FAILED
-        and last.inputs == inputs
+        and dict(last.inputs) == dict(inputs)
         and last.generation >= cell.redo.get(task.processor, 1)
     ):
         return f"attempt {attempts[-1].number} has ended before"

@@ -10,6 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_ROWS = 2**63 - 1
+"""What a 64-bit integer holds, in tables and documents alike."""
+
 
 class ErrorClass(StrEnum):
     """Why an attempt did not succeed; decides whether and when it is tried again."""
@@ -66,7 +69,7 @@ class ProcessorResult(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: ResultStatus
-    rows: int | None = Field(default=None, ge=0)
+    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS)
     message: str = ""
     error_class: ErrorClass | None = None
 

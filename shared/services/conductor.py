@@ -25,12 +25,15 @@ _log = logging.getLogger(__name__)
 ASK_AGAIN = timedelta(seconds=2)
 """First wait after a check could not be asked; doubles to at most 5 minutes."""
 
+MOST_DATES = 200
+"""Dates proved and judged in one round: their proofs and cells go into one commit (10 MiB, Firestore quotas)."""
+
 _MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
 class _Round:
-    """One round of the conductor over a run."""
+    """One round of the conductor over a run. ``left``: dates at rest that are for the next round."""
 
     run: Run
     index: PlanIndex
@@ -41,6 +44,7 @@ class _Round:
     proofs: list[tuple[AttemptKey, Proved]] = field(default_factory=list)
     postponed: dict[date, str] = field(default_factory=dict)
     uncounted: set[tuple[date, str]] = field(default_factory=set)
+    left: set[date] = field(default_factory=set)
     changed: bool = False
 
     def cell(self, day: date, phase: str) -> Cell:
@@ -71,8 +75,10 @@ class Conductor:
             outcomes, cursor = [], board.cursor
         else:
             outcomes = self._outcomes(round_)
-            for day in days - round_.postponed.keys():
+            for day in days - round_.postponed.keys() - round_.left:
                 round_.changed |= board.unjudged.pop(day, None) is not None
+            if round_.left:
+                round_.changed, cursor = True, board.cursor
         if board.outside is None:
             self._judge_outside(round_)
         was = board.status
@@ -112,8 +118,8 @@ class Conductor:
             self._dispatcher.put_pages(run_id, due, f"board {round_.version}")
         if went_on or round_.changed:
             self._backend.wake_conductor(run_id)
-        for _, at, _ in board.unjudged.values():
-            self._backend.wake_conductor(run_id, at)
+        if board.unjudged:
+            self._backend.wake_conductor(run_id, min(at for _, at, _ in board.unjudged.values()))
         for day in days:
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
@@ -127,7 +133,9 @@ class Conductor:
         """Prove what settled lanes reported; then judge the lanes in which everything is final."""
         index = round_.index
         looks = {day: look(facts, index) for day, facts in round_.facts.items()}
-        settled = {day: each for day, each in looks.items() if each.settled}
+        resting = [day for day, each in looks.items() if each.settled]
+        round_.left = set(resting[MOST_DATES:])
+        settled = {day: looks[day] for day in resting[:MOST_DATES]}
         counts = self._prove(round_, settled)
         final = {day: look(round_.facts[day], index) for day in settled}
         return self._judge(round_, {day: each for day, each in final.items() if each.settled}, counts)

@@ -17,7 +17,7 @@ PAGE_DATES = 50
 
 
 class TaskPayload(BaseModel):
-    """What a Cloud Task carries to the runner. ``retries``: how many had been asked for when it was dispatched."""
+    """What a Cloud Task carries to the runner."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +29,6 @@ class TaskPayload(BaseModel):
     generation: int = Field(ge=1)
     inputs: dict[str, int]
     epoch: int = Field(ge=1)
-    retries: int = Field(ge=0)
 
 
 class DispatchPage(BaseModel):
@@ -84,15 +83,15 @@ class Dispatcher:
         backend = self._backend
         index = backend.index(run_id)
         looks = {day: look(facts, index) for day, facts in dates.items()}
+        at_rest = [day for day, each in looks.items() if each.settled]
+        if at_rest:
+            backend.state.mark_at_rest(run_id, at_rest)
+            backend.wake_conductor(run_id)
         due = [task for each in looks.values() for task in each.due]
         if due:
             run = backend.state.glance(run_id)
             if run.admits:
                 self.dispatch(run, due)
-        at_rest = [day for day, each in looks.items() if each.settled]
-        if at_rest:
-            backend.state.mark_at_rest(run_id, at_rest)
-            backend.wake_conductor(run_id)
         return Looked(due, at_rest)
 
     def dispatch(self, run: Run, due: Sequence[DueTask]) -> None:
@@ -116,7 +115,6 @@ class Dispatcher:
                         generation=d.generation,
                         inputs=dict(d.inputs),
                         epoch=run.epoch,
-                        retries=len(run.retries),
                     ).model_dump_json(),
                     d.not_before,
                 )

@@ -10,6 +10,9 @@ from shared.services.backend import Backend
 KEYS = ("run_id", "data_date", "phase", "processor_name", "attempt")
 BATCH_ROWS = 2_000
 
+DATES_AT_ONCE = 20
+"""Dates read in one go; of a thousand tasks in all, half a batch of rows."""
+
 
 class Historian:
     """Collects dates that came to rest; flushes when enough rows wait, and at the end of a run.
@@ -26,7 +29,7 @@ class Historian:
     def note(self, run_id: str, facts: DateFacts) -> None:
         """A date of the run came to rest."""
         waiting = self._waiting.setdefault(run_id, {})
-        waiting[facts.day] = sum(map(len, facts.tasks.values()))
+        waiting[facts.day] = _ended(facts)
         if sum(waiting.values()) >= BATCH_ROWS:
             self.reconcile(run_id, list(waiting))
             waiting.clear()
@@ -37,12 +40,13 @@ class Historian:
         rows: list[Row] = []
         unwritten: dict[date, int] = {}
         written = self._written.setdefault(run_id, {})
-        for day in days:
-            for facts in self._backend.state.dates(run_id, (day,)).values():
-                attempts_there = sum(map(len, facts.tasks.values()))
-                if written.get(day) == attempts_there:
+        days = list(days)
+        for first in range(0, len(days), DATES_AT_ONCE):
+            for day, facts in self._backend.state.dates(run_id, days[first : first + DATES_AT_ONCE]).items():
+                ended = _ended(facts)
+                if written.get(day) == ended:
                     continue
-                unwritten[day] = attempts_there
+                unwritten[day] = ended
                 for (phase, processor), attempts in facts.tasks.items():
                     rows.extend(
                         _row(run_id, AttemptKey(day, phase, processor, a.number), a) for a in attempts if not a.is_open
@@ -54,6 +58,11 @@ class Historian:
         if rows:
             self._backend.warehouse.append_missing(table, rows, KEYS)
             written.update(unwritten)
+
+
+def _ended(facts: DateFacts) -> int:
+    """Attempts of a date that have ended."""
+    return sum(not attempt.is_open for attempts in facts.tasks.values() for attempt in attempts)
 
 
 def _row(run_id: str, key: AttemptKey, attempt: AttemptFacts) -> Row:

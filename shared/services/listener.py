@@ -1,12 +1,11 @@
 """Takes completion events: adds each as a fact, then looks at the dates concerned. Keeps what it cannot apply."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from pydantic import ValidationError
 
-from shared.domain.errors import InputError
+from shared.domain.errors import UnknownRun
 from shared.domain.events import Completion
 from shared.domain.facts import AttemptKey, DateFacts, Reported
 from shared.domain.plan import PlanIndex
@@ -14,7 +13,7 @@ from shared.domain.worker_protocol import ResultStatus
 from shared.ports import Claim
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
-from shared.services.quarantine import set_aside
+from shared.services.quarantine import claimed_run, set_aside
 from shared.services.runner import LEASE_MARGIN
 from shared.sharing import Shared
 
@@ -33,7 +32,7 @@ class Listener:
             try:
                 event = Completion.model_validate_json(message)
             except ValidationError as error:
-                self._set_aside(message, _claimed_run(message), _first_problem(error))
+                self._set_aside(message, claimed_run(message), _first_problem(error))
             else:
                 by_run.setdefault(event.run_id, []).append((event, message))
         for run_id, events in by_run.items():
@@ -42,7 +41,7 @@ class Listener:
     def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
         try:
             index = self._backend.index(run_id)
-        except InputError as error:
+        except UnknownRun as error:
             for _, message in events:
                 self._set_aside(message, None, str(error))
             return
@@ -113,13 +112,3 @@ def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"not a completion event: {'.'.join(map(str, first['loc'])) or 'message'}: {first['msg']}"
-
-
-def _claimed_run(message: str) -> str | None:
-    """The run that a malformed message says it belongs to, so that it is shown there."""
-    try:
-        value = json.loads(message)
-    except ValueError:
-        return None
-    run_id = value.get("run_id") if isinstance(value, dict) else None
-    return run_id if isinstance(run_id, str) else None

@@ -1,6 +1,7 @@
 """Keeps what could not be applied: never counted, always visible."""
 
 import hashlib
+import json
 import logging
 
 from shared.ports import QuarantineRecord
@@ -8,6 +9,9 @@ from shared.services.backend import Backend
 
 EVENT_KEPT = 100_000
 """Characters of an event that are kept: a document holds at most 1 MiB (Firestore quotas)."""
+
+REASON_KEPT = 1_000
+"""Characters of the reason, which may quote what somebody sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +21,24 @@ def set_aside(backend: Backend, message: str, run_id: str | None, reason: str) -
 
     run_id: whose it is; None: of no known run.
     """
+    message, reason = _storable(message)[:EVENT_KEPT], _storable(reason)[:REASON_KEPT]
     digest = hashlib.sha256(f"{reason}\x1f{message}".encode()).hexdigest()[:32]
-    backend.state.quarantine([QuarantineRecord(digest, run_id, reason, message[:EVENT_KEPT], backend.clock.now())])
+    whose = None if run_id is None else _storable(run_id)[:REASON_KEPT]
+    backend.state.quarantine([QuarantineRecord(digest, whose, reason, message, backend.clock.now())])
     _log.warning("set aside as %s: %s", digest, reason)
     return digest
+
+
+def claimed_run(message: str) -> str | None:
+    """The run that a message says it belongs to, so that it is shown there; None when it names none."""
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    run_id = value.get("run_id") if isinstance(value, dict) else None
+    return run_id if isinstance(run_id, str) else None
+
+
+def _storable(text: str) -> str:
+    """Text without halves of surrogate pairs, which no store takes."""
+    return text.encode(errors="replace").decode()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from shared import __version__, telemetry
-from shared.domain.errors import HaltError, TransientError
+from shared.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned, AttemptKey, Cell
 from shared.domain.lease import Held, Lease
@@ -99,12 +100,13 @@ class Runner:
                 requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
                 specs.append(task)
             claims = state.claim(run_id, requests, now)
-            run = state.run(run_id)
-            # A lane is taken back by a retry only: without one since the dispatch, nobody need read the date for it.
-            doubted = {
-                c.key.day for i, c in zip(mine, claims, strict=True) if c and payloads[i].retries != len(run.retries)
-            }
-            facts = state.dates(run_id, doubted)
+            try:
+                run = state.run(run_id)
+                # Only a retry takes a lane back: in a run without one nobody need read the date for that.
+                facts = state.dates(run_id, {c.key.day for c in claims if c} if run.retries else ())
+            except PhasegateError:
+                self._give_up(run_id, [c.key for c in claims if c])
+                raise
             refused: list[tuple[AttemptKey, Abandoned]] = []
             for i, task, claim in zip(mine, specs, claims, strict=True):
                 if claim is None:
@@ -121,6 +123,12 @@ class Runner:
             if refused:
                 state.record(run_id, refused)
         return calls
+
+    def _give_up(self, run_id: str, keys: Sequence[AttemptKey]) -> None:
+        """Claims that nobody will call a worker for, where the state still answers; else their leases run out."""
+        with suppress(PhasegateError):
+            given_up = Abandoned("the state did not answer after the claim", self._backend.clock.now())
+            self._backend.state.record(run_id, [(key, given_up) for key in keys])
 
     def _with_lease(self, call: Call) -> Call:
         """The call, when nobody else writes its partition now; else the call refused, which costs no attempt."""
@@ -146,7 +154,7 @@ class Runner:
                 self._backend.state.leases.give_back(lease)
 
     def execute(self, call: Call) -> Completion | None:
-        """Call the worker. None: it will report by event (202). Thread-safe.
+        """Call the worker. None: it will report by event (202), or did not answer and may go on. Thread-safe.
 
         What a worker does becomes a result, never an exception; only HaltError (a full disk) passes through.
         """
@@ -157,7 +165,7 @@ class Runner:
             result = self._result(call)
             if result is None:
                 self._leases.pop(call.id, None)
-                _log.info("the worker will report by event")
+                _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
                 return None
             _log.info("the worker ended: %s %s", result.status, result.message[:500])
             return completion(call, result, started, self._backend.clock.now())
@@ -171,8 +179,11 @@ class Runner:
             return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
+        except NoAnswer as error:
+            # The worker may still write: no further attempt before the lease has run out.
+            _log.warning("%s", error)
+            return None
         except TransientError as error:
-            self._leases.pop(call.id, None)
             return _failed(ErrorClass.TRANSIENT, str(error))
         except Exception as error:
             return _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")

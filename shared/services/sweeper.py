@@ -1,6 +1,7 @@
 """The look that no message caused: ends what never reported, finds what is due and was not started."""
 
-from datetime import date, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,7 +14,7 @@ from shared.domain.plan import EMPTY, PlanIndex
 from shared.domain.run import RUN_ID, Run
 from shared.ports import Claim, Heal
 from shared.services.backend import Backend
-from shared.services.dispatcher import Dispatcher
+from shared.services.dispatcher import PAGE_DATES, Dispatcher
 from shared.services.prover import Counted, Prover
 
 DISPATCH_GRACE = timedelta(minutes=10)
@@ -63,12 +64,21 @@ class Sweeper:
         if index.observed:
             self._end_silent_attempts(run_id, index, days)
         run = state.run(run_id)
-        if run.admits and not board.status.is_final:
-            self._look(run, index, days, {claim.key for claim in claims})
-        self._backend.wake_conductor(run_id)
+        try:
+            if run.admits and not board.status.is_final:
+                for first in range(0, len(days), PAGE_DATES):
+                    page = days[first : first + PAGE_DATES]
+                    self._look(run, index, page, {claim.key for claim in claims}, board.unjudged.keys())
+        finally:
+            self._backend.wake_conductor(run_id)
 
-    def _look(self, run: Run, index: PlanIndex, days: list[date], claimed: set[AttemptKey]) -> None:
-        """The same look as after a completion; and what is overdue is dispatched anew."""
+    def _look(
+        self, run: Run, index: PlanIndex, days: list[date], claimed: set[AttemptKey], unjudged: Collection[date]
+    ) -> None:
+        """The same look as after a completion; and what is overdue is dispatched anew.
+
+        unjudged: dates that rest because their tables could not be asked: the conductor knows of them.
+        """
         now = self._backend.clock.now()
         dates = self._backend.state.dates(run.run_id, days)
         quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
@@ -76,7 +86,7 @@ class Sweeper:
         for due in found.due:
             if due.key.day in quiet and due.not_before is None:
                 self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
-        for day in quiet.intersection(found.at_rest):
+        for day in quiet.intersection(found.at_rest).difference(unjudged):
             self._note(run.run_id, "at_rest", str(day), "a lane was at rest, and the conductor had not looked at it")
         late = [
             due for facts in dates.values() for due in overdue_dispatches(facts, index, claimed, now, DISPATCH_GRACE)
@@ -92,14 +102,22 @@ class Sweeper:
 
     def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> None:
         now = self._backend.clock.now()
-        healed: list[tuple[AttemptKey, Healed]] = []
+        incarnation = self._backend.incarnation
+        void = [c for c in claims if incarnation is not None and c.incarnation != incarnation]
+        self._heal(
+            run_id, [(c.key, Healed(HealedAs.VOID, "the process that had claimed it is gone", now)) for c in void]
+        )
+        expired: dict[str, list[Claim]] = {}
         for claim in claims:
-            if self._backend.incarnation is not None and claim.incarnation != self._backend.incarnation:
-                reason = "the process that had claimed it is gone"
-                healed.append((claim.key, Healed(HealedAs.VOID, reason, now)))
-            elif claim.lease_until < now and (heal := self._expired(index, claim)) is not None:
-                healed.append((claim.key, heal))
-        self._heal(run_id, healed)
+            if claim.lease_until < now and (incarnation is None or claim.incarnation == incarnation):
+                expired.setdefault(claim.key.ref, []).append(claim)
+        # The table knows better than the silence: one query for all of them.
+        outputs = {ref: (index.by_ref[ref].spec.output, [c.key.day for c in of_ref]) for ref, of_ref in expired.items()}
+        keeping = {ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput) and of[0].fence_column}
+        counted = self._prover.count(keeping)
+        for ref, of_ref in expired.items():
+            heals = [(claim.key, _expired(claim, counted.get(ref), now)) for claim in of_ref]
+            self._heal(run_id, [(key, heal) for key, heal in heals if heal is not None])
 
     def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
         """Observed attempts whose end was not heard of in time: their outputs tell, one query a table for all dates."""
@@ -140,21 +158,15 @@ class Sweeper:
             kind = "event" if heal.outcome is HealedAs.SUCCESS else "lease"
             self._note(run_id, kind, str(key), heal.reason)
 
-    def _expired(self, index: PlanIndex, claim: Claim) -> Healed | None:
-        """The lease ran out: look at the table first. None when the table cannot be asked now."""
-        now = self._backend.clock.now()
-        output = index.by_ref[claim.key.ref].spec.output
-        lost = Healed(HealedAs.LOST, f"no completion by {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC", now)
-        if not isinstance(output, TableOutput) or output.fence_column is None:
-            return lost
-        sql = (
-            f"SELECT COUNT(*) AS n FROM `{output.table}` "
-            f"WHERE {output.date_column} = @day AND {output.fence_column} = @fence"
-        )
-        try:
-            rows = self._backend.warehouse.query(sql, {"day": claim.key.day, "fence": claim.fence})[0]["n"]
-        except PhasegateError:
-            return None
-        if rows:
-            return Healed(HealedAs.SUCCESS, f"the event was lost; {rows} rows carry its fence", now)
-        return lost
+
+def _expired(claim: Claim, counts: Counted, now: datetime) -> Healed | None:
+    """What the table says of a claim whose lease ran out. None when it could not be asked now.
+
+    counts: None where rows keep no fence, so that nothing tells whose they are.
+    """
+    if isinstance(counts, PhasegateError):
+        return None
+    found = (counts or {}).get(claim.key.day)
+    if found is not None and found.highest_fence == claim.fence:
+        return Healed(HealedAs.SUCCESS, f"the event was lost; {found.rows} rows carry its fence", now)
+    return Healed(HealedAs.LOST, f"no completion by {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC", now)

@@ -85,7 +85,6 @@ def task(calls: Calls, processor: str = "a", **changes: object) -> dict[str, obj
         "generation": 1,
         "inputs": {},
         "epoch": 1,
-        "retries": 0,
         **changes,
     }
 

@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from shared.domain.facts import AttemptKey
+from shared.ports import QuarantineRecord
 from tests.functions.conftest import Calls, completion, released, task
 from tests.functions.test_requests import pushed
+
+
+def set_aside_in(calls: Calls) -> list[QuarantineRecord]:
+    """Everything in quarantine, whosever it is."""
+    state = calls.backend.state
+    return [record for run_id in (None, "r", "nobody", "a/b") for record in state.quarantined(run_id)]
+
 
 QUEUED = {"X-CloudTasks-QueueName": "work", "X-CloudTasks-TaskName": "t"}
 
@@ -47,7 +55,7 @@ def test_a_bad_kickoff_in_a_message_is_set_aside_and_not_delivered_again(calls: 
     before = calls.everything()
     status, answer = calls.post("starter", pushed(text))
     assert status == 200
-    (record,) = calls.backend.state.quarantined(None)
+    (record,) = set_aside_in(calls)
     assert reason in record.reason and record.event == text and answer["quarantined"] == record.id
     assert calls.everything() == before
 
@@ -86,7 +94,7 @@ def test_a_bad_task_from_a_queue_is_set_aside_and_not_delivered_again(calls: Cal
     status, answer = calls.post(function, body, QUEUED)
     assert status == 200
     assert reason in answer["reason"]
-    assert [r.id for r in calls.backend.state.quarantined(None)] == [answer["quarantined"]]
+    assert [r.id for r in set_aside_in(calls)] == [answer["quarantined"]]
     assert calls.everything() == before
 
 
@@ -112,6 +120,8 @@ BAD_EVENTS: dict[str, tuple[dict[str, object], str]] = {
     "another version": ({"schema_version": 2}, "schema_version"),
     "an unknown run": ({"run_id": "nobody"}, "unknown run 'nobody'"),
     "an unknown processor": ({"processor": "z"}, "unknown processor 'z' of phase 'fetch'"),
+    "a run id with a slash": ({"run_id": "a/b"}, "run_id"),
+    "more rows than a number holds": ({"rows": 2**63}, "rows"),
     "an unknown phase": ({"phase": "grading"}, "unknown processor 'a' of phase 'grading'"),
     "an unknown date": ({"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
     "an attempt that nobody claimed": ({"attempt": 2}, "nobody claimed"),
@@ -128,9 +138,7 @@ def test_a_bad_event_is_set_aside_with_its_reason_and_changes_nothing(calls: Cal
     before = calls.everything()
     text = json.dumps({**completion(calls, fence_of(calls)), **changes})
     assert calls.post("listener", pushed(text))[0] == 200
-    records = calls.backend.state.quarantined("r") + calls.backend.state.quarantined(None)
-    records += calls.backend.state.quarantined("nobody")
-    assert [(reason in r.reason, r.event) for r in records] == [(True, text)]
+    assert [(reason in r.reason, r.event) for r in set_aside_in(calls)] == [(True, text)]
     assert calls.everything() == before
 
 
@@ -147,7 +155,10 @@ def test_a_second_word_about_an_attempt_that_contradicts_the_first_is_set_aside(
     assert calls.everything() == before
 
 
-@pytest.mark.parametrize("data", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "", base64.b64encode(b"[]").decode()])
+ODD = ["%%%", "", *(base64.b64encode(text).decode() for text in (b"\xff\xfe", b"[]", b"[" * 200_000, b'"\\ud800"'))]
+
+
+@pytest.mark.parametrize("data", ODD, ids=range(len(ODD)))
 def test_a_message_that_is_no_event_at_all_is_set_aside(calls: Calls, data: str) -> None:
     before = calls.everything()
     body = {"message": {"data": data, "messageId": "m"}, "subscription": "projects/demo/subscriptions/s"}

@@ -20,7 +20,7 @@ from shared import bootstrap
 from shared.adapters.embedded.events import SqliteEvents
 from shared.adapters.embedded.state import SqliteState
 from shared.adapters.embedded.tasks import SqliteTasks
-from shared.domain.facts import Healed, HealedAs, Proved, Reported
+from shared.domain.facts import Healed, HealedAs, Reported
 from shared.domain.selection import Selection
 from shared.domain.worker_protocol import ResultStatus
 from shared.ports import QueueTask
@@ -57,7 +57,7 @@ class History:
     @contextmanager
     def noted(self) -> Iterator[None]:
         """Listen at the port."""
-        claim, record = SqliteState.claim, SqliteState.record
+        claim, record, commit = SqliteState.claim, SqliteState.record, SqliteState.commit
 
         def noting_claim(state: SqliteState, run_id: str, requests: Any, now: Any) -> Any:
             claims = claim(state, run_id, requests, now)
@@ -75,13 +75,21 @@ class History:
                     if is_good or is_found:
                         self._note("reported", key)
                     self._note("ended", key)
-                elif isinstance(fact, Proved) and fact.ok:
-                    self._note("proved", key)
             return record(state, run_id, facts)
+
+        def noting_commit(
+            state: SqliteState, run_id: str, board: Any, version: int, cells: Any, proofs: Sequence[Any] = ()
+        ) -> bool:
+            is_written = commit(state, run_id, board, version, cells, proofs)
+            for key, fact in proofs if is_written else ():
+                if fact.ok:
+                    self._note("proved", key)
+            return is_written
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SqliteState, "claim", noting_claim)
             patch.setattr(SqliteState, "record", noting_record)
+            patch.setattr(SqliteState, "commit", noting_commit)
             yield
 
     def _note(self, what: str, key: Any) -> None:

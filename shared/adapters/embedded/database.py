@@ -30,10 +30,9 @@ CREATE TABLE leases (
 """
 
 _MIGRATIONS: Mapping[int, str] = {
-    # The conductor is woken anew by the first sweep; tasks of work say how many retries had been asked for.
+    # The conductor is woken anew by the first sweep.
     1: f"""{_HEALS}
 DELETE FROM tasks WHERE queue = 'conductor';
-UPDATE tasks SET payload = json_set(payload, '$.retries', 0) WHERE queue != 'dispatch' AND done_at IS NULL;
 """,
     2: _LEASES,
 }

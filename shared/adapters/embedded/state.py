@@ -14,7 +14,7 @@ from typing import Any
 from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.leases import SqliteLeases
 from shared.domain.board import Board
-from shared.domain.errors import InputError
+from shared.domain.errors import InputError, UnknownRun
 from shared.domain.facts import (
     AttemptKey,
     Cell,
@@ -78,7 +78,7 @@ class SqliteState:
         row = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             known = [r[0] for r in self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")]
-            raise InputError(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
         if self._last_run is None or self._last_run[0] != row[0]:
             self._last_run = (row[0], _read_run(row[0]))
         return self._last_run[1]

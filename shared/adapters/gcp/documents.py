@@ -43,7 +43,7 @@ READABLE_BYTES = 300_000
 """What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
 
 MESSAGE_CHARACTERS = 500
-"""Of a worker's message, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
+"""Of a message or reason, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
 
 _WORDS = {
     PENDING: "pending",
@@ -145,8 +145,9 @@ def fact_document(fact: Fact) -> Document:
         found[field.name] = value.value if isinstance(value, Enum) else value
     if "inputs" in found:
         found["inputs"] = dict(found["inputs"])
-    if "message" in found:
-        found["message"] = found["message"][:MESSAGE_CHARACTERS]
+    for text in ("message", "detail", "reason"):
+        if text in found:
+            found[text] = found[text][:MESSAGE_CHARACTERS]
     return found
 
 

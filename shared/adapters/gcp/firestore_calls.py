@@ -2,15 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError, Unauthenticated
-from google.api_core.retry import Retry, if_transient_error
+from google.api_core.exceptions import (
+    Aborted,
+    DeadlineExceeded,
+    GoogleAPICallError,
+    InternalServerError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RetryError,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
+from google.api_core.retry import Retry, if_exception_type
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shared.domain.errors import HaltError, TransientError
 
-RETRY = Retry(predicate=if_transient_error, initial=0.1, maximum=5.0, multiplier=2.0, timeout=30.0)
-"""For every call: what Google names transient, with jitter, for at most half a minute."""
+CALL: dict[str, Any] = {
+    "retry": Retry(
+        predicate=if_exception_type(
+            ServiceUnavailable, InternalServerError, TooManyRequests, DeadlineExceeded, Aborted
+        ),
+        initial=0.1,
+        maximum=5.0,
+        multiplier=2.0,
+        timeout=30.0,
+    ),
+    "timeout": 15.0,
+}
+"""For every call: one try takes at most 15 s, and no further one, with jitter, begins after half a minute."""
 
 
 @contextmanager
@@ -20,6 +44,8 @@ def errors_explained() -> Iterator[None]:
         yield
     except (PermissionDenied, Unauthenticated) as error:
         raise HaltError(f"Firestore refuses this identity: {error.message}; grant it roles/datastore.user") from error
+    except (InvalidArgument, NotFound) as error:
+        raise HaltError(f"Firestore refuses this for good: {error.message}; see its database and the run") from error
     except (GoogleAPICallError, RetryError) as error:
         raise TransientError(f"Firestore could not be read or written: {error}") from error
 

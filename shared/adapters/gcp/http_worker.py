@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from shared import telemetry
-from shared.domain.errors import InputError, TransientError
+from shared.domain.errors import InputError, NoAnswer, TransientError
 from shared.domain.worker_protocol import ErrorClass
 
 CONNECT_SECONDS = 10.0
@@ -32,6 +32,10 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Token = Callable[[str], str]
 """An identity token for an audience (``IdentityTokens``); raises TransientError."""
+
+
+_OF_A_FRONT_END = frozenset({502, 504})
+"""Statuses with which a front end gives a request up while the container may go on with it."""
 
 
 class HttpWorker:
@@ -79,7 +83,7 @@ class HttpWorker:
 
         An answer that is no JSON object becomes ``{"message": its first 500 characters}``; a ``Retry-After`` becomes
         ``retry_after_seconds`` in the body; an answer above 1 MB is a 502 of class ``bug``. Raises TransientError when
-        no answer came: not reached, reset, out of time.
+        it was not reached, NoAnswer when it was and may go on: reset, out of time, a front end's 502 or 504.
         """
         seconds = (datetime.fromisoformat(body["deadline"]) - datetime.now(UTC)).total_seconds()
         if seconds <= 0:
@@ -105,18 +109,29 @@ class HttpWorker:
             ):
                 content = _read(answer, ends)
         except (requests.Timeout, TimeoutError, ReadTimeoutError) as error:
-            raise TransientError(f"{url} gave no answer within {seconds:.0f} s: {_reason(error)}") from error
+            kind = TransientError if _was_not_sent(error) else NoAnswer
+            raise kind(f"{url} gave no answer within {seconds:.0f} s: {_reason(error)}") from error
         except (requests.RequestException, HTTPError) as error:
-            raise TransientError(f"{url} could not be asked: {_reason(error)}") from error
+            kind = TransientError if _was_not_sent(error) else NoAnswer
+            raise kind(f"{url} could not be asked: {_reason(error)}") from error
         if content is None:
             message = f"{url} answered {answer.status_code} with over {MAX_ANSWER_BYTES:,} bytes: send results only"
             return 502, {"error_class": ErrorClass.BUG.value, "message": message}
-        return answer.status_code, _understood(content, answer)
+        understood = _understood(content, answer)
+        if answer.status_code in _OF_A_FRONT_END and "error_class" not in understood:
+            raise NoAnswer(f"{url}: {answer.status_code}, {understood.get('message', 'without a word of the worker')}")
+        return answer.status_code, understood
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token(self.url)}"
         return request
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether there never was a connection: the worker knows nothing of the request."""
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError | NameResolutionError)
 
 
 def _read(answer: requests.Response, ends: float) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import AlreadyExists, FailedPrecondition, NotFound
 
 from shared.adapters.gcp.documents import Document, fence_of, plain
-from shared.adapters.gcp.firestore_calls import RETRY, errors_explained, timestamp
+from shared.adapters.gcp.firestore_calls import CALL, errors_explained, timestamp
 from shared.domain.errors import TransientError
 from shared.domain.lease import Held, Lease, check_holder, is_held
 
@@ -47,7 +47,7 @@ class FirestoreLeases:
         }
         with errors_explained():
             for _ in range(TRIES):
-                found = reference.get(retry=RETRY)
+                found = reference.get(**CALL)
                 there = plain(found.to_dict() or {})
                 if found.exists and is_held(there["holder"], there["until"], now):
                     return Held(table, day, there["holder"], there["until"])
@@ -55,7 +55,7 @@ class FirestoreLeases:
                     changed = self._write(reference, found, document)
                 except (AlreadyExists, FailedPrecondition):
                     # Perhaps by this very call, whose first answer was lost on the way.
-                    again = reference.get(retry=RETRY)
+                    again = reference.get(**CALL)
                     if not again.exists or again.get("taking") != taking:
                         continue
                     changed = again.update_time
@@ -64,10 +64,10 @@ class FirestoreLeases:
 
     def _write(self, reference: "DocumentReference", found: "DocumentSnapshot[Any]", document: Document) -> datetime:
         if not found.exists:
-            written = reference.create(document, retry=RETRY)
+            written = reference.create(document, **CALL)
         else:
             unchanged = self._client.write_option(last_update_time=found.update_time)
-            written = reference.update(document, option=unchanged, retry=RETRY)
+            written = reference.update(document, option=unchanged, **CALL)
         return written.update_time  # type: ignore[return-value]
 
     def give_back(self, lease: Lease) -> None:
@@ -76,7 +76,7 @@ class FirestoreLeases:
         try:
             with errors_explained():
                 try:
-                    self._document(lease.table, lease.day).update({"holder": ""}, option=unchanged, retry=RETRY)
+                    self._document(lease.table, lease.day).update({"holder": ""}, option=unchanged, **CALL)
                 except (FailedPrecondition, NotFound):
                     return
         except TransientError as error:

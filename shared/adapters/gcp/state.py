@@ -17,10 +17,10 @@ from google.api_core.exceptions import Aborted, AlreadyExists, FailedPreconditio
 from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter
 
 from shared.adapters.gcp import documents
-from shared.adapters.gcp.firestore_calls import RETRY, errors_explained, timestamp
+from shared.adapters.gcp.firestore_calls import CALL, errors_explained, timestamp
 from shared.adapters.gcp.leases import FirestoreLeases
 from shared.domain.board import Board
-from shared.domain.errors import InputError, TransientError
+from shared.domain.errors import TransientError, UnknownRun
 from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import Plan
@@ -36,9 +36,6 @@ GLANCE = timedelta(seconds=2)
 
 MARGIN = timedelta(seconds=2)
 """A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
-
-PAGE_DATES = 200
-"""Dates at rest given at once: with their cells and proofs they fit into one commit (10 MiB, Firestore quotas)."""
 
 PLANS_KEPT = 8
 CHANGES_TRIED = 30
@@ -65,7 +62,7 @@ class FirestoreState:
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
             try:
-                batch.commit(retry=RETRY)
+                batch.commit(**CALL)
             except AlreadyExists:
                 return False
         return True
@@ -73,7 +70,7 @@ class FirestoreState:
     def run(self, run_id: str) -> Run:
         """See the port; threads that ask at the same moment share a read that begins after they asked."""
         with errors_explained():
-            found = self._run_reads.get(run_id, lambda: self._run(run_id).get(retry=RETRY))
+            found = self._run_reads.get(run_id, lambda: self._run(run_id).get(**CALL))
         run = documents.read_run(self._there(run_id, found))
         if run.admits:
             self._glances[run_id] = (run, time.monotonic())
@@ -93,21 +90,25 @@ class FirestoreState:
         going = [status.value for status in RunStatus if not status.is_final]
         query = self._client.collection_group("board").where(filter=FieldFilter("status", "in", going))
         with errors_explained():
-            return sorted(found.get("run_id") for found in query.select(["run_id"]).stream(retry=RETRY))
+            return sorted(found.get("run_id") for found in query.select(["run_id"]).stream(**CALL))
 
     def runs(self) -> list[Run]:
         """See the port."""
         query = self._client.collection("runs").order_by("created_at", direction="DESCENDING")
         with errors_explained():
-            return [documents.read_run(found.to_dict() or {}) for found in query.stream(retry=RETRY)]
+            return [documents.read_run(found.to_dict() or {}) for found in query.stream(**CALL)]
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port. Raises TransientError when others change it all the time."""
         reference = self._run(run_id)
+        changed: Run | None = None
         for tried in range(CHANGES_TRIED):
             with errors_explained():
-                found = reference.get(retry=RETRY)
-                changed = change(documents.read_run(self._there(run_id, found)))
+                found = reference.get(**CALL)
+                there = documents.read_run(self._there(run_id, found))
+                if there == changed:
+                    return there  # by this very call, whose first answer was lost
+                changed = change(there)
                 unchanged = self._client.write_option(last_update_time=found.update_time)
                 try:
                     reference.update(documents.run_document(changed), option=unchanged)
@@ -123,19 +124,21 @@ class FirestoreState:
         plan = self._plans.get(run_id)
         if plan is None:
             with errors_explained():
-                parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(retry=RETRY)}
+                parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(**CALL)}
             if not parts:
                 self.run(run_id)
             plan = documents.read_plan(run_id, [parts[number] for number in sorted(parts, key=int)])
             self._plans[run_id] = plan
             if len(self._plans) > PLANS_KEPT:
                 self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(run_id)
         return plan
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """See the port. The version is the document's update time, in nanoseconds."""
         with errors_explained():
-            found = self._board(run_id).get(retry=RETRY)
+            found = self._board(run_id).get(**CALL)
         document = self._there(run_id, found)
         return documents.read_board(run_id, document), _nanoseconds(found.update_time)
 
@@ -169,9 +172,9 @@ class FirestoreState:
             batch.set(self._date(run_id, day), write.document, merge=write.paths(self._client))
         with errors_explained():
             try:
-                batch.commit(retry=RETRY)
+                batch.commit(**CALL)
             except FailedPrecondition:
-                there = self._board(run_id).get(retry=RETRY)
+                there = self._board(run_id).get(**CALL)
                 return bool(there.exists and there.get("commit") == name)
         return True
 
@@ -184,7 +187,7 @@ class FirestoreState:
             return {}
         with errors_explained():
             references = [self._date(run_id, day) for day in wanted]
-            found = {one.id: _content(one) for one in self._client.get_all(references, retry=RETRY)}
+            found = {one.id: _content(one) for one in self._client.get_all(references, **CALL)}
         return {day: documents.read_date(day, found.get(day.isoformat())) for day in wanted}
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
@@ -193,19 +196,19 @@ class FirestoreState:
         for day in days:
             batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
         with errors_explained():
-            batch.commit(retry=RETRY)
+            batch.commit(**CALL)
 
     def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """See the port. The cursor is the moment to ask from; at most ``PAGE_DATES`` dates, oldest mark first."""
-        query = self._dates(run_id).order_by("at_rest").limit(PAGE_DATES)
+        """See the port. The cursor is the moment to ask from; oldest mark first."""
+        query = self._dates(run_id).order_by("at_rest")
         if cursor:
             query = query.where(filter=FieldFilter("at_rest", ">", datetime.fromisoformat(cursor)))
         with errors_explained():
-            page = list(query.stream(retry=RETRY))
+            page = list(query.stream(**CALL))
         if not page:
             return {}, cursor
         last: datetime = documents.plain(page[-1].get("at_rest"))
-        following = last if len(page) == PAGE_DATES else last - MARGIN
+        following = last - MARGIN
         facts = {day: documents.read_date(day, _content(one)) for one in page for day in (date.fromisoformat(one.id),)}
         return facts, max(cursor, following.isoformat(timespec="microseconds"))
 
@@ -224,7 +227,7 @@ class FirestoreState:
         for day, document in writes.items():
             batch.set(self._date(run_id, day), document, merge=True)
         with errors_explained():
-            batch.commit(retry=RETRY)
+            batch.commit(**CALL)
 
     # Claims
 
@@ -237,10 +240,10 @@ class FirestoreState:
         document = documents.claim_document(request, now, uuid.uuid4().hex)
         with errors_explained():
             try:
-                written = reference.create(document, retry=RETRY)
+                written = reference.create(document, **CALL)
             except AlreadyExists:
                 # Perhaps by this very call, whose first answer was lost on the way.
-                there = reference.get(retry=RETRY)
+                there = reference.get(**CALL)
                 is_mine = there.exists and there.get("incarnation") == document["incarnation"]
                 return documents.read_claim(document, there.create_time) if is_mine else None
         return documents.read_claim(document, written.update_time)  # type: ignore[arg-type]
@@ -252,7 +255,7 @@ class FirestoreState:
         if not references:
             return {}
         with errors_explained():
-            found = [one for one in self._client.get_all(references, retry=RETRY) if one.exists]
+            found = [one for one in self._client.get_all(references, **CALL) if one.exists]
         claims = [documents.read_claim(one.to_dict() or {}, one.create_time) for one in found]
         return {claim.key: claim for claim in claims}
 
@@ -260,7 +263,7 @@ class FirestoreState:
         """See the port: the claims of attempts that were dispatched on these dates and have not ended."""
         if days is None:
             with errors_explained():
-                stream = list(self._dates(run_id).stream(retry=RETRY))
+                stream = list(self._dates(run_id).stream(**CALL))
             known = (documents.read_date(date.fromisoformat(one.id), _content(one)) for one in stream)
         else:
             known = (facts for facts in self.dates(run_id, days).values())
@@ -277,7 +280,7 @@ class FirestoreState:
         """See the port."""
         reference = self._attempts(run_id).document(documents.claim_id(claim.key))
         with errors_explained():
-            reference.update({"lease_until": lease_until}, retry=RETRY)
+            reference.update({"lease_until": lease_until}, **CALL)
 
     # Quarantine and heals
 
@@ -292,7 +295,7 @@ class FirestoreState:
         """See the port."""
         query = self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id))
         with errors_explained():
-            found = [documents.read_quarantine(one.id, one.to_dict() or {}) for one in query.stream(retry=RETRY)]
+            found = [documents.read_quarantine(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda record: (record.at, record.id))
 
     def note_heal(self, run_id: str, heal: Heal) -> None:
@@ -304,13 +307,13 @@ class FirestoreState:
         """See the port."""
         query = self._run(run_id).collection("heals").order_by("at")
         with errors_explained():
-            found = [documents.read_heal(one.to_dict() or {}) for one in query.stream(retry=RETRY)]
+            found = [documents.read_heal(one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda heal: (heal.at, heal.kind, heal.subject))
 
     def _create_once(self, reference: "DocumentReference", document: documents.Document) -> None:
         with errors_explained():
             try:
-                reference.create(document, retry=RETRY)
+                reference.create(document, **CALL)
             except AlreadyExists:
                 return
 
@@ -339,8 +342,8 @@ class FirestoreState:
         document = found.to_dict()
         if document is None:
             query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
-            known = [one.id for one in query.select([]).stream(retry=RETRY)]
-            raise InputError(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+            known = [one.id for one in query.select([]).stream(**CALL)]
+            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
         return document
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.embedded.leases import SqliteLeases
-from shared.domain.errors import TransientError
+from shared.domain.errors import NoAnswer, TransientError
 from shared.domain.events import Completion
 from shared.domain.lease import Held, Lease
 from shared.domain.worker_protocol import ErrorClass
@@ -98,7 +98,7 @@ def test_the_lease_is_given_back_when_the_worker_has_ended(leased: Leased, answe
     assert isinstance(leased.live(), Lease)
 
 
-@pytest.mark.parametrize("answer", [(202, {}), TransientError("no answer within 60 s")], ids=["202", "no answer"])
+@pytest.mark.parametrize("answer", [(202, {}), NoAnswer("no answer within 60 s")], ids=["202", "no answer"])
 def test_a_worker_that_may_be_writing_still_keeps_the_lease_until_it_runs_out(leased: Leased, answer: Any) -> None:
     leased.answer = answer
     leased.run()
