@@ -231,10 +231,8 @@ def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[A
     return found
 
 
-def overdue_dispatches(
-    facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], now: datetime, grace: timedelta
-) -> list[DueTask]:
-    """Attempts dispatched longer ago than ``grace`` that nobody claimed: their task name is used up or lost."""
+def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], since: datetime) -> list[DueTask]:
+    """Attempts that were to start before ``since`` and that nobody claimed: their task is slow, used up or lost."""
     views = derive(facts, index)
     found: list[DueTask] = []
     for task in index.tasks:
@@ -243,6 +241,6 @@ def overdue_dispatches(
         if task.queue is None or view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
-        if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) + grace < now:
+        if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) < since:
             found.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
     return found

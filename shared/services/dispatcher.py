@@ -15,6 +15,9 @@ from shared.services.backend import DISPATCH_QUEUE, Backend, task_name
 PAGE_DATES = 50
 """Released dates a dispatch task covers: creating some 500 tasks in one request runs into deadlines (Cloud Tasks)."""
 
+PAGE_TASKS = 500
+"""Tasks that are created in one request of ours, for the same reason."""
+
 
 class TaskPayload(BaseModel):
     """What a Cloud Task carries to the runner."""

@@ -1,24 +1,24 @@
 """The look that no message caused: ends what never reported, finds what is due and was not started."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.dispatch import Observed
 from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import AttemptKey, Healed, HealedAs
-from shared.domain.look import overdue_dispatches, silent_attempts
+from shared.domain.facts import AttemptKey, DateFacts, Healed, HealedAs
+from shared.domain.look import DueTask, overdue_dispatches, silent_attempts
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import EMPTY, PlanIndex
 from shared.domain.run import RUN_ID, Run
 from shared.ports import Claim, Heal
 from shared.services.backend import Backend
-from shared.services.dispatcher import PAGE_DATES, Dispatcher
+from shared.services.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
 from shared.services.prover import Counted, Prover
 
 DISPATCH_GRACE = timedelta(minutes=10)
-"""A dispatched attempt that nobody claimed for so long is dispatched anew. Queues may rightly be this slow."""
+"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile."""
 
 QUIET = timedelta(seconds=20)
 """What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
@@ -66,21 +66,37 @@ class Sweeper:
         run = state.run(run_id)
         try:
             if run.admits and not board.status.is_final:
-                for first in range(0, len(days), PAGE_DATES):
-                    page = days[first : first + PAGE_DATES]
-                    self._look(run, index, page, {claim.key for claim in claims}, board.unjudged.keys())
+                self._look_at_all(run, index, days, claims, board.unjudged.keys())
         finally:
             self._backend.wake_conductor(run_id)
 
-    def _look(
-        self, run: Run, index: PlanIndex, days: list[date], claimed: set[AttemptKey], unjudged: Collection[date]
+    def _look_at_all(
+        self, run: Run, index: PlanIndex, days: list[date], claims: list[Claim], unjudged: Collection[date]
     ) -> None:
         """The same look as after a completion; and what is overdue is dispatched anew.
 
-        unjudged: dates that rest because their tables could not be asked: the conductor knows of them.
+        A queue that starts tasks is slow and has lost none: asked again for all that wait in it, it would only grow.
         """
+        since = self._backend.clock.now() - DISPATCH_GRACE
+        started = {index.by_ref[claim.key.ref].queue for claim in claims if claim.claimed_at > since}
+        late: list[DueTask] = []
+        for first in range(0, len(days), PAGE_DATES):
+            dates = self._backend.state.dates(run.run_id, days[first : first + PAGE_DATES])
+            self._look(run, dates, unjudged)
+            for facts in dates.values():
+                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
+                started |= _queues_that_started(facts, index, since)
+        lost = [due for due in late if due.task.queue not in started]
+        for first in range(0, len(lost), PAGE_TASKS):
+            page = lost[first : first + PAGE_TASKS]
+            self._dispatcher.dispatch(run, page)
+            for due in page:
+                detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
+                self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
+
+    def _look(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:
+        """Start what is due. unjudged: dates that rest as their tables could not be asked: the conductor knows that."""
         now = self._backend.clock.now()
-        dates = self._backend.state.dates(run.run_id, days)
         quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
         found = self._dispatcher.look(run.run_id, dates)
         for due in found.due:
@@ -88,14 +104,6 @@ class Sweeper:
                 self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
         for day in quiet.intersection(found.at_rest).difference(unjudged):
             self._note(run.run_id, "at_rest", str(day), "a lane was at rest, and the conductor had not looked at it")
-        late = [
-            due for facts in dates.values() for due in overdue_dispatches(facts, index, claimed, now, DISPATCH_GRACE)
-        ]
-        if late:
-            self._dispatcher.dispatch(run, late)
-        for due in late:
-            detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
-            self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
 
     def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
         self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
@@ -157,6 +165,16 @@ class Sweeper:
         for key, heal in healed:
             kind = "event" if heal.outcome is HealedAs.SUCCESS else "lease"
             self._note(run_id, kind, str(key), heal.reason)
+
+
+def _queues_that_started(facts: DateFacts, index: PlanIndex, since: datetime) -> set[str | None]:
+    """The queues of the tasks of a date that began after ``since``, as far as their ends are known."""
+    return {
+        index.by_ref[f"{phase}/{processor}"].queue
+        for (phase, processor), attempts in facts.tasks.items()
+        for attempt in attempts
+        if attempt.reported and attempt.reported.started_at > since
+    }
 
 
 def _expired(claim: Claim, counts: Counted, now: datetime) -> Healed | None:

@@ -78,6 +78,7 @@ def test_a_request_arrives_as_json_and_its_answer_comes_back(service: Service) -
     assert answer == (200, {"results": results})
     ((path, headers, body),) = service.seen
     assert (path, headers["Content-Type"], json.loads(body)) == ("/process", "application/json", BODY)
+    assert headers["Connection"] == "close"
     assert understand(*answer, TASK) == ProcessorResult(status=ResultStatus.SUCCESS, rows=16)
 
 

@@ -26,8 +26,9 @@ from shared.domain.worker_protocol import ResultStatus
 from shared.ports import QueueTask
 from shared.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from shared.services.runner import Call
+from shared.services.sweeper import DISPATCH_GRACE
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
-from tests.world import FIRST_DAY, START, write_source
+from tests.world import FIRST_DAY, START, World, write_source
 
 CHAINS = (("fetch/a", "raw/a"), ("fetch/b", "raw/b"), ("shape/left", "shape/right"), ("shape/ahead",), ("final/total",))
 """What is made from each other inside a date; in each chain of a date at most one member misbehaves."""
@@ -374,3 +375,20 @@ def test_a_lying_scraper_costs_its_raw_processor_no_attempts(tmp_path: Path) -> 
     )
     world.misbehave(fetch__a__0=["lie"])
     assert world.run().status.value == "completed"
+
+
+def test_what_waits_in_a_slow_queue_is_not_queued_a_second_time(tmp_path: Path) -> None:
+    """Eight tasks of four minutes, one after the other: the last wait more than twice the sweeper's grace."""
+
+    def one_at_a_time(document: dict[str, Any]) -> None:
+        document["queues"] = {name: {"max_concurrent": 1} for name in document["queues"]}
+        for phase in document["phases"]:
+            phase["dispatch"]["timeout_seconds"] = 600
+
+    world = World(tmp_path, dates=4, change=one_at_a_time, duration=lambda _: timedelta(minutes=4))
+    with world.open() as embedded:
+        world.begin(embedded, phases="fetch..fetch")
+        board = embedded.drive("r", stop=lambda: world.clock.now() > START + LONGEST)
+        assert board.status.value == "completed"
+        assert world.clock.now() - START > 3 * DISPATCH_GRACE
+        assert [heal.kind for heal in embedded.state.heals("r")] == []

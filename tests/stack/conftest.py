@@ -2,9 +2,12 @@
 one target, in which every test has a queue and a path of its own.
 """
 
+import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from google.cloud.tasks_v2 import CloudTasksClient
 
@@ -12,11 +15,41 @@ from tests.stack.line import Line, name_of
 from tests.stack.running import RunningStack, running_stack
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 
+FULL = os.environ.get("PHASEGATE_FULL") == "1"
+"""All games, which take the two weeks of ``stack up``'s example through BigQuery's stand-in: some five minutes."""
+
+BOOTSTRAP = timedelta(days=7)
+
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, source_folder: Path) -> Iterator[RunningStack]:
+def games(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The games of few dates: the season's first until each team has played, and two after the bootstrap days."""
+    if FULL:
+        return source_folder
+    folder = tmp_path_factory.mktemp("games")
+    schedule = source_folder / "schedule.parquet"
+    played = duckdb.sql(
+        f"""SELECT game_date, list_distinct(flatten(list([home_team, away_team]))) AS teams
+        FROM '{schedule}' WHERE season = '2023-24' GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    everybody = {team for _, teams in played for team in teams}
+    chosen, waiting = [], set(everybody)
+    for day, teams in played:
+        if waiting:
+            chosen.append(day)
+            waiting -= set(teams)
+    assert chosen[-1] < played[0][0] + BOOTSTRAP
+    chosen += [day for day, _ in played if day >= played[0][0] + BOOTSTRAP][:2]
+    listed = ", ".join(f"'{day}'" for day in chosen)
+    for file in source_folder.glob("*.parquet"):
+        duckdb.sql(f"COPY (FROM '{file}' WHERE game_date IN ({listed})) TO '{folder / file.name}'")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, games: Path) -> Iterator[RunningStack]:
     """A stack of the NBA pipeline. A test that kills a process brings it back with ``up``."""
-    with running_stack(tmp_path_factory.mktemp("stack"), source=source_folder) as made:
+    with running_stack(tmp_path_factory.mktemp("stack"), source=games) as made:
         yield made
 
 

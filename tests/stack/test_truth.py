@@ -176,16 +176,10 @@ def test_the_rows_carry_a_higher_fence_than_the_late_attempts(late: LateWrites, 
     assert all(row["_fence"] > claim.fence for row in late.after[day])
 
 
-def test_a_call_that_is_not_answered_by_its_deadline_is_reported_as_failed(late: LateWrites) -> None:
-    facts = late.there.state.dates("late", [DAYS[SILENT]])[DAYS[SILENT]]
-    reported = facts.attempt("shape", "left", 1).reported
-    assert reported is not None and "gave no answer within" in reported.message
-
-
-def test_an_accepted_task_that_is_never_reported_is_healed_when_its_lease_has_run_out(late: LateWrites) -> None:
-    facts = late.there.state.dates("late", [DAYS[ACCEPTED]])[DAYS[ACCEPTED]]
-    first = facts.attempt("shape", "left", 1)
-    (claim,) = late.there.state.claims("late", [left(ACCEPTED, 1)]).values()
+@pytest.mark.parametrize("day", [SILENT, ACCEPTED], ids=["silent", "accepted"])
+def test_an_attempt_of_which_no_end_is_heard_is_healed_when_its_lease_has_run_out(late: LateWrites, day: int) -> None:
+    first = late.there.state.dates("late", [DAYS[day]])[DAYS[day]].attempt("shape", "left", 1)
+    (claim,) = late.there.state.claims("late", [left(day, 1)]).values()
     assert (first.reported, first.healed and first.healed.at > claim.lease_until) == (None, True)
     heals = {heal.subject: heal.kind for heal in late.there.state.heals("late")}
-    assert heals[str(left(ACCEPTED, 1))] == "lease"
+    assert heals[str(left(day, 1))] == "lease"

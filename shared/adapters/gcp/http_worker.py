@@ -24,7 +24,7 @@ MAX_ANSWER_BYTES = 1_000_000
 """An answer holds results, not rows."""
 
 MAX_CONNECTIONS = 100
-"""Kept open to one worker: a runner instance takes no more requests at once (Cloud Run's concurrency is 80)."""
+"""Open to one worker at once: a runner instance takes no more requests (Cloud Run's concurrency is 80)."""
 
 _BUFFER = 64 * 1024
 _EXCERPT = 500
@@ -39,7 +39,8 @@ _OF_A_FRONT_END = frozenset({502, 504})
 
 
 class HttpWorker:
-    """One processing service. Thread-safe: connections are shared, nothing else is.
+    """One processing service. Thread-safe. Each request has a connection of its own: one that is kept may be closed by
+    the other side just when it is used again, and then nobody knows whether the worker has the request.
 
     url: ``https://service`` (or ``http://``, never with a token unless on this machine), to which the paths of the
     pipeline file are appended; it is also the audience of the token. token: None where the service takes requests from
@@ -99,7 +100,7 @@ class HttpWorker:
                 self._session.post(
                     url,
                     data=json.dumps(body),
-                    headers={"Content-Type": "application/json", **telemetry.outgoing()},
+                    headers={"Content-Type": "application/json", "Connection": "close", **telemetry.outgoing()},
                     # Given even without a token, so that no .netrc of the machine is sent instead.
                     auth=self._authorize,
                     timeout=(min(CONNECT_SECONDS, seconds), seconds),

@@ -292,7 +292,7 @@ def test_lanes_settle_one_by_one() -> None:
 
 def late(day: Day, after: timedelta, claimed: set[AttemptKey] | None = None) -> list[DueTask]:
     """What is dispatched anew, a minute being the grace."""
-    return overdue_dispatches(day.facts, day.index, claimed or set(), NOW + after, timedelta(minutes=1))
+    return overdue_dispatches(day.facts, day.index, claimed or set(), NOW + after - timedelta(minutes=1))
 
 
 def test_a_dispatch_that_nobody_claimed_in_time_is_made_again_under_the_next_number() -> None:
