@@ -77,6 +77,10 @@ def _jar(pattern: str, component: str) -> Path | str:
     return f"install it: gcloud components install {component} (Debian: apt-get install {package})"
 
 
+_JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Small, and compiled once: a stack lives for minutes, in which the optimising compiler takes more than it gives."""
+
+
 def _java(pattern: str, component: str, port: int, main: str | None) -> list[str] | str:
     java = shutil.which("java")
     if java is None:
@@ -85,7 +89,7 @@ def _java(pattern: str, component: str, port: int, main: str | None) -> list[str
     if isinstance(jar, str):
         return jar
     start = ["-cp", str(jar), main] if main else ["-jar", str(jar)]
-    return [java, "-Xmx512m", "-XX:+UseSerialGC", *start, f"--host={HOST}", f"--port={port}"]
+    return [java, *_JAVA_OPTIONS, *start, f"--host={HOST}", f"--port={port}"]
 
 
 def _firestore(port: int, _second: int, _folder: Path) -> list[str] | str:

@@ -40,16 +40,16 @@ def idle_worker() -> Iterator[str]:
         thread.join()
 
 
-def write_idle_pipeline(target: Path, url: str, at_once: int = 100) -> Path:
+def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: int = 500) -> Path:
     """The NBA pipeline's phases, processors, needs and queues; nothing is written, so that there is nothing to prove.
 
     Without limits of active dates but the first phase's: a phase begins as soon as the one before it lets it.
-    at_once: tasks under way in each queue.
+    at_once, per_second: tasks under way in each queue, and begun.
     """
     document = yaml.safe_load(NBA.read_text(encoding="utf-8"))
     document["workers"]["nba"] = {"url": url}
     for queue in document["queues"].values():
-        queue["max_concurrent"] = at_once
+        queue |= {"max_concurrent": at_once, "max_per_second": per_second}
     for phase in document["phases"]:
         phase["gates"] = [gate for gate in phase.get("gates", []) if gate["check"] != "lookback"]
         if phase["name"] != "phase_1_scrapers":
