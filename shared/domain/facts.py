@@ -4,6 +4,7 @@ Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` t
 ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -187,9 +188,12 @@ class DateFacts:
     tasks: dict[tuple[str, str], list[AttemptFacts]] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
 
-    def copy(self) -> "DateFacts":
-        """Facts that can be added to without changing these."""
-        tasks = {key: [replace(attempt) for attempt in attempts] for key, attempts in self.tasks.items()}
+    def with_proofs(self, proofs: Iterable[tuple[AttemptKey, Proved]]) -> "DateFacts":
+        """These facts and proofs of attempts that have none; nothing of these is changed."""
+        tasks = dict(self.tasks)
+        for key, proof in proofs:
+            name = key.phase, key.processor
+            tasks[name] = [replace(a, proved=proof) if a.number == key.attempt else a for a in tasks[name]]
         return DateFacts(self.day, tasks, dict(self.cells))
 
     @property

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from shared.domain.advance import LaneOutcome, advance
 from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
 from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict, record
+from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
 from shared.domain.gates import Found, judge_proof
 from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
 from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
@@ -172,10 +172,11 @@ class Conductor:
                     held = None if found is None else found.get(day, Found(0))
                     proof = judge_proof(view.facts, task.spec, expects, held, now)
                 round_.proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
-        for day in {key.day for key, _ in round_.proofs}:
-            round_.facts[day] = round_.facts[day].copy()
+        of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
         for key, proof in round_.proofs:
-            record(round_.facts[key.day], key, proof)
+            of_day.setdefault(key.day, []).append((key, proof))
+        for day, proofs in of_day.items():
+            round_.facts[day] = round_.facts[day].with_proofs(proofs)
         return counts
 
     def _postpone_uncounted(
