@@ -1,4 +1,4 @@
-"""Makes what a deployment needs: topics, subscriptions, queues, the bucket, the tables of workers. Repeatable.
+"""Makes what a deployment needs: topics, subscriptions, queues, the bucket. Repeatable.
 
 Plain HTTP, which every emulator speaks: Google's client libraries take longer to import than all of this takes.
 """
@@ -15,9 +15,7 @@ from shared.adapters.gcp.settings import CloudSettings
 from shared.domain.errors import InputError
 
 _TIMEOUT_SECONDS = 20.0
-_PREPARED_WITHIN_SECONDS = 120.0
-
-_THERE_ALREADY, _NOTHING_TO_PREPARE = 409, 404
+_THERE_ALREADY = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +41,6 @@ def create_resources(layout: Layout, settings: CloudSettings, at: Addresses) -> 
         name = f"projects/{project}/locations/{settings.region}/queues/{queue.id}"
         # An update makes the queue when there is none (Cloud Tasks' API definition, UpdateQueue).
         _send("PATCH", f"{at.cloud_tasks}/v2/{name}", {"name": name, **_queue(queue)})
-
-
-def prepare_worker(name: str, url: str) -> None:
-    """Have a worker service make its tables and reference data. Raises InputError with its answer when it cannot."""
-    try:
-        _send("POST", f"{url}/prepare", {}, fine=_NOTHING_TO_PREPARE, seconds=_PREPARED_WITHIN_SECONDS)
-    except InputError as error:
-        raise InputError(f"worker '{name}' could not prepare: {error}") from error
 
 
 def _subscription(each: Subscription, project: str, functions: Mapping[str, str]) -> dict[str, Any]:
@@ -87,17 +77,15 @@ def _queue(queue: Queue) -> dict[str, Any]:
     }
 
 
-def _send(
-    method: str, url: str, body: Mapping[str, Any], *, fine: int = _THERE_ALREADY, seconds: float = _TIMEOUT_SECONDS
-) -> None:
+def _send(method: str, url: str, body: Mapping[str, Any]) -> None:
     request = urllib.request.Request(  # noqa: S310 - loopback
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method=method
     )
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - loopback
             answer.read()
     except urllib.error.HTTPError as error:
-        if error.code != fine:
+        if error.code != _THERE_ALREADY:
             raise InputError(f"{method} {url} was refused: {error.code} {error.read(500).decode()}") from error
     except OSError as error:
         raise InputError(f"{method} {url} was not answered: {error}; see the emulator's log") from error

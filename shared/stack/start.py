@@ -10,7 +10,7 @@ from pathlib import Path
 from shared.adapters.gcp.layout import Layout, environment_of, layout_of
 from shared.adapters.gcp.settings import CloudSettings
 from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.errors import InputError
+from shared.domain.errors import InputError, PhasegateError
 from shared.domain.pipeline import Pipeline
 from shared.stack import parts
 from shared.stack.emulators import (
@@ -29,7 +29,7 @@ from shared.stack.emulators import (
 )
 from shared.stack.ledger import Ledger, Started, is_free, write_ledger
 from shared.stack.processes import ProcessId, end
-from shared.stack.resources import Addresses, create_resources, prepare_worker
+from shared.stack.resources import Addresses, create_resources
 
 PROJECT = "demo"
 """The emulator of BigQuery serves one project only, and the others do not care."""
@@ -144,7 +144,7 @@ class Start:
             _wait([server for name, server in begun.items() if name not in emulators and server.port], begun)
             for name, url in urls.items():
                 if BIGQUERY.name in begun or parts.worker_part_name(name) in begun:
-                    prepare_worker(name, url)
+                    _prepare(name, url)
         except BaseException:
             end([ledger.processes.pop(name).process for name in begun if name in ledger.processes])
             write_ledger(self._folder, ledger)
@@ -192,6 +192,16 @@ class Start:
                     f"{self._folder / 'stack.json'} for other ports"
                 )
             time.sleep(0.1)
+
+
+def _prepare(name: str, url: str) -> None:
+    """Have a worker make its tables and reference data. Raises InputError with its answer when it cannot."""
+    from shared.adapters.gcp.http_worker import HttpWorker
+
+    try:
+        HttpWorker(url).prepare()
+    except PhasegateError as error:
+        raise InputError(f"worker '{name}' could not prepare: {error}") from error
 
 
 def _wait(awaited: Sequence[Server], begun: Mapping[str, Server]) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import wait
 
 from google.api_core import exceptions
-from google.api_core.retry import Retry, if_exception_type
 
 from shared.adapters.gcp.clients import publisher
+from shared.adapters.gcp.retries import retry_within
 from shared.adapters.gcp.settings import CloudSettings
 from shared.domain.errors import HaltError, TransientError
 from shared.domain.events import EVENT_VERSION
@@ -14,15 +14,6 @@ from shared.telemetry import outgoing
 
 DURABLE_WITHIN_SECONDS = 60.0
 """How long a publication may take, retries included; an event function has 9 minutes (functions quotas page)."""
-
-_MENDED_BY_RETRY = if_exception_type(
-    exceptions.ServiceUnavailable,
-    exceptions.DeadlineExceeded,
-    exceptions.InternalServerError,
-    exceptions.TooManyRequests,
-    exceptions.Aborted,
-    exceptions.Unknown,
-)
 
 
 class PubSubEvents:
@@ -42,7 +33,7 @@ class PubSubEvents:
         path = f"projects/{self._project}/topics/{topic}"
         attributes = {"schema_version": str(EVENT_VERSION), **outgoing()}
         client = publisher()
-        retry = Retry(predicate=_MENDED_BY_RETRY, initial=0.1, maximum=5.0, timeout=DURABLE_WITHIN_SECONDS)
+        retry = retry_within(DURABLE_WITHIN_SECONDS)
         published = [client.publish(path, message.encode(), retry=retry, **attributes) for message in messages]
         done, late = wait(published, timeout=DURABLE_WITHIN_SECONDS)
         failed = [error for error in (each.exception() for each in done) if error]

@@ -5,33 +5,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from google.api_core.exceptions import (
-    Aborted,
-    DeadlineExceeded,
     GoogleAPICallError,
-    InternalServerError,
     InvalidArgument,
     NotFound,
     PermissionDenied,
     RetryError,
-    ServiceUnavailable,
-    TooManyRequests,
     Unauthenticated,
 )
-from google.api_core.retry import Retry, if_exception_type
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shared.adapters.gcp.retries import retry_within
 from shared.domain.errors import HaltError, TransientError
 
 CALL: dict[str, Any] = {
-    "retry": Retry(
-        predicate=if_exception_type(
-            ServiceUnavailable, InternalServerError, TooManyRequests, DeadlineExceeded, Aborted
-        ),
-        initial=0.1,
-        maximum=5.0,
-        multiplier=2.0,
-        timeout=30.0,
-    ),
+    "retry": retry_within(30.0),
     "timeout": 15.0,
 }
 """For every call: one try takes at most 15 s, and no further one, with jitter, begins after half a minute."""

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
-from google.api_core.retry import Retry, if_exception_type
 
 from shared.adapters.gcp.clients import tasks_client
 from shared.adapters.gcp.layout import queue_id
+from shared.adapters.gcp.retries import retry_within
 from shared.adapters.gcp.settings import PREFIX, CloudSettings
 from shared.domain.dispatch import Dispatch
 from shared.domain.errors import HaltError, PhasegateError, TransientError
@@ -35,15 +35,6 @@ SHORTEST_DEADLINE_SECONDS, LONGEST_DEADLINE_SECONDS = 15.0, 1800.0
 
 DEADLINE_MARGIN_SECONDS = 30.0
 """What the runner needs around the worker's own time: its claim, and the completion that it publishes."""
-
-_MENDED_BY_RETRY = if_exception_type(
-    exceptions.ServiceUnavailable,
-    exceptions.DeadlineExceeded,
-    exceptions.InternalServerError,
-    exceptions.TooManyRequests,
-    exceptions.Aborted,
-    exceptions.Unknown,
-)
 
 
 def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
@@ -127,7 +118,7 @@ class CloudTasks:
             tasks_client().create_task(
                 parent=parent,
                 task=request,
-                retry=Retry(predicate=_MENDED_BY_RETRY, initial=0.1, maximum=5.0, timeout=RETRIED_SECONDS),
+                retry=retry_within(RETRIED_SECONDS),
                 timeout=CREATION_SECONDS,
             )
         except exceptions.AlreadyExists:

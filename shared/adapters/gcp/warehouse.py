@@ -47,7 +47,7 @@ then goes back to its queue, whose backoff is longer. Every statement here may b
 what is missing."""
 
 QUESTIONS_AT_ONCE = 8
-"""Threads of ``ask``: a query is a second of waiting. The client's HTTP pool holds ten connections."""
+"""Threads of ``ask``: a query is a second of waiting. Fewer than the client keeps connections."""
 
 
 class BigQueryWarehouse:
