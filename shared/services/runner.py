@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from shared import __version__, telemetry
 from shared.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
@@ -24,8 +24,6 @@ from shared.services.dispatcher import TaskPayload
 
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
-
-_RESULTS = TypeAdapter(dict[str, ProcessorResult])
 
 _THROTTLES = frozenset({429, 503})
 _PASSING = frozenset({408, 425})
@@ -262,18 +260,27 @@ def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
     value: Any = body
     for part in task.call.results.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
+    entries = value if isinstance(value, Mapping) else {}
+    name = next((name for name in (task.processor, *task.spec.aliases) if name in entries), None)
+    if name is None:
+        there = ", ".join(sorted(map(str, entries))) or "nothing"
+        problem = f"the worker's answer has no result for '{task.processor}' (in {task.call.results}: {there})"
+        return _failed(ErrorClass.BUG, problem + _said(body))
     try:
-        results = _RESULTS.validate_python(value)
+        return _settled(ProcessorResult.model_validate(_known(entries[name])))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (task.call.results, *first["loc"])))
-        said = f"; it says: {body['message']}" if isinstance(body.get("message"), str) else ""
-        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{said}")
-    for name in (task.processor, *task.spec.aliases):
-        if name in results:
-            return _settled(results[name])
-    there = ", ".join(sorted(results)) or "nothing"
-    return _failed(ErrorClass.BUG, f"the worker's answer has no result for '{task.processor}' (it has {there})")
+        where = ".".join(map(str, (task.call.results, name, *first["loc"])))
+        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{_said(body)}")
+
+
+def _known(entry: Any) -> Any:
+    """A result without what a service says beside it (its own times and counts)."""
+    return {k: v for k, v in entry.items() if k in ProcessorResult.model_fields} if isinstance(entry, dict) else entry
+
+
+def _said(body: Mapping[str, Any]) -> str:
+    return f"; it says: {body['message']}" if isinstance(body.get("message"), str) else ""
 
 
 def _settled(result: ProcessorResult) -> ProcessorResult:

@@ -136,6 +136,15 @@ def test_a_retry_after_that_is_neither_is_left_out(service: Service) -> None:
     assert "retry_after_seconds" not in HttpWorker(service.url).handle("/p", BODY)[1]
 
 
+def test_what_a_service_says_beside_a_result_and_of_others_is_left_aside() -> None:
+    ours = {"status": "success", "rows": 16, "seconds": 2.5}
+    result = understand(200, {"results": {"other": "done", TASK.processor: ours}}, TASK)
+    assert (result.status, result.rows) == (ResultStatus.SUCCESS, 16)
+    wrong = understand(200, {"results": {TASK.processor: {"status": "done"}}}, TASK)
+    assert wrong.error_class is ErrorClass.BUG
+    assert f"not understood: results.{TASK.processor}.status: " in wrong.message
+
+
 def test_an_answer_that_is_no_json_object_is_shown_by_its_first_500_characters(service: Service) -> None:
     service.answer = lambda: ("<html>" + "x" * 600, 500)
     assert HttpWorker(service.url).handle("/p", BODY) == (500, {"message": "<html>" + "x" * 494})
@@ -144,7 +153,7 @@ def test_an_answer_that_is_no_json_object_is_shown_by_its_first_500_characters(s
     assert answer == (200, {"message": "[1, 2]"})
     error_class, message = classified(answer)
     assert error_class is ErrorClass.BUG
-    assert message.startswith("the worker's answer is not understood: results: ") and message.endswith("[1, 2]")
+    assert message == f"the worker's answer has no result for '{TASK.processor}' (in results: nothing); it says: [1, 2]"
 
 
 def test_an_answer_above_one_megabyte_is_refused_as_a_bug(service: Service) -> None:
