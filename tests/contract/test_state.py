@@ -1,6 +1,7 @@
 """What every state must do."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,7 @@ def test_of_two_facts_that_contradict_the_first_one_stands(started: Backend, the
 
 def test_the_same_fact_again_changes_nothing(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
-    before = started.state.dates("r", [DAYS[0]])[DAYS[0]].copy()
+    before = deepcopy(started.state.dates("r", [DAYS[0]])[DAYS[0]])
     started.state.record("r", [(key(), reported())])
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]] == before
 
