@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 
 from shared.domain.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
+from shared.domain.brake import pull
 from shared.domain.edges import Blockage, obstacles
 from shared.domain.facts import Verdict
+from shared.domain.pipeline import FailurePolicy
 from shared.domain.plan import Lane, PlanIndex, SameDate
 from shared.domain.run import Run, RunStatus, Wanted
 
@@ -43,6 +46,7 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
     for outcome in outcomes:
         _enter(index, board, outcome)
     _halt_if_intolerable(index, board)
+    board.brakes.update(pull(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now))
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
         releases = _release(index, board, run)
@@ -65,17 +69,24 @@ def _enter(index: PlanIndex, board: Board, outcome: LaneOutcome) -> None:
 
 def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
     for phase in index.plan.phases:
-        policy = index.plan.pipeline.phase(phase).failure
-        if policy.then != "halt_run" and policy.tolerated_dates is None:
+        allowed = _tolerated(index.plan.pipeline.phase(phase).failure, len(index.days))
+        if allowed is None:
             continue
         failed = {
             i for n in index.lanes_of(phase) for i, c in enumerate(board.lanes[index.lanes[n].name]) if chr(c) == FAILED
         }
-        allowed = (policy.tolerated_dates or 0) if policy.then != "halt_run" else 0
         if len(failed) > allowed:
             board.halted_because = (
                 f"{phase}: {len(failed)} date(s) ended badly, {allowed} tolerated (first: {index.days[min(failed)]})"
             )
+
+
+def _tolerated(policy: FailurePolicy, dates: int) -> int | None:
+    """How many of so many dates may end badly; None: all of them."""
+    if policy.then == "halt_run":
+        return 0
+    share = None if policy.tolerated_percent is None else int(Fraction(str(policy.tolerated_percent)) * dates / 100)
+    return min((n for n in (policy.tolerated_dates, share) if n is not None), default=None)
 
 
 def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:

@@ -21,6 +21,23 @@ GOOD = PASSED + SKIPPED
 ENDED = GOOD + BLOCKED + FAILED
 
 
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Why a processor is started no more.
+
+    signature: what its failures have in common. dates: on how many distinct dates, when it was pulled. first: the
+    earliest of them.
+    """
+
+    signature: str
+    dates: int
+    first: date
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"the brake is on since {self.dates} dates failed alike ({self.signature})"
+
+
 @dataclass(slots=True)
 class Board:
     """Observed state of one run.
@@ -29,6 +46,7 @@ class Board:
     bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
     outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
     unjudged: date -> (tries, when to ask again, why). applied: ids of the retries done.
+    brakes: ref -> why the processor is started no more.
     """
 
     run_id: str
@@ -42,6 +60,7 @@ class Board:
     unjudged: dict[date, tuple[int, datetime, str]] = field(default_factory=dict)
     applied: tuple[str, ...] = ()
     halted_because: str = ""
+    brakes: dict[str, Brake] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
@@ -78,6 +97,7 @@ class Board:
             lanes={name: bytearray(strip) for name, strip in self.lanes.items()},
             bad={day: dict(why) for day, why in self.bad.items()},
             unjudged=dict(self.unjudged),
+            brakes=dict(self.brakes),
         )
 
     def is_over(self, run: Run) -> bool:
@@ -101,6 +121,10 @@ class Board:
             "unjudged": {d.isoformat(): [n, at.isoformat(), why] for d, (n, at, why) in self.unjudged.items()},
             "applied": list(self.applied),
             "halted_because": self.halted_because,
+            "brakes": {
+                ref: {"signature": b.signature, "dates": b.dates, "first": b.first.isoformat(), "at": b.at.isoformat()}
+                for ref, b in self.brakes.items()
+            },
         }
 
     @classmethod
@@ -126,4 +150,8 @@ class Board:
             },
             applied=tuple(doc["applied"]),
             halted_because=doc["halted_because"],
+            brakes={
+                ref: Brake(b["signature"], b["dates"], date.fromisoformat(b["first"]), datetime.fromisoformat(b["at"]))
+                for ref, b in doc.get("brakes", {}).items()
+            },
         )

@@ -38,6 +38,11 @@ class Obstacle:
 
 def obstacles(index: PlanIndex, board: Board, lane: Lane, position: int) -> Iterator[Obstacle]:
     """Everything that keeps a lane from being released at a date; nothing when it may start."""
+    for task in lane.tasks:
+        ref = index.tasks[task].ref
+        if (brake := board.brakes.get(ref)) is not None:
+            at = index.position[brake.first]
+            yield Obstacle("brake", brake.first, ref, lane.number, at, FAILED, str(brake))
     for number in lane.released_with:
         companion = index.lanes[number]
         if board.letter(companion.name, position) == PENDING:

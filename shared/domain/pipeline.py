@@ -155,7 +155,9 @@ class FailurePolicy(Strict):
     not_yet_retries: further attempts while the source has not published.
     then: ``block_date`` holds back every later phase of the date; ``continue`` only what names the failed
     processor; ``halt_run`` stops admission.
-    tolerated_dates: distinct dates that may end badly in this phase before admission stops; None: any number.
+    tolerated_dates, tolerated_percent: distinct dates, or their share of the run's, that may end badly in this phase
+    before admission stops; None: any number. Both: whichever is reached first.
+    brake: so many distinct dates that failed alike stop the processor; None: it is tried on every date.
     """
 
     retries: int = Field(default=3, ge=0, le=20)
@@ -164,6 +166,8 @@ class FailurePolicy(Strict):
     max_backoff_seconds: float = Field(default=600.0, gt=0, le=86400)
     then: Literal["continue", "block_date", "halt_run"] = "block_date"
     tolerated_dates: int | None = Field(default=None, ge=0)
+    tolerated_percent: float | None = Field(default=None, ge=0, le=100)
+    brake: int | None = Field(default=10, ge=2)
 
 
 class PhaseLimits(Strict):

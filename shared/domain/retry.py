@@ -54,6 +54,7 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
+        board.brakes.pop(ref, None)
         kind, number = board.bad.get(day, {}).get(ref, (FAILED, ""))[0], index.by_ref[ref].number
         tasks = _sources(index, ref) if kind == BLOCKED or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)

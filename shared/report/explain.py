@@ -1,5 +1,6 @@
 """Why something is not done: cells, their reasons down to the root, and the command that mends each root."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -99,7 +100,12 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
             name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
-            found.append(Root(day, phase, processor, name, detail, behind, _remedy(run, kind, detail, day, phase)))
+            remedy = _remedy(run, kind, detail, day, phase)
+            if (brake := board.brakes.get(ref)) is not None and brake.first == day:
+                detail = f"{detail}; {brake}"
+                command = f"phasegate retry {run.run_id} --signature {shlex.quote(brake.signature)}"
+                remedy = f"mend the cause, then: {command}"
+            found.append(Root(day, phase, processor, name, detail, behind, remedy))
     outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
     for day, ref in outside:
         phase, _, processor = ref.partition("/")

@@ -81,7 +81,7 @@ class Conductor:
                 round_.changed, cursor = True, board.cursor
         if board.outside is None:
             self._judge_outside(round_)
-        was = board.status
+        was, braked = board.status, set(board.brakes)
         decisions = advance(index, board, run, outcomes, now)
         released = [index.days[position] for position, _ in decisions.releases]
         round_.facts.update(state.dates(run_id, [day for day in released if day not in round_.facts]))
@@ -98,6 +98,8 @@ class Conductor:
         if not state.commit(run_id, board, version, round_.cells, round_.proofs):
             self._backend.wake_conductor(run_id)
             return state.board(run_id)[0]
+        for ref in board.brakes.keys() - braked:
+            _log.error("%s is started no more: %s", ref, board.brakes[ref])
         _log.info(
             "round: %d proofs (%d not borne out), %d lanes judged, %d released, %s",
             len(round_.proofs),

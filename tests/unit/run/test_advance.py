@@ -370,6 +370,70 @@ def test_failures_in_several_lanes_of_one_date_count_once() -> None:
     assert conduct.board.halted_because == ""
 
 
+@pytest.mark.parametrize(
+    ("tolerated", "dates", "failures", "halted"),
+    [(25, 4, 1, False), (25, 4, 2, True), (25, 3, 1, True), (0, 4, 1, True), (100, 2, 2, False)],
+)
+def test_a_share_of_the_dates_is_tolerated(tolerated: float, dates: int, failures: int, halted: bool) -> None:
+    conduct = Conduct(policy(1, tolerated_percent=tolerated), dates=dates)
+    through(conduct, "fetch")
+    conduct.advance(*conduct.ends("raw", *range(failures), letter=FAILED, a="why"))
+    assert bool(conduct.board.halted_because) is halted
+
+
+def test_of_a_count_and_a_share_the_lower_one_is_tolerated() -> None:
+    conduct = Conduct(policy(1, tolerated_percent=50, tolerated_dates=1), dates=6)
+    through(conduct, "fetch")
+    conduct.advance(*conduct.ends("raw", 0, 1, letter=FAILED, a="why"))
+    assert conduct.board.halted_because == "raw: 2 date(s) ended badly, 1 tolerated (first: 2024-01-01)"
+
+
+# The brake
+
+
+def braked(conduct: Conduct, *reasons: str) -> dict[str, int]:
+    """Let ``shape/left`` fail on one date after the other, for these reasons; the brakes, with their dates."""
+    through(conduct, "fetch", "raw")
+    for position, reason in enumerate(reasons):
+        conduct.advance(*conduct.ends("shape.1", position, letter=FAILED, left=reason))
+    return {ref: brake.dates for ref, brake in conduct.board.brakes.items()}
+
+
+def one_date_at_a_time(document: Document) -> None:
+    """A brake after two dates, and one active date in the phase that fails."""
+    policy(2, brake=2)(document)
+    document["phases"][2]["limits"] = {"active_dates": 1}
+
+
+def test_dates_that_failed_alike_pull_the_brake_of_the_processor() -> None:
+    alike = ("bug: row 17 of '2024-01-01'", "bug: row 3 of '2024-01-02'")
+    assert braked(Conduct(policy(2, brake=2)), *alike) == {"shape/left": 2}
+
+
+def test_failures_of_other_kinds_do_not_add_up() -> None:
+    assert braked(Conduct(policy(2, brake=2)), "bug: row 17", "bug: no such column", "transient: row 17") == {}
+
+
+def test_without_a_brake_every_date_is_tried() -> None:
+    assert braked(Conduct(policy(2, brake=None)), *["bug: row 17"] * 6) == {}
+
+
+def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:
+    conduct = Conduct(one_date_at_a_time)
+    braked(conduct, "bug: row 17", "bug: row 3")
+    assert (conduct.strips()["shape.1"], conduct.strips()["shape.2"]) == ("ff....", "r.....")
+    through(conduct, "shape.2", positions=range(1))
+    assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
+
+
+def test_a_brake_is_pulled_once() -> None:
+    conduct = Conduct(policy(2, brake=2))
+    braked(conduct, *["bug: row 17"] * 2)
+    (brake,) = conduct.board.brakes.values()
+    conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left="bug: row 17"))
+    assert list(conduct.board.brakes.values()) == [brake]
+
+
 # Properties, judged by the edges as they are written in ``tests.world``, and not by the compiled plan
 
 

@@ -1,0 +1,70 @@
+"""A processor that fails alike everywhere: few attempts are burnt, the rest waits and says why, a retry lets it go."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.run import RunStatus
+from shared.report.explain import explain
+from shared.services import operators
+from tests.world import START, World
+
+BRAKE, AT_ONCE, DATES = 3, 2, 24
+
+
+def change(document: dict[str, Any]) -> None:
+    """A brake after three dates; two dates at once in the phase."""
+    shape = document["phases"][2]
+    shape["failure"]["brake"] = BRAKE
+    shape["limits"] = {"active_dates": AT_ONCE}
+
+
+def broken(folder: Path) -> World:
+    """A world in which ``shape/left`` never works."""
+    world = World(folder, dates=DATES, change=change)
+    world.misbehave(**{f"shape__left__{n}": ["fail:bug"] * 9 for n in range(DATES)})
+    return world
+
+
+def claims(world: World, run_id: str = "r") -> int:
+    """How often ``shape/left`` was called."""
+    with world.open() as embedded:
+        return sum(
+            len(facts.tasks.get(("shape", "left"), ())) for facts in embedded.state.dates(run_id, world.days).values()
+        )
+
+
+def test_few_dates_are_burnt_and_one_notice_is_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = broken(tmp_path)
+    with caplog.at_level(logging.ERROR):
+        assert world.run().status is RunStatus.COMPLETED_WITH_FAILURES
+    assert BRAKE <= claims(world) <= BRAKE + AT_ONCE
+    assert [r.message.partition(":")[0] for r in caplog.records] == ["shape/left is started no more"]
+
+
+def test_explain_names_the_brake_and_the_command_that_lets_it_go(tmp_path: Path) -> None:
+    world = broken(tmp_path)
+    world.run()
+    with world.open() as embedded:
+        roots = explain(embedded.state, "r", None, None).roots
+    (first, *others) = [root for root in roots if root.processor == "left"]
+    assert "the brake is on since 4 dates failed alike (bug:left:left failed on row # of ?)" in first.detail
+    assert first.remedy.endswith("phasegate retry r --signature 'bug:left:left failed on row # of ?'")
+    assert len({day for day, phase in first.waiting if phase == "shape"}) >= DATES - BRAKE - AT_ONCE
+    assert not any("brake" in root.detail for root in others)
+
+
+def test_a_retry_after_mending_runs_the_failed_dates_and_all_that_waited(tmp_path: Path) -> None:
+    world = broken(tmp_path)
+    world.run()
+    world.misbehave()
+    with world.open() as embedded:
+        (brake,) = embedded.state.board("r")[0].brakes.values()
+        operators.retry(
+            embedded.state, world.clock, "r", dates=(), phase=None, processor=None, signature=brake.signature, why=""
+        )
+        board = embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
+    assert (board.status, board.brakes) == (RunStatus.COMPLETED, {})
