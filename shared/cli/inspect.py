@@ -1,4 +1,4 @@
-"""status, watch, runs, explain, schema: looking, also while another process drives the run."""
+"""status, watch, runs, explain, failures, schema: looking, also while another process drives the run."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +56,17 @@ def register(app: typer.Typer) -> None:
             options.write_json(explanation_document(found))
         else:
             typer.echo(explanation_text(found))
+
+    @app.command()
+    def failures(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """What failed, the like together: how often, since when, an example, and the command that tries it again."""
+        from shared.report.failures import failures_document, failures_of, failures_text
+
+        found = failures_of(context.obj.state(), run_id)
+        if as_json:
+            options.write_json(failures_document(run_id, found))
+        else:
+            typer.echo(failures_text(run_id, found))
 
     @app.command()
     def schema() -> None:

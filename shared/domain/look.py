@@ -106,15 +106,15 @@ class _Derivation:
                 return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
         current = attempts[-1]
         if current.is_open:
-            before = _failure(attempts[-2]) if len(attempts) > 1 else None
+            before = failure_of(attempts[-2]) if len(attempts) > 1 else None
             return TaskView(TaskStatus.QUEUED, current.number, current, message=before[1] if before else "")
-        failure = _failure(current)
+        failure = failure_of(current)
         if failure is None:
             return self._without_failure(task, current, needs, released)
         error_class, message, at = failure
         if not _is_current(task, current, needs):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
-        failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := _failure(a)) is not None]
+        failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := failure_of(a)) is not None]
         if released and may_retry(error_class, failures, task.failure):
             view = _unattempted(needs, current)
             if view.due:
@@ -171,7 +171,7 @@ def _is_void(attempt: AttemptFacts) -> bool:
     return attempt.reported is None and attempt.abandoned is not None
 
 
-def _failure(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None:
+def failure_of(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None:
     """(class, message, when) if the attempt ended badly. A heal outranks a report, a proof outranks both."""
     if attempt.healed is not None and attempt.healed.outcome is HealedAs.LOST:
         return ErrorClass.TRANSIENT, attempt.healed.reason, attempt.healed.at

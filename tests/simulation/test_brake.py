@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.run import RunStatus
 from shared.report.explain import explain
+from shared.report.failures import failures_document, failures_of
 from shared.services import operators
 from tests.world import START, World
 
@@ -68,3 +69,22 @@ def test_a_retry_after_mending_runs_the_failed_dates_and_all_that_waited(tmp_pat
         )
         board = embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
     assert (board.status, board.brakes) == (RunStatus.COMPLETED, {})
+
+
+def test_failures_are_grouped_by_signature_with_the_command_that_retries_them(tmp_path: Path) -> None:
+    world = broken(tmp_path)
+    world.misbehave(
+        **{f"shape__left__{n}": ["fail:bug"] * 9 for n in range(DATES)},
+        raw__a__5=["fail:transient"],
+        raw__a__7=["fail:transient"],
+    )
+    world.run()
+    with world.open() as embedded:
+        worst, passing = failures_of(embedded.state, "r")
+        shown = failures_document("r", [worst, passing])["failures"]
+    assert (worst.processor, worst.attempts, worst.failed, worst.is_braked) == ("left", 4, world.days[:4], True)
+    assert (passing.processor, passing.attempts, passing.dates) == ("a", 2, [world.days[5], world.days[7]])
+    assert (passing.failed, passing.command("r")) == ([], None)
+    assert shown[0]["command"] == "phasegate retry r --signature 'bug:left:left failed on row # of ?'"
+    assert (shown[0]["first"], shown[0]["last"]) == ("2024-01-01", "2024-01-04")
+    assert worst.example == "left failed on row 17 of '2024-01-04'"
