@@ -1,4 +1,4 @@
-"""retry, pause, resume, drain, cancel, sample: what a person does to a run, also while another process drives it."""
+"""retry, pause, resume, drain, set, cancel, sample: what people do to a run, also while another process drives it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,6 +67,23 @@ def register(app: typer.Typer) -> None:
 
         _answer(ask(context.obj.state(), run_id), as_json)
         typer.echo(f"draining; go on later with: phasegate resume {run_id}", err=True)
+
+    @app.command("set")
+    def set_limits(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        phase: Annotated[str, typer.Option("--phase", help="The phase.")],
+        active_dates: Annotated[int, typer.Option("--active-dates", help="Dates at once in it.")],
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Change a limit while the run goes on."""
+        from shared.services.operators import set_limit
+
+        _expect_change(context.obj, run_id)
+        run = set_limit(context.obj.state(), run_id, phase, active_dates)
+        if as_json:
+            options.write_json({"run_id": run.run_id, "active_dates": run.active_dates})
+        typer.echo(f"{phase}: at most {active_dates} date(s) at once from now on", err=True)
 
     @app.command()
     def cancel(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from shared.domain.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
 from shared.domain.brake import pull
-from shared.domain.edges import Blockage, obstacles
+from shared.domain.edges import Blockage, canary_left, obstacles
 from shared.domain.facts import Verdict
 from shared.domain.pipeline import FailurePolicy
 from shared.domain.plan import Lane, PlanIndex, SameDate
@@ -92,9 +92,10 @@ def _tolerated(policy: FailurePolicy, dates: int) -> int | None:
 def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
     """Lanes whose edges pass, earliest date first, as far as the limits admit."""
     admission = _Admission(index, board, run)
+    is_canary = bool(canary_left(index, board))
     releases: list[tuple[int, int]] = []
     for lane in index.lanes:
-        candidates = _candidates(index, board, lane)
+        candidates = _candidates(index, board, lane, is_canary=is_canary)
         position = candidates.find(1)
         while position != -1 and not admission.is_full(lane) and len(releases) < MOST_RELEASES:
             if admission.admits(lane, position) and next(obstacles(index, board, lane, position), None) is None:
@@ -112,12 +113,16 @@ def _mask(letters: str) -> bytes:
 _IS_PENDING, _IS_ENDED = _mask(PENDING), _mask(ENDED)
 
 
-def _candidates(index: PlanIndex, board: Board, lane: Lane) -> bytes:
+def _candidates(index: PlanIndex, board: Board, lane: Lane, *, is_canary: bool) -> bytes:
     """1 for each date on which a lane is pending and all that it needs of the same date has ended; else 0.
+
+    is_canary: canary dates have not passed yet: no other is a candidate.
 
     Only what surely has an obstacle is left out, a thousand dates at a time; ``obstacles`` decides on the rest.
     """
     found = int.from_bytes(board.lanes[lane.name].translate(_IS_PENDING))
+    if is_canary:
+        found &= int.from_bytes(index.canary.get(lane.number, b""))
     for edge in lane.edges:
         if isinstance(edge, SameDate):
             for number in edge.lanes:

@@ -12,6 +12,7 @@ from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
 from shared.domain.plan import AllDates, Edge, Lane, PlanIndex, SameDate, Window
 
 _GOOD = GOOD.encode()
+_IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,45 @@ def obstacles(index: PlanIndex, board: Board, lane: Lane, position: int) -> Iter
         if (brake := board.brakes.get(ref)) is not None:
             at = index.position[brake.first]
             yield Obstacle("brake", brake.first, ref, lane.number, at, FAILED, str(brake))
+    if index.canary and not (lane.number in index.canary and index.canary[lane.number][position]):
+        yield from _canary(index, board)
     for number in lane.released_with:
         companion = index.lanes[number]
         if board.letter(companion.name, position) == PENDING:
             yield Obstacle("released_with", index.days[position], companion.phase, number, position, PENDING)
     for edge in lane.edges:
         yield from _edge(index, board, edge, position)
+
+
+def canary_left(index: PlanIndex, board: Board) -> dict[int, bytes]:
+    """What of the canary dates has not passed: for each lane, 1 at each such date."""
+    left: dict[int, bytes] = {}
+    for number, strip in index.canary.items():
+        letters = int.from_bytes(board.lanes[index.lanes[number].name].translate(_IS_NOT_GOOD))
+        if found := letters & int.from_bytes(strip):
+            left[number] = found.to_bytes(len(strip))
+    return left
+
+
+def _canary(index: PlanIndex, board: Board) -> Iterator[Obstacle]:
+    """What a date that is no canary waits for: all that ended badly on canary dates, else the first that goes on."""
+    going: Obstacle | None = None
+    is_bad = False
+    for number, strip in sorted(canary_left(index, board).items()):
+        lane = index.lanes[number]
+        position = strip.find(1)
+        while position != -1:
+            letter, day = board.letter(lane.name, position), index.days[position]
+            if letter in ENDED:
+                for ref, (kind, reason) in board.bad.get(day, {}).items():
+                    if ref in index.by_ref and index.by_ref[ref].lane == number and kind in (BLOCKED, FAILED):
+                        is_bad = True
+                        yield Obstacle("canary", day, ref, number, position, kind, reason)
+            elif going is None:
+                going = Obstacle("canary", day, lane.phase, number, position, letter, "canary dates go first")
+            position = strip.find(1, position + 1)
+    if going is not None and not is_bad:
+        yield going
 
 
 def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator[Obstacle]:

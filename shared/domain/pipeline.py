@@ -24,6 +24,7 @@ class CalendarSpec(Strict):
 
     numbers: name -> SQL aggregate over the date's rows (``games: COUNT(*)``); expectations refer to them.
     entities: name -> columns whose distinct values are the date's keys (``teams: [home_team, away_team]``).
+    playoffs: the one of the numbers that is above 0 on a date with playoff games.
     """
 
     table: TableName
@@ -32,6 +33,7 @@ class CalendarSpec(Strict):
     condition: str = Field(default="TRUE", description="SQL: which rows of the schedule count")
     numbers: dict[Name, str] = Field(min_length=1)
     entities: dict[Name, list[Column]] = Field(default={})
+    playoffs: Name | None = None
     bootstrap_days: int = Field(default=0, ge=0, le=60, description="calendar days at the start of a season")
 
 
@@ -220,10 +222,14 @@ class RampStep(Strict):
 
 
 class Profile(Strict):
-    """A named way of running: which phases, and how carefully to begin."""
+    """A named way of running: which phases, and how carefully to begin.
+
+    canary: first, middle and last date, a bootstrap and a playoff date go through all phases before the rest may start.
+    """
 
     phases: str = Field(description="A..B, both included")
     ramp: list[RampStep] = Field(default=[])
+    canary: bool = False
 
 
 class Pipeline(Strict):

@@ -33,6 +33,9 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         ZoneInfo(pipeline.timezone)
     except (ValueError, OSError, LookupError):
         yield "timezone", f"unknown time zone '{pipeline.timezone}'; write one like America/New_York"
+    numbers = pipeline.calendar.numbers
+    if (playoffs := pipeline.calendar.playoffs) is not None and playoffs not in numbers:
+        yield "calendar.playoffs", f"unknown number '{playoffs}'{did_you_mean(playoffs, numbers)}"
     for name in RESERVED_QUEUES:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"

@@ -45,6 +45,7 @@ class Plan(BaseModel):
 
     phases: the selected ones, in order. days: the selected game dates, in order. calendar: every game date of the
     seasons concerned (windows reach beyond the selection). work: ``phase/processor`` -> one letter a selected date.
+    canary: the dates that go first, each with those of its windows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +57,7 @@ class Plan(BaseModel):
     calendar: tuple[GameDate, ...]
     work: dict[str, str]
     ramp: tuple[RampStep, ...] = ()
+    canary: tuple[date, ...] = ()
     reprocess: str
     code_version: str
 
@@ -211,6 +213,42 @@ class PlanIndex:
                         dates = edge.whole if at is None else edge.outside
                         wanted.setdefault(ref, set()).update(d for window in dates for d in window)
         return {ref: tuple(sorted(dates)) for ref, dates in sorted(wanted.items()) if dates}
+
+    @cached_property
+    def canary(self) -> Mapping[int, bytes]:
+        """What goes first: for each lane, 1 at each date on which a canary date needs it, else 0; empty without canary.
+
+        A lane behind a barrier is no part of it: it starts when all dates have passed.
+        """
+        found: dict[int, bytearray] = {}
+        queue = [
+            (lane.number, self.position[day])
+            for day in self.plan.canary
+            for lane in self.lanes
+            if not self._is_walled(lane)
+        ]
+        while queue:
+            number, position = queue.pop()
+            strip = found.setdefault(number, bytearray(len(self.days)))
+            if strip[position]:
+                continue
+            strip[position] = 1
+            lane = self.lanes[number]
+            queue.extend((companion, position) for companion in lane.released_with)
+            for edge in lane.edges:
+                if isinstance(edge, SameDate):
+                    queue.extend((before, position) for before in edge.lanes)
+                elif isinstance(edge, Window):
+                    lanes = {at for _, at in edge.refs if at is not None}
+                    queue.extend((before, p) for before in lanes for p in range(*edge.inside[position]))
+        return {number: bytes(strip) for number, strip in found.items()}
+
+    def _is_walled(self, lane: Lane) -> bool:
+        """Whether a lane, or one that it waits for on its date, stands behind a barrier."""
+        before = {n for edge in lane.edges if isinstance(edge, SameDate) for n in edge.lanes}
+        return any(isinstance(edge, AllDates) for edge in lane.edges) or any(
+            self._is_walled(self.lanes[n]) for n in before.union(lane.released_with)
+        )
 
     def expectation(self, processor: Processor, day: date) -> str:
         """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""

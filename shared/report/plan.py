@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from shared.domain.canary import choose
 from shared.domain.plan import EMPTY, OPTIONAL, RUN, AllDates, Plan, SameDate, Window, expectation
 
 
@@ -23,10 +24,31 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
             "run": sum(task.work.count(RUN) for task in index.tasks),
             "adopted": sum(len(task.work) - task.work.count(RUN) for task in index.tasks),
         },
+        "canary": _canary(plan),
         "phases": {phase: _phase(plan, phase) for phase in plan.phases},
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
+    }
+
+
+def _canary(plan: Plan) -> dict[str, Any] | None:
+    """What goes first: the dates and why, how many dates their windows add, and the tasks of it all."""
+    if not plan.canary:
+        return None
+    index = plan.index
+    found = choose(plan.pipeline.calendar, index.calendar, plan.days)
+    return {
+        "dates": {day.isoformat(): why for day, why in found.reasons.items()},
+        "lacking": list(found.lacking),
+        "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
+        "tasks_to_run": sum(
+            index.tasks[n].work[p] == RUN
+            for lane, strip in index.canary.items()
+            for n in index.lanes[lane].tasks
+            for p, is_in in enumerate(strip)
+            if is_in
+        ),
     }
 
 
@@ -83,6 +105,15 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
         f"(reprocess {document['reprocess']})",
         "",
     ]
+    if canary := document["canary"]:
+        dates = ", ".join(f"{day} ({why})" for day, why in canary["dates"].items())
+        lines += [
+            f"Canary: {dates}, before all others",
+            f"  with the dates of their windows: {canary['dates_with_windows']} dates, "
+            f"{canary['tasks_to_run']:,} tasks to run",
+            *(f"  {lacking}" for lacking in canary["lacking"]),
+            "",
+        ]
     for name, phase in document["phases"].items():
         lines.append(
             f"{name}: {phase['processors']} processors, {phase['dates_to_run']} dates and {phase['tasks_to_run']:,} "

@@ -91,6 +91,22 @@ def retry(
     return targets
 
 
+def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
+    """Let so many dates be active in a phase from now on; those that are already, go on.
+
+    Raises InputError for an unknown phase, one that is released with another (whose limit counts), or a number below 1.
+    """
+    if active_dates < 1:
+        raise InputError(f"--active-dates: {active_dates} is below 1; to start nothing more: phasegate pause {run_id}")
+    plan = state.plan(run_id)
+    if phase not in plan.phases:
+        raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
+    if (leader := plan.pipeline.phase(phase).released_with) in plan.phases:
+        raise InputError(f"--phase: {phase} is released with {leader}, whose limit counts for both; set that")
+    _refuse_finished(state, run_id, "change")
+    return _change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
+
+
 def _want(state: State, run_id: str, verb: str, wanted: Wanted) -> Run:
     _refuse_finished(state, run_id, verb)
     return _change(state, run_id, verb, lambda _: {"wanted": wanted})

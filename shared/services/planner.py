@@ -6,9 +6,10 @@ from typing import Literal
 
 from shared import __version__
 from shared.domain.calendar import Calendar
+from shared.domain.canary import choose
 from shared.domain.errors import InputError, PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN
-from shared.domain.pipeline import Pipeline, RampStep, TableOutput, did_you_mean, select_phases
+from shared.domain.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
 from shared.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, SameDate, TaskSpec, Window
 from shared.domain.selection import Selection
 from shared.services.prover import Prover
@@ -37,7 +38,7 @@ def make_plan(
     prover: None for a warehouse that does not exist yet (everything is missing then).
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
     """
-    names, ramp = choose_phases(pipeline, phases, profile)
+    names, chosen = choose_phases(pipeline, phases, profile)
     days = selection.resolve(calendar)
     seasons = {calendar.by_day[day].season for day in days}
     blank = Plan(
@@ -46,7 +47,8 @@ def make_plan(
         days=days,
         calendar=tuple(d for d in calendar.dates if d.season in seasons),
         work={f"{n}/{x.name}": RUN * len(days) for n in names for x in pipeline.phase(n).processors},
-        ramp=ramp,
+        ramp=tuple(chosen.ramp) if chosen else (),
+        canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
         code_version=__version__,
     )
@@ -65,14 +67,14 @@ def make_plan(
 
 def choose_phases(
     pipeline: Pipeline, phases: str | None, profile: str | None
-) -> tuple[tuple[str, ...], tuple[RampStep, ...]]:
-    """The phases to run and the ramp. Raises InputError for an unknown profile or phase."""
+) -> tuple[tuple[str, ...], Profile | None]:
+    """The phases to run, and the profile. Raises InputError for an unknown profile or phase."""
     if profile is not None and profile not in pipeline.profiles:
         raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, pipeline.profiles)}")
     chosen = pipeline.profiles[profile] if profile else None
     span = phases or (chosen.phases if chosen else f"1..{len(pipeline.phases)}")
     try:
-        return select_phases(pipeline, span), tuple(chosen.ramp) if chosen else ()
+        return select_phases(pipeline, span), chosen
     except LookupError as error:
         raise InputError(f"--phases: {error}") from error
 

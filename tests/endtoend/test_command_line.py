@@ -207,7 +207,8 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_help_names_every_command_of_the_contract(site: Site) -> None:
     shown = site.call("--help").out
-    commands = "plan run start status watch runs explain retry pause resume drain cancel schema sample"
+    commands = "plan run start status watch runs explain failures retry pause resume drain set cancel schema"
+    commands += " sample"
     assert [c for c in commands.split() if not re.search(rf"^\W*{c}\b", shown, re.MULTILINE)] == []
 
 
@@ -286,6 +287,7 @@ def test_a_plan_says_what_is_there_already_and_runs_what_leaves_nothing_to_look_
     [
         ("status", "r"),
         ("runs",),
+        ("failures", "r"),
         ("explain", "r"),
         ("explain", "r", "2024-01-02"),
         ("explain", "r", "2024-01-02", "shape"),
@@ -428,6 +430,28 @@ def test_a_paused_run_starts_nothing_more_until_it_is_resumed(site: Site) -> Non
     resumed = site("resume", "r")
     assert (resumed.code, "goes on with it" in resumed.err) == (0, True)
     assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_limit_is_changed_while_the_run_goes_on(site: Site) -> None:
+    process = site.run_held()
+    answer = site("set", "r", "--phase", "fetch", "--active-dates", "1", "--json")
+    assert (answer.code, answer.document) == (0, {"run_id": "r", "active_dates": {"fetch": 1}})
+    site.release()
+    assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("phase", "dates", "message"),
+    [
+        ("fetsch", "1", "unknown phase 'fetsch'; did you mean 'fetch'?"),
+        ("fetch", "0", "--active-dates: 0 is below 1"),
+        ("raw", "1", "raw is released with fetch, whose limit counts for both"),
+        ("shape", "1", "cannot change run 'r': it has finished (completed)"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(finished: Site, phase: str, dates: str, message: str) -> None:
+    answer = finished("set", "r", "--phase", phase, "--active-dates", dates)
+    assert (answer.code, message in answer.err) == (2, True), answer.err
 
 
 def test_a_drained_run_lets_its_process_end_and_is_resumed_by_another(site: Site) -> None:

@@ -67,9 +67,10 @@ def write_schedule(settings: CloudSettings, days: list[date], table: str = "nba_
     client: Client = bigquery_client(settings)
     dataset = table.partition(".")[0]
     client.create_dataset(dataset, exists_ok=True)
-    values = ", ".join(f"('2023-24', DATE '{day}', 'BOS', 'NYK', 3)" for day in days)
+    values = ", ".join(f"('2023-24', 'Regular Season', DATE '{day}', 'BOS', 'NYK', 3)" for day in days)
     client.query_and_wait(
-        f"CREATE TABLE `{table}` (season STRING, game_date DATE, home_team STRING, away_team STRING, game_status INT64)"
+        f"CREATE TABLE `{table}` (season STRING, season_type STRING, game_date DATE, home_team STRING, "
+        f"away_team STRING, game_status INT64)"
     )
     client.query_and_wait(f"INSERT INTO `{table}` VALUES {values}")
 

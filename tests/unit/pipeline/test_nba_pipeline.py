@@ -95,10 +95,10 @@ def test_no_table_may_go_unchecked_unless_it_may_be_empty() -> None:
     assert [x.name for x in tables if not x.checks and not x.may_be_empty] == []
 
 
-def test_the_profiles_are_historical_and_current() -> None:
-    found = {name: (x.phases, [s.active_dates for s in x.ramp]) for name, x in nba().profiles.items()}
+def test_the_profiles_are_historical_careful_and_current() -> None:
+    found = {name: (x.phases, [s.active_dates for s in x.ramp], x.canary) for name, x in nba().profiles.items()}
     span = f"{SCRAPERS}..{PRECOMPUTE}"
-    assert found == {"historical": (span, []), "current": (span, [1, 10])}
+    assert found == {"historical": (span, [], False), "careful": (span, [], True), "current": (span, [1, 10], False)}
 
 
 @cache
