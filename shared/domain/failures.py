@@ -9,6 +9,10 @@ from shared.domain.pipeline import FailurePolicy
 from shared.domain.worker_protocol import ErrorClass
 
 _FREE = frozenset({ErrorClass.THROTTLE})
+MOST_THROTTLES = 50
+"""Throttled attempts of one task before it fails: 8 hours at the longest default backoff. Their facts lie in the date's
+document, which holds 1 MiB (gcp-limits.md, Firestore)."""
+
 _HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})
 
 
@@ -20,12 +24,12 @@ def costs_an_attempt(error_class: ErrorClass) -> bool:
 def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: FailurePolicy) -> bool:
     """Whether one more attempt is made after these failures, the last of which is of ``error_class``.
 
-    "Not yet" has an allowance of its own; the others share one.
+    "Not yet" has an allowance of its own, and so have throttles; the others share one.
     """
     if error_class in _HOPELESS:
         return False
     if error_class in _FREE:
-        return True
+        return sum(not costs_an_attempt(each) for each in failures) < MOST_THROTTLES
     not_yet = failures.count(ErrorClass.NOT_YET)
     if error_class is ErrorClass.NOT_YET:
         return not_yet <= policy.not_yet_retries
