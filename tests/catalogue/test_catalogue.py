@@ -20,10 +20,12 @@ from shared.adapters.embedded.home import Home
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.bootstrap import Embedded
-from shared.domain import gates, worker_protocol
+from shared.domain import worker_protocol
+from shared.domain.checks import proof
+from shared.domain.checks.registry import REGISTRY, CheckFunctions
 from shared.domain.errors import StaleFence
 from shared.domain.events import Completion
-from shared.domain.facts import PASS, AttemptKey, Proved, Reported
+from shared.domain.facts import AttemptKey, Proved, Reported
 from shared.domain.pipeline import Pipeline
 from shared.domain.run import RunStatus
 from shared.domain.worker_protocol import ErrorClass
@@ -364,13 +366,13 @@ def _release_without_edges(patch: pytest.MonkeyPatch) -> None:
 
 
 def _every_row_count_passes(patch: pytest.MonkeyPatch) -> None:
-    rows = gates.REGISTRY["rows"]
+    rows = REGISTRY["rows"]
 
     def judge(check: Any, subject: Any, answer: Any) -> Any:
-        return {d: replace(v, outcome=PASS) for d, v in rows.judge(check, subject, answer).items()}
+        return {d: replace(found, is_right=True) for d, found in rows.judge(check, subject, answer).items()}
 
-    patch.setitem(gates.REGISTRY, "rows", gates.CheckFunctions(rows.ask, judge))  # type: ignore[arg-type]
-    patch.setitem(gates.REGISTRY, "entities", gates.CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "rows", CheckFunctions(rows.ask, judge))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
 
 
 def _forget_aliases(patch: pytest.MonkeyPatch) -> None:
@@ -412,7 +414,7 @@ def _append_blindly(patch: pytest.MonkeyPatch) -> None:
 
 
 def _any_key_will_do(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(gates.REGISTRY, "entities", gates.CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
 
 
 def _believe_every_report(patch: pytest.MonkeyPatch) -> None:
@@ -453,7 +455,7 @@ def _look_at_recent_dates_only(patch: pytest.MonkeyPatch) -> None:
         found = count(self, outputs)
         for ref, (_, days) in outputs.items():
             if ref == "raw/b" and found[ref]:
-                found[ref] = {**{d: gates.Found(4) for d in days if d < FIRST_DAY + timedelta(days=4)}, **found[ref]}
+                found[ref] = {**{d: proof.Found(4) for d in days if d < FIRST_DAY + timedelta(days=4)}, **found[ref]}
         return found
 
     patch.setattr(Prover, "count", mutated)
@@ -482,7 +484,7 @@ def _try_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
-    judge = gates.judge_proof
+    judge = proof.judge_proof
 
     def mutated(*args: Any) -> Proved:
         proof = judge(*args)
