@@ -126,7 +126,9 @@ class Engine(Generic[Call]):
                 shown_at = now
                 working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
                 progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
-            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or board.is_at_rest(run)
+            # A waiver may have ended while the run waited: the conductor that the first sweep woke looks at that.
+            is_resting = board.is_over(run) or (board.is_at_rest(run) and self._tasks.next_at(self._control) is None)
+            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or is_resting
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
                 return board
