@@ -133,7 +133,7 @@ class WorldWorker:
     """Does the work of the world, and misbehaves where ``behaviour.json`` says so.
 
     behaviour: ``processor/date`` -> what to do on each attempt in turn, then ``ok``: ``fail:CLASS``, ``raise``,
-    ``lie`` (success, nothing written), ``short`` (half of the rows), ``empty``.
+    ``lie`` (success, nothing written), ``short`` (half of the rows), ``third``, ``empty``.
     """
 
     more_tables = ""
@@ -177,7 +177,7 @@ class WorldWorker:
         if name == "note":
             return 1
         rows = [] if act == "empty" else self._rows(phase, name, day)
-        kept = rows[: len(rows) // 2] if act == "short" else rows
+        kept = rows[: len(rows) // {"short": 2, "third": 3}.get(act, 1)]
         lines = "".join(f"{json.dumps({'d': str(day), **row})}\n" for row in kept).encode()
         return self._warehouse.load_partition(Partition(TABLES[name], "d", day), lines, fence)
 

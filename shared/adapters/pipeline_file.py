@@ -1,4 +1,7 @@
-"""Reads a pipeline file: YAML, then types, then names and edges. Every error names file, path and remedy."""
+"""Reads a pipeline file: YAML, then types, then names, edges and the SQL of checks.
+
+Every error names file, path and remedy.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from shared.adapters.check_sql import sql_problems
 from shared.domain.errors import InputError
 from shared.domain.pipeline import Pipeline
 from shared.domain.pipeline_problems import problems
@@ -55,9 +59,9 @@ def load_pipeline(path: Path) -> Pipeline:
     except ValidationError as error:
         found = [f"{path}: {_path(e['loc'])}: {_sentence(dict(e))}" for e in error.errors()]
         raise InputError(_listed(found)) from error
-    found = [f"{path}: {at}: {sentence}" for at, sentence in problems(pipeline)]
-    if found:
-        raise InputError(_listed(found))
+    wrong = [*problems(pipeline), *sql_problems(pipeline)]
+    if wrong:
+        raise InputError(_listed([f"{path}: {at}: {sentence}" for at, sentence in wrong]))
     return pipeline
 
 

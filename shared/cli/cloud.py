@@ -88,7 +88,7 @@ def run_request(request: "Request", run_id: str | None, as_json: bool) -> int:
             if text != shown:
                 typer.echo(text, err=True)
                 shown = text
-            if interruption.is_asked() and not is_draining and not found.status.is_final:
+            if interruption.is_asked() and not is_draining and not found.status.is_at_rest:
                 drain(deployment().backend.state, run.run_id)
                 is_draining = True
             if is_draining and not found.tasks["running"]:
@@ -121,7 +121,7 @@ def show_summary(run_id: str, as_json: bool) -> int:
 
 
 def _reports(run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Iterator[tuple["RunReport", str]]:
-    """Where a run stands, whenever that changed, until it is final.
+    """Where a run stands, whenever that changed, until it is at rest.
 
     is_asked: somebody wants to stop, and must not have to wait for a change: tasks may take many minutes.
     """
@@ -132,7 +132,7 @@ def _reports(run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Itera
     version, counted_at = 0, 0.0
     while True:
         board, seen = backend.state.board(run_id)
-        is_over = board.is_over(backend.state.run(run_id))
+        is_over = board.is_at_rest(backend.state.run(run_id))
         is_worth_counting = seen != version or is_asked()
         if is_over or (is_worth_counting and time.monotonic() - counted_at >= COUNT_EVERY_SECONDS):
             version, counted_at = seen, time.monotonic()

@@ -86,10 +86,12 @@ def _report(settings: options.Settings, run_id: str) -> "RunReport":
 
 def status_text(found: "RunReport", driver: str | None) -> str:
     """Where a run stands, for people. ``driver``: who drives it; None: nobody does."""
+    from shared.services.remarks import remarks_text
+
     tasks = found.tasks
     eta = f", about {found.eta_seconds:,.0f} s to go" if found.eta_seconds is not None and driver else ""
     lines = [f"run {found.run_id} of pipeline {found.pipeline}: {found.status.value}, {found.dates} dates{eta}"]
-    if not found.status.is_final and driver is None:
+    if not found.status.is_at_rest and driver is None:
         lines.append(f"no process drives it; go on with: phasegate resume {found.run_id}")
     for phase, counts in found.phases.items():
         states = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "dates")
@@ -97,6 +99,7 @@ def status_text(found: "RunReport", driver: str | None) -> str:
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
     lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.message}" for f in found.failures[:10])
+    lines.extend(f"  {line}" for line in remarks_text(found.run_id, found.consents, found.remarks, found.now))
     if found.failures or found.blocked:
         lines.append(f"why, and what to do: phasegate explain {found.run_id}")
     return "\n".join(lines)
@@ -114,7 +117,7 @@ def _watch(settings: options.Settings, run_id: str, as_json: bool) -> int:
         if text != shown:
             typer.echo(text, err=as_json)
             shown = text
-        if found.status.is_final:
+        if found.status.is_at_rest:
             if as_json:
                 from shared.services.progress import as_json as document
 

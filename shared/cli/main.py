@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import inspect, operate, runs, stack
+from shared.cli import consent, inspect, operate, runs, stack
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -33,6 +33,7 @@ def configure(
 runs.register(app)
 inspect.register(app)
 operate.register(app)
+consent.register(app)
 stack.register(app)
 
 

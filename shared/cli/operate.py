@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         from shared.adapters.embedded.clock import SystemClock
         from shared.services.operators import retry as ask
 
-        _expect_change(context.obj, run_id)
+        expect_change(context.obj, run_id)
         targets = ask(
             context.obj.state(),
             SystemClock(),
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
             why=why,
         )
         typer.echo(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them", err=True)
-        _drive_unless_driven(context.obj, run_id, as_json)
+        drive_unless_driven(context.obj, run_id, as_json)
 
     @app.command()
     def resume(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         from shared.services.operators import resume as ask
 
         ask(context.obj.state(), run_id)
-        _drive_unless_driven(context.obj, run_id, as_json)
+        drive_unless_driven(context.obj, run_id, as_json)
 
     @app.command()
     def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
         """Change a limit while the run goes on."""
         from shared.services.operators import set_limit
 
-        _expect_change(context.obj, run_id)
+        expect_change(context.obj, run_id)
         run = set_limit(context.obj.state(), run_id, phase, active_dates)
         if as_json:
             options.write_json({"run_id": run.run_id, "active_dates": run.active_dates})
@@ -90,7 +90,7 @@ def register(app: typer.Typer) -> None:
         """End a run for good; lists what was still running."""
         from shared.services.operators import cancel as ask
 
-        _expect_change(context.obj, run_id)
+        expect_change(context.obj, run_id)
         answer = ask(context.obj.state(), run_id)
         if as_json:
             claims = [
@@ -133,7 +133,7 @@ def _answer(run: "Run", as_json: bool) -> None:
         options.write_json({"run_id": run.run_id, "wanted": run.wanted.value})
 
 
-def _expect_change(settings: options.Settings, run_id: str) -> None:
+def expect_change(settings: options.Settings, run_id: str) -> None:
     """On a cloud: have the run looked at, also when this process ends right after its change."""
     if settings.is_cloud:
         from shared.cli.cloud import expect_change
@@ -141,7 +141,7 @@ def _expect_change(settings: options.Settings, run_id: str) -> None:
         expect_change(run_id)
 
 
-def _drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
+def drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
     """Drive a run to its end here, unless another process does already: that one has seen the wish by now."""
     if settings.is_cloud:
         from shared.cli.cloud import act_on_change

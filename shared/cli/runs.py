@@ -315,7 +315,7 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
         options.write_json(summary_document(found))
     else:
         typer.echo(summary_text(found))
-    if interruption.is_asked() and not found.report.status.is_final:
+    if interruption.is_asked() and not found.report.status.is_at_rest:
         _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED
     return found.report.status.exit_status

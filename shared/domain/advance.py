@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from shared.domain.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
 from shared.domain.brake import pull
-from shared.domain.edges import Blockage, canary_left, obstacles
+from shared.domain.edges import Blockage, canary_left, obstacles, wanted_approvals
 from shared.domain.facts import Verdict
 from shared.domain.pipeline import FailurePolicy
 from shared.domain.plan import Lane, PlanIndex, SameDate
@@ -43,6 +43,7 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
 
     ``board`` is changed in place and returned. Called again with no outcomes and no other change it decides nothing.
     """
+    board.approved = tuple(sorted({approved.phase for approved in run.approvals}))
     for outcome in outcomes:
         _enter(index, board, outcome)
     _halt_if_intolerable(index, board)
@@ -220,4 +221,4 @@ def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
         return RunStatus.HALTED
     if board.outside is None and index.outside:
         return RunStatus.RUNNING
-    return RunStatus.COMPLETED_WITH_FAILURES
+    return RunStatus.WAITING if wanted_approvals(index, board) else RunStatus.COMPLETED_WITH_FAILURES

@@ -45,7 +45,8 @@ class Board:
     cursor: how far the conductor has read the dates' changes. lanes: name -> one letter a date.
     bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
     outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
-    unjudged: date -> (tries, when to ask again, why). applied: ids of the retries done.
+    unjudged: date -> (tries, when to ask again, why). applied: ids of the retries, waivers and approvals that were
+    acted on. waivers: ids of those in force, as the lanes were judged. approved: the phases that a person let go.
     brakes: ref -> why the processor is started no more.
     """
 
@@ -59,6 +60,8 @@ class Board:
     outside: dict[str, dict[date, str]] | None = None
     unjudged: dict[date, tuple[int, datetime, str]] = field(default_factory=dict)
     applied: tuple[str, ...] = ()
+    waivers: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
     halted_because: str = ""
     brakes: dict[str, Brake] = field(default_factory=dict)
 
@@ -101,8 +104,13 @@ class Board:
         )
 
     def is_over(self, run: Run) -> bool:
-        """The run came to its end, and no retry asked for since is still to be done."""
-        return self.status.is_final and all(intent.id in self.applied for intent in run.retries)
+        """The run came to its end, and nothing that people asked for since is still to be done."""
+        return self.status.is_final and all(wish in self.applied for wish in run.wishes)
+
+    def is_at_rest(self, run: Run) -> bool:
+        """The run is over, or goes on only when a person acts, and nobody has acted since."""
+        is_waiting = self.status is RunStatus.WAITING and run.admits and all(w in self.applied for w in run.wishes)
+        return is_waiting or self.is_over(run)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values; strips as text."""
@@ -120,6 +128,8 @@ class Board:
             else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
             "unjudged": {d.isoformat(): [n, at.isoformat(), why] for d, (n, at, why) in self.unjudged.items()},
             "applied": list(self.applied),
+            "waivers": list(self.waivers),
+            "approved": list(self.approved),
             "halted_because": self.halted_because,
             "brakes": {
                 ref: {"signature": b.signature, "dates": b.dates, "first": b.first.isoformat(), "at": b.at.isoformat()}
@@ -149,6 +159,8 @@ class Board:
                 for d, (n, at, why) in doc["unjudged"].items()
             },
             applied=tuple(doc["applied"]),
+            waivers=tuple(doc.get("waivers", ())),
+            approved=tuple(doc.get("approved", ())),
             halted_because=doc["halted_because"],
             brakes={
                 ref: Brake(b["signature"], b["dates"], date.fromisoformat(b["first"]), datetime.fromisoformat(b["at"]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from shared.domain.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
-from shared.domain.plan import AllDates, Edge, Lane, PlanIndex, SameDate, Window
+from shared.domain.plan import AllDates, Consent, Edge, Lane, PlanIndex, SameDate, Window
 
 _GOOD = GOOD.encode()
 _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
@@ -35,6 +35,11 @@ class Obstacle:
     def is_bad(self) -> bool:
         """It will not go away by waiting."""
         return self.letter in (BLOCKED, FAILED)
+
+    @property
+    def wants_a_person(self) -> bool:
+        """It is an approval that nobody has given yet."""
+        return self.check == "approval"
 
 
 def obstacles(index: PlanIndex, board: Board, lane: Lane, position: int) -> Iterator[Obstacle]:
@@ -102,6 +107,10 @@ def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator
                 for p in range(first, last):
                     yield from _at(index, board, edge.check, at, p, frozenset((ref,)), other_date=True)
             yield from _outside(board, edge.check, ref, edge.outside[position])
+    elif isinstance(edge, Consent):
+        if edge.phase not in board.approved:
+            remedy = f"a person says go: phasegate approve {board.run_id} {edge.phase}"
+            yield Obstacle(edge.check, index.days[position], edge.phase, None, None, PENDING, remedy)
     else:
         yield from _all_dates(index, board, edge, position)
 
@@ -162,6 +171,20 @@ def _all_dates(index: PlanIndex, board: Board, edge: AllDates, position: int) ->
                 why for ref, (_, why) in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{lane.phase}/")
             ]
             yield Obstacle(edge.check, index.days[p], lane.phase, number, p, letter, "; ".join(reasons[:3]))
+
+
+def wanted_approvals(index: PlanIndex, board: Board) -> tuple[str, ...]:
+    """The phases whose approval, and nothing else, keeps some lane from being released."""
+    wanted: dict[str, None] = {}
+    for lane in index.lanes:
+        missing = {edge.phase for edge in lane.edges if isinstance(edge, Consent)}.difference(board.approved, wanted)
+        position = board.lanes[lane.name].find(ord(PENDING)) if missing else -1
+        while position != -1:
+            if all(obstacle.wants_a_person for obstacle in obstacles(index, board, lane, position)):
+                wanted.update(dict.fromkeys(sorted(missing)))
+                break
+            position = board.lanes[lane.name].find(ord(PENDING), position + 1)
+    return tuple(wanted)
 
 
 class Blockage:

@@ -142,7 +142,9 @@ class AttemptFacts:
 class Verdict:
     """Outcome of one check for one date, with the numbers that decided it.
 
-    expected, found: rows or keys for the date; ``missing`` lists at most 20 keys, sorted.
+    expected, found: rows, keys or values for the date, as the check counts them. missing: the keys that it is about
+    (missing, or there twice), at most 20, sorted. threshold: what was demanded. fingerprint: names the query that was
+    asked. waived_by: the waiver that lets a BLOCK pass; empty: none.
     """
 
     outcome: str
@@ -152,12 +154,16 @@ class Verdict:
     found: int
     detail: str
     missing: tuple[str, ...] = ()
+    threshold: str = ""
+    fingerprint: str = ""
+    waived_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.detail}"
 
 
-PASS, BLOCK, UNKNOWN = "PASS", "BLOCK", "UNKNOWN"
+PASS, WARN, BLOCK, UNKNOWN = "PASS", "WARN", "BLOCK", "UNKNOWN"
+"""Right; wrong, and the check only warns; wrong; could not be asked, and is asked again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed, PhaseDispatch
-from shared.domain.strict import Name, Strict
+from shared.domain.strict import Column, Name, Strict
 
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
-Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class CalendarSpec(Strict):
@@ -68,32 +68,6 @@ class NoOutput(Strict):
 Output = Annotated[TableOutput | ObjectOutput | NoOutput, Field(discriminator="kind")]
 
 
-class RowsCheck(Strict):
-    """Does the table hold the rows that this date should have? Arithmetic over the calendar's numbers."""
-
-    check: Literal["rows"] = "rows"
-    exactly: str | None = Field(default=None, examples=["2 * games"])
-    at_least: str | None = Field(default=None, examples=["16 * games"])
-
-    @property
-    def expression(self) -> str:
-        """The demanded number, whichever way it was given."""
-        return self.exactly if self.exactly is not None else self.at_least or ""
-
-
-class EntitiesCheck(Strict):
-    """Are the expected keys present: an entity list of the calendar, or the keys of another processor's table?"""
-
-    check: Literal["entities"] = "entities"
-    key: Column
-    calendar: Name | None = None
-    processor: str | None = None
-    at_least: float = Field(default=1.0, gt=0, le=1, description="share of the expected keys")
-
-
-Check = Annotated[RowsCheck | EntitiesCheck, Field(discriminator="check")]
-
-
 class Gate(Strict):
     """A check on an edge into a phase. ``for`` narrows it to some processors of the phase: they form a lane."""
 
@@ -120,6 +94,12 @@ class Lookback(Gate):
     days: int | None = Field(default=None, ge=1, le=400)
 
 
+class Approval(Gate):
+    """Has a person said that this phase may go? It holds every date of the run until then."""
+
+    check: Literal["approval"] = "approval"
+
+
 class Barrier(Gate):
     """Have all dates of the run, or of the season, passed an earlier phase?"""
 
@@ -128,7 +108,7 @@ class Barrier(Gate):
     scope: Literal["run", "season"] = "run"
 
 
-EdgeGate = Annotated[AllSucceeded | Lookback | Barrier, Field(discriminator="check")]
+EdgeGate = Annotated[AllSucceeded | Lookback | Barrier | Approval, Field(discriminator="check")]
 
 
 class Processor(Strict):
@@ -187,7 +167,12 @@ class Phase(Strict):
     gates: list[EdgeGate] = Field(default=[])
     failure: FailurePolicy = FailurePolicy()
     limits: PhaseLimits = PhaseLimits()
+    checks: list[Check] = Field(default=[], description="for each of its processors that writes a table")
     processors: list[Processor] = Field(min_length=1)
+
+    def checks_of(self, processor: Processor) -> tuple[Check, ...]:
+        """What a processor's table must hold: the checks of the whole phase, and its own."""
+        return (*self.checks, *processor.checks) if isinstance(processor.output, TableOutput) else ()
 
     @property
     def how(self) -> Dispatch | Observed:

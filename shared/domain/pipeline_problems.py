@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
-from shared.domain.arithmetic import ArithmeticProblem, names_in
+from shared.domain.checks.problems import check_problems
 from shared.domain.dispatch import Dispatch, ObservedDispatch
 from shared.domain.pipeline import (
     AllSucceeded,
-    Check,
+    Approval,
     Lookback,
     Phase,
     Pipeline,
     Processor,
-    RowsCheck,
     TableOutput,
     did_you_mean,
     gates_of,
@@ -49,6 +48,7 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         else:
             yield from _observed(phase, phase.dispatch, at, earlier, seen_topics)
         yield from _phase_edges(pipeline, phase, at, earlier)
+        yield from check_problems(pipeline, phase, at, (*earlier, phase.name))
         spellings = [s for x in phase.processors for s in (x.name, *x.aliases)]
         yield from _duplicates(f"{at}.processors", spellings)
         for i, processor in enumerate(phase.processors):
@@ -114,7 +114,8 @@ def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, 
             yield f"{at}.gates", "a phase that is released with another takes that one's gates; remove these"
     elif earlier and isinstance(phase.dispatch, Dispatch):
         for processor in phase.processors:
-            if not gates_of(pipeline, phase.name, processor.name):
+            edges = (pipeline.phase(p).gates[g] for p, g in gates_of(pipeline, phase.name, processor.name))
+            if all(isinstance(edge, Approval) for edge in edges):
                 yield f"{at}.gates", f"no edge leads to '{processor.name}'; add a gate (for example all_succeeded)"
     names = [x.name for x in phase.processors]
     for g, gate in enumerate(phase.gates):
@@ -124,7 +125,7 @@ def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, 
                 yield f"{where}.for", f"unknown processor '{name}' of this phase{did_you_mean(name, names)}"
         if isinstance(gate, Lookback):
             yield from _lookback(pipeline, phase, gate, where, earlier)
-        else:
+        elif not isinstance(gate, Approval):
             yield from _earlier_phase(pipeline, f"{where}.phase", gate.phase, earlier)
             if isinstance(gate, AllSucceeded) and gate.phase in earlier:
                 known = [x.name for x in pipeline.phase(gate.phase).processors]
@@ -184,8 +185,6 @@ def _processor(
         else:
             if owner not in _phases_before(pipeline, phase.name, processor.name):
                 yield f"{at}.reads", f"'{name}' is read, and no gate waits for {owner} on the same date; add one"
-    for c, check in enumerate(processor.checks):
-        yield from _check(pipeline, processor, check, f"{at}.checks[{c}]", (*earlier, phase.name))
 
 
 def _phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
@@ -195,7 +194,7 @@ def _phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
     while queue:
         for owner, number in gates_of(pipeline, *queue.pop()):
             gate = pipeline.phase(owner).gates[number]
-            if isinstance(gate, Lookback) or gate.phase in found or gate.phase not in pipeline.phase_names:
+            if isinstance(gate, Lookback | Approval) or gate.phase in found or gate.phase not in pipeline.phase_names:
                 continue
             leader: str | None = gate.phase
             while leader is not None and leader in pipeline.phase_names:
@@ -203,39 +202,6 @@ def _phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
                 queue.extend((leader, x.name) for x in pipeline.phase(leader).processors)
                 leader = pipeline.phase(leader).released_with
     return found
-
-
-def _check(
-    pipeline: Pipeline, processor: Processor, check: Check, at: str, phases: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    if not isinstance(processor.output, TableOutput):
-        yield at, f"'{check.check}' reads a table, and this processor writes none"
-    elif isinstance(check, RowsCheck):
-        if (check.exactly is None) == (check.at_least is None):
-            yield at, "give either `exactly` or `at_least`"
-            return
-        try:
-            unknown = names_in(check.expression) - set(pipeline.calendar.numbers)
-        except ArithmeticProblem as error:
-            yield at, str(error)
-        else:
-            for name in sorted(unknown):
-                yield at, f"unknown number '{name}'{did_you_mean(name, pipeline.calendar.numbers)}"
-    elif (check.calendar is None) == (check.processor is None):
-        yield at, "give either `calendar` (an entity list) or `processor` (whose keys are expected)"
-    elif check.calendar is not None:
-        if check.calendar not in pipeline.calendar.entities:
-            known = pipeline.calendar.entities
-            yield f"{at}.calendar", f"unknown entity list '{check.calendar}'{did_you_mean(check.calendar, known)}"
-    else:
-        try:
-            found = pipeline.resolve(str(check.processor), phases)
-        except LookupError as error:
-            yield f"{at}.processor", str(error)
-        else:
-            other = next(x for x in pipeline.phase(found[0]).processors if x.name == found[1])
-            if not isinstance(other.output, TableOutput):
-                yield f"{at}.processor", f"'{check.processor}' writes no table"
 
 
 def _cycle(phase: Phase) -> list[str] | None:

@@ -15,10 +15,12 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.calendar import Calendar, GameDate
+from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed
 from shared.domain.errors import InputError
 from shared.domain.pipeline import (
     AllSucceeded,
+    Approval,
     Barrier,
     EdgeGate,
     FailurePolicy,
@@ -144,7 +146,15 @@ class AllDates:
     outside: tuple[str, ...]
 
 
-Edge = SameDate | Window | AllDates
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Edge: a person says that the phase may go, for all dates of the run at once."""
+
+    check: str
+    phase: str
+
+
+Edge = SameDate | Window | AllDates | Consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,7 @@ class PlanIndex:
                 if isinstance(edge, SameDate | AllDates):
                     for ref in edge.outside:
                         wanted.setdefault(ref, set()).update(self.days)
-                else:
+                elif isinstance(edge, Window):
                     for ref, at in edge.refs:
                         dates = edge.whole if at is None else edge.outside
                         wanted.setdefault(ref, set()).update(d for window in dates for d in window)
@@ -258,6 +268,10 @@ class PlanIndex:
         """The processor of ``phase/processor``, in the run or not."""
         phase, _, name = ref.partition("/")
         return next(x for x in self.plan.pipeline.phase(phase).processors if x.name == name)
+
+    def checks(self, ref: str) -> tuple[Check, ...]:
+        """What the table of ``phase/processor`` must hold."""
+        return self.plan.pipeline.phase(ref.partition("/")[0]).checks_of(self.processor(ref))
 
     def _compile(self, name: str) -> None:
         pipeline, phase = self.plan.pipeline, self.plan.pipeline.phase(name)
@@ -325,6 +339,8 @@ class PlanIndex:
             ranges = tuple((bisect_left(self.days, w[0]) if w else i, i) for i, w in enumerate(whole))
             beyond = tuple(tuple(d for d in w if d not in self.position) for w in whole)
             return Window(gate.check, tuple((ref, self._lane_of(ref)) for ref in found), ranges, beyond, whole)
+        if isinstance(gate, Approval):
+            return Consent(gate.check, phase)
         if not isinstance(gate, Barrier):
             raise TypeError(gate.check)
         everything = (0, len(self.days))

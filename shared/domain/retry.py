@@ -6,7 +6,7 @@ from datetime import date
 
 from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from shared.domain.failures import signature
-from shared.domain.plan import ADOPT, Edge, Lane, Plan, PlanIndex, SameDate, Window
+from shared.domain.plan import ADOPT, Consent, Edge, Lane, Plan, PlanIndex, SameDate, Window
 from shared.domain.run import RetryIntent
 
 
@@ -138,6 +138,8 @@ class _Spread:
             if not any(ref in refs for ref, _ in edge.refs):
                 return []
             return [p for p, (first, last) in enumerate(edge.inside) if first <= position < last]
+        if isinstance(edge, Consent):
+            return []
         return [position] if any(ref.startswith(f"{edge.phase}/") for ref in refs) else []
 
 

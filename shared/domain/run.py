@@ -36,6 +36,11 @@ class RunStatus(StrEnum):
         return self in _FINAL
 
     @property
+    def is_at_rest(self) -> bool:
+        """Final, or waiting for a person: nobody need watch it."""
+        return self.is_final or self is RunStatus.WAITING
+
+    @property
     def exit_status(self) -> int:
         """The contract's: 0 complete, 1 something failed or is blocked, 3 halted, cancelled or waiting for a person."""
         return {RunStatus.COMPLETED: 0, RunStatus.COMPLETED_WITH_FAILURES: 1}.get(self, 3)
@@ -54,6 +59,47 @@ class RetryIntent(BaseModel):
     phase: str | None = None
     processor: str | None = None
     signature: str | None = None
+    why: str = ""
+    at: datetime
+
+
+MOST_WAIVED = 200
+"""Dates of one waiver: they are judged again in one round, in one commit."""
+
+
+class Waiver(BaseModel):
+    """A blocked check may pass on these dates, until an end. phase, processor: None means any."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    dates: tuple[date, ...] = Field(min_length=1, max_length=MOST_WAIVED)
+    check: str
+    phase: str | None = None
+    processor: str | None = None
+    why: str
+    by: str
+    at: datetime
+    until: datetime
+
+    def covers(self, day: date, phase: str, processor: str, check: str) -> bool:
+        """Whether a verdict is in its scope; processor: the canonical name."""
+        return (
+            day in self.dates
+            and check == self.check
+            and self.phase in (None, phase)
+            and self.processor in (None, processor)
+        )
+
+
+class Approved(BaseModel):
+    """A person said that a phase may go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    phase: str
+    by: str
     why: str = ""
     at: datetime
 
@@ -79,8 +125,16 @@ class Run(BaseModel):
     epoch: int = 1
     active_dates: dict[str, int] = {}
     retries: tuple[RetryIntent, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    approvals: tuple[Approved, ...] = ()
     why: str = ""
     created_at: datetime
+
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """Ids of the retries, waivers and approvals that people asked for."""
+        found = [retry.id for retry in self.retries] + [waiver.id for waiver in self.waivers]
+        return (*found, *(approved.id for approved in self.approvals))
 
     @property
     def admits(self) -> bool:

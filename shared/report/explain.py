@@ -7,13 +7,13 @@ from datetime import date
 from typing import Any
 
 from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
-from shared.domain.edges import Blockage, obstacles
+from shared.domain.edges import Blockage, obstacles, wanted_approvals
 from shared.domain.errors import InputError
 from shared.domain.facts import Verdict
 from shared.domain.look import TaskStatus, TaskView, derive
 from shared.domain.pipeline import did_you_mean
-from shared.domain.plan import PlanIndex
-from shared.domain.run import Run, RunStatus
+from shared.domain.plan import Consent, PlanIndex
+from shared.domain.run import Run, RunStatus, Waiver
 from shared.ports import State
 from shared.services.progress import cell_reasons, cell_state, current_status
 
@@ -42,6 +42,7 @@ class CellExplained:
     waits_for: tuple[str, ...]
     tasks: tuple[tuple[str, str, str], ...]
     verdicts: tuple[Verdict, ...]
+    waivers: tuple[Waiver, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,11 @@ def explain(state: State, run_id: str, day: date | None, phase: str | None) -> E
     if phase is not None and phase not in index.plan.phases:
         raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
     blockage = Blockage(index, board)
-    roots = _roots(run, index, board, blockage) + _under_way(state, run_id, index, board)
+    roots = _roots(run, index, board, blockage) + _approvals(index, board) + _under_way(state, run_id, index, board)
     cells: tuple[CellExplained, ...] = ()
     if day is not None:
         phases = [phase] if phase else list(index.plan.phases)
-        cells = tuple(_cell(state, run_id, index, board, blockage, day, name) for name in phases)
+        cells = tuple(_cell(state, run, index, board, blockage, day, name) for name in phases)
         wanted = {(day, name) for name in phases}
         roots = tuple(r for r in roots if (r.day, r.phase) in wanted or wanted & set(r.waiting))
     return Explanation(run_id, current_status(run, board), _note(run, board, roots), roots, cells)
@@ -120,6 +121,23 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
     return tuple(found)
 
 
+def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
+    """The phases that wait for a person, from the first date on which nothing else is in the way."""
+    found: list[Root] = []
+    for phase in wanted_approvals(index, board):
+        held = [
+            (index.days[p], lane.phase)
+            for lane in index.lanes
+            if any(isinstance(edge, Consent) and edge.phase == phase for edge in lane.edges)
+            for p in range(len(index.days))
+            if board.letter(lane.name, p) == PENDING
+        ]
+        behind = tuple(dict.fromkeys(held))
+        remedy = f"phasegate approve {board.run_id} {phase}"
+        found.append(Root(behind[0][0], phase, phase, "waiting for a person", "nobody said go", behind, remedy))
+    return tuple(found)
+
+
 def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
     found = [
@@ -149,10 +167,10 @@ def _remedy(run: Run, kind: str, detail: str, day: date, phase: str) -> str:
 
 
 def _cell(
-    state: State, run_id: str, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
+    state: State, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
 ) -> CellExplained:
     position = index.position[day]
-    facts = state.dates(run_id, (day,))[day]
+    facts = state.dates(run.run_id, (day,))[day]
     views = derive(facts, index)
     waits: dict[str, None] = {}
     for number in index.lanes_of(phase):
@@ -174,6 +192,7 @@ def _cell(
             if t.phase == phase
         ),
         verdicts=tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else (),
+        waivers=tuple(w for w in run.waivers if day in w.dates and w.phase in (None, phase)),
     )
 
 
@@ -220,9 +239,13 @@ def explanation_document(found: Explanation) -> dict[str, Any]:
                         "found": v.found,
                         "detail": v.detail,
                         "missing": list(v.missing),
+                        "threshold": v.threshold,
+                        "fingerprint": v.fingerprint,
+                        "waived_by": v.waived_by,
                     }
                     for v in c.verdicts
                 ],
+                "waivers": [w.model_dump(mode="json") for w in c.waivers],
             }
             for c in found.cells
         ],
@@ -239,7 +262,8 @@ def explanation_text(found: Explanation) -> str:
         lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
         lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
         lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
-        lines.extend(f"  check {v.check} {v.outcome}: {v}" for v in cell.verdicts)
+        signed = {w.id: f" (waived until {w.until:%Y-%m-%d %H:%M} UTC by {w.by}: {w.why})" for w in cell.waivers}
+        lines.extend(f"  check {v.check} {v.outcome}: {v}{signed.get(v.waived_by, '')}" for v in cell.verdicts)
     if found.roots:
         lines.append("\nThe roots of it:")
         lines.extend(roots_text(found.roots))

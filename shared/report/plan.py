@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from shared.domain.canary import choose
-from shared.domain.plan import EMPTY, OPTIONAL, RUN, AllDates, Plan, SameDate, Window, expectation
+from shared.domain.plan import EMPTY, OPTIONAL, RUN, AllDates, Consent, Plan, SameDate, Window, expectation
 
 
 def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
@@ -91,6 +91,8 @@ def _edges(plan: Plan, phase: str) -> list[str]:
                     lines[f"{who}: {names} on up to {longest} game dates before"] = None
                 case AllDates():
                     lines[f"{who}: all dates of {edge.phase}"] = None
+                case Consent():
+                    lines[f"{who}: a person's approval of {edge.phase}"] = None
     return list(lines)
 
 

@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from shared.domain.checks.proof import count_rows
 from shared.domain.errors import PhasegateError
-from shared.domain.gates import count_rows
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import EMPTY, expectation
 from shared.domain.run import RunStatus
@@ -19,6 +19,7 @@ from shared.ports import State, Warehouse
 from shared.report.explain import Root, explain, roots_text
 from shared.services.progress import RunReport, as_json, report
 from shared.services.prover import ask
+from shared.services.remarks import remarks_text
 
 SHOWN_MISSING = 40
 
@@ -105,6 +106,8 @@ def summary_text(summary: Summary) -> str:
     for t in summary.tables:
         tables.add_row(t.table, "?" if t.rows is None else f"{t.rows:,}", "?" if t.dates is None else str(t.dates))
     console.print(tables)
+    for line in remarks_text(found.run_id, found.consents, found.remarks, found.now):
+        console.print(line)
     _print_missing(console, summary)
     if found.quarantined:
         console.print(f"{found.quarantined} event(s) in quarantine")
@@ -155,6 +158,8 @@ def next_command(found: RunReport) -> str:
         return f"phasegate status {found.run_id}"
     if found.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
         return f"phasegate explain {found.run_id}, mend what it names, then phasegate retry {found.run_id}"
+    if found.status is RunStatus.WAITING:
+        return f"phasegate approve {found.run_id} {found.consents.wanted[0]}"
     if found.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
     return f"phasegate resume {found.run_id}"

@@ -7,13 +7,14 @@ from datetime import date, timedelta
 
 from shared.domain.advance import LaneOutcome, advance
 from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
+from shared.domain.checks.proof import Found, judge_proof
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
-from shared.domain.gates import Found, judge_proof
 from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
 from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
 from shared.domain.retry import reopen, retry_targets
-from shared.domain.run import Run
+from shared.domain.run import Run, Waiver
+from shared.domain.waiving import blocks, dates_to_judge_again, in_force, judged_again, waived
 from shared.domain.worker_protocol import ErrorClass
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
@@ -46,6 +47,7 @@ class _Round:
     uncounted: set[tuple[date, str]] = field(default_factory=set)
     left: set[date] = field(default_factory=set)
     changed: bool = False
+    waivers: tuple[Waiver, ...] = ()
 
     def cell(self, day: date, phase: str) -> Cell:
         """The cell as this round leaves it."""
@@ -70,11 +72,11 @@ class Conductor:
         facts = {day: each for day, each in marked.items() if day not in waiting}
         facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         days = set(facts)
-        round_ = _Round(run, index, board, version, facts)
+        round_ = _Round(run, index, board, version, facts, waivers=in_force(run, now))
         if self._retry(round_):
             outcomes, cursor = [], board.cursor
         else:
-            outcomes = self._outcomes(round_)
+            outcomes = [*self._outcomes(round_), *self._heed_decisions(round_)]
             for day in days - round_.postponed.keys() - round_.left:
                 round_.changed |= board.unjudged.pop(day, None) is not None
             if round_.left:
@@ -209,7 +211,7 @@ class Conductor:
         asked: dict[int, list[date]] = {}
         for day, lane in ended:
             for number in index.lanes[lane].tasks:
-                if looks[day].views[number].status in PROVED and index.tasks[number].spec.checks:
+                if looks[day].views[number].status in PROVED and index.checks(index.tasks[number].ref):
                     asked.setdefault(number, []).append(day)
         subjects: dict[str, tuple[dict[date, str], Counts]] = {}
         for number, days in asked.items():
@@ -263,9 +265,9 @@ class Conductor:
                 error_class = view.error_class.value if view.error_class else "transient"
                 bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
                 letters.add(FAILED)
-            for verdict in verdicts.get(n, []):
+            for verdict in waived(verdicts.get(n, []), day, lane.phase, round_.waivers):
                 given.append(verdict)
-                if verdict.outcome == BLOCK:
+                if blocks(verdict):
                     bad.setdefault(task.ref, (BLOCKED, str(verdict)))
                     letters.add(BLOCKED)
                 elif verdict.outcome == UNKNOWN:
@@ -319,6 +321,32 @@ class Conductor:
     def _write_lane(round_: _Round, day: date, lane: Lane, state: LaneState) -> None:
         cell = round_.cell(day, lane.phase)
         round_.cells[day, lane.phase] = replace(cell, lanes={**cell.lanes, lane.name: state})
+
+    # What people decided
+
+    def _heed_decisions(self, round_: _Round) -> list[LaneOutcome]:
+        """Judge lanes again whose waiver is new or has ended; note that waivers and approvals were seen.
+
+        A run that is over stays as it ended, until somebody asks for more.
+        """
+        index, board, run = round_.index, round_.board, round_.run
+        if board.is_over(run):
+            return []
+        days = dates_to_judge_again(index, board, run, self._backend.clock.now())
+        round_.facts.update(self._backend.state.dates(run.run_id, [day for day in days if day not in round_.facts]))
+        outcomes: list[LaneOutcome] = []
+        for day in days:
+            for lane in index.lanes:
+                state = round_.cell(day, lane.phase).lanes.get(lane.name)
+                if state is not None:
+                    bad, position = board.bad.get(day, {}), index.position[day]
+                    outcome = judged_again(index, lane, position, state, bad, round_.waivers)
+                    outcomes += [outcome] if outcome else []
+        waivers = tuple(waiver.id for waiver in round_.waivers)
+        seen = tuple(wish for wish in run.wishes if wish not in board.applied)
+        round_.changed |= bool(seen) or waivers != board.waivers
+        board.waivers, board.applied = waivers, (*board.applied, *seen)
+        return outcomes
 
     # Retries
 

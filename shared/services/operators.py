@@ -40,7 +40,7 @@ def cancel(state: State, run_id: str) -> Cancelled:
     """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
 
     _refuse_finished(state, run_id, "cancel")
-    run = _change(state, run_id, "cancel", lambda r: {"wanted": Wanted.CANCELLED, "epoch": r.epoch + 1})
+    run = change(state, run_id, "cancel", lambda r: {"wanted": Wanted.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)
     return Cancelled(run, tuple(claim.key for claim in claims))
 
@@ -63,7 +63,7 @@ def retry(
 
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
-    _change(state, run_id, "retry", lambda _: {})
+    change(state, run_id, "retry", lambda _: {})
     plan = state.plan(run_id)
     if phase is not None and phase not in plan.phases:
         raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
@@ -87,7 +87,7 @@ def retry(
     is_narrowed = bool(dates or phase or processor or signature)
     if not targets and (is_narrowed or not board.outside):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
-    _change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "wanted": Wanted.RUNNING})
+    change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "wanted": Wanted.RUNNING})
     return targets
 
 
@@ -104,23 +104,23 @@ def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
     if (leader := plan.pipeline.phase(phase).released_with) in plan.phases:
         raise InputError(f"--phase: {phase} is released with {leader}, whose limit counts for both; set that")
     _refuse_finished(state, run_id, "change")
-    return _change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
+    return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
 
 
 def _want(state: State, run_id: str, verb: str, wanted: Wanted) -> Run:
     _refuse_finished(state, run_id, verb)
-    return _change(state, run_id, verb, lambda _: {"wanted": wanted})
+    return change(state, run_id, verb, lambda _: {"wanted": wanted})
 
 
-def _change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
-    """Change the run's document; a cancelled run stays cancelled, whoever came first."""
+def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
+    """Change the run's document; a cancelled run stays cancelled, whoever came first. Raises InputError for one."""
 
-    def change(run: Run) -> Run:
+    def changed(run: Run) -> Run:
         if run.wanted is Wanted.CANCELLED:
             raise InputError(f"cannot {verb} run '{run_id}': it was cancelled; start a new run with --reprocess failed")
         return run.model_copy(update=update(run))
 
-    return state.change_run(run_id, change)
+    return state.change_run(run_id, changed)
 
 
 def _refuse_finished(state: State, run_id: str, verb: str) -> None:

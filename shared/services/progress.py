@@ -7,13 +7,14 @@ from datetime import date, datetime
 from typing import Any
 
 from shared.domain.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM, Board
-from shared.domain.edges import Blockage, Obstacle
+from shared.domain.edges import Blockage, Obstacle, wanted_approvals
 from shared.domain.facts import AttemptKey, DateFacts
 from shared.domain.failures import signature
 from shared.domain.look import TaskStatus, derive
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus, Wanted
 from shared.ports import State
+from shared.services.remarks import Consents, Remark, remarks, remarks_document
 
 TASK_STATES = (
     "pending",
@@ -64,7 +65,10 @@ class BlockedCell:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Where a run stands. ``phases`` and ``tasks``: counts by state; in each they add up to the expected number."""
+    """Where a run stands. ``phases`` and ``tasks``: counts by state; in each they add up to the expected number.
+
+    now: when it was looked at.
+    """
 
     run_id: str
     pipeline: str
@@ -79,7 +83,10 @@ class RunReport:
     blocked: tuple[BlockedCell, ...]
     halted_because: str
     quarantined: int
+    consents: Consents
+    now: datetime
     missing: tuple[tuple[date, str], ...] = field(default=())
+    remarks: tuple[Remark, ...] = field(default=())
 
 
 def report(state: State, run_id: str, now: datetime) -> RunReport:
@@ -91,9 +98,11 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
     tasks: Counter[str] = Counter()
     failures: list[Failure] = []
     missing: list[tuple[date, str]] = []
+    noted: list[Remark] = []
     for first in range(0, len(index.days), DATES_AT_ONCE):
         for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
             _count_tasks(facts, index, index.position[day], blockage, board, running, tasks, failures, missing)
+            noted += remarks(facts)
     counts = {name: tasks[name] for name in TASK_STATES}
     finished = tasks["succeeded"] + tasks["empty_ok"]
     status = current_status(run, board)
@@ -111,7 +120,10 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
         blocked=tuple(blocked_cells(index, board, blockage)),
         halted_because=board.halted_because,
         quarantined=len(state.quarantined(run_id)),
+        consents=Consents(run.waivers, run.approvals, wanted_approvals(index, board)),
+        now=now,
         missing=tuple(missing),
+        remarks=tuple(noted),
     )
 
 
@@ -134,7 +146,7 @@ def run_document(state: State, run: Run) -> dict[str, Any]:
 
 def current_status(run: Run, board: Board) -> RunStatus:
     """The status to show: a wish that the conductor has not yet seen counts already."""
-    if board.is_over(run) and run.wanted is not Wanted.CANCELLED:
+    if board.is_at_rest(run) and run.wanted is not Wanted.CANCELLED:
         return board.status
     return {
         Wanted.RUNNING: RunStatus.RUNNING,
@@ -270,6 +282,7 @@ def as_json(found: RunReport) -> Mapping[str, object]:
             }
             for b in found.blocked
         ],
+        **remarks_document(found.consents, found.remarks, found.now),
     }
 
 

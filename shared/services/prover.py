@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from shared.domain.checks import registry
+from shared.domain.checks.proof import Found, count_rows
+from shared.domain.checks.question import Question, together
+from shared.domain.checks.specs import Check
+from shared.domain.checks.subject import Subject, checked_days
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN, Verdict
-from shared.domain.gates import REGISTRY, Found, Question, Subject, checked_days, count_rows, together, unasked
-from shared.domain.pipeline import Check, ObjectOutput, Output, TableOutput
+from shared.domain.pipeline import ObjectOutput, Output, TableOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
 from shared.ports import ObjectStore, Parameter, Row, Warehouse
 
@@ -70,18 +74,18 @@ class Prover:
             if days and isinstance(processor.output, TableOutput):
                 phase, pipeline = ref.partition("/")[0], index.plan.pipeline
                 subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
-                checks.extend((ref, check, subject) for check in processor.checks)
-        questions = [REGISTRY[check.check].ask(check, subject) for _, check, subject in checks]
+                checks.extend((ref, check, subject) for check in index.checks(ref))
+        questions = [registry.ask(check, subject) for _, check, subject in checks]
         answers = iter(ask(self._warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
         for (ref, check, subject), question in zip(checks, questions, strict=True):
             answer = next(answers) if question else []
             if isinstance(answer, TransientError):
-                verdicts = unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
+                verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
             elif isinstance(answer, PhasegateError):
-                verdicts = unasked(check, subject, BLOCK, f"the check cannot be asked: {answer}")
+                verdicts = registry.unasked(check, subject, BLOCK, f"the check cannot be asked: {answer}")
             else:
-                verdicts = REGISTRY[check.check].judge(check, subject, answer)
+                verdicts = registry.judge(check, subject, answer)
             judged[ref].extend(verdicts.items())
         return judged
 
@@ -127,7 +131,7 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
         return []
     groups: dict[tuple[str, str], list[int]] = {}
     for n, question in enumerate(questions):
-        groups.setdefault((question.shape, str(question.parameters)), []).append(n)
+        groups.setdefault((question.shape, str(question.parameters.get("days"))), []).append(n)
     answers: dict[int, list[Row] | PhasegateError] = {}
     asked = [together([questions[n] for n in group]) for group in groups.values()]
     alone: list[int] = []

@@ -20,14 +20,17 @@ from shared.adapters.embedded.home import Home
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.bootstrap import Embedded
-from shared.domain import gates, worker_protocol
+from shared.domain import worker_protocol
+from shared.domain.checks import proof
+from shared.domain.checks.registry import REGISTRY, CheckFunctions
 from shared.domain.errors import StaleFence
 from shared.domain.events import Completion
-from shared.domain.facts import PASS, AttemptKey, Proved, Reported
+from shared.domain.facts import AttemptKey, Proved, Reported
 from shared.domain.pipeline import Pipeline
 from shared.domain.run import RunStatus
 from shared.domain.worker_protocol import ErrorClass
 from shared.ports import Partition
+from shared.services.consents import waive
 from shared.services.historian import Historian
 from shared.services.listener import Listener
 from shared.services.prover import Prover
@@ -82,9 +85,11 @@ def f02(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 
 def f03(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, dates=3)
-    world.misbehave(raw__a__1=["short"])
+    world.misbehave(raw__a__1=["short"], shape__left__2=["third"])
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    assert "left: 1 of 4 rows" in str(found.blocked)
+    assert {day for phase, _, day, *_ in claimed(world) if phase == "final"} == {str(world.days[0])}
     blocked = {cell.phase: [r.detail for r in cell.reasons] for cell in found.blocked if cell.date == world.days[1]}
     assert "a: 2 of 4 rows" in blocked["raw"]
 
@@ -192,6 +197,30 @@ def f11(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     assert not [c for c in claimed(world) if c[0] == "shape" and c[2] == str(world.days[1])]
 
 
+def f12(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
+    def change(document: dict[str, Any]) -> None:
+        a, b = document["phases"][1]["processors"]
+        a["checks"] = [{"check": "nulls", "column": "v", "at_most": 0.1}]
+        b["checks"] = [{"check": "coverage", "processor": "raw/a", "keys": ["k"], "at_least": 0.9}]
+
+    world = World(tmp_path, dates=4, games=10, change=change)
+    data = world.data()
+    for row in data["a"][str(world.days[1])][1:]:
+        row["v"] = None
+    for row in data["b"][str(world.days[2])][:10]:
+        row["k"] = f"{row['k'][1:]}{row['k'][0]}"
+    for row in data["a"][str(world.days[3])][:2]:
+        row["v"] = None
+    world.rewrite(data)
+    board, found = drive(world)
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    reasons = {cell.date: cell.reasons[0].detail for cell in found.blocked if cell.phase == "raw"}
+    assert reasons == {
+        world.days[1]: "a: v: 19 of 20 rows are NULL (95.0%)",
+        world.days[2]: "b: 10 of 20 keys of raw.a (missing: T0, T1, T2, T3, T4, …)",
+    }, "a tenth may be NULL, as the check says"
+
+
 def f13(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     request = {
         "run_id": "r", "date": "2024-01-01", "phase": "p", "processor": "x", "attempt": 1, "fence": 1,
@@ -228,6 +257,29 @@ def f15(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     assert found.tasks["empty_ok"] == 2
     rows = {d for d, _, _ in world.tables()["final.total"]}
     assert rows == {str(d) for d in world.days[2:]}
+    _a_waiver_ends(tmp_path / "waived")
+
+
+def _a_waiver_ends(folder: Path) -> None:
+    """What is too strict for a date is let pass there, with a name to it, and not for ever."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][1]["processors"][0]["checks"] = [{"check": "rows", "exactly": "8 * games"}]
+        document["phases"][2]["gates"].append({"check": "approval"})
+
+    world = World(folder, dates=2, change=change)
+    board, _ = drive(world)
+    assert board.lanes["raw"].decode() == "bb"
+    scope: dict[str, Any] = {"dates": world.days[:1], "check": "rows", "phase": "raw", "processor": "a"}
+    with world.open() as embedded:
+        end = (world.clock.now() + timedelta(days=1)).isoformat()
+        waive(embedded.state, world.clock, "r", until=end, by="ann", why="few games are known", **scope)
+    board, found = drive(world)
+    assert (board.lanes["raw"].decode(), board.status) == ("pb", RunStatus.WAITING)
+    assert [(r.date, r.detail, bool(r.waived_by)) for r in found.remarks] == [(world.days[0], "4 of 16 rows", True)]
+    world.clock.move_to(world.clock.now() + timedelta(days=2))
+    board, _ = drive(world)
+    assert board.lanes["raw"].decode() == "bb", "ended: blocked again"
 
 
 def f16(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -364,13 +416,13 @@ def _release_without_edges(patch: pytest.MonkeyPatch) -> None:
 
 
 def _every_row_count_passes(patch: pytest.MonkeyPatch) -> None:
-    rows = gates.REGISTRY["rows"]
+    rows = REGISTRY["rows"]
 
     def judge(check: Any, subject: Any, answer: Any) -> Any:
-        return {d: replace(v, outcome=PASS) for d, v in rows.judge(check, subject, answer).items()}
+        return {d: replace(found, is_right=True) for d, found in rows.judge(check, subject, answer).items()}
 
-    patch.setitem(gates.REGISTRY, "rows", gates.CheckFunctions(rows.ask, judge))  # type: ignore[arg-type]
-    patch.setitem(gates.REGISTRY, "entities", gates.CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "rows", CheckFunctions(rows.ask, judge))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
 
 
 def _forget_aliases(patch: pytest.MonkeyPatch) -> None:
@@ -412,7 +464,16 @@ def _append_blindly(patch: pytest.MonkeyPatch) -> None:
 
 
 def _any_key_will_do(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(gates.REGISTRY, "entities", gates.CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+
+
+def _values_and_joins_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    for name in ("nulls", "coverage"):
+        patch.setitem(REGISTRY, name, CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+
+
+def _waivers_have_no_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("shared.domain.waiving.is_in_force", lambda waiver, now: True)
 
 
 def _believe_every_report(patch: pytest.MonkeyPatch) -> None:
@@ -453,7 +514,7 @@ def _look_at_recent_dates_only(patch: pytest.MonkeyPatch) -> None:
         found = count(self, outputs)
         for ref, (_, days) in outputs.items():
             if ref == "raw/b" and found[ref]:
-                found[ref] = {**{d: gates.Found(4) for d in days if d < FIRST_DAY + timedelta(days=4)}, **found[ref]}
+                found[ref] = {**{d: proof.Found(4) for d in days if d < FIRST_DAY + timedelta(days=4)}, **found[ref]}
         return found
 
     patch.setattr(Prover, "count", mutated)
@@ -482,7 +543,7 @@ def _try_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
-    judge = gates.judge_proof
+    judge = proof.judge_proof
 
     def mutated(*args: Any) -> Proved:
         proof = judge(*args)
@@ -519,6 +580,7 @@ ROWS: dict[str, tuple[Scenario, Mutation]] = {
     "f09": (f09, _append_blindly),
     "f10": (f10, _any_key_will_do),
     "f11": (f11, _believe_every_report),
+    "f12": (f12, _values_and_joins_are_not_looked_at),
     "f13": (f13, _let_unknown_keys_through),
     "f14": (f14, _count_postponed_games),
     "f15": (f15, _one_expectation_for_every_date),
@@ -577,6 +639,12 @@ def test_f11_a_reported_success_without_rows_starts_nothing(tmp_path: Path, monk
     f11(tmp_path, monkeypatch)
 
 
+def test_f12_a_field_that_is_null_and_ids_that_join_half_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    f12(tmp_path, monkeypatch)
+
+
 def test_f13_a_field_under_another_name_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     f13(tmp_path, monkeypatch)
 
@@ -587,7 +655,9 @@ def test_f14_blocked_is_not_failed_and_a_postponed_game_is_not_waited_for(
     f14(tmp_path, monkeypatch)
 
 
-def test_f15_expectations_differ_by_date_and_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f15_expectations_differ_by_date_and_processor_and_waivers_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     f15(tmp_path, monkeypatch)
 
 
@@ -633,6 +703,12 @@ def test_f24_a_burst_of_ten_thousand_events_loses_none(tmp_path: Path, monkeypat
 
 def test_f25_state_outlives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     f25(tmp_path, monkeypatch)
+
+
+def test_a_waiver_without_an_end_turns_f15_red_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _waivers_have_no_end(monkeypatch)
+    with pytest.raises(AssertionError, match="ended: blocked again"):
+        f15(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("row", ROWS)

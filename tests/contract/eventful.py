@@ -13,6 +13,7 @@ from shared.domain.selection import Selection
 from shared.ports import ClaimRequest
 from shared.services import operators
 from shared.services.backend import COMPLETIONS
+from shared.services.consents import approve, waive
 from tests.catalogue.cloud import CloudWorld
 
 LOST, PAUSING = "fetch/b", "shape/left"
@@ -22,7 +23,8 @@ Document = dict[str, Any]
 
 
 def shared_with_live(document: Document) -> None:
-    """Another system writes ``raw.b`` too."""
+    """Another system writes ``raw.b`` too, and a person lets ``final`` go."""
+    document["phases"][3]["gates"].append({"check": "approval"})
     document["phases"][1]["processors"][1]["output"]["other_writer"] = "the live pipeline"
 
 
@@ -30,8 +32,8 @@ class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
     A worker fails and one lies, a table has another writer, a completion is lost, a table cannot be asked for a moment,
-    what the run reads from outside is missing, a person pauses, sets a limit and asks for a retry, and an event is
-    malformed.
+    what the run reads from outside is missing, a person pauses, sets a limit, waives a check, lets a phase go and asks
+    for a retry, and an event is malformed.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -46,11 +48,19 @@ class EventfulRun:
             self.cloud.backend.events.publish(COMPLETIONS, [malformed])
             self._drive()
             clock = self.cloud.world.clock
+            self._decide()
             operators.retry(
                 self.cloud.state, clock, "r", dates=(), phase=None, processor=None, signature=None, why="once more"
             )
             self._drive()
             self._see_all()
+
+    def _decide(self) -> None:
+        """A person lets a phase go, and a check pass if it should block."""
+        state, clock = self.cloud.state, self.cloud.world.clock
+        approve(state, clock, "r", "final", by="ann", why="looked at the tables")
+        scope: dict[str, Any] = {"dates": self.cloud.days[1:2], "check": "rows", "phase": "raw", "processor": "b"}
+        waive(state, clock, "r", until="2026-02-01", by="ann", why="the source has no more", **scope)
 
     def _spoil(self, patch: pytest.MonkeyPatch) -> None:
         cloud = self.cloud
@@ -84,7 +94,11 @@ class EventfulRun:
 
     def _drive(self) -> None:
         found = self.cloud.drive(timedelta(minutes=20), stop=self._after_a_turn)
-        assert found.status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES), found.status
+        assert found.status in (
+            RunStatus.COMPLETED,
+            RunStatus.COMPLETED_WITH_FAILURES,
+            RunStatus.WAITING,
+        ), found.status
 
     def _after_a_turn(self) -> bool:
         state = self.cloud.state

@@ -9,8 +9,8 @@ import pytest
 
 from shared.adapters.embedded.objects import FolderObjectStore
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.domain.checks.proof import Found
 from shared.domain.errors import InputError, PhasegateError, TransientError
-from shared.domain.gates import Found
 from shared.domain.pipeline import ObjectOutput, Output, TableOutput
 from shared.ports import Parameter, Row
 from shared.services.prover import Prover

@@ -21,7 +21,10 @@ from shared.adapters.gcp.settings import CloudSettings
 from shared.adapters.gcp.warehouse import BigQueryWarehouse
 from shared.adapters.json_lines import json_lines
 from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.gates import REGISTRY, Question, Subject, count_rows, together
+from shared.domain.checks import registry
+from shared.domain.checks.proof import count_rows
+from shared.domain.checks.question import Question, together
+from shared.domain.checks.subject import Subject
 from shared.domain.pipeline import TableOutput
 from shared.services.schedule import read_calendar
 from shared.stack.emulators import Server
@@ -43,7 +46,7 @@ def checked() -> list[tuple[str, str]]:
     for phase in NBA.phases:
         for processor in phase.processors:
             if isinstance(processor.output, TableOutput):
-                asked = [check.model_dump() for check in processor.checks if check.check != "rows"]
+                asked = [check.model_dump() for check in phase.checks_of(processor) if check.check != "rows"]
                 kind = repr((processor.output.date_column, processor.output.fence_column, asked))
                 kinds.setdefault(kind, (phase.name, processor.name))
     return list(kinds.values())
@@ -143,7 +146,10 @@ def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> N
     days = both.played.days[-3:]
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
     subject = Subject(NBA, calendar, phase, processor, output, days)
-    questions = [count_rows(output, days), *(REGISTRY[check.check].ask(check, subject) for check in processor.checks)]
+    questions = [
+        count_rows(output, days),
+        *(registry.ask(check, subject) for check in NBA.phase(phase).checks_of(processor)),
+    ]
     for question in questions:
         if question is not None:
             embedded, cloud = both.rows(question)
@@ -160,7 +166,7 @@ def test_tables_counted_together_and_checks_made_together_find_the_same(both: Bo
             if isinstance(processor.output, TableOutput):
                 counts.append(count_rows(processor.output, days))
                 subject = Subject(NBA, calendar, phase.name, processor, processor.output, days)
-                asked = [REGISTRY[check.check].ask(check, subject) for check in processor.checks]
+                asked = [registry.ask(check, subject) for check in phase.checks_of(processor)]
                 checks += [question for question in asked if question is not None]
     for questions in (counts, checks):
         embedded, cloud = both.rows(together(questions))

@@ -77,7 +77,7 @@ class Progress:
 
 
 class Engine(Generic[Call]):
-    """Drives one run until it comes to its end, is told to stop, or cannot go on.
+    """Drives one run until it comes to its end, waits for a person, is told to stop, or cannot go on.
 
     work_queues: in order of preference; what stands first is served first while threads are few.
     groups: whether a turn's writes are one transaction (fast) or each is its own (as on a cloud; used in tests).
@@ -112,7 +112,7 @@ class Engine(Generic[Call]):
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Board:
-        """Go on until the run is final, or drained, or ``stop()`` says so; running calls are waited for.
+        """Go on until the run is at rest, or drained, or ``stop()`` says so; running calls are waited for.
 
         Raises what a handler raises: the state is consistent then, and the next start goes on.
         """
@@ -126,7 +126,9 @@ class Engine(Generic[Call]):
                 shown_at = now
                 working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
                 progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
-            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or board.is_over(run)
+            # A waiver may have ended while the run waited: the conductor that the first sweep woke looks at that.
+            is_resting = board.is_over(run) or (board.is_at_rest(run) and self._tasks.next_at(self._control) is None)
+            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or is_resting
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
                 return board

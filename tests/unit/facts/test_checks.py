@@ -9,17 +9,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.domain.checks.proof import Found, count_rows, judge_proof
+from shared.domain.checks.question import Question
+from shared.domain.checks.registry import ask, judge, unasked
+from shared.domain.checks.specs import Check, EntitiesCheck, RowsCheck
+from shared.domain.checks.subject import Subject, checked_days
 from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
-from shared.domain.gates import REGISTRY, Found, Question, Subject, checked_days, count_rows, judge_proof, unasked
 from shared.domain.pipeline import (
-    Check,
-    EntitiesCheck,
     NoOutput,
     ObjectOutput,
     Output,
     Pipeline,
     Processor,
-    RowsCheck,
     TableOutput,
 )
 from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL
@@ -165,14 +166,14 @@ def test_rows_of_many_dates_are_counted_in_one_question() -> None:
 
 
 def test_the_rows_check_asks_nothing_beyond_the_counts() -> None:
-    assert REGISTRY["rows"].ask(RowsCheck(exactly="games"), subject(pipeline())) is None
+    assert ask(RowsCheck(exactly="games"), subject(pipeline())) is None
 
 
 def test_the_entities_check_reads_the_other_table_on_its_own_date_column() -> None:
     def other_column(document: dict[str, Any]) -> None:
         document["phases"][1]["processors"][0]["output"]["date_column"] = "played_on"
 
-    question = REGISTRY["entities"].ask(EntitiesCheck(key="k", processor="raw/a"), subject(pipeline(other_column)))
+    question = ask(EntitiesCheck(key="k", processor="raw/a"), subject(pipeline(other_column)))
     assert isinstance(question, Question)
     assert "SELECT DISTINCT played_on AS d, k AS k FROM `raw.a`" in question.sql
 
@@ -182,7 +183,7 @@ def test_the_entities_check_reads_the_other_table_on_its_own_date_column() -> No
 
 def rows(check: RowsCheck, counts: Mapping[date, int]) -> list[Verdict]:
     """Verdicts of a rows check, by date."""
-    found = REGISTRY["rows"].judge(check, subject(pipeline(), counts), [])
+    found = judge(check, subject(pipeline(), counts), [])
     return [found[day] for day in DAYS]
 
 
@@ -207,7 +208,7 @@ def test_a_date_that_is_absent_from_the_counts_has_no_rows() -> None:
 
 def entities(check: EntitiesCheck, answer: list[dict[str, Any]]) -> Verdict:
     """The verdict of an entities check on the first date."""
-    return REGISTRY["entities"].judge(check, subject(pipeline()), answer)[DAYS[0]]
+    return judge(check, subject(pipeline()), answer)[DAYS[0]]
 
 
 def keys(*names: str, **more: Any) -> list[dict[str, Any]]:
@@ -263,7 +264,7 @@ def test_five_missing_keys_are_named_twenty_listed_and_all_counted() -> None:
 
 def test_each_date_is_judged_by_its_own_keys() -> None:
     answer = [{"d": day, "k": f"T{n}", "present": True} for day in DAYS[:2] for n in range(4)]
-    found = REGISTRY["entities"].judge(TEAMS, subject(pipeline()), answer)
+    found = judge(TEAMS, subject(pipeline()), answer)
     assert [found[day].outcome for day in DAYS] == [PASS, PASS, BLOCK]
 
 

@@ -1,0 +1,54 @@
+"""The SQL of ``sql`` checks, read when the pipeline file is loaded: one SELECT for many dates, and nothing else."""
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from shared.adapters.bigquery_sql import parameters_of, read_statement
+from shared.domain.checks.specs import SqlCheck
+from shared.domain.errors import InputError
+from shared.domain.pipeline import Pipeline, TableOutput
+
+PARAMETERS = frozenset({"days", "first", "last"})
+"""What the prover binds: the dates as a list, the first and the last of them."""
+
+
+def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """(path, sentence) for everything that is wrong with the queries of a pipeline's checks."""
+    for p, phase in enumerate(pipeline.phases):
+        columns = {x.output.date_column for x in phase.processors if isinstance(x.output, TableOutput)}
+        for c, check in enumerate(phase.checks):
+            if isinstance(check, SqlCheck):
+                for column in sorted(columns):
+                    yield from _query(check.query, column, f"phases[{p}].checks[{c}].query")
+        for i, processor in enumerate(phase.processors):
+            for c, check in enumerate(processor.checks):
+                if isinstance(check, SqlCheck) and isinstance(processor.output, TableOutput):
+                    at = f"phases[{p}].processors[{i}].checks[{c}].query"
+                    yield from _query(check.query, processor.output.date_column, at)
+
+
+def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:
+    try:
+        tree = read_statement(query)
+        read_statement(f"SELECT * FROM ({query}\n) AS asked")
+    except InputError as error:
+        yield at, f"{error} (one SELECT, without a semicolon)"
+        return
+    if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Command, exp.Into):
+        yield at, "a check reads: write one SELECT, and nothing that changes a table"
+        return
+    selected = set(tree.named_selects)
+    for name in (date_column, "ok", "detail"):
+        if name not in selected:
+            yield at, f"the SELECT must name the column '{name}' (with * nobody can tell what it returns)"
+    names = parameters_of(tree)
+    if unknown := sorted(names - PARAMETERS):
+        yield at, f"unknown parameter @{unknown[0]}; known: @days (a list of dates), @first, @last"
+    if not names & PARAMETERS:
+        yield at, f"bound it by date, so that it reads no more than it must: {date_column} IN UNNEST(@days)"
+    for division in tree.find_all(exp.Div):
+        divisor = division.expression
+        if not isinstance(divisor, exp.Literal) or divisor.name.strip("0.") == "":
+            yield at, "'/' fails for all dates when one of them divides by 0; write SAFE_DIVIDE(a, b)"
+            break

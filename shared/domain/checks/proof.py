@@ -1,0 +1,72 @@
+"""The proof: what a table holds for a date, and whether that bears out what was reported."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from shared.domain.checks.question import Question, on_days, question
+from shared.domain.facts import AttemptFacts, Proved
+from shared.domain.pipeline import NoOutput, ObjectOutput, Processor, TableOutput
+from shared.domain.plan import EMPTY, EXPECTED
+from shared.domain.worker_protocol import ErrorClass, ResultStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a table holds for one date: rows, and the lowest and highest fence among them (None: it keeps none)."""
+
+    rows: int
+    lowest_fence: int | None = None
+    highest_fence: int | None = None
+
+
+def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
+    """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
+    column, fence = output.date_column, output.fence_column
+    lowest, highest = (f"{of}({fence})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
+    return question(
+        f"SELECT {column} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
+        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {column}",
+        days,
+        "counts",
+    )
+
+
+def judge_proof(
+    attempt: AttemptFacts, processor: Processor, expects: str, found: Found | None, now: datetime
+) -> Proved:
+    """Whether the output bears out what was reported.
+
+    expects: EXPECTED, OPTIONAL or EMPTY. found: what the table holds, one row for an object that is there, None when
+    there is nothing to look at. Disproved are: a success without rows where rows are expected, a row count that
+    differs, rows that an earlier attempt left behind, and a partial success that no check judges.
+    """
+    reported = attempt.reported
+    claimed = reported.rows if reported else None
+    status = reported.status if reported else ResultStatus.SUCCESS
+    if status is ResultStatus.PARTIAL and all(check.severity == "warn" for check in processor.checks):
+        return Proved(False, None, "partial, and no check says whether that is enough", ErrorClass.TRANSIENT, now)
+    if isinstance(processor.output, NoOutput) or found is None:
+        return Proved(True, claimed, "", None, now)
+    if isinstance(processor.output, ObjectOutput):
+        if found.rows:
+            return Proved(True, claimed, "", None, now)
+        return Proved(False, None, "reported, but the object is not there", ErrorClass.TRANSIENT, now)
+    rows = found.rows
+    if rows and reported and found.lowest_fence is not None and found.lowest_fence < reported.fence:
+        detail = f"the table holds {rows} rows, of an earlier attempt: this one wrote none"
+        return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
+    if claimed is not None and claimed != rows:
+        detail = f"reported {claimed} rows, the table holds {rows}"
+        return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
+    if status is ResultStatus.EMPTY and rows:
+        return Proved(False, rows, f"reported empty, the table holds {rows} rows", ErrorClass.TRANSIENT, now)
+    if expects == EMPTY and rows:
+        return Proved(False, rows, f"0 rows are right here, the table holds {rows}", ErrorClass.BUG, now)
+    if expects == EXPECTED and not rows:
+        if status is ResultStatus.EMPTY:
+            why = (reported.message if reported else "") or "no reason given"
+            detail = f"empty where rows are expected: {why}"
+            return Proved(False, 0, detail, ErrorClass.NOT_YET, now)
+        return Proved(False, 0, "reported success, the table holds no row", ErrorClass.TRANSIENT, now)
+    return Proved(True, rows, "", None, now)

@@ -1,0 +1,54 @@
+"""Questions to a warehouse: asked for many dates at once, and for many tables together."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+Answer = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One SELECT in the BigQuery dialect; its rows carry the date as ``d``.
+
+    Questions of one shape have the same columns, of the same types: about the same dates they are asked together.
+    """
+
+    sql: str
+    parameters: Mapping[str, Any]
+    shape: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the statement, whatever its dates and bounds: 12 hex digits of its SHA-256."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()[:12]
+
+
+def question(sql: str, days: Iterable[date], shape: str, values: Mapping[str, float] | None = None) -> Question:
+    """A question about these dates. values: further parameters, by names made with ``value_name``."""
+    days = sorted(days)
+    return Question(sql, {"first": days[0], "last": days[-1], "days": days, **(values or {})}, shape)
+
+
+def value_name(value: float) -> str:
+    """A parameter's name that tells its value, so that questions with different values can be asked together."""
+    return f"v_{hashlib.sha256(repr(value).encode()).hexdigest()[:12]}"
+
+
+def together(questions: Sequence[Question]) -> Question:
+    """One question for several of one shape about the same dates; each row says which it answers (``asked``)."""
+    parts = (f"SELECT {n} AS asked, q{n}.* FROM ({each.sql}\n) AS q{n}" for n, each in enumerate(questions))
+    parameters = {name: value for each in questions for name, value in each.parameters.items()}
+    return Question(" UNION ALL ".join(parts), parameters, "")
+
+
+def on_days(column: str) -> str:
+    """The condition that bounds a table by the question's dates."""
+    return f"{column} BETWEEN @first AND @last AND {column} IN (SELECT x FROM UNNEST(@days) AS x)"
+
+
+def key_text(columns: Sequence[str]) -> str:
+    """Several columns as one text; NULL is a key like any other."""
+    return " || '/' || ".join(f"COALESCE(CAST({column} AS STRING), 'NULL')" for column in columns)

@@ -1,0 +1,1 @@
+"""Waivers and approvals: what a person lets pass."""
