@@ -164,6 +164,7 @@ _KEYWORDS: dict[str, Any] = {
     "minimum": lambda r, v: not _is_number(v) or v >= r["minimum"],
     "maximum": lambda r, v: not _is_number(v) or v <= r["maximum"],
     "exclusiveMinimum": lambda r, v: not _is_number(v) or v > r["exclusiveMinimum"],
+    "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
 }
 for _ignored in ("$schema", "$defs", "title", "description", "default", "examples", "format", "discriminator"):
     _KEYWORDS[_ignored] = lambda _rule, _value: True
