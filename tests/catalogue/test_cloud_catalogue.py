@@ -22,6 +22,7 @@ from shared.domain.errors import StaleFence
 from shared.domain.facts import AttemptKey
 from shared.domain.run import RunStatus
 from shared.ports import ClaimRequest, Partition
+from shared.services.consents import waive
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.rows import Act, Mutated, Row, mutations_of
 from tests.catalogue.test_catalogue import (
@@ -30,6 +31,7 @@ from tests.catalogue.test_catalogue import (
     _throttles_cost,
     _try_for_ever,
     _unproved_is_a_throttle,
+    _waivers_have_no_end,
     _write_history_row_by_row,
 )
 from tests.unit.builders import plan, run
@@ -71,6 +73,26 @@ def f06(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     assert lost
     assert found.status is RunStatus.COMPLETED
     assert heals == ["delivery"]
+
+
+def f15(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][1]["processors"][0]["checks"] = [{"check": "rows", "exactly": "8 * games"}]
+        document["phases"][2]["gates"].append({"check": "approval"})
+
+    with CloudWorld(tmp_path, patch, dates=1, change=change) as cloud:
+        cloud.begin()
+        assert cloud.drive(A_WHILE).phases["raw"]["blocked"] == 1
+        clock = cloud.world.clock
+        scope: dict[str, Any] = {"dates": cloud.days, "check": "rows", "phase": "raw", "processor": "a"}
+        end = (clock.now() + timedelta(days=1)).isoformat()
+        waive(cloud.state, clock, "r", until=end, by="ann", why="few games are known", **scope)
+        cloud.services.sweep("r")
+        found = cloud.drive(A_WHILE)
+        assert (found.phases["raw"]["passed"], found.status) == (1, RunStatus.WAITING)
+        clock.move_to(clock.now() + timedelta(days=2))
+        cloud.services.sweep("r")
+        assert cloud.drive(A_WHILE).phases["raw"]["blocked"] == 1, "ended: blocked again"
 
 
 def f18(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -147,6 +169,7 @@ STATE = ("firestore_emulator",)
 ROWS = {
     "f01": Row(f01, STATE, (_silence_reports,)),
     "f06": Row(f06, STATE, (_never_look_for_lost_dispatches,)),
+    "f15": Row(f15, STATE, (_waivers_have_no_end,)),
     "f18": Row(f18, STATE, (_throttles_cost,)),
     "f19": Row(f19, STATE, (_write_history_row_by_row,)),
     "f20": Row(f20, STATE, (_try_for_ever,)),
@@ -161,6 +184,10 @@ def test_f01_completions_are_heard_while_the_live_cascade_is_off(act: Act) -> No
 
 def test_f06_a_task_that_cloud_tasks_took_and_lost_is_made_again_by_a_sweep(act: Act) -> None:
     act(ROWS["f06"])
+
+
+def test_f15_a_waiver_ends_by_the_sweepers_clock(act: Act) -> None:
+    act(ROWS["f15"])
 
 
 def test_f18_a_quota_error_is_a_throttle_not_a_failure(act: Act) -> None:

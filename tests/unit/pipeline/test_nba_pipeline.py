@@ -163,6 +163,8 @@ _KEYWORDS: dict[str, Any] = {
     "minProperties": lambda r, v: not isinstance(v, dict) or len(v) >= r["minProperties"],
     "minimum": lambda r, v: not _is_number(v) or v >= r["minimum"],
     "maximum": lambda r, v: not _is_number(v) or v <= r["maximum"],
+    "maxLength": lambda r, v: not isinstance(v, str) or len(v) <= r["maxLength"],
+    "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
     "exclusiveMinimum": lambda r, v: not _is_number(v) or v > r["exclusiveMinimum"],
     "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
 }
