@@ -10,6 +10,7 @@ from typing import Any
 from shared.domain.board import Board
 from shared.domain.calendar import Calendar
 from shared.domain.errors import InputError
+from shared.domain.permits import NOTHING_NAMED, Permits
 from shared.domain.pipeline import Pipeline
 from shared.domain.plan import Plan
 from shared.domain.run import Run, Wanted
@@ -25,7 +26,8 @@ class Wish:
     """What somebody asks for, by flags or by a message.
 
     source: the source folder of embedded mode; None where the workers know their own. pipeline_file: where the
-    pipeline was read from, for people.
+    pipeline was read from, for people. permits: what was named on purpose; it changes nothing of what is done, so the
+    same wish with more of them finds the same run.
     """
 
     selection: Selection
@@ -35,6 +37,7 @@ class Wish:
     profile: str | None = None
     reprocess: Reprocess = "missing"
     why: str = ""
+    permits: Permits = NOTHING_NAMED
 
     def identity(self, pipeline: Pipeline) -> str:
         """A short name for what is asked: the same wish finds its unfinished run again by it."""
