@@ -37,8 +37,8 @@ class Sound:
 class Calls:
     """The functions of one deployment, called as a client would."""
 
-    def __init__(self, world: World, embedded: Embedded, backend: Backend) -> None:
-        self.world, self.embedded, self.backend = world, embedded, backend
+    def __init__(self, world: World, embedded: Embedded, backend: Backend, installation: Sound) -> None:
+        self.world, self.embedded, self.backend, self.installation = world, embedded, backend, installation
         self._clients: dict[str, FlaskClient] = {}
 
     def client(self, name: str) -> FlaskClient:
@@ -76,9 +76,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
         world.begin(embedded)
         backend: Backend = embedded.engine("r")._handlers.backend  # type: ignore[attr-defined]
         here = Deployment(CloudSettings(project="demo", pipeline=world.pipeline_file))
-        here.__dict__.update(backend=backend, pipeline=world.pipeline, installation=Sound())
+        here.__dict__.update(backend=backend, pipeline=world.pipeline, installation=(sound := Sound()))
         monkeypatch.setattr(entrypoints, "deployment", lambda: here)
-        yield Calls(world, embedded, backend)
+        yield Calls(world, embedded, backend, sound)
 
 
 def released(calls: Calls) -> None:
