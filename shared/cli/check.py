@@ -54,13 +54,14 @@ def register(app: typer.Typer) -> None:
         phases: options.PhasesOption = None,
         profile: options.ProfileOption = None,
         include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
         allow_destructive: options.AllowDestructiveOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """Everything that must be true before a start. Status 1 when a line is FAIL."""
         request = runs.request_of(
             context, pipeline, source, season, first, last, dates, exclude, phases, "missing", profile, "",
-            include_live, allow_destructive,
+            include_live, exclude_live, allow_destructive,
         )  # fmt: skip
         _show_preflight(request, as_json)
 

@@ -92,6 +92,9 @@ IncludeLiveOption = Annotated[
     str | None,
     typer.Option("--include-live", help="Selected dates inside the live window to work on all the same, D,D,…."),
 ]
+ExcludeLiveOption = Annotated[
+    bool, typer.Option("--exclude-live", help="Leave out the selected dates inside the live window.")
+]
 AllowDestructiveOption = Annotated[
     list[str] | None, typer.Option("--allow-destructive", help="Destructive processor that may run (repeatable).")
 ]

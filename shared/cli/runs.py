@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +63,7 @@ def request_of(
     profile: str | None,
     why: str,
     include_live: str | None = None,
+    exclude_live: bool = False,
     allow_destructive: list[str] | None = None,
 ) -> Request:
     """What the shared options say. Raises InputError for one that is wrong by itself."""
@@ -73,7 +74,7 @@ def request_of(
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
     pipeline_file, folder = settings.pipeline(pipeline).absolute(), settings.source(source)
-    selection = options.selection(season, first, last, dates, exclude)
+    selection = replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live)
     permits = Permits(options.parse_days(include_live, "--include-live"), tuple(allow_destructive or ()))
     where = str(folder) if folder else None
     wish = Wish(selection, str(pipeline_file), where, phases, profile, reprocess, why, permits)  # type: ignore[arg-type]
@@ -122,6 +123,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
         allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         durable: DurableOption = False,
@@ -130,7 +132,7 @@ def register(app: typer.Typer) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
         request = request_of(
             context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
-            include_live, allow_destructive,
+            include_live, exclude_live, allow_destructive,
         )  # fmt: skip
         raise typer.Exit(run_request(request, run_id, durable, as_json))
 
@@ -149,6 +151,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
         allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         as_json: options.JsonOption = False,
@@ -156,7 +159,7 @@ def register(app: typer.Typer) -> None:
         """The same in the background; prints the run id. Follow it with `phasegate watch`."""
         request = request_of(
             context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
-            include_live, allow_destructive,
+            include_live, exclude_live, allow_destructive,
         )  # fmt: skip
         start_in_background(request, run_id, as_json)
 
@@ -186,8 +189,11 @@ def start_lines(request: Request, pipeline: "Pipeline", calendar: "Calendar") ->
     """What preflight says of a request before a home is opened."""
     from shared.adapters.embedded.clock import SystemClock
     from shared.services.preflight import check_start, subject_of
+    from shared.services.starter import settled
 
-    return check_start(subject_of(pipeline, calendar, request.wish), request.wish.permits, SystemClock().now())
+    now = SystemClock().now()
+    wish = settled(request.wish, pipeline, calendar, now)
+    return check_start(subject_of(pipeline, calendar, wish), wish.permits, now)
 
 
 def chosen_phases(pipeline: "Pipeline", request: Request) -> tuple[str, ...]:
@@ -310,7 +316,7 @@ def _begin(
     from shared.services.operators import resume
     from shared.services.preflight import check_tables
     from shared.services.prover import Prover
-    from shared.services.starter import begin_run, existing_run, plan_of
+    from shared.services.starter import begin_run, existing_run, plan_of, settled
 
     state, clock, wish = embedded.state, embedded.clock, request.wish
     asked = wish.identity(pipeline)
@@ -321,7 +327,7 @@ def _begin(
     embedded.prepare()
     require_passed(check_tables(pipeline.tables(chosen_phases(pipeline, request)), embedded.warehouse))
     prover = Prover(embedded.warehouse, embedded.objects)
-    plan = plan_of(wish, pipeline, calendar, prover, state, say_remade)
+    plan = plan_of(settled(wish, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, say_remade)
     name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
     run, _ = begin_run(state, clock, name, wish, asked, plan)
     return run

@@ -1,13 +1,14 @@
 """What runs only when it is named: dates of the live pipeline, and processors that destroy."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.domain.errors import InputError
 from shared.domain.pipeline import Pipeline
 from shared.domain.preflight import Line, failed, passed
+from shared.domain.selection import Selection
 
 SHOWN = 12
 """Dates that a line lists by name."""
@@ -38,10 +39,31 @@ def check_permits(
     return [_live_window(pipeline, days, permits.live_dates, now), *_destructive(pipeline, phases, permits.destructive)]
 
 
-def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> Line:
+def without_live(
+    selection: Selection, pipeline: Pipeline, days: Collection[date], permits: Permits, now: datetime
+) -> Selection:
+    """The selection, less the dates of the live window that nobody named, if that is asked for. days: every game date.
+
+    now: as above. What comes of it holds plain dates: that today is today is kept nowhere.
+    """
+    begins = _window_begins(pipeline, now)
+    if not selection.exclude_live or begins is None:
+        return replace(selection, exclude_live=False)
+    live = (day for day in days if day >= begins and day not in (*permits.live_dates, *selection.exclude))
+    return replace(selection, exclude=(*selection.exclude, *live), exclude_live=False)
+
+
+def _window_begins(pipeline: Pipeline, now: datetime) -> date | None:
+    """The first date of the live window; None where there is none."""
     if pipeline.live_window is None:
+        return None
+    return now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
+
+
+def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> Line:
+    begins = _window_begins(pipeline, now)
+    if begins is None:
         return passed("live-window", pipeline.pipeline, "the pipeline file says that there is none")
-    begins = now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
     live = sorted(day for day in days if day >= begins)
     unnamed = [str(day) for day in live if day not in named]
     if unnamed:
@@ -51,7 +73,7 @@ def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[dat
             "live-window",
             f"from {begins}",
             f"{listed}{more}: the live pipeline writes these dates (live_window: {pipeline.live_window})",
-            f"leave them out with --exclude {listed}, or name each: --include-live {listed}",
+            f"leave them out with --exclude-live, or name each: --include-live {listed}",
         )
     if live:
         return passed("live-window", f"from {begins}", f"{', '.join(map(str, live))}: named with --include-live")

@@ -9,13 +9,17 @@ from shared.domain.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Seasons, or a range, or single dates; less the excluded ones."""
+    """Seasons, or a range, or single dates; less the excluded ones.
+
+    exclude_live: and less those of the live window, which ``permits.without_live`` finds.
+    """
 
     seasons: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
     dates: tuple[date, ...] = ()
     exclude: tuple[date, ...] = ()
+    exclude_live: bool = False
 
     @property
     def is_blank(self) -> bool:

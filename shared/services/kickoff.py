@@ -19,7 +19,7 @@ from shared.services.planner import Reprocess
 from shared.services.preflight import check_everything, subject_of
 from shared.services.prover import Prover
 from shared.services.schedule import read_calendar
-from shared.services.starter import Wish, begin_run, existing_run, ids_of, is_answered_by, plan_of
+from shared.services.starter import Wish, begin_run, existing_run, ids_of, is_answered_by, plan_of, settled
 
 
 def _several(value: Any) -> Any:
@@ -47,11 +47,12 @@ class Kickoff(BaseModel):
     profile: str | None = None
     why: str = Field(default="", max_length=500)
     include_live: Days = ()
+    exclude_live: bool = False
     allow_destructive: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
 
     def wish(self, pipeline_file: str) -> Wish:
         """What it asks for."""
-        selection = Selection(self.season, self.first, self.last, self.dates, self.exclude)
+        selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
         permits = Permits(self.include_live, self.allow_destructive)
         return Wish(selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why, permits)
 
@@ -75,9 +76,10 @@ def kick_off(
     there = existing_run(state, asked, run_id)
     if there is not None:
         return there
-    calendar = calendar_of(backend, pipeline)
+    calendar, now = calendar_of(backend, pipeline), backend.clock.now()
+    wish = settled(wish, pipeline, calendar, now)
     subject = subject_of(pipeline, calendar, wish)
-    require_passed(check_everything(subject, wish.permits, backend.clock.now(), backend.warehouse, installation))
+    require_passed(check_everything(subject, wish.permits, now, backend.warehouse, installation))
     plan = _plan(backend, pipeline, calendar, wish)
     for name in (run_id,) if run_id is not None else ids_of(pipeline.pipeline, asked):
         run, is_new = begin_run(state, backend.clock, name, wish, asked, plan)
@@ -89,8 +91,9 @@ def kick_off(
 
 def preflight_for(backend: Backend, installation: Installation, pipeline: Pipeline, wish: Wish) -> list[Line]:
     """What ``kick_off`` would check for a wish. Raises InputError for a bad one."""
-    subject = subject_of(pipeline, calendar_of(backend, pipeline), wish)
-    return check_everything(subject, wish.permits, backend.clock.now(), backend.warehouse, installation)
+    calendar, now = calendar_of(backend, pipeline), backend.clock.now()
+    subject = subject_of(pipeline, calendar, settled(wish, pipeline, calendar, now))
+    return check_everything(subject, wish.permits, now, backend.warehouse, installation)
 
 
 def calendar_of(backend: Backend, pipeline: Pipeline) -> Calendar:

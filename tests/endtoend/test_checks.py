@@ -143,6 +143,12 @@ def test_a_live_date_is_refused_and_nothing_is_written(site: Site, command: str)
     assert not site.home.exists()
 
 
+def test_the_live_window_is_left_out_when_that_is_asked_for(site: Site) -> None:
+    play_live(site)
+    answer = ask(site, "run", *SEASON, "--exclude-live", "--json")
+    assert (answer.code, answer.document["dates"]) == (0, 6)
+
+
 def test_a_live_date_that_is_named_is_run(site: Site) -> None:
     play_live(site)
     data = site.world.data()

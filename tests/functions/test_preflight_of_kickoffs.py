@@ -49,6 +49,7 @@ def test_a_live_date_is_refused_unless_the_message_names_it(calls: Calls, monkey
     body = {"dates": str(day)}
     status, answer = calls.post("starter", body)
     assert (status, f"--include-live {day}" in answer["error"]) == (400, True)
+    assert calls.post("starter", {"season": "2023-24", "exclude_live": True})[1]["dates"] == 1, "yesterday and today"
     assert calls.post("starter", {**body, "include_live": str(day)})[0] == 202
 
 

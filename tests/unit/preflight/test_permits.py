@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import InputError
-from shared.domain.permits import Permits, check_permits
+from shared.domain.permits import Permits, check_permits, without_live
 from shared.domain.pipeline import Pipeline
 from shared.domain.preflight import Level, Line
-from tests.unit.builders import days, pipeline
+from shared.domain.selection import Selection
+from tests.unit.builders import calendar, days, pipeline
 
 NOW = datetime(2024, 1, 5, 12, tzinfo=UTC)
 OLD, YESTERDAY, TODAY = date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5)
@@ -39,7 +40,7 @@ def test_dates_before_yesterday_need_no_name() -> None:
 def test_yesterday_today_and_what_is_to_come_are_refused_with_the_flag_that_lets_them_in(day: date) -> None:
     line = live(OLD, day)
     assert line.level is Level.FAIL
-    assert f"--include-live {day}" in line.remedy and f"--exclude {day}" in line.remedy
+    assert f"--include-live {day}" in line.remedy and "--exclude-live" in line.remedy
     assert str(OLD) not in line.detail
 
 
@@ -67,6 +68,27 @@ def test_many_dates_are_counted_and_not_all_listed() -> None:
 def test_a_named_date_must_be_selected() -> None:
     with pytest.raises(InputError, match="--include-live: 2024-01-04 is not a date of the selection"):
         live(OLD, named=(YESTERDAY,))
+
+
+def rest(*permitted: date, **keys: Any) -> tuple[date, ...]:
+    """What ``--exclude-live`` leaves of a season that goes on until tomorrow."""
+    known = calendar(days(6))
+    selection = Selection(seasons=("S1",), exclude=(OLD,), exclude_live=True)
+    left = without_live(selection, with_(**keys), known.by_day, Permits(permitted), NOW)
+    assert not left.exclude_live, "nothing that depends on the day is left in it"
+    return left.resolve(known)
+
+
+def test_the_live_window_can_be_left_out_as_a_whole() -> None:
+    assert rest() == tuple(days(2))
+
+
+def test_what_is_named_stays_when_the_rest_of_the_live_window_is_left_out() -> None:
+    assert rest(TODAY) == (*days(2), TODAY)
+
+
+def test_without_a_live_window_there_is_nothing_to_leave_out() -> None:
+    assert len(rest(live_window=None)) == 5
 
 
 def destructive(*named: str, phases: tuple[str, ...] = ("fetch", "raw", "shape", "final")) -> list[Line]:
