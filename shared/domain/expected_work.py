@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from fractions import Fraction
+from math import ceil
 
 from shared.domain.arithmetic import evaluate
 from shared.domain.calendar import Calendar, LeftOutDate
@@ -31,7 +33,10 @@ class Amount:
     is_exact: bool
 
     def __str__(self) -> str:
-        return f"{'' if self.is_exact else 'at least '}{self.count} {self.what}"
+        unit = self.what if self.what in ("rows", "objects") else f"values of {self.what}"
+        return (
+            f"{'' if self.is_exact else 'at least '}{self.count} {unit.removesuffix('s') if self.count == 1 else unit}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ def _amounts(processor: Processor, calendar: Calendar, day: date) -> Iterator[Am
         if isinstance(check, RowsCheck):
             yield Amount("rows", evaluate(check.expression, game_date.numbers), check.exactly is not None)
         elif isinstance(check, EntitiesCheck) and check.calendar is not None:
-            yield Amount(check.key, len(game_date.entities.get(check.calendar, ())), False)
+            keys = len(game_date.entities.get(check.calendar, ()))
+            yield Amount(check.key, ceil(Fraction(str(check.at_least)) * keys), False)
 
 
 def _rows(count: int) -> str:

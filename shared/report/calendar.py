@@ -34,12 +34,15 @@ def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
     span = f", {days[0]} to {days[-1]}" if days else ""
     lines = [f"Expected work of pipeline {pipeline}: {len(days)} game dates{span}"]
     shown = ""
+    wrong = {(e.phase, e.processor, e.reason) for e in work if e.kind is Kind.EMPTY_OK and not e.may_hold_rows}
     for (phase, processor), kinds in _counts(work).items():
         if phase != shown:
             shown = phase
             lines += ["", phase]
         lines.append(f"  {processor}: {sum(kinds[Kind.EXPECTED].values())} expected")
-        lines.extend(f"    {n} may be empty: {why}" for why, n in kinds[Kind.EMPTY_OK].items())
+        for why, n in kinds[Kind.EMPTY_OK].items():
+            words = "rightly empty" if (phase, processor, why) in wrong else "with rows or without"
+            lines.append(f"    {n} {words}: {why}")
         lines.extend(f"    {n} not applicable: {why}" for why, n in kinds[Kind.NOT_APPLICABLE].items())
     return "\n".join(lines)
 
@@ -51,7 +54,7 @@ def date_text(day: date, work: Sequence[Expectation]) -> str:
         if each.kind is Kind.EXPECTED:
             what = ", ".join(map(str, each.amounts)) or "an output"
         elif each.kind is Kind.EMPTY_OK:
-            what = f"{'may be empty' if each.may_hold_rows else 'nothing'}: {each.reason}"
+            what = f"{'rows or nothing' if each.may_hold_rows else 'nothing'}: {each.reason}"
         else:
             what = f"not applicable: {each.reason}"
         lines.append(f"  {each.phase}/{each.processor}: {what}")

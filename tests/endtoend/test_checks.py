@@ -79,7 +79,7 @@ def test_the_calendar_of_one_date_says_how_much_each_processor_should_hold(site:
 def test_without_a_selection_the_calendar_is_that_of_every_date(site: Site) -> None:
     answer = site.call("calendar", "--pipeline", "pipeline.yaml", "--source", "source")
     assert answer.out.startswith("Expected work of pipeline world: 6 game dates, 2024-01-01 to 2024-01-06")
-    assert "    2 may be empty: bootstrap: the first 2 days of a season" in answer.out.splitlines()
+    assert "    2 rightly empty: bootstrap: the first 2 days of a season" in answer.out.splitlines()
 
 
 def test_a_postponed_date_stands_in_the_calendar_with_its_reason(site: Site) -> None:

@@ -109,7 +109,7 @@ def test_with_two_weeks_of_bootstrap_848_of_918_dates_are_expected(tmp_path: Pat
 def test_phase_6_is_one_file_a_date(tmp_path: Path) -> None:
     exports = [e for e in expectations(tmp_path, days_of(MORE_SEASONS)) if e.processor == "results_export"]
     assert len(exports) == 918
-    assert {str(amount) for e in exports for amount in e.amounts} == {"1 objects"}
+    assert {str(amount) for e in exports for amount in e.amounts} == {"1 object"}
 
 
 def test_a_date_whose_games_were_all_postponed_has_no_work_and_says_why(tmp_path: Path) -> None:
@@ -123,5 +123,5 @@ def test_a_date_whose_games_were_all_postponed_has_no_work_and_says_why(tmp_path
 def test_an_expected_date_says_how_much(tmp_path: Path) -> None:
     work = expectations(tmp_path, {date(2023, 10, 24): "2023-24"})
     amounts = {e.processor: [str(a) for a in e.amounts] for e in work if e.kind is Kind.EXPECTED}
-    assert amounts["team_offense_game_summary"] == ["16 rows", "at least 16 team"]
+    assert amounts["team_offense_game_summary"] == ["16 rows", "at least 16 values of team"]
     assert amounts["player_game_summary"] == ["at least 96 rows"]
