@@ -12,7 +12,7 @@ from shared.adapters.gcp.settings import CloudSettings
 from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.errors import InputError
 from shared.domain.pipeline import Pipeline
-from shared.ports import Events, ObjectStore, State, Tasks, Warehouse, Worker
+from shared.ports import Events, Installation, ObjectStore, State, Tasks, Warehouse, Worker
 from shared.services.backend import Backend
 from shared.services.conductor import Conductor
 from shared.services.dispatcher import Dispatcher
@@ -60,6 +60,13 @@ class Deployment:
             clock=SystemClock(),
             wake_bucket=WAKE_BUCKET,
         )
+
+    @cached_property
+    def installation(self) -> Installation:
+        """What a run stands on beside the ports."""
+        from shared.adapters.gcp.preflight.installation import CloudInstallation
+
+        return CloudInstallation(self.settings)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

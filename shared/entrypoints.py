@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from shared import telemetry
+from shared import __version__, telemetry
 from shared.adapters.gcp.settings import CloudSettings
 from shared.deployment import Deployment
 from shared.domain.errors import HaltError, InputError, TransientError, UnknownRun
@@ -37,6 +37,18 @@ _log = logging.getLogger(__name__)
 def deployment() -> Deployment:
     """The deployment that this process belongs to. Raises InputError that names a missing variable."""
     return Deployment(CloudSettings.from_environment())
+
+
+def serve_health(service: str) -> None:
+    """Have the function whose module is being loaded answer ``GET /health`` with its name and code version.
+
+    functions-framework loads the module inside its application; loaded in any other way, there is nobody to answer.
+    """
+    from flask import current_app, has_app_context
+
+    if has_app_context():
+        health = {"service": service, "version": __version__}
+        current_app.add_url_rule("/health", "health", lambda: health, methods=["GET"])
 
 
 def answer(service: str, request: "Request", model: type[Body], act: Callable[[Body], Answer]) -> Answer:

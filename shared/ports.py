@@ -12,7 +12,9 @@ from shared.domain.board import Board
 from shared.domain.errors import PhasegateError
 from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Inputs, Proved
 from shared.domain.lease import Held, Lease
+from shared.domain.pipeline import Pipeline
 from shared.domain.plan import Plan
+from shared.domain.preflight import Line
 from shared.domain.run import Run
 
 Row = dict[str, Any]
@@ -42,6 +44,9 @@ class Warehouse(Protocol):
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
         """The rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
 
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
@@ -274,6 +279,15 @@ class State(Protocol):
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """What was set aside for a run, or (None) for no known run, oldest first."""
+
+
+class Installation(Protocol):
+    """What a run stands on beside the ports: services, queues, topics, rights."""
+
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+        """Look at all that a run of these phases needs. What could not be looked at is never a PASS; nothing is raised
+        for it.
+        """
 
 
 class Clock(Protocol):

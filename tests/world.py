@@ -300,7 +300,7 @@ class World:
     def calendar(self) -> Calendar:
         """The calendar of the source's schedule."""
         spec = self.pipeline.calendar
-        return read_calendar(spec, ScheduleFile(self.source, spec.table).query)
+        return read_calendar(spec, ScheduleFile(self.source, spec).query)
 
     def open(self) -> Embedded:
         """The home, opened for driving."""

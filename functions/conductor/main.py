@@ -4,10 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment
+from shared.entrypoints import Answer, answer, deployment, serve_health
 from shared.services.backend import WakeUp
 
 telemetry.configure("conductor")
+serve_health("conductor")
 
 
 def _conduct(wake_up: WakeUp) -> Answer:

@@ -4,10 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment
+from shared.entrypoints import Answer, answer, deployment, serve_health
 from shared.services.dispatcher import DispatchPage
 
 telemetry.configure("dispatcher")
+serve_health("dispatcher")
 
 
 def _dispatch(page: DispatchPage) -> Answer:

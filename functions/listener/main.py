@@ -4,9 +4,10 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from shared import telemetry
-from shared.entrypoints import listen
+from shared.entrypoints import listen, serve_health
 
 telemetry.configure("listener")
+serve_health("listener")
 
 
 @functions_framework.cloud_event

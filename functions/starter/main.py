@@ -6,18 +6,19 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, settle
+from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve_health, settle
 from shared.services.kickoff import Kickoff, kick_off, require_deployed
 from shared.services.progress import run_document
 
 telemetry.configure("starter")
+serve_health("starter")
 
 
 def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     here = deployment()
     require_deployed(here.pipeline, kickoff.pipeline)
     wish = kickoff.wish(str(here.pipeline_file))
-    run = kick_off(here.backend, here.pipeline, wish, kickoff.run_id, sent_at)
+    run = kick_off(here.backend, here.installation, here.pipeline, wish, kickoff.run_id, sent_at)
     return run_document(here.backend.state, run), 202
 
 

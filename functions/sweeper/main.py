@@ -4,10 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment
+from shared.entrypoints import Answer, answer, deployment, serve_health
 from shared.services.sweeper import SweepRequest
 
 telemetry.configure("sweeper")
+serve_health("sweeper")
 
 
 def _sweep(request: SweepRequest) -> Answer:

@@ -4,10 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment
+from shared.entrypoints import Answer, answer, deployment, serve_health
 from shared.report.verifier import VerifyRequest, verify
 
 telemetry.configure("verifier")
+serve_health("verifier")
 
 
 @functions_framework.http

@@ -67,7 +67,7 @@ def begin(request: "Request", run_id: str | None) -> "Run":
     from shared.services.operators import resume
 
     here = deployment()
-    run = kick_off(here.backend, pipeline_of(request), request.wish, run_id)
+    run = kick_off(here.backend, here.installation, pipeline_of(request), request.wish, run_id)
     if run.wanted in (Wanted.PAUSED, Wanted.DRAINING):
         run = resume(here.backend.state, run.run_id)
         act_on_change(run.run_id)

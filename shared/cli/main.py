@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import consent, inspect, operate, runs, stack
+from shared.cli import check, consent, inspect, operate, runs, stack
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -31,6 +31,7 @@ def configure(
 
 
 runs.register(app)
+check.register(app)
 inspect.register(app)
 operate.register(app)
 consent.register(app)

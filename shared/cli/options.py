@@ -88,6 +88,16 @@ ExcludeOption = Annotated[str | None, typer.Option("--exclude", help="Dates to l
 PhasesOption = Annotated[str | None, typer.Option("--phases", help="A..B: names, or numbers from 1.")]
 ReprocessOption = Annotated[str, typer.Option("--reprocess", help="missing (judged by the tables), failed or all.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Profile of the pipeline file.")]
+IncludeLiveOption = Annotated[
+    str | None,
+    typer.Option("--include-live", help="Selected dates inside the live window to work on all the same, D,D,…."),
+]
+ExcludeLiveOption = Annotated[
+    bool, typer.Option("--exclude-live", help="Leave out the selected dates inside the live window.")
+]
+AllowDestructiveOption = Annotated[
+    list[str] | None, typer.Option("--allow-destructive", help="Destructive processor that may run (repeatable).")
+]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with the run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.bootstrap import Embedded
     from shared.domain.calendar import Calendar
     from shared.domain.pipeline import Pipeline
+    from shared.domain.preflight import Line
     from shared.domain.run import Run
     from shared.services.starter import Wish
 
@@ -48,7 +49,7 @@ class Request:
         return self.source
 
 
-def _request(
+def request_of(
     context: typer.Context,
     pipeline: Path | None,
     source: Path | None,
@@ -61,15 +62,22 @@ def _request(
     reprocess: str,
     profile: str | None,
     why: str,
+    include_live: str | None = None,
+    exclude_live: bool = False,
+    allow_destructive: list[str] | None = None,
 ) -> Request:
+    """What the shared options say. Raises InputError for one that is wrong by itself."""
+    from shared.domain.permits import Permits
     from shared.services.starter import Wish
 
     settings: Settings = context.obj
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
     pipeline_file, folder = settings.pipeline(pipeline).absolute(), settings.source(source)
-    selection = options.selection(season, first, last, dates, exclude)
-    wish = Wish(selection, str(pipeline_file), str(folder) if folder else None, phases, profile, reprocess, why)  # type: ignore[arg-type]
+    selection = replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live)
+    permits = Permits(options.parse_days(include_live, "--include-live"), tuple(allow_destructive or ()))
+    where = str(folder) if folder else None
+    wish = Wish(selection, str(pipeline_file), where, phases, profile, reprocess, why, permits)  # type: ignore[arg-type]
     return Request(settings, pipeline_file, folder, wish)
 
 
@@ -95,7 +103,7 @@ def register(app: typer.Typer) -> None:
 
         It reads the warehouse, so it is refused while another process drives the home.
         """
-        request = _request(
+        request = request_of(
             context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, ""
         )
         show_plan(request, as_json)
@@ -114,14 +122,18 @@ def register(app: typer.Typer) -> None:
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
+        include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
+        allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         durable: DurableOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
-        request = _request(
-            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why
-        )
+        request = request_of(
+            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
+            include_live, exclude_live, allow_destructive,
+        )  # fmt: skip
         raise typer.Exit(run_request(request, run_id, durable, as_json))
 
     @app.command()
@@ -138,13 +150,17 @@ def register(app: typer.Typer) -> None:
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
+        include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
+        allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """The same in the background; prints the run id. Follow it with `phasegate watch`."""
-        request = _request(
-            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why
-        )
+        request = request_of(
+            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
+            include_live, exclude_live, allow_destructive,
+        )  # fmt: skip
         start_in_background(request, run_id, as_json)
 
 
@@ -162,11 +178,22 @@ def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
 
     pipeline = load_pipeline(request.pipeline_file)
     chosen_phases(pipeline, request)
-    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.folder, pipeline.calendar.table).query)
+    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.folder, pipeline.calendar).query)
     days = request.wish.selection.resolve(calendar)
     if request.wish.reprocess == "failed" and not request.settings.home.state.exists():
         require_earlier_run(days, {})
     return pipeline, calendar
+
+
+def start_lines(request: Request, pipeline: "Pipeline", calendar: "Calendar") -> "list[Line]":
+    """What preflight says of a request before a home is opened."""
+    from shared.adapters.embedded.clock import SystemClock
+    from shared.services.preflight import check_start, subject_of
+    from shared.services.starter import settled
+
+    now = SystemClock().now()
+    wish = settled(request.wish, pipeline, calendar, now)
+    return check_start(subject_of(pipeline, calendar, wish), wish.permits, now)
 
 
 def chosen_phases(pipeline: "Pipeline", request: Request) -> tuple[str, ...]:
@@ -225,6 +252,7 @@ def show_plan(request: Request, as_json: bool) -> None:
 def run_request(request: Request, run_id: str | None, durable: bool, as_json: bool) -> int:
     """The ``run`` command; returns the exit status."""
     from shared.bootstrap import Embedded, EmbeddedOptions, check_dispatch, check_workers
+    from shared.domain.preflight import require_passed
 
     check_run_id(run_id)
     if request.settings.is_cloud:
@@ -232,6 +260,7 @@ def run_request(request: Request, run_id: str | None, durable: bool, as_json: bo
 
         return cloud.run_request(request, run_id, as_json)
     pipeline, calendar = read_inputs(request)
+    require_passed(start_lines(request, pipeline, calendar))
     check_dispatch(pipeline, chosen_phases(pipeline, request))
     check_workers(pipeline, request.folder)
     with Embedded(request.settings.home, pipeline, request.folder, EmbeddedOptions(durable=durable)) as embedded:
@@ -242,6 +271,7 @@ def run_request(request: Request, run_id: str | None, durable: bool, as_json: bo
 def start_in_background(request: Request, run_id: str | None, as_json: bool) -> None:
     """The ``start`` command: write the run here, drive it in a process of its own."""
     from shared.bootstrap import Embedded, check_dispatch, check_workers
+    from shared.domain.preflight import require_passed
 
     check_run_id(run_id)
     if request.settings.is_cloud:
@@ -250,6 +280,7 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
         _say_started(cloud.begin(request, run_id).run_id, as_json)
         return
     pipeline, calendar = read_inputs(request)
+    require_passed(start_lines(request, pipeline, calendar))
     check_dispatch(pipeline, chosen_phases(pipeline, request))
     check_workers(pipeline, request.folder)
     home = request.settings.home
@@ -280,10 +311,12 @@ def _begin(
     request: Request, pipeline: "Pipeline", calendar: "Calendar", embedded: "Embedded", run_id: str | None
 ) -> "Run":
     """The unfinished run of the same request, or a new one, written."""
+    from shared.domain.preflight import require_passed
     from shared.domain.run import Wanted
     from shared.services.operators import resume
+    from shared.services.preflight import check_tables
     from shared.services.prover import Prover
-    from shared.services.starter import begin_run, existing_run, plan_of
+    from shared.services.starter import begin_run, existing_run, plan_of, settled
 
     state, clock, wish = embedded.state, embedded.clock, request.wish
     asked = wish.identity(pipeline)
@@ -292,8 +325,9 @@ def _begin(
         _say(f"resuming run {there.run_id}")
         return resume(state, there.run_id) if there.wanted in (Wanted.PAUSED, Wanted.DRAINING) else there
     embedded.prepare()
+    require_passed(check_tables(pipeline.tables(chosen_phases(pipeline, request)), embedded.warehouse))
     prover = Prover(embedded.warehouse, embedded.objects)
-    plan = plan_of(wish, pipeline, calendar, prover, state, say_remade)
+    plan = plan_of(settled(wish, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, say_remade)
     name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
     run, _ = begin_run(state, clock, name, wish, asked, plan)
     return run

@@ -16,12 +16,25 @@ from shared.domain.pipeline import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class GameDate:
-    """One date of the calendar: its season, its numbers (``games: 8``) and its entities (``teams: (ATL, …)``)."""
+    """One date of the calendar: its season, its numbers (``games: 8``) and its entities (``teams: (ATL, …)``).
+
+    not_held_by: those of the calendar's sources that hold nothing of this date.
+    """
 
     day: date
     season: str
     numbers: Mapping[str, int]
     entities: Mapping[str, tuple[str, ...]]
+    not_held_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutDate:
+    """A date with rows in the schedule of which none meets the calendar's condition. rows: how many."""
+
+    day: date
+    season: str
+    rows: int
 
 
 @dataclass(frozen=True)

@@ -19,22 +19,43 @@ from shared.domain.strict import Column, Name, Strict
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
 
 
+class SourceSpec(Strict):
+    """A source that is known to hold only some dates: a table (or view) with at least one row for each of them.
+
+    file: what stands for it in the source folder of embedded mode; without that file it holds no date at all.
+    otherwise: why a date that it does not hold is rightly empty, in words for people.
+    """
+
+    table: TableName
+    date_column: Column
+    file: str = Field(pattern=r"^[A-Za-z0-9_-]+\.parquet$", examples=["props.parquet"])
+    otherwise: str = Field(min_length=1, examples=["no odds were kept for this date"])
+
+
 class CalendarSpec(Strict):
     """Where the game dates come from, and the numbers that each date carries.
 
     numbers: name -> SQL aggregate over the date's rows (``games: COUNT(*)``); expectations refer to them.
     entities: name -> columns whose distinct values are the date's keys (``teams: [home_team, away_team]``).
     playoffs: the one of the numbers that is above 0 on a date with playoff games.
+    left_out: why a date whose rows all fail the condition has no work, in words for people.
     """
 
     table: TableName
     date_column: Column
     season_column: Column
     condition: str = Field(default="TRUE", description="SQL: which rows of the schedule count")
+    left_out: str = Field(default="no row of the schedule counts", min_length=1, examples=["all games were postponed"])
     numbers: dict[Name, str] = Field(min_length=1)
     entities: dict[Name, list[Column]] = Field(default={})
     playoffs: Name | None = None
+    sources: dict[Name, SourceSpec] = Field(default={}, description="sources that hold only some dates")
     bootstrap_days: int = Field(default=0, ge=0, le=60, description="calendar days at the start of a season")
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Tables that the calendar is read from -> the column of their dates."""
+        return {self.table: self.date_column} | {s.table: s.date_column for s in self.sources.values()}
 
 
 class TableOutput(Strict):
@@ -127,6 +148,12 @@ class Processor(Strict):
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")
     bootstrap: bool = Field(default=False, description="rightly empty on the bootstrap days of a season")
     available_from: date | None = Field(default=None, description="the source begins here; empty before")
+    source_dates: Name | None = Field(
+        default=None, description="a source of the calendar; empty where it holds nothing"
+    )
+    destructive: bool = Field(
+        default=False, description="deletes or overwrites what cannot be made again; refused unless named at the start"
+    )
     queue: Name | None = Field(default=None, description="in place of the phase's queue")
 
 
@@ -181,10 +208,14 @@ class Phase(Strict):
 
 
 class WorkerSpec(Strict):
-    """A processing service: ``factory`` in embedded mode (``module:callable``), ``url`` elsewhere."""
+    """A processing service: ``factory`` in embedded mode (``module:callable``), ``url`` elsewhere.
+
+    version: the code version that ``url`` has to answer for; None: any.
+    """
 
     factory: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     url: str | None = None
+    version: str | None = Field(default=None, min_length=1)
 
 
 class QueueSpec(Strict):
@@ -225,6 +256,9 @@ class Pipeline(Strict):
     description: str = ""
     timezone: str
     calendar: CalendarSpec
+    live_window: int | None = Field(
+        default=1, ge=0, le=30, description="days before today from which on dates are the live pipeline's; null: none"
+    )
     history_table: TableName = Field(description="where one row an attempt is kept, written in batches")
     workers: dict[Name, WorkerSpec] = Field(min_length=1)
     queues: dict[Name, QueueSpec] = Field(min_length=1)
@@ -240,6 +274,14 @@ class Pipeline(Strict):
     def observed_topics(self) -> tuple[str, ...]:
         """Topics of an existing system that starts phases by itself."""
         return tuple(phase.how.topic for phase in self.phases if isinstance(phase.how, Observed))
+
+    def tables(self, phases: Iterable[str]) -> dict[str, str | None]:
+        """Tables that a run of these phases writes -> the column of their dates; None for the history."""
+        found: dict[str, str | None] = {self.history_table: None}
+        for name in phases:
+            outputs = (processor.output for processor in self.phase(name).processors)
+            found |= {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
+        return found
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises KeyError."""

@@ -35,6 +35,10 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     numbers = pipeline.calendar.numbers
     if (playoffs := pipeline.calendar.playoffs) is not None and playoffs not in numbers:
         yield "calendar.playoffs", f"unknown number '{playoffs}'{did_you_mean(playoffs, numbers)}"
+    calendars = {pipeline.calendar.table: "calendar.table"}
+    for name, source in pipeline.calendar.sources.items():
+        if (other := calendars.setdefault(source.table, f"calendar.sources.{name}")) != f"calendar.sources.{name}":
+            yield f"calendar.sources.{name}.table", f"{source.table} stands already in {other}"
     for name in RESERVED_QUEUES:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
@@ -185,6 +189,9 @@ def _processor(
         else:
             if owner not in _phases_before(pipeline, phase.name, processor.name):
                 yield f"{at}.reads", f"'{name}' is read, and no gate waits for {owner} on the same date; add one"
+    if processor.source_dates is not None and processor.source_dates not in (known := pipeline.calendar.sources):
+        hint = did_you_mean(processor.source_dates, known) or "; the calendar has no sources"
+        yield f"{at}.source_dates", f"unknown source '{processor.source_dates}'{hint}"
 
 
 def _phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:

@@ -367,6 +367,8 @@ def expectation(pipeline: Pipeline, calendar: Calendar, processor: Processor, da
         return EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:
         return EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
+    if processor.source_dates in calendar.by_day[day].not_held_by:
+        return EMPTY, pipeline.calendar.sources[str(processor.source_dates)].otherwise
     if processor.may_be_empty:
         return OPTIONAL, processor.may_be_empty
     return EXPECTED, ""

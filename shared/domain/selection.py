@@ -9,13 +9,30 @@ from shared.domain.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Seasons, or a range, or single dates; less the excluded ones."""
+    """Seasons, or a range, or single dates; less the excluded ones.
+
+    exclude_live: and less those of the live window, which ``permits.without_live`` finds.
+    """
 
     seasons: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
     dates: tuple[date, ...] = ()
     exclude: tuple[date, ...] = ()
+    exclude_live: bool = False
+
+    @property
+    def is_blank(self) -> bool:
+        """Nobody said which dates."""
+        return not (self.seasons or self.first or self.last or self.dates or self.exclude)
+
+    def covers(self, day: date, season: str) -> bool:
+        """Whether a date lies where this selection looks, game date or not; a blank one looks everywhere."""
+        if day in self.exclude:
+            return False
+        if self.first is not None and self.last is not None:
+            return self.first <= day <= self.last
+        return self.is_blank or day in self.dates or season in self.seasons
 
     def resolve(self, calendar: Calendar) -> tuple[date, ...]:
         """The selected game dates, in order.

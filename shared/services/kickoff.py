@@ -5,16 +5,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.domain.calendar import Calendar
 from shared.domain.errors import InputError
+from shared.domain.permits import Permits
 from shared.domain.pipeline import Pipeline, did_you_mean
 from shared.domain.plan import Plan
+from shared.domain.preflight import Line, require_passed
 from shared.domain.run import RUN_ID, Run
 from shared.domain.selection import Selection
+from shared.ports import Installation
 from shared.services.backend import Backend
 from shared.services.planner import Reprocess
+from shared.services.preflight import check_everything, subject_of
 from shared.services.prover import Prover
 from shared.services.schedule import read_calendar
-from shared.services.starter import Wish, begin_run, existing_run, ids_of, is_answered_by, plan_of
+from shared.services.starter import Wish, begin_run, existing_run, ids_of, is_answered_by, plan_of, settled
 
 
 def _several(value: Any) -> Any:
@@ -41,28 +46,41 @@ class Kickoff(BaseModel):
     reprocess: Reprocess = "missing"
     profile: str | None = None
     why: str = Field(default="", max_length=500)
+    include_live: Days = ()
+    exclude_live: bool = False
+    allow_destructive: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
 
     def wish(self, pipeline_file: str) -> Wish:
         """What it asks for."""
-        selection = Selection(self.season, self.first, self.last, self.dates, self.exclude)
-        return Wish(selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why)
+        selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
+        permits = Permits(self.include_live, self.allow_destructive)
+        return Wish(selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why, permits)
 
 
 def kick_off(
-    backend: Backend, pipeline: Pipeline, wish: Wish, run_id: str | None, sent_at: datetime | None = None
+    backend: Backend,
+    installation: Installation,
+    pipeline: Pipeline,
+    wish: Wish,
+    run_id: str | None,
+    sent_at: datetime | None = None,
 ) -> Run:
     """The run that answers a wish: the one of that id, the unfinished one of the same wish, or a new one.
 
     sent_at: when the message was published; the same message again finds the run it began, also after its end.
     A crash before the conductor is woken leaves an unfinished run, which the next sweep begins.
-    Raises InputError for a bad wish, before anything is written.
+    Raises InputError for a bad wish and for what preflight fails, before anything is written.
     """
     state = backend.state
     asked = wish.identity(pipeline)
     there = existing_run(state, asked, run_id)
     if there is not None:
         return there
-    plan = plan_for(backend, pipeline, wish)
+    calendar, now = calendar_of(backend, pipeline), backend.clock.now()
+    wish = settled(wish, pipeline, calendar, now)
+    subject = subject_of(pipeline, calendar, wish)
+    require_passed(check_everything(subject, wish.permits, now, backend.warehouse, installation))
+    plan = _plan(backend, pipeline, calendar, wish)
     for name in (run_id,) if run_id is not None else ids_of(pipeline.pipeline, asked):
         run, is_new = begin_run(state, backend.clock, name, wish, asked, plan)
         if is_new or run_id is not None or is_answered_by(state, run, sent_at):
@@ -71,9 +89,24 @@ def kick_off(
     raise AssertionError("names of runs never end")
 
 
+def preflight_for(backend: Backend, installation: Installation, pipeline: Pipeline, wish: Wish) -> list[Line]:
+    """What ``kick_off`` would check for a wish. Raises InputError for a bad one."""
+    calendar, now = calendar_of(backend, pipeline), backend.clock.now()
+    subject = subject_of(pipeline, calendar, settled(wish, pipeline, calendar, now))
+    return check_everything(subject, wish.permits, now, backend.warehouse, installation)
+
+
+def calendar_of(backend: Backend, pipeline: Pipeline) -> Calendar:
+    """The calendar of the warehouse's schedule table."""
+    return read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
+
+
 def plan_for(backend: Backend, pipeline: Pipeline, wish: Wish) -> Plan:
     """The plan of a wish, with the calendar of the warehouse's schedule table."""
-    calendar = read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
+    return _plan(backend, pipeline, calendar_of(backend, pipeline), wish)
+
+
+def _plan(backend: Backend, pipeline: Pipeline, calendar: Calendar, wish: Wish) -> Plan:
     return plan_of(wish, pipeline, calendar, Prover(backend.warehouse, backend.objects), backend.state)
 
 

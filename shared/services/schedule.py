@@ -1,18 +1,19 @@
 """Reads the calendar out of the schedule table, with the SQL that the pipeline file gives."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from shared.domain.calendar import Calendar, GameDate
+from shared.domain.calendar import Calendar, GameDate, LeftOutDate
 from shared.domain.errors import InputError
-from shared.domain.pipeline import CalendarSpec
+from shared.domain.pipeline import CalendarSpec, SourceSpec
 
 Query = Callable[[str], list[Mapping[str, Any]]]
 
 
 def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
-    """Every date with at least one row that meets the condition.
+    """Every date with at least one row that meets the condition, and what the sources hold of it.
 
     query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons.
     """
@@ -40,4 +41,28 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
             raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
         counts = {name: int(row[name]) for name in spec.numbers}
         dates[day] = GameDate(day, season, counts, entities.get(day, {}))
+    if dates:
+        for name, source in spec.sources.items():
+            held = _dates_held(source, min(dates), max(dates), query)
+            for day in dates.keys() - held:
+                dates[day] = replace(dates[day], not_held_by=(*dates[day].not_held_by, name))
     return Calendar.of(dates.values())
+
+
+def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
+    """Dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
+    rows = query(
+        f"SELECT {spec.date_column} AS day, {spec.season_column} AS season, COUNT(*) AS found FROM `{spec.table}` "
+        f"GROUP BY {spec.date_column}, {spec.season_column} HAVING COUNTIF({spec.condition}) = 0"
+    )
+    return tuple(sorted((LeftOutDate(r["day"], str(r["season"]), int(r["found"])) for r in rows), key=lambda d: d.day))
+
+
+def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> set[date]:
+    """Dates between two of the calendar's of which a source holds a row; the bounds spare partitions outside them."""
+    column = source.date_column
+    rows = query(
+        f"SELECT DISTINCT {column} AS day FROM `{source.table}` "
+        f"WHERE {column} BETWEEN DATE '{first.isoformat()}' AND DATE '{last.isoformat()}'"
+    )
+    return {row["day"] for row in rows}

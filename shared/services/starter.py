@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from shared.domain.board import Board
 from shared.domain.calendar import Calendar
 from shared.domain.errors import InputError
+from shared.domain.permits import NOTHING_NAMED, Permits, without_live
 from shared.domain.pipeline import Pipeline
 from shared.domain.plan import Plan
 from shared.domain.run import Run, Wanted
@@ -25,7 +26,8 @@ class Wish:
     """What somebody asks for, by flags or by a message.
 
     source: the source folder of embedded mode; None where the workers know their own. pipeline_file: where the
-    pipeline was read from, for people.
+    pipeline was read from, for people. permits: what was named on purpose; it changes nothing of what is done, so the
+    same wish with more of them finds the same run.
     """
 
     selection: Selection
@@ -35,6 +37,7 @@ class Wish:
     profile: str | None = None
     reprocess: Reprocess = "missing"
     why: str = ""
+    permits: Permits = NOTHING_NAMED
 
     def identity(self, pipeline: Pipeline) -> str:
         """A short name for what is asked: the same wish finds its unfinished run again by it."""
@@ -48,6 +51,12 @@ class Wish:
         }
         text = json.dumps(request, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settled(wish: Wish, pipeline: Pipeline, calendar: Calendar, now: datetime) -> Wish:
+    """The wish as it is planned: with dates in place of what depends on the day on which it is asked."""
+    selection = without_live(wish.selection, pipeline, calendar.by_day, wish.permits, now)
+    return replace(wish, selection=selection)
 
 
 def plan_of(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.stack.emulators import HOST
+from shared.adapters.gcp.clients import tasks_client
+from shared.stack.emulators import CLOUD_TASKS, HOST
 from tests.catalogue.deployed import CLOUD_TASKS_REST
 from tests.catalogue.rows import Act, Row
 from tests.stack.target import TasksServer, cloud_tasks
@@ -16,7 +17,10 @@ def cloud_tasks_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tas
     """The Cloud Tasks server of the local stack."""
     with cloud_tasks(tmp_path_factory.mktemp("cloud-tasks")) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv(CLOUD_TASKS_REST, f"http://{HOST}:{server.rest_port}")
+        patch.setenv(CLOUD_TASKS.variable, CLOUD_TASKS.setting(server.process.port))
+        tasks_client.cache_clear()
         yield server
+        tasks_client.cache_clear()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import os
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from flask.testing import FlaskClient
 from shared import entrypoints, telemetry
 from shared.adapters.gcp.layout import FUNCTIONS as LISTED
 from shared.adapters.gcp.layout import Layout, layout_of
+from shared.adapters.gcp.preflight.queues import inspect_queues
+from shared.adapters.gcp.preflight.topics import Topics
 from shared.adapters.gcp.settings import CloudSettings
 from shared.deployment import Deployment
+from shared.domain.preflight import failures
 from shared.stack.emulators import HOST, PUBSUB, STORAGE
 from shared.stack.resources import Addresses, create_resources
 from tests.catalogue.cloud import CloudWorld
@@ -80,16 +83,22 @@ def _push(endpoints: Endpoints, layout: Layout, project: str, topic: str, text: 
             yield endpoints.post(each.function, each.push_path(project), body, {})
 
 
+def make_as_the_stack_does(layout: Layout) -> CloudSettings:
+    """Make everything in a new project of the emulators; its settings."""
+    settings = CloudSettings(project=f"t{uuid.uuid4().hex[:20]}")
+    functions = {function.name: f"http://{HOST}:1" for function in layout.functions}
+    at = Addresses(_pubsub(), os.environ[STORAGE.variable], os.environ[CLOUD_TASKS_REST], functions)
+    create_resources(layout, settings, at)
+    return settings
+
+
 def made_by_the_stack(layout: Layout) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The subscriptions and queues of a project in which a stack made everything, as their servers describe them.
 
     Names are the last part of what the servers say, topics too.
     """
-    settings = CloudSettings(project=f"t{uuid.uuid4().hex[:20]}")
-    pubsub, storage = f"http://{os.environ[PUBSUB.variable]}", os.environ[STORAGE.variable]
-    functions = {function.name: f"http://{HOST}:1" for function in layout.functions}
-    tasks, project = os.environ[CLOUD_TASKS_REST], f"projects/{settings.project}"
-    create_resources(layout, settings, Addresses(pubsub, storage, tasks, functions))
+    settings = make_as_the_stack_does(layout)
+    pubsub, tasks, project = _pubsub(), os.environ[CLOUD_TASKS_REST], f"projects/{settings.project}"
     queues = _get(f"{tasks}/v2/{project}/locations/{settings.region}/queues")["queues"]
     subscriptions = _get(f"{pubsub}/v1/{project}/subscriptions")["subscriptions"]
     for each in (*subscriptions, *queues):
@@ -99,6 +108,45 @@ def made_by_the_stack(layout: Layout) -> tuple[list[dict[str, Any]], list[dict[s
         if policy := each.get("deadLetterPolicy"):
             policy["deadLetterTopic"] = policy["deadLetterTopic"].rpartition("/")[2]
     return subscriptions, queues
+
+
+def make_subscription_anew(settings: CloudSettings, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Delete a subscription and make it again, changed, as somebody does by hand. change: of its JSON."""
+    url = f"{_pubsub()}/v1/projects/{settings.project}/subscriptions/{name}"
+    body = _get(url)
+    change(body)
+    _send("DELETE", url, None)
+    _send("PUT", url, {key: value for key, value in body.items() if key not in ("name", "state")})
+
+
+def change_queue(settings: CloudSettings, name: str, body: dict[str, Any]) -> None:
+    """Change a queue by hand. body: the part of its JSON that changes."""
+    path = f"projects/{settings.project}/locations/{settings.region}/queues/{name}"
+    mask = ",".join(f"{part}.{key}" for part, fields in body.items() for key in fields)
+    _send("PATCH", f"{os.environ[CLOUD_TASKS_REST]}/v2/{path}?updateMask={mask}", body)
+
+
+def delete(settings: CloudSettings, kind: str, name: str) -> None:
+    """Delete a topic or a subscription (``topics``, ``subscriptions``)."""
+    _send("DELETE", f"{_pubsub()}/v1/projects/{settings.project}/{kind}/{name}", None)
+
+
+def failed_subjects(settings: CloudSettings, layout: Layout) -> dict[str, str]:
+    """What preflight fails of topics, subscriptions and queues: subject -> what is wrong with it."""
+    lines = [*Topics(settings, layout).inspect(), *inspect_queues(settings, layout)]
+    return {line.subject: line.detail for line in failures(lines)}
+
+
+def _pubsub() -> str:
+    return f"http://{os.environ[PUBSUB.variable]}"
+
+
+def _send(method: str, url: str, body: dict[str, Any] | None) -> None:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
+        answer.read()
 
 
 def _get(url: str) -> dict[str, Any]:

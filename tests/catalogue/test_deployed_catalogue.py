@@ -1,6 +1,7 @@
 """The failure catalogue, where the fault was in what is deployed: scenarios and mutations as in ``test_catalogue.py``.
 
 f07 asks Pub/Sub's emulator and the Cloud Tasks server what a stack really made; f08 calls the functions themselves.
+Both then break a deployment by hand, and ask preflight.
 """
 
 from dataclasses import replace
@@ -11,14 +12,29 @@ import pytest
 from pydantic import BaseModel
 
 from shared.adapters.gcp import layout
-from shared.adapters.gcp.layout import KICKOFF, layout_of
+from shared.adapters.gcp.layout import KICKOFF, Layout, layout_of
+from shared.adapters.gcp.preflight import queues, services, topics
+from shared.adapters.gcp.preflight.services import inspect_functions
+from shared.adapters.gcp.preflight.topics import Topics
+from shared.domain.preflight import Level
 from shared.domain.run import RunStatus
 from shared.services.backend import COMPLETIONS
 from shared.services.dispatcher import TaskPayload
 from shared.stack import resources
+from shared.stack.emulators import HOST
 from tests.catalogue.cloud import CloudWorld
-from tests.catalogue.deployed import FUNCTIONS, drive_through_functions, made_by_the_stack
+from tests.catalogue.deployed import (
+    FUNCTIONS,
+    change_queue,
+    delete,
+    drive_through_functions,
+    failed_subjects,
+    made_by_the_stack,
+    make_as_the_stack_does,
+    make_subscription_anew,
+)
 from tests.catalogue.rows import Act, Mutated, Row, mutations_of
+from tests.fakes.health import answering
 from tests.unit.builders import pipeline
 
 # The scenarios
@@ -41,6 +57,20 @@ def f07(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
             assert made.get("deadLetterPolicy", {}).get("deadLetterTopic") in kept
     assert {q["name"] for q in queues} == {q.id for q in listed.queues}
     assert {q["retryConfig"]["maxAttempts"] for q in queues} == {-1}, "attempts are counted by Phasegate alone"
+    _preflight_finds_retries_that_are_off(layout_of(pipeline()))
+
+
+def _preflight_finds_retries_that_are_off(listed: Layout) -> None:
+    settings = make_as_the_stack_does(listed)
+    assert failed_subjects(settings, listed) == {}, "a sound deployment may be used"
+    make_subscription_anew(settings, COMPLETIONS, lambda body: body.pop("retryPolicy"))
+    make_subscription_anew(settings, KICKOFF, lambda body: body.pop("deadLetterPolicy"))
+    change_queue(settings, "work", {"retryConfig": {"maxAttempts": 3}})
+    assert failed_subjects(settings, listed) == {
+        COMPLETIONS: "has no retry policy",
+        KICKOFF: "deliveries before it is 0",
+        "work": "attempts of a delivery is 3",
+    }
 
 
 def f08(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -55,9 +85,24 @@ def f08(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         answers = drive_through_functions(cloud, patch)
         board, _ = cloud.state.board("r")
         aside = [*cloud.state.quarantined(None), *cloud.state.quarantined("r")]
+    _preflight_walks_to_the_endpoints(listed)
     assert {status for _, status in answers} == {200}
     assert {name for name, _ in answers} == {"conductor", "dispatcher", "runner", "listener"}
     assert (board.status, aside) == (RunStatus.COMPLETED, [])
+
+
+def _preflight_walks_to_the_endpoints(listed: Layout) -> None:
+    settings = make_as_the_stack_does(listed)
+    delete(settings, "subscriptions", COMPLETIONS)
+    elsewhere = {"pushConfig": {"pushEndpoint": f"http://{HOST}:1/starter"}}
+    make_subscription_anew(settings, KICKOFF, lambda body: body.update(elsewhere))
+    assert failed_subjects(settings, listed) == {
+        COMPLETIONS: "is not there",
+        KICKOFF: f"pushes to http://{HOST}:1/starter",
+    }
+    with answering("listener") as url:
+        (line,) = inspect_functions({"starter": [url]}, None)
+    assert (line.level, line.detail) == (Level.FAIL, f"at {url} answers the listener")
 
 
 # The mutations
@@ -98,16 +143,51 @@ def _a_queue_calls_a_function_that_is_not_there(patch: pytest.MonkeyPatch) -> No
     patch.setattr(layout, "CONTROL_QUEUES", tuple(replace(q, function=f"{q.function}s") for q in layout.CONTROL_QUEUES))
 
 
+def _preflight_overlooks_retries(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Topics, "_retries", lambda *_: iter(()))
+
+
+def _preflight_overlooks_limits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(queues, "differences", lambda _: iter(()))
+
+
+def _preflight_takes_what_is_missing_for_granted(patch: pytest.MonkeyPatch) -> None:
+    looked = topics.look_at
+    patch.setattr(topics, "look_at", lambda *args: [x for x in looked(*args) if x.detail != "is not there"])
+
+
+def _preflight_overlooks_endpoints(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Topics, "_endpoint", lambda *_: iter(()))
+
+
+def _preflight_takes_any_answer_for_the_function(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(services, "_function", lambda name, url, found: services.passed("function", name, url))
+
+
 ROWS = {
     "f07": Row(
         f07,
         ("pubsub_emulator", "storage_emulator", "cloud_tasks_server"),
-        (_nothing_keeps_dead_letters, _subscriptions_do_not_retry, _idle_subscriptions_expire, _queues_give_up),
+        (
+            _nothing_keeps_dead_letters,
+            _subscriptions_do_not_retry,
+            _idle_subscriptions_expire,
+            _queues_give_up,
+            _preflight_overlooks_retries,
+            _preflight_overlooks_limits,
+        ),
     ),
     "f08": Row(
         f08,
-        ("firestore_emulator",),
-        (_the_sender_forgets_a_field, _nobody_subscribes_to_completions, _a_queue_calls_a_function_that_is_not_there),
+        ("firestore_emulator", "pubsub_emulator", "storage_emulator", "cloud_tasks_server"),
+        (
+            _the_sender_forgets_a_field,
+            _nobody_subscribes_to_completions,
+            _a_queue_calls_a_function_that_is_not_there,
+            _preflight_takes_what_is_missing_for_granted,
+            _preflight_overlooks_endpoints,
+            _preflight_takes_any_answer_for_the_function,
+        ),
     ),
 }
 

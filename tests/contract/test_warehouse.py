@@ -340,3 +340,10 @@ def test_a_schema_script_holds_nothing_but_tables(warehouse: Warehouse, partitio
     with pytest.raises(InputError, match="CREATE TABLE statements with columns only"):
         warehouse.apply_schema("DROP TABLE contract.points")
     assert len(held(warehouse, partition)) == 2
+
+
+def test_columns_are_told_of_the_tables_that_are_there(warehouse: Warehouse) -> None:
+    found = warehouse.columns(["contract.points", "contract.nothing", "nowhere.points"])
+    assert set(found) == {"contract.points"}
+    assert list(found["contract.points"]) == ["d", "team", "points", "share", "_fence"]
+    assert found["contract.points"]["d"] == "DATE"

@@ -1,7 +1,7 @@
 """Each function behind functions-framework, over the embedded ports: what HTTP sees, with no emulator."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from shared import entrypoints, telemetry
 from shared.adapters.gcp.settings import CloudSettings
 from shared.bootstrap import Embedded
 from shared.deployment import Deployment
+from shared.domain.pipeline import Pipeline
+from shared.domain.preflight import Line
 from shared.services.backend import Backend
 from tests.world import World
 
@@ -21,11 +23,22 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 SIGNATURES = {"listener": "cloudevent"}
 
 
+class Sound:
+    """An installation in which nothing is wrong but what a test puts here."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+        """See the port."""
+        return self.lines
+
+
 class Calls:
     """The functions of one deployment, called as a client would."""
 
-    def __init__(self, world: World, embedded: Embedded, backend: Backend) -> None:
-        self.world, self.embedded, self.backend = world, embedded, backend
+    def __init__(self, world: World, embedded: Embedded, backend: Backend, installation: Sound) -> None:
+        self.world, self.embedded, self.backend, self.installation = world, embedded, backend, installation
         self._clients: dict[str, FlaskClient] = {}
 
     def client(self, name: str) -> FlaskClient:
@@ -63,9 +76,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
         world.begin(embedded)
         backend: Backend = embedded.engine("r")._handlers.backend  # type: ignore[attr-defined]
         here = Deployment(CloudSettings(project="demo", pipeline=world.pipeline_file))
-        here.__dict__.update(backend=backend, pipeline=world.pipeline)
+        here.__dict__.update(backend=backend, pipeline=world.pipeline, installation=(sound := Sound()))
         monkeypatch.setattr(entrypoints, "deployment", lambda: here)
-        yield Calls(world, embedded, backend)
+        yield Calls(world, embedded, backend, sound)
 
 
 def released(calls: Calls) -> None:

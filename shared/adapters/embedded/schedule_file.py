@@ -1,6 +1,6 @@
-"""The schedule of a source folder, read where it lies: planning needs no warehouse for it."""
+"""The schedule of a source folder and the calendar's sources, read where they lie: planning needs no warehouse."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,30 +8,46 @@ import duckdb
 
 from shared.adapters.embedded.dialect import quoted, translate
 from shared.domain.errors import InputError
+from shared.domain.pipeline import CalendarSpec, SourceSpec
 
 SCHEDULE = "schedule.parquet"
 
 
 class ScheduleFile:
-    """Answers the calendar's queries from ``schedule.parquet``, under the name of the schedule table.
+    """Answers the calendar's queries from files of a source folder, under the names of their tables.
 
-    Raises InputError when the folder or the file is not there, or is no parquet file.
+    ``schedule.parquet`` must be there; the file of a source of the calendar that is not there holds no date.
+    Raises InputError when the folder or the schedule is not there, or a file is no parquet file.
     """
 
-    def __init__(self, source: Path, table: str) -> None:
-        self._path = source / SCHEDULE
-        if not source.is_dir():
-            raise InputError(f"{source}: no such source folder; make one with: phasegate sample {source}")
+    def __init__(self, folder: Path, calendar: CalendarSpec) -> None:
+        self._path = folder / SCHEDULE
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
         if not self._path.is_file():
             raise InputError(f"{self._path}: the source folder has no schedule; see docs/contract.md")
         self._connection = duckdb.connect(":memory:")
-        dataset, _, _ = table.partition(".")
-        file = str(self._path).replace("'", "''")
+        self._view(calendar.table, self._path)
+        self._view_sources(folder, calendar.sources.values())
+
+    def _view_sources(self, folder: Path, sources: Iterable[SourceSpec]) -> None:
+        for source in sources:
+            if (folder / source.file).is_file():
+                self._view(source.table, folder / source.file)
+            else:
+                self._create(source.table, f'SELECT CAST(NULL AS DATE) AS "{source.date_column}" WHERE FALSE')
+
+    def _view(self, table: str, path: Path) -> None:
+        file = str(path).replace("'", "''")
         try:
-            self._connection.execute(f'CREATE SCHEMA "{dataset}"')
-            self._connection.execute(f"CREATE VIEW {quoted(table)} AS SELECT * FROM read_parquet('{file}')")
+            self._create(table, f"SELECT * FROM read_parquet('{file}')")
         except duckdb.Error as error:
-            raise InputError(f"{self._path}: not a readable parquet file: {_first_line(error)}") from error
+            raise InputError(f"{path}: not a readable parquet file: {_first_line(error)}") from error
+
+    def _create(self, table: str, select: str) -> None:
+        dataset, _, _ = table.partition(".")
+        self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {select}")
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Rows of one SELECT over the schedule table. Raises InputError when a column is missing."""

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -64,6 +64,18 @@ class DuckDbWarehouse:
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
         """The rows of many SELECTs, one after the other, or the error of each that failed."""
         return [self._answer(sql, parameters) for sql, parameters in questions]
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables that are there, in DuckDB's words."""
+        wanted, found = set(tables), dict[str, dict[str, str]]()
+        with self._cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
+            )
+            for dataset, name, column, kind in rows.fetchall():
+                if (table := f"{dataset}.{name}") in wanted:
+                    found.setdefault(table, {})[column] = kind
+        return dict(found)
 
     def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
         try:

@@ -9,7 +9,7 @@ from shared.adapters.gcp.settings import CloudSettings
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client as BigQueryClient
     from google.cloud.firestore import Client as FirestoreClient
-    from google.cloud.pubsub_v1 import PublisherClient
+    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
     from google.cloud.storage import Client as StorageClient
     from google.cloud.tasks_v2 import CloudTasksClient
 
@@ -57,6 +57,14 @@ def publisher() -> "PublisherClient":
         batch_settings=BatchSettings(max_messages=100, max_latency=0.005),
         publisher_options=PublisherOptions(flow_control=flow),
     )
+
+
+@lru_cache(maxsize=1)
+def subscriber() -> "SubscriberClient":
+    """Pub/Sub's subscriptions; the client itself reads ``PUBSUB_EMULATOR_HOST``."""
+    from google.cloud.pubsub_v1 import SubscriberClient
+
+    return SubscriberClient()
 
 
 @lru_cache(maxsize=4)

@@ -1,10 +1,11 @@
 """The warehouse of a deployment: BigQuery behind the ``Warehouse`` port."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 
+from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import (
     DEFAULT_RETRY,
     Client,
@@ -104,6 +105,13 @@ class BigQueryWarehouse:
         """The rows of many SELECTs, several at a time, or the error of each that failed; in the questions' order."""
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             return list(pool.map(self._answer, questions))
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables that are there; a read of metadata each, which is free."""
+        names = list(tables)
+        with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+            found = zip(names, pool.map(self._fields_of, names), strict=True)
+            return {name: fields for name, fields in found if fields is not None}
 
     def bytes_of(self, sql: str, parameters: Mapping[str, Parameter]) -> int:
         """Bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it cannot be run."""
@@ -210,6 +218,14 @@ class BigQueryWarehouse:
             maximum_bytes_billed=self._settings.max_bytes_billed,
             labels=self._labels,
         )
+
+    def _fields_of(self, table: str) -> dict[str, str] | None:
+        with self._errors_explained():
+            try:
+                found = self._client.get_table(quoted(table)[1:-1], retry=CALL_RETRY)
+            except NotFound:
+                return None
+        return {field.name: field.field_type for field in found.schema}
 
     def _columns_of(self, table: str) -> dict[str, str]:
         """SQL types by column, read once a process."""

@@ -166,7 +166,6 @@ _KEYWORDS: dict[str, Any] = {
     "maxLength": lambda r, v: not isinstance(v, str) or len(v) <= r["maxLength"],
     "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
     "exclusiveMinimum": lambda r, v: not _is_number(v) or v > r["exclusiveMinimum"],
-    "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
 }
 for _ignored in ("$schema", "$defs", "title", "description", "default", "examples", "format", "discriminator"):
     _KEYWORDS[_ignored] = lambda _rule, _value: True

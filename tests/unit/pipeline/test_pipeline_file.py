@@ -387,6 +387,32 @@ def test_a_check_or_an_output_that_cannot_be_is_found_at_load(
     assert message in refusal_of(tmp_path, change)
 
 
+ODDS = {"table": "raw.odds", "date_column": "d", "file": "odds.parquet", "otherwise": "no odds"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "named", "message"),
+    [
+        ({"odds": ODDS}, "ods", "processors[0].source_dates: unknown source 'ods'; did you mean 'odds'?"),
+        ({}, "odds", "source_dates: unknown source 'odds'; the calendar has no sources"),
+        ({"odds": ODDS, "more": ODDS}, "odds", "sources.more.table: raw.odds stands already in calendar.sources.odds"),
+        (
+            {"odds": {**ODDS, "table": "raw.schedule"}},
+            "odds",
+            "odds.table: raw.schedule stands already in calendar.table",
+        ),
+        ({"odds": {**ODDS, "file": "../odds.parquet"}}, "odds", "FILE: calendar.sources.odds.file: "),
+    ],
+    ids=["another name", "no sources", "one table twice", "the schedule's table", "a file elsewhere"],
+)
+def test_a_source_that_cannot_be_is_found_at_load(tmp_path: Path, sources: Document, named: str, message: str) -> None:
+    def change(document: Document) -> None:
+        document["calendar"]["sources"] = sources
+        processor(document, RAW, "a")["source_dates"] = named
+
+    assert message in refusal_of(tmp_path, change)
+
+
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     def spoil(document: Document) -> None:
         phase(document, RAW)["dispatch"]["queue"] = "nowhere"

@@ -1,5 +1,6 @@
 """The frozen plan: what its dates should hold, its hash, and its compiled form."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.calendar import Calendar
 from shared.domain.pipeline import Pipeline, RampStep
 from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL, AllDates, Edge, Plan, PlanIndex, SameDate, Window, expectation
 from shared.domain.selection import Selection
 from shared.services.planner import make_plan
-from tests.unit.builders import calendar, days, pipeline, plan
+from tests.unit.builders import calendar, days, game_date, pipeline, plan
 from tests.world import definition
 
 FIRST = [date(2024, 1, d) for d in (1, 2, 3, 8)]
@@ -65,6 +67,49 @@ def test_what_may_be_empty_is_optional_with_its_reason() -> None:
 
 def test_rightly_empty_outranks_what_may_be_empty() -> None:
     assert expected(total(may_be_empty="no odds"), FIRST[0])[0] == EMPTY
+
+
+ODDS = {"odds": {"table": "raw.odds", "date_column": "d", "file": "odds.parquet", "otherwise": "no odds were kept"}}
+
+
+def limited(**keys: Any) -> Pipeline:
+    """The world whose ``final/total`` is limited to the dates of a source."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["calendar"]["sources"] = ODDS
+        document["phases"][3]["processors"][0].update(source_dates="odds", **keys)
+
+    return pipeline(change)
+
+
+def test_what_its_source_does_not_hold_is_rightly_empty_with_its_reason() -> None:
+    known = Calendar.of(replace(game_date(day), not_held_by=("odds",) * (day == FIRST[2])) for day in FIRST)
+    found = limited()
+    letters = [expectation(found, known, found.phase("final").processors[0], day) for day in FIRST[2:]]
+    assert letters == [(EMPTY, "no odds were kept"), (EXPECTED, "")]
+
+
+def test_a_plan_keeps_what_the_sources_held_when_it_was_made() -> None:
+    known = Calendar.of(replace(game_date(day), not_held_by=("odds",)) for day in FIRST)
+    made = plan(lambda d: d["calendar"].update(sources=ODDS), among=known)
+    assert Plan.model_validate_json(made.model_dump_json(by_alias=True)) == made
+
+
+def test_a_plan_that_was_kept_before_there_were_sources_and_live_windows_can_be_read() -> None:
+    made = plan()
+    kept = made.model_dump(mode="json", by_alias=True)
+    for game in kept["calendar"]:
+        del game["not_held_by"]
+    del (
+        kept["pipeline"]["live_window"],
+        kept["pipeline"]["calendar"]["sources"],
+        kept["pipeline"]["calendar"]["left_out"],
+    )
+    for processor in (x for phase in kept["pipeline"]["phases"] for x in phase["processors"]):
+        del processor["source_dates"], processor["destructive"]
+    for worker in kept["pipeline"]["workers"].values():
+        del worker["version"]
+    assert Plan.model_validate(kept) == made
 
 
 # The hash

@@ -1,0 +1,74 @@
+"""The ``Installation`` port on Google Cloud: everything that the layout lists, as it really is."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+from shared.adapters.gcp.identity import IdentityTokens
+from shared.adapters.gcp.layout import FUNCTIONS, layout_of
+from shared.adapters.gcp.preflight.data import (
+    inspect_datasets,
+    inspect_firestore,
+    inspect_quotas,
+    inspect_rights,
+)
+from shared.adapters.gcp.preflight.queues import inspect_queues
+from shared.adapters.gcp.preflight.services import inspect_functions, inspect_workers
+from shared.adapters.gcp.preflight.topics import Topics
+from shared.adapters.gcp.settings import CloudSettings
+from shared.domain.dispatch import Dispatch
+from shared.domain.pipeline import Pipeline, WorkerSpec
+from shared.domain.preflight import Line, warned
+
+
+class CloudInstallation:
+    """Looks at topics, subscriptions, endpoints, queues, workers, Firestore, datasets, rights and quotas.
+
+    What must be is ``layout_of(pipeline)``. A start asks some forty times, most of it at once and none of it dear: one
+    Firestore read, one BigQuery query of 10 MB, the rest is metadata.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._settings = settings
+        self._token = IdentityTokens() if settings.invoker else None
+
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+        """See the port."""
+        settings, layout, tables = (
+            self._settings,
+            layout_of(pipeline),
+            [*pipeline.calendar.tables, *pipeline.tables(phases)],
+        )
+        topics = Topics(settings, layout)
+        parts: tuple[Callable[[], list[Line]], ...] = (
+            lambda: [*topics.inspect(), *self._functions(topics.endpoints)],
+            lambda: inspect_queues(settings, layout),
+            lambda: inspect_workers(_workers(pipeline, phases), self._token),
+            lambda: inspect_firestore(settings),
+            lambda: inspect_datasets(settings, tables),
+            lambda: inspect_rights(settings, pipeline.calendar.table),
+            lambda: inspect_quotas(settings, tables),
+        )
+        with ThreadPoolExecutor(len(parts), "preflight") as pool:
+            return list(chain.from_iterable(pool.map(lambda part: part(), parts)))
+
+    def _functions(self, pushed: dict[str, set[str]]) -> list[Line]:
+        settings = self._settings
+        called = {
+            "dispatcher": [settings.dispatcher_url],
+            "runner": [settings.runner_url],
+            "conductor": [settings.conductor_url],
+            **{function: sorted(urls) for function, urls in pushed.items()},
+        }
+        unknown = ", ".join(function.name for function in FUNCTIONS if function.name not in called)
+        remedy = "see that Cloud Scheduler's job succeeds, and that its function runs the same version"
+        return [
+            *inspect_functions(called, self._token),
+            warned("function", unknown, "not checked: nothing here knows the address", remedy),
+        ]
+
+
+def _workers(pipeline: Pipeline, phases: Sequence[str]) -> dict[str, WorkerSpec]:
+    """The workers that the phases call."""
+    called = (pipeline.phase(name).how for name in phases)
+    return {how.worker: pipeline.workers[how.worker] for how in called if isinstance(how, Dispatch)}

@@ -1,0 +1,105 @@
+"""Preflight over the ports: the schedule, what was named on purpose, the tables, and what the backend stands on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from shared.domain.calendar import Calendar
+from shared.domain.errors import PhasegateError, TransientError
+from shared.domain.permits import SHOWN, Permits, check_permits
+from shared.domain.pipeline import Pipeline
+from shared.domain.preflight import Line, failed, passed, unanswered, warned
+from shared.domain.selection import Selection
+from shared.ports import Installation, Warehouse
+from shared.services.planner import choose_phases
+from shared.services.starter import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What preflight is about: phases of a pipeline over selected game dates.
+
+    days: in order.
+    """
+
+    pipeline: Pipeline
+    phases: tuple[str, ...]
+    calendar: Calendar
+    selection: Selection
+    days: tuple[date, ...]
+
+
+def subject_of(pipeline: Pipeline, calendar: Calendar, wish: Wish) -> Subject:
+    """What a wish is about. Raises InputError for a selection without dates, an unknown phase or profile."""
+    phases, _ = choose_phases(pipeline, wish.phases, wish.profile)
+    return Subject(pipeline, phases, calendar, wish.selection, wish.selection.resolve(calendar))
+
+
+def check_start(subject: Subject, permits: Permits, now: datetime) -> list[Line]:
+    """What can be told before any backend is opened: the schedule, and what has to be named.
+
+    Raises InputError as ``check_permits`` does.
+    """
+    return [*check_schedule(subject), *check_permits(subject.pipeline, subject.phases, subject.days, permits, now)]
+
+
+def check_schedule(subject: Subject) -> list[Line]:
+    """Is the schedule filled for the selection? A date that it does not hold would never be worked on, nor missed."""
+    table, dates = subject.pipeline.calendar.table, subject.calendar.dates
+    begins, ends = subject.selection.first, subject.selection.last
+    lines: list[Line] = []
+    for flag, day, is_beyond in (
+        ("--from", begins, begins is not None and begins < dates[0].day),
+        ("--to", ends, ends is not None and ends > dates[-1].day),
+    ):
+        if is_beyond:
+            extent = f"it holds {dates[0].day} to {dates[-1].day}"
+            lines.append(
+                warned("schedule", table, f"{flag} {day} lies outside: {extent}", "fill the schedule, or go on")
+            )
+    hollow = [str(d) for d in subject.days if not all(n > 0 for n in subject.calendar.by_day[d].numbers.values())]
+    if hollow:
+        shown = ", ".join(hollow[:SHOWN])
+        lines.append(
+            failed("schedule", table, f"{len(hollow)} dates have a number that is 0: {shown}", "fill it again")
+        )
+    if not lines:
+        found = f"{len(subject.days)} game dates, {subject.days[0]} to {subject.days[-1]}"
+        lines.append(passed("schedule", table, found))
+    return lines
+
+
+def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list[Line]:
+    """Are the tables there, each with the column of its dates (None: it has none)?"""
+    try:
+        found = warehouse.columns(wanted)
+    except TransientError as error:
+        return [unanswered("tables", "all", str(error))]
+    except PhasegateError as error:
+        return [failed("tables", "all", str(error), "mend what it says")]
+    lines: list[Line] = []
+    for table, column in wanted.items():
+        if table not in found:
+            lines.append(failed("table", table, "is not there", "make it: POST /prepare of its worker, or its script"))
+        elif column is not None and column not in found[table]:
+            there = ", ".join(list(found[table])[:SHOWN])
+            remedy = f"correct date_column in the pipeline file (columns: {there}), or the table"
+            lines.append(failed("table", table, f"has no column {column}", remedy))
+        elif column is not None and found[table][column] != "DATE":
+            detail = f"{column} is of type {found[table][column]}"
+            lines.append(failed("table", table, detail, "dates are compared with a DATE column; change it"))
+    if not lines:
+        lines.append(passed("tables", "all", f"{len(wanted)} tables are there, each with the column of its dates"))
+    return lines
+
+
+def check_everything(
+    subject: Subject, permits: Permits, now: datetime, warehouse: Warehouse, installation: Installation
+) -> list[Line]:
+    """All that preflight knows. Raises InputError as ``check_permits`` does."""
+    tables = {**subject.pipeline.calendar.tables, **subject.pipeline.tables(subject.phases)}
+    return [
+        *check_start(subject, permits, now),
+        *check_tables(tables, warehouse),
+        *installation.inspect(subject.pipeline, subject.phases),
+    ]

@@ -1,0 +1,119 @@
+"""Preflight against a stack: everything is walked, and what is broken refuses a start before anything is written."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from shared.adapters.gcp import clients
+from shared.adapters.gcp.layout import KICKOFF
+from shared.services.backend import COMPLETIONS
+from tests.endtoend.test_command_line import Answer
+from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
+
+SEASON = ("--season", "2023-24")
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorldOnTheStack]:
+    """The world on a stack of its own, which the tests damage and mend."""
+    with world_on_the_stack(tmp_path_factory.mktemp("preflight")) as made:
+        yield made
+
+
+def command(there: WorldOnTheStack, *words: str) -> Answer:
+    """Type a command."""
+    done = there.stack.command("--backend", "gcp", *words)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def levels(document: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """(check, subject) -> level."""
+    return {(line["check"], line["subject"]): line["level"] for line in document["lines"]}
+
+
+@contextmanager
+def paused(there: WorldOnTheStack, queue: str) -> Iterator[None]:
+    """A queue that delivers nothing."""
+    settings = there.deployment.settings
+    name = f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
+    clients.tasks_client().pause_queue(name=name)
+    try:
+        yield
+    finally:
+        clients.tasks_client().resume_queue(name=name)
+
+
+@contextmanager
+def pushing_to(there: WorldOnTheStack, subscription: str, url: str) -> Iterator[None]:
+    """A subscription whose messages go elsewhere."""
+    path = f"projects/{there.deployment.settings.project}/subscriptions/{subscription}"
+    before = clients.subscriber().get_subscription(subscription=path).push_config
+    clients.subscriber().modify_push_config(subscription=path, push_config={"push_endpoint": url})
+    try:
+        yield
+    finally:
+        clients.subscriber().modify_push_config(subscription=path, push_config=before)
+
+
+def test_a_sound_stack_may_start_and_what_emulators_cannot_answer_is_said(there: WorldOnTheStack) -> None:
+    answer = command(there, "preflight", *SEASON, "--json")
+    assert answer.code == 0, answer.err + answer.out
+    document = answer.document
+    assert document["may_start"] is True and document["counts"]["FAIL"] == 0
+    found = levels(document)
+    functions = ("starter", "dispatcher", "runner", "listener", "conductor")
+    passes = {("function", name) for name in functions}
+    passes |= {("topic", COMPLETIONS), ("subscription", COMPLETIONS), ("subscription", KICKOFF)}
+    passes |= {("queue", "conductor"), ("queue", "work"), ("schedule", "raw.schedule"), ("tables", "all")}
+    passes |= {("firestore", "(default)"), ("dataset", "raw"), ("dataset", "shape")}
+    assert {each: found[each] for each in passes} == dict.fromkeys(passes, "PASS")
+    emulated = {("permission", "cloudtasks.tasks.create"), ("permission", "storage.objects"), ("quota", "BigQuery")}
+    assert {found[each] for each in emulated} == {"WARN"}
+    assert found["worker", "world"] == "WARN", "it has no /health"
+
+
+def test_a_paused_queue_refuses_a_start_from_the_command_line_and_nothing_is_written(there: WorldOnTheStack) -> None:
+    before = len(there.state.runs())
+    with paused(there, "work"):
+        assert command(there, "preflight", *SEASON).code == 1
+        answer = command(there, "start", *SEASON, "--reprocess", "all")
+    assert answer.code == 2
+    assert "FAIL queue work: is paused; nothing is delivered: gcloud tasks queues resume work" in answer.err
+    assert len(there.state.runs()) == before
+
+
+def test_a_wrong_endpoint_refuses_a_kickoff_and_nothing_is_written(there: WorldOnTheStack) -> None:
+    before = len(there.state.runs())
+    elsewhere = (
+        there.stack.function_url("runner") + f"/projects/{there.deployment.settings.project}/topics/{COMPLETIONS}"
+    )
+    with pushing_to(there, COMPLETIONS, elsewhere):
+        answer = requests.post(there.stack.function_url("starter"), json={"season": "2023-24"}, timeout=60)
+    assert answer.status_code == 400
+    assert (
+        f"FAIL function listener: at {there.stack.function_url('runner')} answers the runner" in answer.json()["error"]
+    )
+    assert len(there.state.runs()) == before
+
+
+def test_a_service_that_is_down_is_named(there: WorldOnTheStack) -> None:
+    there.stack.kill("conductor")
+    try:
+        answer = command(there, "preflight", *SEASON, "--json")
+    finally:
+        there.stack.up()
+    assert answer.code == 1
+    assert levels(answer.document)["function", "conductor"] == "FAIL"
+
+
+def test_the_calendar_of_the_warehouse_is_that_of_the_source_folder(there: WorldOnTheStack) -> None:
+    here = there.deployment.settings.pipeline
+    cloud = command(there, "calendar", *SEASON, "--json")
+    folder = there.stack.command("--backend", "embedded", "calendar", *SEASON, "--json",
+                                 "--pipeline", str(here), "--source", str(there.world.source))  # fmt: skip
+    assert cloud.document == json.loads(folder.stdout)
+    assert len(cloud.document["work"]) == 3 * 9

@@ -1,0 +1,105 @@
+"""Lines of preflight over the ports, and what follows from them."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.domain.calendar import Calendar, GameDate
+from shared.domain.errors import InputError, TransientError
+from shared.domain.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
+from shared.domain.selection import Selection
+from shared.services.preflight import check_schedule, check_tables, subject_of
+from shared.services.starter import Wish
+from tests.unit.builders import calendar, days, pipeline
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def schedule(selection: Selection, among: Calendar | None = None) -> list[Line]:
+    """The schedule's lines for a selection."""
+    return check_schedule(subject_of(pipeline(), among or calendar(days(6)), Wish(selection, "pipeline.yaml")))
+
+
+def test_nothing_but_passes_and_warnings_may_start() -> None:
+    require_passed([passed("a", "b", "c"), warned("a", "b", "c", "d")])
+
+
+def test_a_refusal_names_each_failure_with_its_remedy() -> None:
+    lines = [passed("queue", "q", "fine"), failed("queue", "p", "is paused", "resume it"), unanswered("x", "y", "z")]
+    with pytest.raises(InputError) as refused:
+        require_passed(lines)
+    assert str(refused.value).splitlines() == [
+        "preflight: 2 of 3 checks failed, nothing was started",
+        "  FAIL queue p: is paused; resume it",
+        "  FAIL x y: could not be asked: z; try again",
+    ]
+
+
+def test_what_could_only_not_be_asked_is_worth_another_try() -> None:
+    with pytest.raises(TransientError):
+        require_passed([unanswered("x", "y", "z")])
+
+
+def test_a_schedule_that_covers_the_selection_passes_with_its_extent() -> None:
+    (line,) = schedule(Selection(seasons=("S1",)))
+    assert (line.level, line.detail) == (Level.PASS, "6 game dates, 2024-01-01 to 2024-01-06")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (date(2023, 12, 1), date(2024, 1, 3), "--from 2023-12-01"),
+        (date(2024, 1, 2), date(2024, 2, 1), "--to 2024-02-01"),
+    ],
+)
+def test_a_range_beyond_the_schedule_is_worth_a_look(first: date, last: date, said: str) -> None:
+    (line,) = schedule(Selection(first=first, last=last))
+    assert line.level is Level.WARN
+    assert line.detail.startswith(f"{said} lies outside: it holds 2024-01-01 to 2024-01-06")
+
+
+def test_a_selected_date_without_its_numbers_fails() -> None:
+    hollow = Calendar.of(GameDate(day, "S1", {"games": n}, {}) for n, day in enumerate(days(3)))
+    (line,) = schedule(Selection(seasons=("S1",)), hollow)
+    assert (line.level, line.detail) == (Level.FAIL, "1 dates have a number that is 0: 2024-01-01")
+
+
+TABLES: dict[str, str | None] = {"raw.a": "d", "ref.history": None}
+
+
+def tables(folder: Path, *statements: str) -> list[tuple[Any, ...]]:
+    """The lines about two tables after these statements."""
+    warehouse = DuckDbWarehouse(folder / "w.duckdb")
+    for statement in statements:
+        warehouse.apply_schema(statement)
+    try:
+        return [(line.level, line.subject, line.detail) for line in check_tables(TABLES, warehouse)]
+    finally:
+        warehouse.close()
+
+
+A = "CREATE TABLE IF NOT EXISTS `raw.a` (d DATE, k STRING);"
+HISTORY = "CREATE TABLE IF NOT EXISTS `ref.history` (run_id STRING);"
+
+
+def test_tables_that_are_there_with_their_date_columns_pass(tmp_path: Path) -> None:
+    assert [line[0] for line in tables(tmp_path, A, HISTORY)] == [Level.PASS]
+
+
+def test_a_table_that_is_missing_fails(tmp_path: Path) -> None:
+    assert tables(tmp_path, HISTORY) == [(Level.FAIL, "raw.a", "is not there")]
+
+
+def test_a_table_without_its_date_column_fails(tmp_path: Path) -> None:
+    other = A.replace("d DATE", "day DATE")
+    assert tables(tmp_path, other, HISTORY) == [(Level.FAIL, "raw.a", "has no column d")]
+
+
+def test_a_date_column_that_holds_no_dates_fails(tmp_path: Path) -> None:
+    other = A.replace("d DATE", "d TIMESTAMP")
+    ((level, subject, detail),) = tables(tmp_path, other, HISTORY)
+    assert (level, subject) == (Level.FAIL, "raw.a")
+    assert detail.startswith("d is of type TIMESTAMP")
