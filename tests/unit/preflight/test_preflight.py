@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.calendar import Calendar, GameDate
+from shared.domain.calendar import Calendar
 from shared.domain.errors import InputError, TransientError
 from shared.domain.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
 from shared.domain.selection import Selection
@@ -59,12 +59,6 @@ def test_a_range_beyond_the_schedule_is_worth_a_look(first: date, last: date, sa
     (line,) = schedule(Selection(first=first, last=last))
     assert line.level is Level.WARN
     assert line.detail.startswith(f"{said} lies outside: it holds 2024-01-01 to 2024-01-06")
-
-
-def test_a_selected_date_without_its_numbers_fails() -> None:
-    hollow = Calendar.of(GameDate(day, "S1", {"games": n}, {}) for n, day in enumerate(days(3)))
-    (line,) = schedule(Selection(seasons=("S1",)), hollow)
-    assert (line.level, line.detail) == (Level.FAIL, "1 dates have a number that is 0: 2024-01-01")
 
 
 TABLES: dict[str, str | None] = {"raw.a": "d", "ref.history": None}
