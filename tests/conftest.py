@@ -14,6 +14,9 @@ from workers.nba.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 
+FULL = os.environ.get("PHASEGATE_FULL") == "1"
+"""Everything, which takes twice as long: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
+
 pytest_plugins = ["tests.emulators"]
 
 
@@ -26,7 +29,9 @@ def real_source() -> Path | None:
 
 def pytest_report_header() -> str:
     """Say which games the tests run on."""
-    return f"NBA source: {real_source() or 'a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)'}"
+    games = real_source() or "a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)"
+    extent = "everything" if FULL else "every second crash, kill and season (PHASEGATE_FULL=1 tests all)"
+    return f"NBA source: {games}\nextent: {extent}"
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,15 @@ import pytest
 from shared.adapters.embedded.home import Home
 from shared.bootstrap import Embedded
 from shared.services.backend import COMPLETIONS
+from tests.conftest import FULL
 from tests.simulation.effects import WRITERS, Crash, Effects
 from tests.simulation.lives import MortalWorld, Outcome
 
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
+
+STEP = 1 if FULL else 2
+"""Every boundary, or every second."""
 
 UNUSED = {
     "SqliteTasks.give_back",
@@ -87,7 +91,7 @@ def test_an_undisturbed_run_passes_two_boundaries_of_every_effect(tmp_path: Path
 def test_a_crash_at_any_boundary_changes_nothing_in_the_end(tmp_path: Path, part: int) -> None:
     world = MortalWorld(tmp_path)
     reached, undisturbed = lived(world)
-    numbers = range(1 + part, len(reached) + 1, PARTS)
+    numbers = range(1 + part, len(reached) + 1, PARTS * STEP)
     assert not [why for n in numbers for why in die_and_live(world, undisturbed, [n])]
 
 
@@ -100,7 +104,7 @@ def test_with_one_transaction_a_turn_a_crash_beside_any_commit_or_outer_effect_c
     reached, undisturbed = lived(world)
     numbers = [n for n, name in enumerate(reached, 1) if "Sqlite" not in name]
     assert sum("commit" in name for name in reached) > 60 and len(numbers) > 90
-    assert not [why for n in numbers[part::2] for why in die_and_live(world, undisturbed, [n])]
+    assert not [why for n in numbers[part :: 2 * STEP] for why in die_and_live(world, undisturbed, [n])]
 
 
 def test_a_worker_that_died_between_its_write_and_its_report_is_run_again_under_a_higher_fence(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 one target, in which every test has a queue and a path of its own.
 """
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,19 +10,20 @@ import duckdb
 import pytest
 from google.cloud.tasks_v2 import CloudTasksClient
 
+from tests.conftest import FULL
 from tests.stack.line import Line, name_of
 from tests.stack.running import RunningStack, running_stack
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
-
-FULL = os.environ.get("PHASEGATE_FULL") == "1"
-"""All games, which take the two weeks of ``stack up``'s example through BigQuery's stand-in: some five minutes."""
 
 BOOTSTRAP = timedelta(days=7)
 
 
 @pytest.fixture(scope="session")
 def games(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The games of few dates: the season's first until each team has played, and two after the bootstrap days."""
+    """The games of few dates: the season's first until each team has played, and two after the bootstrap days.
+
+    All of them, and so the whole example of ``stack up``, keep BigQuery's stand-in busy for some five minutes.
+    """
     if FULL:
         return source_folder
     folder = tmp_path_factory.mktemp("games")
