@@ -57,6 +57,16 @@ def check_schedule(subject: Subject) -> list[Line]:
             lines.append(
                 warned("schedule", table, f"{flag} {day} lies outside: {extent}", "fill the schedule, or go on")
             )
+    by_day = subject.calendar.by_day
+    hollow = [str(day) for day in subject.days if not any(by_day[day].numbers.values())]
+    if hollow:
+        detail = f"all numbers are 0 on {len(hollow)} dates: {', '.join(hollow[:SHOWN])}"
+        lines.append(failed("schedule", table, detail, "fill it again, or correct calendar.numbers"))
+    for name, columns in subject.pipeline.calendar.entities.items():
+        bare = [str(day) for day in subject.days if not by_day[day].entities.get(name)]
+        if bare:
+            detail = f"no {name} on {len(bare)} dates: {', '.join(bare[:SHOWN])}"
+            lines.append(warned("schedule", table, detail, f"fill {' and '.join(columns)}"))
     if not lines:
         found = f"{len(subject.days)} game dates, {subject.days[0]} to {subject.days[-1]}"
         lines.append(passed("schedule", table, found))

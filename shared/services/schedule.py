@@ -31,7 +31,8 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
         )
         found: dict[date, list[str]] = {}
         for row in query(union):
-            found.setdefault(row["day"], []).append(row["entity"])
+            if row["entity"] is not None:
+                found.setdefault(row["day"], []).append(row["entity"])
         for day, keys in found.items():
             entities.setdefault(day, {})[name] = tuple(sorted(keys))
     dates: dict[date, GameDate] = {}

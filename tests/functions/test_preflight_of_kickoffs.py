@@ -53,6 +53,12 @@ def test_a_live_date_is_refused_unless_the_message_names_it(calls: Calls, monkey
     assert calls.post("starter", {**body, "include_live": str(day)})[0] == 202
 
 
+def test_a_permit_for_what_is_not_destructive_is_a_bad_kickoff(calls: Calls) -> None:
+    status, answer = calls.post("starter", {"season": "2023-24", "allow_destructive": "total"})
+    assert status == 400
+    assert "'total' is not destructive" in answer["error"]
+
+
 def test_naming_a_live_date_asks_for_the_same_run(calls: Calls) -> None:
     day = calls.world.days[-1]
     first = calls.post("starter", {"dates": str(day)})

@@ -1,13 +1,13 @@
 """Lines of preflight over the ports, and what follows from them."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.calendar import Calendar
+from shared.domain.calendar import Calendar, GameDate
 from shared.domain.errors import InputError, TransientError
 from shared.domain.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
 from shared.domain.selection import Selection
@@ -15,7 +15,7 @@ from shared.services.preflight import check_schedule, check_tables, subject_of
 from shared.services.starter import Wish
 from tests.unit.builders import calendar, days, pipeline
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TEAMS = {"teams": ("BOS", "NYK")}
 
 
 def schedule(selection: Selection, among: Calendar | None = None) -> list[Line]:
@@ -59,6 +59,19 @@ def test_a_range_beyond_the_schedule_is_worth_a_look(first: date, last: date, sa
     (line,) = schedule(Selection(first=first, last=last))
     assert line.level is Level.WARN
     assert line.detail.startswith(f"{said} lies outside: it holds 2024-01-01 to 2024-01-06")
+
+
+def test_a_selected_date_whose_numbers_are_all_0_fails() -> None:
+    hollow = Calendar.of(GameDate(d, "S1", {"games": n, "late": 0}, TEAMS) for n, d in enumerate(days(3)))
+    (line,) = schedule(Selection(seasons=("S1",)), hollow)
+    assert (line.level, line.detail) == (Level.FAIL, "all numbers are 0 on 1 dates: 2024-01-01")
+
+
+def test_a_selected_date_without_its_entities_is_worth_a_look() -> None:
+    bare = Calendar.of(GameDate(d, "S1", {"games": 1}, TEAMS if n else {}) for n, d in enumerate(days(3)))
+    (line,) = schedule(Selection(seasons=("S1",)), bare)
+    assert (line.level, line.detail) == (Level.WARN, "no teams on 1 dates: 2024-01-01")
+    assert line.remedy == "fill home_team and away_team"
 
 
 TABLES: dict[str, str | None] = {"raw.a": "d", "ref.history": None}
