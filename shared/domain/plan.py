@@ -319,7 +319,12 @@ class PlanIndex:
                     name=name if len(groups) == 1 else f"{name}.{k + 1}",
                     phase=name,
                     tasks=tuple(members[lane]),
-                    edges=tuple(self._edge(pipeline.phase(owner).gates[g], owner) for owner, g in gates),
+                    edges=tuple(
+                        self._edge(gate, owner)
+                        for owner, gate in ((owner, pipeline.phase(owner).gates[g]) for owner, g in gates)
+                        # Nobody is asked to let a phase go that the run leaves out.
+                        if owner in self.plan.phases or not isinstance(gate, Approval)
+                    ),
                     released_with=self.lanes_of(together) if together else (),
                 )
             )

@@ -121,3 +121,14 @@ def test_a_phase_is_approved_once(tmp_path: Path) -> None:
     let_go(world)
     with pytest.raises(InputError, match="phase 'final' of run 'r' was approved by ann at 2026-01-01"):
         let_go(world)
+
+
+def test_nobody_is_asked_to_let_a_phase_go_that_the_run_leaves_out(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][0]["gates"] = [{"check": "approval"}]
+
+    world = World(tmp_path, dates=1, change=change)
+    assert world.run().status is RunStatus.WAITING
+    let_go(world, phase="fetch")
+    assert world.run().status is RunStatus.COMPLETED
+    assert world.run("again", phases="raw..final", reprocess="all").status is RunStatus.COMPLETED

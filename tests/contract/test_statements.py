@@ -24,7 +24,9 @@ from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.checks import registry
 from shared.domain.checks.proof import count_rows
 from shared.domain.checks.question import Question, together
+from shared.domain.checks.specs import Check, CoverageCheck, DuplicatesCheck, SqlCheck
 from shared.domain.checks.subject import Subject
+from shared.domain.facts import BLOCK
 from shared.domain.pipeline import TableOutput
 from shared.services.schedule import read_calendar
 from shared.stack.emulators import Server
@@ -159,19 +161,48 @@ def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> N
 def test_tables_counted_together_and_checks_made_together_find_the_same(both: Both) -> None:
     days = both.played.days[-3:]
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
-    counts: list[Question] = []
-    checks: list[Question] = []
+    asked: dict[str, list[Question]] = {}
     for phase in NBA.phases:
         for processor in phase.processors:
             if isinstance(processor.output, TableOutput):
-                counts.append(count_rows(processor.output, days))
+                asked.setdefault("counts", []).append(count_rows(processor.output, days))
                 subject = Subject(NBA, calendar, phase.name, processor, processor.output, days)
-                asked = [registry.ask(check, subject) for check in phase.checks_of(processor)]
-                checks += [question for question in asked if question is not None]
-    for questions in (counts, checks):
+                for check in phase.checks_of(processor):
+                    if (question := registry.ask(check, subject)) is not None:
+                        asked.setdefault(question.shape, []).append(question)
+    assert set(asked) == {"counts", "entities", "coverage", "nulls", "range", "duplicates"}
+    for shape, questions in asked.items():
         embedded, cloud = both.rows(together(questions))
         assert embedded == cloud
-        assert len({value for row in embedded for name, _, value in row if name == "asked"}) > len(questions) / 2
+        answered = {value for row in embedded for name, _, value in row if name == "asked"}
+        assert len(answered) > len(questions) / 2 or shape == "duplicates", "of these there are none"
+
+
+FAULTY = {
+    "keys that are there often": DuplicatesCheck(keys=["team"]),
+    "keys that are missing": CoverageCheck(processor="upcoming_player_game_context", keys=["game_id", "player_id"]),
+    "a query of its own": SqlCheck(
+        query="SELECT game_date, SAFE_DIVIDE(SUM(points), COUNTIF(points < 0)) > 1 AS ok, "
+        "CONCAT(CAST(COUNT(*) AS STRING), ' rows') AS detail, COUNT(*) AS expected, COUNTIF(points > 9) AS found "
+        "FROM nba_analytics.player_game_summary WHERE game_date IN UNNEST(@days) GROUP BY game_date"
+    ),
+}
+
+
+@pytest.mark.parametrize("check", FAULTY.values(), ids=FAULTY)
+def test_what_is_wrong_is_found_alike(both: Both, check: Check) -> None:
+    phase, days = "phase_3_analytics", both.played.days[-3:]
+    processor = next(p for p in NBA.phase(phase).processors if p.name == "player_game_summary")
+    assert isinstance(processor.output, TableOutput)
+    calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
+    subject = Subject(NBA, calendar, phase, processor, processor.output, days)
+    question = registry.ask(check, subject)
+    assert question is not None
+    embedded, cloud = both.rows(together([question]))
+    assert embedded == cloud
+    assert embedded
+    verdicts = registry.judge(check, subject, both.cloud.query(question.sql, question.parameters))
+    assert {verdict.outcome for verdict in verdicts.values()} == {BLOCK}
 
 
 def test_the_calendar_is_the_same(both: Both) -> None:

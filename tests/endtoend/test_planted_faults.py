@@ -195,7 +195,7 @@ def test_a_key_that_is_there_twice_is_found_and_named(judged: Judged) -> None:
         1,
         (key,),
     )
-    assert found.detail == f"1 keys more than once ({key} 2 times)"
+    assert found.detail == f"1 key(s) more than once ({key} 2 times)"
     assert wrong(judged, PLAYERS) == {}, "mended"
 
 

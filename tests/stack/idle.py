@@ -51,6 +51,7 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
     for queue in document["queues"].values():
         queue |= {"max_concurrent": at_once, "max_per_second": per_second}
     for phase in document["phases"]:
+        phase.pop("checks", None)
         phase["gates"] = [gate for gate in phase.get("gates", []) if gate["check"] != "lookback"]
         if phase["name"] != "phase_1_scrapers":
             phase.pop("limits", None)

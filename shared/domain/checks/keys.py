@@ -127,6 +127,6 @@ def judge_duplicates(_check: DuplicatesCheck, subject: Subject, answer: Answer) 
     findings: dict[date, Finding] = {}
     for day, count in doubled.items():
         there = [f"{key} {n} times" for key, n in sorted(keys[day].items())]
-        detail = f"{count} keys more than once ({named(there, count)})" if count else "no key twice"
+        detail = f"{count} key(s) more than once ({named(there, count)})" if count else "no key twice"
         findings[day] = Finding(not count, 0, count, detail, tuple(sorted(keys[day])))
     return findings

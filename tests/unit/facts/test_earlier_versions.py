@@ -1,0 +1,38 @@
+"""What the version before wrote is read as it was meant."""
+
+import json
+from typing import Any
+
+from shared.adapters.gcp.documents import cell_document, read_date, read_run, run_document
+from shared.domain.board import Board
+from shared.domain.facts import BLOCK, Cell, LaneState, Verdict, cell_from_json, cell_to_json
+from shared.domain.run import Run
+from tests.unit.builders import NOW, days, plan, run
+
+VERDICT = Verdict(BLOCK, "rows", "a", 4, 2, "2 of 4 rows")
+CELL = Cell(1, {"raw": LaneState(1, NOW, "b", NOW, (VERDICT,))})
+
+
+def without(document: Any, *names: str) -> Any:
+    """A document as it was before these keys were added, however deep they lie."""
+    if isinstance(document, dict):
+        return {key: without(value, *names) for key, value in document.items() if key not in names}
+    return [without(each, *names) for each in document] if isinstance(document, list | tuple) else document
+
+
+def test_a_board_without_waivers_and_approvals() -> None:
+    board = Board.blank("r", plan().index, NOW)
+    assert Board.from_document(without(board.to_document(), "waivers", "approved")) == board
+
+
+def test_a_run_without_waivers_and_approvals() -> None:
+    text = json.dumps(without(json.loads(run().model_dump_json()), "waivers", "approvals"))
+    assert Run.model_validate_json(text) == run()
+    assert read_run(without(run_document(run()), "waivers", "approvals")) == run()
+
+
+def test_a_verdict_without_threshold_fingerprint_and_waiver() -> None:
+    added = ("threshold", "fingerprint", "waived_by")
+    assert cell_from_json(json.dumps(without(json.loads(cell_to_json(CELL)), *added))) == CELL
+    (day,) = days(1)
+    assert read_date(day, {"cells": {"raw": without(cell_document(CELL), *added)}}).cells == {"raw": CELL}
