@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import inspect, operate, runs, stack
+from shared.cli import inspect, operate, runs, stack, verify
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -34,6 +34,7 @@ runs.register(app)
 inspect.register(app)
 operate.register(app)
 stack.register(app)
+verify.register(app)
 
 
 def main() -> None:
