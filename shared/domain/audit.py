@@ -31,9 +31,9 @@ STATE_AND_TABLES, CALENDAR_AND_TABLES = "state and tables", "calendar and tables
 
 MEANINGS: dict[Kind, tuple[str, str]] = {
     Kind.MISSING: (CALENDAR_AND_TABLES, "the calendar demands output, and there is none; no state says otherwise"),
-    Kind.INCOMPLETE: (CALENDAR_AND_TABLES, "rows or keys are lacking; no state says otherwise"),
+    Kind.INCOMPLETE: (CALENDAR_AND_TABLES, "not the rows or keys that are due; no state says otherwise"),
     Kind.PASSED_BUT_EMPTY: (STATE_AND_TABLES, "state says passed, there is no output"),
-    Kind.PASSED_BUT_INCOMPLETE: (STATE_AND_TABLES, "state says passed, rows or keys are lacking"),
+    Kind.PASSED_BUT_INCOMPLETE: (STATE_AND_TABLES, "state says passed, not the rows or keys that are due"),
     Kind.ROW_COUNT_DIFFERS: (STATE_AND_TABLES, "another number of rows than was proved"),
     Kind.NEVER_RECORDED: (STATE_AND_TABLES, "rows there, never recorded"),
     Kind.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),

@@ -1,7 +1,7 @@
-"""The verifier: reads the tables of every phase over the whole calendar, compares with state and plan, keeps the report.
+"""The verifier: reads the tables of every phase over the whole calendar, compares with state and plan, writes a report.
 
-Files ``report.json`` (``docs/report.schema.json``), ``report.md`` and ``report.html`` below ``reports/{run}`` of a store, a
-row in the pipeline's reports table, and for a run a summary in its state.
+It is kept as ``report.json`` (``docs/report.schema.json``), ``report.md`` and ``report.html`` below ``reports/{run}``
+of a store, as a row in the pipeline's reports table, and for a run as a summary in its state.
 """
 
 import json
@@ -144,8 +144,8 @@ def _keep(ground: Ground, store: ObjectStore, report: Report, pipeline: Pipeline
 
 
 _COLUMNS = (
-    "report_id STRING, run_id STRING, pipeline STRING, made_at TIMESTAMP, first_date DATE, last_date DATE, dates INT64, "
-    "agrees BOOL, is_final BOOL, findings INT64, kinds STRING, verdict STRING, place STRING"
+    "report_id STRING, run_id STRING, pipeline STRING, made_at TIMESTAMP, first_date DATE, last_date DATE, "
+    "dates INT64, agrees BOOL, is_final BOOL, findings INT64, kinds STRING, verdict STRING, place STRING"
 )
 
 

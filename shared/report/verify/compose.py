@@ -14,12 +14,9 @@ from shared.ports import ObjectStore, Parameter, Row, State, Warehouse
 from shared.report.verify import figures, history
 from shared.report.verify.document import Blocked, FindingLine, MissingDates, Query, Report
 from shared.report.verify.findings import count_kinds, find, heat_map, missing_dates
-from shared.report.verify.questions import NamedQuery, history_query
+from shared.report.verify.questions import STATE_QUERY, NamedQuery, history_query
 from shared.report.verify.reading import Reading, read_outputs
 from shared.report.verify.recorded import RunRecord, read_run
-
-STATE_QUERY = "state"
-"""Names what is read of a run's own documents."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """From what was read to what is wrong: every difference by itself, runs of missing dates, the heat map."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from shared.domain.audit import MEANINGS, NOTHING_HELD, Kind, Recorded, differences, is_sound
+from shared.domain.audit import MEANINGS, NOTHING_HELD, Kind, Recorded, Word, differences, is_sound
+from shared.domain.pipeline import NoOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
 from shared.report.verify.document import FindingLine, HeatMap, KindCount, MissingDates
+from shared.report.verify.questions import STATE_QUERY
 from shared.report.verify.reading import Output, Reading
 
 WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
@@ -54,7 +56,27 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows} rows, and the calendar has no such date"
                 found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
+    found += _without_output(index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
+
+
+def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]) -> Iterator[FindingLine]:
+    """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
+    silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
+    for (day, ref), recorded in tasks.items():
+        if ref in silent and recorded.word is not Word.PASSED:
+            phase, _, processor = ref.partition("/")
+            yield FindingLine(
+                kind=Kind.MISSING.value,
+                date=day,
+                phase=phase,
+                processor=processor,
+                table=None,
+                detail=f"not done, as state says{f': {recorded.why}' if recorded.why else ''}",
+                expected=None,
+                found=None,
+                query=STATE_QUERY,
+            )
 
 
 def _line(

@@ -11,6 +11,9 @@ from shared.ports import Parameter
 BUCKETS = ((90.0, None), (70.0, 90.0), (50.0, 70.0), (None, 50.0))
 """Quality scores: from (included) and up to (excluded)."""
 
+STATE_QUERY = "state"
+"""Names what is read of a run's own documents."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedQuery:
