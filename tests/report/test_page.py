@@ -80,12 +80,13 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """axe-core's script, from npm."""
-    if shutil.which("npm") is None:
+    npm = shutil.which("npm")
+    if npm is None:
         pytest.skip("no npm here, which axe-core is installed by (Debian: apt-get install npm)")
     folder = tmp_path_factory.mktemp("axe")
     try:
         done = subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), AXE],
+            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), AXE],
             capture_output=True,
             timeout=90,
             check=False,
