@@ -91,9 +91,9 @@ def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Pa
 
 def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
     Database(path).close()
-    execute(path, "PRAGMA user_version = 4")
+    execute(path, "PRAGMA user_version = 5")
     assert refusal(path) == (
-        f"{path} has state version 4, this program reads 3; use the program that made it, or another --home"
+        f"{path} has state version 5, this program reads 4; use the program that made it, or another --home"
     )
 
 

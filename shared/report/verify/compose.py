@@ -18,6 +18,9 @@ from shared.report.verify.questions import STATE_QUERY, NamedQuery, history_quer
 from shared.report.verify.reading import Reading, read_outputs
 from shared.report.verify.recorded import RunRecord, read_run
 
+NAMED = 4
+"""Kinds of findings that the verdict names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -146,8 +149,12 @@ def _verdict(
         for line in findings:
             counts[line.kind] = counts.get(line.kind, 0) + 1
         state = sum(n for kind, n in counts.items() if MEANINGS[Kind(kind)][0] == STATE_AND_TABLES)
-        worst = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in counts.items())
-        said = f"{len(findings):,} findings on {span}, {state:,} of them between state and tables ({worst})"
+        most = sorted(counts.items(), key=lambda each: -each[1])
+        named = ", ".join(f"{kind.replace('_', ' ')}: {n:,}" for kind, n in most[:NAMED])
+        rest_of_kinds = f", {len(most) - NAMED} more kinds" if len(most) > NAMED else ""
+        said = (
+            f"{len(findings):,} findings on {span}, {state:,} of them between state and tables ({named}{rest_of_kinds})"
+        )
     if record is not None and not record.status.is_final:
         done = record.progress.tasks["succeeded"] + record.progress.tasks["empty_ok"]
         going = f"is still going ({record.status.value}, {done:,} of {record.progress.tasks['expected']:,} tasks done)"
