@@ -611,7 +611,7 @@ def test_a_run_that_ends_is_verified_by_itself(site: Site) -> None:
     assert (answer.code, verified["agrees"]) == (0, True)
     assert verified["verdict"].startswith("Complete: run r: ")
     assert (site.folder / verified["page"]).read_text().startswith("<!DOCTYPE html>")
-    assert f"report: {verified['page']}" in site("resume", "r").out
+    assert f"report: {verified['page']}" in site.run().out
 
 
 def test_verify_ends_with_0_where_all_agree_and_with_1_where_a_table_lacks_rows(site: Site) -> None:
