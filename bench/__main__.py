@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.orchestration import measure_orchestration, measure_raw
 from bench.stack import measure_stack
+from bench.verifying import measure_verifier
 
 ROOT = Path(__file__).parents[1]
 ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
@@ -113,6 +114,9 @@ def main() -> None:
             one = backfill(bounds, source, ["2023-24"], 90, Path(folder) / "one")
             five = backfill(bounds, source, list(ALL_SEASONS), 600, home)
             bounds.check("  time a task, five seasons over one", five / one, "", most=1.5)
+            dates, seconds, size = measure_verifier(home)
+            bounds.check(f"verifying {dates} dates, all tables", seconds, "s", most=10)
+            bounds.check("  the HTML report", size / 1e6, "MB", most=1)
         if arguments.only in (None, "commands"):
             commands(bounds, source, list(ALL_SEASONS), home)
         if arguments.only in (None, "stack"):

@@ -59,6 +59,7 @@ class Deployment:
             workers={name: cast(Worker, _Late(partial(self._worker, name))) for name in self.pipeline.workers},
             clock=SystemClock(),
             wake_bucket=WAKE_BUCKET,
+            asks_for_reports=True,
         )
 
     @cached_property

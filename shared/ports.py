@@ -179,6 +179,24 @@ class Heal:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ReportNote:
+    """The summary of a report on a run.
+
+    agrees: nothing is missing, and state, tables and calendar say the same. is_final: the run had ended.
+    kinds: findings by kind, for those that there are. place: where its files lie in the object store.
+    """
+
+    id: str
+    at: datetime
+    agrees: bool
+    is_final: bool
+    findings: int
+    kinds: Mapping[str, int]
+    verdict: str
+    place: str
+
+
 class Leases(Protocol):
     """Who may write a date of a table that has more than one writer. For the runner, and for the other writer."""
 
@@ -276,6 +294,12 @@ class State(Protocol):
 
     def heals(self, run_id: str) -> list[Heal]:
         """What sweeps mended in a run, oldest first."""
+
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """Keep the summary of a report. A known one changes nothing."""
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """Summaries of the reports on a run, oldest first."""
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """What was set aside for a run, or (None) for no known run, oldest first."""

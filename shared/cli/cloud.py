@@ -113,10 +113,20 @@ def show_summary(run_id: str, as_json: bool) -> int:
 
     backend = deployment().backend
     found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
+    notes = backend.state.reports(run_id)
+    verified = None
+    if notes:
+        page = f"gs://{deployment().settings.bucket}/{notes[-1].place}/report.html"
+        verified = {"agrees": notes[-1].agrees, "verdict": notes[-1].verdict, "page": page}
     if as_json:
-        options.write_json(summary_document(found))
+        options.write_json({**summary_document(found), "report": verified})
     else:
         typer.echo(summary_text(found))
+        typer.echo(
+            f"verified: {verified['verdict']}\nreport: {verified['page']}"
+            if verified
+            else f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
+        )
     return found.report.status.exit_status
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import check, consent, inspect, operate, runs, stack
+from shared.cli import check, consent, inspect, operate, runs, stack, verify
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -36,6 +36,7 @@ inspect.register(app)
 operate.register(app)
 consent.register(app)
 stack.register(app)
+verify.register(app)
 
 
 def main() -> None:

@@ -336,6 +336,7 @@ def _begin(
 def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
     from shared.cli.display import Display
+    from shared.cli.verify import report_at_end
     from shared.report.summary import summarise, summary_document, summary_text
 
     log = embedded.home.reports / f"{run.run_id}.log"
@@ -345,10 +346,13 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+    verified = report_at_end(embedded, run.run_id) if found.report.status.is_final else None
     if as_json:
-        options.write_json(summary_document(found))
+        options.write_json({**summary_document(found), "report": verified})
     else:
         typer.echo(summary_text(found))
+        if verified is not None:
+            typer.echo(f"verified: {verified['verdict']}\nreport: {verified['page']}")
     if interruption.is_asked() and not found.report.status.is_at_rest:
         _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED

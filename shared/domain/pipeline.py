@@ -14,9 +14,8 @@ from pydantic import Field
 
 from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed, PhaseDispatch
-from shared.domain.strict import Column, Name, Strict
-
-TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
+from shared.domain.report_spec import ReportSpec
+from shared.domain.strict import Column, Name, Strict, TableName
 
 
 class SourceSpec(Strict):
@@ -264,6 +263,7 @@ class Pipeline(Strict):
     queues: dict[Name, QueueSpec] = Field(min_length=1)
     profiles: dict[Name, Profile] = Field(default={})
     phases: list[Phase] = Field(min_length=1)
+    report: ReportSpec = ReportSpec()
 
     @cached_property
     def phase_names(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from shared.domain.pipeline import (
     select_phases,
 )
 
-RESERVED_QUEUES = ("conductor", "dispatch")
+RESERVED_QUEUES = ("conductor", "dispatch", "verify")
 """Queues that Phasegate uses for itself."""
 
 RESERVED_TOPICS = ("backfill-completions", "backfill-kickoff")
@@ -64,11 +64,24 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                     yield f"{where}.output.table", f"{processor.output.table} is already written by {other}"
         if cycle := _cycle(phase):
             yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
+    for where, reference in pipeline.report.processors:
+        yield from _reported(pipeline, f"report.{where}", reference)
     for name, profile in pipeline.profiles.items():
         try:
             select_phases(pipeline, profile.phases)
         except LookupError as error:
             yield f"profiles.{name}.phases", str(error)
+
+
+def _reported(pipeline: Pipeline, at: str, reference: str) -> Iterator[tuple[str, str]]:
+    """A report looks into tables only."""
+    try:
+        phase, name = pipeline.resolve(reference, pipeline.phase_names)
+    except LookupError as error:
+        yield at, str(error)
+        return
+    if not isinstance(next(x for x in pipeline.phase(phase).processors if x.name == name).output, TableOutput):
+        yield at, f"{phase}/{name} writes no table; name a processor that does"
 
 
 def _duplicates(at: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:

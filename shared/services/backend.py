@@ -16,11 +16,11 @@ COMPLETIONS = "backfill-completions"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-CONDUCTOR_QUEUE, DISPATCH_QUEUE = "conductor", "dispatch"
+CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE = "conductor", "dispatch", "verify"
 
 
 class WakeUp(BaseModel):
-    """What a task of the conductor's queue carries."""
+    """What a task of the conductor's queue carries, and of the verifier's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,6 +38,7 @@ class Backend:
 
     incarnation: names this process where claims die with it (embedded); None where only a lease ends a claim.
     wake_bucket: the conductor is woken at most once in this time.
+    asks_for_reports: a run that has ended is reported on by a task (a cloud); else whoever drives the run does it.
     """
 
     state: State
@@ -49,10 +50,17 @@ class Backend:
     clock: Clock
     wake_bucket: timedelta
     incarnation: str | None = None
+    asks_for_reports: bool = False
 
     def index(self, run_id: str) -> PlanIndex:
         """The compiled plan of a run."""
         return self.state.plan(run_id).index
+
+    def ask_for_report(self, run_id: str, ended_at: datetime) -> None:
+        """Have the verifier report on a run that has ended, once for each end."""
+        if self.asks_for_reports:
+            name, payload = task_name(run_id, "verify", ended_at.isoformat()), WakeUp(run_id=run_id).model_dump_json()
+            self.tasks.create([QueueTask(run_id, VERIFY_QUEUE, name, payload)])
 
     def wake_conductor(self, run_id: str, at: datetime | None = None) -> None:
         """Have the conductor look at a run after the current time bucket has closed, or after ``at``'s."""

@@ -94,7 +94,7 @@ class Conductor:
             self._release(round_, index.days[position], lane)
         if not (round_.cells or round_.proofs or round_.changed or cursor != board.cursor or was is not board.status):
             if board.status.is_final:
-                self._historian.reconcile(run_id, index.days)
+                self._end(run_id, index, board)
             return board
         board.cursor = cursor
         if not state.commit(run_id, board, version, round_.cells, round_.proofs):
@@ -129,7 +129,16 @@ class Conductor:
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
                 self._historian.note(run_id, round_.facts[day])
         if board.status.is_final:
-            self._historian.reconcile(run_id, round_.index.days)
+            self._end(run_id, round_.index, board)
+
+    def _end(self, run_id: str, index: PlanIndex, board: Board) -> None:
+        """The run is over: complete its history, then have it reported on. A report that cannot be asked for holds
+        nothing up."""
+        self._historian.reconcile(run_id, index.days)
+        try:
+            self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
+        except PhasegateError as error:
+            _log.warning("no report on run %s: %s; make it with `phasegate verify %s`", run_id, error, run_id)
 
     # Proof and verdicts
 

@@ -28,6 +28,7 @@ def _several(value: Any) -> Any:
 
 
 Days = Annotated[tuple[date, ...], BeforeValidator(_several)]
+Seasons = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 
 class Kickoff(BaseModel):
@@ -37,7 +38,7 @@ class Kickoff(BaseModel):
 
     run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
     pipeline: str | None = Field(default=None, description="must be the deployed one, when given")
-    season: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    season: Seasons = ()
     first: date | None = Field(default=None, alias="from")
     last: date | None = Field(default=None, alias="to")
     dates: Days = ()

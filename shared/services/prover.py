@@ -67,14 +67,7 @@ class Prover:
 
         subjects: for each ref what is expected on which date, and what was counted there.
         """
-        checks: list[tuple[str, Check, Subject]] = []
-        for ref, (expects, counts) in subjects.items():
-            processor = index.processor(ref)
-            days = checked_days(expects, counts)
-            if days and isinstance(processor.output, TableOutput):
-                phase, pipeline = ref.partition("/")[0], index.plan.pipeline
-                subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
-                checks.extend((ref, check, subject) for check in index.checks(ref))
+        checks = checks_of(index, subjects)
         questions = [registry.ask(check, subject) for _, check, subject in checks]
         answers = iter(ask(self._warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
@@ -119,6 +112,21 @@ class Prover:
                 elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
                     wrong_there.setdefault(day, str(verdict))
         return found
+
+
+def checks_of(
+    index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
+) -> list[tuple[str, Check, Subject]]:
+    """(ref, check, what it is about) for every check that applies on some date; arguments as for ``Prover.judge``."""
+    checks: list[tuple[str, Check, Subject]] = []
+    for ref, (expects, counts) in subjects.items():
+        processor = index.processor(ref)
+        days = checked_days(expects, counts)
+        if days and isinstance(processor.output, TableOutput):
+            phase, pipeline = ref.partition("/")[0], index.plan.pipeline
+            subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
+            checks.extend((ref, check, subject) for check in index.checks(ref))
+    return checks
 
 
 def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:

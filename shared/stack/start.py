@@ -110,6 +110,7 @@ class Start:
             dispatcher_url=url_of(self._ledger, "dispatcher"),
             runner_url=url_of(self._ledger, "runner"),
             conductor_url=url_of(self._ledger, "conductor"),
+            verifier_url=url_of(self._ledger, "verifier"),
         )
 
     def _environment(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ import pytest
 from pydantic import ConfigDict, ValidationError
 
 from shared.adapters.embedded.home import Home
+from shared.adapters.embedded.objects import FolderObjectStore
 from shared.adapters.embedded.tasks import SqliteTasks
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.bootstrap import Embedded
@@ -28,8 +29,12 @@ from shared.domain.events import Completion
 from shared.domain.facts import AttemptKey, Proved, Reported
 from shared.domain.pipeline import Pipeline
 from shared.domain.run import RunStatus
+from shared.domain.selection import Selection
 from shared.domain.worker_protocol import ErrorClass
 from shared.ports import Partition
+from shared.report.verifier import verify_dates, verify_run
+from shared.report.verify import compose
+from shared.report.verify.compose import Ground
 from shared.services.consents import waive
 from shared.services.historian import Historian
 from shared.services.listener import Listener
@@ -294,6 +299,24 @@ def f16(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     assert world.tables() == before, "the old gap was found and filled"
 
 
+def f16_verified(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, dates=8)
+    drive(world)
+    connection = duckdb.connect(str(world.home.warehouse))
+    connection.execute("DELETE FROM raw.b WHERE d <= ?", [world.days[1]])
+    connection.close()
+    world.clock.move_to(world.clock.now() + timedelta(days=1))
+    drive(world, "recent", selection=Selection(dates=(world.days[-1],)))
+    with world.open() as embedded:
+        ground = Ground(embedded.state, embedded.warehouse, embedded.objects)
+        store = FolderObjectStore(world.home.root)
+        recent = verify_run(ground, store, world.clock, "recent").report
+        season = Selection(seasons=("2023-24",))
+        whole = verify_dates(ground, store, world.clock, world.pipeline, world.calendar(), season, None).report
+    assert [(m.processor, m.first, m.dates) for m in recent.missing if m.beyond] == [("b", world.days[0], 2)]
+    assert [(f.kind, f.processor, f.date) for f in whole.findings] == [("missing", "b", d) for d in world.days[:2]]
+
+
 def f17(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, dates=2, duration=lambda c: timedelta(seconds=9 if c.task.processor == "left" else 1))
     drive(world)
@@ -521,6 +544,12 @@ def _look_at_recent_dates_only(patch: pytest.MonkeyPatch) -> None:
     _any_key_will_do(patch)
 
 
+def _verify_recent_dates_only(patch: pytest.MonkeyPatch) -> None:
+    find, missing, recent = compose.find, compose.missing_dates, FIRST_DAY + timedelta(days=4)
+    patch.setattr(compose, "find", lambda *read: [f for f in find(*read) if f.date and f.date >= recent])
+    patch.setattr(compose, "missing_dates", lambda *read: [m for m in missing(*read) if m.first >= recent])
+
+
 def _forget_needs(patch: pytest.MonkeyPatch) -> None:
     init = World.__init__
 
@@ -585,6 +614,7 @@ ROWS: dict[str, tuple[Scenario, Mutation]] = {
     "f14": (f14, _count_postponed_games),
     "f15": (f15, _one_expectation_for_every_date),
     "f16": (f16, _look_at_recent_dates_only),
+    "f16 verified": (f16_verified, _verify_recent_dates_only),
     "f17": (f17, _forget_needs),
     "f18": (f18, _throttles_cost),
     "f19": (f19, _write_history_row_by_row),
@@ -663,6 +693,12 @@ def test_f15_expectations_differ_by_date_and_processor_and_waivers_end(
 
 def test_f16_an_old_gap_is_found_and_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     f16(tmp_path, monkeypatch)
+
+
+def test_f16_the_verifier_sees_an_old_gap_whatever_was_run_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    f16_verified(tmp_path, monkeypatch)
 
 
 def test_f17_a_processor_waits_for_what_it_needs_inside_its_phase(

@@ -11,6 +11,8 @@ from shared.domain.errors import TransientError
 from shared.domain.run import RunStatus, Wanted
 from shared.domain.selection import Selection
 from shared.ports import ClaimRequest
+from shared.report.verifier import verify_run
+from shared.report.verify.compose import Ground
 from shared.services import operators
 from shared.services.backend import COMPLETIONS
 from shared.services.consents import approve, waive
@@ -53,6 +55,8 @@ class EventfulRun:
                 self.cloud.state, clock, "r", dates=(), phase=None, processor=None, signature=None, why="once more"
             )
             self._drive()
+            ground = Ground(self.cloud.state, self.cloud.warehouse, self.cloud.objects, is_cloud=True)
+            verify_run(ground, self.cloud.objects, clock, "r")
             self._see_all()
 
     def _decide(self) -> None:
@@ -110,7 +114,7 @@ class EventfulRun:
 
     def _see_all(self) -> None:
         self._see("runs/{run}", self._documents("runs"))
-        for kind in ("plan/{part}", "dates/{date}", "attempts/{attempt}", "heals/{heal}"):
+        for kind in ("plan/{part}", "dates/{date}", "attempts/{attempt}", "heals/{heal}", "reports/{report}"):
             self._see(f"runs/{{run}}/{kind}", self._documents(f"runs/r/{kind.partition('/')[0]}"))
         self._see("quarantine/{id}", self._documents("quarantine"))
         self._see("leases/{lease}", self._documents("leases"))

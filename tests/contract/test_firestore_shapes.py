@@ -90,7 +90,7 @@ def eventful(
         run = EventfulRun(tmp_path_factory.mktemp("eventful"), patch)
         state = run.cloud.state
         state.runs(), state.unfinished(), state.open_claims("r")
-        state.quarantined("r"), state.quarantined(None), state.heals("r")
+        state.quarantined("r"), state.quarantined(None), state.heals("r"), state.reports("r")
         with pytest.raises(InputError, match="unknown run"):
             state.run("nobody's")
         yield run

@@ -12,7 +12,7 @@ from shared.domain.board import PASSED
 from shared.domain.errors import InputError
 from shared.domain.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
 from shared.domain.run import Run, RunStatus, Wanted
-from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
 from tests.unit.builders import dispatched, proved, reported
@@ -437,6 +437,21 @@ def test_heals_are_kept_oldest_first(started: Backend, then: Step) -> None:
     started.state.note_heal("r", heal("first", 1))
     then(started)
     assert started.state.heals("r") == [heal("first", 1), heal("second", 2)]
+
+
+def note(name: str, seconds: int = 0) -> ReportNote:
+    """The summary of a report."""
+    at = NOW + timedelta(seconds=seconds)
+    return ReportNote(name, at, False, True, 3, {"missing": 2, "duplicate_keys": 1}, "Not complete: ü", "reports/r")
+
+
+@WHOEVER_READS
+def test_summaries_of_reports_are_kept_oldest_first(started: Backend, then: Step) -> None:
+    started.state.note_report("r", note("second", 2))
+    started.state.note_report("r", note("first", 1))
+    started.state.note_report("r", note("first", 5))
+    then(started)
+    assert started.state.reports("r") == [note("first", 1), note("second", 2)]
 
 
 def test_a_heal_noted_again_changes_nothing(started: Backend) -> None:

@@ -60,10 +60,10 @@ def test_a_state_file_that_was_cut_short_is_refused(path: Path) -> None:
     assert "is not a state file, or is damaged" in refusal(path)
 
 
-def test_a_state_file_of_version_1_goes_on_as_version_3(path: Path) -> None:
+def test_a_state_file_of_version_1_goes_on_as_version_4(path: Path) -> None:
     database = Database(path)
-    database.execute("DROP TABLE heals")
-    database.execute("DROP TABLE leases")
+    for table in ("heals", "leases", "reports"):
+        database.execute(f"DROP TABLE {table}")
     for name, queue, payload in (("wake", "conductor", "r"), ("work", "raw", '{"run_id": "r"}')):
         database.execute("INSERT INTO tasks VALUES (?, 'r', ?, ?, 0, 0, NULL)", (name, queue, payload))
     database.execute("PRAGMA user_version = 1")
@@ -72,12 +72,14 @@ def test_a_state_file_of_version_1_goes_on_as_version_3(path: Path) -> None:
     SqliteState(migrated, keeps_dates=True).note_heal("r", Heal("dispatch", "it", "why", datetime.now(UTC)))
     tasks = migrated.execute("SELECT name, payload FROM tasks").fetchall()
     assert tasks == [("work", '{"run_id": "r"}')]
-    assert migrated.execute("PRAGMA user_version").fetchone() == (3,)
+    assert migrated.execute("PRAGMA user_version").fetchone() == (4,)
+    assert SqliteState(migrated, keeps_dates=True).reports("r") == []
 
 
 def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Path) -> None:
     database = Database(path)
     database.execute("DROP TABLE leases")
+    database.execute("DROP TABLE reports")
     SqliteState(database, keeps_dates=True).quarantine([_record("kept")])
     database.execute("PRAGMA user_version = 2")
     database.close()
@@ -89,9 +91,9 @@ def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Pa
 
 def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
     Database(path).close()
-    execute(path, "PRAGMA user_version = 4")
+    execute(path, "PRAGMA user_version = 5")
     assert refusal(path) == (
-        f"{path} has state version 4, this program reads 3; use the program that made it, or another --home"
+        f"{path} has state version 5, this program reads 4; use the program that made it, or another --home"
     )
 
 

@@ -28,6 +28,17 @@ from shared.domain.checks.specs import Check, CoverageCheck, DuplicatesCheck, Sq
 from shared.domain.checks.subject import Subject
 from shared.domain.facts import BLOCK
 from shared.domain.pipeline import TableOutput
+from shared.report.verify.questions import (
+    NamedQuery,
+    compared_of,
+    compared_query,
+    fences_query,
+    figures_query,
+    history_query,
+    keys_query,
+    rows_query,
+    tables_of,
+)
 from shared.services.schedule import read_calendar
 from shared.stack.emulators import Server
 from tests.workers.conftest import Played, play, request_body
@@ -203,6 +214,30 @@ def test_what_is_wrong_is_found_alike(both: Both, check: Check) -> None:
     assert embedded
     verdicts = registry.judge(check, subject, both.cloud.query(question.sql, question.parameters))
     assert {verdict.outcome for verdict in verdicts.values()} == {BLOCK}
+
+
+def verified() -> list[NamedQuery]:
+    """What the verifier asks, of the last three dates: all of one kind of table, and whatever the report looks at."""
+    first, last = date(1, 1, 1), date(9999, 1, 1)
+    tables = tables_of(NBA, NBA.phase_names)
+    refs = {f"{phase}/{name}" for phase, name in checked()}
+    asked = [query(t, first, last) for t in tables if t.ref in refs for query in (rows_query, keys_query, fences_query)]
+    asked += [figures for table in tables if (figures := figures_query(table, first, last))]
+    asked += [compared_query(pair, first, last) for pair in compared_of(NBA, NBA.phase_names)]
+    return [*asked, history_query(NBA.history_table, "r", first, last)]
+
+
+@pytest.mark.parametrize("query", verified(), ids=lambda query: query.name)
+def test_the_verifier_finds_the_same(both: Both, query: NamedQuery) -> None:
+    bounds = {"first": both.played.days[-3], "last": both.played.days[-1]}
+    embedded, cloud = both.rows(Question(query.sql or "", {**query.parameters, **bounds}, ""))
+    assert rounded(embedded) == rounded(cloud)
+    assert embedded or query.name.startswith(("keys", "history", "rows.nba_raw", "fences.nba_raw"))
+
+
+def rounded(rows: list[list[tuple[str, str, Any]]]) -> list[list[tuple[str, str, Any]]]:
+    """Sums of fractions depend on the order of their summands in the last digits."""
+    return [[(n, k, round(v, 6) if isinstance(v, float) else v) for n, k, v in row] for row in rows]
 
 
 def test_the_calendar_is_the_same(both: Both) -> None:

@@ -313,3 +313,29 @@ def test_a_home_that_is_a_file_is_refused(site: Site) -> None:
     site.home.write_text("my notes")
     assert_refused(site.call(*site.selecting("run")), "home: cannot be used as a home folder")
     assert site.home.read_text() == "my notes"
+
+
+# verify
+
+SOURCED = ("--pipeline", "pipeline.yaml", "--source", "source")
+VERIFICATIONS = {
+    "nothing": ((), "say what to verify: a run's id, or dates"),
+    "an unknown run": (("nobody",), "unknown run 'nobody'"),
+    "a run and dates": (("r", *SEASON), "leave out either the run or the rest"),
+    "an unknown season": ((*SOURCED, "--season", "2023-25"), "did you mean '2023-24'?"),
+    "an unknown phase": ((*SOURCED, *SEASON, "--phases", "rawr"), "--phases: unknown phase 'rawr'"),
+    "no source": (("--pipeline", "pipeline.yaml", *SEASON), "give the source folder with --source DIR"),
+}
+
+
+@pytest.mark.parametrize("name", VERIFICATIONS)
+def test_a_bad_verification_is_refused_and_changes_nothing(used: Site, name: str) -> None:
+    words, message = VERIFICATIONS[name]
+    before = contents(used.home)
+    assert_refused(used("verify", *words), message)
+    assert contents(used.home) == before
+
+
+def test_a_home_without_a_warehouse_is_not_made_by_a_verification(site: Site) -> None:
+    assert_refused(site("verify", *SOURCED, *SEASON), "no warehouse here yet")
+    assert not site.home.exists()

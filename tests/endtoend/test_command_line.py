@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from shared.ports import ObjectStore, Warehouse
@@ -208,7 +209,7 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_help_names_every_command_of_the_contract(site: Site) -> None:
     shown = site.call("--help").out
     commands = "plan run start status watch runs explain failures retry pause resume drain set cancel schema"
-    commands += " sample"
+    commands += " sample verify"
     assert [c for c in commands.split() if not re.search(rf"^\W*{c}\b", shown, re.MULTILINE)] == []
 
 
@@ -623,6 +624,50 @@ def test_ctrl_c_ends_a_watch_with_130_and_leaves_the_run_alone(site: Site) -> No
     assert watcher.wait(PATIENCE_SECONDS) == 130
     site.release()
     assert process.wait(PATIENCE_SECONDS) == 0
+
+
+# verify
+
+
+def test_a_run_that_ends_is_verified_by_itself(site: Site) -> None:
+    answer = site.run("--json")
+    verified = answer.document["report"]
+    assert (answer.code, verified["agrees"]) == (0, True)
+    assert verified["verdict"].startswith("Complete: run r: ")
+    assert (site.folder / verified["page"]).read_text().startswith("<!DOCTYPE html>")
+    assert f"report: {verified['page']}" in site.run().out
+
+
+def test_verify_ends_with_0_where_all_agree_and_with_1_where_a_table_lacks_rows(site: Site) -> None:
+    site.run()
+    words = (
+        "verify",
+        "--pipeline",
+        "pipeline.yaml",
+        "--source",
+        "source",
+        "--from",
+        "2024-01-01",
+        "--to",
+        "2024-01-03",
+    )
+    assert (site("verify", "r").code, site(*words).code) == (0, 0)
+    connection = duckdb.connect(str(site.home / "warehouse.duckdb"))
+    connection.execute("DELETE FROM raw.a WHERE d = '2024-01-02'")
+    connection.close()
+    answer, dates = site("verify", "r", "--json", "--output", "copy"), site(*words, "--json")
+    assert (answer.code, [f["kind"] for f in answer.document["findings"]]) == (1, ["passed_but_empty"])
+    assert (dates.code, [f["kind"] for f in dates.document["findings"]]) == (1, ["missing"])
+    assert json.loads((site.folder / "copy" / "report.json").read_text()) == answer.document
+    assert "report: home/reports/r/report.html" in answer.err
+
+
+def test_a_report_that_cannot_be_made_changes_nothing_about_the_run(site: Site) -> None:
+    (site.home / "reports" / "r").parent.mkdir(parents=True)
+    (site.home / "reports" / "r").write_text("in the way")
+    answer = site.run("--json")
+    assert (answer.code, answer.document["status"], answer.document["report"]) == (0, "completed", None)
+    assert "no report could be made" in answer.err
 
 
 # Settings

@@ -73,6 +73,26 @@ def test_another_method_than_post_is_refused(calls: Calls, name: str) -> None:
     assert calls.post(name, "", method="GET")[0] == 405
 
 
+BAD_VERIFICATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing to verify": ({}, "say which dates"),
+    "an unknown run": ({"run_id": "nobody"}, "unknown run 'nobody'"),
+    "a run and dates": ({"run_id": "r", "season": "2023-24"}, "leave out either the run or the rest"),
+    "an unknown season": ({"season": "1999-00"}, "unknown season '1999-00'"),
+    "an unknown phase": ({"season": "2023-24", "phases": "rawr"}, "did you mean 'raw'?"),
+    "an unknown key": ({"season": "2023-24", "sql": "1"}, "sql: unknown key"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_VERIFICATIONS)
+def test_a_bad_verification_is_refused_and_writes_nothing(calls: Calls, name: str) -> None:
+    body, reason = BAD_VERIFICATIONS[name]
+    before = calls.everything()
+    status, answer = calls.post("verifier", body)
+    assert (status, reason in answer["error"]) == (400, True), answer
+    assert calls.everything() == before
+    assert calls.backend.state.reports("r") == []
+
+
 BAD_TASKS: dict[str, tuple[str, Any, str]] = {
     "a runner's task without JSON": ("runner", "not json", "not JSON"),
     "a runner's task with an unknown field": ("runner", {"more": 1}, "more: unknown key"),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 from shared.domain.facts import AttemptKey
 from shared.domain.run import Wanted
@@ -101,7 +102,29 @@ def test_the_sweeper_looks_at_every_unfinished_run(calls: Calls) -> None:
     assert calls.post("sweeper", "") == (200, {"swept": ["r"], "failed": {}})
 
 
-def test_the_verifier_answers_with_the_summary_and_keeps_it_as_an_object(calls: Calls) -> None:
+def test_the_verifier_answers_with_the_verdict_and_keeps_the_report_as_objects(calls: Calls) -> None:
     status, summary = calls.post("verifier", {"run_id": "r"})
-    assert (status, summary["run_id"], summary["tasks"]["expected"]) == (200, "r", 27)
-    assert json.loads(calls.backend.objects.read("reports/r/summary.json")) == summary
+    assert (status, summary["run_id"], summary["is_final"]) == (200, "r", False)
+    assert summary["verdict"].startswith("Not final: run r is still going (running, 0 of 27 tasks done); so far ")
+    assert summary["files"] == ["reports/r/report.json", "reports/r/report.md", "reports/r/report.html"]
+    kept = json.loads(calls.backend.objects.read("reports/r/report.json"))
+    assert (kept["report_id"], kept["verdict"]) == (summary["report_id"], summary["verdict"])
+    (note,) = calls.backend.state.reports("r")
+    assert (note.id, note.findings, note.place) == (summary["report_id"], summary["findings"], "reports/r")
+
+
+def test_the_verifier_takes_dates_without_a_run(calls: Calls) -> None:
+    status, summary = calls.post("verifier", {"season": "2023-24", "phases": "raw..final"})
+    assert (status, summary["run_id"], summary["agrees"]) == (200, None, False)
+    kept = json.loads(calls.backend.objects.read(summary["files"][0]))
+    assert (kept["dates"], kept["phases"]) == (3, ["raw", "shape", "final"])
+
+
+def test_a_run_that_ends_asks_for_its_report_once(calls: Calls) -> None:
+    asking = replace(calls.backend, asks_for_reports=True)
+    ended = calls.world.clock.now()
+    asking.ask_for_report("r", ended)
+    asking.ask_for_report("r", ended)
+    waiting = calls.embedded.database.execute("SELECT payload FROM tasks WHERE queue = 'verify'").fetchall()
+    assert [json.loads(payload) for (payload,) in waiting] == [{"run_id": "r"}]
+    assert calls.post("verifier", waiting[0][0])[0] == 200

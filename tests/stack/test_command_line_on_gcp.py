@@ -113,6 +113,19 @@ def test_watching_a_run_that_has_completed_gives_0(cloud: Cloud, finished: Answe
     assert cloud("watch", "finished").code == 0
 
 
+def test_a_run_that_has_ended_is_verified_by_itself_and_whenever_somebody_asks(cloud: Cloud, finished: Answer) -> None:
+    run_id, state = finished.document["run_id"], cloud.there.deployment.backend.state
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not state.reports(run_id):
+        assert time.monotonic() < give_up, "no report was made"
+        time.sleep(0.2)
+    assert [(note.agrees, note.is_final, note.place) for note in state.reports(run_id)] == [
+        (True, True, f"reports/{run_id}")
+    ]
+    answer = cloud("verify", run_id, "--json")
+    assert (answer.code, answer.document["findings"], answer.document["agrees"]) == (0, [], True)
+
+
 def test_runs_names_it_with_its_dates_and_reason(cloud: Cloud, finished: Answer) -> None:
     shown = cloud("runs").out.splitlines()
     assert f"finished  completed  3 dates {FIRST} to {THIRD}  the first one" in shown

@@ -11,7 +11,7 @@ from typing import Any
 from shared.domain.errors import HaltError, InputError
 
 APPLICATION_ID = 0x50484754
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHECKPOINT_PAGES = 8_000
 """Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
 
@@ -29,16 +29,23 @@ CREATE TABLE leases (
 ) WITHOUT ROWID;
 """
 
+_REPORTS = """
+CREATE TABLE reports (
+    run_id TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (run_id, id)
+) WITHOUT ROWID;
+"""
+
 _MIGRATIONS: Mapping[int, str] = {
     # The conductor is woken anew by the first sweep.
     1: f"""{_HEALS}
 DELETE FROM tasks WHERE queue = 'conductor';
 """,
     2: _LEASES,
+    3: _REPORTS,
 }
 """What makes a state file of a version one of the next."""
 
-_SCHEMA = f"""{_HEALS}{_LEASES}
+_SCHEMA = f"""{_HEALS}{_LEASES}{_REPORTS}
 CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE plans (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE boards (run_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;

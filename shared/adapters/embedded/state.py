@@ -11,6 +11,9 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
 from shared.adapters.embedded.database import Database
 from shared.adapters.embedded.leases import SqliteLeases
 from shared.domain.board import Board
@@ -32,7 +35,7 @@ from shared.domain.facts import (
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PLAN_VERSION, Plan
 from shared.domain.run import RUN_VERSION, Run, RunStatus
-from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -310,7 +313,7 @@ class SqliteState:
             self._open[run_id] = opened
         return opened
 
-    # Quarantine and heals
+    # Quarantine, heals and reports
 
     def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """See the port."""
@@ -332,6 +335,16 @@ class SqliteState:
         )
         return [Heal(kind, subject, detail, datetime.fromisoformat(at)) for kind, subject, detail, at in rows]
 
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """See the port."""
+        row = (run_id, note.id, note.at.isoformat(), to_json(note).decode())
+        self._database.execute("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?)", row)
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """See the port."""
+        rows = self._database.execute("SELECT doc FROM reports WHERE run_id = ? ORDER BY at, id", (run_id,))
+        return [_REPORT.validate_json(doc) for (doc,) in rows]
+
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """See the port."""
         rows = self._database.execute(
@@ -339,6 +352,8 @@ class SqliteState:
         )
         return [QuarantineRecord(i, r, reason, event, datetime.fromisoformat(at)) for i, r, reason, event, at in rows]
 
+
+_REPORT = TypeAdapter(ReportNote)
 
 _CLAIM = "day, phase, processor, attempt, fence, epoch, generation, inputs, lease_until, claimed_at, incarnation"
 

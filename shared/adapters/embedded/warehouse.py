@@ -288,7 +288,10 @@ def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[s
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection) -> list[Row]:
-    names = [column[0] for column in cursor.description or ()]
+    columns = cursor.description or ()
+    names = [column[0] for column in columns]
+    if not any(str(column[1]).startswith("TIMESTAMP") for column in columns):
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
     return [dict(zip(names, map(_aware, values), strict=True)) for values in cursor.fetchall()]
 
 

@@ -32,7 +32,7 @@ from shared.domain.facts import (
 )
 from shared.domain.plan import PLAN_VERSION, Plan
 from shared.domain.run import RUN_VERSION, Run
-from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 Document = dict[str, Any]
 
@@ -255,6 +255,24 @@ def heal_document(heal: Heal) -> Document:
 def read_heal(document: Document) -> Heal:
     """What a sweep mended."""
     return Heal(**plain(document))
+
+
+def report_document(note: ReportNote) -> Document:
+    """``runs/{run}/reports/{id}``."""
+    return {
+        "at": note.at,
+        "agrees": note.agrees,
+        "is_final": note.is_final,
+        "findings": note.findings,
+        "kinds": dict(note.kinds),
+        "verdict": note.verdict,
+        "place": note.place,
+    }
+
+
+def read_report(report_id: str, document: Document) -> ReportNote:
+    """The summary of a report."""
+    return ReportNote(report_id, **plain(document))
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 from shared.adapters.gcp.settings import PREFIX, CloudSettings
 from shared.domain.dispatch import ObservedDispatch
 from shared.domain.pipeline import Pipeline, QueueSpec
-from shared.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from shared.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
 
 KICKOFF = "backfill-kickoff"
 """A message on this topic is a request for a run."""
@@ -107,7 +107,7 @@ FUNCTIONS = (
     Function("listener", called_by=(f"topic {COMPLETIONS}",), signature="cloudevent"),
     Function("conductor", called_by=(f"queue {CONDUCTOR_QUEUE}",), concurrency=2),
     Function("sweeper", called_by=("Cloud Scheduler, every minute",), concurrency=2),
-    Function("verifier", called_by=("people",), concurrency=2),
+    Function("verifier", called_by=(f"queue {VERIFY_QUEUE}", "people"), concurrency=2),
 )
 
 SCHEDULES = (Schedule("sweeper", function="sweeper", cron="* * * * *"),)
@@ -116,6 +116,8 @@ CONTROL_QUEUES = (
     # Two conductors at once would ask the tables the same questions, and one of them would lose its commit.
     Queue(CONDUCTOR_QUEUE, "conductor", QueueSpec(max_concurrent=1)),
     Queue(DISPATCH_QUEUE, "dispatcher", QueueSpec(max_concurrent=8)),
+    # A report reads whole tables: one after the other.
+    Queue(VERIFY_QUEUE, "verifier", QueueSpec(max_concurrent=1)),
 )
 
 _PUSHED = (

@@ -25,7 +25,7 @@ from shared.domain.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import Plan
 from shared.domain.run import Run, RunStatus
-from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord
+from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from shared.sharing import Shared
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class FirestoreState:
         with errors_explained():
             reference.update({"lease_until": lease_until}, **CALL)
 
-    # Quarantine and heals
+    # Quarantine, heals and reports
 
     def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """See the port."""
@@ -309,6 +309,18 @@ class FirestoreState:
         with errors_explained():
             found = [documents.read_heal(one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda heal: (heal.at, heal.kind, heal.subject))
+
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """See the port."""
+        reference = self._run(run_id).collection("reports").document(note.id)
+        self._create_once(reference, documents.report_document(note))
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """See the port."""
+        query = self._run(run_id).collection("reports").order_by("at")
+        with errors_explained():
+            found = [documents.read_report(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
+        return sorted(found, key=lambda note: (note.at, note.id))
 
     def _create_once(self, reference: "DocumentReference", document: documents.Document) -> None:
         with errors_explained():

@@ -15,7 +15,7 @@ from shared.domain.dispatch import Dispatch
 from shared.domain.errors import HaltError, PhasegateError, TransientError
 from shared.domain.pipeline import Pipeline
 from shared.ports import QueueTask
-from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
 from shared.telemetry import outgoing
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ class CloudTasks:
         return f"projects/{self._settings.project}/locations/{self._settings.region}/queues/{queue_id(queue)}"
 
     def _target(self, queue: str) -> str:
-        function = {DISPATCH_QUEUE: "dispatcher", CONDUCTOR_QUEUE: "conductor"}.get(queue, "runner")
+        function = {DISPATCH_QUEUE: "dispatcher", CONDUCTOR_QUEUE: "conductor", VERIFY_QUEUE: "verifier"}.get(
+            queue, "runner"
+        )
         url = str(getattr(self._settings, f"{function}_url"))
         if not url:
             raise HaltError(

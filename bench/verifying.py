@@ -1,0 +1,25 @@
+"""The verifier alone, over the home that the seasons' bench leaves behind."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.adapters.embedded.home import Home
+from shared.adapters.embedded.objects import FolderObjectStore
+from shared.bootstrap import open_state, open_warehouse
+from shared.report.verifier import files_of
+from shared.report.verify.compose import Ground, report_on_run
+
+
+def measure_verifier(root: Path) -> tuple[int, float, int]:
+    """Verify the newest run of a home; returns (dates, seconds, bytes of the HTML page)."""
+    home = Home(root)
+    state, warehouse = open_state(home), open_warehouse(home)
+    begun = time.perf_counter()
+    ground = Ground(state, warehouse, FolderObjectStore(home.objects))
+    report = report_on_run(ground, state.runs()[0].run_id, datetime.now(UTC))
+    page = files_of(report)["report.html"]
+    seconds = time.perf_counter() - begun
+    warehouse.close()
+    assert report.agrees, report.verdict
+    return report.dates, seconds, len(page)

@@ -1,0 +1,198 @@
+"""Puts a report together: reads tables and state, compares, and says the verdict in one sentence."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from shared.domain.audit import MEANINGS, STATE_AND_TABLES, Kind
+from shared.domain.calendar import Calendar
+from shared.domain.errors import PhasegateError
+from shared.domain.pipeline import Pipeline
+from shared.domain.plan import RUN, Plan, PlanIndex
+from shared.ports import ObjectStore, Parameter, Row, State, Warehouse
+from shared.report.verify import figures, history
+from shared.report.verify.document import Blocked, FindingLine, MissingDates, Query, Report
+from shared.report.verify.findings import count_kinds, find, heat_map, missing_dates
+from shared.report.verify.questions import STATE_QUERY, NamedQuery, history_query
+from shared.report.verify.reading import Reading, read_outputs
+from shared.report.verify.recorded import RunRecord, read_run
+
+NAMED = 4
+"""Kinds of findings that the verdict names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a verification looks. state: None where there is none, as for a backfill made by hand.
+
+    is_cloud: whether what a run cost was really paid.
+    """
+
+    state: State | None
+    warehouse: Warehouse
+    objects: ObjectStore
+    is_cloud: bool = False
+
+
+def audit_plan(pipeline: Pipeline, calendar: Calendar, phases: Sequence[str], days: Sequence[date], code: str) -> Plan:
+    """What is verified where there is no run: these dates, against the whole calendar. code: the program's version."""
+    return Plan(
+        pipeline=pipeline,
+        phases=tuple(phases),
+        days=tuple(days),
+        calendar=calendar.dates,
+        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
+        reprocess="all",
+        code_version=code,
+    )
+
+
+def report_on_run(ground: Ground, run_id: str, now: datetime) -> Report:
+    """The report of a run, also of one that is still going. Raises InputError for an unknown run."""
+    if ground.state is None:
+        raise ValueError("a run cannot be verified without state")
+    record = read_run(ground.state, run_id, now)
+    return _compose(ground, ground.state.plan(run_id).index, record, now)
+
+
+def report_on_dates(ground: Ground, plan: Plan, now: datetime) -> Report:
+    """The report of dates without a run."""
+    return _compose(ground, plan.index, None, now)
+
+
+def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: datetime) -> Report:
+    reading = read_outputs(ground.warehouse, ground.objects, index)
+    rows, history_name = _read_history(ground.warehouse, index, record, reading)
+    if record is not None:
+        reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
+    findings = find(reading, index, record.tasks if record else None)
+    gaps = missing_dates(reading, index)
+    is_final = record is None or record.status.is_final
+    agrees = not findings and is_final
+    queries, date_sets = _queries(reading)
+    return Report(
+        report_id=f"{record.run.run_id if record else index.plan.pipeline.pipeline}-{now:%Y%m%dT%H%M%S%f}",
+        run_id=record.run.run_id if record else None,
+        pipeline=index.plan.pipeline.pipeline,
+        made_at=now,
+        status=record.status.value if record else None,
+        is_final=is_final,
+        agrees=agrees,
+        verdict=_verdict(index, record, reading, findings, gaps),
+        first=index.days[0],
+        last=index.days[-1],
+        dates=len(index.days),
+        calendar_dates=len(index.calendar.dates),
+        seasons={name: (days[0], days[-1]) for name, days in index.calendar.seasons.items()},
+        phases=list(index.plan.phases),
+        outputs=len(reading.outputs),
+        findings_total=len(findings),
+        kinds=count_kinds(findings),
+        findings=findings,
+        coverage=figures.coverage(reading, index),
+        missing=gaps,
+        heat_map=heat_map(reading, index, findings),
+        failures=history.failures(rows, history_name),
+        blocked=[
+            Blocked(date=b.date, phase=b.phase, reasons=[f"{r.check}: {r.detail}" for r in b.reasons])
+            for b in (record.blocked if record else ())
+        ],
+        emptiness=figures.emptiness(reading, index),
+        quality=figures.quality(reading),
+        nulls=figures.nulls(reading, index),
+        averages=figures.averages(reading, index),
+        compared=figures.compared(reading),
+        duplicates=figures.duplicates(reading),
+        run_times=history.run_times(rows, history_name),
+        pace=history.pace(rows, index.plan.phases, history_name),
+        gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
+        waivers=[],
+        cost=history.cost(rows, ground.is_cloud, history_name) if record else None,
+        queries=queries,
+        date_sets=date_sets,
+    )
+
+
+def _read_history(
+    warehouse: Warehouse, index: PlanIndex, record: RunRecord | None, reading: Reading
+) -> tuple[list[Row], str]:
+    """The run's rows in the history table, and the query's name; none without a run, or when it cannot be asked."""
+    if record is None:
+        return [], ""
+    table = index.plan.pipeline.history_table
+    query = reading.note(history_query(table, record.run.run_id, index.days[0], index.days[-1]))
+    (answer,) = warehouse.ask([(query.sql or "", query.parameters)])
+    if isinstance(answer, PhasegateError):
+        reading.unread[query.name] = str(answer)
+        return [], query.name
+    return answer, query.name
+
+
+def _verdict(
+    index: PlanIndex,
+    record: RunRecord | None,
+    reading: Reading,
+    findings: Sequence[FindingLine],
+    gaps: Iterable[MissingDates],
+) -> str:
+    """One sentence."""
+    span = f"{len(index.days)} dates from {index.days[0]} to {index.days[-1]}"
+    subject = f"run {record.run.run_id}" if record else f"{index.plan.pipeline.pipeline} without a run"
+    beyond = sum(gap.dates for gap in gaps if gap.beyond)
+    rest = f"; beyond them the calendar misses {beyond:,} outputs of other dates" if beyond else ""
+    if not findings:
+        said = f"all {len(reading.outputs)} outputs of {span} are as the calendar demands"
+        said += " and as state says" if record else ""
+    else:
+        counts: dict[str, int] = {}
+        for line in findings:
+            counts[line.kind] = counts.get(line.kind, 0) + 1
+        state = sum(n for kind, n in counts.items() if MEANINGS[Kind(kind)][0] == STATE_AND_TABLES)
+        most = sorted(counts.items(), key=lambda each: -each[1])
+        named = ", ".join(f"{kind.replace('_', ' ')}: {n:,}" for kind, n in most[:NAMED])
+        rest_of_kinds = f", {len(most) - NAMED} more kinds" if len(most) > NAMED else ""
+        said = (
+            f"{len(findings):,} findings on {span}, {state:,} of them between state and tables ({named}{rest_of_kinds})"
+        )
+    if record is not None and not record.status.is_final:
+        done = record.progress.tasks["succeeded"] + record.progress.tasks["empty_ok"]
+        going = f"is still going ({record.status.value}, {done:,} of {record.progress.tasks['expected']:,} tasks done)"
+        return f"Not final: {subject} {going}; so far {said}{rest}."
+    return f"{'Complete' if not findings else 'Not complete'}: {subject}: {said}{rest}."
+
+
+def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
+    """Queries as the JSON names them; a list of dates that several of them use stands there once."""
+    sets: dict[tuple[date, ...], str] = {}
+
+    def plain(value: Parameter) -> Any:
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, list | tuple) and value and isinstance(value[0], date):
+            return {"set": sets.setdefault(tuple(value), f"dates_{len(sets) + 1}")}
+        return value
+
+    found = [
+        Query(
+            name=query.name,
+            reads=query.reads,
+            sql=query.sql,
+            parameters={name: plain(value) for name, value in query.parameters.items()},
+            error=reading.unread.get(query.name),
+        )
+        for query in reading.queries.values()
+    ]
+    return found, {name: list(days) for days, name in sets.items()}
+
+
+def parameters_of(report: Report, query: Query) -> Mapping[str, Parameter]:
+    """A query's parameters with its dates put in, to ask it again."""
+    return {
+        name: report.date_sets[value["set"]]
+        if isinstance(value, dict)
+        else date.fromisoformat(value)
+        if name in ("first", "last")
+        else value
+        for name, value in query.parameters.items()
+    }

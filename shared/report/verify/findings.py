@@ -1,0 +1,180 @@
+"""From what was read to what is wrong: every difference by itself, runs of missing dates, the heat map."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+
+from shared.domain.audit import MEANINGS, NOTHING_HELD, Kind, Recorded, Word, differences, is_sound
+from shared.domain.pipeline import NoOutput
+from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
+from shared.report.verify.document import FindingLine, HeatMap, KindCount, MissingDates
+from shared.report.verify.questions import STATE_QUERY
+from shared.report.verify.reading import Output, Reading
+
+WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
+DIFFERS, UNKNOWN, OUTSIDE, GAP = "d", "u", "o", "g"
+"""A letter for each date and phase; OUTSIDE and GAP for dates of the calendar that are not verified."""
+
+LEGEND = {
+    WHOLE: "whole",
+    RIGHTLY_EMPTY: "rightly empty",
+    SHORT: "incomplete",
+    MISSING: "missing",
+    DIFFERS: "state or calendar disagrees",
+    UNKNOWN: "could not be asked",
+    OUTSIDE: "not asked for, and whole",
+    GAP: "not asked for, and not whole",
+}
+_LETTERS = {
+    Kind.MISSING: MISSING,
+    Kind.PASSED_BUT_EMPTY: MISSING,
+    Kind.INCOMPLETE: SHORT,
+    Kind.PASSED_BUT_INCOMPLETE: SHORT,
+    Kind.NOT_ASKED: UNKNOWN,
+}
+_WORST = (UNKNOWN, MISSING, SHORT, DIFFERS)
+
+
+def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None) -> list[FindingLine]:
+    """Every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run."""
+    found: list[FindingLine] = []
+    for output in reading.outputs.values():
+        if output.error is not None:
+            found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, "rows"))
+            continue
+        for check in ("keys", "fences") if tasks is not None else ("keys",):
+            error = reading.unread.get(output.queries.get(check, ""))
+            if error is not None:
+                found.append(_line(output, Kind.NOT_ASKED, None, f"{check}: {error}", None, None, check))
+        for day in index.days:
+            recorded = None if tasks is None else tasks.get((day, output.ref))
+            verdicts = output.verdicts.get(day, [])
+            found += [
+                _line(output, each.kind, day, each.detail, each.expected, each.found, each.check)
+                for each in differences(output.expects[day], output.held.get(day, NOTHING_HELD), verdicts, recorded)
+            ]
+        for day, rows in output.off_calendar.items():
+            if index.days[0] <= day <= index.days[-1]:
+                text = f"{rows} rows, and the calendar has no such date"
+                found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
+    found += _without_output(index, tasks or {})
+    return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
+
+
+def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]) -> Iterator[FindingLine]:
+    """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
+    silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
+    for (day, ref), recorded in tasks.items():
+        if ref in silent and recorded.word is not Word.PASSED:
+            phase, _, processor = ref.partition("/")
+            yield FindingLine(
+                kind=Kind.MISSING.value,
+                date=day,
+                phase=phase,
+                processor=processor,
+                table=None,
+                detail=f"not done, as state says{f': {recorded.why}' if recorded.why else ''}",
+                expected=None,
+                found=None,
+                query=STATE_QUERY,
+            )
+
+
+def _line(
+    output: Output, kind: Kind, day: date | None, detail: str, expected: int | None, found: int | None, check: str
+) -> FindingLine:
+    return FindingLine(
+        kind=kind.value,
+        date=day,
+        phase=output.phase,
+        processor=output.processor,
+        table=output.table,
+        detail=detail,
+        expected=expected,
+        found=found,
+        query=output.query(check),
+    )
+
+
+def count_kinds(findings: Iterable[FindingLine]) -> list[KindCount]:
+    """How many there are of each kind; kinds without any stand in the list too."""
+    counts = dict.fromkeys(Kind, 0)
+    for line in findings:
+        counts[Kind(line.kind)] += 1
+    return [
+        KindCount(kind=kind.value, between=MEANINGS[kind][0], meaning=MEANINGS[kind][1], findings=n)
+        for kind, n in counts.items()
+    ]
+
+
+def lacks(output: Output, day: date) -> bool:
+    """Whether the calendar's demand is not met on a date."""
+    return not is_sound(output.expects[day], output.held.get(day, NOTHING_HELD), output.verdicts.get(day, []))
+
+
+def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
+    """Runs of game dates on which an output is not sound, over the whole calendar: what is verified, and beyond.
+
+    Of what lies beyond, only tables are told: objects of other dates may rightly be gone.
+    """
+    found: list[MissingDates] = []
+    for output in reading.outputs.values():
+        if output.error is not None:
+            continue
+        spans: list[list[date]] = []
+        before: bool | None = None
+        for game_date in index.calendar.dates:
+            day = game_date.day
+            is_beyond = day not in index.position
+            if not lacks(output, day) or (is_beyond and output.table is None):
+                before = None
+                continue
+            if before is not is_beyond:
+                spans.append([])
+            spans[-1].append(day)
+            before = is_beyond
+        found += [
+            MissingDates(
+                phase=output.phase,
+                processor=output.processor,
+                first=span[0],
+                last=span[-1],
+                dates=len(span),
+                beyond=span[0] not in index.position,
+                query=output.query("rows"),
+            )
+            for span in spans
+        ]
+    return found
+
+
+def heat_map(reading: Reading, index: PlanIndex, findings: Sequence[FindingLine]) -> HeatMap:
+    """The worst that is known of each date and phase, over the whole calendar."""
+    worst: dict[tuple[date, str], str] = {}
+    unknown = {line.phase for line in findings if line.date is None}
+    for line in findings:
+        if line.date is not None:
+            letter = _LETTERS.get(Kind(line.kind), DIFFERS)
+            there = worst.get((line.date, line.phase), letter)
+            worst[line.date, line.phase] = min(letter, there, key=_WORST.index)
+    phases: dict[str, str] = {}
+    for phase in index.plan.phases:
+        outputs = [output for output in reading.outputs.values() if output.phase == phase]
+        letters = [
+            worst.get((d.day, phase)) or (UNKNOWN if phase in unknown else _calm(outputs, d.day, index))
+            for d in index.calendar.dates
+        ]
+        phases[phase] = "".join(letters)
+    return HeatMap(dates=[d.day for d in index.calendar.dates], phases=phases, legend=LEGEND)
+
+
+def _calm(outputs: Sequence[Output], day: date, index: PlanIndex) -> str:
+    """The letter of a cell without a finding."""
+    if day not in index.position:
+        return GAP if any(output.table and lacks(output, day) for output in outputs) else OUTSIDE
+    is_empty = outputs and all(output.expects[day] == EMPTY for output in outputs)
+    return RIGHTLY_EMPTY if is_empty else WHOLE
+
+
+def demanded(output: Output, days: Iterable[date]) -> list[date]:
+    """The dates on which the calendar demands rows."""
+    return [day for day in days if output.expects[day] == EXPECTED]

@@ -1,0 +1,172 @@
+"""Reads every output of a plan over its whole calendar: what the tables hold, judged by the plan's own checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from shared.domain.audit import Held
+from shared.domain.checks import registry
+from shared.domain.checks.proof import Found
+from shared.domain.checks.specs import name_of
+from shared.domain.errors import PhasegateError
+from shared.domain.facts import Verdict
+from shared.domain.pipeline import NoOutput, ObjectOutput
+from shared.domain.plan import EMPTY, PlanIndex
+from shared.ports import ObjectStore, Row, Warehouse
+from shared.report.verify.questions import (
+    Compared,
+    NamedQuery,
+    Table,
+    compared_of,
+    compared_query,
+    fences_query,
+    figures_query,
+    keys_query,
+    rows_query,
+    tables_of,
+)
+from shared.services.prover import Prover, checks_of
+
+
+@dataclass(slots=True)
+class Output:
+    """What one processor left behind, by date. expects: the calendar's letter for every game date.
+
+    error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
+    """
+
+    ref: str
+    expects: Mapping[date, str]
+    table: str | None
+    held: dict[date, Held] = field(default_factory=dict)
+    verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
+    off_calendar: dict[date, int] = field(default_factory=dict)
+    error: str | None = None
+    queries: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def phase(self) -> str:
+        """Whose it is."""
+        return self.ref.partition("/")[0]
+
+    @property
+    def processor(self) -> str:
+        """Its name."""
+        return self.ref.partition("/")[2]
+
+    def query(self, check: str) -> str:
+        """The query that shows what a check found."""
+        return self.queries.get(check) or self.queries.get("rows", "")
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything that was read. figures, compared: rows of those queries, or the error that met one."""
+
+    outputs: dict[str, Output] = field(default_factory=dict)
+    figures: list[tuple[Table, str, list[Row]]] = field(default_factory=list)
+    compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
+    queries: dict[str, NamedQuery] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def note(self, query: NamedQuery) -> NamedQuery:
+        """Keep a query for the report."""
+        self.queries[query.name] = query
+        return query
+
+
+def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:
+    """Ask every table and look for every object of the plan's phases, on every date of its calendar."""
+    reading, plan = Reading(), index.plan
+    first, last = index.calendar.dates[0].day, index.calendar.dates[-1].day
+    tables = tables_of(plan.pipeline, plan.phases)
+    by_ref = {table.ref: table for table in tables}
+    for phase in plan.phases:
+        for processor in plan.pipeline.phase(phase).processors:
+            if not isinstance(processor.output, NoOutput):
+                expects = {d.day: index.expectation(processor, d.day) for d in index.calendar.dates}
+                ref = f"{phase}/{processor.name}"
+                reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
+    asked: list[tuple[str, Table | Compared, NamedQuery]] = []
+    for table in tables:
+        asked.append(("rows", table, rows_query(table, first, last)))
+        asked.append(("keys", table, keys_query(table, first, last)))
+        if table.output.fence_column:
+            asked.append(("fences", table, fences_query(table, first, last)))
+        if figures := figures_query(table, first, last):
+            asked.append(("figures", table, figures))
+    asked += [("compared", pair, compared_query(pair, first, last)) for pair in compared_of(plan.pipeline, plan.phases)]
+    answers = warehouse.ask([(query.sql or "", query.parameters) for _, _, query in asked])
+    rows: dict[str, dict[str, list[Row]]] = {}
+    for (kind, about, query), answer in zip(asked, answers, strict=True):
+        reading.note(query)
+        if isinstance(answer, PhasegateError):
+            reading.unread[query.name] = str(answer)
+            if isinstance(about, Table) and kind == "rows":
+                reading.outputs[about.ref].error = str(answer)
+        elif isinstance(about, Compared):
+            reading.compared.append((about, query.name, answer))
+        elif kind == "figures":
+            reading.figures.append((about, query.name, answer))
+        else:
+            rows.setdefault(about.ref, {})[kind] = answer
+        if isinstance(about, Table):
+            reading.outputs[about.ref].queries[kind] = query.name
+    for ref, answered in rows.items():
+        _fill(reading.outputs[ref], answered)
+    _look_for_objects(reading, objects, warehouse, index)
+    _judge(reading, warehouse, objects, index)
+    return reading
+
+
+def _fill(output: Output, answered: Mapping[str, list[Row]]) -> None:
+    fences = {row["d"]: row for row in answered.get("fences", ())}
+    doubled = {row["d"]: int(row["doubled"]) for row in answered.get("keys", ())}
+    for row in answered.get("rows", ()):
+        day, rows = row["d"], int(row["n"])
+        if day not in output.expects:
+            output.off_calendar[day] = rows
+            continue
+        fence = fences.get(day, {})
+        output.held[day] = Held(
+            rows, fence.get("lowest"), fence.get("highest"), int(fence.get("unfenced", 0)), doubled.get(day, 0)
+        )
+
+
+def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehouse, index: PlanIndex) -> None:
+    wanted = {ref: index.processor(ref).output for ref in reading.outputs}
+    paths = {ref: output for ref, output in wanted.items() if isinstance(output, ObjectOutput)}
+    counted = Prover(warehouse, objects).count({ref: (out, reading.outputs[ref].expects) for ref, out in paths.items()})
+    for ref, found in counted.items():
+        output = reading.outputs[ref]
+        query = reading.note(NamedQuery(f"objects.{ref}", f"whether {paths[ref].path} is there, for each date"))
+        output.queries["rows"] = query.name
+        if isinstance(found, PhasegateError):
+            output.error = reading.unread[query.name] = str(found)
+        else:
+            output.held.update({day: Held(each.rows) for day, each in (found or {}).items()})
+
+
+def _judge(reading: Reading, warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> None:
+    """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check."""
+    subjects = {
+        ref: (
+            {d: e for d, e in output.expects.items() if e != EMPTY and output.held.get(d)},
+            {day: Found(held.rows, held.lowest_fence, held.highest_fence) for day, held in output.held.items()},
+        )
+        for ref, output in reading.outputs.items()
+        if output.table and output.error is None
+    }
+    for ref, check, subject in checks_of(index, subjects):
+        question = registry.ask(check, subject)
+        if question is not None:
+            name = f"{name_of(check)}.{subject.output.table}"
+            if name in reading.queries:
+                name = f"{name}.{len(reading.queries)}"
+            words = f"what the check '{name_of(check)}' of {ref} looks at, by date"
+            reading.note(NamedQuery(name, words, question.sql, dict(question.parameters)))
+            reading.outputs[ref].queries[name_of(check)] = name
+    for ref, judged in Prover(warehouse, objects).judge(index, subjects).items():
+        verdicts = reading.outputs[ref].verdicts
+        for day, verdict in judged:
+            verdicts.setdefault(day, []).append(verdict)

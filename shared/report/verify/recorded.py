@@ -1,0 +1,101 @@
+"""What a run says of its tasks, for the comparison with the tables; and how long its lanes waited at their gates."""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+from shared.domain.audit import Recorded, Word
+from shared.domain.board import BLOCKED, Board
+from shared.domain.facts import DateFacts
+from shared.domain.look import PROVED, TaskStatus, TaskView, derive
+from shared.domain.pipeline import TableOutput
+from shared.domain.plan import PlanIndex
+from shared.domain.run import Run, RunStatus
+from shared.ports import State
+from shared.services.progress import DATES_AT_ONCE, BlockedCell, RunReport, report
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """A run's own word. waits: by phase, how long each released lane waited since the phase before had ended."""
+
+    run: Run
+    board: Board
+    progress: RunReport
+    tasks: dict[tuple[date, str], Recorded] = field(default_factory=dict)
+    waits: dict[str, list[timedelta]] = field(default_factory=dict)
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it stands."""
+        return self.progress.status
+
+    @property
+    def blocked(self) -> tuple[BlockedCell, ...]:
+        """Cells that cannot go on."""
+        return self.progress.blocked
+
+
+def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
+    """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
+    run, index = state.run(run_id), state.plan(run_id).index
+    found = RunRecord(run, state.board(run_id)[0], report(state, run_id, now))
+    later = _covered_later(state, run)
+    is_over = found.status.is_final
+    for first in range(0, len(index.days), DATES_AT_ONCE):
+        for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
+            bad = found.board.bad.get(day, {})
+            for task, view in zip(index.tasks, derive(facts, index), strict=True):
+                word = _word(view, bad.get(task.ref), is_over, (day, task.phase) in later)
+                # An object's rows are what its worker said of it; nobody counted them.
+                is_counted = isinstance(task.spec.output, TableOutput)
+                found.tasks[day, task.ref] = word if is_counted else replace(word, rows=None)
+            _note_waits(found.waits, facts, index)
+    return found
+
+
+def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
+    if view.status in PROVED and not (bad and bad[0] == BLOCKED):
+        facts = view.facts
+        proved = facts.proved if facts else None
+        reported = facts.reported if facts else None
+        return Recorded(
+            Word.PASSED,
+            proved.rows if proved else None,
+            reported.fence if reported else None,
+            is_superseded=is_superseded,
+        )
+    if bad and bad[0] == BLOCKED:
+        return Recorded(Word.BAD, why=bad[1])
+    if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
+        return Recorded(Word.BAD, why=view.message)
+    if is_superseded:
+        return Recorded(Word.BAD, why="it never ran in this run; a later one covers it", is_superseded=True)
+    return Recorded(Word.NOTHING if is_over else Word.OPEN)
+
+
+def _covered_later(state: State, run: Run) -> set[tuple[date, str]]:
+    """(date, phase) of the runs of the same pipeline that began after this one."""
+    covered: set[tuple[date, str]] = set()
+    for other in state.runs():
+        if other.pipeline == run.pipeline and other.created_at > run.created_at:
+            plan = state.plan(other.run_id)
+            covered |= {(day, phase) for day in plan.days for phase in plan.phases}
+    return covered
+
+
+def _note_waits(waits: dict[str, list[timedelta]], facts: DateFacts, index: PlanIndex) -> None:
+    """A lane waits from the end of the phase before it, on its date, until its release."""
+    ended = None
+    for phase in index.plan.phases:
+        cell = facts.cells.get(phase)
+        if cell is None:
+            return
+        is_led = index.plan.pipeline.phase(phase).released_with in index.plan.phases
+        if ended is not None and not is_led:
+            waits.setdefault(phase, []).extend(
+                max(lane.released_at - ended, timedelta()) for lane in cell.lanes.values()
+            )
+        ends = [lane.concluded_at for lane in cell.lanes.values() if lane.concluded_at]
+        if len(ends) < len(cell.lanes) or not ends:
+            return
+        ended = max(ends) if ended is None else max(ended, *ends)
