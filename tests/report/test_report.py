@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.errors import InputError
 from shared.domain.selection import Selection
 from shared.report.verify.compose import parameters_of
@@ -148,8 +149,6 @@ def test_an_unknown_run_is_refused_and_nothing_written(home: Finished) -> None:
 def test_a_report_section_that_names_what_is_not_there_is_refused(
     tmp_path: Path, section: dict[str, Any], problem: str
 ) -> None:
-    from shared.adapters.pipeline_file import load_pipeline
-
     world = World(tmp_path, change=lambda document: document.update(report=section))
     with pytest.raises(InputError, match=problem):
         load_pipeline(world.pipeline_file)
