@@ -121,12 +121,12 @@ def show_summary(run_id: str, as_json: bool) -> int:
     if as_json:
         options.write_json({**summary_document(found), "report": verified})
     else:
-        typer.echo(summary_text(found))
         typer.echo(
             f"verified: {verified['verdict']}\nreport: {verified['page']}"
             if verified
             else f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
         )
+        typer.echo(summary_text(found))
     return found.report.status.exit_status
 
 

@@ -350,9 +350,9 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     if as_json:
         options.write_json({**summary_document(found), "report": verified})
     else:
-        typer.echo(summary_text(found))
         if verified is not None:
             typer.echo(f"verified: {verified['verdict']}\nreport: {verified['page']}")
+        typer.echo(summary_text(found))
     if interruption.is_asked() and not found.report.status.is_at_rest:
         _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED

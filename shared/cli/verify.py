@@ -11,6 +11,7 @@ from shared.domain.errors import HaltError, HomeInUse, InputError, PhasegateErro
 
 if TYPE_CHECKING:
     from shared.bootstrap import Embedded
+    from shared.domain.selection import Selection
     from shared.report.verifier import Verified
 
 OutputOption = Annotated[Path | None, typer.Option("--output", help="A folder that gets the files as well.")]
@@ -108,7 +109,7 @@ def _of_run(settings: options.Settings, run_id: str) -> "tuple[Verified, str]":
 
 
 def _of_dates(
-    settings: options.Settings, pipeline_file: Path, source: Path | None, selection: Any, phases: str | None
+    settings: options.Settings, pipeline_file: Path, source: Path | None, selection: "Selection", phases: str | None
 ) -> "tuple[Verified, str]":
     from shared.adapters.embedded.clock import SystemClock
     from shared.adapters.embedded.objects import FolderObjectStore

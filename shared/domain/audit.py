@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.facts import BLOCK, UNKNOWN, Verdict
+from shared.domain.facts import UNKNOWN, Verdict
 from shared.domain.plan import EMPTY, EXPECTED
+from shared.domain.waiving import blocks
 
 
 class Kind(StrEnum):
@@ -102,12 +103,12 @@ NOTHING_HELD = Held()
 
 
 def is_sound(expects: str, held: Held, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the calendar's demand is met: rows where they are due, none where none are right, every check passed."""
+    """Whether the calendar's demand is met: rows where they are due, none where none are right, no check blocks."""
     if expects == EMPTY:
         return not held.rows
     if expects == EXPECTED and not held.rows:
         return False
-    return not any(verdict.outcome in (BLOCK, UNKNOWN) for verdict in verdicts)
+    return not any(verdict.outcome == UNKNOWN or blocks(verdict) for verdict in verdicts)
 
 
 def differences(
@@ -149,7 +150,7 @@ def _wrong(expects: str, held: Held, verdicts: Sequence[Verdict]) -> Iterator[Di
         return
     for verdict in verdicts:
         is_too_many = verdict.check == "rows" and verdict.found > verdict.expected
-        if verdict.outcome == BLOCK and not (is_too_many and held.doubled):
+        if blocks(verdict) and not (is_too_many and held.doubled):
             yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
 
 

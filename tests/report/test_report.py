@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.errors import InputError
 from shared.domain.selection import Selection
 from shared.report.verify.compose import parameters_of
 from shared.report.verify.document import Report
+from shared.services.consents import waive
 from tests.report.verifying import Finished, kinds, with_report
 from tests.world import World
 
@@ -77,6 +79,31 @@ def test_a_failed_task_is_missing_and_its_signature_counted(tmp_path: Path) -> N
         (1, 1, f"a failed on row 17 of '{home.days[2]}'"),
     ]
     assert (str(report.blocked[0].date), report.blocked[0].phase) == (day, "shape")
+
+
+def test_what_a_person_lets_pass_stands_under_its_waiver_until_it_ends(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        with_report(document)
+        document["phases"][1]["processors"][0]["checks"] = [{"check": "rows", "at_least": "4 * games"}]
+
+    home = Finished(tmp_path, change)
+    home.run()
+    world = home.world
+    with world.open() as embedded:
+        until = (world.clock.now() + timedelta(days=1)).isoformat()
+        waive(
+            embedded.state, world.clock, "r", dates=home.days, check="rows", phase="raw", processor="a",
+            until=until, by="ann", why="known to be few",
+        )  # fmt: skip
+    home.run()
+    report = home.verify().report
+    assert (report.agrees, report.findings) == (True, [])
+    (shown,) = report.waivers
+    assert (shown["scope"], shown["why"]) == (f"rows of raw a, 10 date(s) from {home.days[0]}", "known to be few")
+    assert shown["lets pass"].count("4 of at least 8 rows") == 10
+    world.clock.move_to(world.clock.now() + timedelta(days=2))
+    later = home.verify().report
+    assert (later.agrees, later.waivers[0]["until"][-14:]) == (False, "(it has ended)")
 
 
 def test_dates_without_a_run_are_held_against_the_calendar_alone(home: Finished) -> None:
@@ -148,8 +175,6 @@ def test_an_unknown_run_is_refused_and_nothing_written(home: Finished) -> None:
 def test_a_report_section_that_names_what_is_not_there_is_refused(
     tmp_path: Path, section: dict[str, Any], problem: str
 ) -> None:
-    from shared.adapters.pipeline_file import load_pipeline
-
     world = World(tmp_path, change=lambda document: document.update(report=section))
     with pytest.raises(InputError, match=problem):
         load_pipeline(world.pipeline_file)

@@ -10,6 +10,8 @@ from shared.domain.calendar import Calendar
 from shared.domain.errors import PhasegateError
 from shared.domain.pipeline import Pipeline
 from shared.domain.plan import RUN, Plan, PlanIndex
+from shared.domain.run import Waiver
+from shared.domain.waiving import is_in_force, waived
 from shared.ports import ObjectStore, Parameter, Row, State, Warehouse
 from shared.report.verify import figures, history
 from shared.report.verify.document import Blocked, FindingLine, MissingDates, Query, Report
@@ -62,7 +64,9 @@ def report_on_dates(ground: Ground, plan: Plan, now: datetime) -> Report:
 
 
 def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: datetime) -> Report:
+    waivers = record.run.waivers if record else ()
     reading = read_outputs(ground.warehouse, ground.objects, index)
+    _waive(reading, [waiver for waiver in waivers if is_in_force(waiver, now)])
     rows, history_name = _read_history(ground.warehouse, index, record, reading)
     if record is not None:
         reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
@@ -107,11 +111,39 @@ def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: da
         run_times=history.run_times(rows, history_name),
         pace=history.pace(rows, index.plan.phases, history_name),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
-        waivers=[],
+        waivers=[_waiver(waiver, reading, now) for waiver in waivers],
         cost=history.cost(rows, ground.is_cloud, history_name) if record else None,
         queries=queries,
         date_sets=date_sets,
     )
+
+
+def _waive(reading: Reading, waivers: Sequence[Waiver]) -> None:
+    """What a person lets pass is no finding; it stands under the waiver."""
+    for output in reading.outputs.values():
+        for day, verdicts in output.verdicts.items():
+            output.verdicts[day] = list(waived(verdicts, day, output.phase, waivers))
+
+
+def _waiver(waiver: Waiver, reading: Reading, now: datetime) -> dict[str, str]:
+    """A waiver in words, with what passes by it."""
+    passed = [
+        f"{day} {verdict}"
+        for output in reading.outputs.values()
+        for day, verdicts in sorted(output.verdicts.items())
+        for verdict in verdicts
+        if verdict.waived_by == waiver.id
+    ]
+    scope = " ".join(filter(None, (waiver.phase, waiver.processor))) or "any processor"
+    ended = "" if is_in_force(waiver, now) else " (it has ended)"
+    return {
+        "waiver": waiver.id,
+        "scope": f"{waiver.check} of {scope}, {len(waiver.dates)} date(s) from {min(waiver.dates)}",
+        "why": waiver.why,
+        "by": f"{waiver.by}, {waiver.at:%Y-%m-%d %H:%M} UTC",
+        "until": f"{waiver.until:%Y-%m-%d %H:%M} UTC{ended}",
+        "lets pass": "; ".join(passed) or "nothing",
+    }
 
 
 def _read_history(

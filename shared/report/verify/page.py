@@ -1,10 +1,9 @@
 """The report for people: one HTML page that needs no network, and Markdown. Everything that is said is escaped."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -62,15 +61,15 @@ def _templates() -> Environment:
     return made
 
 
-def _seasons(report: Report) -> dict[str, list[Any]]:
+def _seasons(report: Report) -> dict[str, list[date]]:
     """Dates of the heat map by season, told from the order of the calendar."""
-    bounds: dict[str, list[Any]] = {}
+    bounds: dict[str, list[date]] = {}
     for day in report.heat_map.dates:
         bounds.setdefault(_season_of(report, day), []).append(day)
     return bounds
 
 
-def _season_of(report: Report, day: Any) -> str:
+def _season_of(report: Report, day: date) -> str:
     return next(name for name, span in report.seasons.items() if span[0] <= day <= span[1])
 
 
