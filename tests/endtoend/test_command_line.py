@@ -312,6 +312,10 @@ KEYS = {
     "tasks": dict,
     "failures": list,
     "blocked": list,
+    "warnings": list,
+    "waivers": list,
+    "approvals": list,
+    "waits_for_approval": list,
 }
 
 
