@@ -27,6 +27,12 @@ def real_source() -> Path | None:
     return folder if (folder / "schedule.parquet").exists() else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first, so that no process is left with one of them in the end."""
+    slow = ("stack", "simulation", "endtoend")
+    items.sort(key=lambda item: item.path.parent.name not in slow)
+
+
 def pytest_report_header() -> str:
     """Say which games the tests run on."""
     games = real_source() or "a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)"

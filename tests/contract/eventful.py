@@ -25,17 +25,18 @@ Document = dict[str, Any]
 
 
 def shared_with_live(document: Document) -> None:
-    """Another system writes ``raw.b`` too, and a person lets ``final`` go."""
+    """Another system writes ``raw.b`` too, two dates that fail alike brake it, and a person lets ``final`` go."""
     document["phases"][3]["gates"].append({"check": "approval"})
+    document["phases"][1].setdefault("failure", {})["brake"] = 2
     document["phases"][1]["processors"][1]["output"]["other_writer"] = "the live pipeline"
 
 
 class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
-    A worker fails and one lies, a table has another writer, a completion is lost, a table cannot be asked for a moment,
-    what the run reads from outside is missing, a person pauses, sets a limit, waives a check, lets a phase go and asks
-    for a retry, and an event is malformed.
+    A worker fails, one fails on every date, and one lies, a table has another writer, a completion is lost, a table
+    cannot be asked for a moment, what the run reads from outside is missing, a person pauses, sets a limit, waives a
+    check, lets a phase go and asks for a retry, and an event is malformed.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ class EventfulRun:
 
     def _spoil(self, patch: pytest.MonkeyPatch) -> None:
         cloud = self.cloud
-        cloud.world.misbehave(raw__a__1=["fail:transient"], raw__b__1=["lie"], raw__b__2=["fail:bug"])
+        cloud.world.misbehave(raw__a__1=["fail:transient"], raw__b__1=["lie", "fail:bug"], raw__b__2=["fail:bug"])
         publish, ask, claim = cloud.publisher.publish, cloud.warehouse.ask, cloud.state.claim
 
         def losing(path: str, data: bytes, **more: object) -> Any:

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -65,16 +66,34 @@ def test_every_completion_is_delivered_three_times_in_random_order(
 ) -> None:
     there.service.calls.clear()
     with Scrambler(there.stack.function_url("listener"), seed=7) as scrambler:
-        subscription = "projects/demo/subscriptions/backfill-completions"
-        topic_path = "/projects/demo/topics/backfill-completions"
-        with SubscriberClient() as subscriber:
-            subscriber.modify_push_config(
-                subscription=subscription, push_config={"push_endpoint": scrambler.url + topic_path}
-            )
-        there.kick_off("scrambled", reprocess="all")
+        with held_up(there):
+            # Begun with the endpoint as it should be: preflight refuses a start with another one.
+            there.kick_off("scrambled", reprocess="all")
+            with SubscriberClient() as subscriber:
+                subscriber.modify_push_config(
+                    subscription="projects/demo/subscriptions/backfill-completions",
+                    push_config={"push_endpoint": f"{scrambler.url}/projects/demo/topics/backfill-completions"},
+                )
         check(there, "scrambled", expected)
     assert scrambler.delivered == 3 * scrambler.taken >= 3 * 27
     assert there.state.quarantined("scrambled") == []
+
+
+@contextmanager
+def held_up(there: WorldOnTheStack) -> Iterator[None]:
+    """Let no call of the worker end before the block has."""
+    released = threading.Event()
+
+    def wait(_: object) -> float:
+        released.wait(60)
+        return 0.0
+
+    before, there.service.delay = there.service.delay, wait
+    try:
+        yield
+    finally:
+        there.service.delay = before
+        released.set()
 
 
 def _until_called(there: WorldOnTheStack, calls: int) -> None:
