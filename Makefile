@@ -14,7 +14,7 @@ BIGQUERY_NEEDS := shared/stack/bigquery-emulator.txt
 PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: demo stack-demo emulators test lint bench clean
+.PHONY: demo stack-demo emulators axe test lint bench clean
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
@@ -55,8 +55,14 @@ emulators: $(VENV)/.installed
 	touch $(BIGQUERY)/.installed; } || true
 	@$(BIN)/python -m shared.stack.emulators
 
+# What the test of the report's page measures with; without npm or network that test is skipped.
+axe: $(VENV)/.installed
+	@test -e $(VENV)/axe/node_modules/axe-core/axe.min.js || \
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.10 || \
+	echo "axe-core could not be installed (npm and the network are needed); its test is skipped"
+
 # The tests open and close thousands of small databases: in memory where there is room (they need less than 1 GB).
-test: lint emulators
+test: lint emulators axe
 	@room=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
