@@ -66,7 +66,7 @@ test: lint emulators axe
 	@room=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
