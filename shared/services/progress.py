@@ -1,7 +1,7 @@
 """Where a run stands: counts by phase and by task, failures, blocked dates; and why something waits."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from shared.domain.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED
 from shared.domain.edges import Blockage, Obstacle, wanted_approvals
 from shared.domain.facts import AttemptKey, DateFacts
 from shared.domain.failures import signature
-from shared.domain.look import TaskStatus, derive
+from shared.domain.look import TaskStatus, TaskView, derive
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus, Wanted
 from shared.ports import State
@@ -89,8 +89,12 @@ class RunReport:
     remarks: tuple[Remark, ...] = field(default=())
 
 
-def report(state: State, run_id: str, now: datetime) -> RunReport:
-    """Derive everything from the facts. Reads every date of the run."""
+Seen = Callable[[DateFacts, Sequence[TaskView]], None]
+"""Told of each date's facts, and of the status of its tasks in the order of the plan."""
+
+
+def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts, _views: None) -> RunReport:
+    """Derive everything from the facts. Reads every date of the run; ``seen`` is told of each."""
     run, index = state.run(run_id), state.plan(run_id).index
     board, _ = state.board(run_id)
     blockage = Blockage(index, board)
@@ -100,8 +104,10 @@ def report(state: State, run_id: str, now: datetime) -> RunReport:
     missing: list[tuple[date, str]] = []
     noted: list[Remark] = []
     for first in range(0, len(index.days), DATES_AT_ONCE):
-        for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
-            _count_tasks(facts, index, index.position[day], blockage, board, running, tasks, failures, missing)
+        for facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).values():
+            views = derive(facts, index)
+            _count_tasks(facts, views, index, blockage, board, running, tasks, failures, missing)
+            seen(facts, views)
             noted += remarks(facts)
     counts = {name: tasks[name] for name in TASK_STATES}
     finished = tasks["succeeded"] + tasks["empty_ok"]
@@ -158,8 +164,8 @@ def current_status(run: Run, board: Board) -> RunStatus:
 
 def _count_tasks(
     facts: DateFacts,
+    views: Sequence[TaskView],
     index: PlanIndex,
-    position: int,
     blockage: Blockage,
     board: Board,
     running: set[AttemptKey],
@@ -167,7 +173,8 @@ def _count_tasks(
     failures: list[Failure],
     missing: list[tuple[date, str]],
 ) -> None:
-    for task, view in zip(index.tasks, derive(facts, index), strict=True):
+    position = index.position[facts.day]
+    for task, view in zip(index.tasks, views, strict=True):
         name = view.status.value
         lane = index.lanes[task.lane]
         if view.status is TaskStatus.PENDING and board.letter(lane.name, position) == PENDING:

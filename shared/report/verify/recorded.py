@@ -1,17 +1,18 @@
 """What a run says of its tasks, for the comparison with the tables; and how long its lanes waited at their gates."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from shared.domain.audit import Recorded, Word
 from shared.domain.board import BLOCKED, Board
 from shared.domain.facts import DateFacts
-from shared.domain.look import PROVED, TaskStatus, TaskView, derive
+from shared.domain.look import PROVED, TaskStatus, TaskView
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
 from shared.ports import State
-from shared.services.progress import DATES_AT_ONCE, BlockedCell, RunReport, report
+from shared.services.progress import BlockedCell, RunReport, current_status, report
 
 
 @dataclass(slots=True)
@@ -37,20 +38,22 @@ class RunRecord:
 
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
-    run, index = state.run(run_id), state.plan(run_id).index
-    found = RunRecord(run, state.board(run_id)[0], report(state, run_id, now))
+    run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
     later = _covered_later(state, run)
-    is_over = found.status.is_final
-    for first in range(0, len(index.days), DATES_AT_ONCE):
-        for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
-            bad = found.board.bad.get(day, {})
-            for task, view in zip(index.tasks, derive(facts, index), strict=True):
-                word = _word(view, bad.get(task.ref), is_over, (day, task.phase) in later)
-                # An object's rows are what its worker said of it; nobody counted them.
-                is_counted = isinstance(task.spec.output, TableOutput)
-                found.tasks[day, task.ref] = word if is_counted else replace(word, rows=None)
-            _note_waits(found.waits, facts, index)
-    return found
+    is_over = current_status(run, board).is_final
+    tasks: dict[tuple[date, str], Recorded] = {}
+    waits: dict[str, list[timedelta]] = {}
+
+    def note(facts: DateFacts, views: Sequence[TaskView]) -> None:
+        bad = board.bad.get(facts.day, {})
+        for task, view in zip(index.tasks, views, strict=True):
+            word = _word(view, bad.get(task.ref), is_over, (facts.day, task.phase) in later)
+            # An object's rows are what its worker said of it; nobody counted them.
+            is_counted = isinstance(task.spec.output, TableOutput)
+            tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
+        _note_waits(waits, facts, index)
+
+    return RunRecord(run, board, report(state, run_id, now, note), tasks, waits)
 
 
 def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
