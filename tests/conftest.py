@@ -15,7 +15,7 @@ from workers.nba.sample import write_sample
 ROOT = Path(__file__).parents[1]
 
 FULL = os.environ.get("PHASEGATE_FULL") == "1"
-"""Everything, which takes twice as long: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
+"""Everything, which takes longer: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
 
 pytest_plugins = ["tests.emulators"]
 

@@ -22,7 +22,7 @@ BOOTSTRAP = timedelta(days=7)
 def games(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The games of few dates: the season's first until each team has played, and two after the bootstrap days.
 
-    All of them, and so the whole example of ``stack up``, keep BigQuery's stand-in busy for some five minutes.
+    All of them, and so the whole example of ``stack up``, keep BigQuery's stand-in busy for minutes.
     """
     if FULL:
         return source_folder
