@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared import __version__, telemetry
+from shared.adapters.gcp.callers import Callers, Refused
 from shared.adapters.gcp.settings import CloudSettings
 from shared.deployment import Deployment
 from shared.domain.errors import HaltError, InputError, TransientError, UnknownRun
@@ -39,8 +40,9 @@ def deployment() -> Deployment:
     return Deployment(CloudSettings.from_environment())
 
 
-def serve_health(service: str) -> None:
-    """Have the function whose module is being loaded answer ``GET /health`` with its name and code version.
+def serve(service: str) -> None:
+    """Have the function whose module is being loaded answer ``GET /health`` with its name and code version, and refuse
+    every other request of an account that is not among ``PHASEGATE_CALLERS``.
 
     functions-framework loads the module inside its application; loaded in any other way, there is nobody to answer.
     """
@@ -49,6 +51,24 @@ def serve_health(service: str) -> None:
     if has_app_context():
         health = {"service": service, "version": __version__}
         current_app.add_url_rule("/health", "health", lambda: health, methods=["GET"])
+        current_app.before_request(_refuse_strangers)
+
+
+def _refuse_strangers() -> Answer | None:
+    """What a request is answered whose account may not call; None: it may."""
+    from flask import request
+
+    accounts = deployment().settings.callers
+    if not accounts or request.endpoint == "health":
+        return None
+    try:
+        Callers(accounts).require(request.headers.get("Authorization", ""), request.host)
+    except Refused as refused:
+        return {"error": str(refused)}, refused.status
+    except TransientError as error:
+        _log.warning("%s", error)
+        return {"error": str(error)}, 503
+    return None
 
 
 def answer(service: str, request: "Request", model: type[Body], act: Callable[[Body], Answer]) -> Answer:

@@ -4,11 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve_health
+from shared.entrypoints import Answer, answer, deployment, serve
 from shared.services.backend import WakeUp
 
 telemetry.configure("conductor")
-serve_health("conductor")
+serve("conductor")
 
 
 def _conduct(wake_up: WakeUp) -> Answer:

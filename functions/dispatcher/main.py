@@ -4,11 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve_health
+from shared.entrypoints import Answer, answer, deployment, serve
 from shared.services.dispatcher import DispatchPage
 
 telemetry.configure("dispatcher")
-serve_health("dispatcher")
+serve("dispatcher")
 
 
 def _dispatch(page: DispatchPage) -> Answer:

@@ -4,10 +4,10 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from shared import telemetry
-from shared.entrypoints import listen, serve_health
+from shared.entrypoints import listen, serve
 
 telemetry.configure("listener")
-serve_health("listener")
+serve("listener")
 
 
 @functions_framework.cloud_event

@@ -6,12 +6,12 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve_health, settle
+from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
 from shared.services.kickoff import Kickoff, kick_off, require_deployed
 from shared.services.progress import run_document
 
 telemetry.configure("starter")
-serve_health("starter")
+serve("starter")
 
 
 def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:

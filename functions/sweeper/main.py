@@ -4,11 +4,11 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve_health
+from shared.entrypoints import Answer, answer, deployment, serve
 from shared.services.sweeper import SweepRequest
 
 telemetry.configure("sweeper")
-serve_health("sweeper")
+serve("sweeper")
 
 
 def _sweep(request: SweepRequest) -> Answer:

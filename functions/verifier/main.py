@@ -4,13 +4,13 @@ import functions_framework
 from flask import Request
 
 from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve_health
+from shared.entrypoints import Answer, answer, deployment, serve
 from shared.report.verifier import VerifyRequest, verify_dates, verify_run
 from shared.report.verify.compose import Ground
 from shared.services.schedule import read_calendar
 
 telemetry.configure("verifier")
-serve_health("verifier")
+serve("verifier")
 
 
 def _verify(asked: VerifyRequest) -> Answer:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from shared.domain.redaction import RedactedText
 from shared.domain.run import RUN_ID
 from shared.domain.worker_protocol import MOST_ROWS, ErrorClass, ResultStatus
 
@@ -31,7 +32,7 @@ class Completion(BaseModel):
     kind: Literal["started", "completed", "heartbeat"] = "completed"
     status: ResultStatus | None = None
     error_class: ErrorClass | None = None
-    message: str = Field(default="", max_length=2000)
+    message: RedactedText = Field(default="", max_length=2000)
     rows: int | None = Field(default=None, ge=0, le=MOST_ROWS)
     output_table: str | None = None
     code_version: str = ""

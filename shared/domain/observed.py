@@ -12,6 +12,7 @@ from shared.domain.facts import AttemptKey, Cell, DateFacts, HealedAs, Inputs
 from shared.domain.look import BAD, UNLOCKING, TaskStatus, TaskView, derive
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import PlanIndex, TaskSpec
+from shared.domain.redaction import redacted
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
 NO_FENCE = 0
@@ -101,7 +102,7 @@ def heard(
         status=status,
         rows=_rows(document, fields.rows) if fields.rows and not has_failed else None,
         error_class=ErrorClass(observed.errors.get(error, ErrorClass.TRANSIENT.value)) if has_failed else None,
-        message=": ".join(filter(None, (error, said)))[:MESSAGE_KEPT],
+        message=redacted(": ".join(filter(None, (error, said))))[:MESSAGE_KEPT],
         event_id=f"{observed.topic}/{_identity(document, observed)}/{word}",
     )
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 
+from shared.domain.redaction import redacted
 from shared.ports import QuarantineRecord
 from shared.services.backend import Backend
 
@@ -17,11 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 def set_aside(backend: Backend, message: str, run_id: str | None, reason: str) -> str:
-    """Keep an event with the reason, and return its id; the same event with the same reason is kept once.
+    """Keep an event, redacted, with the reason, and return its id; the same event with the same reason is kept once.
 
     run_id: whose it is; None: of no known run.
     """
-    message, reason = _storable(message)[:EVENT_KEPT], _storable(reason)[:REASON_KEPT]
+    message, reason = redacted(_storable(message))[:EVENT_KEPT], redacted(_storable(reason))[:REASON_KEPT]
     digest = hashlib.sha256(f"{reason}\x1f{message}".encode()).hexdigest()[:32]
     whose = None if run_id is None else _storable(run_id)[:REASON_KEPT]
     backend.state.quarantine([QuarantineRecord(digest, whose, reason, message, backend.clock.now())])

@@ -6,6 +6,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.redaction import redacted
 from shared.telemetry.context import current_trace, fields, trace_and_span
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def configure_logs(service: str) -> None:
     """Send everything that is logged, by structlog or the standard library, to standard output as JSON lines.
 
     A line has ``severity``, ``message``, ``time``, ``service``, ``logger``, the bound fields, the trace and, for an
-    exception, ``stack_trace`` (the name that Error Reporting reads). A second call replaces what the first set up.
+    exception, ``stack_trace`` (the name that Error Reporting reads). What looks like a secret is redacted. A second
+    call replaces what the first set up.
     """
     import structlog
 
@@ -62,6 +64,7 @@ def configure_logs(service: str) -> None:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             _in_cloud_logging_names,
+            _without_secrets,
             structlog.processors.JSONRenderer(default=str),
         ],
     )
@@ -87,3 +90,7 @@ def _in_cloud_logging_names(_logger: object, _method: str, line: _Line) -> _Line
     trace_of_error = line.pop("exception", None)
     named = {"severity": level, "message": message, **line}
     return {**named, "stack_trace": trace_of_error} if trace_of_error else named
+
+
+def _without_secrets(_logger: object, _method: str, line: _Line) -> _Line:
+    return {name: redacted(value) if isinstance(value, str) else value for name, value in line.items()}

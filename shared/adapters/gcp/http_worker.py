@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from shared import telemetry
 from shared.domain.errors import InputError, NoAnswer, TransientError
+from shared.domain.redaction import REDACTED
 from shared.domain.worker_protocol import ErrorClass
 
 CONNECT_SECONDS = 10.0
@@ -109,6 +110,7 @@ class HttpWorker:
                 ) as answer,
             ):
                 content = _read(answer, ends)
+                sent = answer.request.headers.get("Authorization", "").removeprefix("Bearer ")
         except (requests.Timeout, TimeoutError, ReadTimeoutError) as error:
             kind = TransientError if _was_not_sent(error) else NoAnswer
             raise kind(f"{url} gave no answer within {seconds:.0f} s: {_reason(error)}") from error
@@ -118,6 +120,8 @@ class HttpWorker:
         if content is None:
             message = f"{url} answered {answer.status_code} with over {MAX_ANSWER_BYTES:,} bytes: send results only"
             return 502, {"error_class": ErrorClass.BUG.value, "message": message}
+        if sent:  # A service that fails may show the whole request that it was sent.
+            content = content.replace(sent.encode(), REDACTED.encode())
         understood = _understood(content, answer)
         if answer.status_code in _OF_A_FRONT_END and "error_class" not in understood:
             raise NoAnswer(f"{url}: {answer.status_code}, {understood.get('message', 'without a word of the worker')}")

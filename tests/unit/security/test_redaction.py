@@ -1,0 +1,53 @@
+"""What looks like a secret is taken out of a text, and nothing else."""
+
+import pytest
+
+from shared.domain.redaction import REDACTED, redacted
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6InNhQHgifQ.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"Authorization: Bearer {JWT}", f"Authorization: Bearer {REDACTED}"),
+        ("authorization: bearer 0123456789abcdef0123", f"authorization: bearer {REDACTED}"),
+        ("Basic dXNlcjpwYXNzd29yZA== was refused", f"Basic {REDACTED} was refused"),
+        (f"the token {JWT} has ended", f"the token {REDACTED} has ended"),
+        ("ya29.a0AfB_byC-longer and more", f"{REDACTED} and more"),
+        (f"key AI{'za'}SyA-1234567890123456789012345678901 is not valid", f"key {REDACTED} is not valid"),
+        ("postgresql://me:hunter22@db/x failed", f"postgresql://{REDACTED}@db/x failed"),
+        ("GET /o?a=1&X-Goog-Signature=abcdef0123&b=2", f"GET /o?a=1&X-Goog-Signature={REDACTED}&b=2"),
+        ('{"access_token": "abcdefgh", "rows": 3}', f'{{"access_token": {REDACTED}", "rows": 3}}'),
+        ("client_secret=abcdefgh;", f"client_secret={REDACTED};"),
+        ("api-key=abcdefgh", f"api-key={REDACTED}"),
+        ("a\n-----BEGIN PRIVATE KEY-----\nMII\nabc\n-----END PRIVATE KEY-----\nb", f"a\n{REDACTED}\nb"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMII cut o", REDACTED),
+    ],
+)
+def test_a_secret_is_taken_out(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "player_boxscores: 14 of 16 rows",
+        "unexpected token: 'something' at line 3",
+        "https://worker.example:8080/run answered 503",
+        "keys=7, tokens: 12",
+        "a bearer of news",
+        "nba-20261121-080129-d262/2023-10-24/phase_1_scrapers/nbac_schedule/1/17",
+        "0123456789abcdef0123456789abcdef: a digest",
+        "HTTP 401: basic authentication is needed",
+        "assert password is None",
+    ],
+)
+def test_other_words_stay_as_they_are(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_what_was_redacted_stays_as_it_is() -> None:
+    text = "Bearer 0123456789abcdef0123, token=abcdefgh"
+    assert redacted(redacted(text)) == redacted(text)
