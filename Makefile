@@ -14,7 +14,7 @@ BIGQUERY_NEEDS := shared/stack/bigquery-emulator.txt
 PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: demo stack-demo emulators axe test lint bench clean
+.PHONY: demo stack-demo emulators axe test lint bench lock audit sbom clean
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
@@ -67,6 +67,38 @@ test: lint emulators axe
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+DELIVERY := $(VENV)/delivery
+LOCKED := $(VENV)/locked
+
+$(DELIVERY)/.installed: requirements-delivery.txt $(VENV)/.installed
+	$(PYTHON) -m venv $(DELIVERY)
+	$(DELIVERY)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-delivery.txt
+	@touch $@
+
+# Exactly what is deployed, and nothing else; fails when a hash is wrong or a package is missing.
+$(LOCKED)/.installed: requirements.lock $(VENV)/.installed
+	$(PYTHON) -m venv --clear $(LOCKED)
+	$(LOCKED)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(LOCKED)/bin/python -m pip check
+	@touch $@
+
+# The lock's versions stay where requirements.txt still allows them; `make lock UPGRADE=--upgrade` takes the newest.
+lock: $(DELIVERY)/.installed
+	$(DELIVERY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command 'make lock' $(UPGRADE) requirements.txt -o requirements.lock
+
+# Known vulnerabilities of what is deployed. Also fails when the database of them cannot be asked.
+audit: $(DELIVERY)/.installed
+	$(DELIVERY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock
+
+# What is deployed, by version and licence; fails for a licence that binds whoever passes the work on.
+sbom: $(LOCKED)/.installed $(DELIVERY)/.installed
+	@mkdir -p build
+	$(DELIVERY)/bin/cyclonedx-py environment $(LOCKED)/bin/python --of JSON \
+		--output-reproducible -o build/sbom.cdx.json
+	$(DELIVERY)/bin/pip-licenses --python $(LOCKED)/bin/python --format markdown --with-urls --partial-match \
+		--ignore-packages pip setuptools --fail-on 'AGPL;GNU General;GPL-2;GPL-3;SSPL;BUSL' --output-file build/licences.md
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
