@@ -3,7 +3,7 @@
 Each backend under ``shared/adapters`` implements all of them; the services know no other way out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -66,6 +66,12 @@ class Warehouse(Protocol):
     def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
         """Append, in one statement, the rows whose keys the table does not hold yet; returns how many."""
 
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates in one statement, whatever fence they carry; returns how many there were.
+
+        What is gone already is no error. Raises InputError for a name that is none, and for a table that is not there.
+        """
+
     def close(self) -> None:
         """Release the files or connections."""
 
@@ -81,6 +87,9 @@ class ObjectStore(Protocol):
 
     def held(self, names: Iterable[str]) -> set[str]:
         """Those of the names under which there is an object."""
+
+    def delete(self, names: Iterable[str]) -> set[str]:
+        """Delete the objects of these names; returns those that there were. What is gone already is no error."""
 
 
 class Worker(Protocol):

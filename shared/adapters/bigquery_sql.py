@@ -1,6 +1,7 @@
 """SQL of the BigQuery dialect, read as far as every warehouse must understand it: statements, parameters, tables."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import date
 from functools import lru_cache
 from typing import cast
 
@@ -8,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from shared.domain.checks.question import on_days
 from shared.domain.errors import InputError
 from shared.ports import Parameter
 
@@ -68,6 +70,21 @@ def split_table(table: str) -> tuple[str, str]:
     if not (dot and dataset.isidentifier() and name.isidentifier()):
         raise InputError(f"'{table}' is not a table name: write dataset.table")
     return dataset, name
+
+
+def deletion(table: str, date_column: str) -> str:
+    """One DELETE of the rows of a table's dates, which the parameters ``days``, ``first`` and ``last`` name.
+
+    Raises InputError for a name that is none.
+    """
+    if not date_column.isidentifier():
+        raise InputError(f"'{date_column}' is not the name of a column")
+    return f"DELETE FROM `{'.'.join(split_table(table))}` WHERE {on_days(f'`{date_column}`')}"
+
+
+def dates_parameters(days: Collection[date]) -> dict[str, Parameter]:
+    """The parameters of ``deletion``."""
+    return {"days": sorted(days), "first": min(days), "last": max(days)}
 
 
 def _beginning(sql: str) -> str:

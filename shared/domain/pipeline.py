@@ -78,6 +78,10 @@ class ObjectOutput(Strict):
     kind: Literal["object"] = "object"
     path: str = Field(pattern=r"^[A-Za-z0-9_./{}=-]*\{date\}[A-Za-z0-9_./{}=-]*$")
 
+    def name_on(self, day: date) -> str:
+        """The object's name on a date."""
+        return self.path.replace("{date}", day.isoformat())
+
 
 class NoOutput(Strict):
     """Nothing that could be looked at: the worker's word is all there is."""

@@ -5,12 +5,13 @@ from datetime import date
 from typing import Literal
 
 from shared import __version__
+from shared.domain.built_on import spread
 from shared.domain.calendar import Calendar
 from shared.domain.canary import choose
 from shared.domain.errors import InputError, PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN
 from shared.domain.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
-from shared.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, SameDate, TaskSpec, Window
+from shared.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec
 from shared.domain.selection import Selection
 from shared.services.prover import Prover
 
@@ -149,25 +150,5 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
 
 def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
     """Letters: what is not there runs, and so does everything that was or will be built on it."""
-    runs: list[list[bool]] = [[False] * len(index.days) for _ in index.tasks]
-    upstream = [_upstream(index, task) for task in index.tasks]
-    for position in range(len(index.days)):
-        for task in index.tasks:
-            same_date, windows = upstream[task.number]
-            runs[task.number][position] = (
-                not present[task.number][position]
-                or any(runs[n][position] for n in same_date)
-                or any(any(runs[n][slice(*edge.inside[position])]) for n, edge in windows)
-            )
+    runs = spread(index, [[not is_there for is_there in of_task] for of_task in present])
     return {task.ref: "".join(RUN if r else ADOPT for r in runs[task.number]) for task in index.tasks}
-
-
-def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, Window]]]:
-    same_date = list(task.needs)
-    windows: list[tuple[int, Window]] = []
-    for edge in index.lanes[task.lane].edges:
-        if isinstance(edge, SameDate):
-            same_date.extend(index.by_ref[ref].number for ref in edge.refs)
-        elif isinstance(edge, Window):
-            windows.extend((index.by_ref[ref].number, edge) for ref, lane in edge.refs if lane is not None)
-    return same_date, windows

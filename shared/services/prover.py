@@ -46,7 +46,7 @@ class Prover:
                 tables[ref] = output
                 questions.append(count_rows(output, days))
             elif isinstance(output, ObjectOutput):
-                names[ref] = {output.path.replace("{date}", day.isoformat()): day for day in days}
+                names[ref] = {output.name_on(day): day for day in days}
         for ref, rows in zip(tables, ask(self._warehouse, questions), strict=True):
             if isinstance(rows, PhasegateError):
                 counted[ref] = rows

@@ -56,6 +56,26 @@ def test_held_names_are_told_from_folders_and_from_neighbours(store: ObjectStore
     assert store.held([]) == set()
 
 
+def test_deleted_objects_are_gone_and_their_neighbours_stay(store: ObjectStore) -> None:
+    for name in ("gone/a", "gone/b", "gone/b2", "gone/c/d"):
+        store.write(name, b"x")
+    assert store.delete(["gone/b", "gone/c/d"]) == {"gone/b", "gone/c/d"}
+    assert store.held(["gone/a", "gone/b", "gone/b2", "gone/c/d"]) == {"gone/a", "gone/b2"}
+
+
+def test_what_is_not_there_is_no_error_to_delete_and_is_not_counted(store: ObjectStore) -> None:
+    store.write("again/a", b"x")
+    names = ["again/a", "again/never", "again"]
+    assert [store.delete(names), store.delete(names), store.delete([])] == [{"again/a"}, set(), set()]
+
+
+def test_an_object_may_be_written_again_after_it_was_deleted(store: ObjectStore) -> None:
+    store.write("back/a", b"first")
+    store.delete(["back/a"])
+    store.write("back/a", b"second")
+    assert store.read("back/a") == b"second"
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a\\b", "", ".", "a//b", "a/", "./a", "a/\0"])
 def test_a_name_that_leaves_the_store_or_is_none_is_refused(store: ObjectStore, name: str) -> None:
     with pytest.raises(InputError, match="is not an object name"):
@@ -64,6 +84,8 @@ def test_a_name_that_leaves_the_store_or_is_none_is_refused(store: ObjectStore, 
         store.read(name)
     with pytest.raises(InputError, match="is not an object name"):
         store.held([name])
+    with pytest.raises(InputError, match="is not an object name"):
+        store.delete([name])
 
 
 class Listings:
@@ -108,6 +130,6 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.Mon
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(objects, "RETRY", objects.RETRY.with_timeout(0.05))
     store = GcsObjectStore(storage_client.__wrapped__(CloudSettings(project="demo")), BUCKET)
-    for use in (lambda: store.write("a", b""), lambda: store.held(["a"]), lambda: store.read("a")):
+    for use in (lambda: store.write("a", b""), lambda: store.held(["a"]), lambda: store.read("a"), lambda: store.delete(["a"])):
         with pytest.raises(TransientError, match="did not answer"):
             use()

@@ -165,6 +165,68 @@ def test_writers_of_one_partition_leave_one_set_of_rows(warehouse: Warehouse, pa
     assert held(warehouse, partition) == [("BOS", 10, 12), ("NYK", 10, 12)]
 
 
+# Deletions
+
+
+def delete(warehouse: Warehouse, *partitions: Partition) -> int:
+    return warehouse.delete_dates("contract.points", "d", [partition.day for partition in partitions])
+
+
+def test_the_rows_of_some_dates_are_deleted_and_those_of_others_stay(
+    warehouse: Warehouse, partition: Partition
+) -> None:
+    days = [partition]
+    for _ in range(3):
+        days.append(day_after(days[-1]))
+        next(_numbers)
+    for day in days:
+        write(warehouse, day, 7)
+    assert delete(warehouse, days[0], days[2]) == 4
+    assert [len(held(warehouse, day)) for day in days] == [0, 2, 0, 2]
+
+
+def test_a_second_deletion_finds_nothing_and_one_of_no_date_does_nothing(
+    warehouse: Warehouse, partition: Partition
+) -> None:
+    write(warehouse, partition, 1)
+    assert [delete(warehouse), delete(warehouse, partition), delete(warehouse, partition)] == [0, 2, 0]
+
+
+def test_a_deleted_partition_is_written_again_also_under_a_lower_fence(
+    warehouse: Warehouse, partition: Partition
+) -> None:
+    write(warehouse, partition, 9)
+    delete(warehouse, partition)
+    assert write(warehouse, partition, 3) == 2
+    with pytest.raises(StaleFence, match="under fence 3"):
+        write(warehouse, partition, 2)
+    assert held(warehouse, partition) == [("BOS", 10, 3), ("NYK", 10, 3)]
+
+
+def test_a_table_without_fences_loses_its_dates_too(warehouse: Warehouse, history: str) -> None:
+    day, other = date(2024, 1, 15), date(2024, 1, 16)
+    warehouse.append_missing(history, [{"id": "a", "d": day}, {"id": "b", "d": other}, {"id": "c", "d": None}], ["id"])
+    assert warehouse.delete_dates(history, "d", {day}) == 1
+    assert [row["id"] for row in warehouse.query(f"SELECT id FROM `{history}` ORDER BY id")] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "complaint"),
+    [
+        ("contract.nowhere", "d", "nowhere"),
+        ("contract.points", "day", "day"),
+        ("points", "d", "'points' is not a table name"),
+        ("contract.points; DROP TABLE x", "d", "is not a table name"),
+        ("contract.points", "d = d OR 1", "is not the name of a column"),
+    ],
+)
+def test_a_deletion_from_what_is_not_there_is_refused(
+    warehouse: Warehouse, table: str, column: str, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        warehouse.delete_dates(table, column, [date(2024, 1, 15)])
+
+
 # JSON lines
 
 

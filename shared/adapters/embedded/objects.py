@@ -47,5 +47,12 @@ class FolderObjectStore:
         """Those of the names under which there is an object."""
         return {name for name in names if self._path(name).is_file()}
 
+    def delete(self, names: Iterable[str]) -> set[str]:
+        """Delete the objects of these names; returns those that there were."""
+        there = self.held(names)
+        for name in there:
+            self._path(name).unlink(missing_ok=True)
+        return there
+
     def _path(self, name: str) -> Path:
         return self._root / checked_name(name)

@@ -3,8 +3,8 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from shared.adapters.bigquery_sql import chosen
+from shared.adapters.bigquery_sql import chosen, dates_parameters, deletion
 from shared.adapters.embedded.dialect import quoted, translate, translate_ddl
 from shared.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
 from shared.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
@@ -137,6 +137,26 @@ class DuckDbWarehouse:
         with self._lock_of(table), self._transaction() as cursor:
             return self._insert(cursor, table, columns, json_lines(fresh), condition=missing)
 
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates in one statement; returns how many there were."""
+        if not days:
+            return 0
+        statement = translate(deletion(table, date_column))
+        with ExitStack() as stack:
+            for number in sorted({self._lock_number(table, day) for day in days}):
+                stack.enter_context(self._locks[number])
+            self._forget(table, days)
+            with self._transaction() as cursor:
+                deleted = _count(cursor.execute(statement.sql, _bound(statement.parameters, dates_parameters(days))))
+            self._forget(table, days)
+        return deleted
+
+    def _forget(self, table: str, days: Collection[date]) -> None:
+        """Partitions whose rows have to be counted anew before they are written; their locks are held."""
+        with self._reading_held:
+            if table in self._held:
+                self._held[table].update(dict.fromkeys(days))
+
     def close(self) -> None:
         """Write everything into the file and release it."""
         self._connection.close()
@@ -225,7 +245,11 @@ class DuckDbWarehouse:
         return columns
 
     def _lock_of(self, table: str, day: date | None = None) -> Lock:
-        return self._locks[hash((table, day)) % _LOCKS]
+        return self._locks[self._lock_number(table, day)]
+
+    @staticmethod
+    def _lock_number(table: str, day: date | None) -> int:
+        return hash((table, day)) % _LOCKS
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

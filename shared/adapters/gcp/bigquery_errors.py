@@ -6,8 +6,14 @@ from google.auth.exceptions import GoogleAuthError
 from shared.adapters.gcp.http_errors import is_transient, message_of, reason_of
 from shared.domain.errors import InputError, PhasegateError, TransientError
 
-_CROWDED = ("Too many DML statements", "Transaction is aborted due to concurrent", "Could not serialize access")
-"""How BigQuery words a statement that met others on its table; the reason it gives is that of a wrong statement."""
+_CROWDED = (
+    "Too many DML statements",
+    "Transaction is aborted due to concurrent",
+    "Could not serialize access",
+    "rows in the streaming buffer",
+)
+"""How BigQuery words a statement that met others on its table, or rows that were streamed in and cannot be changed for
+up to 90 minutes; the reason it gives is that of a wrong statement."""
 
 
 def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:

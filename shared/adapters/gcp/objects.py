@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from google.api_core.exceptions import NotFound
-from google.cloud.storage import Client
+from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.adapters.gcp.http_errors import HTTP_ERRORS, is_transient, message_of
@@ -18,6 +19,10 @@ the same content under the same name, so that it needs no precondition on the ob
 
 PAGE = 1_000
 """Names in one answer to a listing, at most (https://cloud.google.com/storage/docs/json_api/v1/objects/list, 2026)."""
+
+
+CALLS_AT_ONCE = 8
+"""Threads of ``delete``, which has no call for many. Fewer than the client keeps connections."""
 
 
 class GcsObjectStore:
@@ -61,6 +66,24 @@ class GcsObjectStore:
                     break
                 position = bisect_right(wanted, page[-1])
         return found.intersection(wanted)
+
+    def delete(self, names: Iterable[str]) -> set[str]:
+        """Delete the objects of these names, a call each; returns those that there were.
+
+        In a bucket that keeps versions the last one can be brought back.
+        """
+        blobs = {name: self._bucket.blob(str(checked_name(name))) for name in names}
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
+            was_there = threads.map(self._delete, blobs.values())
+            return {name for name, there in zip(blobs, was_there, strict=True) if there}
+
+    def _delete(self, blob: Blob) -> bool:
+        with self._errors_explained():
+            try:
+                blob.delete(retry=RETRY)
+            except NotFound:
+                return False
+            return True
 
     def _list(self, first: str, last: str) -> list[str]:
         blobs = self._client.list_blobs(

@@ -1,8 +1,9 @@
 """The warehouse of a deployment: BigQuery behind the ``Warehouse`` port."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from io import BytesIO
 
 from google.api_core.exceptions import NotFound
@@ -19,7 +20,14 @@ from google.cloud.bigquery import (
 )
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
-from shared.adapters.bigquery_sql import chosen, created_table, named_parameters, read_script
+from shared.adapters.bigquery_sql import (
+    chosen,
+    created_table,
+    dates_parameters,
+    deletion,
+    named_parameters,
+    read_script,
+)
 from shared.adapters.gcp.bigquery_errors import explained
 from shared.adapters.gcp.bigquery_statements import (
     DAY_PARAMETER,
@@ -174,6 +182,17 @@ class BigQueryWarehouse:
         insert = insertion_of_missing(table, columns, keys)
         with self._errors_explained():
             return int(self._run(insert, {ROWS_PARAMETER: rows_parameter(table, fresh)}).num_dml_affected_rows or 0)
+
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates with one DELETE, which may be repeated; returns how many there were.
+
+        BigQuery charges nothing for whole partitions, and refuses rows that were streamed in within the last minutes.
+        """
+        if not days:
+            return 0
+        with self._errors_explained():
+            job = self._run(deletion(table, date_column), dates_parameters(days))
+            return int(job.num_dml_affected_rows or 0)
 
     def close(self) -> None:
         """Close the client's connections."""
