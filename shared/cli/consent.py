@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
         settings: options.Settings = context.obj
         expect_change(settings, run_id)
-        run = decide(settings.state(), SystemClock(), run_id, phase, by=_signed(by), why=why)
+        run = decide(settings.state(), SystemClock(), run_id, phase, by=signed(by), why=why)
         typer.echo(f"approved: {phase}", err=True)
         _go_on(settings, run, as_json)
 
@@ -67,14 +67,14 @@ def register(app: typer.Typer) -> None:
             phase=phase,
             processor=processor,
             until=until,
-            by=_signed(by),
+            by=signed(by),
             why=why,
         )
         typer.echo(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC", err=True)
         _go_on(settings, run, as_json)
 
 
-def _signed(by: str | None) -> str:
+def signed(by: str | None) -> str:
     """Who decides: the name that was given, or this account's."""
     if by is not None:
         return by

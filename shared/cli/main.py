@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import check, consent, inspect, operate, runs, stack, verify
+from shared.cli import check, consent, inspect, operate, rollback, runs, stack, verify
 from shared.cli.options import Settings
 from shared.domain.errors import InputError, PhasegateError
 
@@ -35,6 +35,7 @@ check.register(app)
 inspect.register(app)
 operate.register(app)
 consent.register(app)
+rollback.register(app)
 stack.register(app)
 verify.register(app)
 

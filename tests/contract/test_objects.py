@@ -130,6 +130,11 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.Mon
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(objects, "RETRY", objects.RETRY.with_timeout(0.05))
     store = GcsObjectStore(storage_client.__wrapped__(CloudSettings(project="demo")), BUCKET)
-    for use in (lambda: store.write("a", b""), lambda: store.held(["a"]), lambda: store.read("a"), lambda: store.delete(["a"])):
+    for use in (
+        lambda: store.write("a", b""),
+        lambda: store.held(["a"]),
+        lambda: store.read("a"),
+        lambda: store.delete(["a"]),
+    ):
         with pytest.raises(TransientError, match="did not answer"):
             use()

@@ -1,0 +1,106 @@
+"""A rollback on every backend: the same numbers before, the same deletions, the same records."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.embedded.clock import VirtualClock
+from shared.adapters.embedded.objects import FolderObjectStore
+from shared.adapters.embedded.warehouse import DuckDbWarehouse
+from shared.adapters.gcp.clients import bigquery_client, storage_client
+from shared.adapters.gcp.objects import GcsObjectStore
+from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.warehouse import BigQueryWarehouse
+from shared.domain.errors import TransientError
+from shared.domain.rollback import Scope, choose_refs
+from shared.ports import ObjectStore, Partition, State, Warehouse
+from shared.services.rollback import Deleted, Signature, Survey, delete, survey
+from tests.contract.conftest import NOW, Backend
+from tests.unit.builders import calendar, days, pipeline
+from tests.world import TABLES
+
+DAYS = days(6)
+
+_numbers = count()
+
+
+@dataclass
+class Tables:
+    """The world's tables and objects of three dates, in one backend; ``state`` is of the embedded one."""
+
+    warehouse: Warehouse
+    objects: ObjectStore
+    state: State
+
+    def fill(self) -> None:
+        ddl = "; ".join(
+            f"CREATE TABLE IF NOT EXISTS `{table}` (d DATE, k STRING, v INT64, _fence INT64)"
+            for table in TABLES.values()
+        )
+        self.warehouse.apply_schema(ddl)
+        for day in DAYS[:3]:
+            self.objects.write(f"a/{day}.jsonl", b"{}")
+            for table in ("raw.a", "shape.left_side", "final.total"):
+                lines = "".join(f"{json.dumps({'d': str(day), 'k': key, 'v': 1})}\n" for key in "xy")
+                self.warehouse.load_partition(Partition(table, "d", day), lines.encode(), 1)
+
+    def look(self, phases: str, chosen: list[date]) -> Survey:
+        found, known = pipeline(), calendar(DAYS)
+        names, refs = choose_refs(found, phases, ())
+        return survey(Scope(found, known, names, tuple(refs), tuple(chosen)), self.warehouse, self.objects)
+
+    def delete(self, found: Survey) -> Deleted:
+        signature = Signature("ann", "wrong")
+        return delete(found, self.state, self.warehouse, self.objects, VirtualClock(NOW), signature)
+
+
+@pytest.fixture(params=["embedded", "gcp"])
+def filled(request: pytest.FixtureRequest, tmp_path: Path, backend: Backend) -> Iterator[Tables]:
+    """Three of six dates are filled."""
+    warehouse: Warehouse
+    objects: ObjectStore
+    if request.param == "embedded":
+        warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+        objects = FolderObjectStore(tmp_path / "objects")
+    else:
+        request.getfixturevalue("bigquery_emulator")
+        request.getfixturevalue("storage_emulator")
+        settings = CloudSettings.from_environment()
+        warehouse = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
+        bucket = f"contract-rollback-{next(_numbers)}"
+        storage_client(settings).create_bucket(bucket)
+        objects = GcsObjectStore(storage_client(settings), bucket)
+    made = Tables(warehouse, objects, backend.state)
+    made.fill()
+    yield made
+    warehouse.close()
+
+
+def test_what_is_shown_is_what_is_deleted_and_recorded(filled: Tables) -> None:
+    found = filled.look("fetch..shape", DAYS[1:])
+    assert [(each.ref, each.rows, each.days) for each in found.holdings] == [
+        ("fetch/a", 2, tuple(DAYS[1:3])),
+        ("raw/a", 4, tuple(DAYS[1:3])),
+        ("shape/left", 4, tuple(DAYS[1:3])),
+    ]
+    assert [(each.ref, each.rows) for each in found.stale] == [("final/total", 4)]
+    made = filled.delete(found)
+    assert made.by_ref == {"fetch/a": 2, "raw/a": 4, "shape/left": 4}
+    assert json.loads(filled.objects.read(f"{made.record}/intended.json"))["by"] == "ann"
+    assert json.loads(filled.objects.read(f"{made.record}/done.json"))["deleted"] == made.by_ref
+    left = filled.look("fetch..final", DAYS)
+    assert {each.ref: (each.rows, len(each.days)) for each in left.holdings} == {
+        "fetch/a": (1, 1), "raw/a": (2, 1), "shape/left": (2, 1), "final/total": (6, 3),
+    }  # fmt: skip
+    assert (filled.look("fetch..shape", DAYS[1:]).holdings, filled.look("final", DAYS[3:]).holdings) == ((), ())
+
+
+def test_a_warehouse_that_does_not_answer_may_be_asked_again(filled: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filled.warehouse, "ask", lambda questions: [TransientError("away")] * len(questions))
+    with pytest.raises(TransientError, match="away"):
+        filled.look("shape", DAYS)

@@ -1,0 +1,59 @@
+"""What is stale once something is gone, and what a plan of what is missing would not notice."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from shared.domain.built_on import built_on, unseen
+from tests.unit.builders import FIRST_DAY, days, plan
+
+DAYS = days(6)
+
+
+def numbers(found: Mapping[str, tuple[date, ...]]) -> dict[str, list[int]]:
+    """Dates as numbers from the first on."""
+    return {ref: [(day - FIRST_DAY).days for day in of_ref] for ref, of_ref in found.items()}
+
+
+def test_needs_gates_and_windows_reach_what_was_built() -> None:
+    found = numbers(built_on(plan().index, {"shape/left": [DAYS[1]]}))
+    assert found == {
+        "shape/right": [1],
+        "shape/ahead": [2, 3, 4],
+        "final/total": [1, 2, 3, 4],
+        "final/note": [1, 2, 3, 4],
+    }
+
+
+def test_what_is_gone_itself_is_not_stale() -> None:
+    index = plan().index
+    assert built_on(index, {"final/total": DAYS, "final/note": DAYS}) == {}
+    assert numbers(built_on(index, {"shape/left": DAYS, "shape/right": DAYS, "final/total": DAYS})) == {
+        "shape/ahead": [1, 2, 3, 4, 5],
+        "final/note": [0, 1, 2, 3, 4, 5],
+    }
+
+
+def test_nothing_gone_leaves_nothing_stale() -> None:
+    assert built_on(plan().index, {}) == {}
+
+
+def test_an_expected_table_that_is_gone_is_noticed() -> None:
+    assert unseen(plan().index, {"final/total": DAYS, "raw/a": DAYS[:1]}) == ()
+
+
+def test_objects_are_noticed_with_the_tables_that_need_them() -> None:
+    index = plan().index
+    assert unseen(index, {"fetch/a": DAYS[:1]}) == ("fetch/a",)
+    assert unseen(index, {"fetch/a": DAYS[:1], "raw/a": DAYS[:1]}) == ()
+    assert unseen(index, {"fetch/a": DAYS[:2], "raw/a": DAYS[:1]}) == ("fetch/a",)
+
+
+def test_a_table_that_may_be_empty_is_noticed_with_others_of_its_phase_or_before() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][1]["processors"][1]["may_be_empty"] = "no odds"
+
+    index = plan(change).index
+    assert unseen(index, {"raw/b": DAYS}) == ("raw/b",)
+    assert unseen(index, {"raw/b": DAYS, "raw/a": DAYS}) == ()
+    assert unseen(index, {"raw/b": DAYS[:1], "raw/a": DAYS[1:]}) == ("raw/b",)
