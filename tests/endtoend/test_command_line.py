@@ -209,7 +209,7 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_help_names_every_command_of_the_contract(site: Site) -> None:
     shown = site.call("--help").out
     commands = "plan run start status watch runs explain failures retry pause resume drain set cancel schema"
-    commands += " sample verify"
+    commands += " sample verify approve waive calendar preflight rollback"
     assert [c for c in commands.split() if not re.search(rf"^\W*{c}\b", shown, re.MULTILINE)] == []
 
 
