@@ -154,6 +154,23 @@ def test_a_completed_run_has_nothing_left_to_stop_or_to_retry(cloud: Cloud, fini
     assert (answer.code, "finished" in answer.err, "Traceback" in answer.err) == (2, True, False)
 
 
+def test_what_is_rolled_back_is_made_again_by_the_next_run(cloud: Cloud, finished: Answer) -> None:
+    words = ("--dates", THIRD, "--phase", "shape..final")
+    shown = cloud("rollback", *words, "--json").document
+    assert (shown["is_done"], {each["processor"]: each["rows"] for each in shown["outputs"]}) == (
+        False,
+        {"shape/left": 4, "shape/right": 4, "shape/ahead": 1, "final/total": 1},
+    )
+    done = cloud("rollback", *words, "--yes", "--why", "a test", "--json").document
+    assert (done["is_done"], [each["deleted"] for each in done["outputs"]]) == (True, [4, 4, 1, 1])
+    assert json.loads(cloud.there.deployment.backend.objects.read(f"{done['record']}/intended.json"))["why"] == "a test"
+    assert cloud("rollback", *words, "--json").document["outputs"] == []
+    assert cloud("verify", "finished").code == 1
+    again = cloud("run", *SEASON, "--run-id", "again", "--json")
+    assert (again.code, again.document["tables"]["shape.left_side"]) == (0, {"rows": 12, "dates": 3})
+    assert cloud("rollback", *words, "--json").document["rows"] == shown["rows"]
+
+
 # A run in which something fails
 
 
