@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from shared.report.verify.document import Coverage, Query, Report
 from shared.report.verify.pictures import COLOURS, DAYS, curve, gantt, mark, panels
@@ -66,7 +67,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, seconds=_seconds)
+    made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, name=_name, seconds=_seconds)
     return made
 
 
@@ -105,8 +106,9 @@ def _unasked(report: Report) -> list[Query]:
 
 
 def _ticks(seconds: float) -> list[str]:
-    """The labels of the axis of time."""
-    return [_seconds(seconds * n / TICKS) for n in range(TICKS + 1)]
+    """The labels of the axis of time, with no more decimals than tell them apart."""
+    decimals = 0 if seconds >= 10 * TICKS else 2
+    return [f"{seconds * n / TICKS:,.{decimals}f}" for n in range(TICKS)] + [f"{seconds:,.{decimals}f} s"]
 
 
 def _moment(value: datetime) -> str:
@@ -125,6 +127,11 @@ def _percent(value: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:,.2f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def _name(value: object) -> Markup:
+    """The name of a table, phase or query, which may be broken where it has a joint."""
+    return Markup(re.sub(r"([_./])(?=\w)", r"\1<wbr>", str(escape(value))))  # noqa: S704 - escaped here
 
 
 def _cell(value: object) -> str:
