@@ -142,10 +142,10 @@ def differences(
     """
     if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
-            Kind.DUPLICATES, f"{held.doubled} rows repeat the keys of another one", 0, held.doubled, "keys"
+            Kind.DUPLICATES, f"{_rows(held.doubled)} with the keys of another one", 0, held.doubled, "keys"
         )
     if expects == EMPTY and held.rows:
-        yield Difference(Kind.NOT_RIGHT, f"{held.rows} rows where none are right", 0, held.rows, "rows")
+        yield Difference(Kind.NOT_RIGHT, f"{_rows(held.rows)} where none are right", 0, held.rows, "rows")
         return
     wrong = list(shortfalls(expects, held, verdicts, looks_at))
     if recorded is not None and recorded.word is Word.PASSED:
@@ -159,10 +159,12 @@ def differences(
             yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")
     elif recorded.word is Word.NOTHING:
         yield Difference(
-            Kind.NEVER_RECORDED, f"{held.rows} rows there, and the run never recorded any", 0, held.rows, "rows"
+            Kind.NEVER_RECORDED, f"{_rows(held.rows)} there, and the run never recorded any", 0, held.rows, "rows"
         )
     elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
-        yield Difference(Kind.FAILED_BUT_SOUND, f"{held.rows} sound rows, and {recorded.said}", None, held.rows, "rows")
+        yield Difference(
+            Kind.FAILED_BUT_SOUND, f"{_rows(held.rows)}, sound, and {recorded.said}", None, held.rows, "rows"
+        )
 
 
 def shortfalls(
@@ -197,7 +199,7 @@ def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded)
     yield from fences
     is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
     if is_another and not fences and not recorded.is_superseded:
-        detail = f"{held.rows} rows, and {recorded.rows} were proved"
+        detail = f"{_rows(held.rows)}, and {recorded.rows} were proved"
         yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, "rows")
 
 
@@ -212,3 +214,7 @@ def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
     if held.highest_fence is not None and held.highest_fence > fence and not recorded.is_superseded:
         detail = f"rows under fence {held.highest_fence}, and the attempt that passed had {fence}"
         yield Difference(Kind.WRITTEN_SINCE, detail, None, None, "fences")
+
+
+def _rows(n: int) -> str:
+    return f"{n} row{'' if n == 1 else 's'}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import InputError
 from shared.domain.selection import Selection
 from shared.report.verify.page import html_of, markdown_of
 from tests.report.verifying import Finished, kinds, with_report
@@ -52,18 +53,28 @@ def test_rows_that_nobody_recorded_may_be_incomplete_as_well(home: Finished) -> 
     assert kinds(home.verify().report) == {("rows_never_recorded", day, "raw/a"), ("incomplete", day, "raw/a")}
 
 
-def test_a_phase_without_outputs_is_unknown_where_no_run_speaks_for_it(tmp_path: Path) -> None:
-    def more(document: dict[str, Any]) -> None:
-        with_report(document)
-        processors = document["phases"][3]["processors"]
-        tell = {"name": "tell", "dispatch": document["phases"][3]["dispatch"], "processors": [processors.pop()]}
-        tell["processors"][0].pop("needs")
-        document["phases"].append(tell)
+def with_a_silent_phase(document: dict[str, Any]) -> None:
+    """The world, whose note is a phase of its own: it leaves nothing behind."""
+    with_report(document)
+    final = document["phases"][3]
+    note = {**final["processors"].pop(), "needs": []}
+    document["phases"].append({"name": "tell", "dispatch": final["dispatch"], "processors": [note]})
 
-    home = Finished(tmp_path, more)
+
+def test_a_phase_without_outputs_is_unknown_where_no_run_speaks_for_it(tmp_path: Path) -> None:
+    home = Finished(tmp_path, with_a_silent_phase)
     home.run()
     assert home.verify().report.heat_map.phases["tell"] == "w" * 10
-    assert home.verify_dates(Selection(seasons=("2023-24",))).report.heat_map.phases["tell"] == "u" * 10
+    everything = Selection(seasons=("2023-24",))
+    assert home.verify_dates(everything).report.heat_map.phases["tell"] == "u" * 10
+    with pytest.raises(InputError, match="tell: no processor leaves an output that could be verified"):
+        home.verify_dates(everything, "tell")
+
+
+def test_a_run_that_leaves_nothing_behind_is_not_said_to_have_been_looked_at(tmp_path: Path) -> None:
+    home = Finished(tmp_path, with_a_silent_phase)
+    home.run(phases="tell")
+    assert "and no output is left behind that could be looked at" in home.verify().report.verdict
 
 
 # What could not be asked

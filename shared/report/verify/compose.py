@@ -153,14 +153,14 @@ def _verdict(
 ) -> str:
     """One sentence."""
     span = f"{counted(len(index.days), 'date')} from {index.days[0]} to {index.days[-1]}"
+    if len(index.days) == 1:
+        span = f"the date {index.days[0]}"
     let_pass = sum(is_waived(output, day) for output in reading.outputs.values() for day in index.days)
     if findings:
         said = _findings_in_words(findings, span, record is not None)
         word = "Not complete"
     else:
-        outputs = len(reading.outputs)
-        said = f"all {outputs} outputs of {span} are" if outputs > 1 else f"the one output of {span} is"
-        said += f" as the calendar demands{' and as state says' if record else ''}"
+        said = _agreement_in_words(len(reading.outputs), span, record is not None)
         word = "Complete but for waivers" if let_pass else "Complete"
     said += f", but for {counted(let_pass, 'output')} that waivers let pass" if let_pass else ""
     beyond = sum(gap.dates for gap in gaps if gap.beyond)
@@ -174,6 +174,13 @@ def _verdict(
         return f"{word}: run {record.run.run_id}{ended}: {said}."
     done = f"{tasks['succeeded'] + tasks['empty_ok']:,} of {tasks['expected']:,} tasks done"
     return f"Not final: run {record.run.run_id} has not ended ({status.value}, {done}); so far {said}."
+
+
+def _agreement_in_words(outputs: int, span: str, is_run: bool) -> str:
+    if not outputs:
+        return f"state says that all is done on {span}, and no output is left behind that could be looked at"
+    said = f"all {outputs} outputs of {span} are" if outputs > 1 else f"the one output of {span} is"
+    return f"{said} as the calendar demands{' and as state says' if is_run else ''}"
 
 
 def _findings_in_words(findings: Sequence[FindingLine], span: str, is_run: bool) -> str:

@@ -35,7 +35,7 @@ LEGEND = {
     DIFFERS: "disagrees otherwise",
     UNKNOWN: "could not be asked",
     WAIVED: "let pass by a waiver",
-    OUTSIDE: "not asked for, and whole",
+    OUTSIDE: "not asked for, no gap known",
     GAP: "not asked for, and not whole",
 }
 _LETTERS = {
@@ -71,7 +71,7 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
             ]
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
-                text = f"{rows} rows, and the calendar has no such date"
+                text = f"{rows} row{'' if rows == 1 else 's'}, and the calendar has no such date"
                 found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
     found += _without_output(index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
