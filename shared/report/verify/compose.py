@@ -1,7 +1,7 @@
 """Puts a report together: reads tables and state, compares, and says the verdict in one sentence."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -222,15 +222,3 @@ def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
         for query in reading.queries.values()
     ]
     return found, {name: list(days) for days, name in sets.items()}
-
-
-def parameters_of(report: Report, query: Query) -> Mapping[str, Parameter]:
-    """A query's parameters with its dates put in, to ask it again."""
-    return {
-        name: report.date_sets[value["set"]]
-        if isinstance(value, dict)
-        else date.fromisoformat(value)
-        if name in ("first", "last")
-        else value
-        for name, value in query.parameters.items()
-    }
