@@ -171,6 +171,16 @@ def test_what_a_check_only_warns_of_is_told_and_leaves_the_run_complete(tmp_path
 # Figures
 
 
+def test_rows_on_a_day_without_a_game_count_in_no_figure(home: Finished) -> None:
+    before = home.verify().report
+    home.write("INSERT INTO shape.right_side SELECT ?, 'T0', 95, 1", home.free_day)
+    home.write("INSERT INTO shape.left_side SELECT ?, 'T0', NULL, 1", home.free_day)
+    after = home.verify().report
+    for part in ("quality", "nulls", "averages", "coverage", "compared"):
+        assert getattr(after, part) == getattr(before, part), part
+    assert {kind for kind, _, _ in kinds(after)} == {"rows_off_the_calendar"}
+
+
 def test_a_change_is_told_against_the_season_before_only(tmp_path: Path) -> None:
     home = Finished(tmp_path)
     seasons = {day: f"{2021 + n // 4}-{22 + n // 4}" for n, day in enumerate(home.days)}

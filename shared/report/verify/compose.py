@@ -107,7 +107,7 @@ def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: da
         ],
         warnings=figures.warnings(reading, index),
         emptiness=figures.emptiness(reading, index),
-        quality=figures.quality(reading),
+        quality=figures.quality(reading, index),
         nulls=figures.nulls(reading, index),
         averages=figures.averages(reading, index),
         compared=figures.compared(reading),

@@ -195,14 +195,15 @@ def _averages_of(table: Table, column: str, seasons: Mapping[str, list[Row]], qu
         before = mean
 
 
-def quality(reading: Reading) -> list[Quality]:
-    """Scores in buckets, by table and year."""
+def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
+    """Scores of the calendar's dates in buckets, by table and year."""
     found: list[Quality] = []
     for table, query, rows in reading.figures:
         for column in table.quality:
             years: dict[int, list[Row]] = {}
             for row in rows:
-                years.setdefault(row["d"].year, []).append(row)
+                if row["d"] in index.calendar.by_day:
+                    years.setdefault(row["d"].year, []).append(row)
             for year, of_year in sorted(years.items()):
                 total = sum(int(row["n"]) for row in of_year)
                 best, good, fair, poor = (
