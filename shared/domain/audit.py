@@ -1,7 +1,7 @@
 """The audit of one task: what a table holds against what the calendar demands and what a run says of it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.domain.facts import BLOCK, UNKNOWN, Verdict
@@ -151,9 +151,11 @@ def differences(
     if recorded is not None and recorded.word is Word.PASSED:
         yield from _against_a_pass(held, wrong, recorded)
         return
-    yield from wrong
     if recorded is None:
+        yield from wrong
         return
+    for each in wrong:
+        yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
     if not held.rows:
         if not wrong:
             yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")

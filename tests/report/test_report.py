@@ -72,6 +72,7 @@ def test_a_failed_task_is_missing_and_its_signature_counted(tmp_path: Path) -> N
     report = home.verify().report
     day = str(home.days[1])
     assert ("missing", day, "raw/b") in kinds(report)
+    assert f"nothing there; state says: b failed on row 17 of '{day}'" in {f.detail for f in report.findings}
     assert {k.between for k in report.kinds if k.findings} == {"calendar and tables", "plan and state"}
     assert [(f.attempts, f.dates, f.example) for f in report.failures] == [
         (3, 1, f"b failed on row 17 of '{day}'"),
@@ -107,6 +108,7 @@ def test_what_a_person_lets_pass_stands_under_its_waiver_until_it_ends(tmp_path:
     assert (shown.lets_pass, shown.examples[0]) == (10, f"{home.days[0]} a: 4 of at least 8 rows")
     world.clock.move_to(world.clock.now() + timedelta(days=2))
     later = home.verify().report
+    assert "waivers let" not in later.verdict
     assert (later.agrees, later.waivers[0].is_in_force, later.waivers[0].lets_pass) == (False, False, 0)
 
 

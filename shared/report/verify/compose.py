@@ -158,11 +158,12 @@ def _verdict(
     let_pass = sum(is_waived(output, day) for output in reading.outputs.values() for day in index.days)
     if findings:
         said = _findings_in_words(findings, span, record is not None)
+        said += f"; waivers let {counted(let_pass, 'output')} pass" if let_pass else ""
         word = "Not complete"
     else:
         said = _agreement_in_words(len(reading.outputs), span, record is not None)
+        said += f", but for {counted(let_pass, 'output')} that waivers let pass" if let_pass else ""
         word = "Complete but for waivers" if let_pass else "Complete"
-    said += f", but for {counted(let_pass, 'output')} that waivers let pass" if let_pass else ""
     beyond = sum(gap.dates for gap in gaps if gap.beyond)
     said += f"; beyond them the calendar misses {counted(beyond, 'output')} of other dates" if beyond else ""
     said += f"; {counted(len(reading.unread), 'query')} of this report could not be asked" if reading.unread else ""
