@@ -41,7 +41,7 @@ MEANINGS: dict[Kind, tuple[str, str]] = {
     Kind.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),
     Kind.NOT_DONE: (PLAN_AND_STATE, "state says not done, and no output is there that would have to be"),
     Kind.NOT_RIGHT: (CALENDAR_AND_TABLES, "rows on a date that rightly has none"),
-    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have"),
+    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have, or without a date"),
     Kind.DUPLICATES: (CALENDAR_AND_TABLES, "rows with equal keys"),
     Kind.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
     Kind.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
@@ -142,10 +142,10 @@ def differences(
     """
     if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
-            Kind.DUPLICATES, f"{_rows(held.doubled)} with the keys of another one", 0, held.doubled, "keys"
+            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, "keys"
         )
     if expects == EMPTY and held.rows:
-        yield Difference(Kind.NOT_RIGHT, f"{_rows(held.rows)} where none are right", 0, held.rows, "rows")
+        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, "rows")
         return
     wrong = list(shortfalls(expects, held, verdicts, looks_at))
     if recorded is not None and recorded.word is Word.PASSED:
@@ -161,11 +161,15 @@ def differences(
             yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")
     elif recorded.word is Word.NOTHING:
         yield Difference(
-            Kind.NEVER_RECORDED, f"{_rows(held.rows)} there, and the run never recorded any", 0, held.rows, "rows"
+            Kind.NEVER_RECORDED,
+            f"{rows_in_words(held.rows)} there, and the run never recorded any",
+            0,
+            held.rows,
+            "rows",
         )
     elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
         yield Difference(
-            Kind.FAILED_BUT_SOUND, f"{_rows(held.rows)}, sound, and {recorded.said}", None, held.rows, "rows"
+            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, "rows"
         )
 
 
@@ -201,7 +205,7 @@ def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded)
     yield from fences
     is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
     if is_another and not fences and not recorded.is_superseded:
-        detail = f"{_rows(held.rows)}, and {recorded.rows} were proved"
+        detail = f"{rows_in_words(held.rows)}, and {recorded.rows} were proved"
         yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, "rows")
 
 
@@ -218,5 +222,6 @@ def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
         yield Difference(Kind.WRITTEN_SINCE, detail, None, None, "fences")
 
 
-def _rows(n: int) -> str:
+def rows_in_words(n: int) -> str:
+    """A number of rows."""
     return f"{n} row{'' if n == 1 else 's'}"

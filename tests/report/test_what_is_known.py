@@ -142,6 +142,15 @@ def test_missing_rows_are_seen_behind_doubled_ones(tmp_path: Path) -> None:
     assert found == {"duplicate_keys", "passed_but_incomplete"}
 
 
+def test_rows_without_a_date_are_off_the_calendar(home: Finished) -> None:
+    home.write("INSERT INTO raw.a SELECT NULL, 'T0', 1, 1")
+    report = home.verify().report
+    (line,) = report.findings
+    assert (line.kind, line.date, line.detail) == ("rows_off_the_calendar", None, "1 row without a date")
+    assert report.heat_map.phases["raw"] == "w" * 10
+    assert "<td>none</td>" in html_of(report)
+
+
 def test_rows_where_none_are_right_are_no_missing_date(home: Finished) -> None:
     home.write("INSERT INTO final.total SELECT ?, 'all', 1, 1", home.days[0])
     assert home.verify().report.missing == []

@@ -37,7 +37,7 @@ class KindCount(Part):
 
 
 class FindingLine(Part):
-    """One difference. date: null when the whole output is meant."""
+    """One difference. date: null when the whole output is meant, or rows that have none."""
 
     kind: str
     date: date | None

@@ -13,6 +13,7 @@ from shared.domain.audit import (
     differences,
     is_let_pass,
     is_sound,
+    rows_in_words,
     shortfalls,
 )
 from shared.domain.facts import UNKNOWN as UNASKED
@@ -69,9 +70,12 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
                 _line(output, each.kind, day, each.detail, each.expected, each.found, each.check)
                 for each in differences(*_judged(output, day), recorded)
             ]
+        if output.undated:
+            text = f"{rows_in_words(output.undated)} without a date"
+            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, "rows"))
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
-                text = f"{rows} row{'' if rows == 1 else 's'}, and the calendar has no such date"
+                text = f"{rows_in_words(rows)}, and the calendar has no such date"
                 found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
     found += _without_output(index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
@@ -193,7 +197,7 @@ def heat_map(
 ) -> HeatMap:
     """The worst that is known of each date and phase, over the whole calendar. tasks: as for ``find``."""
     worst: dict[tuple[date, str], str] = {}
-    unknown = {line.phase for line in findings if line.date is None}
+    unknown = {line.phase for line in findings if line.kind == Kind.NOT_ASKED and line.date is None}
     for line in findings:
         if line.date is not None:
             letter = _LETTERS.get(Kind(line.kind), DIFFERS)

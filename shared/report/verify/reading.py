@@ -33,6 +33,7 @@ class Output:
     """What one processor left behind, by date. expects: the calendar's letter for every game date.
 
     error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
+    undated: rows whose date is NULL.
     looks_at: by check, as ``audit.differences`` takes it. queries: by check, and what else was asked.
     """
 
@@ -43,6 +44,7 @@ class Output:
     verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
     looks_at: dict[str, str] = field(default_factory=dict)
     off_calendar: dict[date, int] = field(default_factory=dict)
+    undated: int = 0
     error: str | None = None
     queries: dict[str, str] = field(default_factory=dict)
 
@@ -126,6 +128,9 @@ def _fill(output: Output, answered: Mapping[str, list[Row]]) -> None:
     doubled = {row["d"]: int(row["doubled"]) for row in answered.get("keys", ())}
     for row in answered.get("rows", ()):
         day, rows = row["d"], int(row["n"])
+        if day is None:
+            output.undated = rows
+            continue
         if day not in output.expects:
             output.off_calendar[day] = rows
             continue
