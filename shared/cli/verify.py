@@ -44,6 +44,8 @@ def register(app: typer.Typer) -> None:
         Exit status 0: nothing is missing and all agree; 1: something is, or the run has not ended.
         """
         settings: options.Settings = context.obj
+        if output is not None and output.exists() and not output.is_dir():
+            raise InputError(f"--output: {output} is a file; name a folder")
         named = (season, first, last, dates, exclude, phases)
         if run_id is not None and any((*named, pipeline, source)):
             raise InputError("a run is verified on its own dates and phases; leave out either the run or the rest")
