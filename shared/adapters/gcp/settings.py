@@ -3,17 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.errors import InputError
 
 PREFIX = "PHASEGATE_"
-
-
-def _by_commas(value: object) -> object:
-    return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class CloudSettings(BaseModel):
@@ -39,7 +34,7 @@ class CloudSettings(BaseModel):
     conductor_url: str = ""
     verifier_url: str = ""
     invoker: str = ""
-    callers: Annotated[frozenset[str], BeforeValidator(_by_commas)] = frozenset()
+    callers: str = ""
     max_bytes_billed: int = Field(default=20 * 1024**3, ge=10 * 1024**2)
 
     @classmethod

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# One date through every function of the deployment. In: PROJECT_ID, BUILD_ID, _SMOKE_DATE.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+infra=infra/terraform
+while IFS= read -r line; do export "${line?}"; done < <(
+    terraform -chdir="$infra" output -json cli_environment |
+        python3 -c 'import json, sys; [print(f"{k}={v}") for k, v in json.load(sys.stdin).items()]'
+)
+
+.venv/bin/python -m infra.delivery.smoke "$_SMOKE_DATE" --run-id "smoke-$BUILD_ID"
+
+# The sweeper is called by the clock and leaves nothing where there is nothing to heal: its job tells.
+region=$(terraform -chdir="$infra" output -raw region)
+gcloud scheduler jobs run sweeper --project "$PROJECT_ID" --location "$region"
+for _ in $(seq 30); do
+    code=$(gcloud scheduler jobs describe sweeper --project "$PROJECT_ID" --location "$region" \
+        --format 'value(lastAttemptTime.yesno(yes=tried), status.code)')
+    read -r tried status <<<"$code" || true
+    [ "${tried:-}" = tried ] && [ -z "${status:-}" ] && { echo "sweeper: its job succeeded"; exit 0; }
+    sleep 5
+done
+echo "sweeper: its job has not succeeded (status ${status:-unknown}); see its log" >&2
+exit 1
