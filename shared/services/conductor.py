@@ -73,10 +73,12 @@ class Conductor:
         facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         days = set(facts)
         round_ = _Round(run, index, board, version, facts, waivers=in_force(run, now))
+        is_over = board.is_over(run)
         if self._retry(round_):
-            outcomes, cursor = [], board.cursor
+            outcomes, cursor = self._heed_decisions(round_), board.cursor
         else:
-            outcomes = [*self._outcomes(round_), *self._heed_decisions(round_)]
+            # A run that is over stays as it ended, until somebody asks for more.
+            outcomes = [*self._outcomes(round_), *([] if is_over else self._heed_decisions(round_))]
             for day in days - round_.postponed.keys() - round_.left:
                 round_.changed |= board.unjudged.pop(day, None) is not None
             if round_.left:
@@ -334,13 +336,8 @@ class Conductor:
     # What people decided
 
     def _heed_decisions(self, round_: _Round) -> list[LaneOutcome]:
-        """Judge lanes again whose waiver is new or has ended; note that waivers and approvals were seen.
-
-        A run that is over stays as it ended, until somebody asks for more.
-        """
+        """Judge lanes again whose waiver is new or has ended; note that waivers and approvals were seen."""
         index, board, run = round_.index, round_.board, round_.run
-        if board.is_over(run):
-            return []
         days = dates_to_judge_again(index, board, run, self._backend.clock.now())
         round_.facts.update(self._backend.state.dates(run.run_id, [day for day in days if day not in round_.facts]))
         outcomes: list[LaneOutcome] = []
