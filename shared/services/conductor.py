@@ -9,7 +9,18 @@ from shared.domain.advance import LaneOutcome, advance
 from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
 from shared.domain.checks.proof import Found, judge_proof
 from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
+from shared.domain.facts import (
+    ADOPTED,
+    BLOCK,
+    PROOF,
+    UNKNOWN,
+    AttemptKey,
+    Cell,
+    DateFacts,
+    LaneState,
+    Proved,
+    Verdict,
+)
 from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
 from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
 from shared.domain.retry import reopen, retry_targets
@@ -155,7 +166,7 @@ class Conductor:
         final = {day: look(round_.facts[day], index) for day in settled}
         return self._judge(round_, {day: each for day, each in final.items() if each.settled}, counts)
 
-    def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counts | None]:
+    def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counted]:
         """Look at the output of every reported task in a settled lane; what was found goes into the round's facts."""
         index, now = round_.index, self._backend.clock.now()
         wanted: dict[int, list[date]] = {}
@@ -168,14 +179,11 @@ class Conductor:
             {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
         )
         self._postpone_uncounted(round_, wanted, counted)
-        counts: dict[str, Counts | None] = {}
         for number, days in wanted.items():
             task = index.tasks[number]
             found = counted[task.ref]
             if isinstance(found, TransientError):
                 continue
-            if not isinstance(found, PhasegateError):
-                counts[task.ref] = found
             for day in days:
                 view = looks[day].views[number]
                 if view.status is not TaskStatus.REPORTED or view.facts is None:
@@ -192,7 +200,7 @@ class Conductor:
             of_day.setdefault(key.day, []).append((key, proof))
         for day, proofs in of_day.items():
             round_.facts[day] = round_.facts[day].with_proofs(proofs)
-        return counts
+        return counted
 
     def _postpone_uncounted(
         self, round_: _Round, wanted: Mapping[int, list[date]], counted: Mapping[str, Counted]
@@ -210,7 +218,7 @@ class Conductor:
             texts = (f"{_named(names)} could not be asked: {error}" for error, names in alike.items())
             self._postpone(round_, [day], "; ".join(texts))
 
-    def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counts | None]) -> list[LaneOutcome]:
+    def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counted]) -> list[LaneOutcome]:
         """Outcome of every settled lane in which no proof is owed."""
         index = round_.index
         ended = [
@@ -228,29 +236,34 @@ class Conductor:
         for number, days in asked.items():
             task = index.tasks[number]
             expects = {day: task.expects[index.position[day]] for day in days}
-            subjects[task.ref] = (expects, counts.get(task.ref) or {})
+            if not isinstance(held := counts[task.ref], PhasegateError):
+                subjects[task.ref] = (expects, held or {})
         verdicts: dict[date, dict[int, list[Verdict]]] = {}
         for ref, judged in self._prover.judge(index, subjects).items():
             for day, verdict in judged:
                 verdicts.setdefault(day, {}).setdefault(index.by_ref[ref].number, []).append(verdict)
         for day, lane in ended:
             for number in index.lanes[lane].tasks:
-                if (lost := self._adopted_and_gone(index, number, day, looks[day], counts)) is not None:
+                if (lost := self._not_there(index, number, day, looks[day], counts)) is not None:
                     verdicts.setdefault(day, {}).setdefault(number, []).append(lost)
         return [self._outcome(round_, day, lane, looks[day], verdicts.get(day, {})) for day, lane in ended]
 
     @staticmethod
-    def _adopted_and_gone(
-        index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counts | None]
+    def _not_there(
+        index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counted]
     ) -> Verdict | None:
-        """An adopted task whose output is no longer there; attempts of the run itself are proved instead."""
+        """What was sound before and is not to be found now: an output that cannot be asked any more, whoever made it;
+        an adopted one that is gone. Attempts of the run itself are proved, and that stands.
+        """
         task, view = index.tasks[number], each.views[number]
-        held = counts.get(task.ref)
-        if view.status not in PROVED or view.attempt or held is None or day in held:
+        if view.status not in PROVED:
             return None
-        if task.expects[index.position[day]] != EXPECTED:
+        held = counts[task.ref]
+        if isinstance(held, PhasegateError):
+            return Verdict(BLOCK, PROOF, task.processor, 0, 0, f"the output cannot be asked: {held}")
+        if view.attempt or held is None or day in held or task.expects[index.position[day]] != EXPECTED:
             return None
-        return Verdict(BLOCK, "adopted", task.processor, 1, 0, "adopted when planned, and not there any more")
+        return Verdict(BLOCK, ADOPTED, task.processor, 1, 0, "adopted when planned, and not there any more")
 
     @staticmethod
     def _owes_proof(round_: _Round, day: date, each: Look, lane: Lane) -> bool:

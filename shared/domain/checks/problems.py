@@ -12,6 +12,7 @@ from shared.domain.checks.specs import (
     RowsCheck,
     name_of,
 )
+from shared.domain.facts import OWN_CHECKS
 from shared.domain.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean
 
 Problem = tuple[str, str]
@@ -39,6 +40,8 @@ def _names(phase: Phase, processor: Processor, at: str) -> Iterator[Problem]:
     for check in own:
         if check.name in KINDS and check.name != check.check:
             yield f"{at}.checks", f"the name '{check.name}' is a kind of check; choose another"
+        if check.name in OWN_CHECKS:
+            yield f"{at}.checks", f"the name '{check.name}' is a verdict of Phasegate's own; choose another"
     names = [name_of(check) for check in own]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{at}.checks", f"the name '{name}' is used twice"

@@ -61,6 +61,10 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         check(check="nulls", column="v", name="rows"),
         "FILE: phases[2].processors[0].checks: the name 'rows' is a kind of check; choose another",
     ),
+    "a name of Phasegate's own": (
+        check(check="nulls", column="v", name="proof"),
+        "FILE: phases[2].processors[0].checks: the name 'proof' is a verdict of Phasegate's own; choose another",
+    ),
     "a name used twice": (
         lambda d: phase(d, SHAPE)["processors"][0].update(
             checks=[{"check": "nulls", "column": column, "name": "known"} for column in "kv"]
