@@ -193,7 +193,7 @@ class Conductor:
                 else:
                     expects = task.expects[index.position[day]]
                     held = None if found is None else found.get(day, Found(0))
-                    proof = judge_proof(view.facts, task.spec, expects, held, now)
+                    proof = judge_proof(view.facts, task.spec.output, index.checks(task.ref), expects, held, now)
                 round_.proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
         of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
         for key, proof in round_.proofs:
@@ -249,9 +249,7 @@ class Conductor:
         return [self._outcome(round_, day, lane, looks[day], verdicts.get(day, {})) for day, lane in ended]
 
     @staticmethod
-    def _not_there(
-        index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counted]
-    ) -> Verdict | None:
+    def _not_there(index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counted]) -> Verdict | None:
         """What was sound before and is not to be found now: an output that cannot be asked any more, whoever made it;
         an adopted one that is gone. Attempts of the run itself are proved, and that stands.
         """
