@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from shared.domain.advance import LaneOutcome, advance
-from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
+from shared.domain.board import ENDED, UNJUDGED, Board
 from shared.domain.checks.proof import Found, judge_proof
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.facts import (
@@ -21,11 +21,12 @@ from shared.domain.facts import (
     Proved,
     Verdict,
 )
-from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
-from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
+from shared.domain.look import BAD, PROVED, Look, TaskStatus, derive, look
+from shared.domain.outcome import judge_again, judge_lane
+from shared.domain.plan import EXPECTED, Lane, PlanIndex
 from shared.domain.retry import reopen, retry_targets
 from shared.domain.run import Run, Waiver
-from shared.domain.waiving import blocks, dates_to_judge_again, in_force, judged_again, waived
+from shared.domain.waiving import dates_to_judge_again, in_force
 from shared.domain.worker_protocol import ErrorClass
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
@@ -275,33 +276,16 @@ class Conductor:
     def _outcome(
         self, round_: _Round, day: date, number: int, each: Look, verdicts: dict[int, list[Verdict]]
     ) -> LaneOutcome:
-        index, lane, position = round_.index, round_.index.lanes[number], round_.index.position[day]
-        bad: dict[str, tuple[str, str]] = {}
-        letters: set[str] = set()
-        given: list[Verdict] = []
-        for n in lane.tasks:
-            task, view = index.tasks[n], each.views[n]
-            if view.status is TaskStatus.UPSTREAM_FAILED:
-                bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
-            elif view.status in BAD:
-                error_class = view.error_class.value if view.error_class else "transient"
-                bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
-                letters.add(FAILED)
-            for verdict in waived(verdicts.get(n, []), day, lane.phase, round_.waivers):
-                given.append(verdict)
-                if blocks(verdict):
-                    bad.setdefault(task.ref, (BLOCKED, str(verdict)))
-                    letters.add(BLOCKED)
-                elif verdict.outcome == UNKNOWN:
-                    letters.add(UNJUDGED)
-                    self._postpone(round_, [day], str(verdict))
-        if UNJUDGED in letters:
-            return LaneOutcome(position, number, UNJUDGED, bad, tuple(given))
-        letter = FAILED if FAILED in letters or any(k == UPSTREAM for k, _ in bad.values()) else None
-        if letter is None:
-            rightly_empty = all(index.tasks[n].expects[position] == EMPTY for n in lane.tasks)
-            letter = BLOCKED if BLOCKED in letters else SKIPPED if rightly_empty else PASSED
-        return LaneOutcome(position, number, letter, bad, tuple(given))
+        index, lane = round_.index, round_.index.lanes[number]
+        views = each.views
+        if any(views[n].status in BAD for n in lane.tasks):
+            views = dict(enumerate(derive(round_.facts[day], index)))
+        given = [verdict for n in lane.tasks for verdict in verdicts.get(n, [])]
+        outcome = judge_lane(index, lane, index.position[day], views, given, round_.waivers)
+        for verdict in outcome.verdicts:
+            if verdict.outcome == UNKNOWN:
+                self._postpone(round_, [day], str(verdict))
+        return outcome
 
     def _postpone(self, round_: _Round, days: Iterable[date], why: str) -> None:
         """A table could not be asked: ask again, later each time."""
@@ -355,10 +339,8 @@ class Conductor:
         for day in days:
             for lane in index.lanes:
                 state = round_.cell(day, lane.phase).lanes.get(lane.name)
-                if state is not None:
-                    bad, position = board.bad.get(day, {}), index.position[day]
-                    outcome = judged_again(index, lane, position, state, bad, round_.waivers)
-                    outcomes += [outcome] if outcome else []
+                outcome = state and judge_again(index, lane, state, round_.facts[day], round_.waivers)
+                outcomes += [outcome] if outcome else []
         waivers = tuple(waiver.id for waiver in round_.waivers)
         seen = tuple(wish for wish in run.wishes if wish not in board.applied)
         round_.changed |= bool(seen) or waivers != board.waivers
