@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from shared.domain.checks.question import Question, on_days, question
+from shared.domain.checks.question import Question, on_days, question, quoted
 from shared.domain.checks.specs import Check, says_how_much
 from shared.domain.facts import AttemptFacts, Proved
 from shared.domain.pipeline import NoOutput, ObjectOutput, Output, TableOutput
@@ -24,10 +24,10 @@ class Found:
 def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
     """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
     column, fence = output.date_column, output.fence_column
-    lowest, highest = (f"{of}({fence})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
+    lowest, highest = (f"{of}({quoted(fence)})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
     return question(
-        f"SELECT {column} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
-        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {column}",
+        f"SELECT {quoted(column)} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
+        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {quoted(column)}",
         days,
         "counts",
     )

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlglot import exp
 
+from shared.adapters.bigquery_sql import read_statement
 from shared.domain.checks.proof import Found, count_rows, judge_proof
 from shared.domain.checks.question import Question
 from shared.domain.checks.registry import ask, judge, unasked
@@ -177,7 +179,7 @@ def subject(world: Pipeline, counts: Mapping[date, int] | None = None) -> Subjec
 def test_rows_of_many_dates_are_counted_in_one_question() -> None:
     found = count_rows(TABLE, reversed(DAYS))
     assert found.parameters == {"first": DAYS[0], "last": DAYS[2], "days": DAYS}
-    assert "FROM `shape.left_side`" in found.sql and "GROUP BY d" in found.sql
+    assert "FROM `shape.left_side`" in found.sql and "GROUP BY `d`" in found.sql
 
 
 def test_the_rows_check_asks_nothing_beyond_the_counts() -> None:
@@ -190,7 +192,31 @@ def test_the_entities_check_reads_the_other_table_on_its_own_date_column() -> No
 
     question = ask(EntitiesCheck(key="k", processor="raw/a"), subject(pipeline(other_column)))
     assert isinstance(question, Question)
-    assert "SELECT DISTINCT played_on AS d, k AS k FROM `raw.a`" in question.sql
+    assert "SELECT DISTINCT `played_on` AS d, `k` AS k FROM `raw.a`" in question.sql
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        EntitiesCheck(key="rows", calendar="teams"),
+        EntitiesCheck(key="rows", processor="raw/a"),
+        CoverageCheck(processor="raw/a", keys=["rows", "group"]),
+        DuplicatesCheck(keys=["rows", "group"]),
+        NullsCheck(column="order"),
+        RangeCheck(column="order", min=0, max=1),
+    ],
+    ids=str,
+)
+def test_columns_may_be_named_by_words_of_sql(check: Check) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for place in (document["phases"][1]["processors"][0], document["phases"][2]["processors"][0]):
+            place["output"] |= {"date_column": "end", "fence_column": "from"}
+
+    about = subject(pipeline(change))
+    for asked in (ask(check, about), count_rows(about.output, DAYS)):
+        assert asked is not None
+        tree = read_statement(asked.sql)
+        assert {"end", "order", "rows", "group", "from"} & {column.name for column in tree.find_all(exp.Column)}
 
 
 # Verdicts
