@@ -104,6 +104,14 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         sql(SOUND.replace("COUNT(*) > 0", "COUNTIF(v > 0) / COUNT(*) > 0")),
         f"{AT}.query: '/' fails for all dates when one of them divides by 0; write SAFE_DIVIDE(a, b)",
     ),
+    "a whole division": (
+        sql(SOUND.replace("COUNT(*) > 0", "DIV(COUNTIF(v > 0), COUNT(*)) > 0")),
+        f"{AT}.query: DIV fails for all dates when one of them divides by 0; write DIV(a, NULLIF(b, 0))",
+    ),
+    "a remainder": (
+        sql(SOUND.replace("COUNT(*) > 0", "MOD(COUNT(*), COUNTIF(v > 0)) = 0")),
+        f"{AT}.query: MOD fails for all dates when one of them divides by 0; write MOD(a, NULLIF(b, 0))",
+    ),
     "a wrong query of a phase": (
         lambda d: phase(d, SHAPE).update(checks=[{"check": "sql", "query": "SELECT 1"}]),
         "FILE: phases[2].checks[0].query: the SELECT must name the column 'd'",
@@ -124,7 +132,7 @@ def test_a_wrong_check_is_refused_at_load(tmp_path: Path, change: Callable[[Docu
         f"WITH kept AS (SELECT * FROM shape.left_side WHERE d BETWEEN @first AND @last) "
         f"{SOUND.replace('shape.left_side', 'kept')}",
         f"{SOUND} UNION ALL {SOUND}",
-        SOUND.replace("COUNT(*) > 0", "COUNT(*) / 2 > SAFE_DIVIDE(1, SUM(v))"),
+        SOUND.replace("COUNT(*) > 0", "COUNT(*) / (2) > SAFE_DIVIDE(1, SUM(v)) + MOD(COUNT(*), NULLIF(SUM(v), 0))"),
     ],
     ids=["plain", "with a comment", "with a subquery", "a union", "divisions that cannot fail"],
 )
