@@ -18,6 +18,7 @@ from shared.domain.calendar import Calendar, GameDate
 from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed
 from shared.domain.errors import InputError
+from shared.domain.ordering import gates_of
 from shared.domain.pipeline import (
     AllSucceeded,
     Approval,
@@ -30,7 +31,6 @@ from shared.domain.pipeline import (
     RampStep,
     TableOutput,
     did_you_mean,
-    gates_of,
 )
 
 RUN, ADOPT = "r", "a"

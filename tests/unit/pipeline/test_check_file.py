@@ -83,6 +83,19 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         lambda d: phase(d, FINAL).update(gates=[{"check": "approval"}]),
         "FILE: phases[3].gates: no edge leads to 'total'; add a gate (for example all_succeeded)",
     ),
+    "a table of the phase that nothing waits for": (
+        lambda d: phase(d, SHAPE)["processors"][2]["checks"].append(
+            {"check": "coverage", "processor": "left", "keys": ["k"]}
+        ),
+        "phases[2].processors[2].checks[1].processor: 'ahead' may be judged before 'left' has ended; let it be needed",
+    ),
+    "a table of a phase that no gate waits for": (
+        lambda d: phase(d, FINAL).update(
+            gates=[{"check": "lookback", "processors": ["left"], "dates": 2}],
+            checks=[{"check": "entities", "key": "k", "processor": "raw/a"}],
+        ),
+        "phases[3].checks[0].processor: 'total' may be judged before 'raw/a' has ended; add a gate on raw",
+    ),
     "a query that is none": (sql("SELEC d FROM x"), f"{AT}.query: "),
     "a query that does not end": (sql(f"{SOUND} HAVING ("), f"{AT}.query: SQL that BigQuery's grammar does not allow"),
     "two statements": (sql(f"{SOUND}; {SOUND}"), f"{AT}.query: expected one SQL statement, found 2"),
@@ -138,6 +151,16 @@ def test_a_wrong_check_is_refused_at_load(tmp_path: Path, change: Callable[[Docu
 )
 def test_a_sound_query_is_loaded(tmp_path: Path, query: str) -> None:
     loaded(tmp_path, sql(query))
+
+
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [((SHAPE, 1), "left"), ((SHAPE, 0), "right"), ((SHAPE, 2), "raw/b"), ((FINAL, 0), "raw/a")],
+    ids=["a need", "the same lane", "the phase before", "a phase before that"],
+)
+def test_a_check_may_compare_with_what_has_ended(tmp_path: Path, place: tuple[int, int], other: str) -> None:
+    compared = {"check": "coverage", "processor": other, "keys": ["k"]}
+    loaded(tmp_path, lambda d: phase(d, place[0])["processors"][place[1]]["checks"].append(compared))
 
 
 def test_a_check_of_a_phase_is_one_of_every_table_in_it(tmp_path: Path) -> None:
