@@ -48,7 +48,7 @@ locals {
 
   # who/what, so that a key says what it grants.
   calls    = { for pair in flatten([for who, what in local.doing : [for each in what.calls : { who = who, on = each }]]) : "${pair.who}/${pair.on}" => pair }
-  enqueues = { for pair in flatten([for who, what in local.doing : [for each in what.queues : { who = who, on = each }]]) : "${pair.who}/${pair.on}" => pair }
+  enqueues = { for pair in flatten([for who, what in local.doing : [for each in distinct(what.queues) : { who = who, on = each }]]) : "${pair.who}/${pair.on}" => pair }
   publishes = {
     for pair in flatten([
       [for who, what in local.doing : [for each in what.publishes : { who = who, on = each }]],
