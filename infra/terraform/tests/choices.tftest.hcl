@@ -130,9 +130,16 @@ run "a_mix_of_regions_is_refused" {
   command = plan
   variables {
     location = "EU"
-    kms_key  = "projects/p/locations/global/keyRings/r/cryptoKeys/k"
   }
-  expect_failures = [var.location, var.kms_key]
+  expect_failures = [var.location]
+}
+
+run "a_key_of_another_region_is_refused" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/global/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
 }
 
 run "values_that_google_does_not_take_are_refused" {
