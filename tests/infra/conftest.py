@@ -37,6 +37,8 @@ def check(tree: Path, *words: str) -> Done:
     environment = dict(os.environ)
     if "TFCHECK" not in environment and STAND_IN.exists():
         environment["TFCHECK"] = str(STAND_IN)
+    # Where the providers come from the registry, a copy of the tree does not fetch them anew.
+    environment.setdefault("TF_PLUGIN_CACHE_DIR", str(ROOT / ".venv" / "terraform"))
     return subprocess.run(
         [str(tree / "infra" / "check"), *words],
         capture_output=True,
