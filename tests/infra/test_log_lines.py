@@ -1,4 +1,4 @@
-"""The metrics of ``alerts.tf`` count log lines that the code really writes: its own lines, out of runs that go wrong."""
+"""The metrics of ``alerts.tf`` count log lines that the code really writes, in runs that go wrong."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""``make infra-check`` finds what it is there to find: each fault is planted in a copy, and must fail with its reason."""
+"""``make infra-check`` finds what it is there to find: each fault, planted in a copy, fails it with its reason."""
 
 import os
 import shutil

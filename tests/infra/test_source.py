@@ -34,12 +34,7 @@ PACKAGES = ("functions", "shared", "workers")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive's content."""
     folder = tmp_path_factory.mktemp("workspace")
-    for file in (
-        *ROOT.glob("functions/**/*"),
-        *ROOT.glob("shared/**/*"),
-        *ROOT.glob("workers/**/*"),
-        *ROOT.glob("pipelines/**/*"),
-    ):
+    for file in (each for top in (*PACKAGES, "pipelines") for each in (ROOT / top).rglob("*")):
         name = str(file.relative_to(ROOT))
         if file.is_file() and (archived(name) or name.endswith("pipeline.yaml")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
