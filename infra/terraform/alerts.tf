@@ -21,6 +21,11 @@ locals {
       about = "Events and requests that were put into quarantine.", labels = {}
       lines = "jsonPayload.message =~ \"^set aside as \""
     }
+    # Cloud Run's own log: a request that it refuses reaches no function, and is not in its metric of requests.
+    "phasegate/refused_calls" = {
+      about = "Requests of callers without the right to call.", labels = {}
+      lines = "log_id(\"run.googleapis.com/requests\") AND httpRequest.status = 403 AND resource.labels.service_name = (${join(" OR ", [for name in keys(local.deployed) : "\"${name}\""])})"
+    }
   }
 
   # An alert has one of: above (metric, reduced, over a threshold), absent (no data), query (PromQL).
@@ -65,9 +70,8 @@ locals {
       })
       # A deployment by hand can take the rights of who calls away (gcloud strips run.invoker).
       "callers-refused" = merge(local.none, {
-        title  = "Functions refuse their callers", severity = "CRITICAL", above = 0, aligner = "ALIGN_DELTA", lasts = "300s"
-        filter = "${local.ours} AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code = \"403\" AND resource.labels.service_name = one_of(${join(", ", [for name in keys(local.deployed) : "\"${name}\""])})"
-        advice = "Apply the deployment again: it grants run.invoker to who may call."
+        title  = "Functions refuse their callers", severity = "CRITICAL", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/refused_calls"]
+        advice = "Somebody without run.invoker called. If it is Cloud Tasks, Pub/Sub or Cloud Scheduler, apply the deployment again: it grants them what they need."
       })
     },
     {

@@ -1,6 +1,9 @@
 terraform {
   required_version = ">= 1.9, < 2.0"
 
+  # State lies in a bucket that init is told (README.md): it is shared, versioned, and locked while somebody applies.
+  backend "gcs" {}
+
   required_providers {
     google = {
       source  = "hashicorp/google"

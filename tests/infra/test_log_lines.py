@@ -60,8 +60,8 @@ def failing(folder: Path, then: str, brake: int | None, **acts: list[str]) -> Wo
     return world
 
 
-def test_every_metric_is_looked_at_here() -> None:
-    assert set(METRICS) == {"halted", "braked", "failed_tasks", "set_aside"}
+def test_every_metric_is_looked_at_here_but_that_of_cloud_runs_own_log() -> None:
+    assert set(METRICS) == {"halted", "braked", "failed_tasks", "set_aside", "refused_calls"}
 
 
 def test_a_run_that_halts_is_counted_once(tmp_path: Path, logged: Any) -> None:
