@@ -97,7 +97,7 @@ class Conductor:
                 round_.changed, cursor = True, board.cursor
         if board.outside is None:
             self._judge_outside(round_)
-        was, braked = board.status, set(board.brakes)
+        was, braked, halted = board.status, set(board.brakes), board.halted_because
         decisions = advance(index, board, run, outcomes, now)
         released = [index.days[position] for position, _ in decisions.releases]
         round_.facts.update(state.dates(run_id, [day for day in released if day not in round_.facts]))
@@ -116,6 +116,8 @@ class Conductor:
             return state.board(run_id)[0]
         for ref in board.brakes.keys() - braked:
             _log.error("%s is started no more: %s", ref, board.brakes[ref])
+        if board.halted_because and not halted:
+            _log.error("the run is halted: %s", board.halted_because)
         _log.info(
             "round: %d proofs (%d not borne out), %d lanes judged, %d released, %s",
             len(round_.proofs),

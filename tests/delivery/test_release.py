@@ -58,7 +58,7 @@ class Build:
             "BUILD_ID": "b1",
             "_COMMIT": "c1",
             "_DELIVERY_BUCKET": "demo-delivery",
-            "_VARIABLES": "environments/small/terraform.tfvars",
+            "_VARIABLES": "environments/small.tfvars",
             "_ACTION": "plan",
             "_APPROVED": "",
             "_SMOKE_DATE": "",

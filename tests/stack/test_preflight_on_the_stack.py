@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from shared.adapters.gcp import clients
-from shared.adapters.gcp.layout import KICKOFF
+from shared.adapters.gcp.layout import FUNCTIONS, KICKOFF
 from shared.services.backend import COMPLETIONS
 from tests.endtoend.test_command_line import Answer
 from tests.stack.running import ROOT, clean_environment
@@ -68,8 +68,7 @@ def test_a_sound_stack_may_start_and_what_emulators_cannot_answer_is_said(there:
     document = answer.document
     assert document["may_start"] is True and document["counts"]["FAIL"] == 0
     found = levels(document)
-    functions = ("starter", "dispatcher", "runner", "listener", "conductor")
-    passes = {("function", name) for name in functions}
+    passes = {("function", each.name) for each in FUNCTIONS}
     passes |= {("topic", COMPLETIONS), ("subscription", COMPLETIONS), ("subscription", KICKOFF)}
     passes |= {("queue", "conductor"), ("queue", "work"), ("schedule", "raw.schedule"), ("tables", "all")}
     passes |= {("firestore", "(default)"), ("dataset", "raw"), ("dataset", "shape")}
