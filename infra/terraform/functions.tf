@@ -59,6 +59,7 @@ locals {
     PHASEGATE_VERIFIER_URL     = local.urls["verifier"]
     PHASEGATE_SWEEPER_URL      = local.urls["sweeper"]
     PHASEGATE_INVOKER          = local.emails["tasks"]
+    PHASEGATE_CALLERS          = "" # said below, for each by itself
     PHASEGATE_MAX_BYTES_BILLED = tostring(var.max_bytes_billed)
   }
 
@@ -71,7 +72,7 @@ locals {
         ingress     = each.people ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
         account     = local.emails[name]
         # Preflight asks the internal functions for their health: only what comes from a network of the project may.
-        in_network  = name == "starter"
+        in_network = name == "starter"
         # A second gate behind IAM's, through which owners and editors of the project pass. Not where people call: a
         # token does not tell who is in a group.
         environment = {

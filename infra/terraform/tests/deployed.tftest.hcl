@@ -48,6 +48,13 @@ run "deployed" {
     error_message = "An instance is sent as many requests at once as it has threads."
   }
   assert {
+    condition = alltrue([
+      for name, who in { dispatcher = "tasks", runner = "tasks", conductor = "tasks", listener = "push", sweeper = "scheduler" } :
+      google_cloudfunctions2_function.this[name].service_config[0].environment_variables["PHASEGATE_CALLERS"] == "phasegate-${who}@demo-project.iam.gserviceaccount.com"
+    ])
+    error_message = "What only Google calls knows by which account."
+  }
+  assert {
     condition     = length(google_cloudfunctions2_function.this["starter"].service_config[0].direct_vpc_network_interface) == 1
     error_message = "Preflight, in the starter, asks internal functions for their health: it needs a network of the project."
   }
