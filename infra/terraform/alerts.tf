@@ -173,6 +173,8 @@ resource "google_monitoring_alert_policy" "this" {
         query               = trimspace(condition_prometheus_query_language.value)
         duration            = each.value.lasts
         evaluation_interval = "60s"
+        # A project in which no task was ever made has no such metric yet.
+        disable_metric_validation = true
       }
     }
   }
@@ -187,7 +189,7 @@ resource "google_monitoring_alert_policy" "this" {
   }
 
   # An alert on a metric that does not exist yet is refused.
-  depends_on = [google_logging_metric.this, google_cloudfunctions2_function.this]
+  depends_on = [time_sleep.settled, google_cloudfunctions2_function.this]
 }
 
 locals {

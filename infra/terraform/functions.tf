@@ -164,10 +164,7 @@ resource "google_cloudfunctions2_function" "this" {
   }
 
   depends_on = [
-    google_project_service.this,
     google_service_account.this,
-    google_project_iam_member.accounts,
-    google_artifact_registry_repository_iam_member.build,
-    google_kms_crypto_key_iam_member.agents,
+    time_sleep.settled,
   ]
 }

@@ -64,6 +64,17 @@ resource "google_project_service" "this" {
   disable_on_destroy = false
 }
 
+# A right takes effect a while after it was granted, and so does a metric: a build that begins at once may be refused, and an alert.
+resource "time_sleep" "settled" {
+  create_duration = "90s"
+  depends_on = [
+    google_project_iam_member.accounts,
+    google_artifact_registry_repository_iam_member.build,
+    google_kms_crypto_key_iam_member.agents,
+    google_logging_metric.this,
+  ]
+}
+
 # Pub/Sub acts by this account where it forwards dead letters, writes into BigQuery and makes identity tokens.
 resource "google_project_service_identity" "pubsub" {
   provider = google-beta
