@@ -1,4 +1,4 @@
-# Everything a person types: demo, stack-demo, test, lint, bench. Each target makes the virtual environment by itself.
+# Everything a person types: demo, stack-demo, test, lint, infra-check, bench. Each target makes the virtual environment by itself.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,10 @@ BIGQUERY_NEEDS := shared/stack/bigquery-emulator.txt
 PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: demo stack-demo emulators axe test lint bench lock audit sbom clean
+# What scans the Terraform configuration, in an environment of its own: it pins what the product leaves open.
+CHECKOV := $(VENV)/checkov
+
+.PHONY: demo stack-demo emulators axe test lint infra-check bench lock audit sbom clean
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
@@ -67,6 +70,16 @@ test: lint emulators axe
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The Terraform configuration, with no cloud at hand; TFCHECK=PATH where the Terraform registry cannot be reached.
+infra-check: $(CHECKOV)/.installed
+	@TFCHECK="$(TFCHECK)" CHECKOV="$(CHECKOV)/bin/checkov" infra/check
+
+$(CHECKOV)/.installed: infra/checkov.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check -r infra/checkov.txt
+	@touch $@
 
 DELIVERY := $(VENV)/delivery
 LOCKED := $(VENV)/locked

@@ -58,7 +58,7 @@ def _refuse_strangers() -> Answer | None:
     """What a request is answered whose account may not call; None: it may."""
     from flask import request
 
-    accounts = deployment().settings.callers
+    accounts = frozenset(filter(None, map(str.strip, deployment().settings.callers.split(","))))
     if not accounts or request.endpoint == "health":
         return None
     try:

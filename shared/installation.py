@@ -7,7 +7,7 @@ from shared.adapters.embedded.home import Home
 from shared.bootstrap import check_dispatch, check_workers, open_warehouse
 from shared.domain.errors import InputError
 from shared.domain.pipeline import Pipeline
-from shared.domain.preflight import Line, failed, passed
+from shared.domain.preflight import Line, failed, passed, warned
 from shared.services.preflight import check_tables
 
 
@@ -31,10 +31,8 @@ class EmbeddedInstallation:
             return [failed("home", home, f"is in use by {driver}", "wait for that run, or give another --home")]
         free = passed("home", home, "no other process uses it")
         if not self._home.warehouse.exists():
-            return [
-                free,
-                passed("tables", "all", "there is no warehouse yet: the workers make their tables at the start"),
-            ]
+            unseen = "not checked: there is no warehouse yet, the workers make their tables at the start"
+            return [free, warned("tables", "all", unseen, "nothing now: the start looks before it writes a run")]
         try:
             warehouse = open_warehouse(self._home)
         except InputError as error:

@@ -12,6 +12,13 @@ from shared.domain.pipeline import Pipeline, TableOutput
 PARAMETERS = frozenset({"days", "first", "last"})
 """What the prover binds: the dates as a list, the first and the last of them."""
 
+_DIVISIONS: dict[type[exp.Expression], tuple[str, str]] = {
+    exp.Div: ("'/'", "SAFE_DIVIDE(a, b)"),
+    exp.IntDiv: ("DIV", "DIV(a, NULLIF(b, 0))"),
+    exp.Mod: ("MOD", "MOD(a, NULLIF(b, 0))"),
+}
+"""What fails by 0 -> its name, and what does not."""
+
 
 def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """(path, sentence) for everything that is wrong with the queries of a pipeline's checks."""
@@ -51,8 +58,14 @@ def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:
         yield at, f"unknown parameter @{unknown[0]}; known: @days (a list of dates), @first, @last"
     if not names & PARAMETERS:
         yield at, f"bound it by date, so that it reads no more than it must: {date_column} IN UNNEST(@days)"
-    for division in tree.find_all(exp.Div):
-        divisor = division.expression
-        if not isinstance(divisor, exp.Literal) or divisor.name.strip("0.") == "":
-            yield at, "'/' fails for all dates when one of them divides by 0; write SAFE_DIVIDE(a, b)"
+    for division in tree.find_all(*_DIVISIONS):
+        if _may_be_zero(division.expression.unnest()):
+            name, instead = _DIVISIONS[type(division)]
+            yield at, f"{name} fails for all dates when one of them divides by 0; write {instead}"
             break
+
+
+def _may_be_zero(divisor: exp.Expression) -> bool:
+    if isinstance(divisor, exp.Nullif):
+        return not (isinstance(divisor.expression, exp.Literal) and divisor.expression.name == "0")
+    return not isinstance(divisor, exp.Literal) or divisor.name.strip("0.") == ""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shared.cli import options, runs
+from shared.cli.selecting import Permitting, Selecting, takes_groups
 from shared.domain.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,49 +22,28 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
 
     @app.command()
+    @takes_groups
     def calendar(
         context: typer.Context,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
+        chosen: Selecting,
         profile: options.ProfileOption = None,
         day: DateOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """What is expected of every processor on every date, and why nothing is; without a selection of all dates."""
-        request = runs.request_of(
-            context, pipeline, source, season, first, last, dates, exclude, phases, "missing", profile, ""
-        )
-        _show_calendar(request, day, as_json)
+        _show_calendar(runs.request_of(context, chosen, Permitting(), profile), day, as_json)
 
     @app.command()
+    @takes_groups
     def preflight(
         context: typer.Context,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
+        chosen: Selecting,
+        permitted: Permitting,
         profile: options.ProfileOption = None,
-        include_live: options.IncludeLiveOption = None,
-        exclude_live: options.ExcludeLiveOption = False,
-        allow_destructive: options.AllowDestructiveOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """Everything that must be true before a start. Status 1 when a line is FAIL."""
-        request = runs.request_of(
-            context, pipeline, source, season, first, last, dates, exclude, phases, "missing", profile, "",
-            include_live, exclude_live, allow_destructive,
-        )  # fmt: skip
-        _show_preflight(request, as_json)
+        _show_preflight(runs.request_of(context, chosen, permitted, profile), as_json)
 
 
 def _show_calendar(request: "Request", day: str | None, as_json: bool) -> None:

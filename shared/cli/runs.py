@@ -16,6 +16,7 @@ import typer
 
 from shared.cli import options
 from shared.cli.options import Settings
+from shared.cli.selecting import Permitting, Selecting, takes_groups
 from shared.domain.errors import HomeInUse, InputError
 
 if TYPE_CHECKING:
@@ -51,20 +52,11 @@ class Request:
 
 def request_of(
     context: typer.Context,
-    pipeline: Path | None,
-    source: Path | None,
-    season: list[str] | None,
-    first: str | None,
-    last: str | None,
-    dates: str | None,
-    exclude: str | None,
-    phases: str | None,
-    reprocess: str,
+    chosen: Selecting,
+    permitted: Permitting,
     profile: str | None,
-    why: str,
-    include_live: str | None = None,
-    exclude_live: bool = False,
-    allow_destructive: list[str] | None = None,
+    reprocess: str = "missing",
+    why: str = "",
 ) -> Request:
     """What the shared options say. Raises InputError for one that is wrong by itself."""
     from shared.domain.permits import Permits
@@ -73,11 +65,12 @@ def request_of(
     settings: Settings = context.obj
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
-    pipeline_file, folder = settings.pipeline(pipeline).absolute(), settings.source(source)
-    selection = replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live)
-    permits = Permits(options.parse_days(include_live, "--include-live"), tuple(allow_destructive or ()))
+    pipeline_file, folder = settings.pipeline(chosen.pipeline).absolute(), settings.source(chosen.source)
+    selection = replace(chosen.selection, exclude_live=permitted.exclude_live)
+    live = options.parse_days(permitted.include_live, "--include-live")
+    permits = Permits(live, tuple(permitted.allow_destructive or ()))
     where = str(folder) if folder else None
-    wish = Wish(selection, str(pipeline_file), where, phases, profile, reprocess, why, permits)  # type: ignore[arg-type]
+    wish = Wish(selection, str(pipeline_file), where, chosen.phases, profile, reprocess, why, permits)  # type: ignore[arg-type]
     return Request(settings, pipeline_file, folder, wish)
 
 
@@ -85,16 +78,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
 
     @app.command()
+    @takes_groups
     def plan(
         context: typer.Context,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
+        chosen: Selecting,
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         as_json: options.JsonOption = False,
@@ -103,64 +90,39 @@ def register(app: typer.Typer) -> None:
 
         It reads the warehouse, so it is refused while another process drives the home.
         """
-        request = request_of(
-            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, ""
-        )
-        show_plan(request, as_json)
+        show_plan(request_of(context, chosen, Permitting(), profile, reprocess), as_json)
 
     @app.command()
+    @takes_groups
     def run(
         context: typer.Context,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
+        chosen: Selecting,
+        permitted: Permitting,
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
-        include_live: options.IncludeLiveOption = None,
-        exclude_live: options.ExcludeLiveOption = False,
-        allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         durable: DurableOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
-        request = request_of(
-            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
-            include_live, exclude_live, allow_destructive,
-        )  # fmt: skip
+        request = request_of(context, chosen, permitted, profile, reprocess, why)
         raise typer.Exit(run_request(request, run_id, durable, as_json))
 
     @app.command()
+    @takes_groups
     def start(
         context: typer.Context,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
+        chosen: Selecting,
+        permitted: Permitting,
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
-        include_live: options.IncludeLiveOption = None,
-        exclude_live: options.ExcludeLiveOption = False,
-        allow_destructive: options.AllowDestructiveOption = None,
         run_id: RunIdOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """The same in the background; prints the run id. Follow it with `phasegate watch`."""
-        request = request_of(
-            context, pipeline, source, season, first, last, dates, exclude, phases, reprocess, profile, why,
-            include_live, exclude_live, allow_destructive,
-        )  # fmt: skip
+        request = request_of(context, chosen, permitted, profile, reprocess, why)
         start_in_background(request, run_id, as_json)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shared.cli import options
+from shared.cli.selecting import Selecting, takes_groups
 from shared.domain.errors import HaltError, HomeInUse, InputError, PhasegateError
 
 if TYPE_CHECKING:
@@ -24,17 +25,11 @@ def register(app: typer.Typer) -> None:
     """Add the command of this module."""
 
     @app.command()
+    @takes_groups
     def verify(
         context: typer.Context,
+        chosen: Selecting,
         run_id: RunOption = None,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
-        phases: options.PhasesOption = None,
         output: OutputOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
@@ -44,16 +39,17 @@ def register(app: typer.Typer) -> None:
         Exit status 0: nothing is missing and all agree; 1: something is, or the run has not ended.
         """
         settings: options.Settings = context.obj
-        named = (season, first, last, dates, exclude, phases)
-        if run_id is not None and any((*named, pipeline, source)):
+        if output is not None and output.exists() and not output.is_dir():
+            raise InputError(f"--output: {output} is a file; name a folder")
+        if run_id is not None and (chosen.names_dates_or_phases or chosen.pipeline or chosen.source):
             raise InputError("a run is verified on its own dates and phases; leave out either the run or the rest")
-        if run_id is None and not any(named):
+        if run_id is None and not chosen.names_dates_or_phases:
             raise InputError("say what to verify: a run's id, or dates (--season S, --from D --to D, --dates D,D)")
         if run_id is not None:
             made, place = _of_run(settings, run_id)
         else:
-            wish = options.selection(season, first, last, dates, exclude)
-            made, place = _of_dates(settings, settings.pipeline(pipeline), source, wish, phases)
+            file = settings.pipeline(chosen.pipeline)
+            made, place = _of_dates(settings, file, chosen.source, chosen.selection, chosen.phases)
         if output is not None:
             _copy(made, output)
         if as_json:

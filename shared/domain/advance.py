@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from shared.domain.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
-from shared.domain.brake import pull
+from shared.domain.brake import brakes
 from shared.domain.edges import Blockage, canary_left, obstacles, wanted_approvals
 from shared.domain.facts import Verdict
 from shared.domain.pipeline import FailurePolicy
@@ -47,7 +47,7 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
     for outcome in outcomes:
         _enter(index, board, outcome)
     _halt_if_intolerable(index, board)
-    board.brakes.update(pull(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now))
+    board.brakes = brakes(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now)
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
         releases = _release(index, board, run)
@@ -69,6 +69,8 @@ def _enter(index: PlanIndex, board: Board, outcome: LaneOutcome) -> None:
 
 
 def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
+    """Judged anew each time: a retry or a waiver may leave few enough."""
+    board.halted_because = ""
     for phase in index.plan.phases:
         allowed = _tolerated(index.plan.pipeline.phase(phase).failure, len(index.days))
         if allowed is None:

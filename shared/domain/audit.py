@@ -1,10 +1,10 @@
 """The audit of one task: what a table holds against what the calendar demands and what a run says of it. Pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.domain.facts import UNKNOWN, Verdict
+from shared.domain.facts import BLOCK, UNKNOWN, Verdict
 from shared.domain.plan import EMPTY, EXPECTED
 from shared.domain.waiving import blocks
 
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ROW_COUNT_DIFFERS = "row_count_differs"
     NEVER_RECORDED = "rows_never_recorded"
     FAILED_BUT_SOUND = "failed_but_sound"
+    NOT_DONE = "not_done"
     NOT_RIGHT = "rows_where_none_are_right"
     OFF_THE_CALENDAR = "rows_off_the_calendar"
     DUPLICATES = "duplicate_keys"
@@ -28,7 +29,7 @@ class Kind(StrEnum):
     NOT_ASKED = "could_not_be_asked"
 
 
-STATE_AND_TABLES, CALENDAR_AND_TABLES = "state and tables", "calendar and tables"
+STATE_AND_TABLES, CALENDAR_AND_TABLES, PLAN_AND_STATE = "state and tables", "calendar and tables", "plan and state"
 
 MEANINGS: dict[Kind, tuple[str, str]] = {
     Kind.MISSING: (CALENDAR_AND_TABLES, "the calendar demands output, and there is none; no state says otherwise"),
@@ -38,12 +39,13 @@ MEANINGS: dict[Kind, tuple[str, str]] = {
     Kind.ROW_COUNT_DIFFERS: (STATE_AND_TABLES, "another number of rows than was proved"),
     Kind.NEVER_RECORDED: (STATE_AND_TABLES, "rows there, never recorded"),
     Kind.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),
+    Kind.NOT_DONE: (PLAN_AND_STATE, "state says not done, and no output is there that would have to be"),
     Kind.NOT_RIGHT: (CALENDAR_AND_TABLES, "rows on a date that rightly has none"),
-    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have"),
+    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have, or without a date"),
     Kind.DUPLICATES: (CALENDAR_AND_TABLES, "rows with equal keys"),
     Kind.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
     Kind.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
-    Kind.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run covers the date"),
+    Kind.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
     Kind.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
 }
 """Between what a kind is, and what it means."""
@@ -63,7 +65,7 @@ class Recorded:
     """A run's word on a task.
 
     rows, fence: what was proved, and under which fence; None where there is neither. why: of a bad end.
-    is_superseded: a later run covers the same task, and may have written since.
+    is_superseded: a later run has worked on the same task, and may have written since.
     """
 
     word: Word
@@ -71,6 +73,13 @@ class Recorded:
     fence: int | None = None
     why: str = ""
     is_superseded: bool = False
+
+    @property
+    def said(self) -> str:
+        """A word other than PASSED, in a sentence."""
+        if self.word is Word.BAD:
+            return f"state says: {self.why or 'failed'}"
+        return "state says: still to come" if self.word is Word.OPEN else "state says: never done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,58 +108,84 @@ class Difference:
     check: str
 
 
+ROWS, REPEATS = "rows", "repeats"
+"""What a check looks at, where it is looked at here too: the number of rows; the output's keys that are there twice."""
+
 NOTHING_HELD = Held()
 
 
 def is_sound(expects: str, held: Held, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the calendar's demand is met: rows where they are due, none where none are right, no check blocks."""
+    """Whether the calendar's demand is met: rows where they are due, none where none are right, no key twice.
+
+    A check that blocks, could not be asked or passes by a waiver is not met.
+    """
     if expects == EMPTY:
         return not held.rows
-    if expects == EXPECTED and not held.rows:
+    if held.doubled or (expects == EXPECTED and not held.rows):
         return False
-    return not any(verdict.outcome == UNKNOWN or blocks(verdict) for verdict in verdicts)
+    return not any(verdict.outcome in (UNKNOWN, BLOCK) for verdict in verdicts)
+
+
+def is_let_pass(expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]) -> bool:
+    """Whether waivers are all that lets an output pass. Arguments as for ``differences``."""
+    is_waived = any(verdict.waived_by for verdict in verdicts)
+    return is_waived and not any(differences(expects, held, verdicts, looks_at, None))
 
 
 def differences(
-    expects: str, held: Held, verdicts: Sequence[Verdict], recorded: Recorded | None
+    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str], recorded: Recorded | None
 ) -> Iterator[Difference]:
-    """Every difference of one task. verdicts: of the checks that apply; recorded: None where no run is compared."""
-    if held.doubled:
+    """Every difference of one task.
+
+    verdicts: of the checks that apply, those that could be asked. looks_at: ROWS or REPEATS for the checks (by name)
+    that do. recorded: None where no run is compared.
+    """
+    if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
-            Kind.DUPLICATES, f"{held.doubled} rows repeat the keys of another one", 0, held.doubled, "keys"
+            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, "keys"
         )
     if expects == EMPTY and held.rows:
-        yield Difference(Kind.NOT_RIGHT, f"{held.rows} rows where none are right", 0, held.rows, "rows")
+        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, "rows")
         return
-    for verdict in verdicts:
-        if verdict.outcome == UNKNOWN:
-            yield Difference(Kind.NOT_ASKED, verdict.detail, None, None, verdict.check)
-    wrong = list(_wrong(expects, held, verdicts))
-    if recorded is None or recorded.word is Word.BAD or recorded.word is Word.OPEN:
-        yield from wrong
-    elif recorded.word is Word.NOTHING:
-        if held.rows:
-            yield Difference(
-                Kind.NEVER_RECORDED, f"{held.rows} rows there, and the run never recorded any", 0, held.rows, "rows"
-            )
-        else:
-            yield from wrong
-    else:
+    wrong = list(shortfalls(expects, held, verdicts, looks_at))
+    if recorded is not None and recorded.word is Word.PASSED:
         yield from _against_a_pass(held, wrong, recorded)
-    if recorded is not None and recorded.word is Word.BAD and held.rows and is_sound(expects, held, verdicts):
+        return
+    if recorded is None:
+        yield from wrong
+        return
+    for each in wrong:
+        yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
+    if not held.rows:
+        if not wrong:
+            yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")
+    elif recorded.word is Word.NOTHING:
         yield Difference(
-            Kind.FAILED_BUT_SOUND, f"{held.rows} sound rows, and state says: {recorded.why}", None, held.rows, "rows"
+            Kind.NEVER_RECORDED,
+            f"{rows_in_words(held.rows)} there, and the run never recorded any",
+            0,
+            held.rows,
+            "rows",
+        )
+    elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
+        yield Difference(
+            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, "rows"
         )
 
 
-def _wrong(expects: str, held: Held, verdicts: Sequence[Verdict]) -> Iterator[Difference]:
-    """What the calendar misses."""
+def shortfalls(
+    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
+) -> Iterator[Difference]:
+    """What the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
+    if expects == EMPTY:
+        return
     if expects == EXPECTED and not held.rows:
         yield Difference(Kind.MISSING, "nothing there", None, 0, "rows")
         return
     for verdict in verdicts:
-        is_too_many = verdict.check == "rows" and verdict.found > verdict.expected
-        if blocks(verdict) and not (is_too_many and held.doubled):
+        about = looks_at.get(verdict.check)
+        is_doubled = about == REPEATS or (about == ROWS and verdict.found - held.doubled == verdict.expected)
+        if blocks(verdict) and not (held.doubled and is_doubled):
             yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
 
 
@@ -162,16 +197,15 @@ def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded)
                 Kind.PASSED_BUT_EMPTY, "state says passed, nothing is there", recorded.rows, each.found, each.check
             )
         else:
-            detail = f"state says passed, found are {each.detail}"
+            detail = f"state says passed, but: {each.detail}"
             yield Difference(Kind.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.check)
     if wrong:
         return
     fences = list(_fences(held, recorded)) if held.rows and recorded.fence is not None else []
     yield from fences
-    if recorded.rows is not None and held.rows != recorded.rows and not fences and not held.doubled:
-        if recorded.is_superseded:
-            return
-        detail = f"{held.rows} rows, and {recorded.rows} were proved"
+    is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
+    if is_another and not fences and not recorded.is_superseded:
+        detail = f"{rows_in_words(held.rows)}, and {recorded.rows} were proved"
         yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, "rows")
 
 
@@ -186,3 +220,8 @@ def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
     if held.highest_fence is not None and held.highest_fence > fence and not recorded.is_superseded:
         detail = f"rows under fence {held.highest_fence}, and the attempt that passed had {fence}"
         yield Difference(Kind.WRITTEN_SINCE, detail, None, None, "fences")
+
+
+def rows_in_words(n: int) -> str:
+    """A number of rows."""
+    return f"{n} row{'' if n == 1 else 's'}"

@@ -165,6 +165,13 @@ class Verdict:
 PASS, WARN, BLOCK, UNKNOWN = "PASS", "WARN", "BLOCK", "UNKNOWN"
 """Right; wrong, and the check only warns; wrong; could not be asked, and is asked again."""
 
+ADOPTED, PROOF, UNRECOVERABLE = "adopted", "proof", "unrecoverable"
+"""Verdicts of no check of the pipeline file: an output that was adopted when the run was planned is gone; one that was
+found sound cannot be asked any more; there is none, as the source is gone, and a person goes on without it."""
+
+OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
+"""Names that no check of a pipeline file may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneState:

@@ -5,7 +5,6 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
@@ -324,32 +323,6 @@ class Pipeline(Strict):
             )
         known = [x.name for p in phases for x in self.phase(p).processors]
         raise LookupError(f"unknown processor '{reference}'{did_you_mean(name, known)}")
-
-
-def gates_of(pipeline: Pipeline, phase: str, processor: str) -> tuple[tuple[str, int], ...]:
-    """Gates that hold a processor back, as (phase, number): its own, those of what it needs, and those of the phase it
-    is released with. A processor that needs another can never be released before it.
-    """
-    found: set[tuple[str, int]] = set()
-    seen: set[tuple[str, str]] = set()
-    queue = [(phase, processor)]
-    while queue:
-        node = queue.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        owner = pipeline.phase(node[0])
-        found |= {(owner.name, g) for g, gate in enumerate(owner.gates) if node[1] in (gate.only_for or [node[1]])}
-        leader = owner.released_with
-        while leader is not None and leader in pipeline.phase_names:
-            found |= {(leader, g) for g, gate in enumerate(pipeline.phase(leader).gates) if gate.only_for is None}
-            leader = pipeline.phase(leader).released_with
-        needs = next((x.needs for x in owner.processors if x.name == node[1]), [])
-        companions = [p for p in (owner.name, owner.released_with) if p in pipeline.phase_names]
-        for need in needs:
-            with suppress(LookupError):
-                queue.append(pipeline.resolve(need, companions))
-    return tuple(sorted(found))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

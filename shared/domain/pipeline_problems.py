@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.checks.problems import check_problems
 from shared.domain.dispatch import Dispatch, ObservedDispatch
+from shared.domain.ordering import gates_of, phases_before
 from shared.domain.pipeline import (
     AllSucceeded,
     Approval,
@@ -14,7 +15,6 @@ from shared.domain.pipeline import (
     Processor,
     TableOutput,
     did_you_mean,
-    gates_of,
     select_phases,
 )
 
@@ -200,28 +200,11 @@ def _processor(
         except LookupError as error:
             yield f"{at}.reads", str(error)
         else:
-            if owner not in _phases_before(pipeline, phase.name, processor.name):
+            if owner not in phases_before(pipeline, phase.name, processor.name):
                 yield f"{at}.reads", f"'{name}' is read, and no gate waits for {owner} on the same date; add one"
     if processor.source_dates is not None and processor.source_dates not in (known := pipeline.calendar.sources):
         hint = did_you_mean(processor.source_dates, known) or "; the calendar has no sources"
         yield f"{at}.source_dates", f"unknown source '{processor.source_dates}'{hint}"
-
-
-def _phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
-    """Phases that have passed, on the same date, when a processor is released."""
-    found: set[str] = set()
-    queue = [(phase, processor)]
-    while queue:
-        for owner, number in gates_of(pipeline, *queue.pop()):
-            gate = pipeline.phase(owner).gates[number]
-            if isinstance(gate, Lookback | Approval) or gate.phase in found or gate.phase not in pipeline.phase_names:
-                continue
-            leader: str | None = gate.phase
-            while leader is not None and leader in pipeline.phase_names:
-                found.add(leader)
-                queue.extend((leader, x.name) for x in pipeline.phase(leader).processors)
-                leader = pipeline.phase(leader).released_with
-    return found
 
 
 def _cycle(phase: Phase) -> list[str] | None:

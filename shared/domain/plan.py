@@ -7,7 +7,7 @@ it: tasks in topological order, lanes, and for each lane and date the windows of
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -18,6 +18,7 @@ from shared.domain.calendar import Calendar, GameDate
 from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed
 from shared.domain.errors import InputError
+from shared.domain.ordering import gates_of
 from shared.domain.pipeline import (
     AllSucceeded,
     Approval,
@@ -30,7 +31,6 @@ from shared.domain.pipeline import (
     RampStep,
     TableOutput,
     did_you_mean,
-    gates_of,
 )
 
 RUN, ADOPT = "r", "a"
@@ -169,6 +169,16 @@ class Lane:
     released_with: tuple[int, ...]
 
 
+def _waits_for(lane: Lane) -> Iterator[int]:
+    """The lanes that a lane waits for, on its date or on others, but not on all."""
+    yield from lane.released_with
+    for edge in lane.edges:
+        if isinstance(edge, SameDate):
+            yield from edge.lanes
+        elif isinstance(edge, Window):
+            yield from (at for _, at in edge.refs if at is not None)
+
+
 class PlanIndex:
     """A plan made quick to decide on. Lists are indexed by task, lane or position of the date."""
 
@@ -235,7 +245,7 @@ class PlanIndex:
             (lane.number, self.position[day])
             for day in self.plan.canary
             for lane in self.lanes
-            if not self._is_walled(lane)
+            if lane.number not in self._walled
         ]
         while queue:
             number, position = queue.pop()
@@ -253,12 +263,15 @@ class PlanIndex:
                     queue.extend((before, p) for before in lanes for p in range(*edge.inside[position]))
         return {number: bytes(strip) for number, strip in found.items()}
 
-    def _is_walled(self, lane: Lane) -> bool:
-        """Whether a lane, or one that it waits for on its date, stands behind a barrier."""
-        before = {n for edge in lane.edges if isinstance(edge, SameDate) for n in edge.lanes}
-        return any(isinstance(edge, AllDates) for edge in lane.edges) or any(
-            self._is_walled(self.lanes[n]) for n in before.union(lane.released_with)
-        )
+    @cached_property
+    def _walled(self) -> set[int]:
+        """Lanes behind a barrier, and those that wait for such a lane, on their date or in a window."""
+        walled = {lane.number for lane in self.lanes if any(isinstance(edge, AllDates) for edge in lane.edges)}
+        size = -1
+        while size != len(walled):
+            size = len(walled)
+            walled |= {lane.number for lane in self.lanes if not walled.isdisjoint(_waits_for(lane))}
+        return walled
 
     def expectation(self, processor: Processor, day: date) -> str:
         """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""

@@ -54,7 +54,6 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
-        board.brakes.pop(ref, None)
         kind, number = board.bad.get(day, {}).get(ref, (FAILED, ""))[0], index.by_ref[ref].number
         tasks = _sources(index, ref) if kind == BLOCKED or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
@@ -67,7 +66,6 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
             board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
             board.forget(index.days[position], [index.tasks[t].ref for t in lane.tasks])
         board.unjudged.pop(index.days[position], None)
-    board.halted_because = ""
     board.outside = None if index.outside else board.outside
     return spread.cells
 

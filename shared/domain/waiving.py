@@ -1,17 +1,16 @@
-"""Waivers: a person lets a blocked check pass, for some dates, until an end.
+"""Waivers: a person lets a blocked check pass, or a source that is gone, for some dates, until an end.
 
 The verdict stays BLOCK in what is stored, with the waiver's id. It is never asked again for that: what was found once
-is judged again, with the waivers that are in force, when one is added and when one ends.
+is judged again (``outcome``), with the waivers that are in force, when one is added and when one ends.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from shared.domain.advance import LaneOutcome
-from shared.domain.board import BLOCKED, FAILED, PASSED, SKIPPED, Board
-from shared.domain.facts import BLOCK, LaneState, Verdict
-from shared.domain.plan import EMPTY, Lane, PlanIndex
+from shared.domain.board import Board
+from shared.domain.facts import BLOCK, Verdict
+from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, Waiver
 
 
@@ -40,35 +39,6 @@ def dates_to_judge_again(index: PlanIndex, board: Board, run: Run, now: datetime
     changed = {waiver.id for waiver in in_force(run, now)}.symmetric_difference(board.waivers)
     days = {day for waiver in run.waivers if waiver.id in changed for day in waiver.dates}
     return sorted(days & index.position.keys())
-
-
-def judged_again(
-    index: PlanIndex,
-    lane: Lane,
-    position: int,
-    state: LaneState,
-    bad: Mapping[str, tuple[str, str]],
-    waivers: Sequence[Waiver],
-) -> LaneOutcome | None:
-    """The outcome of a lane that had come to rest, under these waivers; None when it stays as it is.
-
-    bad: what the board has against the date's processors. What failed stays failed: a waiver is about checks.
-    """
-    if state.concluded is None:
-        return None
-    verdicts = waived(state.verdicts, index.days[position], lane.phase, waivers)
-    if verdicts == state.verdicts:
-        return None
-    refs = {index.tasks[number].ref for number in lane.tasks}
-    against = {ref: why for ref, why in bad.items() if ref in refs and why[0] != BLOCKED}
-    for verdict in verdicts:
-        if blocks(verdict):
-            against.setdefault(f"{lane.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
-    letter = state.concluded
-    if letter != FAILED:
-        rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in lane.tasks)
-        letter = BLOCKED if against else SKIPPED if rightly_empty else PASSED
-    return LaneOutcome(position, lane.number, letter, against, verdicts)
 
 
 def blocks(verdict: Verdict) -> bool:

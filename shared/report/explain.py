@@ -9,7 +9,7 @@ from typing import Any
 from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from shared.domain.edges import Blockage, obstacles, wanted_approvals
 from shared.domain.errors import InputError
-from shared.domain.facts import Verdict
+from shared.domain.facts import UNRECOVERABLE, Verdict
 from shared.domain.look import TaskStatus, TaskView, derive
 from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import Consent, PlanIndex
@@ -101,7 +101,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
             name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
-            remedy = _remedy(run, kind, detail, day, phase)
+            remedy = _remedy(run, kind, detail, day, ref)
             if (brake := board.brakes.get(ref)) is not None and brake.first == day:
                 detail = f"{detail}; {brake}"
                 command = f"phasegate retry {run.run_id} --signature {shlex.quote(brake.signature)}"
@@ -157,11 +157,18 @@ def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tup
     return tuple(found)
 
 
-def _remedy(run: Run, kind: str, detail: str, day: date, phase: str) -> str:
+def _remedy(run: Run, kind: str, detail: str, day: date, ref: str) -> str:
+    phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
     if kind == BLOCKED:
         return f"mend the source, then: {command}"
-    if detail.startswith(("bug:", "unrecoverable:")):
+    if detail.startswith(f"{UNRECOVERABLE}:"):
+        waive = f"phasegate waive {run.run_id} --date {day} --check {UNRECOVERABLE} --phase {phase}"
+        return (
+            f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
+            f"or bring it back, then: {command}"
+        )
+    if detail.startswith("bug:"):
         return f"mend the cause (it is not tried again by itself), then: {command}"
     return command
 
@@ -180,6 +187,8 @@ def _cell(
                 where = f"{obstacle.day} {obstacle.ref}"
                 waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None
     cell = facts.cells.get(phase)
+    verdicts = tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else ()
+    used = {verdict.waived_by for verdict in verdicts}
     return CellExplained(
         day=day,
         phase=phase,
@@ -191,8 +200,8 @@ def _cell(
             for t, v in zip(index.tasks, views, strict=True)
             if t.phase == phase
         ),
-        verdicts=tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else (),
-        waivers=tuple(w for w in run.waivers if day in w.dates and w.phase in (None, phase)),
+        verdicts=verdicts,
+        waivers=tuple(w for w in run.waivers if w.id in used or (day in w.dates and w.phase in (None, phase))),
     )
 
 

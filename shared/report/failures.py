@@ -54,7 +54,8 @@ def failures_of(state: State, run_id: str) -> list[Alike]:
                 if group.dates[-1:] != [day]:
                     group.dates.append(day)
                     kind, reason = bad.get(f"{phase}/{processor}", ("", ""))
-                    if kind == FAILED and sign == signature(error_class.value, processor, reason.partition(": ")[2]):
+                    stands, _, said = reason.partition(": ")
+                    if kind == FAILED and sign == signature(stands, processor, said):
                         group.failed.append(day)
     for ref, brake in board.brakes.items():
         if (group_ := groups.get((ref.partition("/")[0], brake.signature))) is not None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared import __version__
 from shared.domain.calendar import Calendar
 from shared.domain.errors import InputError
-from shared.domain.pipeline import Pipeline
+from shared.domain.pipeline import NoOutput, Pipeline
 from shared.domain.plan import Plan
 from shared.domain.run import RUN_ID
 from shared.domain.selection import Selection
@@ -104,8 +104,13 @@ def verify_dates(
 
 
 def plan_of_dates(pipeline: Pipeline, calendar: Calendar, selection: Selection, phases: str | None) -> Plan:
-    """What is verified. Raises InputError for an unknown phase and an empty selection."""
+    """What is verified. Raises InputError for an unknown phase, an empty selection, and phases without any output."""
     chosen, _ = choose_phases(pipeline, phases, None)
+    outputs = [processor.output for phase in chosen for processor in pipeline.phase(phase).processors]
+    if all(isinstance(output, NoOutput) for output in outputs):
+        raise InputError(
+            f"{', '.join(chosen)}: no processor leaves an output that could be verified; name other phases, or a run"
+        )
     return audit_plan(pipeline, calendar, chosen, selection.resolve(calendar), __version__)
 
 

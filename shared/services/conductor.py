@@ -6,15 +6,27 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from shared.domain.advance import LaneOutcome, advance
-from shared.domain.board import BLOCKED, ENDED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM, Board
+from shared.domain.board import ENDED, UNJUDGED, Board
 from shared.domain.checks.proof import Found, judge_proof
 from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import BLOCK, UNKNOWN, AttemptKey, Cell, DateFacts, LaneState, Proved, Verdict
-from shared.domain.look import BAD, PROVED, Look, TaskStatus, look
-from shared.domain.plan import EMPTY, EXPECTED, Lane, PlanIndex
+from shared.domain.facts import (
+    ADOPTED,
+    BLOCK,
+    PROOF,
+    UNKNOWN,
+    AttemptKey,
+    Cell,
+    DateFacts,
+    LaneState,
+    Proved,
+    Verdict,
+)
+from shared.domain.look import BAD, PROVED, Look, TaskStatus, derive, look
+from shared.domain.outcome import judge_again, judge_lane
+from shared.domain.plan import EXPECTED, Lane, PlanIndex
 from shared.domain.retry import reopen, retry_targets
 from shared.domain.run import Run, Waiver
-from shared.domain.waiving import blocks, dates_to_judge_again, in_force, judged_again, waived
+from shared.domain.waiving import dates_to_judge_again, in_force
 from shared.domain.worker_protocol import ErrorClass
 from shared.services.backend import Backend
 from shared.services.dispatcher import Dispatcher
@@ -73,17 +85,19 @@ class Conductor:
         facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         days = set(facts)
         round_ = _Round(run, index, board, version, facts, waivers=in_force(run, now))
+        is_over = board.is_over(run)
         if self._retry(round_):
-            outcomes, cursor = [], board.cursor
+            outcomes, cursor = self._heed_decisions(round_), board.cursor
         else:
-            outcomes = [*self._outcomes(round_), *self._heed_decisions(round_)]
+            # A run that is over stays as it ended, until somebody asks for more.
+            outcomes = [*self._outcomes(round_), *([] if is_over else self._heed_decisions(round_))]
             for day in days - round_.postponed.keys() - round_.left:
                 round_.changed |= board.unjudged.pop(day, None) is not None
             if round_.left:
                 round_.changed, cursor = True, board.cursor
         if board.outside is None:
             self._judge_outside(round_)
-        was, braked = board.status, set(board.brakes)
+        was, braked, halted = board.status, set(board.brakes), board.halted_because
         decisions = advance(index, board, run, outcomes, now)
         released = [index.days[position] for position, _ in decisions.releases]
         round_.facts.update(state.dates(run_id, [day for day in released if day not in round_.facts]))
@@ -102,6 +116,8 @@ class Conductor:
             return state.board(run_id)[0]
         for ref in board.brakes.keys() - braked:
             _log.error("%s is started no more: %s", ref, board.brakes[ref])
+        if board.halted_because and not halted:
+            _log.error("the run is halted: %s", board.halted_because)
         _log.info(
             "round: %d proofs (%d not borne out), %d lanes judged, %d released, %s",
             len(round_.proofs),
@@ -153,7 +169,7 @@ class Conductor:
         final = {day: look(round_.facts[day], index) for day in settled}
         return self._judge(round_, {day: each for day, each in final.items() if each.settled}, counts)
 
-    def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counts | None]:
+    def _prove(self, round_: _Round, looks: dict[date, Look]) -> dict[str, Counted]:
         """Look at the output of every reported task in a settled lane; what was found goes into the round's facts."""
         index, now = round_.index, self._backend.clock.now()
         wanted: dict[int, list[date]] = {}
@@ -166,14 +182,11 @@ class Conductor:
             {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
         )
         self._postpone_uncounted(round_, wanted, counted)
-        counts: dict[str, Counts | None] = {}
         for number, days in wanted.items():
             task = index.tasks[number]
             found = counted[task.ref]
             if isinstance(found, TransientError):
                 continue
-            if not isinstance(found, PhasegateError):
-                counts[task.ref] = found
             for day in days:
                 view = looks[day].views[number]
                 if view.status is not TaskStatus.REPORTED or view.facts is None:
@@ -183,14 +196,14 @@ class Conductor:
                 else:
                     expects = task.expects[index.position[day]]
                     held = None if found is None else found.get(day, Found(0))
-                    proof = judge_proof(view.facts, task.spec, expects, held, now)
+                    proof = judge_proof(view.facts, task.spec.output, index.checks(task.ref), expects, held, now)
                 round_.proofs.append((AttemptKey(day, task.phase, task.processor, view.attempt), proof))
         of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
         for key, proof in round_.proofs:
             of_day.setdefault(key.day, []).append((key, proof))
         for day, proofs in of_day.items():
             round_.facts[day] = round_.facts[day].with_proofs(proofs)
-        return counts
+        return counted
 
     def _postpone_uncounted(
         self, round_: _Round, wanted: Mapping[int, list[date]], counted: Mapping[str, Counted]
@@ -208,7 +221,7 @@ class Conductor:
             texts = (f"{_named(names)} could not be asked: {error}" for error, names in alike.items())
             self._postpone(round_, [day], "; ".join(texts))
 
-    def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counts | None]) -> list[LaneOutcome]:
+    def _judge(self, round_: _Round, looks: dict[date, Look], counts: dict[str, Counted]) -> list[LaneOutcome]:
         """Outcome of every settled lane in which no proof is owed."""
         index = round_.index
         ended = [
@@ -226,29 +239,32 @@ class Conductor:
         for number, days in asked.items():
             task = index.tasks[number]
             expects = {day: task.expects[index.position[day]] for day in days}
-            subjects[task.ref] = (expects, counts.get(task.ref) or {})
+            if not isinstance(held := counts[task.ref], PhasegateError):
+                subjects[task.ref] = (expects, held or {})
         verdicts: dict[date, dict[int, list[Verdict]]] = {}
         for ref, judged in self._prover.judge(index, subjects).items():
             for day, verdict in judged:
                 verdicts.setdefault(day, {}).setdefault(index.by_ref[ref].number, []).append(verdict)
         for day, lane in ended:
             for number in index.lanes[lane].tasks:
-                if (lost := self._adopted_and_gone(index, number, day, looks[day], counts)) is not None:
+                if (lost := self._not_there(index, number, day, looks[day], counts)) is not None:
                     verdicts.setdefault(day, {}).setdefault(number, []).append(lost)
         return [self._outcome(round_, day, lane, looks[day], verdicts.get(day, {})) for day, lane in ended]
 
     @staticmethod
-    def _adopted_and_gone(
-        index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counts | None]
-    ) -> Verdict | None:
-        """An adopted task whose output is no longer there; attempts of the run itself are proved instead."""
+    def _not_there(index: PlanIndex, number: int, day: date, each: Look, counts: dict[str, Counted]) -> Verdict | None:
+        """What was sound before and is not to be found now: an output that cannot be asked any more, whoever made it;
+        an adopted one that is gone. Attempts of the run itself are proved, and that stands.
+        """
         task, view = index.tasks[number], each.views[number]
-        held = counts.get(task.ref)
-        if view.status not in PROVED or view.attempt or held is None or day in held:
+        if view.status not in PROVED:
             return None
-        if task.expects[index.position[day]] != EXPECTED:
+        held = counts[task.ref]
+        if isinstance(held, PhasegateError):
+            return Verdict(BLOCK, PROOF, task.processor, 0, 0, f"the output cannot be asked: {held}")
+        if view.attempt or held is None or day in held or task.expects[index.position[day]] != EXPECTED:
             return None
-        return Verdict(BLOCK, "adopted", task.processor, 1, 0, "adopted when planned, and not there any more")
+        return Verdict(BLOCK, ADOPTED, task.processor, 1, 0, "adopted when planned, and not there any more")
 
     @staticmethod
     def _owes_proof(round_: _Round, day: date, each: Look, lane: Lane) -> bool:
@@ -262,33 +278,16 @@ class Conductor:
     def _outcome(
         self, round_: _Round, day: date, number: int, each: Look, verdicts: dict[int, list[Verdict]]
     ) -> LaneOutcome:
-        index, lane, position = round_.index, round_.index.lanes[number], round_.index.position[day]
-        bad: dict[str, tuple[str, str]] = {}
-        letters: set[str] = set()
-        given: list[Verdict] = []
-        for n in lane.tasks:
-            task, view = index.tasks[n], each.views[n]
-            if view.status is TaskStatus.UPSTREAM_FAILED:
-                bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
-            elif view.status in BAD:
-                error_class = view.error_class.value if view.error_class else "transient"
-                bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
-                letters.add(FAILED)
-            for verdict in waived(verdicts.get(n, []), day, lane.phase, round_.waivers):
-                given.append(verdict)
-                if blocks(verdict):
-                    bad.setdefault(task.ref, (BLOCKED, str(verdict)))
-                    letters.add(BLOCKED)
-                elif verdict.outcome == UNKNOWN:
-                    letters.add(UNJUDGED)
-                    self._postpone(round_, [day], str(verdict))
-        if UNJUDGED in letters:
-            return LaneOutcome(position, number, UNJUDGED, bad, tuple(given))
-        letter = FAILED if FAILED in letters or any(k == UPSTREAM for k, _ in bad.values()) else None
-        if letter is None:
-            rightly_empty = all(index.tasks[n].expects[position] == EMPTY for n in lane.tasks)
-            letter = BLOCKED if BLOCKED in letters else SKIPPED if rightly_empty else PASSED
-        return LaneOutcome(position, number, letter, bad, tuple(given))
+        index, lane = round_.index, round_.index.lanes[number]
+        views = each.views
+        if any(views[n].status in BAD for n in lane.tasks):
+            views = dict(enumerate(derive(round_.facts[day], index)))
+        given = [verdict for n in lane.tasks for verdict in verdicts.get(n, [])]
+        outcome = judge_lane(index, lane, index.position[day], views, given, round_.waivers)
+        for verdict in outcome.verdicts:
+            if verdict.outcome == UNKNOWN:
+                self._postpone(round_, [day], str(verdict))
+        return outcome
 
     def _postpone(self, round_: _Round, days: Iterable[date], why: str) -> None:
         """A table could not be asked: ask again, later each time."""
@@ -334,23 +333,16 @@ class Conductor:
     # What people decided
 
     def _heed_decisions(self, round_: _Round) -> list[LaneOutcome]:
-        """Judge lanes again whose waiver is new or has ended; note that waivers and approvals were seen.
-
-        A run that is over stays as it ended, until somebody asks for more.
-        """
+        """Judge lanes again whose waiver is new or has ended; note that waivers and approvals were seen."""
         index, board, run = round_.index, round_.board, round_.run
-        if board.is_over(run):
-            return []
         days = dates_to_judge_again(index, board, run, self._backend.clock.now())
         round_.facts.update(self._backend.state.dates(run.run_id, [day for day in days if day not in round_.facts]))
         outcomes: list[LaneOutcome] = []
         for day in days:
             for lane in index.lanes:
                 state = round_.cell(day, lane.phase).lanes.get(lane.name)
-                if state is not None:
-                    bad, position = board.bad.get(day, {}), index.position[day]
-                    outcome = judged_again(index, lane, position, state, bad, round_.waivers)
-                    outcomes += [outcome] if outcome else []
+                outcome = state and judge_again(index, lane, state, round_.facts[day], round_.waivers)
+                outcomes += [outcome] if outcome else []
         waivers = tuple(waiver.id for waiver in round_.waivers)
         seen = tuple(wish for wish in run.wishes if wish not in board.applied)
         round_.changed |= bool(seen) or waivers != board.waivers

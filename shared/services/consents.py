@@ -8,14 +8,12 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.checks.specs import name_of
 from shared.domain.errors import InputError
+from shared.domain.facts import OWN_CHECKS
 from shared.domain.pipeline import Approval, did_you_mean
 from shared.domain.plan import Plan
 from shared.domain.run import MOST_WAIVED, Approved, Run, RunStatus, Waiver
 from shared.ports import Clock, State
 from shared.services.operators import change
-
-ADOPTED = "adopted"
-"""The verdict on an output that was adopted when the run was planned, and was gone later."""
 
 
 def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
@@ -123,7 +121,7 @@ def _require_check(plan: Plan, check: str, phase: str | None, processor: str | N
     if processor is not None and not found:
         known = {name for (p, name) in registry if p in phases}
         raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
-    checks = {ADOPTED} | {
+    checks = set(OWN_CHECKS) | {
         name_of(each)
         for p in phases
         for x in plan.pipeline.phase(p).processors

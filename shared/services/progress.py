@@ -11,6 +11,7 @@ from shared.domain.edges import Blockage, Obstacle, wanted_approvals
 from shared.domain.facts import AttemptKey, DateFacts
 from shared.domain.failures import signature
 from shared.domain.look import TaskStatus, TaskView, derive
+from shared.domain.outcome import let_pass
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus, Wanted
 from shared.ports import State
@@ -173,11 +174,13 @@ def _count_tasks(
     failures: list[Failure],
     missing: list[tuple[date, str]],
 ) -> None:
-    position = index.position[facts.day]
+    position, passing = index.position[facts.day], let_pass(facts)
     for task, view in zip(index.tasks, views, strict=True):
         name = view.status.value
         lane = index.lanes[task.lane]
-        if view.status is TaskStatus.PENDING and board.letter(lane.name, position) == PENDING:
+        if task.ref in passing:
+            name = TaskStatus.EMPTY_OK.value
+        elif view.status is TaskStatus.PENDING and board.letter(lane.name, position) == PENDING:
             name = "blocked" if blockage.roots(lane.number, position) else "pending"
         elif view.status is TaskStatus.PENDING and view.attempt:
             name = "queued"
@@ -188,7 +191,7 @@ def _count_tasks(
         tasks[name] += 1
         if name not in ("succeeded", "empty_ok"):
             missing.append((facts.day, task.ref))
-        if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
+        if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value):
             error_class = view.error_class.value if view.error_class else "transient"
             sign = signature(error_class, task.processor, view.message)
             failures.append(

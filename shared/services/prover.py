@@ -8,7 +8,7 @@ from shared.domain.checks.proof import Found, count_rows
 from shared.domain.checks.question import Question, together
 from shared.domain.checks.specs import Check
 from shared.domain.checks.subject import Subject, checked_days
-from shared.domain.errors import PhasegateError, TransientError
+from shared.domain.errors import HaltError, PhasegateError, TransientError
 from shared.domain.facts import BLOCK, UNKNOWN, Verdict
 from shared.domain.pipeline import ObjectOutput, Output, TableOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
@@ -134,6 +134,7 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
 
     Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
     When that fails for good, each is asked by itself, so that one missing table does not speak for the others.
+    Raises HaltError: a full disk is no answer about a table.
     """
     if not questions:
         return []
@@ -156,6 +157,9 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
                 found.append(row)
     if alone:
         answers.update(zip(alone, warehouse.ask(_as_asked([questions[n] for n in alone])), strict=True))
+    for answer in answers.values():
+        if isinstance(answer, HaltError):
+            raise answer
     return [answers[n] for n in range(len(questions))]
 
 

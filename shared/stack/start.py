@@ -111,6 +111,7 @@ class Start:
             runner_url=url_of(self._ledger, "runner"),
             conductor_url=url_of(self._ledger, "conductor"),
             verifier_url=url_of(self._ledger, "verifier"),
+            sweeper_url=url_of(self._ledger, "sweeper"),
         )
 
     def _environment(self) -> dict[str, str]:

@@ -500,7 +500,7 @@ def _waivers_have_no_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def _believe_every_report(patch: pytest.MonkeyPatch) -> None:
-    believed = lambda attempt, output, expects, found, now: Proved(True, found, "", None, now)  # noqa: E731
+    believed = lambda attempt, output, checks, expects, found, now: Proved(True, found, "", None, now)  # noqa: E731
     patch.setattr("shared.services.conductor.judge_proof", believed)
     _every_row_count_passes(patch)
 

@@ -148,6 +148,24 @@ def test_when_it_ends_the_lane_is_blocked_again_and_nothing_more_is_released_on_
     assert blocked.board.status is RunStatus.COMPLETED, "a new one lets it pass again"
 
 
+def test_a_retry_releases_nothing_on_a_waiver_that_has_ended(tmp_path: Path) -> None:
+    """What a retry brings about is decided in the same round as everything else that has changed."""
+    from shared.services.operators import retry
+
+    World(tmp_path, dates=4, change=ranged_and_approved).misbehave(raw__b__3=["fail:unrecoverable"])
+    blocked = Blocked(tmp_path, ranged_and_approved)
+    blocked.waive(hours=2)
+    blocked.go_on()
+    assert (blocked.letter("raw"), blocked.letter("shape.1")) == (PASSED, PENDING)
+    blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=3))
+    blocked.look(lambda e: approved(blocked, e))
+    blocked.look(
+        lambda e: retry(e.state, blocked.world.clock, "r", dates=(), phase=None, processor="b", signature=None, why="")
+    )
+    blocked.go_on()
+    assert (blocked.letter("raw"), blocked.board.lanes["shape.1"].decode()) == (BLOCKED, "p.pp")
+
+
 def approved(blocked: Blocked, embedded: Embedded) -> None:
     """A person lets ``shape`` go."""
     from shared.services.consents import approve

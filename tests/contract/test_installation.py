@@ -93,9 +93,9 @@ def test_rights_that_are_granted_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rights_that_are_missing_fail_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rights(monkeypatch, [], ["storage.objects.get", "storage.objects.list"]) == [
+    assert rights(monkeypatch, [], ["storage.objects.get"]) == [
         ("FAIL", "bigquery.tables.getData", "is not granted on raw.schedule"),
-        ("FAIL", "storage.objects", "storage.objects.create not granted on phasegate-objects"),
+        ("FAIL", "storage.objects", "storage.objects.list not granted on phasegate-objects"),
     ]
 
 

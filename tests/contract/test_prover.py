@@ -10,7 +10,7 @@ import pytest
 from shared.adapters.embedded.objects import FolderObjectStore
 from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from shared.domain.checks.proof import Found
-from shared.domain.errors import InputError, PhasegateError, TransientError
+from shared.domain.errors import HaltError, InputError, PhasegateError, TransientError
 from shared.domain.pipeline import ObjectOutput, Output, TableOutput
 from shared.ports import Parameter, Row
 from shared.services.prover import Prover
@@ -105,3 +105,9 @@ def test_when_the_warehouse_does_not_answer_nothing_is_known_and_it_is_asked_onc
     found = counted(warehouse, tmp_path, *DAYS)
     assert all(isinstance(found[table], TransientError) for table in TABLES)
     assert sum(warehouse.asked) == 1
+
+
+def test_a_full_disk_is_no_answer_about_a_table(warehouse: Counting, tmp_path: Path) -> None:
+    warehouse.failing["data.b"] = HaltError("the disk is full")
+    with pytest.raises(HaltError):
+        counted(warehouse, tmp_path, *DAYS)

@@ -325,6 +325,7 @@ VERIFICATIONS = {
     "a run and dates": (("r", *SEASON), "leave out either the run or the rest"),
     "an unknown season": ((*SOURCED, "--season", "2023-25"), "did you mean '2023-24'?"),
     "an unknown phase": ((*SOURCED, *SEASON, "--phases", "rawr"), "--phases: unknown phase 'rawr'"),
+    "a file for its output": (("r", "--output", "pipeline.yaml"), "--output: pipeline.yaml is a file; name a folder"),
     "no source": (("--pipeline", "pipeline.yaml", *SEASON), "give the source folder with --source DIR"),
 }
 

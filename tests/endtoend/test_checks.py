@@ -106,8 +106,8 @@ def test_the_calendar_writes_nothing(site: Site) -> None:
 def test_preflight_of_a_home_that_is_not_there_passes_and_writes_nothing(site: Site) -> None:
     answer = ask(site, "preflight", *SEASON, "--json")
     assert (answer.code, answer.document["may_start"]) == (0, True)
-    assert set(levels(answer).values()) == {"PASS"}
-    assert set(levels(answer)) == {"schedule", "live-window", "phases", "workers", "home", "tables"}
+    sound = dict.fromkeys(("schedule", "live-window", "phases", "workers", "home"), "PASS")
+    assert levels(answer) == sound | {"tables": "WARN"}, "nobody has looked at tables that are still to be made"
     assert not site.home.exists()
 
 

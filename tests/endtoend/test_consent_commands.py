@@ -1,6 +1,7 @@
 """``approve`` and ``waive`` as they are typed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +101,23 @@ def test_a_waiver_and_an_approval_bring_it_to_its_end(site: Site) -> None:
     assert "check small WARN: a: v: 4 of 4 values" in cell
     assert_refused(site("approve", "r", "final"), "phase 'final' of run 'r' was approved by ann")
     assert_refused(site(*WAIVE), "run 'r' is completed: there is nothing left to waive")
+
+
+GONE = ("waive", "q", "--date", "2024-01-02", "--check", "unrecoverable", "--phase", "fetch", "--processor", "b")
+
+
+def test_a_date_whose_source_is_gone_goes_on_by_the_command_that_explain_names(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        site.world.misbehave(fetch__b__1=["fail:unrecoverable"])
+        assert site.call(*site.selecting("run"), "--run-id", "q").code == 1
+        assert f"phasegate {' '.join(GONE)} --until DATE --why TEXT" in site("explain", "q").out
+        assert_refused(site(*GONE), "--until")
+        done = site(*GONE, "--until", "2099-12-31", "--why", "the site was closed", "--by", "ann")
+        assert done.code == 0, done.err
+        assert "waived: unrecoverable of fetch/b on 2024-01-02" in done.out
+        assert "by ann: the site was closed (2 verdict(s) pass by it)" in " ".join(done.out.split())
+        status = site("status", "q", "--json").document
+        assert (status["status"], status["tasks"]["unrecoverable"], status["failures"]) == ("completed", 0, [])
+    finally:
+        site.close()

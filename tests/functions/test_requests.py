@@ -105,7 +105,7 @@ def test_the_sweeper_looks_at_every_unfinished_run(calls: Calls) -> None:
 def test_the_verifier_answers_with_the_verdict_and_keeps_the_report_as_objects(calls: Calls) -> None:
     status, summary = calls.post("verifier", {"run_id": "r"})
     assert (status, summary["run_id"], summary["is_final"]) == (200, "r", False)
-    assert summary["verdict"].startswith("Not final: run r is still going (running, 0 of 27 tasks done); so far ")
+    assert summary["verdict"].startswith("Not final: run r has not ended (running, 0 of 27 tasks done); so far ")
     assert summary["files"] == ["reports/r/report.json", "reports/r/report.md", "reports/r/report.html"]
     kept = json.loads(calls.backend.objects.read("reports/r/report.json"))
     assert (kept["report_id"], kept["verdict"]) == (summary["report_id"], summary["verdict"])

@@ -67,7 +67,7 @@ def test_a_run_in_which_everything_is_missing_makes_a_page_under_a_megabyte(home
     many = [finding] * 40_000
     large = Report.model_validate({**made.model_dump(), "findings": many, "findings_total": len(many)})
     assert len(html_of(large).encode()) < 1_000_000
-    assert "the first 200; the JSON has all 40000" in html_of(large)
+    assert "the first 200; the JSON has all 40,000" in html_of(large)
 
 
 # In a browser

@@ -12,10 +12,9 @@ import pytest
 from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.errors import InputError
 from shared.domain.selection import Selection
-from shared.report.verify.compose import parameters_of
 from shared.report.verify.document import Report
 from shared.services.consents import waive
-from tests.report.verifying import Finished, kinds, with_report
+from tests.report.verifying import Finished, kinds, parameters_of, with_report
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +62,7 @@ def test_a_run_that_is_still_going_says_so_in_the_verdict(tmp_path: Path) -> Non
         home.world.begin(embedded)
     report = home.verify().report
     assert (report.agrees, report.is_final, report.status) == (False, False, "running")
-    assert report.verdict.startswith("Not final: run r is still going (running, 0 of 90 tasks done); so far ")
+    assert report.verdict.startswith("Not final: run r has not ended (running, 0 of 90 tasks done); so far ")
 
 
 def test_a_failed_task_is_missing_and_its_signature_counted(tmp_path: Path) -> None:
@@ -73,7 +72,8 @@ def test_a_failed_task_is_missing_and_its_signature_counted(tmp_path: Path) -> N
     report = home.verify().report
     day = str(home.days[1])
     assert ("missing", day, "raw/b") in kinds(report)
-    assert {k.between for k in report.kinds if k.findings} == {"calendar and tables"}
+    assert f"nothing there; state says: b failed on row 17 of '{day}'" in {f.detail for f in report.findings}
+    assert {k.between for k in report.kinds if k.findings} == {"calendar and tables", "plan and state"}
     assert [(f.attempts, f.dates, f.example) for f in report.failures] == [
         (3, 1, f"b failed on row 17 of '{day}'"),
         (1, 1, f"a failed on row 17 of '{home.days[2]}'"),
@@ -98,12 +98,18 @@ def test_what_a_person_lets_pass_stands_under_its_waiver_until_it_ends(tmp_path:
     home.run()
     report = home.verify().report
     assert (report.agrees, report.findings) == (True, [])
+    assert report.verdict.startswith("Complete but for waivers: run r: all 8 outputs of 10 dates ")
+    assert report.verdict.endswith("as state says, but for 10 outputs that waivers let pass.")
+    assert report.heat_map.phases["raw"] == "p" * 10
+    assert [(c.whole, c.waived) for c in report.coverage if c.table == "raw.a"] == [(0, 10)]
     (shown,) = report.waivers
-    assert (shown["scope"], shown["why"]) == (f"rows of raw a, 10 date(s) from {home.days[0]}", "known to be few")
-    assert shown["lets pass"].count("4 of at least 8 rows") == 10
+    assert (shown.check, shown.phase, shown.processor, shown.dates) == ("rows", "raw", "a", 10)
+    assert (shown.first, shown.why, shown.is_in_force) == (home.days[0], "known to be few", True)
+    assert (shown.lets_pass, shown.examples[0]) == (10, f"{home.days[0]} a: 4 of at least 8 rows")
     world.clock.move_to(world.clock.now() + timedelta(days=2))
     later = home.verify().report
-    assert (later.agrees, later.waivers[0]["until"][-14:]) == (False, "(it has ended)")
+    assert "waivers let" not in later.verdict
+    assert (later.agrees, later.waivers[0].is_in_force, later.waivers[0].lets_pass) == (False, False, 0)
 
 
 def test_dates_without_a_run_are_held_against_the_calendar_alone(home: Finished) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import duckdb
 from shared.adapters.embedded.objects import FolderObjectStore
 from shared.bootstrap import open_state, open_warehouse
 from shared.domain.selection import Selection
+from shared.ports import Parameter
 from shared.report.verifier import Verified, verify_dates, verify_run
 from shared.report.verify.compose import Ground
-from shared.report.verify.document import Report
+from shared.report.verify.document import Query, Report
 from tests.world import FIRST_DAY, World, drive, write_source
 
 Spoil = Callable[["Finished"], object]
@@ -97,3 +98,15 @@ class Finished:
 def kinds(report: Report) -> set[tuple[str, str, str]]:
     """(kind, date, output) of every finding."""
     return {(f.kind, str(f.date or "all"), f"{f.phase}/{f.processor}") for f in report.findings}
+
+
+def parameters_of(report: Report, query: Query) -> Mapping[str, Parameter]:
+    """A query's parameters with its dates put in, to ask it again."""
+    return {
+        name: report.date_sets[value["set"]]
+        if isinstance(value, dict)
+        else date.fromisoformat(value)
+        if name in ("first", "last")
+        else value
+        for name, value in query.parameters.items()
+    }

@@ -71,6 +71,15 @@ def test_a_retry_after_mending_runs_the_failed_dates_and_all_that_waited(tmp_pat
     assert (board.status, board.brakes) == (RunStatus.COMPLETED, {})
 
 
+def test_a_date_stands_under_the_class_in_which_it_ended(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=1)
+    world.misbehave(raw__a__0=["fail:transient", "fail:bug"])
+    world.run()
+    with world.open() as embedded:
+        found = {each.error_class.value: each for each in failures_of(embedded.state, "r")}
+    assert (found["bug"].failed, found["transient"].failed) == (world.days, [])
+
+
 def test_failures_are_grouped_by_signature_with_the_command_that_retries_them(tmp_path: Path) -> None:
     world = broken(tmp_path)
     world.misbehave(

@@ -87,3 +87,15 @@ def test_the_page_about_the_stack_explains_every_variable_function_and_topic() -
 def test_the_sweeper_is_called_every_minute() -> None:
     (job,) = SCHEDULES
     assert (job.function, job.cron) == ("sweeper", "* * * * *")
+
+
+def test_jobs_that_begin_runs_ask_the_starter_and_are_not_of_the_local_stack() -> None:
+    layout = layout_of(NBA)
+    assert {job.function for job in layout.kickoffs} == {"starter"}
+    assert not set(layout.kickoffs) & set(layout.schedules)
+
+
+def test_what_an_export_cannot_write_is_kept() -> None:
+    layout = layout_of(NBA)
+    assert {each.topic for each in layout.exports} <= set(layout.topics)
+    assert {each.dead_letter for each in layout.exports} <= {s.topic for s in layout.subscriptions if not s.function}

@@ -1,6 +1,8 @@
 """Preflight against a stack: everything is walked, and what is broken refuses a start before anything is written."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +11,10 @@ import pytest
 import requests
 
 from shared.adapters.gcp import clients
-from shared.adapters.gcp.layout import KICKOFF
+from shared.adapters.gcp.layout import FUNCTIONS, KICKOFF
 from shared.services.backend import COMPLETIONS
 from tests.endtoend.test_command_line import Answer
+from tests.stack.running import ROOT, clean_environment
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
 
 SEASON = ("--season", "2023-24")
@@ -65,8 +68,7 @@ def test_a_sound_stack_may_start_and_what_emulators_cannot_answer_is_said(there:
     document = answer.document
     assert document["may_start"] is True and document["counts"]["FAIL"] == 0
     found = levels(document)
-    functions = ("starter", "dispatcher", "runner", "listener", "conductor")
-    passes = {("function", name) for name in functions}
+    passes = {("function", each.name) for each in FUNCTIONS}
     passes |= {("topic", COMPLETIONS), ("subscription", COMPLETIONS), ("subscription", KICKOFF)}
     passes |= {("queue", "conductor"), ("queue", "work"), ("schedule", "raw.schedule"), ("tables", "all")}
     passes |= {("firestore", "(default)"), ("dataset", "raw"), ("dataset", "shape")}
@@ -117,3 +119,33 @@ def test_the_calendar_of_the_warehouse_is_that_of_the_source_folder(there: World
                                  "--pipeline", str(here), "--source", str(there.world.source))  # fmt: skip
     assert cloud.document == json.loads(folder.stdout)
     assert len(cloud.document["work"]) == 3 * 9
+
+
+def smoke(there: WorldOnTheStack, run_id: str, wait_seconds: int) -> Answer:
+    """Send the first date through, as a release does after it was applied."""
+    words = [sys.executable, "-m", "infra.delivery.smoke", str(there.world.days[0])]
+    words += ["--run-id", run_id, "--wait-seconds", str(wait_seconds)]
+    given = clean_environment() | there.stack.environment
+    done = subprocess.run(words, env=given, cwd=ROOT, capture_output=True, text=True, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_smoke_test_of_a_release_names_a_function_that_has_no_part_in_it(there: WorldOnTheStack) -> None:
+    with paused(there, "dispatch"):
+        failed = smoke(there, "smoke-1", 10)
+    assert failed.code == 1
+    assert "starter: no run smoke-1" in failed.err
+    (refused,) = there.state.quarantined("smoke-1")
+    assert "paused" in refused.reason, "preflight refused it"
+
+
+def test_a_date_that_every_function_had_a_part_in_passes_the_smoke_test(there: WorldOnTheStack) -> None:
+    passed = smoke(there, "smoke-3", 120)
+    assert passed.code == 0, passed.err
+    assert [line.partition(":")[0] for line in passed.out.splitlines()] == [
+        "starter",
+        "conductor",
+        "dispatcher and runner",
+        "listener",
+        "verifier",
+    ]

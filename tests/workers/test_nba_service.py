@@ -227,3 +227,18 @@ def test_the_function_does_not_start_without_a_source_folder(monkeypatch: pytest
     monkeypatch.delenv("PHASEGATE_NBA_SOURCE", raising=False)
     with pytest.raises(InputError, match="PHASEGATE_NBA_SOURCE is not set"):
         functions_framework.create_app("nba", str(MAIN))
+
+
+def test_a_source_folder_in_a_bucket_is_copied_by_the_first_request_that_finds_it(
+    request: pytest.FixtureRequest, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request.getfixturevalue("bigquery_emulator")
+    request.getfixturevalue("storage_emulator")
+    monkeypatch.setenv("PHASEGATE_NBA_SOURCE", "gs://games-of-a-test/source")
+    bucket = storage_client(CloudSettings.from_environment()).bucket("games-of-a-test")
+    bucket.create()
+    asked = functions_framework.create_app("nba", str(MAIN)).test_client()
+    assert asked.get("/health").status_code == 500, "it started; there is nothing to work on yet"
+    for file in make_folder().glob("*.parquet"):
+        bucket.blob(f"source/{file.name}").upload_from_filename(str(file))
+    assert asked.get("/health").json["service"] == "nba"

@@ -72,16 +72,35 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """A Pub/Sub subscription that writes every message of a topic into a BigQuery table, for people's questions.
+
+    Nothing reads it back, so no run waits for it and the local stack has none: Pub/Sub's emulator writes no tables.
+    table: without its dataset, which is that of the pipeline's history table.
+    """
+
+    name: str
+    topic: str
+    table: str
+    dead_letter: str
+    min_backoff_seconds: int = 10
+    max_backoff_seconds: int = 600
+    max_deliveries: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """A Cloud Scheduler job that calls a function by HTTP POST; cron in UTC.
 
-    attempt_deadline_seconds: Cloud Scheduler's own default. No retries: the next minute is the retry.
+    attempt_deadline_seconds: Cloud Scheduler's own default. retries: of a call that failed; its own default is none,
+    and a job never runs twice at once (job.proto).
     """
 
     name: str
     function: str
     cron: str
     attempt_deadline_seconds: int = 180
+    retries: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +108,18 @@ class Layout:
     """Everything that has to exist before a pipeline can be run.
 
     observed_topics: those of the existing system, which makes them itself; the local stack has to.
+    schedules: without them nothing is healed. kickoffs: jobs that ask the starter for runs; a deployment may have them,
+    the local stack has none.
     """
 
     topics: tuple[str, ...]
     observed_topics: tuple[str, ...]
     subscriptions: tuple[Subscription, ...]
+    exports: tuple[Export, ...]
     functions: tuple[Function, ...]
     queues: tuple[Queue, ...]
     schedules: tuple[Schedule, ...]
+    kickoffs: tuple[Schedule, ...]
 
 
 FUNCTIONS = (
@@ -112,6 +135,12 @@ FUNCTIONS = (
 
 SCHEDULES = (Schedule("sweeper", function="sweeper", cron="* * * * *"),)
 
+KICKOFFS = (
+    # One date through everything every Monday: what has rotted is seen before it is needed.
+    Schedule("canary", function="starter", cron="0 9 * * 1"),
+    Schedule("kickoff", function="starter", cron="0 11 * * *"),
+)
+
 CONTROL_QUEUES = (
     # Two conductors at once would ask the tables the same questions, and one of them would lose its commit.
     Queue(CONDUCTOR_QUEUE, "conductor", QueueSpec(max_concurrent=1)),
@@ -126,6 +155,8 @@ _PUSHED = (
     # A person waits for this one: a bad request is set aside within minutes.
     Subscription(KICKOFF, KICKOFF, "starter", dead_letter=f"{KICKOFF}-dead", max_deliveries=10),
 )
+
+EXPORTS = (Export("backfill-events", COMPLETIONS, "backfill_events", dead_letter=f"{COMPLETIONS}-dead"),)
 
 
 def queue_id(name: str) -> str:
@@ -144,9 +175,11 @@ def layout_of(pipeline: Pipeline) -> Layout:
         topics=tuple(dict.fromkeys(each.topic for each in subscriptions if each.topic not in observed)),
         observed_topics=observed,
         subscriptions=subscriptions,
+        exports=EXPORTS,
         functions=FUNCTIONS,
         queues=(*CONTROL_QUEUES, *work),
         schedules=SCHEDULES,
+        kickoffs=KICKOFFS,
     )
 
 

@@ -3,25 +3,21 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.errors import InputError
 
 PREFIX = "PHASEGATE_"
 
 
-def _by_commas(value: object) -> object:
-    return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
-
-
 class CloudSettings(BaseModel):
     """One deployment on Google Cloud, or the local stack that stands in for it.
 
     pipeline: the deployed pipeline file; None: the NBA pipeline. bucket: the object store. database: Firestore's.
-    dispatcher_url, runner_url, conductor_url, verifier_url: where Cloud Tasks delivers. invoker: the service account
-    whose identity token Cloud Tasks and the runner send; empty: none (the local stack).
+    dispatcher_url, runner_url, conductor_url, verifier_url: where Cloud Tasks delivers. sweeper_url: where Cloud
+    Scheduler calls, for preflight. invoker: the service account whose identity token Cloud Tasks sends (functions send
+    their own); empty: none (the local stack).
     callers: the accounts that may call this function, separated by commas; empty: whoever reaches it.
     max_bytes_billed: a query that would read more fails free of charge (BigQuery pricing); default 20 GiB.
     """
@@ -38,8 +34,9 @@ class CloudSettings(BaseModel):
     runner_url: str = ""
     conductor_url: str = ""
     verifier_url: str = ""
+    sweeper_url: str = ""
     invoker: str = ""
-    callers: Annotated[frozenset[str], BeforeValidator(_by_commas)] = frozenset()
+    callers: str = ""
     max_bytes_billed: int = Field(default=20 * 1024**3, ge=10 * 1024**2)
 
     @classmethod

@@ -3,7 +3,7 @@
 from datetime import date
 from fractions import Fraction
 
-from shared.domain.checks.question import Answer, Question, key_text, on_days, question
+from shared.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
 from shared.domain.checks.specs import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from shared.domain.checks.subject import KEYS_SHOWN, Finding, Subject, named
 from shared.domain.plan import EXPECTED, expectation
@@ -11,19 +11,18 @@ from shared.domain.plan import EXPECTED, expectation
 
 def ask_entities(check: EntitiesCheck, subject: Subject) -> Question:
     """The table's keys by date; with another processor's table, its keys and whether each is here."""
-    column, table = subject.output.date_column, subject.output.table
+    column, table, key = subject.output.date_column, subject.output.table, quoted(check.key)
     if check.calendar is not None:
         return question(
-            f"SELECT DISTINCT {column} AS d, CAST({check.key} AS STRING) AS k, TRUE AS present "
+            f"SELECT DISTINCT {quoted(column)} AS d, CAST({key} AS STRING) AS k, TRUE AS present "
             f"FROM `{table}` WHERE {on_days(column)}",
             subject.days,
             "entities",
         )
-    found = f"SELECT DISTINCT {column} AS d, {check.key} AS k FROM `{table}` WHERE {on_days(column)}"
     _, other = subject.other(str(check.processor))
-    expected = (
-        f"SELECT DISTINCT {other.date_column} AS d, {check.key} AS k FROM `{other.table}` "
-        f"WHERE {on_days(other.date_column)}"
+    found, expected = (
+        f"SELECT DISTINCT {quoted(of.date_column)} AS d, {key} AS k FROM `{of.table}` WHERE {on_days(of.date_column)}"
+        for of in (subject.output, other)
     )
     return question(
         f"SELECT e.d AS d, CAST(e.k AS STRING) AS k, f.k IS NOT NULL AS present "
@@ -62,7 +61,7 @@ def ask_coverage(check: CoverageCheck, subject: Subject) -> Question:
     _, other = subject.other(check.processor)
     key = key_text(check.keys)
     sides = [
-        f"SELECT DISTINCT {of.date_column} AS d, {key} AS k FROM `{of.table}` WHERE {on_days(of.date_column)}"
+        f"SELECT DISTINCT {quoted(of.date_column)} AS d, {key} AS k FROM `{of.table}` WHERE {on_days(of.date_column)}"
         for of in (other, subject.output)
     ]
     return question(
@@ -104,8 +103,9 @@ def judge_coverage(check: CoverageCheck, subject: Subject, answer: Answer) -> di
 def ask_duplicates(check: DuplicatesCheck, subject: Subject) -> Question:
     """The keys that are there more than once, the first ones of each date, and how many such there are."""
     column, table = subject.output.date_column, subject.output.table
+    key = key_text(check.keys or subject.output.keys)
     twice = (
-        f"SELECT {column} AS d, {key_text(check.keys or subject.output.keys)} AS k, COUNT(*) AS n FROM `{table}` "
+        f"SELECT {quoted(column)} AS d, {key} AS k, COUNT(*) AS n FROM `{table}` "
         f"WHERE {on_days(column)} GROUP BY 1, 2 HAVING COUNT(*) > 1"
     )
     return question(

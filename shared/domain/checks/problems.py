@@ -12,6 +12,8 @@ from shared.domain.checks.specs import (
     RowsCheck,
     name_of,
 )
+from shared.domain.facts import OWN_CHECKS
+from shared.domain.ordering import is_judged_after
 from shared.domain.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean
 
 Problem = tuple[str, str]
@@ -23,6 +25,8 @@ def check_problems(pipeline: Pipeline, phase: Phase, at: str, phases: Sequence[s
         yield f"{at}.checks", "checks read tables, and no processor of this phase writes one"
     for c, check in enumerate(phase.checks):
         yield from _check(pipeline, check, f"{at}.checks[{c}]", phases)
+        for processor in phase.processors:
+            yield from _order(pipeline, phase, processor, check, f"{at}.checks[{c}]", phases)
     for i, processor in enumerate(phase.processors):
         where = f"{at}.processors[{i}]"
         for c, check in enumerate(processor.checks):
@@ -30,6 +34,7 @@ def check_problems(pipeline: Pipeline, phase: Phase, at: str, phases: Sequence[s
                 yield f"{where}.checks[{c}]", f"'{check.check}' reads a table, and this processor writes none"
             else:
                 yield from _check(pipeline, check, f"{where}.checks[{c}]", phases)
+                yield from _order(pipeline, phase, processor, check, f"{where}.checks[{c}]", phases)
         yield from _names(phase, processor, where)
 
 
@@ -39,6 +44,8 @@ def _names(phase: Phase, processor: Processor, at: str) -> Iterator[Problem]:
     for check in own:
         if check.name in KINDS and check.name != check.check:
             yield f"{at}.checks", f"the name '{check.name}' is a kind of check; choose another"
+        if check.name in OWN_CHECKS:
+            yield f"{at}.checks", f"the name '{check.name}' is a verdict of Phasegate's own; choose another"
     names = [name_of(check) for check in own]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{at}.checks", f"the name '{name}' is used twice"
@@ -62,6 +69,22 @@ def _check(pipeline: Pipeline, check: Check, at: str, phases: Sequence[str]) -> 
             yield at, "give `min`, `max` or both"
         elif check.min is not None and check.max is not None and check.min > check.max:
             yield at, f"min {check.min:g} is above max {check.max:g}"
+
+
+def _order(
+    pipeline: Pipeline, phase: Phase, processor: Processor, check: Check, at: str, phases: Sequence[str]
+) -> Iterator[Problem]:
+    """Compared with a table that is still being written, half of a table looks like all of it."""
+    name = check.processor if isinstance(check, EntitiesCheck | CoverageCheck) else None
+    if name is None or not isinstance(processor.output, TableOutput):
+        return
+    try:
+        other = pipeline.resolve(name, phases)
+    except LookupError:
+        return
+    if not is_judged_after(pipeline, phase.name, processor.name, other):
+        remedy = "let it be needed (`needs`)" if other[0] == phase.name else f"add a gate on {other[0]}"
+        yield f"{at}.processor", f"'{processor.name}' may be judged before '{name}' has ended; {remedy}"
 
 
 def _rows(pipeline: Pipeline, check: RowsCheck, at: str) -> Iterator[Problem]:

@@ -1,12 +1,13 @@
 """The proof: what a table holds for a date, and whether that bears out what was reported."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from shared.domain.checks.question import Question, on_days, question
+from shared.domain.checks.question import Question, on_days, question, quoted
+from shared.domain.checks.specs import Check, says_how_much
 from shared.domain.facts import AttemptFacts, Proved
-from shared.domain.pipeline import NoOutput, ObjectOutput, Processor, TableOutput
+from shared.domain.pipeline import NoOutput, ObjectOutput, Output, TableOutput
 from shared.domain.plan import EMPTY, EXPECTED
 from shared.domain.worker_protocol import ErrorClass, ResultStatus
 
@@ -23,32 +24,33 @@ class Found:
 def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
     """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
     column, fence = output.date_column, output.fence_column
-    lowest, highest = (f"{of}({fence})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
+    lowest, highest = (f"{of}({quoted(fence)})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
     return question(
-        f"SELECT {column} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
-        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {column}",
+        f"SELECT {quoted(column)} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
+        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {quoted(column)}",
         days,
         "counts",
     )
 
 
 def judge_proof(
-    attempt: AttemptFacts, processor: Processor, expects: str, found: Found | None, now: datetime
+    attempt: AttemptFacts, output: Output, checks: Sequence[Check], expects: str, found: Found | None, now: datetime
 ) -> Proved:
     """Whether the output bears out what was reported.
 
-    expects: EXPECTED, OPTIONAL or EMPTY. found: what the table holds, one row for an object that is there, None when
-    there is nothing to look at. Disproved are: a success without rows where rows are expected, a row count that
-    differs, rows that an earlier attempt left behind, and a partial success that no check judges.
+    checks: what its table must hold, the phase's too. expects: EXPECTED, OPTIONAL or EMPTY. found: what the table
+    holds, one row for an object that is there, None when there is nothing to look at. Disproved are: a success
+    without rows where rows are expected, a row count that differs, rows that an earlier attempt left behind, and a
+    partial success when no check says whether that is enough.
     """
     reported = attempt.reported
     claimed = reported.rows if reported else None
     status = reported.status if reported else ResultStatus.SUCCESS
-    if status is ResultStatus.PARTIAL and all(check.severity == "warn" for check in processor.checks):
+    if status is ResultStatus.PARTIAL and not any(map(says_how_much, checks)):
         return Proved(False, None, "partial, and no check says whether that is enough", ErrorClass.TRANSIENT, now)
-    if isinstance(processor.output, NoOutput) or found is None:
+    if isinstance(output, NoOutput) or found is None:
         return Proved(True, claimed, "", None, now)
-    if isinstance(processor.output, ObjectOutput):
+    if isinstance(output, ObjectOutput):
         if found.rows:
             return Proved(True, claimed, "", None, now)
         return Proved(False, None, "reported, but the object is not there", ErrorClass.TRANSIENT, now)

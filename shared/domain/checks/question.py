@@ -44,11 +44,17 @@ def together(questions: Sequence[Question]) -> Question:
     return Question(" UNION ALL ".join(parts), parameters, "")
 
 
+def quoted(column: str) -> str:
+    """A column as SQL names it, also where its name is a word of SQL (``end``, ``rows``)."""
+    return f"`{column}`"
+
+
 def on_days(column: str) -> str:
     """The condition that bounds a table by the question's dates."""
-    return f"{column} BETWEEN @first AND @last AND {column} IN (SELECT x FROM UNNEST(@days) AS x)"
+    name = quoted(column)
+    return f"{name} BETWEEN @first AND @last AND {name} IN (SELECT x FROM UNNEST(@days) AS x)"
 
 
 def key_text(columns: Sequence[str]) -> str:
     """Several columns as one text; NULL is a key like any other."""
-    return " || '/' || ".join(f"COALESCE(CAST({column} AS STRING), 'NULL')" for column in columns)
+    return " || '/' || ".join(f"COALESCE(CAST({quoted(column)} AS STRING), 'NULL')" for column in columns)

@@ -134,6 +134,11 @@ Check = Annotated[
 KINDS = ("rows", "entities", "coverage", "nulls", "range", "duplicates", "sql")
 
 
+def says_how_much(check: Check) -> bool:
+    """Whether a check holds back a table that lacks rows; sound values and single keys say nothing of that."""
+    return check.severity == "block" and isinstance(check, RowsCheck | EntitiesCheck | CoverageCheck | SqlCheck)
+
+
 def name_of(check: Check) -> str:
     """What verdicts and waivers call a check."""
     return check.name or check.check

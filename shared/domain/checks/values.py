@@ -3,7 +3,7 @@
 from datetime import date
 from fractions import Fraction
 
-from shared.domain.checks.question import Answer, Question, on_days, question, value_name
+from shared.domain.checks.question import Answer, Question, on_days, question, quoted, value_name
 from shared.domain.checks.specs import NullsCheck, RangeCheck
 from shared.domain.checks.subject import NOTHING, Finding, Subject
 
@@ -12,7 +12,7 @@ def ask_nulls(check: NullsCheck, subject: Subject) -> Question:
     """Rows by date, and those without a value."""
     column, table = subject.output.date_column, subject.output.table
     return question(
-        f"SELECT {column} AS d, COUNT(*) AS n, COUNTIF({check.column} IS NULL) AS bad "
+        f"SELECT {quoted(column)} AS d, COUNT(*) AS n, COUNTIF({quoted(check.column)} IS NULL) AS bad "
         f"FROM `{table}` WHERE {on_days(column)} GROUP BY 1",
         subject.days,
         "nulls",
@@ -31,11 +31,11 @@ def judge_nulls(check: NullsCheck, subject: Subject, answer: Answer) -> dict[dat
 
 def ask_range(check: RangeCheck, subject: Subject) -> Question:
     """Values by date, those outside, and the lowest and highest."""
-    column, table, of = subject.output.date_column, subject.output.table, check.column
+    column, table, of = subject.output.date_column, subject.output.table, quoted(check.column)
     bounds = [(sign, bound) for sign, bound in ((">=", check.min), ("<=", check.max)) if bound is not None]
     inside = " AND ".join(f"{of} {sign} @{value_name(bound)}" for sign, bound in bounds)
     return question(
-        f"SELECT {column} AS d, COUNT({of}) AS n, COUNTIF(NOT ({inside})) AS bad, "
+        f"SELECT {quoted(column)} AS d, COUNT({of}) AS n, COUNTIF(NOT ({inside})) AS bad, "
         f"CAST(MIN({of}) AS FLOAT64) AS lowest, CAST(MAX({of}) AS FLOAT64) AS highest "
         f"FROM `{table}` WHERE {on_days(column)} GROUP BY 1",
         subject.days,

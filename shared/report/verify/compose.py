@@ -1,6 +1,7 @@
 """Puts a report together: reads tables and state, compares, and says the verdict in one sentence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,12 +11,12 @@ from shared.domain.calendar import Calendar
 from shared.domain.errors import PhasegateError
 from shared.domain.pipeline import Pipeline
 from shared.domain.plan import RUN, Plan, PlanIndex
-from shared.domain.run import Waiver
+from shared.domain.run import RunStatus, Waiver
 from shared.domain.waiving import is_in_force, waived
 from shared.ports import ObjectStore, Parameter, Row, State, Warehouse
 from shared.report.verify import figures, history
 from shared.report.verify.document import Blocked, FindingLine, MissingDates, Query, Report
-from shared.report.verify.findings import count_kinds, find, heat_map, missing_dates
+from shared.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, is_waived, missing_dates
 from shared.report.verify.questions import STATE_QUERY, NamedQuery, history_query
 from shared.report.verify.reading import Reading, read_outputs
 from shared.report.verify.recorded import RunRecord, read_run
@@ -68,9 +69,11 @@ def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: da
     reading = read_outputs(ground.warehouse, ground.objects, index)
     _waive(reading, [waiver for waiver in waivers if is_in_force(waiver, now)])
     rows, history_name = _read_history(ground.warehouse, index, record, reading)
+    ended = rows or []
     if record is not None:
         reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
-    findings = find(reading, index, record.tasks if record else None)
+    tasks = record.tasks if record else None
+    findings = find(reading, index, tasks)
     gaps = missing_dates(reading, index)
     is_final = record is None or record.status.is_final
     agrees = not findings and is_final
@@ -96,23 +99,24 @@ def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: da
         findings=findings,
         coverage=figures.coverage(reading, index),
         missing=gaps,
-        heat_map=heat_map(reading, index, findings),
-        failures=history.failures(rows, history_name),
+        heat_map=heat_map(reading, index, findings, tasks),
+        failures=history.failures(ended, history_name),
         blocked=[
-            Blocked(date=b.date, phase=b.phase, reasons=[f"{r.check}: {r.detail}" for r in b.reasons])
+            Blocked(date=b.date, phase=b.phase, reasons=[f"{r.check}: {r.detail[:DETAIL_KEPT]}" for r in b.reasons])
             for b in (record.blocked if record else ())
         ],
+        warnings=figures.warnings(reading, index),
         emptiness=figures.emptiness(reading, index),
-        quality=figures.quality(reading),
+        quality=figures.quality(reading, index),
         nulls=figures.nulls(reading, index),
         averages=figures.averages(reading, index),
         compared=figures.compared(reading),
         duplicates=figures.duplicates(reading),
-        run_times=history.run_times(rows, history_name),
-        pace=history.pace(rows, index.plan.phases, history_name),
+        run_times=history.run_times(ended, history_name),
+        pace=history.pace(ended, index.plan.phases, history_name),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
-        waivers=[_waiver(waiver, reading, now) for waiver in waivers],
-        cost=history.cost(rows, ground.is_cloud, history_name) if record else None,
+        waivers=figures.waived(waivers, reading, now),
+        cost=history.cost(rows, ground.is_cloud, history_name) if rows is not None else None,
         queries=queries,
         date_sets=date_sets,
     )
@@ -125,39 +129,18 @@ def _waive(reading: Reading, waivers: Sequence[Waiver]) -> None:
             output.verdicts[day] = list(waived(verdicts, day, output.phase, waivers))
 
 
-def _waiver(waiver: Waiver, reading: Reading, now: datetime) -> dict[str, str]:
-    """A waiver in words, with what passes by it."""
-    passed = [
-        f"{day} {verdict}"
-        for output in reading.outputs.values()
-        for day, verdicts in sorted(output.verdicts.items())
-        for verdict in verdicts
-        if verdict.waived_by == waiver.id
-    ]
-    scope = " ".join(filter(None, (waiver.phase, waiver.processor))) or "any processor"
-    ended = "" if is_in_force(waiver, now) else " (it has ended)"
-    return {
-        "waiver": waiver.id,
-        "scope": f"{waiver.check} of {scope}, {len(waiver.dates)} date(s) from {min(waiver.dates)}",
-        "why": waiver.why,
-        "by": f"{waiver.by}, {waiver.at:%Y-%m-%d %H:%M} UTC",
-        "until": f"{waiver.until:%Y-%m-%d %H:%M} UTC{ended}",
-        "lets pass": "; ".join(passed) or "nothing",
-    }
-
-
 def _read_history(
     warehouse: Warehouse, index: PlanIndex, record: RunRecord | None, reading: Reading
-) -> tuple[list[Row], str]:
-    """The run's rows in the history table, and the query's name; none without a run, or when it cannot be asked."""
+) -> tuple[list[Row] | None, str]:
+    """The run's rows in the history table, and the query's name; None without a run, or when it cannot be asked."""
     if record is None:
-        return [], ""
+        return None, ""
     table = index.plan.pipeline.history_table
     query = reading.note(history_query(table, record.run.run_id, index.days[0], index.days[-1]))
     (answer,) = warehouse.ask([(query.sql or "", query.parameters)])
     if isinstance(answer, PhasegateError):
         reading.unread[query.name] = str(answer)
-        return [], query.name
+        return None, query.name
     return answer, query.name
 
 
@@ -169,29 +152,53 @@ def _verdict(
     gaps: Iterable[MissingDates],
 ) -> str:
     """One sentence."""
-    span = f"{len(index.days)} dates from {index.days[0]} to {index.days[-1]}"
-    subject = f"run {record.run.run_id}" if record else f"{index.plan.pipeline.pipeline} without a run"
-    beyond = sum(gap.dates for gap in gaps if gap.beyond)
-    rest = f"; beyond them the calendar misses {beyond:,} outputs of other dates" if beyond else ""
-    if not findings:
-        said = f"all {len(reading.outputs)} outputs of {span} are as the calendar demands"
-        said += " and as state says" if record else ""
+    span = f"{counted(len(index.days), 'date')} from {index.days[0]} to {index.days[-1]}"
+    if len(index.days) == 1:
+        span = f"the date {index.days[0]}"
+    let_pass = sum(is_waived(output, day) for output in reading.outputs.values() for day in index.days)
+    if findings:
+        said = _findings_in_words(findings, span, record is not None)
+        said += f"; waivers let {counted(let_pass, 'output')} pass" if let_pass else ""
+        word = "Not complete"
     else:
-        counts: dict[str, int] = {}
-        for line in findings:
-            counts[line.kind] = counts.get(line.kind, 0) + 1
-        state = sum(n for kind, n in counts.items() if MEANINGS[Kind(kind)][0] == STATE_AND_TABLES)
-        most = sorted(counts.items(), key=lambda each: -each[1])
-        named = ", ".join(f"{kind.replace('_', ' ')}: {n:,}" for kind, n in most[:NAMED])
-        rest_of_kinds = f", {len(most) - NAMED} more kinds" if len(most) > NAMED else ""
-        said = (
-            f"{len(findings):,} findings on {span}, {state:,} of them between state and tables ({named}{rest_of_kinds})"
-        )
-    if record is not None and not record.status.is_final:
-        done = record.progress.tasks["succeeded"] + record.progress.tasks["empty_ok"]
-        going = f"is still going ({record.status.value}, {done:,} of {record.progress.tasks['expected']:,} tasks done)"
-        return f"Not final: {subject} {going}; so far {said}{rest}."
-    return f"{'Complete' if not findings else 'Not complete'}: {subject}: {said}{rest}."
+        said = _agreement_in_words(len(reading.outputs), span, record is not None)
+        said += f", but for {counted(let_pass, 'output')} that waivers let pass" if let_pass else ""
+        word = "Complete but for waivers" if let_pass else "Complete"
+    beyond = sum(gap.dates for gap in gaps if gap.beyond)
+    said += f"; beyond them the calendar misses {counted(beyond, 'output')} of other dates" if beyond else ""
+    said += f"; {counted(len(reading.unread), 'query')} of this report could not be asked" if reading.unread else ""
+    if record is None:
+        return f"{word}: {index.plan.pipeline.pipeline} without a run: {said}."
+    status, tasks = record.status, record.progress.tasks
+    if status.is_final:
+        ended = "" if status is RunStatus.COMPLETED else f" ({status.value.replace('_', ' ')})"
+        return f"{word}: run {record.run.run_id}{ended}: {said}."
+    done = f"{tasks['succeeded'] + tasks['empty_ok']:,} of {tasks['expected']:,} tasks done"
+    return f"Not final: run {record.run.run_id} has not ended ({status.value}, {done}); so far {said}."
+
+
+def _agreement_in_words(outputs: int, span: str, is_run: bool) -> str:
+    if not outputs:
+        return f"state says that all is done on {span}, and no output is left behind that could be looked at"
+    said = f"all {outputs} outputs of {span} are" if outputs > 1 else f"the one output of {span} is"
+    return f"{said} as the calendar demands{' and as state says' if is_run else ''}"
+
+
+def _findings_in_words(findings: Sequence[FindingLine], span: str, is_run: bool) -> str:
+    most = Counter(line.kind for line in findings).most_common()
+    named = ", ".join(f"{kind.replace('_', ' ')}: {n:,}" for kind, n in most[:NAMED])
+    rest = f", {counted(len(most) - NAMED, 'more kind')}" if len(most) > NAMED else ""
+    said = f"{counted(len(findings), 'finding')} on {span} ({named}{rest})"
+    if not is_run:
+        return said
+    state = sum(n for kind, n in most if MEANINGS[Kind(kind)][0] == STATE_AND_TABLES)
+    return f"{said}, {state:,} of them between state and tables"
+
+
+def counted(n: int, word: str) -> str:
+    """A number and its noun."""
+    many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{n:,} {word if n == 1 else many}"
 
 
 def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
@@ -216,15 +223,3 @@ def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
         for query in reading.queries.values()
     ]
     return found, {name: list(days) for days, name in sets.items()}
-
-
-def parameters_of(report: Report, query: Query) -> Mapping[str, Parameter]:
-    """A query's parameters with its dates put in, to ask it again."""
-    return {
-        name: report.date_sets[value["set"]]
-        if isinstance(value, dict)
-        else date.fromisoformat(value)
-        if name in ("first", "last")
-        else value
-        for name, value in query.parameters.items()
-    }

@@ -37,7 +37,7 @@ class KindCount(Part):
 
 
 class FindingLine(Part):
-    """One difference. date: null when the whole output is meant."""
+    """One difference. date: null when the whole output is meant, or rows that have none."""
 
     kind: str
     date: date | None
@@ -53,6 +53,7 @@ class FindingLine(Part):
 class Coverage(Part):
     """One output in one season. expected: game dates on which rows are due; whole: those of them that are sound.
 
+    waived: those of them that waivers let pass. with_rows, rows: null where the output could not be asked.
     covered: dates of the season that are verified; the others of the season count as ``beyond``.
     """
 
@@ -63,8 +64,9 @@ class Coverage(Part):
     covered: int
     expected: int
     whole: int
-    with_rows: int
-    rows: int
+    waived: int
+    with_rows: int | None
+    rows: int | None
     query: str
 
 
@@ -109,15 +111,48 @@ class Blocked(Part):
 
 
 class Emptiness(Part):
-    """Dates on which an output rightly holds nothing. found: of them, those that are empty."""
+    """Dates on which an output rightly holds nothing. found: those of them that are empty; null: not known."""
 
     phase: str
     processor: str
     reason: str
     is_demanded: bool
     dates: int
-    found: int
+    found: int | None
     query: str
+
+
+class Warned(Part):
+    """What a check that only warns found wrong with an output, on the dates that are verified."""
+
+    phase: str
+    processor: str
+    table: str | None
+    check: str
+    dates: int
+    first: date
+    last: date
+    example: str
+    query: str
+
+
+class Waived(Part):
+    """A waiver, and what passes by it. first, last: of its dates. lets_pass: how much; examples: the first of it."""
+
+    id: str
+    check: str
+    phase: str | None
+    processor: str | None
+    dates: int
+    first: date
+    last: date
+    why: str
+    by: str
+    at: datetime
+    until: datetime
+    is_in_force: bool
+    lets_pass: int
+    examples: list[str]
 
 
 class Quality(Part):
@@ -169,7 +204,10 @@ class KeysOfDate(Part):
 
 
 class KeysCompared(Part):
-    """Two tables whose keys are compared by date. share: ``both`` over ``here``, all dates together."""
+    """Two tables whose keys are compared by date. share: ``both`` over ``here``, all dates together.
+
+    left_out: dates on which one of the two rightly holds nothing; they count in none of the numbers.
+    """
 
     key: str
     table: str
@@ -178,6 +216,8 @@ class KeysCompared(Part):
     there: int
     both: int
     share: float | None
+    dates: int
+    left_out: int
     unlike: list[KeysOfDate] = Field(description="dates on which the two differ")
     query: str
 
@@ -254,7 +294,8 @@ class Cost(Part):
 class Report(Part):
     """A verification: of a run, or (run_id is null) of dates without one.
 
-    agrees: nothing is missing, and state, tables and calendar say the same. is_final: the run has ended.
+    agrees: nothing is missing but what waivers let pass, and state, tables and calendar say the same. is_final: the
+    run has ended.
     seasons: first and last game date of each season of the calendar.
     """
 
@@ -282,6 +323,7 @@ class Report(Part):
     heat_map: HeatMap
     failures: list[FailureLine]
     blocked: list[Blocked]
+    warnings: list[Warned]
     emptiness: list[Emptiness]
     quality: list[Quality]
     nulls: list[Nulls]
@@ -291,7 +333,7 @@ class Report(Part):
     run_times: list[RunTime]
     pace: Pace | None
     gate_waits: list[GateWait]
-    waivers: list[dict[str, str]]
+    waivers: list[Waived]
     cost: Cost | None
     queries: list[Query]
     date_sets: dict[str, list[date]]

@@ -1,10 +1,13 @@
 """Figures of what the tables hold, from the queries' rows: sums over dates, by season or year."""
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 
 from shared.domain.audit import NOTHING_HELD
+from shared.domain.facts import WARN
 from shared.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
+from shared.domain.run import Waiver
+from shared.domain.waiving import is_in_force
 from shared.ports import Row
 from shared.report.verify.document import (
     Average,
@@ -15,10 +18,15 @@ from shared.report.verify.document import (
     KeysOfDate,
     Nulls,
     Quality,
+    Waived,
+    Warned,
 )
-from shared.report.verify.findings import demanded, lacks
+from shared.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
 from shared.report.verify.questions import BUCKETS, Table
 from shared.report.verify.reading import Reading
+
+EXAMPLES = 5
+"""Of what a waiver lets pass."""
 
 
 def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
@@ -26,7 +34,7 @@ def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
     found: list[Coverage] = []
     for season, days in index.calendar.seasons.items():
         for output in reading.outputs.values():
-            held = [output.held.get(day, NOTHING_HELD) for day in days]
+            held = [output.held[day] for day in days if day in output.held]
             due = demanded(output, days)
             found.append(
                 Coverage(
@@ -36,9 +44,10 @@ def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
                     table=output.table,
                     covered=sum(day in index.position for day in days),
                     expected=len(due),
-                    whole=0 if output.error else sum(not lacks(output, day) for day in due),
-                    with_rows=sum(each.rows > 0 for each in held),
-                    rows=sum(each.rows for each in held),
+                    whole=sum(is_whole(output, day) for day in due),
+                    waived=sum(is_waived(output, day) for day in due),
+                    with_rows=None if output.error else sum(each.rows > 0 for each in held),
+                    rows=None if output.error else sum(each.rows for each in held),
                     query=output.query("rows"),
                 )
             )
@@ -63,10 +72,61 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
                     reason=reason,
                     is_demanded=is_demanded,
                     dates=len(days),
-                    found=sum(not output.held.get(day, NOTHING_HELD).rows for day in days),
+                    found=None if output.error else sum(not output.held.get(day, NOTHING_HELD).rows for day in days),
                     query=output.query("rows"),
                 )
             )
+    return found
+
+
+def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
+    """What checks found that only warn, by output and check."""
+    found: list[Warned] = []
+    for output in reading.outputs.values():
+        said: dict[str, dict[date, str]] = {}
+        for day in index.days:
+            for verdict in output.verdicts.get(day, ()):
+                if verdict.outcome == WARN:
+                    said.setdefault(verdict.check, {})[day] = verdict.detail
+        for check, details in said.items():
+            found.append(
+                Warned(
+                    phase=output.phase,
+                    processor=output.processor,
+                    table=output.table,
+                    check=check,
+                    dates=len(details),
+                    first=min(details),
+                    last=max(details),
+                    example=details[min(details)][:DETAIL_KEPT],
+                    query=output.query(check),
+                )
+            )
+    return found
+
+
+def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:
+    """Every waiver, with what passes by it."""
+    found: list[Waived] = []
+    for waiver in waivers:
+        passes = [
+            f"{day} {verdict}"
+            for output in reading.outputs.values()
+            for day, verdicts in sorted(output.verdicts.items())
+            for verdict in verdicts
+            if verdict.waived_by == waiver.id
+        ]
+        found.append(
+            Waived(
+                **waiver.model_dump(exclude={"dates"}),
+                dates=len(waiver.dates),
+                first=min(waiver.dates),
+                last=max(waiver.dates),
+                is_in_force=is_in_force(waiver, now),
+                lets_pass=len(passes),
+                examples=passes[:EXAMPLES],
+            )
+        )
     return found
 
 
@@ -108,7 +168,8 @@ def averages(reading: Reading, index: PlanIndex) -> list[Average]:
     """Means by season, with the change against the season before it in the calendar."""
     found: list[Average] = []
     for table, query, rows in reading.figures:
-        seasons = _by_season(rows, index)
+        by_season = _by_season(rows, index)
+        seasons = {name: by_season.get(name, []) for name in index.calendar.seasons}
         for column in table.averages:
             found += _averages_of(table, column, seasons, query)
     return found
@@ -134,14 +195,15 @@ def _averages_of(table: Table, column: str, seasons: Mapping[str, list[Row]], qu
         before = mean
 
 
-def quality(reading: Reading) -> list[Quality]:
-    """Scores in buckets, by table and year."""
+def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
+    """Scores of the calendar's dates in buckets, by table and year."""
     found: list[Quality] = []
     for table, query, rows in reading.figures:
         for column in table.quality:
             years: dict[int, list[Row]] = {}
             for row in rows:
-                years.setdefault(row["d"].year, []).append(row)
+                if row["d"] in index.calendar.by_day:
+                    years.setdefault(row["d"].year, []).append(row)
             for year, of_year in sorted(years.items()):
                 total = sum(int(row["n"]) for row in of_year)
                 best, good, fair, poor = (
@@ -165,12 +227,20 @@ def quality(reading: Reading) -> list[Quality]:
 
 
 def compared(reading: Reading) -> list[KeysCompared]:
-    """Keys of one table in another, by date; dates on which all agree are only counted."""
+    """Keys of one table in another, by game date; dates on which all agree are only counted."""
     found: list[KeysCompared] = []
+    expects = {output.table: output.expects for output in reading.outputs.values()}
     for pair, query, rows in reading.compared:
+        both_due = [
+            day
+            for day, letter in expects[pair.table.table].items()
+            if EMPTY not in (letter, expects[pair.against.table][day])
+        ]
+        by_day = {row["d"]: row for row in rows}
         dates = [
-            KeysOfDate(date=row["d"], here=int(row["here"]), there=int(row["there"]), both=int(row["both_have"]))
-            for row in sorted(rows, key=lambda row: row["d"])
+            KeysOfDate(date=day, here=int(row["here"]), there=int(row["there"]), both=int(row["both_have"]))
+            for day in both_due
+            if (row := by_day.get(day))
         ]
         here, both = sum(each.here for each in dates), sum(each.both for each in dates)
         found.append(
@@ -182,6 +252,8 @@ def compared(reading: Reading) -> list[KeysCompared]:
                 there=sum(each.there for each in dates),
                 both=both,
                 share=round(both / here, 6) if here else None,
+                dates=len(dates),
+                left_out=len(expects[pair.table.table]) - len(both_due),
                 unlike=[each for each in dates if not each.here == each.there == each.both],
                 query=query,
             )

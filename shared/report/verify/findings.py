@@ -3,7 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from shared.domain.audit import MEANINGS, NOTHING_HELD, Kind, Recorded, Word, differences, is_sound
+from shared.domain.audit import (
+    MEANINGS,
+    NOTHING_HELD,
+    Held,
+    Kind,
+    Recorded,
+    Word,
+    differences,
+    is_let_pass,
+    is_sound,
+    rows_in_words,
+    shortfalls,
+)
+from shared.domain.facts import UNKNOWN as UNASKED
+from shared.domain.facts import Verdict
 from shared.domain.pipeline import NoOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
 from shared.report.verify.document import FindingLine, HeatMap, KindCount, MissingDates
@@ -11,17 +25,18 @@ from shared.report.verify.questions import STATE_QUERY
 from shared.report.verify.reading import Output, Reading
 
 WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
-DIFFERS, UNKNOWN, OUTSIDE, GAP = "d", "u", "o", "g"
+DIFFERS, UNKNOWN, WAIVED, OUTSIDE, GAP = "d", "u", "p", "o", "g"
 """A letter for each date and phase; OUTSIDE and GAP for dates of the calendar that are not verified."""
 
 LEGEND = {
     WHOLE: "whole",
     RIGHTLY_EMPTY: "rightly empty",
-    SHORT: "incomplete",
+    SHORT: "not the rows that are due",
     MISSING: "missing",
-    DIFFERS: "state or calendar disagrees",
+    DIFFERS: "disagrees otherwise",
     UNKNOWN: "could not be asked",
-    OUTSIDE: "not asked for, and whole",
+    WAIVED: "let pass by a waiver",
+    OUTSIDE: "not asked for, no gap known",
     GAP: "not asked for, and not whole",
 }
 _LETTERS = {
@@ -29,8 +44,12 @@ _LETTERS = {
     Kind.PASSED_BUT_EMPTY: MISSING,
     Kind.INCOMPLETE: SHORT,
     Kind.PASSED_BUT_INCOMPLETE: SHORT,
+    Kind.NOT_DONE: MISSING,
     Kind.NOT_ASKED: UNKNOWN,
 }
+DETAIL_KEPT = 1000
+"""Characters of a finding in words."""
+
 _WORST = (UNKNOWN, MISSING, SHORT, DIFFERS)
 
 
@@ -41,23 +60,37 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
         if output.error is not None:
             found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, "rows"))
             continue
-        for check in ("keys", "fences") if tasks is not None else ("keys",):
-            error = reading.unread.get(output.queries.get(check, ""))
-            if error is not None:
+        for check, query in output.queries.items():
+            error = reading.unread.get(query)
+            if error is not None and check in _unasked(output, tasks):
                 found.append(_line(output, Kind.NOT_ASKED, None, f"{check}: {error}", None, None, check))
         for day in index.days:
             recorded = None if tasks is None else tasks.get((day, output.ref))
-            verdicts = output.verdicts.get(day, [])
             found += [
                 _line(output, each.kind, day, each.detail, each.expected, each.found, each.check)
-                for each in differences(output.expects[day], output.held.get(day, NOTHING_HELD), verdicts, recorded)
+                for each in differences(*_judged(output, day), recorded)
             ]
+        if output.undated:
+            text = f"{rows_in_words(output.undated)} without a date"
+            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, "rows"))
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
-                text = f"{rows} rows, and the calendar has no such date"
+                text = f"{rows_in_words(rows)}, and the calendar has no such date"
                 found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
     found += _without_output(index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
+
+
+def _judged(output: Output, day: date) -> tuple[str, Held, list[Verdict], Mapping[str, str]]:
+    """What a date is judged by: the first arguments of ``differences``."""
+    held = output.held.get(day, NOTHING_HELD)
+    return output.expects[day], held, output.verdicts.get(day, []), output.looks_at
+
+
+def _unasked(output: Output, tasks: object) -> set[str]:
+    """What would have been compared, if it could have been asked: equal keys, fences of a run, checks that block."""
+    checks = {v.check for verdicts in output.verdicts.values() for v in verdicts if v.outcome == UNASKED}
+    return {"keys", *checks} if tasks is None else {"keys", "fences", *checks}
 
 
 def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]) -> Iterator[FindingLine]:
@@ -67,12 +100,12 @@ def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
         if ref in silent and recorded.word is not Word.PASSED:
             phase, _, processor = ref.partition("/")
             yield FindingLine(
-                kind=Kind.MISSING.value,
+                kind=Kind.NOT_DONE.value,
                 date=day,
                 phase=phase,
                 processor=processor,
                 table=None,
-                detail=f"not done, as state says{f': {recorded.why}' if recorded.why else ''}",
+                detail=recorded.said[:DETAIL_KEPT],
                 expected=None,
                 found=None,
                 query=STATE_QUERY,
@@ -88,10 +121,10 @@ def _line(
         phase=output.phase,
         processor=output.processor,
         table=output.table,
-        detail=detail,
+        detail=detail[:DETAIL_KEPT],
         expected=expected,
         found=found,
-        query=output.query(check),
+        query=STATE_QUERY if check == STATE_QUERY else output.query(check),
     )
 
 
@@ -106,26 +139,35 @@ def count_kinds(findings: Iterable[FindingLine]) -> list[KindCount]:
     ]
 
 
-def lacks(output: Output, day: date) -> bool:
-    """Whether the calendar's demand is not met on a date."""
-    return not is_sound(output.expects[day], output.held.get(day, NOTHING_HELD), output.verdicts.get(day, []))
+def is_whole(output: Output, day: date) -> bool:
+    """Whether the calendar's demand is known to be met on a date."""
+    expects, held, verdicts, _ = _judged(output, day)
+    return output.error is None and is_sound(expects, held, verdicts)
+
+
+def is_waived(output: Output, day: date) -> bool:
+    """Whether waivers are all that lets a date pass."""
+    return output.error is None and is_let_pass(*_judged(output, day))
+
+
+def is_short(output: Output, day: date) -> bool:
+    """Whether what is due on a date is known not to be there."""
+    return output.error is None and any(shortfalls(*_judged(output, day)))
 
 
 def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
-    """Runs of game dates on which an output is not sound, over the whole calendar: what is verified, and beyond.
+    """Runs of game dates on which an output is missing or incomplete, over the whole calendar: verified, and beyond.
 
     Of what lies beyond, only tables are told: objects of other dates may rightly be gone.
     """
     found: list[MissingDates] = []
     for output in reading.outputs.values():
-        if output.error is not None:
-            continue
         spans: list[list[date]] = []
         before: bool | None = None
         for game_date in index.calendar.dates:
             day = game_date.day
             is_beyond = day not in index.position
-            if not lacks(output, day) or (is_beyond and output.table is None):
+            if not is_short(output, day) or (is_beyond and output.table is None):
                 before = None
                 continue
             if before is not is_beyond:
@@ -147,10 +189,15 @@ def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
     return found
 
 
-def heat_map(reading: Reading, index: PlanIndex, findings: Sequence[FindingLine]) -> HeatMap:
-    """The worst that is known of each date and phase, over the whole calendar."""
+def heat_map(
+    reading: Reading,
+    index: PlanIndex,
+    findings: Sequence[FindingLine],
+    tasks: Mapping[tuple[date, str], Recorded] | None,
+) -> HeatMap:
+    """The worst that is known of each date and phase, over the whole calendar. tasks: as for ``find``."""
     worst: dict[tuple[date, str], str] = {}
-    unknown = {line.phase for line in findings if line.date is None}
+    unknown = {line.phase for line in findings if line.kind == Kind.NOT_ASKED and line.date is None}
     for line in findings:
         if line.date is not None:
             letter = _LETTERS.get(Kind(line.kind), DIFFERS)
@@ -160,19 +207,24 @@ def heat_map(reading: Reading, index: PlanIndex, findings: Sequence[FindingLine]
     for phase in index.plan.phases:
         outputs = [output for output in reading.outputs.values() if output.phase == phase]
         letters = [
-            worst.get((d.day, phase)) or (UNKNOWN if phase in unknown else _calm(outputs, d.day, index))
+            worst.get((d.day, phase))
+            or (UNKNOWN if phase in unknown else _calm(outputs, d.day, index, tasks is not None))
             for d in index.calendar.dates
         ]
         phases[phase] = "".join(letters)
     return HeatMap(dates=[d.day for d in index.calendar.dates], phases=phases, legend=LEGEND)
 
 
-def _calm(outputs: Sequence[Output], day: date, index: PlanIndex) -> str:
-    """The letter of a cell without a finding."""
-    if day not in index.position:
-        return GAP if any(output.table and lacks(output, day) for output in outputs) else OUTSIDE
-    is_empty = outputs and all(output.expects[day] == EMPTY for output in outputs)
-    return RIGHTLY_EMPTY if is_empty else WHOLE
+def _calm(outputs: Sequence[Output], day: date, index: PlanIndex, has_record: bool) -> str:
+    """The letter of a cell without a finding. Of a phase without outputs only a run's record knows."""
+    is_beyond = day not in index.position
+    if not outputs:
+        return WHOLE if has_record and not is_beyond else UNKNOWN
+    if is_beyond:
+        return GAP if any(output.table and not is_whole(output, day) for output in outputs) else OUTSIDE
+    if any(is_waived(output, day) for output in outputs):
+        return WAIVED
+    return RIGHTLY_EMPTY if all(output.expects[day] == EMPTY for output in outputs) else WHOLE
 
 
 def demanded(output: Output, days: Iterable[date]) -> list[date]:

@@ -1,14 +1,16 @@
 """The report for people: one HTML page that needs no network, and Markdown. Everything that is said is escaped."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
-from shared.report.verify.document import Coverage, Report
-from shared.report.verify.pictures import COLOURS, curve, gantt, panels
+from shared.report.verify.document import Coverage, Query, Report
+from shared.report.verify.pictures import COLOURS, DAYS, curve, gantt, mark, panels
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -17,6 +19,9 @@ SHOWN = 200
 
 WIDTH, HEIGHT = 960, 120
 """Of the pictures over time, in units of their own: they fill the width that there is."""
+
+TICKS = 4
+"""Parts of the axis of time."""
 
 _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 
@@ -31,21 +36,26 @@ def html_of(report: Report) -> str:
             r=report,
             shown=SHOWN,
             colours=COLOURS,
+            marks={letter: mark(letter, 0, 0) for letter in COLOURS},
             width=WIDTH,
             height=HEIGHT,
+            days=DAYS,
             panels=panels(report.heat_map, _seasons(report)),
             phases=_phase_counts(report),
             gantt=gantt(pace, WIDTH) if pace else {},
             throughput=curve(pace.ended, WIDTH, HEIGHT) if pace else "",
             parallelism=curve(pace.at_once, WIDTH, HEIGHT) if pace else "",
+            ticks=_ticks(pace.wall_seconds) if pace else [],
             whole=_whole(report.coverage),
+            unasked=_unasked(report),
         )
     )
 
 
 def markdown_of(report: Report) -> str:
     """The same in Markdown, without pictures."""
-    return _templates().get_template("report.md.j2").render(r=report, shown=SHOWN, whole=_whole(report.coverage))
+    template = _templates().get_template("report.md.j2")
+    return template.render(r=report, shown=SHOWN, whole=_whole(report.coverage), unasked=_unasked(report))
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +67,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, seconds=_seconds)
+    made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, name=_name, seconds=_seconds)
     return made
 
 
@@ -90,11 +100,24 @@ def _whole(coverage: list[Coverage]) -> Mapping[str, str]:
     return {season: f"{whole:,} of {expected:,}" for season, (whole, expected) in sums.items()}
 
 
+def _unasked(report: Report) -> list[Query]:
+    """Queries that met an error: their numbers are not known."""
+    return [query for query in report.queries if query.error]
+
+
+def _ticks(seconds: float) -> list[str]:
+    """The labels of the axis of time, with no more decimals than tell them apart."""
+    decimals = 0 if seconds >= 10 * TICKS else 2
+    return [f"{seconds * n / TICKS:,.{decimals}f}" for n in range(TICKS)] + [f"{seconds:,.{decimals}f} s"]
+
+
 def _moment(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not known"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
@@ -106,9 +129,14 @@ def _seconds(value: float) -> str:
     return f"{value:,.2f} s" if value < 100 else f"{value:,.0f} s"
 
 
+def _name(value: object) -> Markup:
+    """The name of a table, phase or query, which may be broken where it has a joint."""
+    return Markup(re.sub(r"([_./])(?=\w)", r"\1<wbr>", str(escape(value))))  # noqa: S704 - escaped here
+
+
 def _cell(value: object) -> str:
-    """Text for a cell of a Markdown table: on one line, with nothing that ends the cell or is read as HTML."""
-    text = " ".join(str(value).split()).replace("|", "\\|")
+    """Text for a cell of a Markdown table: on one line, nothing in it ends the cell or is read as markup."""
+    text = re.sub(r"([\\|`*\[\]])", r"\\\1", " ".join(str(value).split()))
     for character, entity in _ENTITIES:
         text = text.replace(character, entity)
     return text

@@ -8,13 +8,26 @@ from dataclasses import dataclass
 from datetime import date
 
 from shared.report.verify.document import HeatMap, Pace
-from shared.report.verify.findings import DIFFERS, GAP, MISSING, OUTSIDE, RIGHTLY_EMPTY, SHORT, UNKNOWN, WHOLE
+from shared.report.verify.findings import (
+    DIFFERS,
+    GAP,
+    MISSING,
+    OUTSIDE,
+    RIGHTLY_EMPTY,
+    SHORT,
+    UNKNOWN,
+    WAIVED,
+    WHOLE,
+)
 
 CELL = 8
 """Side of a day in the heat map, with its margin, in pixels."""
 
-LABEL = 34
-"""Width of the months' names."""
+LABEL, HEAD = 24, 9
+"""Width of the months' names; height of the days' numbers."""
+
+DAYS = tuple((LABEL + (day - 1) * CELL, day) for day in (1, 8, 15, 22, 29))
+"""Where a column of the heat map has its number."""
 
 COLOURS: Mapping[str, str] = {
     WHOLE: "#0072b2",
@@ -23,8 +36,9 @@ COLOURS: Mapping[str, str] = {
     MISSING: "#b23c00",
     DIFFERS: "#a3447c",
     UNKNOWN: "#000000",
-    OUTSIDE: "#dfe6ea",
-    GAP: "#8a8f94",
+    WAIVED: "#0072b2",
+    OUTSIDE: "#d3dbe0",
+    GAP: "#5f666c",
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -60,22 +74,31 @@ def panels(heat: HeatMap, seasons: Mapping[str, Sequence[date]]) -> list[Panel]:
             paths: dict[str, list[str]] = {}
             for day in days:
                 letter = letters[position[day]]
-                x, y = LABEL + (day.day - 1) * CELL, months.index((day.year, day.month)) * CELL
-                paths.setdefault(letter, []).append(_cell(letter, x, y))
+                x, y = LABEL + (day.day - 1) * CELL, HEAD + months.index((day.year, day.month)) * CELL
+                paths.setdefault(letter, []).append(mark(letter, x, y))
             shapes = tuple(Shape(letter, COLOURS[letter], "".join(cells)) for letter, cells in sorted(paths.items()))
-            labels = tuple((n * CELL + CELL - 1, _MONTHS[month - 1]) for n, (_, month) in enumerate(months))
-            found.append(Panel(f"{season} · {phase}", LABEL + 31 * CELL, len(months) * CELL, labels, shapes))
+            labels = tuple((HEAD + n * CELL + CELL - 1, _MONTHS[month - 1]) for n, (_, month) in enumerate(months))
+            found.append(Panel(f"{season} · {phase}", LABEL + 31 * CELL, HEAD + len(months) * CELL, labels, shapes))
     return found
 
 
-def _cell(letter: str, x: int, y: int) -> str:
+def mark(letter: str, x: int, y: int) -> str:
+    """The form of a letter, as a path: a filled square is as it should be, everything else looks otherwise."""
     side = CELL - 1
     if letter == SHORT:
         return f"M{x} {y}v{side}h{side}z"
-    if letter in (MISSING, UNKNOWN):
+    if letter == MISSING:
         return f"M{x} {y}h2l1.5 2.5 1.5-2.5h2l-2.5 3.5 2.5 3.5h-2l-1.5-2.5-1.5 2.5h-2l2.5-3.5z"
     if letter == DIFFERS:
         return f"M{x + 3.5} {y}l3.5 3.5-3.5 3.5-3.5-3.5z"
+    if letter == UNKNOWN:
+        return f"M{x} {y + 2.5}h{side}v2h-{side}z"
+    if letter == WAIVED:
+        return f"M{x} {y}h{side}v{side}h-{side}zM{x + 1.5} {y + 1.5}v4h4v-4z"
+    if letter == GAP:
+        return f"M{x} {y}h{side}l-{side} {side}z"
+    if letter == OUTSIDE:
+        return f"M{x + 2} {y + 2}h3v3h-3z"
     return f"M{x} {y}h{side}v{side}h-{side}z"
 
 

@@ -71,9 +71,10 @@ def _columns(pipeline: Pipeline, spec: ReportSpec, section: str, phase: str, pro
 
 
 def rows_query(table: Table, first: date, last: date) -> NamedQuery:
-    """Rows by date: ``d``, ``n``."""
+    """Rows by date: ``d``, ``n``; those without a date too."""
     day = table.output.date_column
-    sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {_within(day)} GROUP BY {day}"
+    where = f"{_within(day)} OR {day} IS NULL"
+    sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {where} GROUP BY {day}"
     return _named("rows", table.name, f"rows of {table.name} by date", sql, first, last)
 
 

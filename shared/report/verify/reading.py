@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from shared.domain.audit import Held
+from shared.domain.audit import REPEATS, ROWS, Held
 from shared.domain.checks import registry
 from shared.domain.checks.proof import Found
-from shared.domain.checks.specs import name_of
+from shared.domain.checks.specs import Check, DuplicatesCheck, RowsCheck, name_of
 from shared.domain.errors import PhasegateError
-from shared.domain.facts import Verdict
+from shared.domain.facts import UNKNOWN, Verdict
 from shared.domain.pipeline import NoOutput, ObjectOutput
 from shared.domain.plan import EMPTY, PlanIndex
 from shared.ports import ObjectStore, Row, Warehouse
@@ -25,7 +25,7 @@ from shared.report.verify.questions import (
     rows_query,
     tables_of,
 )
-from shared.services.prover import Prover, checks_of
+from shared.services.prover import Prover, ask, checks_of
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class Output:
     """What one processor left behind, by date. expects: the calendar's letter for every game date.
 
     error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
+    undated: rows whose date is NULL.
+    looks_at: by check, as ``audit.differences`` takes it. queries: by check, and what else was asked.
     """
 
     ref: str
@@ -40,7 +42,9 @@ class Output:
     table: str | None
     held: dict[date, Held] = field(default_factory=dict)
     verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
+    looks_at: dict[str, str] = field(default_factory=dict)
     off_calendar: dict[date, int] = field(default_factory=dict)
+    undated: int = 0
     error: str | None = None
     queries: dict[str, str] = field(default_factory=dict)
 
@@ -115,7 +119,7 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
     for ref, answered in rows.items():
         _fill(reading.outputs[ref], answered)
     _look_for_objects(reading, objects, warehouse, index)
-    _judge(reading, warehouse, objects, index)
+    _judge(reading, warehouse, index)
     return reading
 
 
@@ -124,6 +128,9 @@ def _fill(output: Output, answered: Mapping[str, list[Row]]) -> None:
     doubled = {row["d"]: int(row["doubled"]) for row in answered.get("keys", ())}
     for row in answered.get("rows", ()):
         day, rows = row["d"], int(row["n"])
+        if day is None:
+            output.undated = rows
+            continue
         if day not in output.expects:
             output.off_calendar[day] = rows
             continue
@@ -147,7 +154,7 @@ def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehou
             output.held.update({day: Held(each.rows) for day, each in (found or {}).items()})
 
 
-def _judge(reading: Reading, warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> None:
+def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
     """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check."""
     subjects = {
         ref: (
@@ -157,16 +164,29 @@ def _judge(reading: Reading, warehouse: Warehouse, objects: ObjectStore, index: 
         for ref, output in reading.outputs.items()
         if output.table and output.error is None
     }
-    for ref, check, subject in checks_of(index, subjects):
-        question = registry.ask(check, subject)
+    checks = [(ref, c, subject, registry.ask(c, subject)) for ref, c, subject in checks_of(index, subjects)]
+    answers = iter(ask(warehouse, [question for *_, question in checks if question]))
+    for ref, check, subject, question in checks:
+        output, name = reading.outputs[ref], name_of(check)
+        _note_what_it_looks_at(output, check)
+        answer: list[Row] | PhasegateError = []
         if question is not None:
-            name = f"{name_of(check)}.{subject.output.table}"
-            if name in reading.queries:
-                name = f"{name}.{len(reading.queries)}"
-            words = f"what the check '{name_of(check)}' of {ref} looks at, by date"
-            reading.note(NamedQuery(name, words, question.sql, dict(question.parameters)))
-            reading.outputs[ref].queries[name_of(check)] = name
-    for ref, judged in Prover(warehouse, objects).judge(index, subjects).items():
-        verdicts = reading.outputs[ref].verdicts
-        for day, verdict in judged:
-            verdicts.setdefault(day, []).append(verdict)
+            answer = next(answers)
+            query = f"{name}.{ref}"
+            words = f"what the check '{name}' of {ref} looks at, by date"
+            reading.note(NamedQuery(query, words, question.sql, dict(question.parameters)))
+            output.queries[name] = query
+        if isinstance(answer, PhasegateError):
+            reading.unread[output.query(name)] = str(answer)
+            verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
+        else:
+            verdicts = registry.judge(check, subject, answer)
+        for day, verdict in verdicts.items():
+            output.verdicts.setdefault(day, []).append(verdict)
+
+
+def _note_what_it_looks_at(output: Output, check: Check) -> None:
+    if isinstance(check, RowsCheck):
+        output.looks_at[name_of(check)] = ROWS
+    elif isinstance(check, DuplicatesCheck) and check.keys is None:
+        output.looks_at[name_of(check)] = REPEATS

@@ -12,7 +12,7 @@ from shared.domain.pipeline import TableOutput
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
 from shared.ports import State
-from shared.services.progress import BlockedCell, RunReport, current_status, report
+from shared.services.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class RunRecord:
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
     run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
-    later = _covered_later(state, run)
+    later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final
     tasks: dict[tuple[date, str], Recorded] = {}
     waits: dict[str, list[timedelta]] = {}
@@ -47,7 +47,7 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     def note(facts: DateFacts, views: Sequence[TaskView]) -> None:
         bad = board.bad.get(facts.day, {})
         for task, view in zip(index.tasks, views, strict=True):
-            word = _word(view, bad.get(task.ref), is_over, (facts.day, task.phase) in later)
+            word = _word(view, bad.get(task.ref), is_over, (facts.day, task.ref) in later)
             # An object's rows are what its worker said of it; nobody counted them.
             is_counted = isinstance(task.spec.output, TableOutput)
             tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
@@ -72,18 +72,23 @@ def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superse
     if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
         return Recorded(Word.BAD, why=view.message)
     if is_superseded:
-        return Recorded(Word.BAD, why="it never ran in this run; a later one covers it", is_superseded=True)
+        return Recorded(Word.BAD, why="never ran in this run, but in a later one", is_superseded=True)
     return Recorded(Word.NOTHING if is_over else Word.OPEN)
 
 
-def _covered_later(state: State, run: Run) -> set[tuple[date, str]]:
-    """(date, phase) of the runs of the same pipeline that began after this one."""
-    covered: set[tuple[date, str]] = set()
+def _worked_on_later(state: State, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
+    """(date, ref) of the attempts of the same pipeline's runs that began after this one.
+
+    A later run that took over what it found has written nothing, and explains nothing.
+    """
+    worked_on: set[tuple[date, str]] = set()
     for other in state.runs():
         if other.pipeline == run.pipeline and other.created_at > run.created_at:
-            plan = state.plan(other.run_id)
-            covered |= {(day, phase) for day in plan.days for phase in plan.phases}
-    return covered
+            days = [day for day in state.plan(other.run_id).days if day in index.position]
+            for first in range(0, len(days), DATES_AT_ONCE):
+                for facts in state.dates(other.run_id, days[first : first + DATES_AT_ONCE]).values():
+                    worked_on |= {(facts.day, "/".join(task)) for task, attempts in facts.tasks.items() if attempts}
+    return worked_on
 
 
 def _note_waits(waits: dict[str, list[timedelta]], facts: DateFacts, index: PlanIndex) -> None:

@@ -8,11 +8,21 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlglot import exp
 
+from shared.adapters.bigquery_sql import read_statement
 from shared.domain.checks.proof import Found, count_rows, judge_proof
 from shared.domain.checks.question import Question
 from shared.domain.checks.registry import ask, judge, unasked
-from shared.domain.checks.specs import Check, EntitiesCheck, RowsCheck
+from shared.domain.checks.specs import (
+    Check,
+    CoverageCheck,
+    DuplicatesCheck,
+    EntitiesCheck,
+    NullsCheck,
+    RangeCheck,
+    RowsCheck,
+)
 from shared.domain.checks.subject import Subject, checked_days
 from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
 from shared.domain.pipeline import (
@@ -20,7 +30,6 @@ from shared.domain.pipeline import (
     ObjectOutput,
     Output,
     Pipeline,
-    Processor,
     TableOutput,
 )
 from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL
@@ -36,7 +45,7 @@ def proof(output: Output, expects: str, found: int | None, claimed: int | None =
     """The proof of an attempt that reported."""
     held = None if found is None else Found(found)
     attempt = AttemptFacts(1, reported=reported(rows=claimed, **report))
-    return judge_proof(attempt, Processor(name="x", output=output), expects, held, NOW)
+    return judge_proof(attempt, output, [], expects, held, NOW)
 
 
 # Proof
@@ -114,14 +123,13 @@ def test_where_there_is_nothing_to_look_at_the_word_is_taken() -> None:
 
 def test_a_healed_success_is_proved_by_the_rows_in_the_table() -> None:
     healed = AttemptFacts(1, healed=Healed(HealedAs.SUCCESS, "the event was lost", NOW))
-    assert judge_proof(healed, Processor(name="x", output=TABLE), EXPECTED, Found(4, 1, 1), NOW).ok
+    assert judge_proof(healed, TABLE, [], EXPECTED, Found(4, 1, 1), NOW).ok
 
 
 def test_rows_that_an_earlier_attempt_left_behind_prove_nothing() -> None:
     attempt = AttemptFacts(1, reported=replace(reported(rows=4), fence=7))
-    processor = Processor(name="x", output=TABLE)
-    assert judge_proof(attempt, processor, EXPECTED, Found(4, 7, 7), NOW).ok
-    found = judge_proof(attempt, processor, EXPECTED, Found(4, 6, 6), NOW)
+    assert judge_proof(attempt, TABLE, [], EXPECTED, Found(4, 7, 7), NOW).ok
+    found = judge_proof(attempt, TABLE, [], EXPECTED, Found(4, 6, 6), NOW)
     assert (found.ok, found.detail) == (False, "the table holds 4 rows, of an earlier attempt: this one wrote none")
 
 
@@ -129,11 +137,20 @@ def test_an_empty_report_over_rows_that_are_there_is_disproved() -> None:
     assert not proof(TABLE, EXPECTED, 4, claimed=None, status=ResultStatus.EMPTY).ok
 
 
-@pytest.mark.parametrize(("checks", "is_proved"), [([], False), ([RowsCheck(exactly="4")], True)])
-def test_a_partial_success_needs_a_check_that_judges_it(checks: list[Check], is_proved: bool) -> None:
+@pytest.mark.parametrize(
+    ("checks", "is_proved"),
+    [
+        ([], False),
+        ([RowsCheck(exactly="4", severity="warn")], False),
+        ([DuplicatesCheck(), NullsCheck(column="v"), RangeCheck(column="v", min=0)], False),
+        ([RowsCheck(exactly="4")], True),
+        ([DuplicatesCheck(), CoverageCheck(processor="a", keys=["k"])], True),
+    ],
+    ids=["none", "one that warns", "of values and doubled keys", "of rows", "of keys"],
+)
+def test_a_partial_success_needs_a_check_that_says_whether_it_is_enough(checks: list[Check], is_proved: bool) -> None:
     attempt = AttemptFacts(1, reported=reported(ResultStatus.PARTIAL, rows=4))
-    processor = Processor(name="x", output=TABLE, checks=checks)
-    assert judge_proof(attempt, processor, EXPECTED, Found(4), NOW).ok is is_proved
+    assert judge_proof(attempt, TABLE, checks, EXPECTED, Found(4), NOW).ok is is_proved
 
 
 # Which dates checks apply to
@@ -162,7 +179,7 @@ def subject(world: Pipeline, counts: Mapping[date, int] | None = None) -> Subjec
 def test_rows_of_many_dates_are_counted_in_one_question() -> None:
     found = count_rows(TABLE, reversed(DAYS))
     assert found.parameters == {"first": DAYS[0], "last": DAYS[2], "days": DAYS}
-    assert "FROM `shape.left_side`" in found.sql and "GROUP BY d" in found.sql
+    assert "FROM `shape.left_side`" in found.sql and "GROUP BY `d`" in found.sql
 
 
 def test_the_rows_check_asks_nothing_beyond_the_counts() -> None:
@@ -175,7 +192,31 @@ def test_the_entities_check_reads_the_other_table_on_its_own_date_column() -> No
 
     question = ask(EntitiesCheck(key="k", processor="raw/a"), subject(pipeline(other_column)))
     assert isinstance(question, Question)
-    assert "SELECT DISTINCT played_on AS d, k AS k FROM `raw.a`" in question.sql
+    assert "SELECT DISTINCT `played_on` AS d, `k` AS k FROM `raw.a`" in question.sql
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        EntitiesCheck(key="rows", calendar="teams"),
+        EntitiesCheck(key="rows", processor="raw/a"),
+        CoverageCheck(processor="raw/a", keys=["rows", "group"]),
+        DuplicatesCheck(keys=["rows", "group"]),
+        NullsCheck(column="order"),
+        RangeCheck(column="order", min=0, max=1),
+    ],
+    ids=str,
+)
+def test_columns_may_be_named_by_words_of_sql(check: Check) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for place in (document["phases"][1]["processors"][0], document["phases"][2]["processors"][0]):
+            place["output"] |= {"date_column": "end", "fence_column": "from"}
+
+    about = subject(pipeline(change))
+    for asked in (ask(check, about), count_rows(about.output, DAYS)):
+        assert asked is not None
+        tree = read_statement(asked.sql)
+        assert {"end", "order", "rows", "group", "from"} & {column.name for column in tree.find_all(exp.Column)}
 
 
 # Verdicts

@@ -61,6 +61,10 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         check(check="nulls", column="v", name="rows"),
         "FILE: phases[2].processors[0].checks: the name 'rows' is a kind of check; choose another",
     ),
+    "a name of Phasegate's own": (
+        check(check="nulls", column="v", name="proof"),
+        "FILE: phases[2].processors[0].checks: the name 'proof' is a verdict of Phasegate's own; choose another",
+    ),
     "a name used twice": (
         lambda d: phase(d, SHAPE)["processors"][0].update(
             checks=[{"check": "nulls", "column": column, "name": "known"} for column in "kv"]
@@ -78,6 +82,19 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     "an approval that nothing comes before": (
         lambda d: phase(d, FINAL).update(gates=[{"check": "approval"}]),
         "FILE: phases[3].gates: no edge leads to 'total'; add a gate (for example all_succeeded)",
+    ),
+    "a table of the phase that nothing waits for": (
+        lambda d: phase(d, SHAPE)["processors"][2]["checks"].append(
+            {"check": "coverage", "processor": "left", "keys": ["k"]}
+        ),
+        "phases[2].processors[2].checks[1].processor: 'ahead' may be judged before 'left' has ended; let it be needed",
+    ),
+    "a table of a phase that no gate waits for": (
+        lambda d: phase(d, FINAL).update(
+            gates=[{"check": "lookback", "processors": ["left"], "dates": 2}],
+            checks=[{"check": "entities", "key": "k", "processor": "raw/a"}],
+        ),
+        "phases[3].checks[0].processor: 'total' may be judged before 'raw/a' has ended; add a gate on raw",
     ),
     "a query that is none": (sql("SELEC d FROM x"), f"{AT}.query: "),
     "a query that does not end": (sql(f"{SOUND} HAVING ("), f"{AT}.query: SQL that BigQuery's grammar does not allow"),
@@ -100,6 +117,14 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         sql(SOUND.replace("COUNT(*) > 0", "COUNTIF(v > 0) / COUNT(*) > 0")),
         f"{AT}.query: '/' fails for all dates when one of them divides by 0; write SAFE_DIVIDE(a, b)",
     ),
+    "a whole division": (
+        sql(SOUND.replace("COUNT(*) > 0", "DIV(COUNTIF(v > 0), COUNT(*)) > 0")),
+        f"{AT}.query: DIV fails for all dates when one of them divides by 0; write DIV(a, NULLIF(b, 0))",
+    ),
+    "a remainder": (
+        sql(SOUND.replace("COUNT(*) > 0", "MOD(COUNT(*), COUNTIF(v > 0)) = 0")),
+        f"{AT}.query: MOD fails for all dates when one of them divides by 0; write MOD(a, NULLIF(b, 0))",
+    ),
     "a wrong query of a phase": (
         lambda d: phase(d, SHAPE).update(checks=[{"check": "sql", "query": "SELECT 1"}]),
         "FILE: phases[2].checks[0].query: the SELECT must name the column 'd'",
@@ -120,12 +145,22 @@ def test_a_wrong_check_is_refused_at_load(tmp_path: Path, change: Callable[[Docu
         f"WITH kept AS (SELECT * FROM shape.left_side WHERE d BETWEEN @first AND @last) "
         f"{SOUND.replace('shape.left_side', 'kept')}",
         f"{SOUND} UNION ALL {SOUND}",
-        SOUND.replace("COUNT(*) > 0", "COUNT(*) / 2 > SAFE_DIVIDE(1, SUM(v))"),
+        SOUND.replace("COUNT(*) > 0", "COUNT(*) / (2) > SAFE_DIVIDE(1, SUM(v)) + MOD(COUNT(*), NULLIF(SUM(v), 0))"),
     ],
     ids=["plain", "with a comment", "with a subquery", "a union", "divisions that cannot fail"],
 )
 def test_a_sound_query_is_loaded(tmp_path: Path, query: str) -> None:
     loaded(tmp_path, sql(query))
+
+
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [((SHAPE, 1), "left"), ((SHAPE, 0), "right"), ((SHAPE, 2), "raw/b"), ((FINAL, 0), "raw/a")],
+    ids=["a need", "the same lane", "the phase before", "a phase before that"],
+)
+def test_a_check_may_compare_with_what_has_ended(tmp_path: Path, place: tuple[int, int], other: str) -> None:
+    compared = {"check": "coverage", "processor": other, "keys": ["k"]}
+    loaded(tmp_path, lambda d: phase(d, place[0])["processors"][place[1]]["checks"].append(compared))
 
 
 def test_a_check_of_a_phase_is_one_of_every_table_in_it(tmp_path: Path) -> None:

@@ -99,3 +99,17 @@ def test_what_stands_behind_a_barrier_is_no_part_of_it() -> None:
     for lane in ("fetch", "raw", "shape.1", "shape.2"):
         conduct.advance(*conduct.ends(lane, 0))
     assert conduct.strips()["raw"] == "prrr"
+
+
+def test_what_looks_back_on_something_behind_a_barrier_is_no_part_of_it_either() -> None:
+    def change(document: dict[str, Any]) -> None:
+        unlimited(document)
+        document["phases"][2]["gates"][0] = {"check": "barrier", "phase": "raw"}
+        document["phases"][3]["gates"] = [
+            {"check": "all_succeeded", "phase": "raw"},
+            {"check": "lookback", "processors": ["left"], "dates": 2},
+        ]
+
+    conduct = Conduct(change, dates=6, canary=(DAYS[0], DAYS[5]))
+    conduct.pass_all()
+    assert conduct.board.status is RunStatus.COMPLETED, conduct.strips()

@@ -1,6 +1,7 @@
 """The decision: which lanes are released when, under which limits, and where the run stands."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -432,6 +433,16 @@ def test_a_brake_is_pulled_once() -> None:
     (brake,) = conduct.board.brakes.values()
     conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left="bug: row 17"))
     assert list(conduct.board.brakes.values()) == [brake]
+
+
+def test_a_brake_stays_on_while_so_many_dates_stand_as_failed() -> None:
+    conduct = Conduct(policy(2, brake=2))
+    braked(conduct, *["bug: row 17"] * 3)
+    (brake,) = conduct.board.brakes.values()
+    conduct.advance(*conduct.ends("shape.1", 0))
+    assert list(conduct.board.brakes.values()) == [replace(brake, first=conduct.index.days[1])]
+    conduct.advance(*conduct.ends("shape.1", 1))
+    assert conduct.board.brakes == {}
 
 
 # Properties, judged by the edges as they are written in ``tests.world``, and not by the compiled plan

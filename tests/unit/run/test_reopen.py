@@ -116,6 +116,7 @@ def test_a_retry_lifts_a_halt() -> None:
     conduct = finished_but_for("raw", FAILED, a="why")
     conduct.board.halted_because = "raw: 1 date(s) ended badly"
     retry(conduct, (0, "raw/a"))
+    conduct.advance()
     assert conduct.board.halted_because == ""
 
 

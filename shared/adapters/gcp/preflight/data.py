@@ -17,7 +17,9 @@ MODIFICATIONS_A_DAY, LOADS_A_DAY = 30_000, 1_500
 NEARLY = 0.8
 """Share of a day's quota from which on no run is started: hundreds of dates are still to come."""
 
-OBJECTS = ("storage.objects.create", "storage.objects.get", "storage.objects.list")
+OBJECTS = ("storage.objects.get", "storage.objects.list")
+"""What a start needs of the bucket: whoever plans looks which objects are there, and writes none."""
+
 READ = "bigquery.tables.getData"
 
 
@@ -49,7 +51,7 @@ def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[Lin
 
 
 def inspect_rights(settings: CloudSettings, table: str) -> list[Line]:
-    """May this identity read a table, and read and write the bucket?"""
+    """May this identity read a table, and the bucket?"""
 
     def of_table() -> Iterator[tuple[str, str]]:
         found = bigquery_client(settings).test_iam_permissions(table, [READ], timeout=PATIENCE_SECONDS)
@@ -60,7 +62,7 @@ def inspect_rights(settings: CloudSettings, table: str) -> list[Line]:
         bucket = storage_client(settings).bucket(settings.bucket)
         granted = bucket.test_iam_permissions(list(OBJECTS), timeout=PATIENCE_SECONDS)
         if missing := [name for name in OBJECTS if name not in granted]:
-            yield f"{', '.join(missing)} not granted on {settings.bucket}", "grant roles/storage.objectUser"
+            yield f"{', '.join(missing)} not granted on {settings.bucket}", "grant roles/storage.objectViewer"
 
     lines: list[Line] = []
     for emulator, subject, wrong in (

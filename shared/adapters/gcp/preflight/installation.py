@@ -15,7 +15,7 @@ from shared.adapters.gcp.preflight.data import (
 from shared.adapters.gcp.preflight.queues import inspect_queues
 from shared.adapters.gcp.preflight.services import inspect_functions, inspect_workers
 from shared.adapters.gcp.preflight.topics import Topics
-from shared.adapters.gcp.settings import CloudSettings
+from shared.adapters.gcp.settings import PREFIX, CloudSettings
 from shared.domain.dispatch import Dispatch
 from shared.domain.pipeline import Pipeline, WorkerSpec
 from shared.domain.preflight import Line, warned
@@ -58,13 +58,19 @@ class CloudInstallation:
             "dispatcher": [settings.dispatcher_url],
             "runner": [settings.runner_url],
             "conductor": [settings.conductor_url],
+            # Runs begin without these two, so that no address is a warning; a wrong one is a failure.
+            **{name: [url] for name in ("verifier", "sweeper") if (url := getattr(settings, f"{name}_url"))},
             **{function: sorted(urls) for function, urls in pushed.items()},
         }
-        unknown = ", ".join(function.name for function in FUNCTIONS if function.name not in called)
-        remedy = "see that Cloud Scheduler's job succeeds, and that its function runs the same version"
+        unknown = [function.name for function in FUNCTIONS if function.name not in called]
         return [
             *inspect_functions(called, self._token),
-            warned("function", unknown, "not checked: nothing here knows the address", remedy),
+            *(
+                warned(
+                    "function", name, "not checked: nothing here knows the address", f"set {PREFIX}{name.upper()}_URL"
+                )
+                for name in unknown
+            ),
         ]
 
 

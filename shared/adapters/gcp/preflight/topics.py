@@ -95,7 +95,7 @@ class Topics:
         except HTTP_ERRORS as error:
             detail = f"not checked who else hears it: {message_of(error)}"
             return [warned("topic", COMPLETIONS, detail, f"grant {_ROLE} to who asks")]
-        ours = {each.name for each in self._layout.subscriptions}
+        ours = {each.name for each in self._layout.subscriptions} | {each.name for each in self._layout.exports}
         strangers = sorted({name.rpartition("/")[2] for name in heard} - ours)
         return [
             warned("topic", COMPLETIONS, f"is also heard by {name}", "the live pipeline must not hear a backfill")

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Writes the plan as Terraform keeps it and as people read it, and lays both into the delivery bucket.
+# In: PROJECT_ID, BUILD_ID, _COMMIT, _DELIVERY_BUCKET, _VARIABLES.
+set -euo pipefail
+
+: "${_COMMIT:?give --substitutions _COMMIT=\$(git rev-parse HEAD)}"
+root=$(cd "$(dirname "$0")/../.." && pwd)
+plan=$root/.delivery/plan
+mkdir -p "$plan"
+
+terraform -chdir="$root/infra/terraform" init -input=false \
+    -backend-config="bucket=$_DELIVERY_BUCKET" -backend-config=prefix=terraform
+terraform -chdir="$root/infra/terraform" plan -input=false -lock-timeout=5m -out="$plan/tfplan" \
+    -var-file="$_VARIABLES" -var="project=$PROJECT_ID" -var="commit=$_COMMIT"
+terraform -chdir="$root/infra/terraform" show -no-color "$plan/tfplan" >"$plan/plan.txt"
+
+# The plan itself holds whatever the state holds: only the text is for reading.
+gcloud storage cp "$plan/plan.txt" "gs://$_DELIVERY_BUCKET/plans/$BUILD_ID/plan.txt"
+echo "the plan: gs://$_DELIVERY_BUCKET/plans/$BUILD_ID/plan.txt"
+echo "to apply it: the same build with _ACTION=apply,_APPROVED=$BUILD_ID"

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# One date through every function of the deployment. In: PROJECT_ID, BUILD_ID, _SMOKE_DATE.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+infra=infra/terraform
+while IFS= read -r line; do export "${line?}"; done < <(
+    terraform -chdir="$infra" output -json environment |
+        python3 -c 'import json, sys; [print(f"{k}={v}") for k, v in json.load(sys.stdin).items()]'
+)
+gcloud storage cp "$(terraform -chdir="$infra" output -raw pipeline_file)" .delivery/pipeline.yaml
+export PHASEGATE_PIPELINE="$PWD/.delivery/pipeline.yaml"
+
+.venv/bin/python -m infra.delivery.smoke "$_SMOKE_DATE" --run-id "smoke-$BUILD_ID"
+
+# The sweeper is called by the clock and leaves nothing where there is nothing to heal: its job tells.
+gcloud scheduler jobs run sweeper --project "$PROJECT_ID" --location "$PHASEGATE_REGION"
+for _ in $(seq 30); do
+    code=$(gcloud scheduler jobs describe sweeper --project "$PROJECT_ID" --location "$PHASEGATE_REGION" \
+        --format 'value(lastAttemptTime.yesno(yes=tried), status.code)')
+    read -r tried status <<<"$code" || true
+    [ "${tried:-}" = tried ] && [ -z "${status:-}" ] && { echo "sweeper: its job succeeded"; exit 0; }
+    sleep 5
+done
+echo "sweeper: its job has not succeeded (status ${status:-unknown}); see its log" >&2
+exit 1

@@ -1,0 +1,40 @@
+"""A source that is gone, waived on Firestore; ``tests/consents`` has every case on the embedded backend."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.domain.run import RunStatus
+from shared.services.consents import waive
+from tests.catalogue.cloud import CloudWorld
+
+A_WHILE = timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("firestore_emulator")
+def test_a_waived_source_passes_and_blocks_again_when_the_waiver_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(document: dict[str, list[dict[str, list[dict[str, str]]]]]) -> None:
+        document["phases"][2]["gates"].append({"check": "approval"})
+
+    with CloudWorld(tmp_path, monkeypatch, dates=1, change=change) as cloud:
+        cloud.world.misbehave(fetch__b__0=["fail:unrecoverable"])
+        cloud.begin()
+        assert cloud.drive(A_WHILE).tasks["unrecoverable"] == 1
+        clock = cloud.world.clock
+        waive(
+            cloud.state, clock, "r", dates=cloud.days, check="unrecoverable", phase="fetch", processor="b",
+            until=(clock.now() + timedelta(days=1)).isoformat(), by="ann", why="the site was closed",
+        )  # fmt: skip
+        cloud.services.sweep("r")
+        found = cloud.drive(A_WHILE)
+        assert (found.phases["raw"]["passed"], found.status, found.failures) == (1, RunStatus.WAITING, ())
+        assert {(r.phase, r.processor, r.check) for r in found.remarks} == {
+            ("fetch", "b", "unrecoverable"),
+            ("raw", "b", "unrecoverable"),
+        }
+        clock.move_to(clock.now() + timedelta(days=2))
+        cloud.services.sweep("r")
+        assert cloud.drive(A_WHILE).phases["raw"]["failed"] == 1, "ended: failed again"

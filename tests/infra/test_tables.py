@@ -1,0 +1,46 @@
+"""The orchestrator's own tables have the columns that its code writes, wherever they are made."""
+
+import json
+from pathlib import Path
+
+from shared.adapters.bigquery_sql import read_script
+from shared.report.verifier import _COLUMNS
+from tests.conftest import ROOT
+
+SCHEMAS = ROOT / "infra" / "terraform" / "schemas"
+NAMES = {"INT64": "INTEGER", "BIGINT": "INTEGER", "BOOL": "BOOLEAN", "FLOAT64": "FLOAT"}
+"""Types as SQL and as the schema of a table call them."""
+
+
+def schema(name: str) -> list[tuple[str, str]]:
+    """(column, type) of a table as Terraform makes it."""
+    return [(column["name"], column["type"]) for column in json.loads((SCHEMAS / f"{name}.json").read_text())]
+
+
+def columns(ddl: str, table: str) -> list[tuple[str, str]]:
+    """(column, type) of a table as a script makes it."""
+    for tree in read_script(ddl):
+        if tree.this.this.name == table:
+            kinds = [(column.name, column.args["kind"].sql("bigquery")) for column in tree.this.expressions]
+            return [(name, NAMES.get(kind, kind)) for name, kind in kinds]
+    raise AssertionError(f"no table {table}")
+
+
+def test_the_history_is_the_workers_own() -> None:
+    ddl = Path(ROOT / "pipelines" / "nba" / "schema" / "nba_reference.sql").read_text()
+    assert schema("processor_run_history") == columns(ddl, "processor_run_history")
+
+
+def test_the_reports_are_those_that_the_verifier_would_make() -> None:
+    assert schema("backfill_reports") == columns(f"CREATE TABLE IF NOT EXISTS `d.reports` ({_COLUMNS})", "reports")
+
+
+def test_events_are_the_columns_that_pubsub_writes() -> None:
+    """https://cloud.google.com/pubsub/docs/bigquery: metadata, and the message as it is."""
+    assert schema("backfill_events") == [
+        ("subscription_name", "STRING"),
+        ("message_id", "STRING"),
+        ("publish_time", "TIMESTAMP"),
+        ("data", "JSON"),
+        ("attributes", "JSON"),
+    ]
