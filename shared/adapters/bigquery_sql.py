@@ -79,7 +79,7 @@ def deletion(table: str, date_column: str) -> str:
     """
     if not date_column.isidentifier():
         raise InputError(f"'{date_column}' is not the name of a column")
-    return f"DELETE FROM `{'.'.join(split_table(table))}` WHERE {on_days(f'`{date_column}`')}"
+    return f"DELETE FROM `{'.'.join(split_table(table))}` WHERE {on_days(date_column)}"
 
 
 def dates_parameters(days: Collection[date]) -> dict[str, Parameter]:
