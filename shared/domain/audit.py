@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.domain.facts import BLOCK, UNKNOWN, Verdict
+from shared.domain.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
 from shared.domain.plan import EMPTY, EXPECTED
 from shared.domain.waiving import blocks
 
@@ -137,8 +137,9 @@ def differences(
 ) -> Iterator[Difference]:
     """Every difference of one task.
 
-    verdicts: of the checks that apply, those that could be asked. looks_at: ROWS or REPEATS for the checks (by name)
-    that do. recorded: None where no run is compared.
+    verdicts: of the checks that apply, those that could be asked; and the one by which nothing need be there, as a
+    person goes on without a source that is gone. looks_at: ROWS or REPEATS for the checks (by name) that do.
+    recorded: None where no run is compared.
     """
     if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
@@ -157,7 +158,7 @@ def differences(
     for each in wrong:
         yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
     if not held.rows:
-        if not wrong:
+        if not wrong and not _is_gone(verdicts):
             yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")
     elif recorded.word is Word.NOTHING:
         yield Difference(
@@ -180,13 +181,19 @@ def shortfalls(
     if expects == EMPTY:
         return
     if expects == EXPECTED and not held.rows:
-        yield Difference(Kind.MISSING, "nothing there", None, 0, "rows")
+        if not _is_gone(verdicts):
+            yield Difference(Kind.MISSING, "nothing there", None, 0, "rows")
         return
     for verdict in verdicts:
         about = looks_at.get(verdict.check)
         is_doubled = about == REPEATS or (about == ROWS and verdict.found - held.doubled == verdict.expected)
         if blocks(verdict) and not (held.doubled and is_doubled):
             yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
+
+
+def _is_gone(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a person goes on without an output whose source is gone."""
+    return any(verdict.check == UNRECOVERABLE and verdict.waived_by for verdict in verdicts)
 
 
 def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded) -> Iterator[Difference]:

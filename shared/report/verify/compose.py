@@ -1,14 +1,15 @@
 """Puts a report together: reads tables and state, compares, and says the verdict in one sentence."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from shared.domain.audit import MEANINGS, STATE_AND_TABLES, Kind
+from shared.domain.audit import MEANINGS, NOTHING_HELD, STATE_AND_TABLES, Kind
 from shared.domain.calendar import Calendar
 from shared.domain.errors import PhasegateError
+from shared.domain.facts import Verdict
 from shared.domain.pipeline import Pipeline
 from shared.domain.plan import RUN, Plan, PlanIndex
 from shared.domain.run import RunStatus, Waiver
@@ -68,6 +69,7 @@ def _compose(ground: Ground, index: PlanIndex, record: RunRecord | None, now: da
     waivers = record.run.waivers if record else ()
     reading = read_outputs(ground.warehouse, ground.objects, index)
     _waive(reading, [waiver for waiver in waivers if is_in_force(waiver, now)])
+    _go_on_without(reading, record.let_pass if record else {})
     rows, history_name = _read_history(ground.warehouse, index, record, reading)
     ended = rows or []
     if record is not None:
@@ -129,6 +131,16 @@ def _waive(reading: Reading, waivers: Sequence[Waiver]) -> None:
             output.verdicts[day] = list(waived(verdicts, day, output.phase, waivers))
 
 
+def _go_on_without(reading: Reading, let_pass: Mapping[tuple[date, str], Verdict]) -> None:
+    """What has no output, as its source is gone and a person signed for that, is not missing."""
+    for (day, ref), verdict in let_pass.items():
+        output = reading.outputs.get(ref)
+        if output is None:
+            reading.let_pass[day, ref] = verdict
+        elif not output.held.get(day, NOTHING_HELD).rows:
+            output.verdicts.setdefault(day, []).append(verdict)
+
+
 def _read_history(
     warehouse: Warehouse, index: PlanIndex, record: RunRecord | None, reading: Reading
 ) -> tuple[list[Row] | None, str]:
@@ -155,14 +167,14 @@ def _verdict(
     span = f"{counted(len(index.days), 'date')} from {index.days[0]} to {index.days[-1]}"
     if len(index.days) == 1:
         span = f"the date {index.days[0]}"
-    let_pass = sum(is_waived(output, day) for output in reading.outputs.values() for day in index.days)
+    let_pass = _let_pass_in_words(reading, index)
     if findings:
         said = _findings_in_words(findings, span, record is not None)
-        said += f"; waivers let {counted(let_pass, 'output')} pass" if let_pass else ""
+        said += f"; waivers let {let_pass} pass" if let_pass else ""
         word = "Not complete"
     else:
         said = _agreement_in_words(len(reading.outputs), span, record is not None)
-        said += f", but for {counted(let_pass, 'output')} that waivers let pass" if let_pass else ""
+        said += f", but for {let_pass} that waivers let pass" if let_pass else ""
         word = "Complete but for waivers" if let_pass else "Complete"
     beyond = sum(gap.dates for gap in gaps if gap.beyond)
     said += f"; beyond them the calendar misses {counted(beyond, 'output')} of other dates" if beyond else ""
@@ -175,6 +187,15 @@ def _verdict(
         return f"{word}: run {record.run.run_id}{ended}: {said}."
     done = f"{tasks['succeeded'] + tasks['empty_ok']:,} of {tasks['expected']:,} tasks done"
     return f"Not final: run {record.run.run_id} has not ended ({status.value}, {done}); so far {said}."
+
+
+def _let_pass_in_words(reading: Reading, index: PlanIndex) -> str:
+    """How much passes by waivers alone; empty: nothing does."""
+    outputs = sum(is_waived(output, day) for output in reading.outputs.values() for day in index.days)
+    silent = len(reading.let_pass)
+    said = [counted(outputs, "output")] if outputs else []
+    said += [f"{counted(silent, 'task')} without an output"] if silent else []
+    return " and ".join(said)
 
 
 def _agreement_in_words(outputs: int, span: str, is_run: bool) -> str:

@@ -107,15 +107,16 @@ def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
 
 def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:
     """Every waiver, with what passes by it."""
+    marked = [
+        (day, verdict)
+        for output in reading.outputs.values()
+        for day, verdicts in sorted(output.verdicts.items())
+        for verdict in verdicts
+    ]
+    marked += [(day, verdict) for (day, _), verdict in reading.let_pass.items()]
     found: list[Waived] = []
     for waiver in waivers:
-        passes = [
-            f"{day} {verdict}"
-            for output in reading.outputs.values()
-            for day, verdicts in sorted(output.verdicts.items())
-            for verdict in verdicts
-            if verdict.waived_by == waiver.id
-        ]
+        passes = [f"{day} {verdict}" for day, verdict in marked if verdict.waived_by == waiver.id]
         found.append(
             Waived(
                 **waiver.model_dump(exclude={"dates"}),

@@ -77,7 +77,7 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
                 found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
-    found += _without_output(index, tasks or {})
+    found += _without_output(reading, index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
 
 
@@ -93,11 +93,13 @@ def _unasked(output: Output, tasks: object) -> set[str]:
     return {"keys", *checks} if tasks is None else {"keys", "fences", *checks}
 
 
-def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]) -> Iterator[FindingLine]:
+def _without_output(
+    reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
+) -> Iterator[FindingLine]:
     """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
     silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
     for (day, ref), recorded in tasks.items():
-        if ref in silent and recorded.word is not Word.PASSED:
+        if ref in silent and recorded.word is not Word.PASSED and (day, ref) not in reading.let_pass:
             phase, _, processor = ref.partition("/")
             yield FindingLine(
                 kind=Kind.NOT_DONE.value,
@@ -203,12 +205,14 @@ def heat_map(
             letter = _LETTERS.get(Kind(line.kind), DIFFERS)
             there = worst.get((line.date, line.phase), letter)
             worst[line.date, line.phase] = min(letter, there, key=_WORST.index)
+    silent = {(day, ref.partition("/")[0]) for day, ref in reading.let_pass}
     phases: dict[str, str] = {}
     for phase in index.plan.phases:
         outputs = [output for output in reading.outputs.values() if output.phase == phase]
         letters = [
             worst.get((d.day, phase))
-            or (UNKNOWN if phase in unknown else _calm(outputs, d.day, index, tasks is not None))
+            or (UNKNOWN if phase in unknown else WAIVED if (d.day, phase) in silent else None)
+            or _calm(outputs, d.day, index, tasks is not None)
             for d in index.calendar.dates
         ]
         phases[phase] = "".join(letters)

@@ -65,13 +65,17 @@ class Output:
 
 @dataclass(slots=True)
 class Reading:
-    """Everything that was read. figures, compared: rows of those queries, or the error that met one."""
+    """Everything that was read. figures, compared: rows of those queries, or the error that met one.
+
+    let_pass: tasks that leave no output, and that waivers let pass.
+    """
 
     outputs: dict[str, Output] = field(default_factory=dict)
     figures: list[tuple[Table, str, list[Row]]] = field(default_factory=list)
     compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
     queries: dict[str, NamedQuery] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
 
     def note(self, query: NamedQuery) -> NamedQuery:
         """Keep a query for the report."""
