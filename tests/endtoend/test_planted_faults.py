@@ -170,6 +170,18 @@ def test_a_row_that_is_missing_is_found_by_rows_entities_and_coverage(judged: Ju
     assert wrong(judged, TEAMS) == {}, "mended"
 
 
+def test_the_table_that_keys_are_compared_with_is_named_when_it_holds_no_rows(judged: Judged) -> None:
+    with judged.spoiled(OFFENSE, f"DELETE FROM {OFFENSE} WHERE game_date = ?"):
+        (found,) = wrong(judged, PLAYERS)[judged.day].values()
+    assert (found.check, found.outcome, found.expected, found.found) == ("coverage", BLOCK, 0, 0)
+    assert found.detail == f"{OFFENSE} holds no rows: there are no keys to compare with"
+    compared = {"check": "entities", "key": "game_id", "processor": "team_offense_game_summary", "name": "games_known"}
+    plan = index_of(judged.played, with_checks(judged.index.plan.pipeline, {PLAYERS: [compared]}))
+    with judged.spoiled(OFFENSE, f"DELETE FROM {OFFENSE} WHERE game_date = ?"):
+        said = Judged(judged.played, plan, judged.prover).verdicts(PLAYERS)[judged.day]["games_known"].detail
+    assert said == f"{OFFENSE} holds no rows: there are no keys to compare with"
+
+
 def test_a_field_that_is_null_is_found_with_its_share(judged: Judged) -> None:
     rows = judged.one(f"SELECT COUNT(*) FROM {OFFENSE} WHERE game_date = ?")
     fault = f"UPDATE {OFFENSE} SET points = NULL WHERE game_date = ? AND NOT is_home"
