@@ -224,6 +224,24 @@ def test_a_value_out_of_range_is_found_with_its_extremes(judged: Judged) -> None
     assert wrong(judged, TEAMS) == {}, "mended"
 
 
+@pytest.mark.parametrize("bounds", [{"min": 0}, {"max": 1}, {"min": 0, "max": 1}], ids=["min", "max", "both"])
+def test_what_is_not_a_number_lies_outside_of_every_range(judged: Judged, bounds: dict[str, int]) -> None:
+    check = {"check": "range", "name": "sane", "column": "fg_pct", **bounds}
+    plan = index_of(judged.played, with_checks(judged.index.plan.pipeline, {TEAMS: [check]}))
+    asking = Judged(judged.played, plan, judged.prover)
+    rows = judged.one(f"SELECT COUNT(*) FROM {OFFENSE} WHERE game_date = ?")
+    low, high = (
+        judged.one(f"SELECT {of}(fg_pct) FROM {OFFENSE} WHERE game_date = ? AND is_home") for of in ("MIN", "MAX")
+    )
+    with judged.spoiled(OFFENSE, f"UPDATE {OFFENSE} SET fg_pct = 'NaN' WHERE game_date = ? AND NOT is_home"):
+        found = wrong(asking, TEAMS)[judged.day]["sane"]
+    assert (found.outcome, found.expected, found.found) == (BLOCK, rows, rows // 2)
+    assert found.detail.endswith(f" ({low:g} to {high:g}, {rows // 2} NaN)")
+    with judged.spoiled(OFFENSE, f"UPDATE {OFFENSE} SET fg_pct = 'NaN' WHERE game_date = ?"):
+        assert wrong(asking, TEAMS)[judged.day]["sane"].detail.endswith(f" ({rows} NaN)")
+    assert wrong(asking, TEAMS) == {}, "mended"
+
+
 def test_ids_whose_halves_are_swapped_match_no_game_and_are_found_by_coverage(judged: Judged) -> None:
     games = [
         row[0]
