@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from shared.domain.audit import NOTHING_HELD
+from shared.domain.audit import NOTHING_HELD, Own
 from shared.domain.facts import WARN
 from shared.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
 from shared.domain.run import Waiver
@@ -48,7 +48,7 @@ def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
                     waived=sum(is_waived(output, day) for day in due),
                     with_rows=None if output.error else sum(each.rows > 0 for each in held),
                     rows=None if output.error else sum(each.rows for each in held),
-                    query=output.query("rows"),
+                    query=output.query(Own.ROWS),
                 )
             )
     return found
@@ -73,7 +73,7 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
                     is_demanded=is_demanded,
                     dates=len(days),
                     found=None if output.error else sum(not output.held.get(day, NOTHING_HELD).rows for day in days),
-                    query=output.query("rows"),
+                    query=output.query(Own.ROWS),
                 )
             )
     return found
@@ -138,7 +138,7 @@ def duplicates(reading: Reading) -> list[Duplicates]:
         doubled = [held.doubled for held in output.held.values() if held.doubled]
         if doubled and output.table:
             found.append(
-                Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query("keys"))
+                Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query(Own.KEYS))
             )
     return found
 
