@@ -16,7 +16,9 @@ from shared.domain.run import RunStatus, Waiver
 from shared.domain.waiving import is_in_force, waived
 from shared.ports import ObjectStore, Parameter, Row, State, Warehouse
 from shared.report.verify import figures, history
-from shared.report.verify.document import Blocked, FindingLine, MissingDates, Query, Report
+from shared.report.verify.document.found import Blocked, FindingLine, MissingDates
+from shared.report.verify.document.part import Query
+from shared.report.verify.document.report import Report
 from shared.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, is_waived, missing_dates
 from shared.report.verify.questions import STATE_QUERY, NamedQuery, history_query
 from shared.report.verify.reading import Reading, read_outputs

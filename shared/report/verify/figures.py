@@ -9,18 +9,8 @@ from shared.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
 from shared.domain.run import Waiver
 from shared.domain.waiving import is_in_force
 from shared.ports import Row
-from shared.report.verify.document import (
-    Average,
-    Coverage,
-    Duplicates,
-    Emptiness,
-    KeysCompared,
-    KeysOfDate,
-    Nulls,
-    Quality,
-    Waived,
-    Warned,
-)
+from shared.report.verify.document.figures import Average, Duplicates, KeysCompared, KeysOfDate, Nulls, Quality
+from shared.report.verify.document.found import Coverage, Emptiness, Waived, Warned
 from shared.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
 from shared.report.verify.questions import BUCKETS, Table
 from shared.report.verify.reading import Reading

@@ -21,7 +21,7 @@ from shared.domain.facts import UNKNOWN as UNASKED
 from shared.domain.facts import Verdict
 from shared.domain.pipeline import NoOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
-from shared.report.verify.document import FindingLine, HeatMap, KindCount, MissingDates
+from shared.report.verify.document.found import FindingLine, HeatMap, KindCount, MissingDates
 from shared.report.verify.questions import STATE_QUERY
 from shared.report.verify.reading import Output, Reading
 
