@@ -139,7 +139,7 @@ def _go_on_without(reading: Reading, let_pass: Mapping[tuple[date, str], Verdict
         output = reading.outputs.get(ref)
         if output is None:
             reading.let_pass[day, ref] = verdict
-        elif not output.held.get(day, NOTHING_HELD).rows:
+        elif output.error is None and not output.held.get(day, NOTHING_HELD).rows:
             output.verdicts.setdefault(day, []).append(verdict)
 
 
