@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 
-from shared.domain.facts import BLOCK, UNKNOWN, Verdict
+from shared.domain.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
 from shared.domain.plan import EMPTY, EXPECTED
 from shared.domain.waiving import blocks
 
@@ -49,6 +49,16 @@ MEANINGS: dict[Kind, tuple[str, str]] = {
     Kind.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
 }
 """Between what a kind is, and what it means."""
+
+
+class Own(Enum):
+    """What the verifier itself asks of an output. No text, so that no check is taken for it, whatever its name."""
+
+    ROWS = "rows"
+    KEYS = "keys"
+    FENCES = "fences"
+    FIGURES = "figures"
+    STATE = "state"
 
 
 class Word(StrEnum):
@@ -99,13 +109,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which a task's output is not as it should be. ``check``: whose query shows it."""
+    """One way in which a task's output is not as it should be. shown_by: whose query; text: that of a check."""
 
     kind: Kind
     detail: str
     expected: int | None
     found: int | None
-    check: str
+    shown_by: Own | str
 
 
 ROWS, REPEATS = "rows", "repeats"
@@ -137,15 +147,16 @@ def differences(
 ) -> Iterator[Difference]:
     """Every difference of one task.
 
-    verdicts: of the checks that apply, those that could be asked. looks_at: ROWS or REPEATS for the checks (by name)
-    that do. recorded: None where no run is compared.
+    verdicts: of the checks that apply, those that could be asked; and the one by which nothing need be there, as a
+    person goes on without a source that is gone. looks_at: ROWS or REPEATS for the checks (by name) that do.
+    recorded: None where no run is compared.
     """
     if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
-            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, "keys"
+            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, Own.KEYS
         )
     if expects == EMPTY and held.rows:
-        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, "rows")
+        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, Own.ROWS)
         return
     wrong = list(shortfalls(expects, held, verdicts, looks_at))
     if recorded is not None and recorded.word is Word.PASSED:
@@ -157,19 +168,19 @@ def differences(
     for each in wrong:
         yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
     if not held.rows:
-        if not wrong:
-            yield Difference(Kind.NOT_DONE, recorded.said, None, None, "state")
+        if not wrong and not _is_gone(verdicts):
+            yield Difference(Kind.NOT_DONE, recorded.said, None, None, Own.STATE)
     elif recorded.word is Word.NOTHING:
         yield Difference(
             Kind.NEVER_RECORDED,
             f"{rows_in_words(held.rows)} there, and the run never recorded any",
             0,
             held.rows,
-            "rows",
+            Own.ROWS,
         )
     elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
         yield Difference(
-            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, "rows"
+            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, Own.ROWS
         )
 
 
@@ -180,7 +191,8 @@ def shortfalls(
     if expects == EMPTY:
         return
     if expects == EXPECTED and not held.rows:
-        yield Difference(Kind.MISSING, "nothing there", None, 0, "rows")
+        if not _is_gone(verdicts):
+            yield Difference(Kind.MISSING, "nothing there", None, 0, Own.ROWS)
         return
     for verdict in verdicts:
         about = looks_at.get(verdict.check)
@@ -189,16 +201,21 @@ def shortfalls(
             yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
 
 
+def _is_gone(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a person goes on without an output whose source is gone."""
+    return any(verdict.check == UNRECOVERABLE and verdict.waived_by for verdict in verdicts)
+
+
 def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded) -> Iterator[Difference]:
     """What a run that says "passed" did not leave behind so."""
     for each in wrong:
         if each.kind is Kind.MISSING:
             yield Difference(
-                Kind.PASSED_BUT_EMPTY, "state says passed, nothing is there", recorded.rows, each.found, each.check
+                Kind.PASSED_BUT_EMPTY, "state says passed, nothing is there", recorded.rows, each.found, each.shown_by
             )
         else:
             detail = f"state says passed, but: {each.detail}"
-            yield Difference(Kind.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.check)
+            yield Difference(Kind.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.shown_by)
     if wrong:
         return
     fences = list(_fences(held, recorded)) if held.rows and recorded.fence is not None else []
@@ -206,20 +223,20 @@ def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded)
     is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
     if is_another and not fences and not recorded.is_superseded:
         detail = f"{rows_in_words(held.rows)}, and {recorded.rows} were proved"
-        yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, "rows")
+        yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, Own.ROWS)
 
 
 def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
     fence = recorded.fence or 0
     if held.unfenced:
         detail = f"{held.unfenced} of {held.rows} rows carry no fence: no attempt wrote them"
-        yield Difference(Kind.WITHOUT_FENCE, detail, 0, held.unfenced, "fences")
+        yield Difference(Kind.WITHOUT_FENCE, detail, 0, held.unfenced, Own.FENCES)
     if held.lowest_fence is not None and held.lowest_fence < fence:
         detail = f"rows under fence {held.lowest_fence}, and the attempt that passed had {fence}"
-        yield Difference(Kind.EARLIER_ATTEMPT, detail, None, None, "fences")
+        yield Difference(Kind.EARLIER_ATTEMPT, detail, None, None, Own.FENCES)
     if held.highest_fence is not None and held.highest_fence > fence and not recorded.is_superseded:
         detail = f"rows under fence {held.highest_fence}, and the attempt that passed had {fence}"
-        yield Difference(Kind.WRITTEN_SINCE, detail, None, None, "fences")
+        yield Difference(Kind.WRITTEN_SINCE, detail, None, None, Own.FENCES)
 
 
 def rows_in_words(n: int) -> str:

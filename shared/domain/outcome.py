@@ -4,6 +4,7 @@ The same function judges again when a waiver came or ended: from what was found 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from shared.domain.advance import LaneOutcome
 from shared.domain.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM
@@ -66,6 +67,19 @@ def judge_again(
     of_checks = [verdict for verdict in state.verdicts if verdict.check != UNRECOVERABLE]
     outcome = judge_lane(index, lane, index.position[facts.day], views, of_checks, waivers)
     return None if outcome.verdicts == state.verdicts else outcome
+
+
+def passes_without(
+    index: PlanIndex, day: date, views: Sequence[TaskView], waivers: Sequence[Waiver]
+) -> dict[str, Verdict]:
+    """What passes on a date without an output under these waivers, by ``phase/processor``. views: of all its tasks."""
+    position, by_number = index.position[day], dict(enumerate(views))
+    found: dict[str, Verdict] = {}
+    for number, view in by_number.items():
+        verdict = _let_pass(index, position, number, by_number, waivers) if view.status in BAD else None
+        if verdict is not None:
+            found[index.tasks[number].ref] = verdict
+    return found
 
 
 def _let_pass(

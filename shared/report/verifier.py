@@ -20,7 +20,7 @@ from shared.domain.run import RUN_ID
 from shared.domain.selection import Selection
 from shared.ports import Clock, ObjectStore, ReportNote
 from shared.report.verify.compose import Ground, audit_plan, report_on_dates, report_on_run
-from shared.report.verify.document import Report
+from shared.report.verify.document.report import Report
 from shared.report.verify.page import html_of, markdown_of
 from shared.services.kickoff import Days, Seasons
 from shared.services.planner import choose_phases

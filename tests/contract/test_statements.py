@@ -24,7 +24,7 @@ from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.checks import registry
 from shared.domain.checks.proof import count_rows
 from shared.domain.checks.question import Question, together
-from shared.domain.checks.specs import Check, CoverageCheck, DuplicatesCheck, SqlCheck
+from shared.domain.checks.specs import Check, CoverageCheck, DuplicatesCheck, RangeCheck, SqlCheck
 from shared.domain.checks.subject import Subject
 from shared.domain.facts import BLOCK
 from shared.domain.pipeline import TableOutput
@@ -214,6 +214,24 @@ def test_what_is_wrong_is_found_alike(both: Both, check: Check) -> None:
     assert embedded
     verdicts = registry.judge(check, subject, both.cloud.query(question.sql, question.parameters))
     assert {verdict.outcome for verdict in verdicts.values()} == {BLOCK}
+
+
+def test_what_is_not_a_number_is_outside_of_a_range_alike(both: Both) -> None:
+    phase, days = "phase_3_analytics", both.played.days[-3:]
+    processor = next(p for p in NBA.phase(phase).processors if p.name == "team_offense_game_summary")
+    assert isinstance(processor.output, TableOutput)
+    calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
+    subject = Subject(NBA, calendar, phase, processor, processor.output, days)
+    check, table = RangeCheck(column="fg_pct", min=0), f"`{processor.output.table}`"
+    question = registry.ask(check, subject)
+    assert question is not None
+    half = f"(SELECT game_date, IF(is_home, CAST('NaN' AS FLOAT64), fg_pct) AS fg_pct FROM {table}) AS half"
+    embedded, cloud = both.rows(Question(question.sql.replace(table, half), question.parameters, ""))
+    assert embedded == cloud
+    for row in cloud:
+        values = {name: value for name, _, value in row}
+        assert values["n"] == 2 * values["bad"] == 2 * values["nan"]
+        assert 0 < values["lowest"] <= values["highest"] < 1
 
 
 def verified() -> list[NamedQuery]:

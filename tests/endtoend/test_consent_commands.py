@@ -119,5 +119,9 @@ def test_a_date_whose_source_is_gone_goes_on_by_the_command_that_explain_names(t
         assert "by ann: the site was closed (2 verdict(s) pass by it)" in " ".join(done.out.split())
         status = site("status", "q", "--json").document
         assert (status["status"], status["tasks"]["unrecoverable"], status["failures"]) == ("completed", 0, [])
+        report = site("verify", "q", "--json")
+        assert (report.code, report.document["waivers"][0]["lets_pass"]) == (0, 2)
+        without = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
+        assert (without.code, without.document["waivers"]) == (1, [])
     finally:
         site.close()

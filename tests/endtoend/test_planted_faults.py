@@ -170,6 +170,18 @@ def test_a_row_that_is_missing_is_found_by_rows_entities_and_coverage(judged: Ju
     assert wrong(judged, TEAMS) == {}, "mended"
 
 
+def test_the_table_that_keys_are_compared_with_is_named_when_it_holds_no_rows(judged: Judged) -> None:
+    with judged.spoiled(OFFENSE, f"DELETE FROM {OFFENSE} WHERE game_date = ?"):
+        (found,) = wrong(judged, PLAYERS)[judged.day].values()
+    assert (found.check, found.outcome, found.expected, found.found) == ("coverage", BLOCK, 0, 0)
+    assert found.detail == f"{OFFENSE} holds no rows: there are no keys to compare with"
+    compared = {"check": "entities", "key": "game_id", "processor": "team_offense_game_summary", "name": "games_known"}
+    plan = index_of(judged.played, with_checks(judged.index.plan.pipeline, {PLAYERS: [compared]}))
+    with judged.spoiled(OFFENSE, f"DELETE FROM {OFFENSE} WHERE game_date = ?"):
+        said = Judged(judged.played, plan, judged.prover).verdicts(PLAYERS)[judged.day]["games_known"].detail
+    assert said == f"{OFFENSE} holds no rows: there are no keys to compare with"
+
+
 def test_a_field_that_is_null_is_found_with_its_share(judged: Judged) -> None:
     rows = judged.one(f"SELECT COUNT(*) FROM {OFFENSE} WHERE game_date = ?")
     fault = f"UPDATE {OFFENSE} SET points = NULL WHERE game_date = ? AND NOT is_home"
@@ -210,6 +222,24 @@ def test_a_value_out_of_range_is_found_with_its_extremes(judged: Judged) -> None
     assert (found.check, found.outcome, found.expected, found.found) == ("range", BLOCK, rows, rows - 1)
     assert found.detail.startswith(f"fg_pct: 1 of {rows} values are outside 0 to 1 (") and "to 12.28)" in found.detail
     assert wrong(judged, TEAMS) == {}, "mended"
+
+
+@pytest.mark.parametrize("bounds", [{"min": 0}, {"max": 1}, {"min": 0, "max": 1}], ids=["min", "max", "both"])
+def test_what_is_not_a_number_lies_outside_of_every_range(judged: Judged, bounds: dict[str, int]) -> None:
+    check = {"check": "range", "name": "sane", "column": "fg_pct", **bounds}
+    plan = index_of(judged.played, with_checks(judged.index.plan.pipeline, {TEAMS: [check]}))
+    asking = Judged(judged.played, plan, judged.prover)
+    rows = judged.one(f"SELECT COUNT(*) FROM {OFFENSE} WHERE game_date = ?")
+    low, high = (
+        judged.one(f"SELECT {of}(fg_pct) FROM {OFFENSE} WHERE game_date = ? AND is_home") for of in ("MIN", "MAX")
+    )
+    with judged.spoiled(OFFENSE, f"UPDATE {OFFENSE} SET fg_pct = 'NaN' WHERE game_date = ? AND NOT is_home"):
+        found = wrong(asking, TEAMS)[judged.day]["sane"]
+    assert (found.outcome, found.expected, found.found) == (BLOCK, rows, rows // 2)
+    assert found.detail.endswith(f" ({low:g} to {high:g}, {rows // 2} NaN)")
+    with judged.spoiled(OFFENSE, f"UPDATE {OFFENSE} SET fg_pct = 'NaN' WHERE game_date = ?"):
+        assert wrong(asking, TEAMS)[judged.day]["sane"].detail.endswith(f" ({rows} NaN)")
+    assert wrong(asking, TEAMS) == {}, "mended"
 
 
 def test_ids_whose_halves_are_swapped_match_no_game_and_are_found_by_coverage(judged: Judged) -> None:

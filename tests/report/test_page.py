@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.report.verify.document import Report
+from shared.report.verify.document.report import Report
 from shared.report.verify.page import html_of, markdown_of
 from tests.report.verifying import Finished
 

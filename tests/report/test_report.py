@@ -12,7 +12,7 @@ import pytest
 from shared.adapters.pipeline_file import load_pipeline
 from shared.domain.errors import InputError
 from shared.domain.selection import Selection
-from shared.report.verify.document import Report
+from shared.report.verify.document.report import Report
 from shared.services.consents import waive
 from tests.report.verifying import Finished, kinds, parameters_of, with_report
 from tests.world import World

@@ -177,6 +177,25 @@ def test_what_a_check_only_warns_of_is_told_and_leaves_the_run_complete(tmp_path
         assert line.example in text
 
 
+@pytest.mark.parametrize("name", ["keys", "fences", "figures", "state"])
+def test_a_check_named_like_a_query_of_the_verifiers_own_is_told_apart_from_it(tmp_path: Path, name: str) -> None:
+    query = "SELECT d, LOGICAL_AND(v < 1000) AS ok, 'too much' AS detail FROM shape.left_side WHERE d IN UNNEST(@days)"
+    own = {"check": "sql", "name": name, "query": f"{query} GROUP BY d"}
+    home = Finished(tmp_path, changed(2, 0, checks=[own]))
+    home.run()
+    home.write("INSERT INTO shape.left_side SELECT * FROM shape.left_side WHERE d = ?", home.days[3])
+    home.write("UPDATE shape.left_side SET v = 1000 WHERE d = ? AND k = 'T0'", home.days[4])
+    home.write("UPDATE shape.left_side SET _fence = NULL WHERE d = ?", home.days[5])
+    home.write_state("DELETE FROM facts WHERE processor = 'total' AND day = ?", str(home.days[0]))
+    found = {(f.date, f.kind): f.query for f in home.verify().report.findings if f.processor != "note"}
+    assert found == {
+        (home.days[3], "duplicate_keys"): "keys.shape.left_side",
+        (home.days[4], "passed_but_incomplete"): f"{name}.shape/left",
+        (home.days[5], "rows_without_a_fence"): "fences.shape.left_side",
+        (home.days[0], "not_done"): "state",
+    }
+
+
 # Figures
 
 

@@ -15,7 +15,8 @@ from shared.domain.selection import Selection
 from shared.ports import Parameter
 from shared.report.verifier import Verified, verify_dates, verify_run
 from shared.report.verify.compose import Ground
-from shared.report.verify.document import Query, Report
+from shared.report.verify.document.part import Query
+from shared.report.verify.document.report import Report
 from tests.world import FIRST_DAY, World, drive, write_source
 
 Spoil = Callable[["Finished"], object]

@@ -6,6 +6,7 @@ from fractions import Fraction
 from shared.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
 from shared.domain.checks.specs import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from shared.domain.checks.subject import KEYS_SHOWN, Finding, Subject, named
+from shared.domain.pipeline import TableOutput
 from shared.domain.plan import EXPECTED, expectation
 
 
@@ -47,6 +48,9 @@ def judge_entities(check: EntitiesCheck, subject: Subject, answer: Answer) -> di
             expected[day] = set(subject.calendar.by_day[day].entities[check.calendar])
     findings: dict[date, Finding] = {}
     for day in subject.days:
+        if check.processor is not None and not expected[day]:
+            findings[day] = Finding(True, 0, 0, _no_keys_of(subject.other(check.processor)[1]))
+            continue
         missing = sorted(expected[day] - found[day])
         there = len(expected[day]) - len(missing)
         is_right = there >= Fraction(str(check.at_least)) * len(expected[day])
@@ -95,9 +99,13 @@ def judge_coverage(check: CoverageCheck, subject: Subject, answer: Answer) -> di
         is_right = found >= Fraction(str(check.at_least)) * expected if expected else not is_owed
         keys = sorted(missing[day])
         names = f" (missing: {named(keys, expected - found)})" if keys else ""
-        detail = f"{found} of {expected} keys of {other.table}{names}"
+        detail = f"{found} of {expected} keys of {other.table}{names}" if expected else _no_keys_of(other)
         findings[day] = Finding(is_right, expected, found, detail, tuple(keys))
     return findings
+
+
+def _no_keys_of(other: TableOutput) -> str:
+    return f"{other.table} holds no rows: there are no keys to compare with"
 
 
 def ask_duplicates(check: DuplicatesCheck, subject: Subject) -> Question:

@@ -78,7 +78,7 @@ class NullsCheck(TableCheck):
 
 
 class RangeCheck(TableCheck):
-    """What share of a column's values lies outside a sane range? Both ends are inside; NULL is no value."""
+    """What share of a column's values lies outside a sane range? Both ends are inside, NaN is not; NULL is no value."""
 
     check: Literal["range"] = "range"
     column: Column

@@ -3,24 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from shared.domain.audit import NOTHING_HELD
+from shared.domain.audit import NOTHING_HELD, Own
 from shared.domain.facts import WARN
 from shared.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
 from shared.domain.run import Waiver
 from shared.domain.waiving import is_in_force
 from shared.ports import Row
-from shared.report.verify.document import (
-    Average,
-    Coverage,
-    Duplicates,
-    Emptiness,
-    KeysCompared,
-    KeysOfDate,
-    Nulls,
-    Quality,
-    Waived,
-    Warned,
-)
+from shared.report.verify.document.figures import Average, Duplicates, KeysCompared, KeysOfDate, Nulls, Quality
+from shared.report.verify.document.found import Coverage, Emptiness, Waived, Warned
 from shared.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
 from shared.report.verify.questions import BUCKETS, Table
 from shared.report.verify.reading import Reading
@@ -48,7 +38,7 @@ def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
                     waived=sum(is_waived(output, day) for day in due),
                     with_rows=None if output.error else sum(each.rows > 0 for each in held),
                     rows=None if output.error else sum(each.rows for each in held),
-                    query=output.query("rows"),
+                    query=output.query(Own.ROWS),
                 )
             )
     return found
@@ -73,7 +63,7 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
                     is_demanded=is_demanded,
                     dates=len(days),
                     found=None if output.error else sum(not output.held.get(day, NOTHING_HELD).rows for day in days),
-                    query=output.query("rows"),
+                    query=output.query(Own.ROWS),
                 )
             )
     return found
@@ -107,15 +97,16 @@ def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
 
 def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:
     """Every waiver, with what passes by it."""
+    marked = [
+        (day, verdict)
+        for output in reading.outputs.values()
+        for day, verdicts in sorted(output.verdicts.items())
+        for verdict in verdicts
+    ]
+    marked += [(day, verdict) for (day, _), verdict in reading.let_pass.items()]
     found: list[Waived] = []
     for waiver in waivers:
-        passes = [
-            f"{day} {verdict}"
-            for output in reading.outputs.values()
-            for day, verdicts in sorted(output.verdicts.items())
-            for verdict in verdicts
-            if verdict.waived_by == waiver.id
-        ]
+        passes = [f"{day} {verdict}" for day, verdict in marked if verdict.waived_by == waiver.id]
         found.append(
             Waived(
                 **waiver.model_dump(exclude={"dates"}),
@@ -137,7 +128,7 @@ def duplicates(reading: Reading) -> list[Duplicates]:
         doubled = [held.doubled for held in output.held.values() if held.doubled]
         if doubled and output.table:
             found.append(
-                Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query("keys"))
+                Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query(Own.KEYS))
             )
     return found
 

@@ -8,6 +8,7 @@ from shared.domain.audit import (
     NOTHING_HELD,
     Held,
     Kind,
+    Own,
     Recorded,
     Word,
     differences,
@@ -20,7 +21,7 @@ from shared.domain.facts import UNKNOWN as UNASKED
 from shared.domain.facts import Verdict
 from shared.domain.pipeline import NoOutput
 from shared.domain.plan import EMPTY, EXPECTED, PlanIndex
-from shared.report.verify.document import FindingLine, HeatMap, KindCount, MissingDates
+from shared.report.verify.document.found import FindingLine, HeatMap, KindCount, MissingDates
 from shared.report.verify.questions import STATE_QUERY
 from shared.report.verify.reading import Output, Reading
 
@@ -58,26 +59,27 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
     found: list[FindingLine] = []
     for output in reading.outputs.values():
         if output.error is not None:
-            found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, "rows"))
+            found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, Own.ROWS))
             continue
-        for check, query in output.queries.items():
+        for shown_by, query in output.queries.items():
             error = reading.unread.get(query)
-            if error is not None and check in _unasked(output, tasks):
-                found.append(_line(output, Kind.NOT_ASKED, None, f"{check}: {error}", None, None, check))
+            if error is not None and shown_by in _unasked(output, tasks):
+                name = shown_by.value if isinstance(shown_by, Own) else shown_by
+                found.append(_line(output, Kind.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
         for day in index.days:
             recorded = None if tasks is None else tasks.get((day, output.ref))
             found += [
-                _line(output, each.kind, day, each.detail, each.expected, each.found, each.check)
+                _line(output, each.kind, day, each.detail, each.expected, each.found, each.shown_by)
                 for each in differences(*_judged(output, day), recorded)
             ]
         if output.undated:
             text = f"{rows_in_words(output.undated)} without a date"
-            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, "rows"))
+            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
-                found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, "rows"))
-    found += _without_output(index, tasks or {})
+                found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
+    found += _without_output(reading, index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
 
 
@@ -87,17 +89,19 @@ def _judged(output: Output, day: date) -> tuple[str, Held, list[Verdict], Mappin
     return output.expects[day], held, output.verdicts.get(day, []), output.looks_at
 
 
-def _unasked(output: Output, tasks: object) -> set[str]:
+def _unasked(output: Output, tasks: object) -> set[Own | str]:
     """What would have been compared, if it could have been asked: equal keys, fences of a run, checks that block."""
     checks = {v.check for verdicts in output.verdicts.values() for v in verdicts if v.outcome == UNASKED}
-    return {"keys", *checks} if tasks is None else {"keys", "fences", *checks}
+    return {Own.KEYS, *checks} if tasks is None else {Own.KEYS, Own.FENCES, *checks}
 
 
-def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]) -> Iterator[FindingLine]:
+def _without_output(
+    reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
+) -> Iterator[FindingLine]:
     """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
     silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
     for (day, ref), recorded in tasks.items():
-        if ref in silent and recorded.word is not Word.PASSED:
+        if ref in silent and recorded.word is not Word.PASSED and (day, ref) not in reading.let_pass:
             phase, _, processor = ref.partition("/")
             yield FindingLine(
                 kind=Kind.NOT_DONE.value,
@@ -113,7 +117,13 @@ def _without_output(index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
 
 
 def _line(
-    output: Output, kind: Kind, day: date | None, detail: str, expected: int | None, found: int | None, check: str
+    output: Output,
+    kind: Kind,
+    day: date | None,
+    detail: str,
+    expected: int | None,
+    found: int | None,
+    shown_by: Own | str,
 ) -> FindingLine:
     return FindingLine(
         kind=kind.value,
@@ -124,7 +134,7 @@ def _line(
         detail=detail[:DETAIL_KEPT],
         expected=expected,
         found=found,
-        query=STATE_QUERY if check == STATE_QUERY else output.query(check),
+        query=STATE_QUERY if shown_by is Own.STATE else output.query(shown_by),
     )
 
 
@@ -182,7 +192,7 @@ def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
                 last=span[-1],
                 dates=len(span),
                 beyond=span[0] not in index.position,
-                query=output.query("rows"),
+                query=output.query(Own.ROWS),
             )
             for span in spans
         ]
@@ -203,12 +213,14 @@ def heat_map(
             letter = _LETTERS.get(Kind(line.kind), DIFFERS)
             there = worst.get((line.date, line.phase), letter)
             worst[line.date, line.phase] = min(letter, there, key=_WORST.index)
+    silent = {(day, ref.partition("/")[0]) for day, ref in reading.let_pass}
     phases: dict[str, str] = {}
     for phase in index.plan.phases:
         outputs = [output for output in reading.outputs.values() if output.phase == phase]
         letters = [
             worst.get((d.day, phase))
-            or (UNKNOWN if phase in unknown else _calm(outputs, d.day, index, tasks is not None))
+            or (UNKNOWN if phase in unknown else WAIVED if (d.day, phase) in silent else None)
+            or _calm(outputs, d.day, index, tasks is not None)
             for d in index.calendar.dates
         ]
         phases[phase] = "".join(letters)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from shared.domain.failures import signature
 from shared.domain.worker_protocol import ResultStatus
 from shared.ports import Row
-from shared.report.verify.document import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
+from shared.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
 
 SPANS = 120
 """Points of the pictures over time."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from shared.report.verify.document import Coverage, Query, Report
+from shared.report.verify.document.found import Coverage
+from shared.report.verify.document.part import Query
+from shared.report.verify.document.report import Report
 from shared.report.verify.pictures import COLOURS, DAYS, curve, gantt, mark, panels
 
 TEMPLATES = Path(__file__).parent / "templates"

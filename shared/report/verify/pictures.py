@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from shared.report.verify.document import HeatMap, Pace
+from shared.report.verify.document.found import HeatMap
+from shared.report.verify.document.history import Pace
 from shared.report.verify.findings import (
     DIFFERS,
     GAP,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from shared.domain.audit import REPEATS, ROWS, Held
+from shared.domain.audit import REPEATS, ROWS, Held, Own
 from shared.domain.checks import registry
 from shared.domain.checks.proof import Found
 from shared.domain.checks.specs import Check, DuplicatesCheck, RowsCheck, name_of
@@ -34,7 +34,7 @@ class Output:
 
     error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
     undated: rows whose date is NULL.
-    looks_at: by check, as ``audit.differences`` takes it. queries: by check, and what else was asked.
+    looks_at: by check, as ``audit.differences`` takes it. queries: of checks, by name, and of the verifier's own.
     """
 
     ref: str
@@ -46,7 +46,7 @@ class Output:
     off_calendar: dict[date, int] = field(default_factory=dict)
     undated: int = 0
     error: str | None = None
-    queries: dict[str, str] = field(default_factory=dict)
+    queries: dict[Own | str, str] = field(default_factory=dict)
 
     @property
     def phase(self) -> str:
@@ -58,20 +58,24 @@ class Output:
         """Its name."""
         return self.ref.partition("/")[2]
 
-    def query(self, check: str) -> str:
-        """The query that shows what a check found."""
-        return self.queries.get(check) or self.queries.get("rows", "")
+    def query(self, shown_by: Own | str) -> str:
+        """The query that shows what was found; a check that asks nothing looks at the rows."""
+        return self.queries.get(shown_by) or self.queries.get(Own.ROWS, "")
 
 
 @dataclass(slots=True)
 class Reading:
-    """Everything that was read. figures, compared: rows of those queries, or the error that met one."""
+    """Everything that was read. figures, compared: rows of those queries, or the error that met one.
+
+    let_pass: tasks that leave no output, and that waivers let pass.
+    """
 
     outputs: dict[str, Output] = field(default_factory=dict)
     figures: list[tuple[Table, str, list[Row]]] = field(default_factory=list)
     compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
     queries: dict[str, NamedQuery] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
 
     def note(self, query: NamedQuery) -> NamedQuery:
         """Keep a query for the report."""
@@ -91,31 +95,34 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
                 expects = {d.day: index.expectation(processor, d.day) for d in index.calendar.dates}
                 ref = f"{phase}/{processor.name}"
                 reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
-    asked: list[tuple[str, Table | Compared, NamedQuery]] = []
+    asked: list[tuple[tuple[Own, Table] | Compared, NamedQuery]] = []
     for table in tables:
-        asked.append(("rows", table, rows_query(table, first, last)))
-        asked.append(("keys", table, keys_query(table, first, last)))
+        asked.append(((Own.ROWS, table), rows_query(table, first, last)))
+        asked.append(((Own.KEYS, table), keys_query(table, first, last)))
         if table.output.fence_column:
-            asked.append(("fences", table, fences_query(table, first, last)))
+            asked.append(((Own.FENCES, table), fences_query(table, first, last)))
         if figures := figures_query(table, first, last):
-            asked.append(("figures", table, figures))
-    asked += [("compared", pair, compared_query(pair, first, last)) for pair in compared_of(plan.pipeline, plan.phases)]
-    answers = warehouse.ask([(query.sql or "", query.parameters) for _, _, query in asked])
-    rows: dict[str, dict[str, list[Row]]] = {}
-    for (kind, about, query), answer in zip(asked, answers, strict=True):
+            asked.append(((Own.FIGURES, table), figures))
+    asked += [(pair, compared_query(pair, first, last)) for pair in compared_of(plan.pipeline, plan.phases)]
+    answers = warehouse.ask([(query.sql or "", query.parameters) for _, query in asked])
+    rows: dict[str, dict[Own, list[Row]]] = {}
+    for (about, query), answer in zip(asked, answers, strict=True):
         reading.note(query)
         if isinstance(answer, PhasegateError):
             reading.unread[query.name] = str(answer)
-            if isinstance(about, Table) and kind == "rows":
-                reading.outputs[about.ref].error = str(answer)
-        elif isinstance(about, Compared):
-            reading.compared.append((about, query.name, answer))
-        elif kind == "figures":
-            reading.figures.append((about, query.name, answer))
+        if isinstance(about, Compared):
+            if not isinstance(answer, PhasegateError):
+                reading.compared.append((about, query.name, answer))
+            continue
+        own, table = about
+        output = reading.outputs[table.ref]
+        output.queries[own] = query.name
+        if isinstance(answer, PhasegateError):
+            output.error = str(answer) if own is Own.ROWS else output.error
+        elif own is Own.FIGURES:
+            reading.figures.append((table, query.name, answer))
         else:
-            rows.setdefault(about.ref, {})[kind] = answer
-        if isinstance(about, Table):
-            reading.outputs[about.ref].queries[kind] = query.name
+            rows.setdefault(table.ref, {})[own] = answer
     for ref, answered in rows.items():
         _fill(reading.outputs[ref], answered)
     _look_for_objects(reading, objects, warehouse, index)
@@ -123,10 +130,10 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
     return reading
 
 
-def _fill(output: Output, answered: Mapping[str, list[Row]]) -> None:
-    fences = {row["d"]: row for row in answered.get("fences", ())}
-    doubled = {row["d"]: int(row["doubled"]) for row in answered.get("keys", ())}
-    for row in answered.get("rows", ()):
+def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:
+    fences = {row["d"]: row for row in answered.get(Own.FENCES, ())}
+    doubled = {row["d"]: int(row["doubled"]) for row in answered.get(Own.KEYS, ())}
+    for row in answered.get(Own.ROWS, ()):
         day, rows = row["d"], int(row["n"])
         if day is None:
             output.undated = rows
@@ -147,7 +154,7 @@ def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehou
     for ref, found in counted.items():
         output = reading.outputs[ref]
         query = reading.note(NamedQuery(f"objects.{ref}", f"whether {paths[ref].path} is there, for each date"))
-        output.queries["rows"] = query.name
+        output.queries[Own.ROWS] = query.name
         if isinstance(found, PhasegateError):
             output.error = reading.unread[query.name] = str(found)
         else:

@@ -6,24 +6,30 @@ from datetime import date, datetime, timedelta
 
 from shared.domain.audit import Recorded, Word
 from shared.domain.board import BLOCKED, Board
-from shared.domain.facts import DateFacts
+from shared.domain.facts import DateFacts, Verdict
 from shared.domain.look import PROVED, TaskStatus, TaskView
+from shared.domain.outcome import passes_without
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
+from shared.domain.waiving import in_force
 from shared.ports import State
 from shared.services.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
 
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run's own word. waits: by phase, how long each released lane waited since the phase before had ended."""
+    """A run's own word. waits: by phase, how long each released lane waited since the phase before had ended.
+
+    let_pass: what has no output, as its source is gone, and passes by a waiver that is in force.
+    """
 
     run: Run
     board: Board
     progress: RunReport
     tasks: dict[tuple[date, str], Recorded] = field(default_factory=dict)
     waits: dict[str, list[timedelta]] = field(default_factory=dict)
+    let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
 
     @property
     def status(self) -> RunStatus:
@@ -41,8 +47,10 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
     later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final
+    waivers = in_force(run, now)
     tasks: dict[tuple[date, str], Recorded] = {}
     waits: dict[str, list[timedelta]] = {}
+    let_pass: dict[tuple[date, str], Verdict] = {}
 
     def note(facts: DateFacts, views: Sequence[TaskView]) -> None:
         bad = board.bad.get(facts.day, {})
@@ -51,9 +59,11 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
             # An object's rows are what its worker said of it; nobody counted them.
             is_counted = isinstance(task.spec.output, TableOutput)
             tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
+        for ref, verdict in passes_without(index, facts.day, views, waivers).items():
+            let_pass[facts.day, ref] = verdict
         _note_waits(waits, facts, index)
 
-    return RunRecord(run, board, report(state, run_id, now, note), tasks, waits)
+    return RunRecord(run, board, report(state, run_id, now, note), tasks, waits, let_pass)
 
 
 def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
