@@ -1,11 +1,11 @@
 """Turns settled lanes into proofs, verdicts and releases. The only writer of the board and the cells."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime
 
 from shared.domain.advance import Decisions, LaneOutcome, advance
-from shared.domain.board import ENDED, UNJUDGED, Board
+from shared.domain.board import ENDED, UNJUDGED, Board, Unasked
 from shared.domain.errors import PhasegateError, TransientError
 from shared.domain.outcome import judge_again
 from shared.domain.plan import PlanIndex
@@ -19,11 +19,6 @@ from shared.services.prover import Prover
 from shared.services.round import Round
 
 _log = logging.getLogger(__name__)
-
-ASK_AGAIN = timedelta(seconds=2)
-"""First wait after a check could not be asked; doubles to at most 5 minutes."""
-
-_MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 class Conductor:
@@ -50,7 +45,7 @@ class Conductor:
         else:
             # A run that is over stays as it ended, until somebody asks for more.
             outcomes = [*self._prove_and_judge(round_, now), *([] if is_over else self._heed_decisions(round_))]
-        self._judge_outside(round_)
+        self._judge_outside(round_, now)
         decisions = advance(index, board, run, outcomes, now)
         self._write_cells(round_, outcomes, decisions)
         if not round_.has_news:
@@ -81,7 +76,7 @@ class Conductor:
         board, version = state.board(run_id)
         marked, cursor = state.at_rest(run_id, board.cursor)
         # A date that could not be asked is asked again at its moment, however often it is marked until then.
-        waiting = {day for day, (_, at, _) in board.unjudged.items() if at > now}
+        waiting = {day for day, unasked in board.unjudged.items() if unasked.at > now}
         facts = {day: each for day, each in marked.items() if day not in waiting}
         facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         return Round(
@@ -96,34 +91,29 @@ class Conductor:
         found = self._judge.judge(round_.index, round_.facts, round_.waivers, now)
         round_.facts.update(found.facts)
         round_.proofs.extend(found.proofs)
-        self._ask_again(round_, found.unasked)
-        for day in round_.settled - found.unasked.keys() - found.left:
-            round_.changed |= board.unjudged.pop(day, None) is not None
+        asked_until = self._backend.clock.now()
+        for day, why in found.unasked.items():
+            board.unjudged[day] = Unasked.again(board.unjudged.get(day), why, asked_until)
+        asked = round_.settled - found.unasked.keys() - found.left
+        answered = [day for day in asked if board.unjudged.pop(day, None) is not None]
         if found.left:
-            round_.changed, round_.cursor = True, board.cursor
+            round_.cursor = board.cursor
+        round_.changed = bool(found.unasked or answered or found.left)
         return found.outcomes
 
-    def _ask_again(self, round_: Round, unasked: Mapping[date, str]) -> None:
-        """A table could not be asked: ask again, later each time."""
-        now = self._backend.clock.now()
-        for day, why in unasked.items():
-            tries, _, _ = round_.board.unjudged.get(day, (0, now, ""))
-            wait = min(_MAX_ASK_AGAIN, ASK_AGAIN * 2 ** min(tries, 16))
-            round_.board.unjudged[day] = (tries + 1, now + wait, why)
-            round_.changed = True
-
-    def _judge_outside(self, round_: Round) -> None:
+    def _judge_outside(self, round_: Round, now: datetime) -> None:
         """Judge from the tables what the run's edges read and the run does not make; asked again if that fails."""
-        if round_.board.outside is not None:
+        board = round_.board
+        if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
+        round_.changed = True
         wrong: dict[str, dict[date, str]] = {}
         for ref, found in self._prover.soundness(round_.index, round_.index.outside).items():
             if isinstance(found, TransientError):
-                self._backend.wake_conductor(round_.run.run_id, self._backend.clock.now() + ASK_AGAIN)
+                board.outside_unasked = Unasked.again(board.outside_unasked, str(found), self._backend.clock.now())
                 return
             wrong[ref] = found
-        round_.board.outside = {ref: days for ref, days in wrong.items() if days}
-        round_.changed = True
+        board.outside, board.outside_unasked = {ref: days for ref, days in wrong.items() if days}, None
 
     # What people decided
 
@@ -182,8 +172,8 @@ class Conductor:
             self._dispatcher.put_pages(run_id, due, f"board {round_.version}")
         if went_on or round_.changed:
             self._backend.wake_conductor(run_id)
-        if board.unjudged:
-            self._backend.wake_conductor(run_id, min(at for _, at, _ in board.unjudged.values()))
+        if (at := board.next_question()) is not None:
+            self._backend.wake_conductor(run_id, at)
         for day in days:
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
