@@ -68,9 +68,10 @@ class Judge:
         final = {day: look(facts[day], index) if day in of_day else each for day, each in settled.items()}
         ended = [
             (day, number)
-            for day, each in final.items()
+            for day, each in settled.items()
+            # A lane that came to rest by these proofs was not counted: the next round judges it.
             for number in each.settled
-            if not _owes_proof(index, index.lanes[number], settled[day], each, counts)
+            if number in final[day].settled and not _owes_proof(index, index.lanes[number], each, final[day], counts)
         ]
         verdicts = self._verdicts(index, final, ended, counts)
         outcomes: list[LaneOutcome] = []
@@ -174,7 +175,7 @@ def _owes_proof(index: PlanIndex, lane: Lane, before: Look, each: Look, counts: 
     tasks = index.tasks
     needed = {n for number in lane.tasks for n in (number, *tasks[number].needs) if n in each.views}
     return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
-        before.views[n].status in UNLOCKING and isinstance(counts.get(tasks[n].ref), TransientError) for n in lane.tasks
+        before.views[n].status in UNLOCKING and isinstance(counts[tasks[n].ref], TransientError) for n in lane.tasks
     )
 
 
