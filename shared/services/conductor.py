@@ -166,15 +166,15 @@ class Conductor:
     def _after(self, round_: Round, went_on: bool) -> None:
         """What follows a commit. A crash here: the sweeper's look finds the same due work."""
         run_id, board = round_.run.run_id, round_.board
-        days = sorted({day for day, _ in round_.cells})
         disproved = {key.day for key, proof in round_.proofs if not proof.ok}
-        if due := sorted(disproved.union(days)):
+        # Where lanes only ended, nothing became due: a date without work need not be read for it.
+        if due := sorted(disproved | round_.started):
             self._dispatcher.put_pages(run_id, due, f"board {round_.version}")
         if went_on or round_.changed:
             self._backend.wake_conductor(run_id)
         if (at := board.next_question()) is not None:
             self._backend.wake_conductor(run_id, at)
-        for day in days:
+        for day in sorted({day for day, _ in round_.cells}):
             position = round_.index.position[day]
             if all(board.letter(lane.name, position) in ENDED for lane in round_.index.lanes):
                 self._historian.note(run_id, round_.facts[day])

@@ -18,7 +18,8 @@ class Round:
 
     version: the board's, when it was read. facts: the dates that the round concerns. settled: those that have come to
     rest, or are to be asked again. cursor: how far the dates' changes are read when the round has been committed.
-    waivers: those in force. changed: whether the board carries news besides cells, proofs, cursor and status.
+    waivers: those in force. started: dates with a lane that was released or starts again. changed: whether the board
+    carries news besides cells, proofs, cursor and status.
     """
 
     run: Run
@@ -32,6 +33,7 @@ class Round:
     status_before: RunStatus
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
     proofs: list[tuple[AttemptKey, Proved]] = field(default_factory=list)
+    started: set[date] = field(default_factory=set)
     changed: bool = False
 
     @property
@@ -54,6 +56,7 @@ class Round:
     def release(self, position: int, number: int, now: datetime) -> None:
         """Let a lane of a date go."""
         lane, day = self.index.lanes[number], self.index.days[position]
+        self.started.add(day)
         self._write_lane(day, lane.phase, lane.name, LaneState(self.cell(day, lane.phase).generation, now))
 
     def reopen(self, changes: Mapping[tuple[int, str], Reopening], now: datetime) -> None:
@@ -67,6 +70,7 @@ class Round:
             lanes |= {self.index.lanes[number].name: LaneState(generation, now) for number in change.reopened}
             redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
             self.cells[day, phase] = Cell(generation, lanes, redo)
+            self.started.add(day)
 
     def _write_lane(self, day: date, phase: str, lane: str, state: LaneState) -> None:
         cell = self.cell(day, phase)
