@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from shared.domain.plan import PlanIndex
 from shared.domain.run import Run, RunStatus
@@ -19,6 +19,26 @@ UPSTREAM = "n"
 
 GOOD = PASSED + SKIPPED
 ENDED = GOOD + BLOCKED + FAILED
+
+
+ASK_AGAIN = timedelta(seconds=2)
+"""First wait after a table could not be asked; doubles to at most 5 minutes."""
+
+_MAX_ASK_AGAIN = timedelta(minutes=5)
+
+
+class Unasked(NamedTuple):
+    """A question to the tables that got no answer: how often it was put, when it is put again, why it failed."""
+
+    tries: int
+    at: datetime
+    why: str
+
+    @classmethod
+    def again(cls, before: "Unasked | None", why: str, now: datetime) -> "Unasked":
+        """It failed once more: ask again, later each time."""
+        tries = before.tries if before else 0
+        return cls(tries + 1, now + min(_MAX_ASK_AGAIN, ASK_AGAIN * 2 ** min(tries, 16)), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +65,9 @@ class Board:
     cursor: how far the conductor has read the dates' changes. lanes: name -> one letter a date.
     bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
     outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
-    unjudged: date -> (tries, when to ask again, why). applied: ids of the retries, waivers and approvals that were
-    acted on. waivers: ids of those in force, as the lanes were judged. approved: the phases that a person let go.
+    outside_unasked: that it could not be judged yet. unjudged: the dates that could not be.
+    applied: ids of the retries, waivers and approvals that were acted on. waivers: ids of those in force, as the lanes
+    were judged. approved: the phases that a person let go.
     brakes: ref -> why the processor is started no more.
     """
 
@@ -58,7 +79,8 @@ class Board:
     lanes: dict[str, bytearray] = field(default_factory=dict)
     bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
     outside: dict[str, dict[date, str]] | None = None
-    unjudged: dict[date, tuple[int, datetime, str]] = field(default_factory=dict)
+    outside_unasked: Unasked | None = None
+    unjudged: dict[date, Unasked] = field(default_factory=dict)
     applied: tuple[str, ...] = ()
     waivers: tuple[str, ...] = ()
     approved: tuple[str, ...] = ()
@@ -78,6 +100,11 @@ class Board:
     def set_letter(self, lane: str, position: int, letter: str) -> None:
         """Write one letter."""
         self.lanes[lane][position] = ord(letter)
+
+    def next_question(self) -> datetime | None:
+        """When something that could not be asked is asked again; None when there is nothing."""
+        unasked = [*self.unjudged.values(), *([self.outside_unasked] if self.outside_unasked else [])]
+        return min((each.at for each in unasked), default=None)
 
     def open_days(self, index: PlanIndex) -> list[date]:
         """Dates with a lane that was released and has not come to rest."""
@@ -126,7 +153,8 @@ class Board:
             "outside": None
             if self.outside is None
             else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
-            "unjudged": {d.isoformat(): [n, at.isoformat(), why] for d, (n, at, why) in self.unjudged.items()},
+            "outside_unasked": self.outside_unasked and _unasked_to_document(self.outside_unasked),
+            "unjudged": {day.isoformat(): _unasked_to_document(each) for day, each in self.unjudged.items()},
             "applied": list(self.applied),
             "waivers": list(self.waivers),
             "approved": list(self.approved),
@@ -154,10 +182,8 @@ class Board:
             outside=None
             if outside is None
             else {r: {date.fromisoformat(d): why for d, why in days.items()} for r, days in outside.items()},
-            unjudged={
-                date.fromisoformat(d): (n, datetime.fromisoformat(at), why)
-                for d, (n, at, why) in doc["unjudged"].items()
-            },
+            outside_unasked=_unasked_of(doc["outside_unasked"]) if doc.get("outside_unasked") else None,
+            unjudged={date.fromisoformat(day): _unasked_of(each) for day, each in doc["unjudged"].items()},
             applied=tuple(doc["applied"]),
             waivers=tuple(doc.get("waivers", ())),
             approved=tuple(doc.get("approved", ())),
@@ -167,3 +193,12 @@ class Board:
                 for ref, b in doc.get("brakes", {}).items()
             },
         )
+
+
+def _unasked_to_document(unasked: Unasked) -> list[Any]:
+    return [unasked.tries, unasked.at.isoformat(), unasked.why]
+
+
+def _unasked_of(doc: list[Any]) -> Unasked:
+    tries, at, why = doc
+    return Unasked(tries, datetime.fromisoformat(at), why)

@@ -66,7 +66,8 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
             board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
             board.forget(index.days[position], [index.tasks[t].ref for t in lane.tasks])
         board.unjudged.pop(index.days[position], None)
-    board.outside = None if index.outside else board.outside
+    if index.outside:
+        board.outside = board.outside_unasked = None
     return spread.cells
 
 

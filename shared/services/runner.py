@@ -1,15 +1,14 @@
-"""Executes one task: claims the attempt, calls the worker, understands its answer, publishes the completion."""
+"""Executes one task: claims the attempt, calls the worker, publishes the completion."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared import __version__, telemetry
+from shared.domain.answers import failed, understand
 from shared.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
 from shared.domain.events import Completion
 from shared.domain.facts import Abandoned, AttemptKey, Cell
@@ -17,17 +16,13 @@ from shared.domain.lease import Held, Lease
 from shared.domain.pipeline import TableOutput
 from shared.domain.plan import TaskSpec
 from shared.domain.run import Run
-from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from shared.domain.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest
 from shared.ports import Claim, ClaimRequest, QueueTask
 from shared.services.backend import COMPLETIONS, Backend
 from shared.services.dispatcher import TaskPayload
 
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
-
-_THROTTLES = frozenset({429, 503})
-_PASSING = frozenset({408, 425})
-"""Statuses below 500 that say nothing against the request: it took too long, it came too early."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,9 +134,9 @@ class Runner:
                 output.table, claim.key.day, call.correlation_id, claim.lease_until, now
             )
         except TransientError as error:
-            return replace(call, refused=_failed(ErrorClass.TRANSIENT, str(error)))
+            return replace(call, refused=failed(ErrorClass.TRANSIENT, str(error)))
         if isinstance(found, Held):
-            return replace(call, refused=_failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
+            return replace(call, refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
         self._leases[call.id] = found
         return call
 
@@ -182,9 +177,9 @@ class Runner:
             _log.warning("%s", error)
             return None
         except TransientError as error:
-            return _failed(ErrorClass.TRANSIENT, str(error))
+            return failed(ErrorClass.TRANSIENT, str(error))
         except Exception as error:
-            return _failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
+            return failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
@@ -232,63 +227,3 @@ def _request(call: Call) -> dict[str, Any]:
         if name != field:
             body[name] = body.pop(field)
     return body
-
-
-def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
-    """The result for the task's processor in a worker's answer.
-
-    A class that the worker names itself counts more than the status. Where it says when to come back
-    (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
-    """
-    if status == 200:
-        return _from_results(body, task)
-    message = str(body.get("message") or body.get("error") or f"HTTP {status}")
-    named = body.get("error_class")
-    if isinstance(named, str) and named in ErrorClass._value2member_map_:
-        return _settled(_failed(ErrorClass(named), message))
-    if status in _THROTTLES:
-        seconds = body.get("retry_after_seconds")
-        return _failed(ErrorClass.THROTTLE, message if seconds is None else f"{message} (to come back in {seconds} s)")
-    if status == 409:
-        return _failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
-    if status >= 500 or status in _PASSING:
-        return _failed(ErrorClass.TRANSIENT, message)
-    return _failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")
-
-
-def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
-    value: Any = body
-    for part in task.call.results.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    entries = value if isinstance(value, Mapping) else {}
-    name = next((name for name in (task.processor, *task.spec.aliases) if name in entries), None)
-    if name is None:
-        there = ", ".join(sorted(map(str, entries))) or "nothing"
-        problem = f"the worker's answer has no result for '{task.processor}' (in {task.call.results}: {there})"
-        return _failed(ErrorClass.BUG, problem + _said(body))
-    try:
-        return _settled(ProcessorResult.model_validate(_known(entries[name])))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, (task.call.results, name, *first["loc"])))
-        return _failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{_said(body)}")
-
-
-def _known(entry: Any) -> Any:
-    """A result without what a service says beside it (its own times and counts)."""
-    return {k: v for k, v in entry.items() if k in ProcessorResult.model_fields} if isinstance(entry, dict) else entry
-
-
-def _said(body: Mapping[str, Any]) -> str:
-    return f"; it says: {body['message']}" if isinstance(body.get("message"), str) else ""
-
-
-def _settled(result: ProcessorResult) -> ProcessorResult:
-    """An expected emptiness is a success with its reason, however the worker put it."""
-    if result.error_class is ErrorClass.EXPECTED_EMPTY:
-        return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=result.message)
-    return result
-
-
-def _failed(error_class: ErrorClass, message: str) -> ProcessorResult:
-    return ProcessorResult(status=ResultStatus.FAILED, error_class=error_class, message=message)

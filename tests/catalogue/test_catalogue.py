@@ -501,7 +501,7 @@ def _waivers_have_no_end(patch: pytest.MonkeyPatch) -> None:
 
 def _believe_every_report(patch: pytest.MonkeyPatch) -> None:
     believed = lambda attempt, output, checks, expects, found, now: Proved(True, found, "", None, now)  # noqa: E731
-    patch.setattr("shared.services.conductor.judge_proof", believed)
+    patch.setattr("shared.services.judge.judge_proof", believed)
     _every_row_count_passes(patch)
 
 
@@ -578,7 +578,7 @@ def _unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
         proof = judge(*args)
         return proof if proof.ok else Proved(False, proof.rows, proof.detail, ErrorClass.THROTTLE, proof.at)
 
-    patch.setattr("shared.services.conductor.judge_proof", mutated)
+    patch.setattr("shared.services.judge.judge_proof", mutated)
 
 
 def _ignore_fences(patch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ from werkzeug.serving import make_server
 from shared import telemetry
 from shared.adapters.gcp.http_worker import MAX_ANSWER_BYTES, HttpWorker
 from shared.adapters.gcp.identity import IdentityTokens
+from shared.domain.answers import understand
 from shared.domain.errors import InputError, TransientError
 from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
-from shared.services.runner import understand
 from tests.unit.builders import plan
 
 ROOT = Path(__file__).parents[2]

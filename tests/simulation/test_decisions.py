@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.report.explain import explain
 from shared.services import operators
 from shared.services.conductor import Conductor
 from shared.services.progress import report
+from shared.services.prover import Prover
 from tests.world import START, World, drive
 
 Document = dict[str, Any]
@@ -170,25 +172,30 @@ def test_many_dates_that_wait_for_each_other_are_explained_without_recursion(tmp
     assert found.tasks["expected"] == 6 * 1200
 
 
-def test_what_lies_outside_the_run_and_cannot_be_asked_for_a_while_is_asked_again(
+def test_what_lies_outside_the_run_and_cannot_be_asked_is_asked_again_later_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(tmp_path, dates=5)
     drive(world, "before", selection=Selection(dates=tuple(world.days[:3])))
-    query = DuckDbWarehouse.query
-    refusals: list[str] = []
+    query, soundness = DuckDbWarehouse.query, Prover.soundness
+    asked: list[datetime] = []
 
     def away(self: DuckDbWarehouse, sql: str, parameters: dict[str, Parameter] | None = None) -> Sequence[Row]:
         if world.clock.now() < end and "COUNT" in sql and "shape.left_side" in sql:
-            refusals.append(sql)
             raise TransientError("quota")
         return query(self, sql, parameters)
 
-    end = world.clock.now() + timedelta(seconds=30)
+    def asking(self: Prover, *about: Any) -> Any:
+        asked.append(world.clock.now())
+        return soundness(self, *about)
+
+    end = world.clock.now() + timedelta(seconds=20)
     monkeypatch.setattr(DuckDbWarehouse, "query", away)
+    monkeypatch.setattr(Prover, "soundness", asking)
     board, _ = drive(world, "after", selection=Selection(dates=tuple(world.days[3:])))
-    assert board.status is RunStatus.COMPLETED
-    assert 2 <= len(refusals) <= 200, "asked again, but not in a hot loop (20 rounds a second would be 600)"
+    assert (board.status, board.outside, board.outside_unasked) == (RunStatus.COMPLETED, {}, None)
+    waits = [(after - before).total_seconds() for before, after in pairwise(asked)]
+    assert waits == pytest.approx([2, 4, 8, 16], abs=0.2), "and by nothing else that wakes the conductor meanwhile"
 
 
 def test_work_that_was_asked_for_anew_while_it_was_queued_is_not_run(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.board import BLOCKED, FAILED, UPSTREAM, Board
+from shared.domain.board import BLOCKED, FAILED, UPSTREAM, Board, Unasked
 from shared.domain.run import RetryIntent, RunStatus
 from tests.unit.builders import NOW, Conduct, plan, run
 
 moments = st.datetimes(timezones=st.just(UTC))
 names = st.text(max_size=8)
+unasked = st.builds(Unasked, st.integers(1, 99), moments, st.text())
 BOARDS = st.builds(
     Board,
     run_id=names,
@@ -26,7 +27,8 @@ BOARDS = st.builds(
         st.dates(), st.dictionaries(names, st.tuples(st.sampled_from([BLOCKED, FAILED, UPSTREAM]), names)), max_size=3
     ),
     outside=st.none() | st.dictionaries(names, st.dictionaries(st.dates(), names, max_size=3), max_size=3),
-    unjudged=st.dictionaries(st.dates(), st.tuples(st.integers(1, 99), moments, st.text()), max_size=3),
+    outside_unasked=st.none() | unasked,
+    unjudged=st.dictionaries(st.dates(), unasked, max_size=3),
     applied=st.lists(names, max_size=3).map(tuple),
     halted_because=names,
 )
@@ -57,8 +59,17 @@ def test_changing_a_copy_leaves_the_board_alone() -> None:
     other = board.copy()
     other.set_letter("fetch", 0, FAILED)
     other.bad[plan().days[0]]["raw/b"] = (FAILED, "why")
-    other.unjudged[plan().days[1]] = (1, NOW, "why")
+    other.unjudged[plan().days[1]] = Unasked(1, NOW, "why")
     assert board.to_document() == before
+
+
+def test_what_gets_no_answer_is_asked_again_after_twice_the_time_but_within_five_minutes() -> None:
+    waits: list[float] = []
+    last: Unasked | None = None
+    for _ in range(10):
+        last = Unasked.again(last, "quota", NOW)
+        waits.append((last.at - NOW).total_seconds())
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
 def test_a_finished_run_is_over() -> None:

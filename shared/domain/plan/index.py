@@ -1,20 +1,12 @@
-"""The frozen plan of a run, and the compiled form that decisions are made on.
+"""The compiled form of a plan: tasks in topological order, lanes, and the windows of their edges."""
 
-A ``Plan`` is a document: it is shown, confirmed, stored, hashed and never changed. ``PlanIndex`` is derived from
-it: tasks in topological order, lanes, and for each lane and date the windows of its edges.
-"""
-
-import hashlib
-import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from shared.domain.calendar import Calendar, GameDate
+from shared.domain.calendar import Calendar
 from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed
 from shared.domain.errors import InputError
@@ -24,149 +16,16 @@ from shared.domain.pipeline import (
     Approval,
     Barrier,
     EdgeGate,
-    FailurePolicy,
     Lookback,
-    Pipeline,
     Processor,
-    RampStep,
     TableOutput,
     did_you_mean,
 )
+from shared.domain.plan.expectation import expectation
+from shared.domain.plan.lanes import AllDates, Consent, Edge, Lane, SameDate, TaskSpec, Window
 
-RUN, ADOPT = "r", "a"
-"""Letters of ``Plan.work``: the task is run, or its output was found sound in the table and is adopted."""
-
-EXPECTED, OPTIONAL, EMPTY = "e", "o", "z"
-"""What a task's table should hold for a date: rows; rows or nothing; nothing."""
-
-PLAN_VERSION = 1
-
-
-class Plan(BaseModel):
-    """What one run does: frozen when the run starts.
-
-    phases: the selected ones, in order. days: the selected game dates, in order. calendar: every game date of the
-    seasons concerned (windows reach beyond the selection). work: ``phase/processor`` -> one letter a selected date.
-    canary: the dates that go first, each with those of its windows.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: int = PLAN_VERSION
-    pipeline: Pipeline
-    phases: tuple[str, ...]
-    days: tuple[date, ...]
-    calendar: tuple[GameDate, ...]
-    work: dict[str, str]
-    ramp: tuple[RampStep, ...] = ()
-    canary: tuple[date, ...] = ()
-    reprocess: str
-    code_version: str
-
-    @cached_property
-    def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over the plan's content."""
-        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def with_work(self, work: dict[str, str]) -> "Plan":
-        """The same plan with other letters."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return Plan(**{**fields, "work": work})
-
-    @cached_property
-    def index(self) -> "PlanIndex":
-        """The compiled form."""
-        return PlanIndex(self)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One processor of the plan. ``needs`` are task numbers; ``expects`` has a letter a selected date.
-
-    queue: the Cloud Tasks queue that its tasks go through; None when it is observed, and nobody dispatches it.
-    """
-
-    number: int
-    phase: str
-    processor: str
-    ref: str
-    lane: int
-    needs: tuple[int, ...]
-    need_refs: tuple[str, ...]
-    spec: Processor
-    dispatch: Dispatch | Observed
-    queue: str | None
-    failure: FailurePolicy
-    work: str
-    expects: str
-
-    @property
-    def call(self) -> Dispatch:
-        """How its worker is called. Raises InputError for an observed task: there is nobody to call."""
-        if isinstance(self.dispatch, Observed):
-            raise InputError(f"{self.ref} is observed on topic '{self.dispatch.topic}'; the existing system starts it")
-        return self.dispatch
-
-
-@dataclass(frozen=True, slots=True)
-class SameDate:
-    """Edge: these processors (of ``lanes``) on the same date. ``outside``: refs of phases that the run leaves out."""
-
-    check: str
-    phase: str
-    lanes: tuple[int, ...]
-    refs: frozenset[str]
-    outside: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Edge: ``refs`` on the dates before this one.
-
-    inside: for each selected date the range of selected dates in its window; outside: the window's dates that the
-    run does not cover (for processors it leaves out: all of them).
-    """
-
-    check: str
-    refs: tuple[tuple[str, int | None], ...]
-    inside: tuple[tuple[int, int], ...]
-    outside: tuple[tuple[date, ...], ...]
-    whole: tuple[tuple[date, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AllDates:
-    """Edge: every date of the run, or of the season, has passed these lanes. ``outside``: as in ``SameDate``."""
-
-    check: str
-    phase: str
-    lanes: tuple[int, ...]
-    ranges: tuple[tuple[int, int], ...]
-    outside: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Edge: a person says that the phase may go, for all dates of the run at once."""
-
-    check: str
-    phase: str
-
-
-Edge = SameDate | Window | AllDates | Consent
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """The tasks of a cell that share the same edges: what is released together."""
-
-    number: int
-    name: str
-    phase: str
-    tasks: tuple[int, ...]
-    edges: tuple[Edge, ...]
-    released_with: tuple[int, ...]
+if TYPE_CHECKING:
+    from shared.domain.plan.document import Plan
 
 
 def _waits_for(lane: Lane) -> Iterator[int]:
@@ -182,7 +41,7 @@ def _waits_for(lane: Lane) -> Iterator[int]:
 class PlanIndex:
     """A plan made quick to decide on. Lists are indexed by task, lane or position of the date."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: "Plan") -> None:
         self.plan = plan
         self.days = plan.days
         self.position: Mapping[date, int] = {day: i for i, day in enumerate(plan.days)}
@@ -377,19 +236,6 @@ class PlanIndex:
     def _lane_of(self, ref: str) -> int | None:
         """The lane of a ref; None for a processor that the run leaves out."""
         return self.tasks[self._numbers[ref]].lane if ref in self._numbers else None
-
-
-def expectation(pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date) -> tuple[str, str]:
-    """(letter, reason) for what a processor's output should hold on a game date."""
-    if processor.available_from and day < processor.available_from:
-        return EMPTY, f"the source begins on {processor.available_from}"
-    if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:
-        return EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
-    if processor.source_dates in calendar.by_day[day].not_held_by:
-        return EMPTY, pipeline.calendar.sources[str(processor.source_dates)].otherwise
-    if processor.may_be_empty:
-        return OPTIONAL, processor.may_be_empty
-    return EXPECTED, ""
 
 
 def _in_order_of_needs(processors: list[Processor], phase: str) -> list[Processor]:
