@@ -76,7 +76,7 @@ def begin(request: "Request", run_id: str | None) -> "Run":
 
 def run_request(request: "Request", run_id: str | None, as_json: bool) -> int:
     """The ``run`` command; returns the exit status."""
-    from shared.cli.runs import EXIT_INTERRUPTED, Interruption
+    from shared.cli.driving import EXIT_INTERRUPTED, Interruption
     from shared.services.operators import drain
 
     run = begin(request, run_id)

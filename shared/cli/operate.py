@@ -161,7 +161,7 @@ def drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) 
         typer.echo(f"{driver} goes on with it; follow it with: phasegate watch {run_id}", err=True)
         return
     from shared.bootstrap import Embedded
-    from shared.cli.runs import drive_and_summarise
+    from shared.cli.driving import drive_and_summarise
 
     state = settings.state()
     run, plan = state.run(run_id), state.plan(run_id)

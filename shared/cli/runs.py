@@ -1,20 +1,18 @@
 """plan, run, start: from a selection to a run."""
 
-import logging
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shared.cli import options
+from shared.cli.driving import drive_and_summarise, say
 from shared.cli.options import Settings
 from shared.cli.selecting import Permitting, Selecting, takes_groups
 from shared.domain.errors import HomeInUse, InputError
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from shared.domain.preflight import Line
     from shared.domain.run import Run
     from shared.services.starter import Wish
-
-EXIT_INTERRUPTED = 130
 
 RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
 DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
@@ -128,7 +124,7 @@ def register(app: typer.Typer) -> None:
 
 def say_remade(dates: int) -> None:
     """Tell of dates whose rows were made from another source folder."""
-    _say(f"{dates} date(s) hold rows made from another source folder; they are made again")
+    say(f"{dates} date(s) hold rows made from another source folder; they are made again")
 
 
 def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
@@ -284,7 +280,7 @@ def _begin(
     asked = wish.identity(pipeline)
     there = existing_run(state, asked, run_id)
     if there is not None:
-        _say(f"resuming run {there.run_id}")
+        say(f"resuming run {there.run_id}")
         return resume(state, there.run_id) if there.wanted in (Wanted.PAUSED, Wanted.DRAINING) else there
     embedded.prepare()
     require_passed(check_tables(pipeline.tables(chosen_phases(pipeline, request)), embedded.warehouse))
@@ -293,62 +289,3 @@ def _begin(
     name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
     run, _ = begin_run(state, clock, name, wish, asked, plan)
     return run
-
-
-def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
-    """Drive a run with a live display, print its summary, return the exit status."""
-    from shared.cli.display import Display
-    from shared.cli.verify import report_at_end
-    from shared.report.summary import summarise, summary_document, summary_text
-
-    log = embedded.home.reports / f"{run.run_id}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    logging.raiseExceptions = False
-    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
-    with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
-        embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
-    found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
-    verified = report_at_end(embedded, run.run_id) if found.report.status.is_final else None
-    if as_json:
-        options.write_json({**summary_document(found), "report": verified})
-    else:
-        if verified is not None:
-            typer.echo(f"verified: {verified['verdict']}\nreport: {verified['page']}")
-        typer.echo(summary_text(found))
-    if interruption.is_asked() and not found.report.status.is_at_rest:
-        _say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
-        return EXIT_INTERRUPTED
-    return found.report.status.exit_status
-
-
-class Interruption:
-    """Ctrl-C (or SIGTERM) asks for a drain; a second one leaves at once. Nothing is lost either way."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: dict[int, Any] = {}
-
-    def is_asked(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._asked
-
-    def __enter__(self) -> "Interruption":
-        """Take over the signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._asked:
-            os._exit(EXIT_INTERRUPTED)
-        self._asked = True
-        _say("draining: what runs is waited for; once more leaves at once")
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 
-from shared.domain.pipeline import Approval, Lookback, Pipeline
+from shared.domain.gates import Approval, Lookback
+from shared.domain.pipeline import Pipeline
 
 
 def gates_of(pipeline: Pipeline, phase: str, processor: str) -> tuple[tuple[str, int], ...]:

@@ -5,18 +5,9 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.checks.problems import check_problems
 from shared.domain.dispatch import Dispatch, ObservedDispatch
+from shared.domain.gates import AllSucceeded, Approval, Lookback
 from shared.domain.ordering import gates_of, phases_before
-from shared.domain.pipeline import (
-    AllSucceeded,
-    Approval,
-    Lookback,
-    Phase,
-    Pipeline,
-    Processor,
-    TableOutput,
-    did_you_mean,
-    select_phases,
-)
+from shared.domain.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean, select_phases
 
 RESERVED_QUEUES = ("conductor", "dispatch", "verify")
 """Queues that Phasegate uses for itself."""

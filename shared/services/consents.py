@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from shared.domain.checks.specs import name_of
 from shared.domain.errors import InputError
 from shared.domain.facts import OWN_CHECKS
-from shared.domain.pipeline import Approval, did_you_mean
+from shared.domain.gates import Approval
+from shared.domain.pipeline import did_you_mean
 from shared.domain.plan import Plan
 from shared.domain.run import MOST_WAIVED, Approved, Run, RunStatus, Waiver
 from shared.ports import Clock, State

@@ -10,17 +10,9 @@ from shared.domain.calendar import Calendar
 from shared.domain.checks.specs import Check
 from shared.domain.dispatch import Dispatch, Observed
 from shared.domain.errors import InputError
+from shared.domain.gates import AllSucceeded, Approval, Barrier, EdgeGate, Lookback
 from shared.domain.ordering import gates_of
-from shared.domain.pipeline import (
-    AllSucceeded,
-    Approval,
-    Barrier,
-    EdgeGate,
-    Lookback,
-    Processor,
-    TableOutput,
-    did_you_mean,
-)
+from shared.domain.pipeline import Processor, TableOutput, did_you_mean
 from shared.domain.plan.expectation import expectation
 from shared.domain.plan.lanes import AllDates, Consent, Edge, Lane, SameDate, TaskSpec, Window
 

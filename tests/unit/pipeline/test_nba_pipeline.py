@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from shared.adapters.pipeline_file import load_pipeline
 from shared.cli.main import app
 from shared.cli.options import NBA_PIPELINE
-from shared.domain.pipeline import AllSucceeded, Lookback, Pipeline, Processor, TableOutput
+from shared.domain.gates import AllSucceeded, Lookback
+from shared.domain.pipeline import Pipeline, Processor, TableOutput
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"
 UPCOMING = ["upcoming_player_game_context", "upcoming_team_game_context"]
