@@ -140,11 +140,12 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
 
 def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
+    unasked = [(day, "a table or a check", why) for day, why in sorted(board.unjudged.items())]
+    if board.outside_unasked is not None:
+        unasked.append((index.days[0], "a table outside the run", board.outside_unasked))
     found = [
-        Root(
-            day, "", "a table or a check", "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})"
-        )
-        for day, (tries, _, why) in sorted(board.unjudged.items())
+        Root(day, "", what, "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})")
+        for day, what, (tries, _, why) in unasked
     ]
     for position, day in enumerate(index.days):
         if any(board.letter(lane.name, position) == RELEASED for lane in index.lanes):

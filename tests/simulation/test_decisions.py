@@ -234,3 +234,25 @@ def test_a_round_of_the_conductor_that_fails_for_a_while_is_delivered_again(
     board, _ = drive(world, within=timedelta(seconds=15))
     assert board.status is RunStatus.COMPLETED, "before the next sweep"
     assert failures == []
+
+
+def test_explain_says_that_what_lies_outside_gave_no_answer_and_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=5)
+    drive(world, "before", selection=Selection(dates=tuple(world.days[:3])))
+    query = DuckDbWarehouse.query
+
+    def away(self: DuckDbWarehouse, sql: str, parameters: dict[str, Parameter] | None = None) -> Sequence[Row]:
+        if "COUNT" in sql and "shape.left_side" in sql:
+            raise TransientError("the quota of the day is used up")
+        return query(self, sql, parameters)
+
+    monkeypatch.setattr(DuckDbWarehouse, "query", away)
+    drive(world, "after", timedelta(seconds=10), selection=Selection(dates=tuple(world.days[3:])))
+    with world.open() as embedded:
+        roots = explain(embedded.state, "after", None, None).roots
+    (root,) = (root for root in roots if root.processor == "a table outside the run")
+    assert root.kind == "waiting for an answer"
+    assert "quota of the day" in root.detail
+    assert root.remedy.startswith("asked again by itself (try ")
