@@ -61,6 +61,9 @@ def _refuse_strangers() -> Answer | None:
     accounts = frozenset(filter(None, map(str.strip, deployment().settings.callers.split(","))))
     if not accounts or request.endpoint == "health":
         return None
+    # Where both headers are sent, Cloud Run looks at this one alone and leaves Authorization as somebody wrote it.
+    if "X-Serverless-Authorization" in request.headers:
+        return {"error": "send the identity token as Authorization"}, 401
     try:
         Callers(accounts).require(request.headers.get("Authorization", ""), request.host)
     except Refused as refused:

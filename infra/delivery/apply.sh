@@ -14,6 +14,7 @@ apply) ;;
 esac
 : "${_APPROVED:?_ACTION=apply needs _APPROVED, the id of the build whose plan was read}"
 : "${_SMOKE_DATE:?_ACTION=apply needs _SMOKE_DATE, a date whose tables may be made anew}"
+[ "$_APPROVED" != "$BUILD_ID" ] || { echo "a build does not approve itself" >&2; exit 2; }
 
 gcloud storage cp "gs://$_DELIVERY_BUCKET/plans/$_APPROVED/plan.txt" "$plan/approved.txt"
 if ! diff "$plan/approved.txt" "$plan/plan.txt"; then
@@ -24,9 +25,10 @@ fi
 # The whole tree is kept, not only the functions' source: going back is an apply of what stood then.
 tar --create --gzip --file "$root/.delivery/release.tgz" --directory "$root" \
     --exclude=./.delivery --exclude=./.venv --exclude=./.git --exclude=./infra/terraform/.terraform .
-gcloud storage cp "$root/.delivery/release.tgz" "gs://$_DELIVERY_BUCKET/releases/$_COMMIT.tgz"
 
 if terraform -chdir="$root/infra/terraform" apply -input=false -lock-timeout=5m "$plan/tfplan" && "$here/smoke.sh"; then
+    # Only now: under the same commit there may lie the release that stood before.
+    gcloud storage cp "$root/.delivery/release.tgz" "gs://$_DELIVERY_BUCKET/releases/$_COMMIT.tgz"
     printf '%s\n' "$_COMMIT" >"$root/.delivery/current"
     gcloud storage cp "$root/.delivery/current" "gs://$_DELIVERY_BUCKET/releases/current"
     echo "$_COMMIT is deployed"

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 : "${_COMMIT:?give --substitutions _COMMIT=\$(git rev-parse HEAD)}"
+: "${_VARIABLES:?give --substitutions _VARIABLES=FILE, a file below infra/terraform}"
 root=$(cd "$(dirname "$0")/../.." && pwd)
 plan=$root/.delivery/plan
 mkdir -p "$plan"
@@ -13,6 +14,8 @@ terraform -chdir="$root/infra/terraform" init -input=false \
 terraform -chdir="$root/infra/terraform" plan -input=false -lock-timeout=5m -out="$plan/tfplan" \
     -var-file="$_VARIABLES" -var="project=$PROJECT_ID" -var="commit=$_COMMIT"
 terraform -chdir="$root/infra/terraform" show -no-color "$plan/tfplan" >"$plan/plan.txt"
+# Another version of a provider is another plan.
+terraform -chdir="$root/infra/terraform" version | grep -i provider >>"$plan/plan.txt" || true
 
 # The plan itself holds whatever the state holds: only the text is for reading.
 gcloud storage cp "$plan/plan.txt" "gs://$_DELIVERY_BUCKET/plans/$BUILD_ID/plan.txt"

@@ -14,13 +14,14 @@ export PHASEGATE_PIPELINE="$PWD/.delivery/pipeline.yaml"
 .venv/bin/python -m infra.delivery.smoke "$_SMOKE_DATE" --run-id "smoke-$BUILD_ID"
 
 # The sweeper is called by the clock and leaves nothing where there is nothing to heal: its job tells.
-gcloud scheduler jobs run sweeper --project "$PROJECT_ID" --location "$PHASEGATE_REGION"
+job=(sweeper --project "$PROJECT_ID" --location "$PHASEGATE_REGION")
+before=$(gcloud scheduler jobs describe "${job[@]}" --format 'value(lastAttemptTime)')
+gcloud scheduler jobs run "${job[@]}"
 for _ in $(seq 30); do
-    code=$(gcloud scheduler jobs describe sweeper --project "$PROJECT_ID" --location "$PHASEGATE_REGION" \
-        --format 'value(lastAttemptTime.yesno(yes=tried), status.code)')
-    read -r tried status <<<"$code" || true
-    [ "${tried:-}" = tried ] && [ -z "${status:-}" ] && { echo "sweeper: its job succeeded"; exit 0; }
-    sleep 5
+    tried=$(gcloud scheduler jobs describe "${job[@]}" --format 'value(lastAttemptTime)')
+    status=$(gcloud scheduler jobs describe "${job[@]}" --format 'value(status.code)')
+    [ -n "$tried" ] && [ "$tried" != "$before" ] && [ -z "$status" ] && { echo "sweeper: its job succeeded"; exit 0; }
+    sleep "${PAUSE_SECONDS:-5}"
 done
 echo "sweeper: its job has not succeeded (status ${status:-unknown}); see its log" >&2
 exit 1

@@ -21,10 +21,11 @@ locals {
       about = "Events and requests that were put into quarantine.", labels = {}
       lines = "jsonPayload.message =~ \"^set aside as \""
     }
-    # Cloud Run's own log: a request that it refuses reaches no function, and is not in its metric of requests.
+    # Cloud Run's own log: a request that it refuses reaches no function, and is not in its metric of requests. Where
+    # anybody can knock (the others), strangers do.
     "phasegate/refused_calls" = {
       about = "Requests of callers without the right to call.", labels = {}
-      lines = "log_id(\"run.googleapis.com/requests\") AND httpRequest.status = 403 AND resource.labels.service_name = (${join(" OR ", [for name in keys(local.deployed) : "\"${name}\""])})"
+      lines = "log_id(\"run.googleapis.com/requests\") AND httpRequest.status = 403 AND resource.labels.service_name = (${join(" OR ", [for name, each in local.deployed : "\"${name}\"" if each.ingress == "ALLOW_INTERNAL_ONLY"])})"
     }
   }
 
@@ -51,6 +52,7 @@ locals {
       }) if each.dead_letter != null
     },
     {
+      # Cloud Monitoring misses only what it has seen once: that there was a first sweep is seen by the smoke test.
       "sweeper-silent" = merge(local.none, {
         title  = "The sweeper is silent", severity = "CRITICAL", absent = "600s", aligner = "ALIGN_DELTA", window = "60s"
         filter = "${local.ours} AND metric.type = \"run.googleapis.com/request_count\" AND resource.labels.service_name = \"sweeper\" AND metric.labels.response_code_class = \"2xx\""

@@ -13,11 +13,36 @@ locals {
   }
 }
 
+# A grant to a service agent that is not there yet is refused.
+resource "google_project_service_identity" "key_users" {
+  provider = google-beta
+  for_each = var.kms_key == "" ? [] : toset(["artifactregistry", "cloudfunctions", "firestore", "run"])
+
+  project    = var.project
+  service    = "${each.key}.googleapis.com"
+  depends_on = [google_project_service.this]
+}
+
+data "google_storage_project_service_account" "this" {
+  count      = var.kms_key == "" ? 0 : 1
+  depends_on = [google_project_service.this]
+}
+
+data "google_bigquery_default_service_account" "this" {
+  count      = var.kms_key == "" ? 0 : 1
+  depends_on = [google_project_service.this]
+}
+
 resource "google_kms_crypto_key_iam_member" "agents" {
   for_each = local.key_users
 
   crypto_key_id = var.kms_key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = "serviceAccount:${each.value}"
-  depends_on    = [google_project_service.this, google_project_service_identity.pubsub]
+  depends_on = [
+    google_project_service_identity.pubsub,
+    google_project_service_identity.key_users,
+    data.google_storage_project_service_account.this,
+    data.google_bigquery_default_service_account.this,
+  ]
 }

@@ -46,7 +46,7 @@ data "archive_file" "source" {
 }
 
 resource "google_storage_bucket_object" "source" {
-  # Another content is another name: the functions are built anew, and the archives of earlier deployments stay for a rollback.
+  # Another content is another name: the functions are built anew. Going back makes the archive again (delivery/rollback.sh).
   name   = "functions-${data.archive_file.source.output_sha256}.zip"
   bucket = google_storage_bucket.this["source"].name
   source = data.archive_file.source.output_path

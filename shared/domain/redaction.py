@@ -14,11 +14,13 @@ _SECRETS = re.compile(
     | \bya29\.[\w.-]+                                                                   # Google's access tokens
     | \bAIza[\w-]{35}                                                                   # Google's API keys
     | \bGOCSPX-[\w-]{20,}                                                               # Google's client secrets
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                                                   # user and password in a URL
+    | (?<=://)[^/\s:@]+:[^\s@]+(?=@)                                                    # user and password in a URL
     | (?:(?<=bearer\ )|(?<=basic\ ))[\w.~+/=-]{16,}                                     # an Authorization header
+    | \bgh[pousr]_\w{30,}                                                               # GitHub's tokens
     | (?<![\w-])(?P<name>
-        ["']?(?:[\w-]*(?:password|passwd|secret|signature|[_-]token)|token|api[_-]?key)["']?\s*(?:=|(?<=["'])\s*:)\s*
-      )["']?[^\s"'&,;}]{6,}                                                             # name=value, "name": "value"
+        \\?["']?(?:[\w-]*(?:password|passwd|secret|signature|(?:api|access|private|secret)[_-]?key|[_-]token)|accesstoken)
+        \\?["']?\s*[=:]\s* | \\?["']?token(?:\\?["']\s*:|\\?["']?\s*=)\s*
+      )(?:\\?"[^"\\]{6,}|'[^']{6,}|[^\s"'&,;}\\]{6,})                                    # name=value, "name": "value"
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
@@ -27,7 +29,8 @@ _SECRETS = re.compile(
 def redacted(text: str) -> str:
     """The text with ``[redacted]`` where it holds a key, a token, a password or a signature in one of the usual forms.
 
-    A guess: it knows forms, not secrets. What is kept out of messages in the first place needs no luck.
+    A guess: it knows forms, not secrets. ``token: word`` is left alone, parsers speak so. What is kept out of messages
+    in the first place needs no luck.
     """
     return _SECRETS.sub(lambda found: f"{found['name'] or ''}{REDACTED}", text) if text else text
 

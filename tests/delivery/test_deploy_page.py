@@ -113,6 +113,14 @@ def test_every_folder_file_and_target_that_is_named_is_there() -> None:
         assert (ROOT / name).exists() or (ROOT / "docs" / name).exists(), name
 
 
+def test_every_build_is_told_whose_values_it_applies() -> None:
+    builds = [words for words in commands("gcloud") if words[1:3] in (["builds", "submit"], ["builds", "triggers"])]
+    asked = [words for words in builds if "run" not in words]
+    assert len(asked) == 4
+    for words in asked:
+        assert "_VARIABLES=environments/mine.tfvars" in words[words.index("--substitutions") + 1]
+
+
 def test_every_output_that_is_read_is_there() -> None:
     outputs = (ROOT / "infra" / "terraform" / "outputs.tf").read_text()
     for words in commands("terraform"):

@@ -17,12 +17,20 @@ case " $* " in
 *" show "*) cat "$PLAN_TEXT" ;;
 *" plan "*) for each in "$@"; do case $each in -out=*) echo binary > "${each#-out=}" ;; esac; done ;;
 *" apply "*) exit "${APPLY_STATUS:-0}" ;;
+*" output -json environment "*) echo '{"PHASEGATE_PROJECT": "demo", "PHASEGATE_REGION": "us-central1"}' ;;
+*" output -raw pipeline_file "*) printf gs://demo-phasegate/deployed/pipeline.yaml ;;
+*" version "*) echo "+ provider registry.terraform.io/hashicorp/google v8.7.0" ;;
 esac
 """
 
 GCLOUD = """#!/usr/bin/env bash
-# gcloud storage cp FROM TO, over a folder
+# gcloud storage cp FROM TO, over a folder; gcloud scheduler jobs, whose job is tried when it is run
 echo "gcloud $*" >> "$LOG"
+case "$*" in
+"scheduler jobs run "*) [ -n "${JOB_IS_STUCK:-}" ] || echo tried >> "$LOG.tries"; exit ;;
+"scheduler jobs describe "*lastAttemptTime*) cat "$LOG.tries" 2>/dev/null || echo before; exit ;;
+"scheduler jobs describe "*status.code*) echo "${JOB_STATUS:-}"; exit ;;
+esac
 from=${3/gs:\\/\\//$BUCKETS/} to=${4/gs:\\/\\//$BUCKETS/}
 mkdir -p "$(dirname "$to")" && cp "$from" "$to"
 """
@@ -64,10 +72,12 @@ class Build:
             "_SMOKE_DATE": "",
         }
 
-    def step(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def step(
+        self, script: str, arguments: tuple[str, ...] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts."""
         return subprocess.run(
-            [self.tree / "infra" / "delivery" / script],
+            [self.tree / "infra" / "delivery" / script, *arguments],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -80,10 +90,13 @@ class Build:
         assert planned.returncode == 0, planned.stderr
         return self.step("apply.sh", **environment)
 
+    def log(self) -> list[str]:
+        """What was called, in order."""
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
     def applied(self) -> list[str]:
         """The applies, in order."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [line for line in lines if " apply " in line]
+        return [line for line in self.log() if " apply " in line]
 
     def stored(self, name: str) -> Path:
         """An object of the delivery bucket."""
@@ -105,7 +118,9 @@ def build(tmp_path: Path) -> Build:
 def test_a_build_that_plans_applies_nothing_and_keeps_the_plan_to_be_read(build: Build) -> None:
     done = build.both()
     assert (done.returncode, build.applied()) == (0, [])
-    assert build.stored("plans/b1/plan.txt").read_text() == PLAN
+    read = build.stored("plans/b1/plan.txt").read_text()
+    assert read.startswith(PLAN)
+    assert "hashicorp/google v8.7.0" in read, "with another version it is another plan"
     assert not build.stored("releases").exists()
 
 
@@ -145,7 +160,27 @@ def test_the_first_release_that_fails_says_that_there_is_nothing_to_go_back_to(b
     build.both(BUILD_ID="b0")
     done = build.both(_ACTION="apply", _APPROVED="b0", _SMOKE_DATE="2024-01-15", SMOKE_STATUS="1")
     assert (done.returncode, len(build.applied())) == (1, 1)
-    assert "nothing to go back to" in done.stderr
+    assert "nothing was rolled back" in done.stderr
+    assert not build.stored("releases").exists(), "what did not stand is nothing to go back to"
+
+
+def test_a_failed_release_of_the_same_commit_does_not_replace_the_one_that_stood(build: Build) -> None:
+    build.stands("c0")
+    before = build.stored("releases/c0.tgz").read_bytes()
+    (build.tree / "infra" / "terraform" / "more.tfvars").write_text("x = 1\n")
+    build.both(BUILD_ID="b1", _COMMIT="c0")
+    told = {"_COMMIT": "c0", "_ACTION": "apply", "_APPROVED": "b1", "_SMOKE_DATE": "2024-01-15"}
+    assert build.both(BUILD_ID="b2", SMOKE_STATUS="1", **told).returncode == 1
+    assert build.stored("releases/c0.tgz").read_bytes() == before
+
+
+def test_going_back_by_hand_makes_that_release_the_one_that_stands(build: Build) -> None:
+    build.stands("c0")
+    build.stands("c1")
+    done = build.step("rollback.sh", arguments=("c0",))
+    assert done.returncode == 0, done.stderr
+    assert "-var=commit=c0" in build.applied()[0]
+    assert build.stored("releases/current").read_text() == "c0\n"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +189,7 @@ def test_the_first_release_that_fails_says_that_there_is_nothing_to_go_back_to(b
         ({"_ACTION": "apply"}, "_APPROVED"),
         ({"_ACTION": "apply", "_APPROVED": "b0"}, "_SMOKE_DATE"),
         ({"_ACTION": "destroy"}, "give plan or apply"),
+        ({"_ACTION": "apply", "_APPROVED": "b1", "_SMOKE_DATE": "2024-01-15"}, "does not approve itself"),
         ({"_ACTION": "apply", "_APPROVED": "unknown", "_SMOKE_DATE": "2024-01-15"}, "unknown"),
     ],
 )
@@ -164,6 +200,40 @@ def test_a_build_that_is_not_told_enough_applies_nothing(build: Build, environme
     assert build.applied() == []
 
 
-def test_a_plan_needs_the_commit(build: Build) -> None:
-    done = build.step("plan.sh", _COMMIT="")
-    assert (done.returncode != 0, "_COMMIT" in done.stderr, build.applied()) == (True, True, [])
+@pytest.mark.parametrize("name", ["_COMMIT", "_VARIABLES"])
+def test_a_plan_needs_the_commit_and_somebodys_values(build: Build, name: str) -> None:
+    done = build.step("plan.sh", **{name: ""})
+    assert (done.returncode != 0, name in done.stderr, build.applied()) == (True, True, [])
+
+
+@pytest.fixture
+def smoke(build: Build) -> Build:
+    """A checkout with the real smoke test, in which only the run of the date is a stand-in."""
+    shutil.copy(ROOT / "infra" / "delivery" / "smoke.sh", build.tree / "infra" / "delivery" / "smoke.sh")
+    python = build.tree / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/usr/bin/env bash\necho "python $* in $PHASEGATE_PROJECT with $PHASEGATE_PIPELINE" >> "$LOG"\n'
+        'exit "${RUN_STATUS:-0}"\n'
+    )
+    python.chmod(0o755)
+    (build.tree / ".delivery").mkdir()
+    pipeline = build.buckets / "demo-phasegate" / "deployed" / "pipeline.yaml"
+    pipeline.parent.mkdir(parents=True)
+    pipeline.write_text("pipeline: demo\n")
+    return build
+
+
+def test_the_smoke_test_runs_the_date_in_the_deployments_own_environment(smoke: Build) -> None:
+    done = smoke.step("smoke.sh", _SMOKE_DATE="2024-01-15")
+    assert done.returncode == 0, done.stderr
+    where = smoke.tree / ".delivery" / "pipeline.yaml"
+    assert where.read_text() == "pipeline: demo\n"
+    (ran,) = [line for line in smoke.log() if line.startswith("python ")]
+    assert ran == f"python -m infra.delivery.smoke 2024-01-15 --run-id smoke-b1 in demo with {where}"
+
+
+@pytest.mark.parametrize("outcome", [{"RUN_STATUS": "1"}, {"JOB_STATUS": "13"}, {"JOB_IS_STUCK": "1"}])
+def test_the_smoke_test_fails_where_the_run_or_the_sweepers_job_does(smoke: Build, outcome: dict[str, str]) -> None:
+    done = smoke.step("smoke.sh", _SMOKE_DATE="2024-01-15", PAUSE_SECONDS="0", **outcome)
+    assert done.returncode == 1

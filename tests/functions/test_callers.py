@@ -45,6 +45,13 @@ def test_a_stranger_is_refused_by_every_function_and_nothing_is_written(guarded:
     assert (guarded.everything(), guarded.backend.state.quarantined(None)) == (before, [])
 
 
+def test_a_token_beside_which_another_was_checked_is_refused(guarded: Calls) -> None:
+    before = guarded.everything()
+    both = {"Authorization": "Bearer mine", "X-Serverless-Authorization": "Bearer of-an-editor"}
+    assert guarded.post("conductor", {"run_id": "r"}, both)[0] == 401
+    assert guarded.everything() == before
+
+
 def test_a_named_caller_is_served(guarded: Calls) -> None:
     assert guarded.post("conductor", {"run_id": "r"}, {"Authorization": "Bearer mine"})[0] == 200
 
