@@ -1,6 +1,6 @@
 """Games through phases 1 to 4 on the stack, begun by a real gcloud command: the embedded run's tables, row for row.
 
-The fixture ``games`` says which: four dates of the two weeks, or all of them with ``PHASEGATE_FULL=1``.
+The fixture ``games`` says which: five dates of the two weeks, or all of them with ``PHASEGATE_FULL=1``.
 """
 
 import json
