@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 
 # The stand-in for BigQuery needs Python 3.13 and an environment of its own.
 BIGQUERY := $(VENV)/bigquery-emulator
-BIGQUERY_NEEDS := shared/stack/bigquery-emulator.txt
+BIGQUERY_NEEDS := shared/phasegate/stack/bigquery-emulator.txt
 PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
 
@@ -40,13 +40,13 @@ ifndef SOURCE
 	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 endif
-	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
+	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=.:pipelines/nba $(BIN)/lint-imports
 
 # Never fails: says what is not there, and that its tests are skipped.
 emulators: $(VENV)/.installed
@@ -56,7 +56,7 @@ emulators: $(VENV)/.installed
 	HOME="$(CURDIR)/$(BIGQUERY)" $(BIGQUERY)/bin/python -c \
 		"import duckdb_extensions as d; [d.import_extension(name) for name in ('ducklake', 'icu', 'spatial')]" && \
 	touch $(BIGQUERY)/.installed; } || true
-	@$(BIN)/python -m shared.stack.emulators
+	@$(BIN)/python -m phasegate.stack.emulators
 
 # What the test of the report's page measures with; without npm or network that test is skipped.
 axe: $(VENV)/.installed

@@ -41,7 +41,7 @@ def phasegate(*words: object) -> tuple[float, str]:
     """Type a command; returns (seconds, standard output)."""
     begun = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "shared.cli.main", *map(str, words)],
+        [sys.executable, "-m", "phasegate.cli.main", *map(str, words)],
         capture_output=True,
         text=True,
         cwd=ROOT,

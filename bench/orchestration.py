@@ -7,16 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.embedded.clock import SystemClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.home import Home
-from shared.bootstrap import Embedded
-from shared.domain.board import Board
-from shared.domain.calendar import Calendar, GameDate
-from shared.domain.pipeline import Pipeline
-from shared.domain.run import Run, RunStatus
-from shared.domain.selection import Selection
-from shared.services.planner import make_plan
+from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.home import Home
+from phasegate.bootstrap import Embedded
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run, RunStatus
+from phasegate.services.starting.planner import make_plan
 
 DATES, PHASES, PROCESSORS = 500, 4, 8
 

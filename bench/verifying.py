@@ -4,11 +4,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.adapters.embedded.home import Home
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.bootstrap import open_state, open_warehouse
-from shared.report.verifier import files_of
-from shared.report.verify.compose import Ground, report_on_run
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.bootstrap import open_state, open_warehouse
+from phasegate.report.verifier import files_of
+from phasegate.report.verify.compose import Ground, report_on_run
 
 
 def measure_verifier(root: Path) -> tuple[int, float, int]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from workers.nba.sample import write_sample
+from nba_worker.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,7 +55,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def run_command(*words: object, home: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Type a ``phasegate`` command."""
     return subprocess.run(
-        [sys.executable, "-m", "shared.cli.main", "--home", str(home), *map(str, words)],
+        [sys.executable, "-m", "phasegate.cli.main", "--home", str(home), *map(str, words)],
         capture_output=True,
         text=True,
         timeout=timeout,

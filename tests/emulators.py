@@ -7,10 +7,9 @@ topics or runs of its own name.
 from collections.abc import Iterator
 
 import pytest
-
-from shared.adapters.gcp import clients
-from shared.domain.errors import InputError
-from shared.stack.emulators import BIGQUERY, FIRESTORE, PUBSUB, STORAGE, Emulator, Server, start_emulator
+from phasegate.adapters.gcp import clients
+from phasegate.domain.errors import InputError
+from phasegate.stack.emulators import BIGQUERY, FIRESTORE, PUBSUB, STORAGE, Emulator, Server, start_emulator
 
 PROJECT = "demo"
 """The project that all emulators serve; the BigQuery one knows no other."""

@@ -19,25 +19,24 @@ from typing import Any
 
 import duckdb
 import yaml
-
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.executor import VirtualExecutor
-from shared.adapters.embedded.home import Home
-from shared.adapters.embedded.schedule_file import ScheduleFile
-from shared.bootstrap import Embedded, EmbeddedOptions
-from shared.domain.board import Board
-from shared.domain.calendar import Calendar
-from shared.domain.errors import StaleFence
-from shared.domain.pipeline import Pipeline
-from shared.domain.run import Run
-from shared.domain.selection import Selection
-from shared.ports import ObjectStore, Partition, Warehouse
-from shared.services.earlier_runs import finished_in
-from shared.services.planner import make_plan
-from shared.services.progress import RunReport, report
-from shared.services.prover import Prover
-from shared.services.runner import Call
-from shared.services.schedule import read_calendar
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.executor import VirtualExecutor
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.bootstrap import Embedded, EmbeddedOptions
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import StaleFence
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run
+from phasegate.ports import ObjectStore, Partition, Warehouse
+from phasegate.services.reading.earlier_runs import finished_in
+from phasegate.services.reading.progress import RunReport, report
+from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.running.runner import Call
+from phasegate.services.starting.planner import make_plan
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_DAY = date(2024, 1, 1)

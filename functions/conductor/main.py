@@ -2,10 +2,9 @@
 
 import functions_framework
 from flask import Request
-
-from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve
-from shared.services.backend import WakeUp
+from phasegate import telemetry
+from phasegate.entrypoints import Answer, answer, deployment, serve
+from phasegate.services.backend import WakeUp
 
 telemetry.configure("conductor")
 serve("conductor")

@@ -2,10 +2,9 @@
 
 import functions_framework
 from flask import Request
-
-from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve
-from shared.services.dispatcher import DispatchPage
+from phasegate import telemetry
+from phasegate.entrypoints import Answer, answer, deployment, serve
+from phasegate.services.running.dispatcher import DispatchPage
 
 telemetry.configure("dispatcher")
 serve("dispatcher")

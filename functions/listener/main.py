@@ -2,9 +2,8 @@
 
 import functions_framework
 from cloudevents.http import CloudEvent
-
-from shared import telemetry
-from shared.entrypoints import listen, serve
+from phasegate import telemetry
+from phasegate.entrypoints import listen, serve
 
 telemetry.configure("listener")
 serve("listener")

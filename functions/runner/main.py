@@ -2,10 +2,9 @@
 
 import functions_framework
 from flask import Request
-
-from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve
-from shared.services.dispatcher import TaskPayload
+from phasegate import telemetry
+from phasegate.entrypoints import Answer, answer, deployment, serve
+from phasegate.services.running.dispatcher import TaskPayload
 
 telemetry.configure("runner")
 serve("runner")

@@ -4,11 +4,10 @@ from datetime import datetime
 
 import functions_framework
 from flask import Request
-
-from shared import telemetry
-from shared.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
-from shared.services.kickoff import Kickoff, kick_off, require_deployed
-from shared.services.progress import run_document
+from phasegate import telemetry
+from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
+from phasegate.services.reading.progress import run_document
+from phasegate.services.starting.kickoff import Kickoff, kick_off, require_deployed
 
 telemetry.configure("starter")
 serve("starter")

@@ -2,12 +2,11 @@
 
 import functions_framework
 from flask import Request
-
-from shared import telemetry
-from shared.entrypoints import Answer, answer, deployment, serve
-from shared.report.verifier import VerifyRequest, verify_dates, verify_run
-from shared.report.verify.compose import Ground
-from shared.services.schedule import read_calendar
+from phasegate import telemetry
+from phasegate.entrypoints import Answer, answer, deployment, serve
+from phasegate.report.verifier import VerifyRequest, verify_dates, verify_run
+from phasegate.report.verify.compose import Ground
+from phasegate.services.reading.schedule import read_calendar
 
 telemetry.configure("verifier")
 serve("verifier")

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from shared.adapters.gcp.layout import KICKOFF
-from shared.adapters.gcp.settings import CloudSettings
-from shared.deployment import Deployment
-from shared.domain.errors import PhasegateError, UnknownRun
-from shared.domain.facts import AttemptFacts
-from shared.domain.run import RunStatus
-from shared.services.backend import Backend
+from phasegate.adapters.gcp.layout import KICKOFF
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.deployment import Deployment
+from phasegate.domain.errors import PhasegateError, UnknownRun
+from phasegate.domain.state.facts import AttemptFacts
+from phasegate.domain.state.run import RunStatus
+from phasegate.services.backend import Backend
 
 ASK_EVERY_SECONDS = 2.0
 

@@ -1,7 +1,7 @@
 # The functions, and the workers that are deployed with them: all from one source archive.
 
 locals {
-  # shared/adapters/gcp/layout.py lists the same functions: a test compares the two.
+  # shared/phasegate/adapters/gcp/layout.py lists the same functions: a test compares the two.
   # people: whether people call it, so that it must be reachable from outside of the project (never without a right).
   functions = {
     starter    = { people = true, concurrency = 8, memory = "1Gi", max_instances = 5, timeout_seconds = 540 }
@@ -45,7 +45,7 @@ locals {
     }
   }
 
-  # Every function has all of it, as CloudSettings (shared/adapters/gcp/settings.py) reads it: a test compares the two.
+  # Every function has all of it, as CloudSettings (shared/phasegate/adapters/gcp/settings.py) reads it: a test compares the two.
   environment = {
     PHASEGATE_PROJECT          = var.project
     PHASEGATE_REGION           = var.region

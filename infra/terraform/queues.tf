@@ -1,7 +1,7 @@
 # Cloud Tasks: Phasegate's own queues, and those of the pipelines with the limits that their files say.
 
 locals {
-  # QueueSpec in shared/domain/pipeline.py has the same defaults, layout.py the same queues of our own: tests compare them.
+  # QueueSpec in shared/phasegate/domain/spec/pipeline.py has the same defaults, layout.py the same queues of our own: tests compare them.
   queue_defaults = { max_per_second = 500, max_concurrent = 100, min_backoff_seconds = 0.1, max_backoff_seconds = 60 }
 
   control_queues = {

@@ -4,8 +4,8 @@ locals {
   root          = "${path.module}/../.."
   pipeline_path = "pipelines/${var.pipeline}/pipeline.yaml"
   packages = [
-    for file in fileset(local.root, "{functions,shared,workers}/**/*.{py,j2,sql}") : file
-    if !strcontains(file, "__pycache__") && !startswith(file, "shared/stack/")
+    for file in fileset(local.root, "{functions,shared}/**/*.{py,j2,sql}") : file
+    if !strcontains(file, "__pycache__") && !startswith(file, "shared/phasegate/stack/")
   ]
   beside_pipelines = [
     for file in fileset(local.pipelines_folder, "**/*.{py,sql}") : file if !strcontains(file, "__pycache__")

@@ -15,29 +15,29 @@ from typing import Any, Self
 
 import pytest
 from google.cloud.tasks_v2.types import Task
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.engine import Engine
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.clients import firestore_client
+from phasegate.adapters.gcp.events import PubSubEvents
+from phasegate.adapters.gcp.firestore.state import FirestoreState
+from phasegate.adapters.gcp.layout import layout_of
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
+from phasegate.bootstrap import Services
+from phasegate.deployment import WAKE_BUCKET
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.domain.state.run import Run
+from phasegate.ports import QueueTask
+from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
+from phasegate.services.reading.progress import RunReport, report
+from phasegate.services.starting.planner import make_plan
 
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.engine import Engine
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp.clients import firestore_client
-from shared.adapters.gcp.events import PubSubEvents
-from shared.adapters.gcp.layout import layout_of
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.state import FirestoreState
-from shared.adapters.gcp.tasks import CloudTasks, delivery_deadlines
-from shared.bootstrap import Services
-from shared.deployment import WAKE_BUCKET
-from shared.domain.board import Board
-from shared.domain.facts import AttemptKey
-from shared.domain.run import Run
-from shared.domain.selection import Selection
-from shared.ports import QueueTask
-from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
-from shared.services.planner import make_plan
-from shared.services.progress import RunReport, report
 from tests.world import World, build
 
 CONTROL = (CONDUCTOR_QUEUE, DISPATCH_QUEUE)
@@ -133,8 +133,8 @@ class CloudWorld:
         self.queues = SqliteTasks(self._database, self.world.clock, queues, "r")
         self._events = SqliteEvents(self._database)
         client, self.publisher = TasksClient(), Publisher(self._events)
-        patch.setattr("shared.adapters.gcp.tasks.tasks_client", lambda: client)
-        patch.setattr("shared.adapters.gcp.events.publisher", lambda: self.publisher)
+        patch.setattr("phasegate.adapters.gcp.tasks.tasks_client", lambda: client)
+        patch.setattr("phasegate.adapters.gcp.events.publisher", lambda: self.publisher)
         adapter = CloudTasks(self.settings, delivery_deadlines(self.world.pipeline))
         self.tasks = CloudQueues(adapter, client, self.queues)
         self.backend = Backend(

@@ -13,17 +13,17 @@ from typing import Any
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
+from phasegate import entrypoints, telemetry
+from phasegate.adapters.gcp.layout import FUNCTIONS as LISTED
+from phasegate.adapters.gcp.layout import Layout, layout_of
+from phasegate.adapters.gcp.preflight.queues import inspect_queues
+from phasegate.adapters.gcp.preflight.topics import Topics
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.deployment import Deployment
+from phasegate.domain.operations.preflight import failures
+from phasegate.stack.emulators import HOST, PUBSUB, STORAGE
+from phasegate.stack.resources import Addresses, create_resources
 
-from shared import entrypoints, telemetry
-from shared.adapters.gcp.layout import FUNCTIONS as LISTED
-from shared.adapters.gcp.layout import Layout, layout_of
-from shared.adapters.gcp.preflight.queues import inspect_queues
-from shared.adapters.gcp.preflight.topics import Topics
-from shared.adapters.gcp.settings import CloudSettings
-from shared.deployment import Deployment
-from shared.domain.preflight import failures
-from shared.stack.emulators import HOST, PUBSUB, STORAGE
-from shared.stack.resources import Addresses, create_resources
 from tests.catalogue.cloud import CloudWorld
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"

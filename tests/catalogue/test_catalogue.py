@@ -14,32 +14,32 @@ from typing import Any
 
 import duckdb
 import pytest
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.bootstrap import Embedded
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.checks import proof
+from phasegate.domain.checks.registry import REGISTRY, CheckFunctions
+from phasegate.domain.errors import StaleFence
+from phasegate.domain.messages import worker_protocol
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.facts import AttemptKey, Proved, Reported
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import Partition
+from phasegate.report.verifier import verify_dates, verify_run
+from phasegate.report.verify import compose
+from phasegate.report.verify.compose import Ground
+from phasegate.services.operating.decisions import waive
+from phasegate.services.reading.prover import Prover
+from phasegate.services.running.historian import Historian
+from phasegate.services.running.listener import Listener
+from phasegate.services.running.runner import Runner
 from pydantic import ConfigDict, ValidationError
 
-from shared.adapters.embedded.home import Home
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.bootstrap import Embedded
-from shared.domain import worker_protocol
-from shared.domain.checks import proof
-from shared.domain.checks.registry import REGISTRY, CheckFunctions
-from shared.domain.errors import StaleFence
-from shared.domain.events import Completion
-from shared.domain.facts import AttemptKey, Proved, Reported
-from shared.domain.pipeline import Pipeline
-from shared.domain.run import RunStatus
-from shared.domain.selection import Selection
-from shared.domain.worker_protocol import ErrorClass
-from shared.ports import Partition
-from shared.report.verifier import verify_dates, verify_run
-from shared.report.verify import compose
-from shared.report.verify.compose import Ground
-from shared.services.consents import waive
-from shared.services.historian import Historian
-from shared.services.listener import Listener
-from shared.services.prover import Prover
-from shared.services.runner import Runner
 from tests.world import FIRST_DAY, START, World, drive, write_source
 
 Scenario = Callable[[Path, pytest.MonkeyPatch], None]
@@ -435,7 +435,7 @@ def _silence_reports(patch: pytest.MonkeyPatch) -> None:
 
 
 def _release_without_edges(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.domain.advance.obstacles", lambda *a: iter(()))
+    patch.setattr("phasegate.domain.decisions.advance.obstacles", lambda *a: iter(()))
 
 
 def _every_row_count_passes(patch: pytest.MonkeyPatch) -> None:
@@ -468,7 +468,7 @@ def _duplicates_go_home(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_look_for_lost_dispatches(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.services.sweeper.overdue_dispatches", lambda *a: [])
+    patch.setattr("phasegate.services.running.sweeper.overdue_dispatches", lambda *a: [])
 
 
 def _append_blindly(patch: pytest.MonkeyPatch) -> None:
@@ -496,12 +496,12 @@ def _values_and_joins_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def _waivers_have_no_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.domain.waiving.is_in_force", lambda waiver, now: True)
+    patch.setattr("phasegate.domain.decisions.waiving.is_in_force", lambda waiver, now: True)
 
 
 def _believe_every_report(patch: pytest.MonkeyPatch) -> None:
     believed = lambda attempt, output, checks, expects, found, now: Proved(True, found, "", None, now)  # noqa: E731
-    patch.setattr("shared.services.judge.judge_proof", believed)
+    patch.setattr("phasegate.services.running.judge.judge_proof", believed)
     _every_row_count_passes(patch)
 
 
@@ -560,15 +560,15 @@ def _forget_needs(patch: pytest.MonkeyPatch) -> None:
 
 
 def _throttles_cost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.domain.failures._FREE", frozenset())
+    patch.setattr("phasegate.domain.decisions.failures._FREE", frozenset())
 
 
 def _write_history_row_by_row(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.services.historian.BATCH_ROWS", 1)
+    patch.setattr("phasegate.services.running.historian.BATCH_ROWS", 1)
 
 
 def _try_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.domain.look.may_retry", lambda *a: True)
+    patch.setattr("phasegate.domain.decisions.reconcile.may_retry", lambda *a: True)
 
 
 def _unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
@@ -578,7 +578,7 @@ def _unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
         proof = judge(*args)
         return proof if proof.ok else Proved(False, proof.rows, proof.detail, ErrorClass.THROTTLE, proof.at)
 
-    patch.setattr("shared.services.judge.judge_proof", mutated)
+    patch.setattr("phasegate.services.running.judge.judge_proof", mutated)
 
 
 def _ignore_fences(patch: pytest.MonkeyPatch) -> None:

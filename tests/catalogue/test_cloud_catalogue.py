@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client, firestore_client
+from phasegate.adapters.gcp.firestore.state import FirestoreState
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import StaleFence
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import ClaimRequest, Partition
+from phasegate.services.operating.decisions import waive
 
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp.clients import bigquery_client, firestore_client
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.state import FirestoreState
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.domain.board import Board
-from shared.domain.errors import StaleFence
-from shared.domain.facts import AttemptKey
-from shared.domain.run import RunStatus
-from shared.ports import ClaimRequest, Partition
-from shared.services.consents import waive
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.rows import Act, Mutated, Row, mutations_of
 from tests.catalogue.test_catalogue import (

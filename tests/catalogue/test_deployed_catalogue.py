@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.gcp import layout
+from phasegate.adapters.gcp.layout import KICKOFF, Layout, layout_of
+from phasegate.adapters.gcp.preflight import queues, services, topics
+from phasegate.adapters.gcp.preflight.services import inspect_functions
+from phasegate.adapters.gcp.preflight.topics import Topics
+from phasegate.domain.operations.preflight import Level
+from phasegate.domain.state.run import RunStatus
+from phasegate.services.backend import COMPLETIONS
+from phasegate.services.running.dispatcher import TaskPayload
+from phasegate.stack import resources
+from phasegate.stack.emulators import HOST
 from pydantic import BaseModel
 
-from shared.adapters.gcp import layout
-from shared.adapters.gcp.layout import KICKOFF, Layout, layout_of
-from shared.adapters.gcp.preflight import queues, services, topics
-from shared.adapters.gcp.preflight.services import inspect_functions
-from shared.adapters.gcp.preflight.topics import Topics
-from shared.domain.preflight import Level
-from shared.domain.run import RunStatus
-from shared.services.backend import COMPLETIONS
-from shared.services.dispatcher import TaskPayload
-from shared.stack import resources
-from shared.stack.emulators import HOST
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.deployed import (
     FUNCTIONS,

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from phasegate.adapters.embedded import leases as embedded_leases
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.firestore import leases as gcp_leases
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.lease import Held, Lease
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import Leases
+from phasegate.services.reading.progress import report
+from phasegate.services.running.runner import Runner
 
-from shared.adapters.embedded import leases as embedded_leases
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp import leases as gcp_leases
-from shared.domain.board import Board
-from shared.domain.lease import Held, Lease
-from shared.domain.run import RunStatus
-from shared.ports import Leases
-from shared.services.progress import report
-from shared.services.runner import Runner
 from tests.catalogue.cloud import CloudWorld
 from tests.world import FIRST_DAY, START, World
 
@@ -123,7 +123,7 @@ def _a_lease_keeps_nobody_off(patch: pytest.MonkeyPatch) -> None:
 
 
 def _waiting_costs_attempts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.domain.failures._FREE", frozenset())
+    patch.setattr("phasegate.domain.decisions.failures._FREE", frozenset())
 
 
 BACKENDS = pytest.mark.parametrize("where", [embedded, cloud], ids=["embedded", "cloud"])

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.domain.errors import InputError
+from phasegate.domain.state.run import RunStatus
+from phasegate.report.explain import explain, explanation_text
+from phasegate.report.summary import next_command
+from phasegate.services.operating.decisions import approve
+from phasegate.services.operating.operators import pause, resume
+from phasegate.services.reading.progress import as_json
 
-from shared.domain.errors import InputError
-from shared.domain.run import RunStatus
-from shared.report.explain import explain, explanation_text
-from shared.report.summary import next_command
-from shared.services.consents import approve
-from shared.services.operators import pause, resume
-from shared.services.progress import as_json
 from tests.world import World
 
 

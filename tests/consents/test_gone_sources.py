@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.domain.errors import InputError
+from phasegate.domain.state.board import FAILED, PASSED, PENDING, Board
+from phasegate.domain.state.run import RunStatus, Waiver
+from phasegate.report.explain import explain, explanation_text
+from phasegate.services.operating.decisions import approve, waive
+from phasegate.services.operating.operators import retry
+from phasegate.services.reading.progress import as_json
 
-from shared.domain.board import FAILED, PASSED, PENDING, Board
-from shared.domain.errors import InputError
-from shared.domain.run import RunStatus, Waiver
-from shared.report.explain import explain, explanation_text
-from shared.services.consents import approve, waive
-from shared.services.operators import retry
-from shared.services.progress import as_json
 from tests.world import World
 
 GONE = ["fail:unrecoverable"] * 3

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.bootstrap import Embedded
+from phasegate.domain.errors import InputError
+from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, PENDING
+from phasegate.domain.state.facts import BLOCK
+from phasegate.domain.state.run import RunStatus, Waiver
+from phasegate.services.operating.decisions import moment, waive
+from phasegate.services.reading.progress import as_json, report
 
-from shared.bootstrap import Embedded
-from shared.domain.board import BLOCKED, FAILED, PASSED, PENDING
-from shared.domain.errors import InputError
-from shared.domain.facts import BLOCK
-from shared.domain.run import RunStatus, Waiver
-from shared.services.consents import moment, waive
-from shared.services.progress import as_json, report
 from tests.world import World
 
 RANGE = {"check": "range", "column": "v", "min": 0, "max": 500}
@@ -150,7 +150,7 @@ def test_when_it_ends_the_lane_is_blocked_again_and_nothing_more_is_released_on_
 
 def test_a_retry_releases_nothing_on_a_waiver_that_has_ended(tmp_path: Path) -> None:
     """What a retry brings about is decided in the same round as everything else that has changed."""
-    from shared.services.operators import retry
+    from phasegate.services.operating.operators import retry
 
     World(tmp_path, dates=4, change=ranged_and_approved).misbehave(raw__b__3=["fail:unrecoverable"])
     blocked = Blocked(tmp_path, ranged_and_approved)
@@ -168,7 +168,7 @@ def test_a_retry_releases_nothing_on_a_waiver_that_has_ended(tmp_path: Path) -> 
 
 def approved(blocked: Blocked, embedded: Embedded) -> None:
     """A person lets ``shape`` go."""
-    from shared.services.consents import approve
+    from phasegate.services.operating.decisions import approve
 
     approve(embedded.state, blocked.world.clock, "r", "shape", by="ann", why="")
 
@@ -193,7 +193,7 @@ def test_what_failed_stays_failed(tmp_path: Path) -> None:
 
 
 def test_a_waiver_and_a_retry_after_mending_do_not_meet_in_each_others_way(tmp_path: Path) -> None:
-    from shared.services.operators import retry
+    from phasegate.services.operating.operators import retry
 
     blocked = Blocked(tmp_path, dates=2)
     waiver = blocked.waive()

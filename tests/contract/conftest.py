@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.gcp.clients import tasks_client
+from phasegate.domain.plan import Plan
+from phasegate.domain.spec.pipeline import QueueSpec
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run
+from phasegate.ports import Events, ObjectStore, QueueTask, State, Tasks
+from phasegate.stack.emulators import CLOUD_TASKS
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.home import Home
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.state import SqliteState
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.gcp.clients import tasks_client
-from shared.domain.board import Board
-from shared.domain.pipeline import QueueSpec
-from shared.domain.plan import Plan
-from shared.domain.run import Run
-from shared.ports import Events, ObjectStore, QueueTask, State, Tasks
-from shared.stack.emulators import CLOUD_TASKS
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 from tests.unit.builders import plan, run
 

@@ -11,18 +11,18 @@ from typing import Protocol
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.cloud.tasks_v2.types import Queue, RateLimits, Task
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.gcp.clients import publisher, tasks_client
+from phasegate.adapters.gcp.events import PubSubEvents
+from phasegate.adapters.gcp.layout import queue_id
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.gcp.tasks import CloudTasks
+from phasegate.domain.spec.pipeline import QueueSpec
+from phasegate.ports import Events, Tasks
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.gcp.clients import publisher, tasks_client
-from shared.adapters.gcp.events import PubSubEvents
-from shared.adapters.gcp.layout import queue_id
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.tasks import CloudTasks
-from shared.domain.pipeline import QueueSpec
-from shared.ports import Events, Tasks
 from tests.contract.conftest import NOW
 from tests.stack.target import PATIENCE_SECONDS, Target, TasksServer
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import TransientError
+from phasegate.domain.state.run import RunStatus, Wanted
+from phasegate.ports import ClaimRequest
+from phasegate.report.verifier import verify_run
+from phasegate.report.verify.compose import Ground
+from phasegate.services.backend import COMPLETIONS
+from phasegate.services.operating import operators
+from phasegate.services.operating.decisions import approve, waive
 
-from shared.domain.errors import TransientError
-from shared.domain.run import RunStatus, Wanted
-from shared.domain.selection import Selection
-from shared.ports import ClaimRequest
-from shared.report.verifier import verify_run
-from shared.report.verify.compose import Ground
-from shared.services import operators
-from shared.services.backend import COMPLETIONS
-from shared.services.consents import approve, waive
 from tests.catalogue.cloud import CloudWorld
 
 LOST, PAUSING = "fetch/b", "shape/left"

@@ -2,11 +2,12 @@
 
 import uuid
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.gcp.clients import firestore_client
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.state import FirestoreState
-from shared.ports import State
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.gcp.clients import firestore_client
+from phasegate.adapters.gcp.firestore.state import FirestoreState
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.ports import State
+
 from tests.contract.conftest import NOW
 
 

@@ -6,15 +6,14 @@ import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, TransportError
 from google.cloud.bigquery import Client
-
-from shared.adapters.gcp import warehouse as module
-from shared.adapters.gcp.bigquery_errors import explained
-from shared.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.domain.errors import InputError, TransientError
-from shared.ports import Partition
-from shared.stack.emulators import Server, free_port
+from phasegate.adapters.gcp.bigquery import warehouse as module
+from phasegate.adapters.gcp.bigquery.errors import explained
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.ports import Partition
+from phasegate.stack.emulators import Server, free_port
 
 TABLE = "bigquery_own.points"
 SCHEMA = f"CREATE TABLE IF NOT EXISTS `{TABLE}` (d DATE, team STRING, _fence INT64) PARTITION BY d;"

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 from google.cloud.tasks_v2.types import Queue, Task
+from phasegate.adapters.gcp import clients, events, tasks
+from phasegate.adapters.gcp.clients import tasks_client
+from phasegate.adapters.gcp.events import PubSubEvents
+from phasegate.adapters.gcp.layout import queue_id
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
+from phasegate.domain.errors import HaltError, TransientError
+from phasegate.ports import QueueTask
+from phasegate.telemetry.context import within
 
-from shared.adapters.gcp import clients, events, tasks
-from shared.adapters.gcp.clients import tasks_client
-from shared.adapters.gcp.events import PubSubEvents
-from shared.adapters.gcp.layout import queue_id
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.tasks import CloudTasks, delivery_deadlines
-from shared.domain.errors import HaltError, TransientError
-from shared.ports import QueueTask
-from shared.telemetry.context import within
 from tests.contract.delivery import PubSubEventLine
 from tests.unit.builders import pipeline
 

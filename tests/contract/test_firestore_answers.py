@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+from phasegate.domain.state.board import PASSED
+from phasegate.ports import ClaimRequest
 
-from shared.domain.board import PASSED
-from shared.ports import ClaimRequest
 from tests.contract.conftest import DAYS, NOW, create
 from tests.contract.firestore import FirestoreBackend
 from tests.contract.test_state import key, request

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore import Query
+from phasegate.domain.errors import InputError
 
-from shared.domain.errors import InputError
 from tests.contract.eventful import EventfulRun
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "firestore.md"
 INDEXES = json.loads((ROOT / "infra" / "firestore.indexes.json").read_text())
-SOURCES = sorted((ROOT / "shared" / "adapters" / "gcp").glob("*.py"))
+SOURCES = sorted((ROOT / "shared" / "phasegate" / "adapters" / "gcp").rglob("*.py"))
 
 INDEXED_BYTES = 1500
 """Firestore indexes no more of a value than this (quotas page)."""

@@ -5,9 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from shared.adapters.embedded.home import Home, HomeLock
-from shared.domain.errors import HomeInUse
+from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.domain.errors import HomeInUse
 
 
 @pytest.fixture

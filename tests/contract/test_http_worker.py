@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
+from phasegate import telemetry
+from phasegate.adapters.gcp.http.identity import IdentityTokens
+from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
+from phasegate.domain.decisions.answers import understand
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from werkzeug.serving import make_server
 
-from shared import telemetry
-from shared.adapters.gcp.http_worker import MAX_ANSWER_BYTES, HttpWorker
-from shared.adapters.gcp.identity import IdentityTokens
-from shared.domain.answers import understand
-from shared.domain.errors import InputError, TransientError
-from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from tests.unit.builders import plan
 
 ROOT = Path(__file__).parents[2]
@@ -334,7 +334,7 @@ def test_an_identity_token_is_fetched_again_only_shortly_before_it_ends(
     )
     host = service.url.removeprefix("http://")
     program = (
-        "from shared.adapters.gcp.identity import IdentityTokens\n"
+        "from phasegate.adapters.gcp.http.identity import IdentityTokens\n"
         "tokens = IdentityTokens()\n"
         "assert tokens('https://a.example').count('.') == 2\n"
         "tokens('https://a.example')"

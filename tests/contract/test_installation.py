@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from phasegate import __version__
+from phasegate.adapters.gcp.layout import layout_of
+from phasegate.adapters.gcp.preflight import data, queues, services
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import TransientError
+from phasegate.domain.operations.preflight import Level, Line
+from phasegate.domain.spec.pipeline import WorkerSpec
+from phasegate.stack.emulators import BIGQUERY, CLOUD_TASKS, STORAGE
 
-from shared import __version__
-from shared.adapters.gcp.layout import layout_of
-from shared.adapters.gcp.preflight import data, queues, services
-from shared.adapters.gcp.settings import CloudSettings
-from shared.domain.errors import TransientError
-from shared.domain.pipeline import WorkerSpec
-from shared.domain.preflight import Level, Line
-from shared.stack.emulators import BIGQUERY, CLOUD_TASKS, STORAGE
 from tests.fakes.health import answering
 from tests.unit.builders import pipeline
 

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
-
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.gcp import objects
-from shared.adapters.gcp.clients import storage_client
-from shared.adapters.gcp.objects import GcsObjectStore
-from shared.adapters.gcp.settings import CloudSettings
-from shared.domain.errors import InputError, TransientError
-from shared.ports import ObjectStore
-from shared.stack.emulators import Server, free_port
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.gcp import objects
+from phasegate.adapters.gcp.clients import storage_client
+from phasegate.adapters.gcp.objects import GcsObjectStore
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.ports import ObjectStore
+from phasegate.stack.emulators import Server, free_port
 
 BUCKET = "contract-objects"
 

@@ -13,26 +13,26 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore import Client, DocumentReference, Query, WriteBatch
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.gcp.clients import firestore_client
+from phasegate.adapters.gcp.firestore.state import FirestoreState
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import PhasegateError
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run, RunStatus
+from phasegate.ports import Parameter, QueueTask, Row
+from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
+from phasegate.services.running.conductor import Conductor
+from phasegate.services.running.dispatcher import Dispatcher, TaskPayload
+from phasegate.services.running.historian import Historian
+from phasegate.services.running.listener import Listener
+from phasegate.services.running.runner import Runner
+from phasegate.services.running.sweeper import Sweeper
+from phasegate.services.starting.planner import make_plan
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.gcp.clients import firestore_client
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.state import FirestoreState
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.board import Board
-from shared.domain.calendar import Calendar, GameDate
-from shared.domain.errors import PhasegateError
-from shared.domain.run import Run, RunStatus
-from shared.domain.selection import Selection
-from shared.ports import Parameter, QueueTask, Row
-from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
-from shared.services.conductor import Conductor
-from shared.services.dispatcher import Dispatcher, TaskPayload
-from shared.services.historian import Historian
-from shared.services.listener import Listener
-from shared.services.planner import make_plan
-from shared.services.runner import Runner
-from shared.services.sweeper import Sweeper
 from tests.stack.idle import write_idle_pipeline
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

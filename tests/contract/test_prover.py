@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.checks.proof import Found
-from shared.domain.errors import HaltError, InputError, PhasegateError, TransientError
-from shared.domain.pipeline import ObjectOutput, Output, TableOutput
-from shared.ports import Parameter, Row
-from shared.services.prover import Prover
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.checks.proof import Found
+from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
+from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
+from phasegate.ports import Parameter, Row
+from phasegate.services.reading.prover import Prover
 
 DAYS = (date(2024, 1, 1), date(2024, 1, 2))
 TABLES = ("data.a", "data.b", "data.c")

@@ -8,18 +8,18 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client, storage_client
+from phasegate.adapters.gcp.objects import GcsObjectStore
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import TransientError
+from phasegate.domain.operations.rollback import Scope, choose_refs
+from phasegate.ports import ObjectStore, Partition, State, Warehouse
+from phasegate.services.operating.rollback import Deleted, Signature, Survey, delete, survey
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp.clients import bigquery_client, storage_client
-from shared.adapters.gcp.objects import GcsObjectStore
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.domain.errors import TransientError
-from shared.domain.rollback import Scope, choose_refs
-from shared.ports import ObjectStore, Partition, State, Warehouse
-from shared.services.rollback import Deleted, Signature, Survey, delete, survey
 from tests.contract.conftest import NOW, Backend
 from tests.unit.builders import calendar, days, pipeline
 from tests.world import TABLES

@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.bootstrap import Embedded
+from phasegate.domain.decisions.reconcile import look
+from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.plan import Plan
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import Abandoned, Dispatched, Healed, Reported
+from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.ports import Parameter, QueueTask, Row, State
+from phasegate.services.backend import Backend
+from phasegate.services.operating import operators
+from phasegate.services.running.conductor import Conductor
+from phasegate.services.running.dispatcher import Dispatcher
+from phasegate.services.running.historian import Historian
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.state import SqliteState
-from shared.bootstrap import Embedded
-from shared.domain.board import Board
-from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import Abandoned, Dispatched, Healed, Reported
-from shared.domain.look import look
-from shared.domain.plan import Plan
-from shared.domain.run import Run, RunStatus, Wanted
-from shared.domain.worker_protocol import ResultStatus
-from shared.ports import Parameter, QueueTask, Row, State
-from shared.services import operators
-from shared.services.backend import Backend
-from shared.services.conductor import Conductor
-from shared.services.dispatcher import Dispatcher
-from shared.services.historian import Historian
 from tests.contract.firestore import FirestoreBackend
 from tests.world import START, World
 

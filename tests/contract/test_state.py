@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.domain.errors import InputError
+from phasegate.domain.state.board import PASSED
+from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
+from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
-from shared.domain.board import PASSED
-from shared.domain.errors import InputError
-from shared.domain.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
-from shared.domain.run import Run, RunStatus, Wanted
-from shared.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
 from tests.unit.builders import dispatched, proved, reported

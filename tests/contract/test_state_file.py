@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.state import SqliteState
-from shared.domain.errors import HaltError, InputError
-from shared.domain.lease import Held
-from shared.ports import Heal, QuarantineRecord
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.domain.errors import HaltError, InputError
+from phasegate.domain.state.lease import Held
+from phasegate.ports import Heal, QuarantineRecord
 
 
 @pytest.fixture

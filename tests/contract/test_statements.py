@@ -13,22 +13,24 @@ from typing import Any
 
 import pytest
 from google.cloud.bigquery import LoadJobConfig, SourceFormat
-
-from shared.adapters.bigquery_sql import created_table, read_script
-from shared.adapters.gcp.clients import bigquery_client, storage_client
-from shared.adapters.gcp.objects import GcsObjectStore
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.adapters.json_lines import json_lines
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.checks import registry
-from shared.domain.checks.proof import count_rows
-from shared.domain.checks.question import Question, together
-from shared.domain.checks.specs import Check, CoverageCheck, DuplicatesCheck, RangeCheck, SqlCheck
-from shared.domain.checks.subject import Subject
-from shared.domain.facts import BLOCK
-from shared.domain.pipeline import TableOutput
-from shared.report.verify.questions import (
+from nba_worker.schedule import WINDOW_DATES
+from nba_worker.service import NbaWorker, build
+from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessor, select_of
+from phasegate.adapters.bigquery_sql import created_table, read_script
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client, storage_client
+from phasegate.adapters.gcp.objects import GcsObjectStore
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.json_lines import json_lines
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.checks import registry
+from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.checks.question import Question, together
+from phasegate.domain.checks.subject import Subject
+from phasegate.domain.spec.checks import Check, CoverageCheck, DuplicatesCheck, RangeCheck, SqlCheck
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.state.facts import BLOCK
+from phasegate.report.verify.questions import (
     NamedQuery,
     compared_of,
     compared_query,
@@ -39,12 +41,10 @@ from shared.report.verify.questions import (
     rows_query,
     tables_of,
 )
-from shared.services.schedule import read_calendar
-from shared.stack.emulators import Server
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.stack.emulators import Server
+
 from tests.workers.conftest import Played, play, request_body
-from workers.nba.schedule import WINDOW_DATES
-from workers.nba.service import NbaWorker, build
-from workers.nba.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessor, select_of
 
 DATES = 10
 """Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""

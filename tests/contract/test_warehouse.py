@@ -8,13 +8,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp.clients import bigquery_client
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.domain.errors import InputError, StaleFence
-from shared.ports import Partition, Warehouse
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import InputError, StaleFence
+from phasegate.ports import Partition, Warehouse
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS `contract.points` (d DATE, team STRING, points INT64, share FLOAT64, _fence INT64)

@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from phasegate.ports import ObjectStore, Warehouse
 
-from shared.ports import ObjectStore, Warehouse
 from tests.world import World, WorldWorker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ class Site:
     def call(self, *arguments: str, **environment: str) -> Answer:
         """Type a command, without any setting."""
         done = subprocess.run(
-            [sys.executable, "-m", "shared.cli.main", *arguments],
+            [sys.executable, "-m", "phasegate.cli.main", *arguments],
             cwd=self.folder,
             env=self.environment | environment,
             capture_output=True,
@@ -104,7 +104,7 @@ class Site:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Type a command and do not wait for it."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "shared.cli.main", *arguments],
+            [sys.executable, "-m", "phasegate.cli.main", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

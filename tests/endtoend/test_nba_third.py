@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from nba_worker.service import NbaWorker
+from nba_worker.service import build as build_nba
+from phasegate.adapters.json_lines import json_lines
+from phasegate.cli.options import NBA_PIPELINE
+from phasegate.ports import ObjectStore, Partition, Warehouse
 
-from shared.adapters.json_lines import json_lines
-from shared.cli.options import NBA_PIPELINE
-from shared.ports import ObjectStore, Partition, Warehouse
 from tests.conftest import as_json, run_command
-from workers.nba.service import NbaWorker
-from workers.nba.service import build as build_nba
 
 SHORT = date(2023, 11, 3)
 """Past the bootstrap days: phase 4 has work to do."""
@@ -59,7 +59,7 @@ def test_a_third_of_the_rows_blocks_the_date_until_it_is_mended(source_folder: P
         shutil.copy(source_folder / f"{name}.parquet", source)
     (source / "third").touch()
     text = NBA_PIPELINE.read_text()
-    pipeline.write_text(text.replace("workers.nba.service:build", "tests.endtoend.test_nba_third:build"))
+    pipeline.write_text(text.replace("nba_worker.service:build", "tests.endtoend.test_nba_third:build"))
     games = duckdb.execute(
         f"SELECT COUNT(*) FROM '{source}/schedule.parquet' WHERE game_date = DATE '{SHORT}' AND game_status = 3"
     ).fetchall()[0][0]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from phasegate.bootstrap import Services
+from phasegate.domain.errors import TransientError
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
+from phasegate.report.explain import explain
+from phasegate.services.backend import CONDUCTOR_QUEUE
+from phasegate.services.operating import operators
 
-from shared.bootstrap import Services
-from shared.domain.errors import TransientError
-from shared.domain.facts import AttemptFacts, AttemptKey, HealedAs
-from shared.domain.pipeline import Pipeline
-from shared.report.explain import explain
-from shared.services import operators
-from shared.services.backend import CONDUCTOR_QUEUE
 from tests.conftest import run_command
 from tests.fakes.in_process import PIPELINE, NoTasks, UsersWorld
 from tests.fakes.users_services import RAW_DONE, RAW_NAMES, Oddities

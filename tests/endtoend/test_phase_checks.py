@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from shared.domain.facts import PASS, WARN
-from shared.domain.run import RunStatus
-from shared.services.progress import as_json
+from phasegate.domain.state.facts import PASS, WARN
+from phasegate.domain.state.run import RunStatus
+from phasegate.services.reading.progress import as_json
+
 from tests.world import World, drive
 
 

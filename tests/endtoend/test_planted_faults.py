@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nba_worker.sql_processors import PIPELINE
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.spec.pipeline import Pipeline, select_phases
+from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, WARN, Verdict
+from phasegate.ports import Parameter, Row
+from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import read_calendar
 
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.errors import PhasegateError, TransientError
-from shared.domain.facts import BLOCK, PASS, UNKNOWN, WARN, Verdict
-from shared.domain.pipeline import Pipeline, select_phases
-from shared.domain.plan import RUN, Plan, PlanIndex
-from shared.ports import Parameter, Row
-from shared.services.prover import Prover
-from shared.services.schedule import read_calendar
 from tests.workers.conftest import Played, play
-from workers.nba.sql_processors import PIPELINE
 
 TEAMS, PLAYERS = "phase_3_analytics/team_offense_game_summary", "phase_3_analytics/player_game_summary"
 OFFENSE, SUMMARY = "nba_analytics.team_offense_game_summary", "nba_analytics.player_game_summary"

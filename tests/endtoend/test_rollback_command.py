@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from nba_worker.sample import write_sample
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.leases import SqliteLeases
 
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.leases import SqliteLeases
 from tests.endtoend.test_bad_input import SEASON, assert_refused, contents
 from tests.endtoend.test_command_line import Answer, Site
-from workers.nba.sample import write_sample
 
 LEFT = "shape.left_side"
 INPUTS = "--pipeline pipeline.yaml --source source"

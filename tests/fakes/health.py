@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from shared import __version__
-from shared.stack.emulators import HOST
+from phasegate import __version__
+from phasegate.stack.emulators import HOST
 
 
 @contextmanager

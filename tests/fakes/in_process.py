@@ -6,26 +6,27 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.engine import Engine
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.executor import VirtualExecutor
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.state import SqliteState
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.pipeline_file import load_pipeline
-from shared.bootstrap import Services
-from shared.domain.board import Board
-from shared.domain.pipeline import Pipeline, QueueSpec
-from shared.domain.run import Run
-from shared.domain.selection import Selection
-from shared.ports import QueueTask, Tasks
-from shared.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
-from shared.services.planner import make_plan
-from shared.services.progress import RunReport, report
-from shared.services.schedule import read_calendar
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.engine import Engine
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.executor import VirtualExecutor
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.bootstrap import Services
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run
+from phasegate.ports import QueueTask, Tasks
+from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
+from phasegate.services.reading.progress import RunReport, report
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.planner import make_plan
+
 from tests.fakes.users_services import COMPLETIONS, OWN_TOPICS, RAW_DONE, Oddities, OneService, UsersServices
 from tests.world import START
 

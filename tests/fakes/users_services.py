@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from shared.domain.worker_protocol import ProcessorResult, ResultStatus, WorkerRequest
-from shared.ports import Clock, ObjectStore, Partition, Warehouse
-from shared.worker.events import completed_event
+from phasegate.domain.messages.worker_protocol import ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.ports import Clock, ObjectStore, Partition, Warehouse
+from phasegate.worker.events import completed_event
 
 SCRAPED, RAW_DONE, ANALYTICS_DONE = "scraper-complete", "nba-phase2-raw-complete", "nba-phase3-analytics-complete"
 OWN_TOPICS = (SCRAPED, RAW_DONE, ANALYTICS_DONE)

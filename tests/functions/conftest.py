@@ -9,14 +9,14 @@ from typing import Any
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
+from phasegate import entrypoints, telemetry
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.bootstrap import Embedded
+from phasegate.deployment import Deployment
+from phasegate.domain.operations.preflight import Line
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.services.backend import Backend
 
-from shared import entrypoints, telemetry
-from shared.adapters.gcp.settings import CloudSettings
-from shared.bootstrap import Embedded
-from shared.deployment import Deployment
-from shared.domain.pipeline import Pipeline
-from shared.domain.preflight import Line
-from shared.services.backend import Backend
 from tests.world import World
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.ports import QuarantineRecord
 
-from shared.domain.facts import AttemptKey
-from shared.ports import QuarantineRecord
 from tests.functions.conftest import Calls, completion, released, task
 from tests.functions.test_requests import pushed
 
@@ -197,7 +197,7 @@ def test_a_huge_event_is_set_aside_cut_short(calls: Calls) -> None:
 def test_a_state_that_cannot_be_reached_is_a_503_that_a_later_delivery_mends(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shared.domain.errors import TransientError
+    from phasegate.domain.errors import TransientError
 
     def unreachable(*_: object) -> None:
         raise TransientError("the state could not be read")

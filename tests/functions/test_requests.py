@@ -4,8 +4,9 @@ import base64
 import json
 from dataclasses import replace
 
-from shared.domain.facts import AttemptKey
-from shared.domain.run import Wanted
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.domain.state.run import Wanted
+
 from tests.functions.conftest import Calls, completion, released, task
 
 

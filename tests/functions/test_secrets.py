@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate import telemetry
+from phasegate.adapters.gcp.http.worker import HttpWorker
+from phasegate.bootstrap import Embedded
+from phasegate.domain.errors import InputError
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import ObjectStore, Warehouse
+from phasegate.report.verifier import verify_run
+from phasegate.report.verify.compose import Ground
 
-from shared import telemetry
-from shared.adapters.gcp.http_worker import HttpWorker
-from shared.bootstrap import Embedded
-from shared.domain.errors import InputError
-from shared.domain.run import RunStatus
-from shared.ports import ObjectStore, Warehouse
-from shared.report.verifier import verify_run
-from shared.report.verify.compose import Ground
 from tests.contract.test_http_worker import Service
 from tests.world import World, WorldWorker
 

@@ -26,7 +26,7 @@ def copy_tree(to: Path) -> Path:
         shutil.copytree(
             ROOT / folder, to / folder, ignore=shutil.ignore_patterns(".terraform*", ".build", "__pycache__")
         )
-    for file in ("requirements.txt", "shared/adapters/gcp/settings.py", "workers/nba/main.py"):
+    for file in ("requirements.txt", "shared/phasegate/adapters/gcp/settings.py", "pipelines/nba/nba_worker/main.py"):
         (to / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, to / file)
     return to

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import structlog
+from phasegate.domain.state.run import RunStatus
+from phasegate.services.running.quarantine import set_aside
+from phasegate.telemetry.logs import configure_logs
 
-from shared.domain.run import RunStatus
-from shared.services.quarantine import set_aside
-from shared.telemetry.logs import configure_logs
 from tests.conftest import ROOT
 from tests.world import World
 
@@ -45,7 +45,7 @@ def counted(metric: str, lines: list[Line]) -> list[Line]:
         line
         for line in lines
         if re.search(pattern, line["message"])
-        and all(line["logger"] == f"shared.services.{service}" for service in services)
+        and all(line["logger"] == f"phasegate.services.{service}" for service in services)
     ]
 
 

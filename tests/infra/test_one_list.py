@@ -1,4 +1,4 @@
-"""Terraform, the local stack and the code deploy one list: that of ``shared/adapters/gcp/layout.py``."""
+"""Terraform, the local stack and the code deploy one list: that of ``shared/phasegate/adapters/gcp/layout.py``."""
 
 from base64 import b64decode
 from collections.abc import Callable
@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-
-from shared.adapters.gcp.layout import (
+from phasegate.adapters.gcp.layout import (
     ACK_DEADLINE_SECONDS,
     CONTROL_QUEUES,
     MAX_ATTEMPTS,
@@ -17,12 +16,13 @@ from shared.adapters.gcp.layout import (
     environment_of,
     layout_of,
 )
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.pipeline import QueueSpec
-from shared.services.kickoff import Kickoff
-from shared.stack import resources
-from shared.stack.start import PROJECT
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.spec.pipeline import QueueSpec
+from phasegate.services.starting.kickoff import Kickoff
+from phasegate.stack import resources
+from phasegate.stack.start import PROJECT
+
 from tests.conftest import ROOT
 from tests.infra.conftest import Plan
 

@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from phasegate.adapters.gcp.layout import FUNCTIONS
 
-from shared.adapters.gcp.layout import FUNCTIONS
 from tests.conftest import ROOT
 
 STARTS = """
@@ -24,10 +24,10 @@ def archived(file: str) -> bool:
     """Whether ``source.tf`` puts a file of the repository into the archive."""
     packages = any(fnmatch(file, f"{folder}/*.{ending}") for folder in PACKAGES for ending in ("py", "j2", "sql"))
     pipelines = any(fnmatch(file, f"pipelines/*.{ending}") for ending in ("py", "sql"))
-    return (packages or pipelines) and "__pycache__" not in file and not file.startswith("shared/stack/")
+    return (packages or pipelines) and "__pycache__" not in file and not file.startswith("shared/phasegate/stack/")
 
 
-PACKAGES = ("functions", "shared", "workers")
+PACKAGES = ("functions", "shared")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_archive_takes_what_terraform_takes() -> None:
     text = (ROOT / "infra" / "terraform" / "source.tf").read_text()
-    assert '"{functions,shared,workers}/**/*.{py,j2,sql}"' in text
-    assert '"**/*.{py,sql}"' in text and '!startswith(file, "shared/stack/")' in text
+    assert '"{functions,shared}/**/*.{py,j2,sql}"' in text
+    assert '"**/*.{py,sql}"' in text and '!startswith(file, "shared/phasegate/stack/")' in text
 
 
 def test_no_file_that_the_packages_need_is_left_out() -> None:

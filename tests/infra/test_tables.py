@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from shared.adapters.bigquery_sql import read_script
-from shared.report.verifier import _COLUMNS
+from phasegate.adapters.bigquery_sql import read_script
+from phasegate.report.verifier import _COLUMNS
+
 from tests.conftest import ROOT
 
 SCHEMAS = ROOT / "infra" / "terraform" / "schemas"

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from phasegate.domain.errors import HaltError
+from phasegate.domain.state.run import RunStatus
+from phasegate.services.backend import VERIFY_QUEUE, Backend
+from phasegate.services.running.conductor import Conductor
+from phasegate.services.running.dispatcher import Dispatcher
+from phasegate.services.running.historian import Historian
 
-from shared.domain.errors import HaltError
-from shared.domain.run import RunStatus
-from shared.services.backend import VERIFY_QUEUE, Backend
-from shared.services.conductor import Conductor
-from shared.services.dispatcher import Dispatcher
-from shared.services.historian import Historian
 from tests.report.verifying import Finished
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.bootstrap import open_state, open_warehouse
+from phasegate.domain.calendar.selection import Selection
+from phasegate.ports import Parameter
+from phasegate.report.verifier import Verified, verify_dates, verify_run
+from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.document.part import Query
+from phasegate.report.verify.document.report import Report
 
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.bootstrap import open_state, open_warehouse
-from shared.domain.selection import Selection
-from shared.ports import Parameter
-from shared.report.verifier import Verified, verify_dates, verify_run
-from shared.report.verify.compose import Ground
-from shared.report.verify.document.part import Query
-from shared.report.verify.document.report import Report
 from tests.world import FIRST_DAY, World, drive, write_source
 
 Spoil = Callable[["Finished"], object]

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from phasegate.bootstrap import Embedded
+from phasegate.cli import cloud, main
+from phasegate.domain.errors import TransientError
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.ports import ClaimRequest
+from phasegate.services.operating import operators
 
-from shared.bootstrap import Embedded
-from shared.cli import cloud, main
-from shared.domain.errors import TransientError
-from shared.domain.facts import AttemptKey
-from shared.ports import ClaimRequest
-from shared.services import operators
 from tests.world import World
 
 SCHEDULE = (

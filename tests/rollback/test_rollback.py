@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.bootstrap import Embedded
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
+from phasegate.domain.operations.overrides import Permits
+from phasegate.domain.operations.rollback import Scope, choose_refs
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.domain.state.lease import Lease
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import ClaimRequest
+from phasegate.services.operating import operators
+from phasegate.services.operating.rollback import (
+    Deleted,
+    Signature,
+    Survey,
+    delete,
+    require_free,
+    require_named,
+    survey,
+)
 
-from shared.bootstrap import Embedded
-from shared.domain.errors import HaltError, InputError, PhasegateError, TransientError
-from shared.domain.facts import AttemptKey
-from shared.domain.lease import Lease
-from shared.domain.permits import Permits
-from shared.domain.rollback import Scope, choose_refs
-from shared.domain.run import RunStatus
-from shared.domain.selection import Selection
-from shared.ports import ClaimRequest
-from shared.services import operators
-from shared.services.rollback import Deleted, Signature, Survey, delete, require_free, require_named, survey
 from tests.world import World
 
 ANN = Signature("ann", "wrong odds")

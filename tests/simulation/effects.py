@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded import warehouse
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.dialect import translate_ddl
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.ports import ObjectStore, Partition, Warehouse
 
-from shared.adapters.embedded import warehouse
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.dialect import translate_ddl
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.state import SqliteState
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.ports import ObjectStore, Partition, Warehouse
 from tests.world import TABLES, WorldWorker
 
 WRITERS: dict[type, tuple[str, ...]] = {

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.bootstrap import Embedded
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.state.board import Board
+from phasegate.services.operating import operators
+from phasegate.services.reading.progress import report
+from phasegate.services.running.runner import Call
 
-from shared.adapters.embedded.clock import VirtualClock
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.home import Home
-from shared.adapters.embedded.state import SqliteState
-from shared.bootstrap import Embedded
-from shared.domain.board import Board
-from shared.domain.calendar import Calendar
-from shared.services import operators
-from shared.services.progress import report
-from shared.services.runner import Call
 from tests.simulation.effects import Crash, Effects
 from tests.world import START, World
 

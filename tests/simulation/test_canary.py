@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.domain.run import RunStatus
-from shared.report.explain import explain
-from shared.report.plan import plan_text
-from shared.services import operators
+from phasegate.domain.state.run import RunStatus
+from phasegate.report.explain import explain
+from phasegate.report.plan import plan_text
+from phasegate.services.operating import operators
+
 from tests.world import START, World, drive
 
 DATES = 12

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import RetryIntent, RunStatus
+from phasegate.ports import Parameter, Row
+from phasegate.report.explain import explain
+from phasegate.services.operating import operators
+from phasegate.services.reading.progress import report
+from phasegate.services.reading.prover import Prover
+from phasegate.services.running.conductor import Conductor
 
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.board import Board
-from shared.domain.errors import InputError, TransientError
-from shared.domain.run import RetryIntent, RunStatus
-from shared.domain.selection import Selection
-from shared.ports import Parameter, Row
-from shared.report.explain import explain
-from shared.services import operators
-from shared.services.conductor import Conductor
-from shared.services.progress import report
-from shared.services.prover import Prover
 from tests.world import START, World, drive
 
 Document = dict[str, Any]

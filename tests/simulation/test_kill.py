@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from phasegate.adapters.embedded.home import Home
 
-from shared.adapters.embedded.home import Home
 from tests.conftest import FULL
 from tests.world import World
 
@@ -43,7 +43,7 @@ class KilledWorld(World):
         """Type the command."""
         words = ["--home", str(self.home.root), "run", "--pipeline", str(self.pipeline_file), "--run-id", "r"]
         return subprocess.Popen(
-            [sys.executable, "-m", "shared.cli.main", *words, "--source", str(self.source), "--season", "2023-24"],
+            [sys.executable, "-m", "phasegate.cli.main", *words, "--source", str(self.source), "--season", "2023-24"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.scratch)},
             stdout=subprocess.DEVNULL,

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate import bootstrap
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.state.facts import Healed, HealedAs, Reported
+from phasegate.ports import QueueTask
+from phasegate.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.services.running.runner import Call
+from phasegate.services.running.sweeper import DISPATCH_GRACE
 
-from shared import bootstrap
-from shared.adapters.embedded.events import SqliteEvents
-from shared.adapters.embedded.state import SqliteState
-from shared.adapters.embedded.tasks import SqliteTasks
-from shared.domain.facts import Healed, HealedAs, Reported
-from shared.domain.selection import Selection
-from shared.domain.worker_protocol import ResultStatus
-from shared.ports import QueueTask
-from shared.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
-from shared.services.runner import Call
-from shared.services.sweeper import DISPATCH_GRACE
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
 from tests.world import FIRST_DAY, START, World, write_source
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.domain.run import RunStatus
+from phasegate.domain.state.run import RunStatus
+
 from tests.world import World
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 from flask import Flask, request
 from google.cloud.bigquery import Client
+from phasegate.adapters.gcp.clients import bigquery_client
+from phasegate.adapters.gcp.settings import CloudSettings
 from werkzeug.serving import make_server
-
-from shared.adapters.gcp.clients import bigquery_client
-from shared.adapters.gcp.settings import CloudSettings
 
 NBA = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
 

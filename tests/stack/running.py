@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from shared.adapters.gcp import clients
-from shared.adapters.gcp.settings import CloudSettings
-from shared.deployment import Deployment
-from shared.stack.emulators import EMULATORS
-from shared.stack.local import Stack
+from phasegate.adapters.gcp import clients
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.deployment import Deployment
+from phasegate.stack.emulators import EMULATORS
+from phasegate.stack.local import Stack
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
@@ -117,7 +116,7 @@ def type_command(
 
 def command_line(home: Path, *words: object) -> list[str]:
     """The words of a ``phasegate`` command."""
-    return [sys.executable, "-m", "shared.cli.main", "--home", str(home), *map(str, words)]
+    return [sys.executable, "-m", "phasegate.cli.main", "--home", str(home), *map(str, words)]
 
 
 def clean_environment() -> dict[str, str]:

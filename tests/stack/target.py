@@ -13,8 +13,7 @@ from typing import TypeVar
 import grpc
 from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
-
-from shared.stack.emulators import CLOUD_TASKS, HOST, Server, free_port, start_emulator
+from phasegate.stack.emulators import CLOUD_TASKS, HOST, Server, free_port, start_emulator
 
 PATIENCE_SECONDS = 25.0
 """How long a test waits for what must come; what may not come is never waited for."""

@@ -15,8 +15,8 @@ from google.api_core import exceptions
 from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.types import HttpMethod, Queue, RateLimits, RetryConfig, Task
 from google.protobuf.field_mask_pb2 import FieldMask
+from phasegate.stack.emulators import HOST
 
-from shared.stack.emulators import HOST
 from tests.conftest import ROOT
 from tests.stack.line import LOCATION, Line, backoff, name_of
 from tests.stack.target import Answer, Target, TasksServer, cloud_tasks
@@ -250,7 +250,7 @@ def test_a_server_that_is_stopped_does_not_wait_for_a_slow_handler(tmp_path: Pat
 
 
 def test_a_port_that_is_taken_is_said(cloud_tasks_server: TasksServer) -> None:
-    command = [sys.executable, "-m", "shared.stack.cloud_tasks", "--port", str(cloud_tasks_server.process.port)]
+    command = [sys.executable, "-m", "phasegate.stack.cloud_tasks", "--port", str(cloud_tasks_server.process.port)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
     assert done.returncode == 2
     assert str(cloud_tasks_server.process.port) in done.stderr

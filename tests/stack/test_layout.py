@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-from shared.adapters.gcp.layout import FUNCTIONS, SCHEDULES, environment_of, layout_of
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.pipeline import Pipeline
+from phasegate.adapters.gcp.layout import FUNCTIONS, SCHEDULES, environment_of, layout_of
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.spec.pipeline import Pipeline
+
 from tests.world import definition
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+from phasegate.adapters.gcp import clients
+from phasegate.adapters.gcp.layout import FUNCTIONS, KICKOFF
+from phasegate.services.backend import COMPLETIONS
 
-from shared.adapters.gcp import clients
-from shared.adapters.gcp.layout import FUNCTIONS, KICKOFF
-from shared.services.backend import COMPLETIONS
 from tests.endtoend.test_command_line import Answer
 from tests.stack.running import ROOT, clean_environment
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack

@@ -50,7 +50,7 @@ def sweeper() -> Iterator[Sweeper]:
 @pytest.fixture
 def schedule(sweeper: Sweeper) -> Iterator[subprocess.Popen[str]]:
     url = f"http://127.0.0.1:{sweeper.server_port}/"
-    command = [sys.executable, "-m", "shared.stack.scheduler", "--url", url, "--every", "0.05"]
+    command = [sys.executable, "-m", "phasegate.stack.scheduler", "--url", url, "--every", "0.05"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()

@@ -15,15 +15,15 @@ import pytest
 import yaml
 from flask import Flask, request
 from google.cloud.bigquery import LoadJobConfig, WriteDisposition
+from phasegate.adapters.gcp import clients
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.objects import GcsObjectStore
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.deployment import Deployment
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import State
 from werkzeug.serving import make_server
 
-from shared.adapters.gcp import clients
-from shared.adapters.gcp.objects import GcsObjectStore
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.deployment import Deployment
-from shared.domain.run import RunStatus
-from shared.ports import State
 from tests.stack.running import RunningStack, running_stack
 from tests.world import TABLES, World, WorldWorker, definition
 

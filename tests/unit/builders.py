@@ -4,14 +4,25 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.domain.advance import Decisions, LaneOutcome, advance
-from shared.domain.board import BLOCKED, FAILED, PASSED, Board
-from shared.domain.calendar import Calendar, GameDate
-from shared.domain.facts import AttemptKey, Cell, DateFacts, Dispatched, Fact, LaneState, Proved, Reported, record
-from shared.domain.pipeline import Pipeline, select_phases
-from shared.domain.plan import RUN, Plan, PlanIndex
-from shared.domain.run import Run, Wanted
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.decisions.advance import Decisions, LaneOutcome, advance
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.spec.pipeline import Pipeline, select_phases
+from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, Board
+from phasegate.domain.state.facts import (
+    AttemptKey,
+    Cell,
+    DateFacts,
+    Dispatched,
+    Fact,
+    LaneState,
+    Proved,
+    Reported,
+    record,
+)
+from phasegate.domain.state.run import Run, Wanted
+
 from tests.world import FIRST_DAY, definition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

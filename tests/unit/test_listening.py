@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from cloudevents.http import CloudEvent
-
-from shared import entrypoints
+from phasegate import entrypoints
 
 Heard = list[tuple[str, list[str]]]
 

@@ -15,11 +15,10 @@ import pytest
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
-from shared import telemetry
-from shared.domain.errors import InputError
-from shared.telemetry.logs import CloudLogHandler
-from shared.telemetry.spans import ENDPOINTS, EXPORTER
+from phasegate import telemetry
+from phasegate.domain.errors import InputError
+from phasegate.telemetry.logs import CloudLogHandler
+from phasegate.telemetry.spans import ENDPOINTS, EXPORTER
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CAME = f"00-{TRACE}-{SPAN}-01"
@@ -166,7 +165,7 @@ def test_configuring_twice_writes_each_line_once_and_keeps_the_handlers_of_other
 
 def test_without_spans_nothing_of_opentelemetry_is_imported() -> None:
     program = (
-        "import sys; from shared import telemetry; telemetry.configure('s')\n"
+        "import sys; from phasegate import telemetry; telemetry.configure('s')\n"
         "with telemetry.incoming({}), telemetry.calling('c'): assert telemetry.outgoing()\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
     )

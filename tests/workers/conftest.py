@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from nba_worker.scrapers import ENDPOINTS
+from nba_worker.service import NbaWorker, build
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
 from tests.workers.reference import Reference
-from workers.nba.scrapers import ENDPOINTS
-from workers.nba.service import NbaWorker, build
 
 SEASON = "2023-24"
 DATES = 30

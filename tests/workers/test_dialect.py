@@ -7,11 +7,10 @@ from typing import Any
 
 import duckdb
 import pytest
-
-from shared.adapters.embedded.dialect import translate, translate_ddl
-from shared.adapters.json_lines import utc_without_zone
-from shared.domain.errors import InputError
-from workers.nba.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
+from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
+from phasegate.adapters.embedded.dialect import translate, translate_ddl
+from phasegate.adapters.json_lines import utc_without_zone
+from phasegate.domain.errors import InputError
 
 EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
 

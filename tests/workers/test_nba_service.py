@@ -11,21 +11,21 @@ from typing import Any
 import flask
 import functions_framework
 import pytest
+from nba_worker.service import NbaWorker, build
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE
+from phasegate import __version__
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import storage_client
+from phasegate.adapters.gcp.http.worker import HttpWorker
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import InputError
 from werkzeug.serving import make_server
 
-from shared import __version__
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.adapters.gcp.clients import storage_client
-from shared.adapters.gcp.http_worker import HttpWorker
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.gcp.warehouse import BigQueryWarehouse
-from shared.domain.errors import InputError
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
-from workers.nba.service import NbaWorker, build
-from workers.nba.sql_processors import ANALYTICS, PRECOMPUTE
 
-MAIN = Path(__file__).parents[2] / "workers" / "nba" / "main.py"
+MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"
 RANGE = "/process-date-range"
 SETTLED = 10
 """A date after the season's first week; what is written here again keeps its rows and its fence, 1."""
@@ -135,7 +135,7 @@ def test_a_range_stops_at_its_deadline_and_names_the_dates_that_are_left(
         asked.append(deadline)
         return len(asked) > 1
 
-    monkeypatch.setattr("workers.nba.service.has_passed", passes_after_one_date)
+    monkeypatch.setattr("nba_worker.service.has_passed", passes_after_one_date)
     results = league.worker.handle(RANGE, body)[1]
     by_date = [results["dates"][str(day)]["results"]["player_game_summary"] for day in days]
     assert [result["error_class"] for result in by_date] == [None, "transient", "transient"]
@@ -181,7 +181,7 @@ def test_two_instances_may_prepare_at_once(make_folder: MakeFolder, tmp_path: Pa
 def deployed(
     request: pytest.FixtureRequest, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[HttpWorker]:
-    """``workers/nba/main.py`` under functions-framework, on the emulators of BigQuery and Cloud Storage."""
+    """``pipelines/nba/nba_worker/main.py`` under functions-framework, on emulators."""
     request.getfixturevalue("bigquery_emulator")
     request.getfixturevalue("storage_emulator")
     monkeypatch.setenv("PHASEGATE_NBA_SOURCE", str(make_folder()))

@@ -8,11 +8,10 @@ from random import Random
 
 import duckdb
 import pytest
-
-from shared.domain.errors import InputError
-from workers.nba.sample import SampleSummary, write_sample
-from workers.nba.sample_rosters import draw_rosters
-from workers.nba.sample_schedule import CALENDARS, Fixture, draw_fixtures
+from nba_worker.sample import SampleSummary, write_sample
+from nba_worker.sample_rosters import draw_rosters
+from nba_worker.sample_schedule import CALENDARS, Fixture, draw_fixtures
+from phasegate.domain.errors import InputError
 
 TABLES = ("schedule", "team_boxscores", "player_boxscores")
 

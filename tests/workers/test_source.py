@@ -4,10 +4,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from nba_worker.source import SourceFolder, player_lookup
+from phasegate.domain.errors import InputError
 
-from shared.domain.errors import InputError
 from tests.workers.conftest import MakeFolder
-from workers.nba.source import SourceFolder, player_lookup
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

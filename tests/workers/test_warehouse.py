@@ -9,11 +9,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.errors import HaltError, HomeInUse, InputError, StaleFence
-from shared.ports import Partition
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import HaltError, HomeInUse, InputError, StaleFence
+from phasegate.ports import Partition
 
 DAY = date(2024, 1, 15)
 SCHEMA = "CREATE TABLE IF NOT EXISTS `data.points` (d DATE, team STRING, points INT64, _fence INT64) PARTITION BY d;"
@@ -36,8 +35,8 @@ def test_the_fence_is_read_from_the_table_after_a_restart(tmp_path: Path) -> Non
 
 def test_a_second_process_is_told_that_the_warehouse_is_in_use(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from shared.adapters.embedded.warehouse import DuckDbWarehouse\n"
-        "from shared.domain.errors import HomeInUse\n"
+        "import sys; from pathlib import Path; from phasegate.adapters.embedded.warehouse import DuckDbWarehouse\n"
+        "from phasegate.domain.errors import HomeInUse\n"
         "try: DuckDbWarehouse(Path(sys.argv[1]))\n"
         "except HomeInUse as error: print(error)"
     )
@@ -62,7 +61,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path, mon
     def fail(*_: object) -> None:
         raise OSError("gone")
 
-    monkeypatch.setattr("shared.adapters.embedded.objects.os.replace", fail)
+    monkeypatch.setattr("phasegate.adapters.embedded.objects.os.replace", fail)
     with pytest.raises(OSError, match="gone"):
         store.write("a", b"new")
     assert store.read("a") == b"old"

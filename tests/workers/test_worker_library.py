@@ -18,19 +18,19 @@ import functions_framework
 import pytest
 import yaml
 from flask.testing import FlaskClient
+from phasegate import telemetry
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.ports import Claim, Partition, Warehouse
+from phasegate.services.running.runner import Call, completion
+from phasegate.worker import Accepted, RangeRequest, WorkerService, check_fence, completed_event, heartbeat
+from phasegate.worker.service import MAX_BODY_BYTES
 
-from shared import telemetry
-from shared.adapters.embedded.objects import FolderObjectStore
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.errors import HaltError, InputError, StaleFence, TransientError
-from shared.domain.events import Completion
-from shared.domain.facts import AttemptKey
-from shared.domain.pipeline import Dispatch, WorkerSpec
-from shared.domain.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
-from shared.ports import Claim, Partition, Warehouse
-from shared.services.runner import Call, completion
-from shared.worker import Accepted, RangeRequest, WorkerService, check_fence, completed_event, heartbeat
-from shared.worker.service import MAX_BODY_BYTES
 from tests.unit.builders import plan, run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workers.md").read_text(encoding="utf-8")

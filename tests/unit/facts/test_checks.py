@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlglot import exp
-
-from shared.adapters.bigquery_sql import read_statement
-from shared.domain.checks.proof import Found, count_rows, judge_proof
-from shared.domain.checks.question import Question
-from shared.domain.checks.registry import ask, judge, unasked
-from shared.domain.checks.specs import (
+from phasegate.adapters.bigquery_sql import read_statement
+from phasegate.domain.checks.proof import Found, count_rows, judge_proof
+from phasegate.domain.checks.question import Question
+from phasegate.domain.checks.registry import ask, judge, unasked
+from phasegate.domain.checks.subject import Subject, checked_days
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.plan import EMPTY, EXPECTED, OPTIONAL
+from phasegate.domain.spec.checks import (
     Check,
     CoverageCheck,
     DuplicatesCheck,
@@ -23,17 +24,16 @@ from shared.domain.checks.specs import (
     RangeCheck,
     RowsCheck,
 )
-from shared.domain.checks.subject import Subject, checked_days
-from shared.domain.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
-from shared.domain.pipeline import (
+from phasegate.domain.spec.pipeline import (
     NoOutput,
     ObjectOutput,
     Output,
     Pipeline,
     TableOutput,
 )
-from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
+from sqlglot import exp
+
 from tests.unit.builders import NOW, calendar, days, pipeline, reported
 
 TABLE = TableOutput(table="shape.left_side", date_column="d", keys=["k"])

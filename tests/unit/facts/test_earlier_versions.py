@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from shared.adapters.gcp.documents import cell_document, read_date, read_run, run_document
-from shared.domain.board import Board
-from shared.domain.facts import BLOCK, Cell, LaneState, Verdict, cell_from_json, cell_to_json
-from shared.domain.run import Run
+from phasegate.adapters.gcp.firestore.documents import cell_document, read_date, read_run, run_document
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import BLOCK, Cell, LaneState, Verdict, cell_from_json, cell_to_json
+from phasegate.domain.state.run import Run
+
 from tests.unit.builders import NOW, days, plan, run
 
 VERDICT = Verdict(BLOCK, "rows", "a", 4, 2, "2 of 4 rows")

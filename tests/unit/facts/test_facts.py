@@ -5,8 +5,8 @@ from datetime import UTC, date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from shared.domain.facts import (
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.state.facts import (
     Abandoned,
     AttemptKey,
     Cell,
@@ -26,7 +26,7 @@ from shared.domain.facts import (
     fact_to_json,
     record,
 )
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
+
 from tests.unit.builders import NOW, dispatched, proved, reported
 
 DAY = date(2024, 1, 1)

@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from shared.domain.failures import backoff, costs_an_attempt, may_retry, signature
-from shared.domain.pipeline import FailurePolicy
-from shared.domain.worker_protocol import ErrorClass
+from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry, signature
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.spec.pipeline import FailurePolicy
 
 POLICY = FailurePolicy(retries=3, not_yet_retries=1, first_backoff_seconds=5, max_backoff_seconds=60)
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phasegate.domain.decisions.reconcile import DueTask, Look, TaskStatus, TaskView, derive, look, overdue_dispatches
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
 
-from shared.domain.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
-from shared.domain.look import DueTask, Look, TaskStatus, TaskView, derive, look, overdue_dispatches
-from shared.domain.plan import ADOPT, RUN
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
 from tests.unit.builders import NOW, Day, dispatched, failed, plan, proved, reported
 
 LEFT, RIGHT = "shape/left", "shape/right"

@@ -5,11 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
-from shared.domain.board import Board
-from shared.domain.facts import AttemptKey, Healed, HealedAs
-from shared.domain.look import TaskStatus, derive, look, overdue_dispatches, silent_attempts
-from shared.domain.observed import (
+from phasegate.domain.decisions.external_events import (
     Awaited,
     Heard,
     Unreadable,
@@ -21,9 +17,13 @@ from shared.domain.observed import (
     is_known,
     says_nothing_new,
 )
-from shared.domain.plan import ADOPT, RUN
-from shared.domain.retry import reopen
-from shared.domain.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.decisions.reconcile import TaskStatus, derive, look, overdue_dispatches, silent_attempts
+from phasegate.domain.decisions.retry import reopen
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
+
 from tests.unit.builders import NOW, Day, dispatched, failed, observing, plan, reported
 
 INDEX = plan(observing).index

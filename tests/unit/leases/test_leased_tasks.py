@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded.leases import SqliteLeases
+from phasegate.domain.errors import NoAnswer, TransientError
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.state.lease import Held, Lease
+from phasegate.ports import QueueTask
+from phasegate.services.running.dispatcher import TaskPayload
+from phasegate.services.running.runner import LEASE_MARGIN
 
-from shared.adapters.embedded.leases import SqliteLeases
-from shared.domain.errors import NoAnswer, TransientError
-from shared.domain.events import Completion
-from shared.domain.lease import Held, Lease
-from shared.domain.worker_protocol import ErrorClass
-from shared.ports import QueueTask
-from shared.services.dispatcher import TaskPayload
-from shared.services.runner import LEASE_MARGIN
 from tests.world import FIRST_DAY, START, World
 
 OTHER = "the live pipeline, every evening"

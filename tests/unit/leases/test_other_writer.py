@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from shared.adapters.embedded.database import Database
-from shared.adapters.embedded.leases import SqliteLeases
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.errors import StaleFence, TransientError
-from shared.domain.lease import Held, Lease
-from shared.ports import Partition
-from shared.worker import lease
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.leases import SqliteLeases
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import StaleFence, TransientError
+from phasegate.domain.state.lease import Held, Lease
+from phasegate.ports import Partition
+from phasegate.worker import lease
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workers.md").read_text(encoding="utf-8")
 TABLE, DAY = "ratings.home_margins", date(2024, 1, 15)

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.cli.main import app
+from phasegate.cli.options import NBA_PIPELINE
+from phasegate.domain.spec.gates import AllSucceeded, Lookback
+from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from typer.testing import CliRunner
-
-from shared.adapters.pipeline_file import load_pipeline
-from shared.cli.main import app
-from shared.cli.options import NBA_PIPELINE
-from shared.domain.gates import AllSucceeded, Lookback
-from shared.domain.pipeline import Pipeline, Processor, TableOutput
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"
 UPCOMING = ["upcoming_player_game_context", "upcoming_team_game_context"]

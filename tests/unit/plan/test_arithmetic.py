@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from shared.domain.arithmetic import ArithmeticProblem, evaluate, names_in
+from phasegate.domain.spec.arithmetic import ArithmeticProblem, evaluate, names_in
 
 
 @pytest.mark.parametrize(

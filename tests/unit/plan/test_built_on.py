@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from shared.domain.built_on import built_on, unseen
+from phasegate.domain.decisions.built_on import built_on, unseen
+
 from tests.unit.builders import FIRST_DAY, days, plan
 
 DAYS = days(6)

@@ -3,12 +3,13 @@
 from datetime import date
 from typing import Any
 
-from shared.domain.board import BLOCKED, FAILED
-from shared.domain.calendar import Calendar, GameDate
-from shared.domain.canary import choose
-from shared.domain.edges import obstacles
-from shared.domain.pipeline import CalendarSpec
-from shared.domain.run import RunStatus
+from phasegate.domain.calendar.canary import choose
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.decisions.edges import obstacles
+from phasegate.domain.spec.pipeline import CalendarSpec
+from phasegate.domain.state.board import BLOCKED, FAILED
+from phasegate.domain.state.run import RunStatus
+
 from tests.unit.builders import Conduct, days
 
 DAYS = days(20)

@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.plan import (
+    EMPTY,
+    EXPECTED,
+    OPTIONAL,
+    AllDates,
+    Edge,
+    Plan,
+    PlanIndex,
+    SameDate,
+    Window,
+    expectation,
+)
+from phasegate.domain.spec.pipeline import Pipeline, RampStep
+from phasegate.services.starting.planner import make_plan
 
-from shared.domain.calendar import Calendar
-from shared.domain.pipeline import Pipeline, RampStep
-from shared.domain.plan import EMPTY, EXPECTED, OPTIONAL, AllDates, Edge, Plan, PlanIndex, SameDate, Window, expectation
-from shared.domain.selection import Selection
-from shared.services.planner import make_plan
 from tests.unit.builders import calendar, days, game_date, pipeline, plan
 from tests.world import definition
 

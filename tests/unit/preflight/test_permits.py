@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
+from phasegate.domain.operations.overrides import Permits, check_permits, without_live
+from phasegate.domain.operations.preflight import Level, Line
+from phasegate.domain.spec.pipeline import Pipeline
 
-from shared.domain.errors import InputError
-from shared.domain.permits import Permits, check_permits, without_live
-from shared.domain.pipeline import Pipeline
-from shared.domain.preflight import Level, Line
-from shared.domain.selection import Selection
 from tests.unit.builders import calendar, days, pipeline
 
 NOW = datetime(2024, 1, 5, 12, tzinfo=UTC)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.operations.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
+from phasegate.services.starting.preflight import check_schedule, check_tables, subject_of
+from phasegate.services.starting.starter import Wish
 
-from shared.adapters.embedded.warehouse import DuckDbWarehouse
-from shared.domain.calendar import Calendar, GameDate
-from shared.domain.errors import InputError, TransientError
-from shared.domain.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
-from shared.domain.selection import Selection
-from shared.services.preflight import check_schedule, check_tables, subject_of
-from shared.services.starter import Wish
 from tests.unit.builders import calendar, days, pipeline
 
 TEAMS = {"teams": ("BOS", "NYK")}

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
-from shared.adapters.embedded.schedule_file import ScheduleFile
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.expected_work import Expectation, Kind, expected_work
-from shared.services.schedule import read_calendar, read_left_out
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.calendar.expected_work import Expectation, Kind, expected_work
+from phasegate.services.reading.schedule import read_calendar, read_left_out
 
 PIPELINE = load_pipeline(Path(__file__).parents[2] / "fakes" / "figures.yaml")
 GAMES = 8

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.spec.pipeline import RampStep
+from phasegate.domain.state.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM
+from phasegate.domain.state.run import RunStatus, Wanted
 
-from shared.domain.advance import LaneOutcome
-from shared.domain.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM
-from shared.domain.pipeline import RampStep
-from shared.domain.run import RunStatus, Wanted
 from tests.unit.builders import NOW, Change, Conduct, calendar, days, run
 
 Document = dict[str, Any]
@@ -553,7 +553,7 @@ def test_there_are_never_more_active_dates_than_the_limit(all_steps: list[Step])
 def test_a_large_release_goes_in_rounds_and_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, chunked = Conduct(unlimited), Conduct(unlimited)
     expected = whole.advance()
-    monkeypatch.setattr("shared.domain.advance.MOST_RELEASES", 5)
+    monkeypatch.setattr("phasegate.domain.decisions.advance.MOST_RELEASES", 5)
     rounds = []
     while released := chunked.advance():
         rounds.append(released)

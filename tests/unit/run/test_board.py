@@ -5,9 +5,9 @@ from datetime import UTC, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phasegate.domain.state.board import BLOCKED, FAILED, UPSTREAM, Board, Unasked
+from phasegate.domain.state.run import RetryIntent, RunStatus
 
-from shared.domain.board import BLOCKED, FAILED, UPSTREAM, Board, Unasked
-from shared.domain.run import RetryIntent, RunStatus
 from tests.unit.builders import NOW, Conduct, plan, run
 
 moments = st.datetimes(timezones=st.just(UTC))

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shared.domain.board import FAILED
-from shared.domain.errors import InputError
-from shared.domain.plan import ADOPT, RUN
-from shared.services.judge import Judge, Judgement
-from shared.services.prover import Prover
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.state.board import FAILED
+from phasegate.services.reading.prover import Prover
+from phasegate.services.running.judge import Judge, Judgement
+
 from tests.unit.builders import NOW, Day, plan, reported
 
 

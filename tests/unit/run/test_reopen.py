@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from shared.domain.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM
-from shared.domain.retry import Reopening, reopen, retry_targets
-from shared.domain.run import RetryIntent, RunStatus
+from phasegate.domain.decisions.retry import Reopening, reopen, retry_targets
+from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM
+from phasegate.domain.state.run import RetryIntent, RunStatus
+
 from tests.unit.builders import Change, Conduct, calendar, days
 from tests.unit.run.test_advance import through, unlimited, walled
 from tests.world import START

@@ -1,0 +1,64 @@
+"""The reference worker as a Cloud Run function: entry point ``nba``.
+
+Its source folder is ``PHASEGATE_NBA_SOURCE``: a folder of the image, or ``gs://bucket/folder``, of which each instance
+takes a copy (some megabytes). It writes to the BigQuery and the bucket of the deployment.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
+from threading import Lock
+
+import flask
+import functions_framework
+from phasegate import telemetry
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client, storage_client
+from phasegate.adapters.gcp.objects import GcsObjectStore
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.errors import InputError
+
+from nba_worker.service import NbaWorker, build
+
+SOURCE = "PHASEGATE_NBA_SOURCE"
+
+
+BUCKET = "gs://"
+_making = Lock()
+
+
+@lru_cache(maxsize=1)
+def _worker() -> NbaWorker:
+    if not os.environ.get(SOURCE):
+        raise InputError(f"{SOURCE} is not set: give the folder with schedule.parquet and the box scores")
+    settings = CloudSettings.from_environment()
+    warehouse = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "worker-nba"})
+    objects = GcsObjectStore(storage_client(settings), settings.bucket)
+    return build(_folder(os.environ[SOURCE], settings), warehouse, objects)
+
+
+def _folder(place: str, settings: CloudSettings) -> Path:
+    """The source folder; of one in a bucket a copy."""
+    if not place.startswith(BUCKET):
+        return Path(place)
+    bucket, _, inside = place.removeprefix(BUCKET).partition("/")
+    copy = Path(mkdtemp())
+    for blob in storage_client(settings).list_blobs(bucket, prefix=f"{inside.rstrip('/')}/", delimiter="/"):
+        if blob.name.endswith(".parquet"):
+            blob.download_to_filename(str(copy / PurePosixPath(blob.name).name))
+    return copy
+
+
+telemetry.configure("nba")
+if not os.environ.get(SOURCE, "").startswith(BUCKET):
+    # A folder or setting that is wrong is seen by whoever deploys. A bucket may be filled after that.
+    _worker()
+
+
+@functions_framework.http
+def nba(request: flask.Request) -> tuple[str, int, dict[str, str]]:
+    """Answer one request; the paths are those of ``NbaWorker``, ``/prepare`` and ``/health``."""
+    with _making:
+        worker = _worker()
+    return worker.service.respond(request)

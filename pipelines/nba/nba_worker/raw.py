@@ -1,0 +1,45 @@
+"""Raw processors: each loads the object of the scraper of its name into the table of the same name."""
+
+from datetime import date
+
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.ports import ObjectStore, Partition, Warehouse
+
+from nba_worker.scrapers import ENDPOINTS, nothing_to_do, object_name
+from nba_worker.source import SourceFolder
+
+DATASET = "nba_raw"
+
+
+class RawProcessors:
+    """Loads scraped objects into ``nba_raw``. The source is asked only why an object is empty."""
+
+    def __init__(self, source: SourceFolder, warehouse: Warehouse, objects: ObjectStore) -> None:
+        self._source = source
+        self._warehouse = warehouse
+        self._objects = objects
+
+    def run(self, name: str, day: date, fence: int) -> ProcessorResult:
+        """Replace the date's partition of one raw table. Raises KeyError for an unknown name, and StaleFence."""
+        endpoint = ENDPOINTS[name]
+        scraped = object_name(endpoint, day)
+        try:
+            lines = self._objects.read(scraped)
+        except FileNotFoundError:
+            return ProcessorResult(
+                status=ResultStatus.FAILED,
+                message=f"object {scraped} is not there: run the scraper {name} for {day} first",
+                error_class=ErrorClass.NOT_YET,
+            )
+        rows = self._warehouse.load_partition(Partition(f"{DATASET}.{name}", "game_date", day), lines, fence)
+        if rows:
+            return ProcessorResult(status=ResultStatus.SUCCESS, rows=rows)
+        reason = self._source.day(day, endpoint.subject).reason
+        if reason:
+            return nothing_to_do(reason)
+        return ProcessorResult(
+            status=ResultStatus.FAILED,
+            rows=0,
+            message=f"object {scraped} is empty, but the source has rows of {day}: run the scraper {name} again",
+            error_class=ErrorClass.NOT_YET,
+        )

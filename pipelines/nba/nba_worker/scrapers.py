@@ -1,0 +1,96 @@
+"""The 21 endpoints: which part of the source each one gives, and the object that a scrape leaves."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.ports import ObjectStore
+
+from nba_worker.source import SourceFolder
+
+_COUNTS = "points fgm fga fg3m fg3a ftm fta oreb dreb reb ast stl blk tov pf"
+_SIDE = "game_date game_id season team opponent is_home"
+_TEAM = "game_date game_id team"
+_PLAYER = "game_date game_id team player_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One published set of figures. subject: the slice of the source; columns: what it gives of each row."""
+
+    name: str
+    subject: str
+    columns: tuple[str, ...]
+
+
+def _endpoint(name: str, subject: str, columns: str) -> Endpoint:
+    return Endpoint(name, subject, tuple(columns.split()))
+
+
+_ALL = (
+    _endpoint("bdl_games", "games", "game_date game_id season home_team away_team home_score away_score game_status"),
+    _endpoint("bdl_player_boxscores", "players", f"{_PLAYER} player_name player_lookup minutes {_COUNTS}"),
+    _endpoint("bdl_team_boxscores", "teams", f"{_TEAM} {_COUNTS}"),
+    _endpoint(
+        "nbac_game_summary",
+        "games",
+        "game_date game_id season season_type home_team away_team home_score away_score winner margin total_points",
+    ),
+    _endpoint("nbac_team_boxscore", "teams", f"{_SIDE} {_COUNTS} plus_minus"),
+    _endpoint(
+        "nbac_player_boxscore",
+        "players",
+        f"{_SIDE} player_id player_name player_lookup wl minutes {_COUNTS} plus_minus",
+    ),
+    _endpoint(
+        "nbac_play_by_play",
+        "plays",
+        "game_date game_id event_number period clock team player_id event_type description",
+    ),
+    _endpoint("nbap_player_traditional", "players", f"{_PLAYER} minutes {_COUNTS}"),
+    _endpoint("nbap_team_traditional", "teams", f"{_TEAM} {_COUNTS}"),
+    _endpoint("nbap_player_advanced", "players", f"{_PLAYER} minutes fga fta oreb dreb ast tov"),
+    _endpoint("nbap_team_advanced", "teams", f"{_TEAM} points fga fta oreb dreb ast tov"),
+    _endpoint("nbap_player_misc", "players", f"{_PLAYER} wl minutes pf blk plus_minus"),
+    _endpoint("nbap_team_misc", "teams", f"{_TEAM} pf blk plus_minus"),
+    _endpoint("nbap_player_scoring", "players", f"{_PLAYER} minutes points fgm fga fg3m fg3a ftm fta"),
+    _endpoint("nbap_team_scoring", "teams", f"{_TEAM} points fgm fga fg3m fg3a ftm fta"),
+    _endpoint("nbap_player_usage", "players", f"{_PLAYER} minutes fga fta tov"),
+    _endpoint("nbap_team_usage", "teams", f"{_TEAM} fga fta tov"),
+    _endpoint("nbap_player_defense", "players", f"{_PLAYER} minutes dreb stl blk pf"),
+    _endpoint("nbap_team_defense", "teams", f"{_TEAM} dreb stl blk pf"),
+    _endpoint("nbap_tracking_player", "player_shots", f"{_PLAYER} zone attempts made"),
+    _endpoint("nbap_tracking_team", "team_shots", f"{_TEAM} zone attempts made"),
+)
+
+ENDPOINTS = {endpoint.name: endpoint for endpoint in _ALL}
+
+
+def object_name(endpoint: Endpoint, day: date) -> str:
+    """Where the scrape of a date lies."""
+    return f"scrapes/{endpoint.name}/{day}.jsonl"
+
+
+def nothing_to_do(reason: str) -> ProcessorResult:
+    """The result of a processor that rightly has no row."""
+    return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=reason, error_class=ErrorClass.EXPECTED_EMPTY)
+
+
+class Scrapers:
+    """Copies the source's slice of a date into objects of JSON lines, one an endpoint; empty ones too."""
+
+    def __init__(self, source: SourceFolder, objects: ObjectStore) -> None:
+        self._source = source
+        self._objects = objects
+
+    def run(self, name: str, day: date) -> ProcessorResult:
+        """Scrape one endpoint for one date. Raises KeyError for a name that is no endpoint."""
+        endpoint = ENDPOINTS[name]
+        found = self._source.day(day, endpoint.subject)
+        lines = [json.dumps({column: row[column] for column in endpoint.columns}) + "\n" for row in found.rows]
+        target = object_name(endpoint, day)
+        self._objects.write(target, "".join(lines).encode())
+        if found.reason:
+            return nothing_to_do(found.reason)
+        return ProcessorResult(status=ResultStatus.SUCCESS, message=f"{len(lines)} lines in {target}")

@@ -1,0 +1,101 @@
+"""The reference worker: 52 processors of a basketball pipeline behind four paths, and a fifth for ranges of dates."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from phasegate import __version__
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.ports import ObjectStore, Warehouse
+from phasegate.worker import RangeRequest, WorkerService, has_passed
+
+from nba_worker.raw import DATASET, RawProcessors
+from nba_worker.scrapers import ENDPOINTS, Scrapers
+from nba_worker.source import SourceFolder
+from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessors
+
+_ONE_DAY = timedelta(days=1)
+
+
+class NbaWorker:
+    """Processes one (processor, date) a request, over a source folder. Thread-safe.
+
+    ``/scrape`` (``game_date``; ``scraper`` or ``processor``), ``/load`` (``game_date``) raw tables, ``/process``
+    (``analysis_date``) analytics, ``/process-date`` (``analysis_date``) precompute, ``/process-date-range``
+    (``start_date``, ``end_date``) analytics or precompute of the game dates between. All other fields are those of
+    ``WorkerRequest``. A second request for a date leaves the same rows.
+
+    service: answers the same requests behind HTTP.
+    """
+
+    def __init__(self, source: SourceFolder, warehouse: Warehouse, objects: ObjectStore) -> None:
+        self._source = source
+        self._warehouse = warehouse
+        self._scrapers = Scrapers(source, objects)
+        self._raw = RawProcessors(source, warehouse, objects)
+        self._sql = SqlProcessors(source.schedule, warehouse)
+        self._preparing = Lock()
+        self.service = WorkerService("nba", version=__version__, prepare=self.prepare)
+        route, endpoints = self.service.route, frozenset(ENDPOINTS)
+        scraper_or_processor = ("scraper", "processor")
+        route("/scrape", date_field="game_date", processor_fields=scraper_or_processor, processors=endpoints)(
+            lambda request: self._scrapers.run(request.processor, request.date)
+        )
+        route("/load", date_field="game_date", processors=endpoints)(
+            lambda request: self._raw.run(request.processor, request.date, request.fence)
+        )
+        for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
+            route(path, date_field="analysis_date", processors=processors)(
+                lambda request: self._run_sql(request, request.date)
+            )
+        self.service.route_range("/process-date-range", processors={**ANALYTICS, **PRECOMPUTE})(self._run_range)
+
+    def prepare(self) -> None:
+        """Create the tables and bring schedule and betting lines up to date; writes nothing when they are.
+
+        Two instances at once write the same rows twice, each time the whole table in one transaction.
+        """
+        with self._preparing:
+            for script in sorted((PIPELINE / "schema").glob("*.sql")):
+                self._warehouse.apply_schema(script.read_text(encoding="utf-8"))
+            self._bring_up_to_date(f"{DATASET}.nbac_schedule", self._source.schedule_rows(), "game_date, game_id")
+            self._bring_up_to_date("nba_reference.player_props", self._source.prop_rows(), "game_date, player_id")
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request as ``WorkerService.handle`` does. Raises HaltError when the disk is full."""
+        return self.service.handle(path, body)
+
+    def _run_sql(self, request: WorkerRequest, day: date) -> ProcessorResult:
+        processor = {**ANALYTICS, **PRECOMPUTE}[request.processor]
+        return self._sql.run(processor, day, request.fence)
+
+    def _run_range(self, request: RangeRequest) -> dict[date, ProcessorResult]:
+        """One after the other, as far as the deadline allows; dates without games only when asked for by themselves."""
+        every = [request.date + n * _ONE_DAY for n in range((request.last - request.date).days + 1)]
+        days = [day for day in every if self._source.schedule.is_game_date(day)] if len(every) > 1 else every
+        results: dict[date, ProcessorResult] = {}
+        for day in days:
+            if has_passed(request.deadline):
+                results[day] = ProcessorResult(
+                    status=ResultStatus.FAILED,
+                    message=f"the deadline {request.deadline} passed before {day}: ask again from there",
+                    error_class=ErrorClass.TRANSIENT,
+                )
+            else:
+                results[day] = self._run_sql(request, day)
+        return results
+
+    def _bring_up_to_date(self, table: str, rows: list[dict[str, Any]], order: str) -> None:
+        held = self._warehouse.query(f"SELECT * FROM `{table}` ORDER BY {order}")
+        for row in held:
+            row["game_date"] = row["game_date"].isoformat()
+        if held != rows:
+            self._warehouse.replace_table(table, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+
+
+def build(source: Path, warehouse: Warehouse, objects: ObjectStore) -> NbaWorker:
+    """A worker over a source folder; call ``prepare`` before the first request. Raises InputError for a bad folder."""
+    return NbaWorker(SourceFolder(source), warehouse, objects)

@@ -1,0 +1,92 @@
+"""SQL of the BigQuery dialect, read as far as every warehouse must understand it: statements, parameters, tables."""
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from functools import lru_cache
+from typing import cast
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from phasegate.domain.checks.question import on_days
+from phasegate.domain.errors import InputError
+from phasegate.ports import Parameter
+
+
+def read_script(sql: str) -> list[exp.Expression]:
+    """The statements of a script. Raises InputError when BigQuery's grammar does not allow it."""
+    try:
+        return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
+    except SqlglotError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"SQL that BigQuery's grammar does not allow: {reason} In: {_beginning(sql)}") from error
+
+
+def read_statement(sql: str) -> exp.Expression:
+    """The one statement. Raises InputError when it cannot be read, or is not exactly one."""
+    trees = read_script(sql)
+    if len(trees) != 1:
+        raise InputError(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
+    return trees[0]
+
+
+def parameters_of(tree: exp.Expression) -> frozenset[str]:
+    """Names of the ``@name`` parameters of a statement."""
+    return frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
+
+
+@lru_cache(maxsize=512)
+def named_parameters(sql: str) -> frozenset[str]:
+    """Names of the ``@name`` parameters of one statement. Raises InputError as ``read_statement`` does."""
+    return parameters_of(read_statement(sql))
+
+
+def chosen(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters that a statement names. Raises InputError when one of them has no value."""
+    missing = sorted(names - parameters.keys())
+    if missing:
+        raise InputError(f"the SQL names parameters without a value: {', '.join(f'@{name}' for name in missing)}")
+    return {name: value for name, value in parameters.items() if name in names}
+
+
+def created_table(tree: exp.Expression) -> exp.Table:
+    """The table that one statement of a schema script creates.
+
+    Raises InputError for any statement but ``CREATE TABLE`` with columns, and for a table that names no dataset.
+    """
+    schema = tree.this
+    table = schema.this if isinstance(schema, exp.Schema) else None
+    if not isinstance(tree, exp.Create) or tree.kind != "TABLE" or not isinstance(table, exp.Table):
+        raise InputError(f"a schema script holds CREATE TABLE statements with columns only: {_beginning(tree.sql())}")
+    if not table.db:
+        raise InputError(f"table '{table.name}' names no dataset: write `dataset.{table.name}`")
+    return table
+
+
+def split_table(table: str) -> tuple[str, str]:
+    """Dataset and name of ``dataset.name``. Raises InputError for any other form."""
+    dataset, dot, name = table.partition(".")
+    if not (dot and dataset.isidentifier() and name.isidentifier()):
+        raise InputError(f"'{table}' is not a table name: write dataset.table")
+    return dataset, name
+
+
+def deletion(table: str, date_column: str) -> str:
+    """One DELETE of the rows of a table's dates, which the parameters ``days``, ``first`` and ``last`` name.
+
+    Raises InputError for a name that is none.
+    """
+    if not date_column.isidentifier():
+        raise InputError(f"'{date_column}' is not the name of a column")
+    return f"DELETE FROM `{'.'.join(split_table(table))}` WHERE {on_days(date_column)}"
+
+
+def dates_parameters(days: Collection[date]) -> dict[str, Parameter]:
+    """The parameters of ``deletion``."""
+    return {"days": sorted(days), "first": min(days), "last": max(days)}
+
+
+def _beginning(sql: str) -> str:
+    line = " ".join(sql.split())
+    return line if len(line) <= 120 else f"{line[:117]}..."

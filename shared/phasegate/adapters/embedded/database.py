@@ -1,0 +1,205 @@
+"""The SQLite file of a home folder: one connection, nested transactions, a versioned schema."""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from phasegate.domain.errors import HaltError, InputError
+
+APPLICATION_ID = 0x50484754
+SCHEMA_VERSION = 4
+CHECKPOINT_PAGES = 8_000
+"""Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
+
+_HEALS = """
+CREATE TABLE heals (
+    run_id TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (run_id, kind, subject)
+) WITHOUT ROWID;
+"""
+
+_LEASES = """
+CREATE TABLE leases (
+    output_table TEXT NOT NULL, day TEXT NOT NULL, holder TEXT NOT NULL, fence INTEGER NOT NULL, until TEXT NOT NULL,
+    PRIMARY KEY (output_table, day)
+) WITHOUT ROWID;
+"""
+
+_REPORTS = """
+CREATE TABLE reports (
+    run_id TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (run_id, id)
+) WITHOUT ROWID;
+"""
+
+_MIGRATIONS: Mapping[int, str] = {
+    # The conductor is woken anew by the first sweep.
+    1: f"""{_HEALS}
+DELETE FROM tasks WHERE queue = 'conductor';
+""",
+    2: _LEASES,
+    3: _REPORTS,
+}
+"""What makes a state file of a version one of the next."""
+
+_SCHEMA = f"""{_HEALS}{_LEASES}{_REPORTS}
+CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE plans (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE boards (run_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (
+    run_id TEXT NOT NULL, day TEXT NOT NULL, phase TEXT NOT NULL, processor TEXT NOT NULL,
+    attempt INTEGER NOT NULL, name TEXT NOT NULL, doc TEXT NOT NULL,
+    PRIMARY KEY (run_id, day, phase, processor, attempt, name)
+) WITHOUT ROWID;
+CREATE TABLE cells (
+    run_id TEXT NOT NULL, day TEXT NOT NULL, phase TEXT NOT NULL, doc TEXT NOT NULL,
+    PRIMARY KEY (run_id, day, phase)
+) WITHOUT ROWID;
+CREATE TABLE touches (run_id TEXT NOT NULL, day TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (run_id, day))
+    WITHOUT ROWID;
+CREATE INDEX touches_in_order ON touches (run_id, sequence);
+CREATE TABLE claims (
+    fence INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, day TEXT NOT NULL, phase TEXT NOT NULL,
+    processor TEXT NOT NULL, attempt INTEGER NOT NULL, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,
+    inputs TEXT NOT NULL, lease_until TEXT NOT NULL, claimed_at TEXT NOT NULL, incarnation TEXT NOT NULL,
+    UNIQUE (run_id, day, phase, processor, attempt)
+);
+CREATE TABLE quarantine (
+    id TEXT PRIMARY KEY, run_id TEXT, reason TEXT NOT NULL, event TEXT NOT NULL, at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tasks (
+    name TEXT PRIMARY KEY, run_id TEXT NOT NULL, queue TEXT NOT NULL, payload TEXT NOT NULL, not_before REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, done_at REAL
+) WITHOUT ROWID;
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, message TEXT NOT NULL);
+CREATE VIEW date_documents AS
+    SELECT run_id, day, json_group_object(task, json(attempts)) AS tasks FROM (
+        SELECT run_id, day, phase || '/' || processor AS task, json_group_object(attempt, json(facts)) AS attempts
+        FROM (
+            SELECT run_id, day, phase, processor, attempt, json_group_object(name, json(doc)) AS facts
+            FROM facts GROUP BY run_id, day, phase, processor, attempt
+        ) GROUP BY run_id, day, phase, processor
+    ) GROUP BY run_id, day;
+"""
+
+
+class Database:
+    """A connection to ``state.sqlite``. Not for use by several threads.
+
+    durable: ``synchronous=FULL``, which survives a power cut; otherwise ``NORMAL``, which survives the death of the
+    process at any moment and, after a power cut, may have lost the last moments but is consistent.
+    incarnation: names this process; claims of another one are void.
+
+    Raises InputError for a file that is not a state file of this version, HaltError when the disk is full.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        self.path = path
+        self.incarnation = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._depth = 0
+        self._on_rollback: list[Callable[[], None]] = []
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, cached_statements=256)
+            self._prepare(durable)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _prepare(self, durable: bool) -> None:
+        execute = self._connection.execute
+        application, version = (execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+        is_new = not execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        if not is_new and application != APPLICATION_ID:
+            raise InputError(f"{self.path} is a database of another program; give another --home, or move it away")
+        if not is_new and version != SCHEMA_VERSION and version not in _MIGRATIONS:
+            raise InputError(
+                f"{self.path} has state version {version}, this program reads {SCHEMA_VERSION}; "
+                "use the program that made it, or another --home"
+            )
+        execute("PRAGMA journal_mode = WAL")
+        execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        execute("PRAGMA busy_timeout = 10000")
+        execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        if is_new:
+            execute("BEGIN IMMEDIATE")
+            self._run_script(_SCHEMA)
+            execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            execute("COMMIT")
+        elif version != SCHEMA_VERSION:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring an older file up to date, all or nothing; a process that came first has done it already."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        while (version := execute("PRAGMA user_version").fetchone()[0]) != SCHEMA_VERSION:
+            self._run_script(_MIGRATIONS[version])
+            execute(f"PRAGMA user_version = {version + 1}")
+        execute("COMMIT")
+
+    def _run_script(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                self._connection.execute(statement)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """One statement. Raises InputError for a damaged file, HaltError for a full disk."""
+        try:
+            return self._connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
+        """One statement for many rows; raises as ``execute`` does."""
+        try:
+            return self._connection.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Call ``forget`` when a transaction was undone: what memory holds may be ahead of the file then."""
+        self._on_rollback.append(forget)
+
+    def changed_elsewhere(self) -> int:
+        """A number that changes when another process wrote to the file."""
+        return int(self.execute("PRAGMA data_version").fetchone()[0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Inside another transaction: part of that one."""
+        if self._depth:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            self._undo()
+            raise
+        finally:
+            self._depth = 0
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for forget in self._on_rollback:
+            forget()
+
+    def _explained(self, error: sqlite3.Error) -> Exception:
+        text = str(error)
+        if "full" in text:
+            return HaltError(f"{self.path}: the disk is full; free some space, then run the same command again")
+        if "not a database" in text or "malformed" in text:
+            return InputError(f"{self.path} is not a state file, or is damaged ({text}); restore it or move it away")
+        if "unable to open" in text or "readonly" in text:
+            return InputError(f"{self.path}: {text}; check that the folder exists and can be written")
+        return HaltError(f"{self.path}: {text}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -1,0 +1,107 @@
+"""The home folder of embedded mode: where everything is kept, and who drives it."""
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from phasegate.domain.errors import HomeInUse, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """``state.sqlite``, ``warehouse.duckdb``, ``objects/`` and ``reports/`` below one folder."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.root / "state.sqlite"
+
+    @property
+    def warehouse(self) -> Path:
+        """The tables."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def objects(self) -> Path:
+        """The object store."""
+        return self.root / "objects"
+
+    @property
+    def reports(self) -> Path:
+        """Reports and the logs of runs without a terminal."""
+        return self.root / "reports"
+
+    def driver(self) -> str | None:
+        """Who drives a run in this home now ("process 1234, run nba-…"), or None."""
+        path = self.root / "engine.lock"
+        if not path.exists():
+            return None
+        with path.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return handle.read().strip() or "another process"
+        return None
+
+
+class HomeLock:
+    """Held by the one process that drives runs in a home; the operating system frees it when the process dies."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._handle: TextIO | None = None
+
+    def __enter__(self) -> "HomeLock":
+        """Take the lock. Raises HomeInUse when another process has it, InputError when the folder cannot be made."""
+        path = self._home.root / "engine.lock"
+        try:
+            self._home.root.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a+")
+        except OSError as error:
+            raise InputError(f"{self._home.root}: cannot be used as a home folder: {error.strerror}") from error
+        try:
+            self._lock(handle)
+        except OSError as error:
+            handle.seek(0)
+            owner = handle.read().strip() or "another process"
+            handle.close()
+            raise HomeInUse(
+                f"{self._home.root} is in use by {owner}; follow it with `phasegate watch`, stop it with "
+                "`phasegate drain`, or give another --home"
+            ) from error
+        self._handle = handle
+        self._write(f"process {os.getpid()}")
+        return self
+
+    def name_run(self, run_id: str) -> None:
+        """Say which run is driven."""
+        self._write(f"process {os.getpid()}, run {run_id}")
+
+    def _write(self, text: str) -> None:
+        if self._handle is not None:
+            self._handle.truncate(0)
+            self._handle.write(text)
+            self._handle.flush()
+
+    @staticmethod
+    def _lock(handle: TextIO) -> None:
+        """Try for half a second: somebody may just be asking who drives the home, which takes the lock for a moment."""
+        for _ in range(20):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.025)
+            else:
+                return
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def __exit__(self, *_: object) -> None:
+        """Free the lock."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None

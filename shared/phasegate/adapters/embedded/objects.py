@@ -1,0 +1,58 @@
+"""Objects as files below a folder."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from phasegate.adapters.object_names import checked_name
+from phasegate.domain.errors import HaltError
+
+_UNFINISHED = ".unfinished-"
+
+
+class FolderObjectStore:
+    """Named blobs below ``root``, which is created when first written to.
+
+    A write goes to a temporary file beside its target and is moved over it: a reader sees the old content or the
+    new, whatever dies. Thread-safe; the last of two writers of one name wins.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, name: str, content: bytes) -> None:
+        """Create or replace an object. Raises InputError for a bad name, HaltError on a full disk."""
+        target = self._path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(unfinished, target)
+        except BaseException as error:
+            Path(unfinished).unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise HaltError(
+                    f"the disk of {self._root} is full: make room, then run the same command again"
+                ) from error
+            raise
+
+    def read(self, name: str) -> bytes:
+        """The object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
+        return self._path(name).read_bytes()
+
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of the names under which there is an object."""
+        return {name for name in names if self._path(name).is_file()}
+
+    def delete(self, names: Iterable[str]) -> set[str]:
+        """Delete the objects of these names; returns those that there were."""
+        there = self.held(names)
+        for name in there:
+            self._path(name).unlink(missing_ok=True)
+        return there
+
+    def _path(self, name: str) -> Path:
+        return self._root / checked_name(name)

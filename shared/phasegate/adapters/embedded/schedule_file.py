@@ -1,0 +1,65 @@
+"""The schedule of a source folder and the calendar's sources, read where they lie: planning needs no warehouse."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from phasegate.adapters.embedded.dialect import quoted, translate
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
+
+SCHEDULE = "schedule.parquet"
+
+
+class ScheduleFile:
+    """Answers the calendar's queries from files of a source folder, under the names of their tables.
+
+    ``schedule.parquet`` must be there; the file of a source of the calendar that is not there holds no date.
+    Raises InputError when the folder or the schedule is not there, or a file is no parquet file.
+    """
+
+    def __init__(self, folder: Path, calendar: CalendarSpec) -> None:
+        self._path = folder / SCHEDULE
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
+        if not self._path.is_file():
+            raise InputError(f"{self._path}: the source folder has no schedule; see docs/contract.md")
+        self._connection = duckdb.connect(":memory:")
+        self._view(calendar.table, self._path)
+        self._view_sources(folder, calendar.sources.values())
+
+    def _view_sources(self, folder: Path, sources: Iterable[SourceSpec]) -> None:
+        for source in sources:
+            if (folder / source.file).is_file():
+                self._view(source.table, folder / source.file)
+            else:
+                self._create(source.table, f'SELECT CAST(NULL AS DATE) AS "{source.date_column}" WHERE FALSE')
+
+    def _view(self, table: str, path: Path) -> None:
+        file = str(path).replace("'", "''")
+        try:
+            self._create(table, f"SELECT * FROM read_parquet('{file}')")
+        except duckdb.Error as error:
+            raise InputError(f"{path}: not a readable parquet file: {_first_line(error)}") from error
+
+    def _create(self, table: str, select: str) -> None:
+        dataset, _, _ = table.partition(".")
+        self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {select}")
+
+    def query(self, sql: str) -> list[Mapping[str, Any]]:
+        """Rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
+        try:
+            cursor = self._connection.execute(translate(sql).sql)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise InputError(
+                f"{self._path}: {_first_line(error)} (the calendar of the pipeline file asks for it)"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

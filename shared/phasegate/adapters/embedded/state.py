@@ -1,0 +1,383 @@
+"""State in SQLite: a row a fact. Holds no decision.
+
+The process that drives a run keeps the dates it works on in memory, written through; other processes write run
+documents only, which are never kept in memory.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.leases import SqliteLeases
+from phasegate.domain.errors import InputError, UnknownRun
+from phasegate.domain.plan import PLAN_VERSION, Plan
+from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import (
+    AttemptKey,
+    Cell,
+    DateFacts,
+    Dispatched,
+    Fact,
+    Proved,
+    cell_from_json,
+    cell_to_json,
+    fact_from_json,
+    fact_name,
+    fact_to_json,
+    record,
+)
+from phasegate.domain.state.run import RUN_VERSION, Run, RunStatus
+from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
+
+_DATES_KEPT = 512
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class SqliteState:
+    """The ``State`` port. ``keeps_dates``: only for the process that holds the home's lock."""
+
+    def __init__(self, database: Database, *, keeps_dates: bool) -> None:
+        self._database = database
+        self.leases = SqliteLeases(database)
+        self._keeps_dates = keeps_dates
+        self._plans: dict[str, Plan] = {}
+        self._last_run: tuple[str, Run] | None = None
+        self._boards: dict[str, tuple[Board, int]] = {}
+        self._dates: OrderedDict[tuple[str, date], DateFacts] = OrderedDict()
+        self._open: dict[str, dict[AttemptKey, Claim]] = {}
+        self._sequence: int | None = None
+        database.on_rollback(self._forget)
+
+    def _forget(self) -> None:
+        self._boards.clear()
+        self._dates.clear()
+        self._open.clear()
+        self._sequence = None
+
+    # Runs, plans, boards
+
+    def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
+        """See the port."""
+        with self._database.transaction():
+            if self._database.execute("SELECT 1 FROM runs WHERE run_id = ?", (run.run_id,)).fetchone():
+                return False
+            self._database.execute(
+                "INSERT INTO runs VALUES (?, ?, ?)", (run.run_id, run.created_at.isoformat(), run.model_dump_json())
+            )
+            self._database.execute("INSERT INTO plans VALUES (?, ?)", (run.run_id, plan.model_dump_json(by_alias=True)))
+            self._database.execute("INSERT INTO boards VALUES (?, 1, ?)", (run.run_id, _encode(board.to_document())))
+        return True
+
+    def run(self, run_id: str) -> Run:
+        """See the port."""
+        row = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            known = [r[0] for r in self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")]
+            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+        if self._last_run is None or self._last_run[0] != row[0]:
+            self._last_run = (row[0], _read_run(row[0]))
+        return self._last_run[1]
+
+    def glance(self, run_id: str) -> Run:
+        """See the port; reading costs nothing here."""
+        return self.run(run_id)
+
+    def unfinished(self) -> list[str]:
+        """See the port."""
+        rows = self._database.execute("SELECT run_id, json_extract(doc, '$.status') FROM boards ORDER BY run_id")
+        return [run_id for run_id, status in rows if not RunStatus(status).is_final]
+
+    def runs(self) -> list[Run]:
+        """See the port."""
+        return [
+            _read_run(r[0]) for r in self._database.execute("SELECT doc FROM runs ORDER BY created_at DESC, run_id")
+        ]
+
+    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """See the port."""
+        with self._database.transaction():
+            changed = change(self.run(run_id))
+            self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (changed.model_dump_json(), run_id))
+        return changed
+
+    def plan(self, run_id: str) -> Plan:
+        """See the port."""
+        if run_id not in self._plans:
+            row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
+            if row is None:
+                self.run(run_id)
+            doc = json.loads(row[0])
+            _refuse_other_version("plan", run_id, doc.get("schema_version"), PLAN_VERSION)
+            self._plans[run_id] = Plan.model_validate(doc)
+        return self._plans[run_id]
+
+    def board(self, run_id: str) -> tuple[Board, int]:
+        """See the port."""
+        if run_id in self._boards:
+            board, version = self._boards[run_id]
+            return board.copy(), version
+        row = self._database.execute("SELECT doc, version FROM boards WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            self.run(run_id)
+        try:
+            board = Board.from_document(json.loads(row[0]))
+        except ValueError as error:
+            raise InputError(f"run '{run_id}': {error}; use the program that made it") from error
+        return board, int(row[1])
+
+    def commit(
+        self,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
+        """See the port."""
+        with self._database.transaction():
+            written = self._database.execute(
+                "UPDATE boards SET doc = ?, version = version + 1 WHERE run_id = ? AND version = ?",
+                (_encode(board.to_document()), run_id, version),
+            )
+            if not written.rowcount:
+                return False
+            self._database.executemany(
+                "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)",
+                [(run_id, d.isoformat(), phase, cell_to_json(c)) for (d, phase), c in cells.items()],
+            )
+            self._add(run_id, proofs)
+            for (day, phase), cell in cells.items():
+                if kept := self._dates.get((run_id, day)):
+                    kept.cells[phase] = cell
+            if self._keeps_dates:
+                self._boards[run_id] = (board.copy(), version + 1)
+        return True
+
+    # Dates and their facts
+
+    def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
+        """See the port."""
+        found: dict[date, DateFacts] = {}
+        for day in days:
+            facts = self._dates.get((run_id, day))
+            if facts is None:
+                facts = self._read_date(run_id, day)
+                if self._keeps_dates:
+                    self._dates[run_id, day] = facts
+                    if len(self._dates) > _DATES_KEPT:
+                        self._dates.popitem(last=False)
+            found[day] = facts
+        return found
+
+    def _read_date(self, run_id: str, day: date) -> DateFacts:
+        facts = DateFacts(day)
+        where = (run_id, day.isoformat())
+        for phase, processor, attempt, name, doc in self._database.execute(
+            "SELECT phase, processor, attempt, name, doc FROM facts WHERE run_id = ? AND day = ?", where
+        ):
+            setattr(facts.attempt(phase, processor, attempt), name, fact_from_json(name, doc))
+        for phase, doc in self._database.execute("SELECT phase, doc FROM cells WHERE run_id = ? AND day = ?", where):
+            facts.cells[phase] = cell_from_json(doc)
+        return facts
+
+    def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
+        """See the port."""
+        with self._database.transaction():
+            if self._sequence is None:
+                last = self._database.execute("SELECT COALESCE(MAX(sequence), 0) FROM touches").fetchone()
+                self._sequence = int(last[0])
+            self._sequence += 1
+            self._database.executemany(
+                "INSERT OR REPLACE INTO touches VALUES (?, ?, ?)",
+                [(run_id, day.isoformat(), self._sequence) for day in days],
+            )
+
+    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
+        """See the port."""
+        rows = self._database.execute(
+            "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence",
+            (run_id, int(cursor or 0)),
+        ).fetchall()
+        facts = self.dates(run_id, [date.fromisoformat(row[0]) for row in rows])
+        return facts, str(rows[-1][1]) if rows else cursor
+
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        """See the port."""
+        with self._database.transaction():
+            self._add(run_id, facts)
+
+    def _add(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        known = self.dates(run_id, {key.day for key, _ in facts})
+        added = [(key, fact) for key, fact in facts if record(known[key.day], key, fact) == "added"]
+        self._database.executemany(
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (run_id, k.day.isoformat(), k.phase, k.processor, k.attempt, fact_name(fact), fact_to_json(fact))
+                for k, fact in added
+            ],
+        )
+        for key, fact in added:
+            if not isinstance(fact, Dispatched | Proved) and run_id in self._open:
+                self._open[run_id].pop(key, None)
+
+    # Claims
+
+    def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
+        """See the port."""
+        incarnation, at = self._database.incarnation, now.isoformat()
+        with self._database.transaction():
+            opened = self._opened(run_id)
+            last = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
+            first_fence = int(last[0]) + 1 if last else 1
+            wanted = {
+                r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
+                for fence, r in enumerate(requests, first_fence)
+            }
+            written = self._database.executemany(
+                "INSERT OR IGNORE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        c.fence,
+                        run_id,
+                        c.key.day.isoformat(),
+                        c.key.phase,
+                        c.key.processor,
+                        c.key.attempt,
+                        c.epoch,
+                        c.generation,
+                        _encode(dict(c.inputs)),
+                        c.lease_until.isoformat(),
+                        at,
+                        incarnation,
+                    )
+                    for c in wanted.values()
+                ],
+            )
+            if written.rowcount < len(wanted):
+                stored = self._stored_claims(run_id, wanted)
+                wanted = {key: c for key, c in wanted.items() if stored[key].fence == c.fence}
+            opened.update(wanted)
+        return [wanted.pop(r.key, None) for r in requests]
+
+    def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
+        """See the port."""
+        opened = self._opened(run_id) if self._keeps_dates else {}
+        wanted = list(keys)
+        found = {key: opened[key] for key in wanted if key in opened}
+        return found | self._stored_claims(run_id, [key for key in wanted if key not in found])
+
+    def _stored_claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
+        found: dict[AttemptKey, Claim] = {}
+        for key in keys:
+            row = self._database.execute(
+                f"SELECT {_CLAIM} FROM claims WHERE run_id = ? AND day = ? AND phase = ? AND processor = ?"
+                " AND attempt = ?",
+                (run_id, key.day.isoformat(), key.phase, key.processor, key.attempt),
+            ).fetchone()
+            if row:
+                found[key] = _read_claim(row)
+        return found
+
+    def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
+        """See the port."""
+        chosen = None if days is None else set(days)
+        return [c for c in self._opened(run_id).values() if chosen is None or c.key.day in chosen]
+
+    def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
+        """See the port."""
+        self._database.execute(
+            "UPDATE claims SET lease_until = ? WHERE fence = ?", (lease_until.isoformat(), claim.fence)
+        )
+        if run_id in self._open and claim.key in self._open[run_id]:
+            self._open[run_id][claim.key] = replace(claim, lease_until=lease_until)
+
+    def _opened(self, run_id: str) -> dict[AttemptKey, Claim]:
+        if run_id in self._open:
+            return self._open[run_id]
+        rows = self._database.execute(
+            f"SELECT {_CLAIM} FROM claims AS c WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM facts AS f"
+            " WHERE f.run_id = c.run_id AND f.day = c.day AND f.phase = c.phase AND f.processor = c.processor"
+            " AND f.attempt = c.attempt AND f.name IN ('reported', 'healed', 'abandoned')) ORDER BY fence",
+            (run_id,),
+        )
+        opened = {claim.key: claim for claim in map(_read_claim, rows)}
+        if self._keeps_dates:
+            self._open[run_id] = opened
+        return opened
+
+    # Quarantine, heals and reports
+
+    def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
+        """See the port."""
+        with self._database.transaction():
+            self._database.executemany(
+                "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
+                [(r.id, r.run_id, r.reason, r.event, r.at.isoformat()) for r in records],
+            )
+
+    def note_heal(self, run_id: str, heal: Heal) -> None:
+        """See the port."""
+        row = (run_id, heal.kind, heal.subject, heal.detail, heal.at.isoformat())
+        self._database.execute("INSERT OR IGNORE INTO heals VALUES (?, ?, ?, ?, ?)", row)
+
+    def heals(self, run_id: str) -> list[Heal]:
+        """See the port."""
+        rows = self._database.execute(
+            "SELECT kind, subject, detail, at FROM heals WHERE run_id = ? ORDER BY at, kind, subject", (run_id,)
+        )
+        return [Heal(kind, subject, detail, datetime.fromisoformat(at)) for kind, subject, detail, at in rows]
+
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """See the port."""
+        row = (run_id, note.id, note.at.isoformat(), to_json(note).decode())
+        self._database.execute("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?)", row)
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """See the port."""
+        rows = self._database.execute("SELECT doc FROM reports WHERE run_id = ? ORDER BY at, id", (run_id,))
+        return [_REPORT.validate_json(doc) for (doc,) in rows]
+
+    def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
+        """See the port."""
+        rows = self._database.execute(
+            "SELECT id, run_id, reason, event, at FROM quarantine WHERE run_id IS ? ORDER BY at, id", (run_id,)
+        )
+        return [QuarantineRecord(i, r, reason, event, datetime.fromisoformat(at)) for i, r, reason, event, at in rows]
+
+
+_REPORT = TypeAdapter(ReportNote)
+
+_CLAIM = "day, phase, processor, attempt, fence, epoch, generation, inputs, lease_until, claimed_at, incarnation"
+
+
+def _read_claim(row: Sequence[Any]) -> Claim:
+    day, phase, processor, attempt, fence, epoch, generation, inputs, lease_until, claimed_at, incarnation = row
+    return Claim(
+        AttemptKey(date.fromisoformat(day), phase, processor, attempt),
+        fence,
+        epoch,
+        generation,
+        tuple(json.loads(inputs).items()),
+        datetime.fromisoformat(lease_until),
+        datetime.fromisoformat(claimed_at),
+        incarnation,
+    )
+
+
+def _read_run(text: str) -> Run:
+    doc = json.loads(text)
+    _refuse_other_version("run", doc.get("run_id"), doc.get("schema_version"), RUN_VERSION)
+    return Run.model_validate(doc)
+
+
+def _refuse_other_version(what: str, run_id: object, version: object, known: int) -> None:
+    if version != known:
+        raise InputError(f"the {what} of '{run_id}' has version {version}, this program reads {known}")

@@ -1,0 +1,340 @@
+"""The warehouse of one machine: a DuckDB file behind the ``Warehouse`` port."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+
+from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
+from phasegate.adapters.embedded.dialect import quoted, translate, translate_ddl
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
+from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
+from phasegate.ports import Parameter, Partition, Row
+
+FENCE = "_fence"
+_LOCKS = 64
+_FENCE_PARAMETER = "phasegate_fence"
+_DAY_PARAMETER = "phasegate_day"
+
+
+class DuckDbWarehouse:
+    """Tables with date partitions in one DuckDB file, written by one process.
+
+    path: the file, created when absent; its folder must exist.
+    memory_limit: what DuckDB may hold in memory before it spills beside the file (``"600MB"``).
+    threads: threads that one statement may use.
+
+    Thread-safe: each call has its own cursor and transaction. Writers of one partition wait for each other,
+    because DuckDB lets two transactions insert the same date. The column ``_fence`` of an output table
+    is written here and by nobody else; ``replace_table`` and ``append_missing`` are for tables without it.
+
+    Raises HomeInUse when another process has the file open, HaltError when it is damaged or the disk is full.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str = "600MB", threads: int = 1) -> None:
+        self._path = path
+        self._locks = tuple(Lock() for _ in range(_LOCKS))
+        self._columns: dict[str, dict[str, str]] = {}
+        self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
+        self._reading_held = Lock()
+        with self._errors_explained():
+            self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
+
+    def apply_schema(self, ddl: str) -> None:
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none."""
+        statements = translate_ddl(ddl)
+        with self._lock_of("schema"), self._transaction() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        statement = translate(sql)
+        with self._cursor() as cursor:
+            cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
+            return _rows(cursor)
+
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """The rows of many SELECTs, one after the other, or the error of each that failed."""
+        return [self._answer(sql, parameters) for sql, parameters in questions]
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables that are there, in DuckDB's words."""
+        wanted, found = set(tables), dict[str, dict[str, str]]()
+        with self._cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
+            )
+            for dataset, name, column, kind in rows.fetchall():
+                if (table := f"{dataset}.{name}") in wanted:
+                    found.setdefault(table, {})[column] = kind
+        return dict(found)
+
+    def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
+        try:
+            return self.query(sql, parameters)
+        except PhasegateError as error:
+            return error
+
+    def replace_partition(
+        self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
+    ) -> int:
+        """Replace the partition by the rows of ``select``; returns the rows written.
+
+        Raises StaleFence when a row of the partition carries a higher fence, and InputError when the select
+        does not fit the table or yields a row of another date. Nothing is changed then.
+        """
+        statement = translate(select)
+        # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
+        insert = (
+            f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
+            f'CASE WHEN fresh."{partition.date_column}" = ${_DAY_PARAMETER} THEN ${_FENCE_PARAMETER} ELSE '
+            f"error('the select for {partition.table} yields a row of another date') END AS {FENCE} "
+            f"FROM ({statement.sql}) AS fresh"
+        )
+        bound = _bound(statement.parameters, parameters) | {_FENCE_PARAMETER: fence, _DAY_PARAMETER: partition.day}
+        return self._replace(partition, fence, lambda cursor: _count(cursor.execute(insert, bound)))
+
+    def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
+        """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
+
+        Raises StaleFence as ``replace_partition`` does, and InputError for a line that is not an object, has a
+        key that is no column, has a value that is not of its column's type, or belongs to another date.
+        """
+        columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
+        rows, fresh = _read_lines(partition.table, columns, lines)
+        check_day(partition, rows)
+        if not rows:
+            return self._replace(partition, fence, None)
+        return self._replace(
+            partition, fence, lambda cursor: self._insert(cursor, partition.table, columns, fresh, fence)
+        )
+
+    def replace_table(self, table: str, lines: bytes) -> int:
+        """Replace a whole reference table by JSON lines; returns the rows written. Raises InputError as above."""
+        columns = self._columns_of_unfenced(table)
+        rows, fresh = _read_lines(table, columns, lines)
+        with self._lock_of(table), self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {quoted(table)}")
+            return self._insert(cursor, table, columns, fresh) if rows else 0
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Append the rows whose keys the table does not hold yet; the first of two rows with equal keys counts."""
+        if not rows:
+            return 0
+        columns = self._columns_of_unfenced(table)
+        fresh = first_of_each(rows, keys)
+        _shape(table, columns).check(fresh)
+        same = " AND ".join(f'held."{key}" IS NOT DISTINCT FROM fresh."{key}"' for key in keys)
+        missing = f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {same})"
+        with self._lock_of(table), self._transaction() as cursor:
+            return self._insert(cursor, table, columns, json_lines(fresh), condition=missing)
+
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates in one statement; returns how many there were."""
+        if not days:
+            return 0
+        statement = translate(deletion(table, date_column))
+        with ExitStack() as stack:
+            for number in sorted({self._lock_number(table, day) for day in days}):
+                stack.enter_context(self._locks[number])
+            self._forget(table, days)
+            with self._transaction() as cursor:
+                deleted = _count(cursor.execute(statement.sql, _bound(statement.parameters, dates_parameters(days))))
+            self._forget(table, days)
+        return deleted
+
+    def _forget(self, table: str, days: Collection[date]) -> None:
+        """Partitions whose rows have to be counted anew before they are written; their locks are held."""
+        with self._reading_held:
+            if table in self._held:
+                self._held[table].update(dict.fromkeys(days))
+
+    def close(self) -> None:
+        """Write everything into the file and release it."""
+        self._connection.close()
+
+    def _replace(
+        self, partition: Partition, fence: int, insert: Callable[[duckdb.DuckDBPyConnection], int] | None
+    ) -> int:
+        """Empty the partition and insert into it, in one transaction; no ``insert`` leaves it empty."""
+        with self._lock_of(partition.table, partition.day):
+            held = self._held_by(partition.table, partition.date_column)
+            rows, highest = held.get(partition.day, (0, 0)) or self._count_partition(partition)
+            if highest > fence:
+                raise StaleFence(
+                    f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too "
+                    "late. A newer attempt owns this partition: nothing was changed"
+                )
+            if not rows and insert is None:
+                return 0
+            held[partition.day] = None
+            with self._transaction() as cursor:
+                if rows:
+                    cursor.execute(
+                        f'DELETE FROM {quoted(partition.table)} WHERE "{partition.date_column}" = $day',
+                        {"day": partition.day},
+                    )
+                written = insert(cursor) if insert else 0
+            held[partition.day] = (written, fence if written else 0)
+            return written
+
+    def _held_by(self, table: str, date_column: str) -> dict[date, tuple[int, int] | None]:
+        """Rows and highest fence of each partition, read once: no other process can write this file.
+
+        None stands for a write whose end is not known. Saves half a millisecond a write.
+        """
+        with self._reading_held:
+            if table not in self._held:
+                with self._cursor() as cursor:
+                    found = cursor.execute(
+                        f'SELECT "{date_column}", COUNT(*), COALESCE(MAX({FENCE}), 0) FROM {quoted(table)} GROUP BY 1'
+                    ).fetchall()
+                self._held[table] = {day: (rows, highest) for day, rows, highest in found}
+            return self._held[table]
+
+    def _count_partition(self, partition: Partition) -> tuple[int, int]:
+        with self._cursor() as cursor:
+            found = cursor.execute(
+                f"SELECT COUNT(*), COALESCE(MAX({FENCE}), 0) FROM {quoted(partition.table)} "
+                f'WHERE "{partition.date_column}" = $day',
+                {"day": partition.day},
+            ).fetchone()
+        return (found[0], found[1]) if found else (0, 0)
+
+    def _insert(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        table: str,
+        columns: Mapping[str, str],
+        lines: bytes,
+        fence: int | None = None,
+        condition: str = "",
+    ) -> int:
+        # DuckDB reads JSON faster from a file than from a parameter: 3 ms against 7 ms for 229 rows of 27 columns.
+        types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+        constant = "" if fence is None else f", {fence} AS {FENCE}"
+        handle, path = tempfile.mkstemp(suffix=".jsonl", dir=self._path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(lines)
+            source = f"read_json($path, format = 'newline_delimited', columns = {{{types}}}) AS fresh"
+            statement = f"INSERT INTO {quoted(table)} BY NAME SELECT fresh.*{constant} FROM {source} {condition}"
+            return _count(cursor.execute(statement, {"path": path}))
+        finally:
+            os.unlink(path)
+
+    def _columns_of(self, table: str) -> dict[str, str]:
+        if table not in self._columns:
+            with self._cursor() as cursor:
+                described = cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()
+            self._columns[table] = {name: kind for name, kind, *_ in described}
+        return self._columns[table]
+
+    def _columns_of_unfenced(self, table: str) -> dict[str, str]:
+        columns = self._columns_of(table)
+        if FENCE in columns:
+            raise InputError(f"{table} carries {FENCE}: write it a partition at a time")
+        return columns
+
+    def _lock_of(self, table: str, day: date | None = None) -> Lock:
+        return self._locks[self._lock_number(table, day)]
+
+    @staticmethod
+    def _lock_number(table: str, day: date | None) -> int:
+        return hash((table, day)) % _LOCKS
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._errors_explained(), self._connection.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise _explained(error, self._path) from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise HaltError(
+                    f"the disk of the warehouse {self._path} is full: make room, then run the same command again"
+                ) from error
+            raise
+
+
+def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
+    text = str(error)
+    line = text.splitlines()[0]
+    if isinstance(error, duckdb.IOException):
+        if "set lock" in text:
+            return HomeInUse(
+                f"the warehouse {path} is in use by another process: wait until that run has ended, or stop it, "
+                f"or choose another --home. DuckDB says: {line}"
+            )
+        if "No space left" in text:
+            return HaltError(f"the disk of the warehouse {path} is full: make room, then run the same command again")
+        if "not a valid DuckDB database" in text:
+            return HaltError(f"{path} is not a DuckDB file: move it away, then run again. DuckDB says: {line}")
+        if "No files found" in text or "No such file" in text:
+            return InputError(f"a file that the warehouse needs is not there: {line}")
+        return TransientError(f"the warehouse {path} could not be read or written: {line}")
+    if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
+        return TransientError(f"the warehouse {path} could not finish the statement: {line}")
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException):
+        return HaltError(f"the warehouse {path} is damaged or DuckDB failed: {line}")
+    return InputError(f"the warehouse refused the statement: {line}")
+
+
+def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in chosen(names, parameters).items()
+    }
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> list[Row]:
+    columns = cursor.description or ()
+    names = [column[0] for column in columns]
+    if not any(str(column[1]).startswith("TIMESTAMP") for column in columns):
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    return [dict(zip(names, map(_aware, values), strict=True)) for values in cursor.fetchall()]
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _count(cursor: duckdb.DuckDBPyConnection) -> int:
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _shape(table: str, columns: Mapping[str, str]) -> RowShape:
+    whole, moments = ([name for name, kind in columns.items() if kind == of] for of in ("BIGINT", "TIMESTAMP"))
+    return RowShape(table, columns.keys(), whole, moments)
+
+
+def _read_lines(table: str, columns: Mapping[str, str], lines: bytes) -> tuple[list[Row], bytes]:
+    """The rows of JSON lines, checked, and the lines as DuckDB may read them."""
+    shape = _shape(table, columns)
+    rows = shape.read(lines)
+    return rows, json_lines(rows) if shape.moments else lines

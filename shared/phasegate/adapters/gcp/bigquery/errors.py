@@ -1,0 +1,41 @@
+"""BigQuery's errors as a person, or a retry, can act on them."""
+
+from google.api_core.exceptions import Forbidden, NotFound
+from google.auth.exceptions import GoogleAuthError
+
+from phasegate.adapters.gcp.http.errors import is_transient, message_of, reason_of
+from phasegate.domain.errors import InputError, PhasegateError, TransientError
+
+_CROWDED = (
+    "Too many DML statements",
+    "Transaction is aborted due to concurrent",
+    "Could not serialize access",
+    "rows in the streaming buffer",
+)
+"""How BigQuery words a statement that met others on its table, or rows that were streamed in and cannot be changed for
+up to 90 minutes; the reason it gives is that of a wrong statement."""
+
+
+def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:
+    """What to raise for an error of the BigQuery client: TransientError when a later try may mend it, else InputError.
+
+    max_bytes_billed: the limit under which the statement ran, for the message.
+    """
+    said = message_of(error)
+    if is_transient(error) or any(words in said for words in _CROWDED):
+        return TransientError(f"BigQuery could not finish the statement: {said}")
+    if reason_of(error) == "bytesBilledLimitExceeded":
+        return InputError(
+            f"the statement would read more than PHASEGATE_MAX_BYTES_BILLED allows ({max_bytes_billed} bytes), and was "
+            f"not run: bound it by date, or raise the setting. BigQuery says: {said}"
+        )
+    if isinstance(error, NotFound):
+        return InputError(f"{said}. Create the tables first, or correct the name")
+    if isinstance(error, GoogleAuthError):
+        return InputError(f"no credentials for BigQuery: {said}. Run: gcloud auth application-default login")
+    if isinstance(error, Forbidden):
+        return InputError(
+            f"{said}. Grant the account roles/bigquery.jobUser on the project, and roles/bigquery.dataEditor on the "
+            "dataset (dataViewer where it only reads)"
+        )
+    return InputError(f"BigQuery refused the statement: {said}")

@@ -1,0 +1,278 @@
+"""The warehouse of a deployment: BigQuery behind the ``Warehouse`` port."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from io import BytesIO
+
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery import (
+    DEFAULT_RETRY,
+    Client,
+    Dataset,
+    LoadJobConfig,
+    QueryJob,
+    QueryJobConfig,
+    SchemaField,
+    SourceFormat,
+    WriteDisposition,
+)
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+
+from phasegate.adapters.bigquery_sql import (
+    chosen,
+    created_table,
+    dates_parameters,
+    deletion,
+    named_parameters,
+    read_script,
+)
+from phasegate.adapters.gcp.bigquery.errors import explained
+from phasegate.adapters.gcp.bigquery.statements import (
+    DAY_PARAMETER,
+    FENCE,
+    FENCE_PARAMETER,
+    ROWS_PARAMETER,
+    fence_found,
+    insertion_of_missing,
+    plain_columns,
+    quoted,
+    replacement,
+    rows_of_parameter,
+    rows_parameter,
+    typed,
+)
+from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
+from phasegate.domain.errors import InputError, PhasegateError, StaleFence
+from phasegate.ports import Parameter, Partition, Row
+
+CALL_RETRY = DEFAULT_RETRY.with_timeout(60.0)
+JOB_RETRY = DEFAULT_JOB_RETRY.with_timeout(120.0)
+"""The library's own retries (exponential, jittered) of calls and of failed jobs, bounded in seconds: what still fails
+then goes back to its queue, whose backoff is longer. Every statement here may be run again: it replaces, or adds only
+what is missing."""
+
+QUESTIONS_AT_ONCE = 8
+"""Threads of ``ask``: a query is a second of waiting. Fewer than the client keeps connections."""
+
+
+class BigQueryWarehouse:
+    """Tables with date partitions in BigQuery.
+
+    client: from ``clients.bigquery_client``. settings: the datasets' location, and the bytes that one statement may
+    read before BigQuery refuses it free of charge. labels: of every job, for the bill (``{"phasegate": "prover"}``).
+
+    Thread-safe. Partitions, appended rows and reference tables are written by one statement or one load job each, all
+    or nothing. A table takes 25 writing statements in ten seconds and queues 20; a load job only ``replace_table``
+    needs, of 1,500 a table and day (https://cloud.google.com/bigquery/quotas, 2026).
+
+    Two writers of a partition that holds rows exclude each other. Of an *empty* one BigQuery lets both insert, and an
+    empty partition remembers no fence: there the leases keep writers apart, and the proof counts what they left.
+    """
+
+    def __init__(self, client: Client, settings: CloudSettings, *, labels: Mapping[str, str]) -> None:
+        self._client, self._settings, self._labels = client, settings, dict(labels)
+        self._schemas: dict[str, tuple[SchemaField, ...]] = {}
+        self._selected: dict[str, tuple[str, ...]] = {}
+
+    def apply_schema(self, ddl: str) -> None:
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements.
+
+        Lists what is there first, and runs the script only when something is missing: metadata operations are scarce
+        (5 in ten seconds a table). A script that was cut short is finished by the next call.
+        """
+        wanted: dict[str, set[str]] = {}
+        for tree in read_script(ddl):
+            table = created_table(tree)
+            wanted.setdefault(table.db, set()).add(table.name)
+        with self._errors_explained():
+            datasets = {dataset.dataset_id for dataset in self._client.list_datasets(retry=CALL_RETRY)}
+            for name in wanted.keys() - datasets:
+                dataset = Dataset(f"{self._client.project}.{name}")
+                dataset.location = self._settings.location
+                self._client.create_dataset(dataset, exists_ok=True, retry=CALL_RETRY)
+            for name, tables in wanted.items():
+                held = {table.table_id for table in self._client.list_tables(name, retry=CALL_RETRY)}
+                if not tables <= held:
+                    self._run(ddl, {})
+                    return
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        values = chosen(named_parameters(sql), parameters or {})
+        with self._errors_explained():
+            rows = self._client.query_and_wait(
+                sql, job_config=self._config(values), retry=CALL_RETRY, job_retry=JOB_RETRY
+            )
+            return [dict(row.items()) for row in rows]
+
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """The rows of many SELECTs, several at a time, or the error of each that failed; in the questions' order."""
+        with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+            return list(pool.map(self._answer, questions))
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables that are there; a read of metadata each, which is free."""
+        names = list(tables)
+        with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+            found = zip(names, pool.map(self._fields_of, names), strict=True)
+            return {name: fields for name, fields in found if fields is not None}
+
+    def bytes_of(self, sql: str, parameters: Mapping[str, Parameter]) -> int:
+        """Bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it cannot be run."""
+        return int(self._dry_run(sql, parameters).total_bytes_processed or 0)
+
+    def replace_partition(
+        self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
+    ) -> int:
+        """Replace the partition by the rows of ``select`` with one MERGE; returns the rows written.
+
+        Raises StaleFence when a row of the partition carries a higher fence, and InputError when the select
+        does not fit the table or yields a row of another date. Nothing is changed then.
+        """
+        select = select.strip().removesuffix(";")
+        values = chosen(named_parameters(select), parameters)
+        if select not in self._selected:
+            self._selected[select] = tuple(field.name for field in self._dry_run(select, values).schema or ())
+        return self._replace(partition, select, self._selected[select], values, fence)
+
+    def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
+        """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
+
+        The rows travel in a parameter of the same MERGE (8 MiB at most): no load job and nothing left behind.
+        Raises StaleFence as ``replace_partition`` does, and InputError for a line that is not an object, has a
+        key that is no column, has a value that is not of its column's type, or belongs to another date.
+        """
+        columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
+        rows = _shape(partition.table, columns).read(lines)
+        check_day(partition, rows)
+        values = {ROWS_PARAMETER: rows_parameter(partition.table, rows)}
+        return self._replace(partition, rows_of_parameter(columns), tuple(columns), values, fence)
+
+    def replace_table(self, table: str, lines: bytes) -> int:
+        """Replace a whole reference table by JSON lines with one load job; returns the rows written.
+
+        Raises InputError as above.
+        """
+        rows = _shape(table, self._columns_of_unfenced(table)).read(lines)
+        config = LoadJobConfig(
+            source_format=SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=WriteDisposition.WRITE_TRUNCATE,
+            schema=self._schemas[table],
+            labels=self._labels,
+        )
+        with self._errors_explained():
+            job = self._client.load_table_from_file(BytesIO(json_lines(rows)), table, job_config=config)
+            job.result(retry=CALL_RETRY)
+        return len(rows)
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Append the rows whose keys the table does not hold yet; the first of two rows with equal keys counts.
+
+        One INSERT, which may be repeated. Two that run at the same moment do not see each other's rows.
+        """
+        if not rows:
+            return 0
+        columns = self._columns_of_unfenced(table)
+        fresh = first_of_each(rows, keys)
+        _shape(table, columns).check(fresh)
+        insert = insertion_of_missing(table, columns, keys)
+        with self._errors_explained():
+            return int(self._run(insert, {ROWS_PARAMETER: rows_parameter(table, fresh)}).num_dml_affected_rows or 0)
+
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates with one DELETE, which may be repeated; returns how many there were.
+
+        BigQuery charges nothing for whole partitions, and refuses rows that were streamed in within the last minutes.
+        """
+        if not days:
+            return 0
+        with self._errors_explained():
+            job = self._run(deletion(table, date_column), dates_parameters(days))
+            return int(job.num_dml_affected_rows or 0)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _answer(self, question: tuple[str, Mapping[str, Parameter]]) -> list[Row] | PhasegateError:
+        try:
+            return self.query(*question)
+        except PhasegateError as error:
+            return error
+
+    def _replace(
+        self,
+        partition: Partition,
+        select: str,
+        columns: Sequence[str],
+        values: Mapping[str, Parameter],
+        fence: int,
+    ) -> int:
+        if partition.date_column not in columns:
+            raise InputError(f"the select for {partition.table} has no column {partition.date_column}: name it")
+        guarded = {**values, FENCE_PARAMETER: fence, DAY_PARAMETER: partition.day}
+        with self._errors_explained(partition, fence):
+            job = self._run(replacement(partition, select, columns), guarded)
+            return int(job.dml_stats.inserted_row_count) if job.dml_stats else 0
+
+    def _run(self, sql: str, values: Mapping[str, Parameter]) -> QueryJob:
+        """Run a statement to its end."""
+        job = self._client.query(sql, job_config=self._config(values), retry=CALL_RETRY, job_retry=JOB_RETRY)
+        job.result(retry=CALL_RETRY, job_retry=JOB_RETRY)
+        return job
+
+    def _dry_run(self, sql: str, parameters: Mapping[str, Parameter]) -> QueryJob:
+        config = self._config(chosen(named_parameters(sql), parameters))
+        config.dry_run = True
+        with self._errors_explained():
+            return self._client.query(sql, job_config=config, retry=CALL_RETRY)
+
+    def _config(self, values: Mapping[str, Parameter]) -> QueryJobConfig:
+        return QueryJobConfig(
+            query_parameters=[typed(name, value) for name, value in values.items()],
+            maximum_bytes_billed=self._settings.max_bytes_billed,
+            labels=self._labels,
+        )
+
+    def _fields_of(self, table: str) -> dict[str, str] | None:
+        with self._errors_explained():
+            try:
+                found = self._client.get_table(quoted(table)[1:-1], retry=CALL_RETRY)
+            except NotFound:
+                return None
+        return {field.name: field.field_type for field in found.schema}
+
+    def _columns_of(self, table: str) -> dict[str, str]:
+        """SQL types by column, read once a process."""
+        if table not in self._schemas:
+            with self._errors_explained():
+                self._schemas[table] = tuple(self._client.get_table(quoted(table)[1:-1], retry=CALL_RETRY).schema)
+        return plain_columns(table, ((field.name, field.field_type, field.mode) for field in self._schemas[table]))
+
+    def _columns_of_unfenced(self, table: str) -> dict[str, str]:
+        columns = self._columns_of(table)
+        if FENCE in columns:
+            raise InputError(f"{table} carries {FENCE}: write it a partition at a time")
+        return columns
+
+    @contextmanager
+    def _errors_explained(self, partition: Partition | None = None, fence: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except HTTP_ERRORS as error:
+            higher = fence_found(message_of(error)) if partition else None
+            if partition and higher is not None:
+                raise StaleFence(
+                    f"{partition.table} of {partition.day} was written under fence {higher}; fence {fence} came too "
+                    "late. A newer attempt owns this partition: nothing was changed"
+                ) from error
+            raise explained(error, self._settings.max_bytes_billed) from error
+
+
+def _shape(table: str, columns: Mapping[str, str]) -> RowShape:
+    whole, moments = ([name for name, kind in columns.items() if kind == of] for of in ("INT64", "TIMESTAMP"))
+    return RowShape(table, columns.keys(), whole, moments)

@@ -1,0 +1,291 @@
+"""What Firestore's documents hold, and how they are made of the domain's values and read back. Pure.
+
+Times are Firestore timestamps (UTC, microseconds), dates are texts (``2024-01-15``), everything else is plain, so that
+a person who opens the console can read it. ``docs/firestore.md`` shows each document with its fields.
+"""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import PLAN_VERSION, Plan
+from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, Board
+from phasegate.domain.state.facts import (
+    Abandoned,
+    AttemptKey,
+    Cell,
+    DateFacts,
+    Dispatched,
+    Fact,
+    Healed,
+    Proved,
+    Reported,
+    fact_name,
+    record,
+)
+from phasegate.domain.state.run import RUN_VERSION, Run
+from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
+
+Document = dict[str, Any]
+
+PART_BYTES = 900_000
+"""Bytes of a plan's content in one document: a document holds at most 1 MiB (Firestore quotas)."""
+
+READABLE_BYTES = 300_000
+"""What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
+
+MESSAGE_CHARACTERS = 500
+"""Of a message or reason, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
+
+_WORDS = {
+    PENDING: "pending",
+    RELEASED: "released",
+    PASSED: "passed",
+    SKIPPED: "skipped",
+    BLOCKED: "blocked",
+    FAILED: "failed",
+    UNJUDGED: "unjudged",
+}
+_FACTS: Mapping[str, TypeAdapter[Any]] = {
+    "dispatched": TypeAdapter(Dispatched),
+    "abandoned": TypeAdapter(Abandoned),
+    "reported": TypeAdapter(Reported),
+    "healed": TypeAdapter(Healed),
+    "proved": TypeAdapter(Proved),
+}
+_EMPTY: Mapping[str, Document] = {
+    "dispatched": {"inputs": (), "not_before": None},
+    "abandoned": {},
+    "reported": {"rows": None, "error_class": None, "message": "", "inputs": ()},
+    "healed": {},
+    "proved": {"rows": None, "detail": "", "error_class": None},
+}
+"""Values of the fields that a document leaves out."""
+
+_CELL = TypeAdapter(Cell)
+
+
+def run_document(run: Run) -> Document:
+    """``runs/{run}``."""
+    return {**run.model_dump(mode="json"), "created_at": run.created_at}
+
+
+def read_run(document: Document) -> Run:
+    """Raises InputError for another version."""
+    _refuse_other_version("run", document.get("run_id"), document.get("schema_version"), RUN_VERSION)
+    return Run.model_validate(plain(document))
+
+
+def plan_documents(plan: Plan) -> list[Document]:
+    """``runs/{run}/plan/{n}``: a summary for people, and the compressed plan in as many parts as it takes."""
+    content = gzip.compress(plan.model_dump_json(by_alias=True).encode(), mtime=0)
+    parts = [content[i : i + PART_BYTES] for i in range(0, len(content), PART_BYTES)]
+    summary = {
+        "schema_version": PLAN_VERSION,
+        "hash": plan.hash,
+        "pipeline": plan.pipeline.pipeline,
+        "phases": list(plan.phases),
+        "dates": len(plan.days),
+        "first": plan.days[0].isoformat(),
+        "last": plan.days[-1].isoformat(),
+        "reprocess": plan.reprocess,
+        "code_version": plan.code_version,
+        "parts": len(parts),
+    }
+    return [{**summary, "content": part} for part in parts]
+
+
+def read_plan(run_id: str, documents: Iterable[Document]) -> Plan:
+    """The plan of its parts, in order. Raises InputError for another version."""
+    parts = list(documents)
+    for part in parts:
+        _refuse_other_version("plan", run_id, part.get("schema_version"), PLAN_VERSION)
+    return Plan.model_validate_json(gzip.decompress(b"".join(part["content"] for part in parts)))
+
+
+def board_document(board: Board) -> Document:
+    """``runs/{run}/board/0``: as ``Board.to_document``, with counts for people; large reasons are packed."""
+    document = board.to_document()
+    document["counts"] = {
+        name: {word: found[letter] for letter, word in _WORDS.items() if found[letter]}
+        for name, strip in board.lanes.items()
+        for found in (Counter(strip.decode("ascii")),)
+    }
+    reasons = {name: document[name] for name in ("bad", "outside", "unjudged")}
+    text = json.dumps(reasons, separators=(",", ":")).encode()
+    if len(text) > READABLE_BYTES:
+        return {**document, "bad": {}, "outside": {}, "unjudged": {}, "packed": gzip.compress(text, mtime=0)}
+    return {**document, "packed": None}
+
+
+def read_board(run_id: str, document: Document) -> Board:
+    """Raises InputError for another version."""
+    reasons = json.loads(gzip.decompress(document["packed"])) if document.get("packed") else {}
+    try:
+        return Board.from_document({**document, **reasons})
+    except ValueError as error:
+        raise InputError(f"run '{run_id}': {error}; use the program that made it") from error
+
+
+def fact_document(fact: Fact) -> Document:
+    """A fact as a map without its empty fields; inputs are a map of attempts by processor."""
+    found: Document = {}
+    for field in fields(fact):
+        value = getattr(fact, field.name)
+        if value is None or value == "" or value == ():
+            continue
+        found[field.name] = value.value if isinstance(value, Enum) else value
+    if "inputs" in found:
+        found["inputs"] = dict(found["inputs"])
+    for text in ("message", "detail", "reason"):
+        if text in found:
+            found[text] = found[text][:MESSAGE_CHARACTERS]
+    return found
+
+
+def _read_fact(name: str, document: Document) -> Fact:
+    inputs = tuple(document.get("inputs", {}).items())
+    fact: Fact = _FACTS[name].validate_python({**_EMPTY[name], **document, **({"inputs": inputs} if inputs else {})})
+    return fact
+
+
+def task_path(key: AttemptKey) -> tuple[str, ...]:
+    """Where an attempt's facts lie in its date's document."""
+    return ("tasks", key.phase, key.processor, str(key.attempt))
+
+
+def fact_path(key: AttemptKey, fact: Fact) -> tuple[str, ...]:
+    """Where a fact lies."""
+    return (*task_path(key), fact_name(fact))
+
+
+def cell_document(cell: Cell) -> Document:
+    """``cells.{phase}`` of a date's document."""
+    document: Document = _CELL.dump_python(cell)
+    for lane in document["lanes"].values():
+        lane["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in lane["verdicts"]]
+    return document
+
+
+def read_date(day: date, document: Document | None) -> DateFacts:
+    """``runs/{run}/dates/{date}``; a date without a document has no facts.
+
+    Facts that several may write are lists that only grow: the first value stands, the highest number of a dispatch.
+    """
+    facts = DateFacts(day)
+    if document is None:
+        return facts
+    document = plain(document)
+    for phase, processors in document.get("tasks", {}).items():
+        for processor, attempts in processors.items():
+            for number, found in attempts.items():
+                key = AttemptKey(day, phase, processor, int(number))
+                for name, values in found.items():
+                    for value in values if isinstance(values, list) else [values]:
+                        record(facts, key, _read_fact(name, value))
+    facts.cells = {phase: _CELL.validate_python(cell) for phase, cell in document.get("cells", {}).items()}
+    return facts
+
+
+def claim_id(key: AttemptKey) -> str:
+    """``runs/{run}/attempts/{id}``."""
+    return f"{key.day}~{key.phase}~{key.processor}~{key.attempt}"
+
+
+def claim_document(request: ClaimRequest, now: datetime, incarnation: str) -> Document:
+    """A claim. Its fence is not in it: it is the moment at which the document was created."""
+    return {
+        "date": request.key.day.isoformat(),
+        "phase": request.key.phase,
+        "processor": request.key.processor,
+        "attempt": request.key.attempt,
+        "epoch": request.epoch,
+        "generation": request.generation,
+        "inputs": dict(request.inputs),
+        "lease_until": request.lease_until,
+        "claimed_at": now,
+        "incarnation": incarnation,
+    }
+
+
+def read_claim(document: Document, created: datetime) -> Claim:
+    """A claim and the moment of its document's creation, which is its fence."""
+    found = plain(document)
+    return Claim(
+        AttemptKey(date.fromisoformat(found["date"]), found["phase"], found["processor"], found["attempt"]),
+        fence_of(created),
+        found["epoch"],
+        found["generation"],
+        tuple(found["inputs"].items()),
+        found["lease_until"],
+        found["claimed_at"],
+        found["incarnation"],
+    )
+
+
+def fence_of(created: datetime) -> int:
+    """Microseconds since 1970 at which Firestore committed a claim: later claims have higher fences, in every run."""
+    since = created - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def quarantine_document(record_: QuarantineRecord) -> Document:
+    """``quarantine/{id}``."""
+    return {"run_id": record_.run_id, "reason": record_.reason, "event": record_.event, "at": record_.at}
+
+
+def read_quarantine(record_id: str, document: Document) -> QuarantineRecord:
+    """What was set aside."""
+    return QuarantineRecord(record_id, **plain(document))
+
+
+def heal_document(heal: Heal) -> Document:
+    """``runs/{run}/heals/{id}``."""
+    return {"kind": heal.kind, "subject": heal.subject, "detail": heal.detail, "at": heal.at}
+
+
+def read_heal(document: Document) -> Heal:
+    """What a sweep mended."""
+    return Heal(**plain(document))
+
+
+def report_document(note: ReportNote) -> Document:
+    """``runs/{run}/reports/{id}``."""
+    return {
+        "at": note.at,
+        "agrees": note.agrees,
+        "is_final": note.is_final,
+        "findings": note.findings,
+        "kinds": dict(note.kinds),
+        "verdict": note.verdict,
+        "place": note.place,
+    }
+
+
+def read_report(report_id: str, document: Document) -> ReportNote:
+    """The summary of a report."""
+    return ReportNote(report_id, **plain(document))
+
+
+def plain(value: Any) -> Any:
+    """Firestore's timestamps as plain ``datetime``, however deep they lie."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, datetime):
+        return datetime(*value.utctimetuple()[:6], value.microsecond, tzinfo=UTC)
+    return value
+
+
+def _refuse_other_version(what: str, run_id: object, version: object, known: int) -> None:
+    if version != known:
+        raise InputError(f"the {what} of '{run_id}' has version {version}, this program reads {known}")

@@ -1,0 +1,390 @@
+"""State in Firestore: the documents of ``documents.py``, written blindly, by ``create()``, or under a precondition.
+
+Nothing that several write is read, changed and written back, and no transaction reads a document that others write.
+"""
+
+import hashlib
+import random
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from google.api_core.datetime_helpers import DatetimeWithNanoseconds
+from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition
+from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter
+
+from phasegate.adapters.gcp.firestore import documents
+from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
+from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
+from phasegate.domain.errors import TransientError, UnknownRun
+from phasegate.domain.plan import Plan
+from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
+from phasegate.domain.state.run import Run, RunStatus
+from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
+from phasegate.single_flight import Shared
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
+
+GLANCE = timedelta(seconds=2)
+"""How old a run's document may be for who only glances at it."""
+
+MARGIN = timedelta(seconds=2)
+"""A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
+
+PLANS_KEPT = 8
+CHANGES_TRIED = 30
+
+
+class FirestoreState:
+    """The ``State`` port. Thread-safe; one for a process."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self.leases = FirestoreLeases(client)
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._glances: dict[str, tuple[Run, float]] = {}
+        self._run_reads: Shared[Any] = Shared()
+
+    # Runs, plans, boards
+
+    def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
+        """See the port. One batch: a run that is there has its plan and its board."""
+        batch = self._client.batch()
+        batch.create(self._run(run.run_id), documents.run_document(run))
+        batch.create(self._board(run.run_id), documents.board_document(board))
+        for number, part in enumerate(documents.plan_documents(plan)):
+            batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
+        with errors_explained():
+            try:
+                batch.commit(**CALL)
+            except AlreadyExists:
+                return False
+        return True
+
+    def run(self, run_id: str) -> Run:
+        """See the port; threads that ask at the same moment share a read that begins after they asked."""
+        with errors_explained():
+            found = self._run_reads.get(run_id, lambda: self._run(run_id).get(**CALL))
+        run = documents.read_run(self._there(run_id, found))
+        if run.admits:
+            self._glances[run_id] = (run, time.monotonic())
+        else:
+            self._glances.pop(run_id, None)
+        return run
+
+    def glance(self, run_id: str) -> Run:
+        """See the port."""
+        known = self._glances.get(run_id)
+        if known is not None and time.monotonic() - known[1] < GLANCE.total_seconds():
+            return known[0]
+        return self.run(run_id)
+
+    def unfinished(self) -> list[str]:
+        """See the port."""
+        going = [status.value for status in RunStatus if not status.is_final]
+        query = self._client.collection_group("board").where(filter=FieldFilter("status", "in", going))
+        with errors_explained():
+            return sorted(found.get("run_id") for found in query.select(["run_id"]).stream(**CALL))
+
+    def runs(self) -> list[Run]:
+        """See the port."""
+        query = self._client.collection("runs").order_by("created_at", direction="DESCENDING")
+        with errors_explained():
+            return [documents.read_run(found.to_dict() or {}) for found in query.stream(**CALL)]
+
+    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """See the port. Raises TransientError when others change it all the time."""
+        reference = self._run(run_id)
+        changed: Run | None = None
+        for tried in range(CHANGES_TRIED):
+            with errors_explained():
+                found = reference.get(**CALL)
+                there = documents.read_run(self._there(run_id, found))
+                if there == changed:
+                    return there  # by this very call, whose first answer was lost
+                changed = change(there)
+                unchanged = self._client.write_option(last_update_time=found.update_time)
+                try:
+                    reference.update(documents.run_document(changed), option=unchanged)
+                except (FailedPrecondition, Aborted):
+                    time.sleep(random.uniform(0, min(1.0, 0.02 * 2**tried)))  # noqa: S311 - jitter
+                else:
+                    self._glances.pop(run_id, None)
+                    return changed
+        raise TransientError(f"run '{run_id}' is being changed by others all the time; try again")
+
+    def plan(self, run_id: str) -> Plan:
+        """See the port; a plan never changes, so that a process reads it once."""
+        plan = self._plans.get(run_id)
+        if plan is None:
+            with errors_explained():
+                parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(**CALL)}
+            if not parts:
+                self.run(run_id)
+            plan = documents.read_plan(run_id, [parts[number] for number in sorted(parts, key=int)])
+            self._plans[run_id] = plan
+            if len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(run_id)
+        return plan
+
+    def board(self, run_id: str) -> tuple[Board, int]:
+        """See the port. The version is the document's update time, in nanoseconds."""
+        with errors_explained():
+            found = self._board(run_id).get(**CALL)
+        document = self._there(run_id, found)
+        return documents.read_board(run_id, document), _nanoseconds(found.update_time)
+
+    def commit(
+        self,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
+        """See the port. One write a date, one for the board."""
+        index = self.plan(run_id).index
+        writes: dict[date, _DateWrite] = {}
+        for (day, phase), cell in cells.items():
+            writes.setdefault(day, _DateWrite()).put(("cells", phase), documents.cell_document(cell))
+        for key, proof in proofs:
+            path = documents.fact_path(key, proof)
+            writes.setdefault(key.day, _DateWrite()).put(path, documents.fact_document(proof))
+        # Makes every commit a change (one that changes nothing would leave the update time as it is), and tells this
+        # commit from another's when its first answer was lost and it was sent again.
+        name = uuid.uuid4().hex
+        batch = self._client.batch()
+        batch.update(
+            self._board(run_id),
+            {**documents.board_document(board), "commit": name},
+            option=self._client.write_option(last_update_time=timestamp(version)),
+        )
+        for day, write in writes.items():
+            write.put(("season",), index.season_of[index.position[day]])
+            batch.set(self._date(run_id, day), write.document, merge=write.paths(self._client))
+        with errors_explained():
+            try:
+                batch.commit(**CALL)
+            except FailedPrecondition:
+                there = self._board(run_id).get(**CALL)
+                return bool(there.exists and there.get("commit") == name)
+        return True
+
+    # Dates and their facts
+
+    def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
+        """See the port."""
+        wanted = list(days)
+        if not wanted:
+            return {}
+        with errors_explained():
+            references = [self._date(run_id, day) for day in wanted]
+            found = {one.id: _content(one) for one in self._client.get_all(references, **CALL)}
+        return {day: documents.read_date(day, found.get(day.isoformat())) for day in wanted}
+
+    def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
+        """See the port."""
+        batch = self._client.batch()
+        for day in days:
+            batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
+        with errors_explained():
+            batch.commit(**CALL)
+
+    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
+        """See the port. The cursor is the moment to ask from; oldest mark first."""
+        query = self._dates(run_id).order_by("at_rest")
+        if cursor:
+            query = query.where(filter=FieldFilter("at_rest", ">", datetime.fromisoformat(cursor)))
+        with errors_explained():
+            page = list(query.stream(**CALL))
+        if not page:
+            return {}, cursor
+        last: datetime = documents.plain(page[-1].get("at_rest"))
+        following = last - MARGIN
+        facts = {day: documents.read_date(day, _content(one)) for one in page for day in (date.fromisoformat(one.id),)}
+        return facts, max(cursor, following.isoformat(timespec="microseconds"))
+
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        """See the port. Blind: a fact joins the list of what was said, and only a list's first value counts."""
+        writes: dict[date, dict[str, Any]] = {}
+        for key, fact in facts:
+            place = writes.setdefault(key.day, {})
+            for step in documents.task_path(key):
+                place = place.setdefault(step, {})
+            name = documents.fact_path(key, fact)[-1]
+            place[name] = ArrayUnion([documents.fact_document(fact)])
+        if not writes:
+            return
+        batch = self._client.batch()
+        for day, document in writes.items():
+            batch.set(self._date(run_id, day), document, merge=True)
+        with errors_explained():
+            batch.commit(**CALL)
+
+    # Claims
+
+    def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
+        """See the port. Who creates the document has the attempt; the commit time is the fence."""
+        return [self._claim(run_id, request, now) for request in requests]
+
+    def _claim(self, run_id: str, request: ClaimRequest, now: datetime) -> Claim | None:
+        reference = self._attempts(run_id).document(documents.claim_id(request.key))
+        document = documents.claim_document(request, now, uuid.uuid4().hex)
+        with errors_explained():
+            try:
+                written = reference.create(document, **CALL)
+            except AlreadyExists:
+                # Perhaps by this very call, whose first answer was lost on the way.
+                there = reference.get(**CALL)
+                is_mine = there.exists and there.get("incarnation") == document["incarnation"]
+                return documents.read_claim(document, there.create_time) if is_mine else None
+        return documents.read_claim(document, written.update_time)  # type: ignore[arg-type]
+
+    def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
+        """See the port."""
+        attempts = self._attempts(run_id)
+        references = [attempts.document(name) for name in dict.fromkeys(map(documents.claim_id, keys))]
+        if not references:
+            return {}
+        with errors_explained():
+            found = [one for one in self._client.get_all(references, **CALL) if one.exists]
+        claims = [documents.read_claim(one.to_dict() or {}, one.create_time) for one in found]
+        return {claim.key: claim for claim in claims}
+
+    def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
+        """See the port: the claims of attempts that were dispatched on these dates and have not ended."""
+        if days is None:
+            with errors_explained():
+                stream = list(self._dates(run_id).stream(**CALL))
+            known = (documents.read_date(date.fromisoformat(one.id), _content(one)) for one in stream)
+        else:
+            known = (facts for facts in self.dates(run_id, days).values())
+        going = [
+            AttemptKey(facts.day, phase, processor, attempt.number)
+            for facts in known
+            for (phase, processor), attempts in facts.tasks.items()
+            for attempt in attempts
+            if attempt.is_open
+        ]
+        return sorted(self.claims(run_id, going).values(), key=lambda claim: claim.fence)
+
+    def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
+        """See the port."""
+        reference = self._attempts(run_id).document(documents.claim_id(claim.key))
+        with errors_explained():
+            reference.update({"lease_until": lease_until}, **CALL)
+
+    # Quarantine, heals and reports
+
+    def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
+        """See the port."""
+        for record in records:
+            self._create_once(
+                self._client.collection("quarantine").document(record.id), documents.quarantine_document(record)
+            )
+
+    def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
+        """See the port."""
+        query = self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id))
+        with errors_explained():
+            found = [documents.read_quarantine(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
+        return sorted(found, key=lambda record: (record.at, record.id))
+
+    def note_heal(self, run_id: str, heal: Heal) -> None:
+        """See the port."""
+        name = hashlib.sha256(f"{heal.kind}\x1f{heal.subject}".encode()).hexdigest()[:32]
+        self._create_once(self._run(run_id).collection("heals").document(name), documents.heal_document(heal))
+
+    def heals(self, run_id: str) -> list[Heal]:
+        """See the port."""
+        query = self._run(run_id).collection("heals").order_by("at")
+        with errors_explained():
+            found = [documents.read_heal(one.to_dict() or {}) for one in query.stream(**CALL)]
+        return sorted(found, key=lambda heal: (heal.at, heal.kind, heal.subject))
+
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """See the port."""
+        reference = self._run(run_id).collection("reports").document(note.id)
+        self._create_once(reference, documents.report_document(note))
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """See the port."""
+        query = self._run(run_id).collection("reports").order_by("at")
+        with errors_explained():
+            found = [documents.read_report(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
+        return sorted(found, key=lambda note: (note.at, note.id))
+
+    def _create_once(self, reference: "DocumentReference", document: documents.Document) -> None:
+        with errors_explained():
+            try:
+                reference.create(document, **CALL)
+            except AlreadyExists:
+                return
+
+    # Where things are
+
+    def _run(self, run_id: str) -> "DocumentReference":
+        found: DocumentReference = self._client.collection("runs").document(run_id)
+        return found
+
+    def _board(self, run_id: str) -> "DocumentReference":
+        found: DocumentReference = self._run(run_id).collection("board").document("0")
+        return found
+
+    def _dates(self, run_id: str) -> "CollectionReference":
+        found: CollectionReference = self._run(run_id).collection("dates")
+        return found
+
+    def _date(self, run_id: str, day: date) -> "DocumentReference":
+        return self._dates(run_id).document(day.isoformat())
+
+    def _attempts(self, run_id: str) -> "CollectionReference":
+        found: CollectionReference = self._run(run_id).collection("attempts")
+        return found
+
+    def _there(self, run_id: str, found: "DocumentSnapshot[Any]") -> documents.Document:
+        document = found.to_dict()
+        if document is None:
+            query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
+            known = [one.id for one in query.select([]).stream(**CALL)]
+            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+        return document
+
+
+class _DateWrite:
+    """Fields to replace in a date's document, each as a whole."""
+
+    def __init__(self) -> None:
+        self.document: documents.Document = {}
+        self._paths: list[tuple[str, ...]] = []
+
+    def put(self, path: tuple[str, ...], value: Any) -> None:
+        """Set one field."""
+        place = self.document
+        for step in path[:-1]:
+            place = place.setdefault(step, {})
+        place[path[-1]] = value
+        self._paths.append(path)
+
+    def paths(self, client: "Client") -> list[str]:
+        """The fields' paths, as Firestore writes them."""
+        return [client.field_path(*path) for path in self._paths]
+
+
+def _content(found: "DocumentSnapshot[Any]") -> documents.Document | None:
+    """A date's document, not to be changed. ``to_dict`` would copy it once more: 3 ms for 52 tasks."""
+    content: documents.Document | None = found._data
+    return content
+
+
+def _nanoseconds(moment: DatetimeWithNanoseconds) -> int:
+    stamp = moment.timestamp_pb()
+    return int(stamp.seconds) * 1_000_000_000 + int(stamp.nanos)

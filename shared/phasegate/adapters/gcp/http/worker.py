@@ -1,0 +1,185 @@
+"""A worker behind HTTP: sends a request, waits no longer than its deadline, gives back status and JSON body."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
+
+from phasegate import telemetry
+from phasegate.domain.errors import InputError, NoAnswer, TransientError
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.redaction import REDACTED
+
+CONNECT_SECONDS = 10.0
+PREPARE_SECONDS = 300.0
+"""Making tables and loading reference data takes a while; a function answers within 60 minutes (gcp-limits.md)."""
+
+MAX_ANSWER_BYTES = 1_000_000
+"""An answer holds results, not rows."""
+
+MAX_CONNECTIONS = 100
+"""Open to one worker at once: a runner instance takes no more requests (Cloud Run's concurrency is 80)."""
+
+_BUFFER = 64 * 1024
+_EXCERPT = 500
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Token = Callable[[str], str]
+"""An identity token for an audience (``IdentityTokens``); raises TransientError."""
+
+
+_OF_A_FRONT_END = frozenset({502, 504})
+"""Statuses with which a front end gives a request up while the container may go on with it."""
+
+
+class HttpWorker:
+    """One processing service. Thread-safe. Each request has a connection of its own: one that is kept may be closed by
+    the other side just when it is used again, and then nobody knows whether the worker has the request.
+
+    url: ``https://service`` (or ``http://``, never with a token unless on this machine), to which the paths of the
+    pipeline file are appended; it is also the audience of the token. token: None where the service takes requests from
+    anybody who reaches it. Raises InputError for a URL that cannot be used.
+    """
+
+    def __init__(self, url: str, *, token: Token | None = None) -> None:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise InputError(f"worker URL {url}: {error}; give https://host or http://host") from error
+        if parts.username or parts.password:
+            raise InputError(f"worker URL of {parts.hostname}: leave out user and password, messages would show them")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise InputError(f"worker URL {url}: give https://host or http://host, with no query and no fragment")
+        if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise InputError(f"worker URL {url}: an identity token is sent over https only")
+        self.url = url.rstrip("/")
+        self._token = token
+        self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MAX_CONNECTIONS))
+
+    def prepare(self) -> None:
+        """Ask the worker to set up its tables; a worker without ``/prepare`` (404) needs none.
+
+        Raises TransientError when a later try may help, else InputError.
+        """
+        status, body = self._post("/prepare", {}, PREPARE_SECONDS)
+        if status == 404 or 200 <= status < 300:
+            return
+        problem = f"{self.url}/prepare answered {status}: {body.get('message', '')}"
+        if status >= 500 or status == 429:
+            raise TransientError(f"{problem}; try again")
+        raise InputError(f"{problem}; the worker must be reachable and able to make its tables before a run starts")
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Send one request; its ``deadline`` bounds the wait. Redirects are not followed.
+
+        An answer that is no JSON object becomes ``{"message": its first 500 characters}``; a ``Retry-After`` becomes
+        ``retry_after_seconds`` in the body; an answer above 1 MB is a 502 of class ``bug``. Raises TransientError when
+        it was not reached, NoAnswer when it was and may go on: reset, out of time, a front end's 502 or 504.
+        """
+        seconds = (datetime.fromisoformat(body["deadline"]) - datetime.now(UTC)).total_seconds()
+        if seconds <= 0:
+            raise TransientError(f"{self.url}{path} was not called: the deadline {body['deadline']} has passed")
+        return self._post(path, body, seconds)
+
+    def _post(self, path: str, body: Mapping[str, Any], seconds: float) -> tuple[int, dict[str, Any]]:
+        url = self.url + path
+        ends = datetime.now(UTC).timestamp() + seconds
+        try:
+            with (
+                telemetry.calling(f"POST {path}"),
+                self._session.post(
+                    url,
+                    data=json.dumps(body),
+                    headers={"Content-Type": "application/json", "Connection": "close", **telemetry.outgoing()},
+                    # Given even without a token, so that no .netrc of the machine is sent instead.
+                    auth=self._authorize,
+                    timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
+                content = _read(answer, ends)
+                sent = answer.request.headers.get("Authorization", "").removeprefix("Bearer ")
+        except (requests.Timeout, TimeoutError, ReadTimeoutError) as error:
+            kind = TransientError if _was_not_sent(error) else NoAnswer
+            raise kind(f"{url} gave no answer within {seconds:.0f} s: {_reason(error)}") from error
+        except (requests.RequestException, HTTPError) as error:
+            kind = TransientError if _was_not_sent(error) else NoAnswer
+            raise kind(f"{url} could not be asked: {_reason(error)}") from error
+        if content is None:
+            message = f"{url} answered {answer.status_code} with over {MAX_ANSWER_BYTES:,} bytes: send results only"
+            return 502, {"error_class": ErrorClass.BUG.value, "message": message}
+        if sent:  # A service that fails may show the whole request that it was sent.
+            content = content.replace(sent.encode(), REDACTED.encode())
+        understood = _understood(content, answer)
+        if answer.status_code in _OF_A_FRONT_END and "error_class" not in understood:
+            raise NoAnswer(f"{url}: {answer.status_code}, {understood.get('message', 'without a word of the worker')}")
+        return answer.status_code, understood
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token(self.url)}"
+        return request
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether there never was a connection: the worker knows nothing of the request."""
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError | NameResolutionError)
+
+
+def _read(answer: requests.Response, ends: float) -> bytes | None:
+    """The content; None when it is too large. Raises TimeoutError when it is still trickling in at the end."""
+    content = bytearray()
+    # One receive at a time: requests' own reading would wait for a full buffer, however slowly it fills.
+    while chunk := answer.raw.read1(_BUFFER, decode_content=True):
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            return None
+        if datetime.now(UTC).timestamp() > ends:
+            raise TimeoutError("the answer began and did not end")
+    return bytes(content)
+
+
+def _understood(content: bytes, answer: requests.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        body = {"message": content.decode(errors="replace")[:_EXCERPT]}
+    if answer.is_redirect:
+        body = {"message": f"a redirect to {answer.headers['Location'][:_EXCERPT]} is not followed: correct the URL"}
+    if (seconds := _seconds(answer.headers.get("Retry-After", ""))) is not None:
+        body["retry_after_seconds"] = seconds
+    return body
+
+
+def _seconds(retry_after: str) -> int | None:
+    """``Retry-After`` is a number of seconds or a date (RFC 9110, 10.2.3). None for neither."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return int(retry_after)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0, round((at - datetime.now(UTC)).total_seconds()))
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause: requests wraps the wrapping of urllib3."""
+    cause = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    cause = getattr(cause, "reason", None) or cause
+    return _reason(cause) if isinstance(cause, BaseException) else f"{type(error).__name__}: {error}"

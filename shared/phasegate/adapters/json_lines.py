@@ -1,0 +1,103 @@
+"""Rows as JSON lines: how they are read and written, and which are refused, the same on every backend."""
+
+import json
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import NoReturn
+
+from phasegate.domain.errors import InputError
+from phasegate.ports import Partition, Row
+
+_NESTED = {dict, list}
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What a row of one table may hold: values of its columns, none of them an object or a list.
+
+    columns: the names that a row may carry; whole: those of type INT64; moments: those of type TIMESTAMP.
+    """
+
+    table: str
+    columns: AbstractSet[str]
+    whole: Sequence[str]
+    moments: Sequence[str]
+
+    def read(self, lines: bytes) -> list[Row]:
+        """The rows of JSON lines, moments as UTC text without a zone; blank lines count for nothing.
+
+        Raises InputError for what is not JSON, and as ``check`` does.
+        """
+        text = b"[" + b",".join(line for line in lines.split(b"\n") if line.strip()) + b"]"
+        try:
+            rows: list[Row] = json.loads(text, parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise InputError(f"{self.table}: the lines are not JSON, one object a row: {error}") from error
+        self.check(rows)
+        for name in self.moments:
+            for row in rows:
+                if row.get(name) is not None:
+                    row[name] = utc_without_zone(row[name])
+        return rows
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Raises InputError for a row that is no object, has a key that is no column, or a value that does not fit."""
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row, dict):
+                raise InputError(f"{self.table}, line {number}: expected an object, found {type(row).__name__}")
+            if not row.keys() <= self.columns:
+                unknown = ", ".join(sorted(row.keys() - self.columns))
+                raise InputError(f"{self.table}, line {number}: the table has no column {unknown}")
+            if not _NESTED.isdisjoint(map(type, row.values())):
+                name = next(name for name, value in row.items() if type(value) in _NESTED)
+                raise InputError(f"{self.table}, line {number}: {name} is an object or a list; write a plain value")
+            for name in self.whole:
+                if type(row.get(name)) is float:
+                    raise InputError(f"{self.table}, line {number}: {name} is INT64, found {row[name]}")
+
+
+def check_day(partition: Partition, rows: Sequence[Row]) -> None:
+    """Raises InputError when a row belongs to another date than the partition's."""
+    day = partition.day.isoformat()
+    for number, row in enumerate(rows, 1):
+        found = row.get(partition.date_column)
+        if found != day:
+            raise InputError(f"{partition.table}, line {number}: {partition.date_column} is {found}, not {day}")
+
+
+def first_of_each(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
+    """The rows without those whose keys an earlier one has."""
+    first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
+    return list(reversed(first.values()))
+
+
+def json_lines(rows: Sequence[Row]) -> bytes:
+    """Rows as JSON lines. Raises InputError for a value that JSON has no form for."""
+    return "".join(f"{_encode(row)}\n" for row in rows).encode()
+
+
+def utc_without_zone(moment: str | datetime) -> str:
+    """A point in time as TIMESTAMP text in UTC; one without a zone is UTC. Raises InputError for other text."""
+    try:
+        when = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"'{moment}' is not a timestamp: write 2024-01-15T20:30:00Z") from error
+    return (when.astimezone(UTC) if when.tzinfo else when).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def _plain(value: object) -> str:
+    """A value that JSON has no form for."""
+    if isinstance(value, datetime):
+        return utc_without_zone(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InputError(f"a value of type {type(value).__name__} cannot be written to a table: {value!r}")
+
+
+_encode = json.JSONEncoder(default=_plain).encode
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,261 @@
+"""Wires a backend and the services together: the one place that knows both."""
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+
+from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.engine import Engine, Progress
+from phasegate.adapters.embedded.events import SqliteEvents
+from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
+from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.tasks import SqliteTasks
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import HaltError, InputError
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.spec.dispatch import Observed
+from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import Abandoned
+from phasegate.domain.state.run import Run
+from phasegate.ports import Clock, ObjectStore, QueueTask, State, Warehouse, Worker
+from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
+from phasegate.services.running.conductor import Conductor
+from phasegate.services.running.dispatcher import Dispatcher
+from phasegate.services.running.external_events import Observer
+from phasegate.services.running.historian import Historian
+from phasegate.services.running.listener import Listener
+from phasegate.services.running.runner import Call, Runner
+from phasegate.services.running.sweeper import Sweeper
+
+WAKE_BUCKET = timedelta(milliseconds=50)
+"""Embedded: the conductor looks at most this often. On a cloud it is half a second (design, section 3)."""
+
+WORKER_THREADS = 4
+
+_CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=1), DISPATCH_QUEUE: QueueSpec(max_concurrent=1)}
+
+Execute = Callable[[Call], Completion | None]
+
+
+class Services:
+    """The services over one backend, in the shape in which the embedded engine calls them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.dispatcher = Dispatcher(backend)
+        self.runner = Runner(backend)
+        self.listener = Listener(backend, self.dispatcher)
+        self.observer = Observer(backend, self.dispatcher)
+        self.historian = Historian(backend)
+        self.conductor = Conductor(backend, self.dispatcher, self.historian)
+        self.sweeper = Sweeper(backend, self.dispatcher)
+
+    def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
+        """Claim the attempts of these tasks."""
+        return self.runner.claim(tasks)
+
+    def describe(self, call: Call) -> str:
+        """A call in a few words."""
+        return f"{call.claim.key.day} {call.task.processor}"
+
+    def abandon(self, calls: Sequence[Call]) -> None:
+        """Note that claimed calls were not made."""
+        now = self.backend.clock.now()
+        for call in calls:
+            self.backend.state.record(call.run.run_id, [(call.claim.key, Abandoned("the run was stopped", now))])
+        self.runner.give_back(call.id for call in calls)
+
+    def publish(self, completions: Sequence[Completion]) -> None:
+        """Report what became of calls."""
+        self.runner.publish(completions)
+
+    def listen(self, messages: Sequence[str]) -> None:
+        """Take completion events."""
+        self.listener.handle(messages)
+
+    def control(self, task: QueueTask) -> None:
+        """Handle a task of the control queues."""
+        if task.queue == CONDUCTOR_QUEUE:
+            self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
+        else:
+            self.dispatcher.handle_page(task.payload)
+
+    def sweep(self, run_id: str) -> None:
+        """The look that no message caused."""
+        self.sweeper.sweep(run_id)
+
+    def run(self, run_id: str) -> Run:
+        """The run as people want it now."""
+        return self.backend.state.run(run_id)
+
+    def board(self, run_id: str) -> Board:
+        """The run as it stands."""
+        return self.backend.state.board(run_id)[0]
+
+
+def open_state(home: Home) -> SqliteState:
+    """The state of a home for commands beside a driving process. Raises InputError when there is none yet."""
+    if not home.state.exists():
+        raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
+    return SqliteState(Database(home.state), keeps_dates=False)
+
+
+def open_warehouse(home: Home) -> DuckDbWarehouse:
+    """The warehouse of a home. Raises InputError for a file that is none, HomeInUse when another process has it."""
+    try:
+        return DuckDbWarehouse(home.warehouse)
+    except HaltError as error:
+        raise InputError(str(error)) from error
+
+
+def load_worker(spec: WorkerSpec, name: str, source: Path | None, warehouse: Warehouse, objects: ObjectStore) -> Worker:
+    """The worker that a pipeline file names, in this process. Raises InputError when it cannot be made."""
+    if spec.factory is None:
+        raise InputError(f"worker '{name}' has no factory; embedded mode calls workers in its own process")
+    module, _, attribute = spec.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"worker '{name}': cannot load {spec.factory}: {error}") from error
+    worker: Worker = factory(source, warehouse, objects)
+    return worker
+
+
+def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
+    """Raises InputError for a phase that an existing system starts: nothing from outside is heard in embedded mode."""
+    for name in phases:
+        how = pipeline.phase(name).how
+        if isinstance(how, Observed):
+            raise InputError(
+                f"phase '{name}' is observed on Pub/Sub topic '{how.topic}', which embedded mode does not hear; "
+                "leave it out with --phases, or run with --backend gcp"
+            )
+
+
+def check_workers(pipeline: Pipeline, source: Path | None) -> None:
+    """Make every worker once, on a warehouse in memory: a bad source folder is found before anything is written.
+
+    Raises InputError.
+    """
+    warehouse = DuckDbWarehouse(Path(":memory:"))
+    try:
+        for name, spec in pipeline.workers.items():
+            load_worker(spec, name, source, warehouse, FolderObjectStore(Path(":memory:")))
+    finally:
+        warehouse.close()
+
+
+@dataclass(slots=True)
+class EmbeddedOptions:
+    """How the embedded backend is set up.
+
+    durable: survive a power cut, not only the death of the process. threads: workers at once.
+    groups: one transaction a turn; False makes every effect its own, as on a cloud.
+    """
+
+    durable: bool = False
+    threads: int = WORKER_THREADS
+    groups: bool = True
+    clock: Clock | None = None
+    executor: Callable[[Execute, Clock], Executor[Call, Completion | None]] | None = None
+    wake_bucket: timedelta = WAKE_BUCKET
+
+
+class Embedded:
+    """A home folder opened for driving runs. A context manager: it holds the home's lock.
+
+    Raises HomeInUse when another process drives this home.
+    """
+
+    def __init__(
+        self, home: Home, pipeline: Pipeline, source: Path | None, options: EmbeddedOptions | None = None
+    ) -> None:
+        self.home, self.pipeline, self._source = home, pipeline, source
+        self._options = options or EmbeddedOptions()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Embedded":
+        """Open the home."""
+        with ExitStack() as stack:
+            self._lock = stack.enter_context(HomeLock(self.home))
+            self.clock: Clock = self._options.clock or SystemClock()
+            self.database = Database(self.home.state, durable=self._options.durable)
+            stack.callback(self.database.close)
+            self.state: State = SqliteState(self.database, keeps_dates=True)
+            self.events = SqliteEvents(self.database)
+            self.objects = FolderObjectStore(self.home.objects)
+            self.warehouse = open_warehouse(self.home)
+            stack.callback(self.warehouse.close)
+            self.workers = {
+                name: load_worker(spec, name, self._source, self.warehouse, self.objects)
+                for name, spec in self.pipeline.workers.items()
+            }
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close everything, free the lock."""
+        self._stack.__exit__(kind, error, trace)
+
+    def engine(self, run_id: str) -> Engine[Call]:
+        """An engine for one run of this home."""
+        pipeline = self.state.plan(run_id).pipeline
+        queues = {**pipeline.queues, **_CONTROL}
+        tasks = SqliteTasks(self.database, self.clock, queues, run_id)
+        backend = Backend(
+            state=self.state,
+            tasks=tasks,
+            events=self.events,
+            warehouse=self.warehouse,
+            objects=self.objects,
+            workers=self.workers,
+            clock=self.clock,
+            wake_bucket=self._options.wake_bucket,
+            incarnation=self.database.incarnation,
+        )
+        services = Services(backend)
+        make = self._options.executor or self._threads
+        executor = make(services.runner.execute, self.clock)
+        self._stack.callback(executor.close)
+        return Engine(
+            run_id,
+            self.database,
+            tasks,
+            self.events,
+            executor,
+            services,
+            self.clock,
+            control_queues=tuple(_CONTROL),
+            work_queues=tuple(reversed(pipeline.queues)),
+            groups=self._options.groups,
+        )
+
+    def drive(
+        self,
+        run_id: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Board:
+        """Drive a run until it is final, drained or stopped."""
+        self._lock.name_run(run_id)
+        self.prepare()
+        return self.engine(run_id).drive(stop=stop, progress=progress)
+
+    def prepare(self) -> None:
+        """Let the workers set up what they need (tables, reference data)."""
+        for worker in self.workers.values():
+            worker.prepare()
+
+    def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
+        return ThreadExecutor(execute, self._options.threads, clock)

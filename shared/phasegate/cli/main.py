@@ -1,0 +1,70 @@
+"""The ``phasegate`` command. Heavy modules are imported by the command that needs them, so that help is quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phasegate.cli import check, consent, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli.options import Settings
+from phasegate.domain.errors import InputError, PhasegateError
+
+app = typer.Typer(
+    name="phasegate",
+    help="Takes hundreds of dates through a pipeline of phases; releases a phase only when the tables prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="Home folder (PHASEGATE_HOME; default .phasegate).")] = None,
+    backend: Annotated[str | None, typer.Option(help="embedded or gcp (PHASEGATE_BACKEND; default embedded).")] = None,
+) -> None:
+    """Settings come from flags, then the environment, then phasegate.toml in the current folder."""
+    context.obj = Settings.resolve(home=home, backend=backend)
+
+
+runs.register(app)
+check.register(app)
+inspect.register(app)
+operate.register(app)
+consent.register(app)
+rollback.register(app)
+stack.register(app)
+verify.register(app)
+
+
+def main() -> None:
+    """Entry point: turns errors into messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
+    try:
+        app()
+    except InputError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except PhasegateError as error:
+        _complain(str(error))
+        sys.exit(3)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != 28:
+            raise
+        _complain(f"the disk is full ({error.filename or 'home folder'}); free some space, then run the same again")
+        sys.exit(3)
+
+
+def _complain(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr)  # noqa: T201 - the command line's own output
+
+
+if __name__ == "__main__":
+    main()

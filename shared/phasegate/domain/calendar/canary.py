@@ -1,0 +1,37 @@
+"""Canary dates: a few of a run's dates that go through all phases first; the rest is let go when they have passed."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.spec.pipeline import CalendarSpec
+
+
+class Canary(NamedTuple):
+    """reasons: why each date was chosen, in date order. lacking: which kinds of dates there are none of, and why."""
+
+    reasons: dict[date, str]
+    lacking: tuple[str, ...]
+
+
+def choose(spec: CalendarSpec, calendar: Calendar, days: Sequence[date]) -> Canary:
+    """First, middle and last of the selected dates, one bootstrap date and one date with playoff games."""
+    chosen: dict[date, list[str]] = {}
+    lacking: list[str] = []
+    for day, why in ((days[0], "first"), (days[len(days) // 2], "middle"), (days[-1], "last")):
+        chosen.setdefault(day, []).append(why)
+    bootstrap = next((day for day in days if calendar.days_since_start(day) < spec.bootstrap_days), None)
+    if bootstrap is not None:
+        chosen.setdefault(bootstrap, []).append("bootstrap")
+    else:
+        lacking.append("no bootstrap date is selected" if spec.bootstrap_days else "the calendar has no bootstrap days")
+    if spec.playoffs is None:
+        lacking.append("the calendar does not say which dates are playoffs")
+    else:
+        playoffs = (day for day in days if calendar.by_day[day].numbers[spec.playoffs] > 0)
+        if (playoff := next(playoffs, None)) is not None:
+            chosen.setdefault(playoff, []).append("playoffs")
+        else:
+            lacking.append("no playoff date is selected")
+    return Canary({day: ", ".join(why) for day, why in sorted(chosen.items())}, tuple(lacking))

@@ -1,0 +1,81 @@
+"""The one registry of checks: a check of the pipeline file, and the two functions that make it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from phasegate.domain.checks import keys, rows, sql, values
+from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.checks.question import Answer, Question
+from phasegate.domain.checks.subject import Finding, Subject
+from phasegate.domain.spec.checks import Check, name_of
+from phasegate.domain.state.facts import BLOCK, PASS, WARN, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFunctions:
+    """How a check is made: the question (None: the counts suffice) and the judgement of its answer.
+
+    Both take the check as the type that the registry's key stands for.
+    """
+
+    ask: Callable[[Any, Subject], Question | None]
+    judge: Callable[[Any, Subject, Answer], dict[date, Finding]]
+
+
+REGISTRY: Mapping[str, CheckFunctions] = {
+    "rows": CheckFunctions(rows.ask, rows.judge),
+    "entities": CheckFunctions(keys.ask_entities, keys.judge_entities),
+    "coverage": CheckFunctions(keys.ask_coverage, keys.judge_coverage),
+    "nulls": CheckFunctions(values.ask_nulls, values.judge_nulls),
+    "range": CheckFunctions(values.ask_range, values.judge_range),
+    "duplicates": CheckFunctions(keys.ask_duplicates, keys.judge_duplicates),
+    "sql": CheckFunctions(sql.ask, sql.judge),
+}
+
+
+def ask(check: Check, subject: Subject) -> Question | None:
+    """The check's question about all dates of the subject; None when the counts suffice."""
+    return REGISTRY[check.check].ask(check, subject)
+
+
+def judge(check: Check, subject: Subject, answer: Answer) -> dict[date, Verdict]:
+    """The check's verdicts by date; what is wrong blocks, or warns where the check says so."""
+    findings = REGISTRY[check.check].judge(check, subject, answer)
+    asked = ask(check, subject) or count_rows(subject.output, subject.days)
+    wrong = WARN if check.severity == "warn" else BLOCK
+    return {
+        day: Verdict(
+            PASS if finding.is_right else wrong,
+            name_of(check),
+            subject.processor.name,
+            finding.expected,
+            finding.found,
+            finding.detail,
+            finding.keys,
+            check.threshold,
+            asked.fingerprint,
+        )
+        for day, finding in findings.items()
+    }
+
+
+def unasked(check: Check, subject: Subject, outcome: str, error: str) -> dict[date, Verdict]:
+    """Verdicts for a check whose query failed, never PASS.
+
+    outcome: UNKNOWN when it is worth asking again, else BLOCK. A check that only warns holds nothing back either way.
+    """
+    asked = ask(check, subject) or count_rows(subject.output, subject.days)
+    verdict = Verdict(
+        WARN if check.severity == "warn" else outcome,
+        name_of(check),
+        subject.processor.name,
+        0,
+        0,
+        error,
+        (),
+        check.threshold,
+        asked.fingerprint,
+    )
+    return dict.fromkeys(subject.days, verdict)

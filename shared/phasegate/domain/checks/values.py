@@ -1,0 +1,73 @@
+"""The checks of one column's values: ``nulls`` and ``range``."""
+
+from collections.abc import Mapping
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from phasegate.domain.checks.question import Answer, Question, on_days, question, quoted, value_name
+from phasegate.domain.checks.subject import NOTHING, Finding, Subject
+from phasegate.domain.spec.checks import NullsCheck, RangeCheck
+
+
+def ask_nulls(check: NullsCheck, subject: Subject) -> Question:
+    """Rows by date, and those without a value."""
+    column, table = subject.output.date_column, subject.output.table
+    return question(
+        f"SELECT {quoted(column)} AS d, COUNT(*) AS n, COUNTIF({quoted(check.column)} IS NULL) AS bad "
+        f"FROM `{table}` WHERE {on_days(column)} GROUP BY 1",
+        subject.days,
+        "nulls",
+    )
+
+
+def judge_nulls(check: NullsCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+    """expected: the rows that should have a value; found: those that have one."""
+    findings = dict.fromkeys(subject.days, NOTHING)
+    for row in answer:
+        n, bad = row["n"], row["bad"]
+        detail = f"{check.column}: {bad} of {n} rows are NULL ({bad / n:.1%})"
+        findings[row["d"]] = Finding(_is_allowed(bad, n, check.at_most), n, n - bad, detail)
+    return findings
+
+
+def ask_range(check: RangeCheck, subject: Subject) -> Question:
+    """Values by date, those outside, those that are NaN, and the lowest and highest of the others.
+
+    NaN is outside of every range, and the statement says so: by itself it is above every number in DuckDB, and
+    compares with none in BigQuery.
+    """
+    column, table, of = subject.output.date_column, subject.output.table, quoted(check.column)
+    bounds = [(sign, bound) for sign, bound in ((">=", check.min), ("<=", check.max)) if bound is not None]
+    inside = " AND ".join(f"{of} {sign} @{value_name(bound)}" for sign, bound in bounds)
+    is_nan = f"IS_NAN(CAST({of} AS FLOAT64))"
+    number = f"CAST(IF({is_nan}, NULL, {of}) AS FLOAT64)"
+    return question(
+        f"SELECT {quoted(column)} AS d, COUNT({of}) AS n, COUNTIF({is_nan} OR NOT ({inside})) AS bad, "
+        f"COUNTIF({is_nan}) AS nan, MIN({number}) AS lowest, MAX({number}) AS highest "
+        f"FROM `{table}` WHERE {on_days(column)} GROUP BY 1",
+        subject.days,
+        "range",
+        {value_name(bound): bound for _, bound in bounds},
+    )
+
+
+def judge_range(check: RangeCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+    """expected: the values; found: those inside. Rows without any value have none outside."""
+    findings = dict.fromkeys(subject.days, NOTHING)
+    for row in answer:
+        n, bad = row["n"], row["bad"]
+        seen = f" ({_seen(row)})" if bad else ""
+        detail = f"{check.column}: {bad} of {n} values are outside {check.bounds}{seen}"
+        findings[row["d"]] = Finding(_is_allowed(bad, n, check.at_most), n, n - bad, detail)
+    return findings
+
+
+def _seen(row: Mapping[str, Any]) -> str:
+    """The lowest and highest number, and how many values are none."""
+    said = [f"{row['lowest']:g} to {row['highest']:g}"] if row["lowest"] is not None else []
+    return ", ".join([*said, f"{row['nan']} NaN"] if row["nan"] else said)
+
+
+def _is_allowed(bad: int, n: int, share: float) -> bool:
+    return bad <= Fraction(str(share)) * n

@@ -1,0 +1,74 @@
+"""What is understood of a worker's answer: a status and a body in, the result of the task's processor out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.domain.plan import TaskSpec
+
+_THROTTLES = frozenset({429, 503})
+_PASSING = frozenset({408, 425})
+"""Statuses below 500 that say nothing against the request: it took too long, it came too early."""
+
+
+def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
+    """The result for the task's processor in a worker's answer.
+
+    A class that the worker names itself counts more than the status. Where it says when to come back
+    (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
+    """
+    if status == 200:
+        return _from_results(body, task)
+    message = str(body.get("message") or body.get("error") or f"HTTP {status}")
+    named = body.get("error_class")
+    if isinstance(named, str) and named in ErrorClass._value2member_map_:
+        return _settled(failed(ErrorClass(named), message))
+    if status in _THROTTLES:
+        seconds = body.get("retry_after_seconds")
+        return failed(ErrorClass.THROTTLE, message if seconds is None else f"{message} (to come back in {seconds} s)")
+    if status == 409:
+        return failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
+    if status >= 500 or status in _PASSING:
+        return failed(ErrorClass.TRANSIENT, message)
+    return failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")
+
+
+def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
+    value: Any = body
+    for part in task.call.results.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    entries = value if isinstance(value, Mapping) else {}
+    name = next((name for name in (task.processor, *task.spec.aliases) if name in entries), None)
+    if name is None:
+        there = ", ".join(sorted(map(str, entries))) or "nothing"
+        problem = f"the worker's answer has no result for '{task.processor}' (in {task.call.results}: {there})"
+        return failed(ErrorClass.BUG, problem + _said(body))
+    try:
+        return _settled(ProcessorResult.model_validate(_known(entries[name])))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, (task.call.results, name, *first["loc"])))
+        return failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{_said(body)}")
+
+
+def _known(entry: Any) -> Any:
+    """A result without what a service says beside it (its own times and counts)."""
+    return {k: v for k, v in entry.items() if k in ProcessorResult.model_fields} if isinstance(entry, dict) else entry
+
+
+def _said(body: Mapping[str, Any]) -> str:
+    return f"; it says: {body['message']}" if isinstance(body.get("message"), str) else ""
+
+
+def _settled(result: ProcessorResult) -> ProcessorResult:
+    """An expected emptiness is a success with its reason, however the worker put it."""
+    if result.error_class is ErrorClass.EXPECTED_EMPTY:
+        return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=result.message)
+    return result
+
+
+def failed(error_class: ErrorClass, message: str) -> ProcessorResult:
+    """The result of an attempt that ended badly."""
+    return ProcessorResult(status=ResultStatus.FAILED, error_class=error_class, message=message)

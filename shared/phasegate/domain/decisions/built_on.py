@@ -1,0 +1,87 @@
+"""What was made from what, over tasks and dates: which outputs are stale once others are gone or made again."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+
+from phasegate.domain.plan import EXPECTED, OPTIONAL, PlanIndex, SameDate, TaskSpec, Window
+from phasegate.domain.spec.pipeline import TableOutput
+
+Marks = list[list[bool]]
+"""For each task, in the order of the index, one mark a date."""
+
+
+def marks(index: PlanIndex, days_of: Mapping[str, Iterable[date]]) -> Marks:
+    """The marks of these dates. days_of: ref -> dates of the index."""
+    found = [[False] * len(index.days) for _ in index.tasks]
+    for ref, days in days_of.items():
+        for day in days:
+            found[index.by_ref[ref].number][index.position[day]] = True
+    return found
+
+
+def spread(index: PlanIndex, seeds: Sequence[Sequence[bool]]) -> Marks:
+    """What is marked, and all that is built on it: by a need, by a gate on its date, by a window over dates before."""
+    found: Marks = [[False] * len(index.days) for _ in index.tasks]
+    upstream = [_upstream(index, task) for task in index.tasks]
+    for position in range(len(index.days)):
+        for task in index.tasks:
+            same_date, windows = upstream[task.number]
+            found[task.number][position] = (
+                seeds[task.number][position]
+                or any(found[n][position] for n in same_date)
+                or any(any(found[n][slice(*edge.inside[position])]) for n, edge in windows)
+            )
+    return found
+
+
+def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str, tuple[date, ...]]:
+    """What was made from outputs that are gone: ref -> dates, in order, without what is gone itself."""
+    seeds = marks(index, gone)
+    reached = spread(index, seeds)
+    found = {
+        task.ref: tuple(
+            day for p, day in enumerate(index.days) if reached[task.number][p] and not seeds[task.number][p]
+        )
+        for task in index.tasks
+    }
+    return {ref: days for ref, days in found.items() if days}
+
+
+def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str, ...]:
+    """Those of the outputs that are gone which a plan of what is *missing* does not make again, on some date.
+
+    The planner judges objects by the tables that need them, and a table that may be empty by the others of its phase
+    (``planner._present_by_tables``): where those are still there, nothing is missing.
+    """
+    taken = marks(index, gone)
+    noticed = [
+        [is_gone and _is_noticed(index, task, p, taken) for p, is_gone in enumerate(taken[task.number])]
+        for task in index.tasks
+    ]
+    again = spread(index, noticed)
+    return tuple(
+        task.ref
+        for task in index.tasks
+        if any(is_gone and not again[task.number][p] for p, is_gone in enumerate(taken[task.number]))
+    )
+
+
+def _is_noticed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -> bool:
+    if not isinstance(task.spec.output, TableOutput):
+        behind = index.dependants[task.number]
+        return not behind or any(taken[n][position] for n in behind)
+    if task.expects[position] != OPTIONAL:
+        return True
+    cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+    return not cell or any(taken[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput))
+
+
+def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, Window]]]:
+    same_date = list(task.needs)
+    windows: list[tuple[int, Window]] = []
+    for edge in index.lanes[task.lane].edges:
+        if isinstance(edge, SameDate):
+            same_date.extend(index.by_ref[ref].number for ref in edge.refs)
+        elif isinstance(edge, Window):
+            windows.extend((index.by_ref[ref].number, edge) for ref, lane in edge.refs if lane is not None)
+    return same_date, windows

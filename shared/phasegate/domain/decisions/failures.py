@@ -1,0 +1,54 @@
+"""What a failure costs, when it is tried again, and how two failures are recognised as the same."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.spec.pipeline import FailurePolicy
+
+_FREE = frozenset({ErrorClass.THROTTLE})
+MOST_THROTTLES = 50
+"""Throttled attempts of one task before it fails: 8 hours at the longest default backoff. Their facts lie in the date's
+document, which holds 1 MiB (gcp-limits.md, Firestore)."""
+
+_HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})
+
+
+def costs_an_attempt(error_class: ErrorClass) -> bool:
+    """A throttle is the warehouse's or the source's word about load, not about this task."""
+    return error_class not in _FREE
+
+
+def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: FailurePolicy) -> bool:
+    """Whether one more attempt is made after these failures, the last of which is of ``error_class``.
+
+    "Not yet" has an allowance of its own, and so have throttles; the others share one.
+    """
+    if error_class in _HOPELESS:
+        return False
+    if error_class in _FREE:
+        return sum(not costs_an_attempt(each) for each in failures) < MOST_THROTTLES
+    not_yet = failures.count(ErrorClass.NOT_YET)
+    if error_class is ErrorClass.NOT_YET:
+        return not_yet <= policy.not_yet_retries
+    return sum(map(costs_an_attempt, failures)) - not_yet <= policy.retries
+
+
+def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:
+    """Wait before the attempt that follows attempt number ``attempt``: doubling, capped, with jitter.
+
+    The jitter takes off up to half and is a pure function of the identity, so that a decision made twice is the
+    same decision.
+    """
+    ceiling = min(policy.max_backoff_seconds, policy.first_backoff_seconds * 2.0 ** min(attempt - 1, 30))
+    share = zlib.crc32(f"{identity}#{attempt}".encode()) / 0xFFFFFFFF
+    return timedelta(seconds=ceiling * (1 - share / 2))
+
+
+def signature(error_class: str, processor: str, message: str) -> str:
+    """Class, processor and the message without its numbers, dates, ids and quoted values."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
+    return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

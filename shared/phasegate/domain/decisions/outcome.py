@@ -1,0 +1,122 @@
+"""What comes of a lane at rest: judged by its tasks, its checks and the waivers in force.
+
+The same function judges again when a waiver came or ended: from what was found once, no table is asked for that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
+from phasegate.domain.decisions.waiving import blocks, waived
+from phasegate.domain.plan import EMPTY, Lane, PlanIndex
+from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, LaneState, Verdict
+from phasegate.domain.state.run import Waiver
+
+
+def judge_lane(
+    index: PlanIndex,
+    lane: Lane,
+    position: int,
+    views: Mapping[int, TaskView],
+    verdicts: Sequence[Verdict],
+    waivers: Sequence[Waiver],
+) -> LaneOutcome:
+    """The outcome of a lane at a date. views: its tasks and, where one ended badly, all of the date; by number.
+
+    verdicts: of the checks. waivers: those in force.
+    """
+    given = list(waived(verdicts, index.days[position], lane.phase, waivers))
+    bad: dict[str, tuple[str, str]] = {}
+    for number in lane.tasks:
+        task, view = index.tasks[number], views[number]
+        if view.status not in BAD:
+            continue
+        if (let_pass := _let_pass(index, position, number, views, waivers)) is not None:
+            given.append(let_pass)
+        elif view.status is TaskStatus.UPSTREAM_FAILED:
+            bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
+        else:
+            error_class = view.error_class.value if view.error_class else "transient"
+            bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
+    has_failed = bool(bad)
+    for verdict in given:
+        if blocks(verdict):
+            bad.setdefault(f"{lane.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
+    if any(verdict.outcome == UNKNOWN for verdict in given):
+        letter = UNJUDGED
+    elif bad:
+        letter = FAILED if has_failed else BLOCKED
+    else:
+        is_rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in lane.tasks)
+        letter = SKIPPED if is_rightly_empty else PASSED
+    return LaneOutcome(position, lane.number, letter, bad, tuple(given))
+
+
+def judge_again(
+    index: PlanIndex, lane: Lane, state: LaneState, facts: DateFacts, waivers: Sequence[Waiver]
+) -> LaneOutcome | None:
+    """The outcome of a lane that had come to rest, under these waivers; None when it stays as it is.
+
+    facts: of its date.
+    """
+    if state.concluded is None:
+        return None
+    views = dict(enumerate(derive(facts, index)))
+    of_checks = [verdict for verdict in state.verdicts if verdict.check != UNRECOVERABLE]
+    outcome = judge_lane(index, lane, index.position[facts.day], views, of_checks, waivers)
+    return None if outcome.verdicts == state.verdicts else outcome
+
+
+def passes_without(
+    index: PlanIndex, day: date, views: Sequence[TaskView], waivers: Sequence[Waiver]
+) -> dict[str, Verdict]:
+    """What passes on a date without an output under these waivers, by ``phase/processor``. views: of all its tasks."""
+    position, by_number = index.position[day], dict(enumerate(views))
+    found: dict[str, Verdict] = {}
+    for number, view in by_number.items():
+        verdict = _let_pass(index, position, number, by_number, waivers) if view.status in BAD else None
+        if verdict is not None:
+            found[index.tasks[number].ref] = verdict
+    return found
+
+
+def _let_pass(
+    index: PlanIndex, position: int, number: int, views: Mapping[int, TaskView], waivers: Sequence[Waiver]
+) -> Verdict | None:
+    """The verdict by which a task without an output passes: its source is gone, or that of all that it needs, and a
+    person goes on without it. None when nobody does.
+    """
+    day, task = index.days[position], index.tasks[number]
+    signed: list[str] = []
+    for root in dict.fromkeys(_roots(index, number, views)):
+        of, view = index.tasks[root], views[root]
+        covering = (w.id for w in waivers if w.covers(day, of.phase, of.processor, UNRECOVERABLE))
+        waiver = next(covering, None) if view.status is TaskStatus.UNRECOVERABLE else None
+        if waiver is None:
+            return None
+        signed.append(waiver)
+        detail = view.message if root == number else f"not run: it needs {of.ref}, whose source is gone"
+    return Verdict(BLOCK, UNRECOVERABLE, task.processor, 0, 0, detail, waived_by=signed[0])
+
+
+def _roots(index: PlanIndex, number: int, views: Mapping[int, TaskView]) -> Iterator[int]:
+    """The tasks that ended badly by themselves and for which this one has no output; itself, if it is one."""
+    if views[number].status is not TaskStatus.UPSTREAM_FAILED:
+        yield number
+        return
+    for need in index.tasks[number].needs:
+        if views[need].status in BAD:
+            yield from _roots(index, need, views)
+
+
+def let_pass(facts: DateFacts) -> set[str]:
+    """What has no output on a date and passes all the same, as ``phase/processor``."""
+    return {
+        f"{phase}/{verdict.subject}"
+        for phase, cell in facts.cells.items()
+        for lane in cell.lanes.values()
+        for verdict in lane.verdicts
+        if verdict.check == UNRECOVERABLE
+    }

@@ -1,0 +1,246 @@
+"""The look at one date: what is the state of every task, and what should be running and is not.
+
+``derive`` turns facts into statuses, with a fixed precedence. ``look`` adds what is due. Neither knows what caused
+the look; called twice on the same facts they give the same answer.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from phasegate.domain.decisions.failures import backoff, may_retry
+from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.plan import ADOPT, PlanIndex, TaskSpec
+from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
+
+
+class TaskStatus(Enum):
+    """Where a task stands. ``REPORTED`` and better unlock what needs it inside the cell."""
+
+    PENDING = "pending"
+    UPSTREAM_FAILED = "blocked"
+    QUEUED = "queued"
+    REPORTED = "reported"
+    SUCCEEDED = "succeeded"
+    EMPTY_OK = "empty_ok"
+    FAILED = "failed"
+    UNRECOVERABLE = "unrecoverable"
+
+
+UNLOCKING = frozenset({TaskStatus.REPORTED, TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
+BAD = frozenset({TaskStatus.FAILED, TaskStatus.UNRECOVERABLE, TaskStatus.UPSTREAM_FAILED})
+PROVED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
+
+
+@dataclass(slots=True)
+class TaskView:
+    """A task's derived state. ``attempt``: the one that counts (0: none, or adopted); ``due``: a further attempt is."""
+
+    status: TaskStatus
+    attempt: int = 0
+    facts: AttemptFacts | None = None
+    due: bool = False
+    not_before: datetime | None = None
+    error_class: ErrorClass | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTask:
+    """An attempt that should be dispatched, or awaited. ``not_before``: the end of its backoff, if it is dispatched."""
+
+    task: TaskSpec
+    key: AttemptKey
+    dispatch: int
+    generation: int
+    inputs: Inputs
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one date looks like. ``settled``: released lanes, not concluded, in which nothing is left to run.
+
+    views: the tasks of open lanes, by number.
+    """
+
+    views: dict[int, TaskView]
+    due: list[DueTask]
+    settled: list[int]
+
+
+_NO_CELL = Cell()
+
+
+class _Derivation:
+    """Statuses of one date, each derived when it is asked for: a look needs those of its open lanes only."""
+
+    def __init__(self, facts: DateFacts, index: PlanIndex) -> None:
+        self._facts, self._index = facts, index
+        self._position = index.position[facts.day]
+        self._views: list[TaskView | None] = [None] * len(index.tasks)
+
+    def view(self, number: int) -> TaskView:
+        """The derived state of a task."""
+        found = self._views[number]
+        if found is None:
+            found = self._views[number] = self._derive(self._index.tasks[number])
+        return found
+
+    def _derive(self, task: TaskSpec) -> TaskView:
+        cell = self._facts.cells.get(task.phase, _NO_CELL)
+        released = self._index.lanes[task.lane].name in cell.lanes
+        required = cell.redo.get(task.processor, 1)
+        if required == 1 and task.work[self._position] == ADOPT:
+            return TaskView(TaskStatus.SUCCEEDED, message="adopted: the table already holds it")
+        needs = [self.view(n) for n in task.needs]
+        attempts = self._facts.tasks.get((task.phase, task.processor))
+        if not attempts:
+            return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
+        if required > 1:
+            last = attempts[-1]
+            attempts = [a for a in attempts if a.origin is None or a.origin.generation >= required]
+            if not attempts:
+                if last.is_open:
+                    return TaskView(TaskStatus.QUEUED, last.number, last)
+                return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
+        current = attempts[-1]
+        if current.is_open:
+            before = failure_of(attempts[-2]) if len(attempts) > 1 else None
+            return TaskView(TaskStatus.QUEUED, current.number, current, message=before[1] if before else "")
+        failure = failure_of(current)
+        if failure is None:
+            return self._without_failure(task, current, needs, released)
+        error_class, message, at = failure
+        if not _is_current(task, current, needs):
+            return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
+        failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := failure_of(a)) is not None]
+        if released and may_retry(error_class, failures, task.failure):
+            view = _unattempted(needs, current)
+            if view.due:
+                view.not_before = at + backoff(task.failure, len(failures), f"{self._facts.day}/{task.ref}")
+            view.error_class, view.message = error_class, message
+            return view
+        status = TaskStatus.UNRECOVERABLE if error_class is ErrorClass.UNRECOVERABLE else TaskStatus.FAILED
+        return TaskView(status, current.number, current, error_class=error_class, message=message)
+
+    def _without_failure(
+        self, task: TaskSpec, current: AttemptFacts, needs: list[TaskView], released: bool
+    ) -> TaskView:
+        """An attempt that ended well, if it counts: it was not void, and was made from what counts now."""
+        if _is_void(current) or not _is_current(task, current, needs):
+            return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
+        if current.proved is None:
+            return TaskView(TaskStatus.REPORTED, current.number, current)
+        reported = current.reported
+        is_empty = current.proved.rows == 0 or (reported is not None and reported.status is ResultStatus.EMPTY)
+        status = TaskStatus.EMPTY_OK if is_empty else TaskStatus.SUCCEEDED
+        return TaskView(status, current.number, current, message=reported.message if reported else "")
+
+
+def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
+    """Status of every task of the date, in the order of ``index.tasks``."""
+    derivation = _Derivation(facts, index)
+    return [derivation.view(task.number) for task in index.tasks]
+
+
+def _unattempted(needs: list[TaskView], last: AttemptFacts | None) -> TaskView:
+    """A released task without a valid attempt: due, waiting for what it needs, or lost with it."""
+    number = last.number if last else 0
+    for need in needs:
+        if need.status in BAD:
+            return TaskView(TaskStatus.UPSTREAM_FAILED, number, last)
+    for need in needs:
+        if need.status not in UNLOCKING:
+            return TaskView(TaskStatus.PENDING, number, last)
+    return TaskView(TaskStatus.PENDING, number, last, due=True)
+
+
+def _is_current(task: TaskSpec, attempt: AttemptFacts, needs: list[TaskView]) -> bool:
+    """Whether an attempt was made from the attempts of its needs that count now, and these still hold."""
+    if not task.needs:
+        return True
+    made_from = dict(attempt.origin.inputs) if attempt.origin else {}
+    now = {ref: view.attempt for ref, view in zip(task.need_refs, needs, strict=True)}
+    return made_from == now and all(v.status in UNLOCKING for v in needs)
+
+
+def _is_void(attempt: AttemptFacts) -> bool:
+    if attempt.healed is not None:
+        return attempt.healed.outcome is HealedAs.VOID
+    return attempt.reported is None and attempt.abandoned is not None
+
+
+def failure_of(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None:
+    """(class, message, when) if the attempt ended badly. A heal outranks a report, a proof outranks both."""
+    if attempt.healed is not None and attempt.healed.outcome is HealedAs.LOST:
+        return ErrorClass.TRANSIENT, attempt.healed.reason, attempt.healed.at
+    if attempt.healed is None and attempt.reported is not None and attempt.reported.status is ResultStatus.FAILED:
+        error_class = attempt.reported.error_class or ErrorClass.TRANSIENT
+        return error_class, attempt.reported.message, attempt.reported.finished_at
+    if attempt.proved is not None and not attempt.proved.ok:
+        return attempt.proved.error_class or ErrorClass.TRANSIENT, attempt.proved.detail, attempt.proved.at
+    return None
+
+
+def look(facts: DateFacts, index: PlanIndex) -> Look:
+    """The attempts that should be dispatched now, and the lanes that have come to rest."""
+    derivation = _Derivation(facts, index)
+    views: dict[int, TaskView] = {}
+    due: list[DueTask] = []
+    settled: list[int] = []
+    for lane in index.lanes:
+        cell = facts.cells.get(lane.phase)
+        state = cell.lanes.get(lane.name) if cell else None
+        if cell is None or state is None or state.concluded is not None:
+            continue
+        is_at_rest = True
+        for number in lane.tasks:
+            view = views[number] = derivation.view(number)
+            if view.due:
+                due.append(_due_task(facts, index, derivation, number, cell.generation))
+            is_at_rest &= view.status is not TaskStatus.PENDING and view.status is not TaskStatus.QUEUED
+        if is_at_rest:
+            settled.append(lane.number)
+    return Look(views, due, settled)
+
+
+def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, number: int, generation: int) -> DueTask:
+    task = index.tasks[number]
+    attempts = facts.tasks.get((task.phase, task.processor))
+    following = attempts[-1].number + 1 if attempts else 1
+    return DueTask(
+        task=task,
+        key=AttemptKey(facts.day, task.phase, task.processor, following),
+        dispatch=1,
+        generation=generation,
+        inputs=tuple((index.tasks[n].ref, derivation.view(n).attempt) for n in task.needs),
+        not_before=derivation.view(number).not_before if task.queue is not None else None,
+    )
+
+
+def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[AttemptKey]:
+    """Observed attempts that have been awaited for longer than their phase's timeout."""
+    derivation = _Derivation(facts, index)
+    found: list[AttemptKey] = []
+    for number, observed in index.observed.items():
+        view, task = derivation.view(number), index.tasks[number]
+        awaited = view.facts.dispatched if view.status is TaskStatus.QUEUED and view.facts else None
+        if awaited and awaited.at + timedelta(seconds=observed.timeout_seconds) < now:
+            found.append(AttemptKey(facts.day, task.phase, task.processor, view.attempt))
+    return found
+
+
+def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], since: datetime) -> list[DueTask]:
+    """Attempts that were to start before ``since`` and that nobody claimed: their task is slow, used up or lost."""
+    views = derive(facts, index)
+    found: list[DueTask] = []
+    for task in index.tasks:
+        view = views[task.number]
+        dispatched = view.facts.dispatched if view.facts else None
+        if task.queue is None or view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
+            continue
+        key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
+        if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) < since:
+            found.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
+    return found

@@ -1,0 +1,166 @@
+"""A retry: what it is about, and how far it reaches, back to the sources and forward to all that was built on them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from phasegate.domain.decisions.failures import signature
+from phasegate.domain.plan import ADOPT, Consent, Edge, Lane, Plan, PlanIndex, SameDate, Window
+from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
+from phasegate.domain.state.run import RetryIntent
+
+
+def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
+    """The (date, ``phase/processor``) pairs that failed or are blocked and that a retry is about.
+
+    What did not run because something else failed is no target: it follows by itself.
+    """
+    targets: list[tuple[date, str]] = []
+    for day, why in sorted(board.bad.items()):
+        if intent.dates and day not in intent.dates:
+            continue
+        for ref, (kind, reason) in sorted(why.items()):
+            phase, _, processor = ref.partition("/")
+            error_class, _, message = reason.partition(": ")
+            if (
+                kind != UPSTREAM
+                and (intent.phase is None or intent.phase == phase)
+                and (intent.processor is None or plan.pipeline.registry.get((phase, intent.processor)) == processor)
+                and (
+                    intent.signature is None
+                    or (kind == FAILED and intent.signature == signature(error_class, processor, message))
+                )
+            ):
+                targets.append((day, ref))
+    return targets
+
+
+@dataclass(slots=True)
+class Reopening:
+    """What a retry changes in one cell: processors to run again, lanes that start again, lanes taken back."""
+
+    redo: set[str] = field(default_factory=set)
+    reopened: set[int] = field(default_factory=set)
+    withdrawn: set[int] = field(default_factory=set)
+
+
+def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
+    """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
+
+    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
+    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself. Lanes
+    that were already released on top of them are taken back and will be released anew. Returns the changed cells by
+    (position, phase).
+    """
+    again: dict[int, set[int]] = {}
+    for day, ref in targets:
+        kind, number = board.bad.get(day, {}).get(ref, (FAILED, ""))[0], index.by_ref[ref].number
+        tasks = _sources(index, ref) if kind == BLOCKED or number in index.observed else {number}
+        again.setdefault(index.position[day], set()).update(tasks)
+    spread = _Spread(index, board)
+    for position, tasks in sorted(again.items()):
+        spread.run_again(position, tasks)
+    for (position, _), cell in spread.cells.items():
+        for number in cell.reopened | cell.withdrawn:
+            lane = index.lanes[number]
+            board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
+            board.forget(index.days[position], [index.tasks[t].ref for t in lane.tasks])
+        board.unjudged.pop(index.days[position], None)
+    if index.outside:
+        board.outside = board.outside_unasked = None
+    return spread.cells
+
+
+class _Spread:
+    """How far a retry reaches: lanes that start again where they stand, and lanes that lose their release.
+
+    A lane that was never released is left alone: it waits for its edges as before. A barrier says when, not what is
+    read: behind it only the same date is taken back.
+    """
+
+    def __init__(self, index: PlanIndex, board: Board) -> None:
+        self._index, self._board = index, board
+        self.cells: dict[tuple[int, str], Reopening] = {}
+        self._waiting: list[tuple[int, set[int]]] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def run_again(self, position: int, tasks: Iterable[int]) -> None:
+        """These tasks of a date get a further attempt, and so does what was made from them."""
+        self._redo(position, tasks)
+        while self._waiting:
+            self._follow(*self._waiting.pop())
+
+    def _cell(self, position: int, phase: str) -> Reopening:
+        return self.cells.setdefault((position, phase), Reopening())
+
+    def _redo(self, position: int, tasks: Iterable[int]) -> None:
+        """Raise the generation of these tasks and of what needs them; their outputs will change."""
+        fresh: set[int] = set()
+        for number in _with_dependants(self._index, set(tasks)):
+            task = self._index.tasks[number]
+            self._cell(position, task.phase).redo.add(task.processor)
+            if (position, number) not in self._seen:
+                self._seen.add((position, number))
+                fresh.add(number)
+        if fresh:
+            self._waiting.append((position, fresh))
+
+    def _is_out(self, position: int, lane: Lane) -> bool:
+        """Whether a lane is released, as far as this retry leaves it so."""
+        cell = self.cells.get((position, lane.phase), Reopening())
+        return self._board.letter(lane.name, position) != PENDING and lane.number not in cell.withdrawn
+
+    def _follow(self, position: int, tasks: set[int]) -> None:
+        """Reopen the lanes of tasks that run again, and take back what an edge releases on top of them."""
+        index = self._index
+        for lane_number in {index.tasks[number].lane for number in tasks}:
+            lane = index.lanes[lane_number]
+            if self._is_out(position, lane):
+                self._cell(position, lane.phase).reopened.add(lane_number)
+        refs = {index.tasks[number].ref for number in tasks}
+        for lane in index.lanes:
+            for p in {p for edge in lane.edges for p in self._reached(edge, position, refs)}:
+                if self._is_out(p, lane):
+                    cell = self._cell(p, lane.phase)
+                    cell.withdrawn.add(lane.number)
+                    cell.reopened.discard(lane.number)
+                    self._redo(p, lane.tasks)
+                else:
+                    self._redo(p, [t for t in lane.tasks if index.tasks[t].work[p] == ADOPT])
+
+    @staticmethod
+    def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:
+        """The dates at which an edge reads one of these outputs of the date at ``position``."""
+        if isinstance(edge, SameDate):
+            return [position] if edge.refs & refs else []
+        if isinstance(edge, Window):
+            if not any(ref in refs for ref, _ in edge.refs):
+                return []
+            return [p for p, (first, last) in enumerate(edge.inside) if first <= position < last]
+        if isinstance(edge, Consent):
+            return []
+        return [position] if any(ref.startswith(f"{edge.phase}/") for ref in refs) else []
+
+
+def _sources(index: PlanIndex, ref: str) -> set[int]:
+    """The task and everything of its date that it was made from, as far as the run makes it."""
+    pipeline, found, queue = index.plan.pipeline, set[int](), [ref]
+    while queue:
+        task = index.by_ref.get(queue.pop())
+        if task is None or task.number in found:
+            continue
+        found.add(task.number)
+        queue.extend(index.tasks[n].ref for n in task.needs)
+        earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
+        queue.extend("/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads)
+    return found
+
+
+def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
+    found, queue = set(tasks), list(tasks)
+    while queue:
+        for number in index.dependants[queue.pop()]:
+            if number not in found:
+                found.add(number)
+                queue.append(number)
+    return found

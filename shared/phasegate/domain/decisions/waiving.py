@@ -1,0 +1,46 @@
+"""Waivers: a person lets a blocked check pass, or a source that is gone, for some dates, until an end.
+
+The verdict stays BLOCK in what is stored, with the waiver's id. It is never asked again for that: what was found once
+is judged again (``outcome``), with the waivers that are in force, when one is added and when one ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import BLOCK, Verdict
+from phasegate.domain.state.run import Run, Waiver
+
+
+def is_in_force(waiver: Waiver, now: datetime) -> bool:
+    """Whether a waiver has not ended."""
+    return now < waiver.until
+
+
+def in_force(run: Run, now: datetime) -> tuple[Waiver, ...]:
+    """The waivers of a run that have not ended."""
+    return tuple(waiver for waiver in run.waivers if is_in_force(waiver, now))
+
+
+def waived(verdicts: Iterable[Verdict], day: date, phase: str, waivers: Sequence[Waiver]) -> tuple[Verdict, ...]:
+    """The same verdicts, each BLOCK marked with the first waiver that covers it, or with none."""
+    found: list[Verdict] = []
+    for verdict in verdicts:
+        covering = (w.id for w in waivers if w.covers(day, phase, verdict.subject, verdict.check))
+        waived_by = next(covering, "") if verdict.outcome == BLOCK else ""
+        found.append(verdict if verdict.waived_by == waived_by else replace(verdict, waived_by=waived_by))
+    return tuple(found)
+
+
+def dates_to_judge_again(index: PlanIndex, board: Board, run: Run, now: datetime) -> list[date]:
+    """The dates of the waivers that came into force or ended since the board was written."""
+    changed = {waiver.id for waiver in in_force(run, now)}.symmetric_difference(board.waivers)
+    days = {day for waiver in run.waivers if waiver.id in changed for day in waiver.dates}
+    return sorted(days & index.position.keys())
+
+
+def blocks(verdict: Verdict) -> bool:
+    """Whether a verdict holds its lane back."""
+    return verdict.outcome == BLOCK and not verdict.waived_by

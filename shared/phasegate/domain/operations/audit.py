@@ -1,0 +1,244 @@
+"""The audit of one task: what a table holds against what the calendar demands and what a run says of it. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+from phasegate.domain.decisions.waiving import blocks
+from phasegate.domain.plan import EMPTY, EXPECTED
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
+
+
+class Kind(StrEnum):
+    """Ways in which state, tables and calendar differ. Each is counted by itself."""
+
+    MISSING = "missing"
+    INCOMPLETE = "incomplete"
+    PASSED_BUT_EMPTY = "passed_but_empty"
+    PASSED_BUT_INCOMPLETE = "passed_but_incomplete"
+    ROW_COUNT_DIFFERS = "row_count_differs"
+    NEVER_RECORDED = "rows_never_recorded"
+    FAILED_BUT_SOUND = "failed_but_sound"
+    NOT_DONE = "not_done"
+    NOT_RIGHT = "rows_where_none_are_right"
+    OFF_THE_CALENDAR = "rows_off_the_calendar"
+    DUPLICATES = "duplicate_keys"
+    EARLIER_ATTEMPT = "rows_of_an_earlier_attempt"
+    WITHOUT_FENCE = "rows_without_a_fence"
+    WRITTEN_SINCE = "written_since_by_nobody_known"
+    NOT_ASKED = "could_not_be_asked"
+
+
+STATE_AND_TABLES, CALENDAR_AND_TABLES, PLAN_AND_STATE = "state and tables", "calendar and tables", "plan and state"
+
+MEANINGS: dict[Kind, tuple[str, str]] = {
+    Kind.MISSING: (CALENDAR_AND_TABLES, "the calendar demands output, and there is none; no state says otherwise"),
+    Kind.INCOMPLETE: (CALENDAR_AND_TABLES, "not the rows or keys that are due; no state says otherwise"),
+    Kind.PASSED_BUT_EMPTY: (STATE_AND_TABLES, "state says passed, there is no output"),
+    Kind.PASSED_BUT_INCOMPLETE: (STATE_AND_TABLES, "state says passed, not the rows or keys that are due"),
+    Kind.ROW_COUNT_DIFFERS: (STATE_AND_TABLES, "another number of rows than was proved"),
+    Kind.NEVER_RECORDED: (STATE_AND_TABLES, "rows there, never recorded"),
+    Kind.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),
+    Kind.NOT_DONE: (PLAN_AND_STATE, "state says not done, and no output is there that would have to be"),
+    Kind.NOT_RIGHT: (CALENDAR_AND_TABLES, "rows on a date that rightly has none"),
+    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have, or without a date"),
+    Kind.DUPLICATES: (CALENDAR_AND_TABLES, "rows with equal keys"),
+    Kind.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
+    Kind.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
+    Kind.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
+    Kind.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
+}
+"""Between what a kind is, and what it means."""
+
+
+class Own(Enum):
+    """What the verifier itself asks of an output. No text, so that no check is taken for it, whatever its name."""
+
+    ROWS = "rows"
+    KEYS = "keys"
+    FENCES = "fences"
+    FIGURES = "figures"
+    STATE = "state"
+
+
+class Word(StrEnum):
+    """What a run says of a task. OPEN: it is still to come; NOTHING: it never came to an end."""
+
+    PASSED = "passed"
+    BAD = "bad"
+    NOTHING = "nothing"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run's word on a task.
+
+    rows, fence: what was proved, and under which fence; None where there is neither. why: of a bad end.
+    is_superseded: a later run has worked on the same task, and may have written since.
+    """
+
+    word: Word
+    rows: int | None = None
+    fence: int | None = None
+    why: str = ""
+    is_superseded: bool = False
+
+    @property
+    def said(self) -> str:
+        """A word other than PASSED, in a sentence."""
+        if self.word is Word.BAD:
+            return f"state says: {self.why or 'failed'}"
+        return "state says: still to come" if self.word is Word.OPEN else "state says: never done"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an output holds for a date; an object that is there counts as one row.
+
+    lowest_fence, highest_fence: None where no row has one. unfenced: rows without. doubled: rows beyond the first of
+    their keys.
+    """
+
+    rows: int = 0
+    lowest_fence: int | None = None
+    highest_fence: int | None = None
+    unfenced: int = 0
+    doubled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which a task's output is not as it should be. shown_by: whose query; text: that of a check."""
+
+    kind: Kind
+    detail: str
+    expected: int | None
+    found: int | None
+    shown_by: Own | str
+
+
+ROWS, REPEATS = "rows", "repeats"
+"""What a check looks at, where it is looked at here too: the number of rows; the output's keys that are there twice."""
+
+NOTHING_HELD = Held()
+
+
+def is_sound(expects: str, held: Held, verdicts: Sequence[Verdict]) -> bool:
+    """Whether the calendar's demand is met: rows where they are due, none where none are right, no key twice.
+
+    A check that blocks, could not be asked or passes by a waiver is not met.
+    """
+    if expects == EMPTY:
+        return not held.rows
+    if held.doubled or (expects == EXPECTED and not held.rows):
+        return False
+    return not any(verdict.outcome in (UNKNOWN, BLOCK) for verdict in verdicts)
+
+
+def is_let_pass(expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]) -> bool:
+    """Whether waivers are all that lets an output pass. Arguments as for ``differences``."""
+    is_waived = any(verdict.waived_by for verdict in verdicts)
+    return is_waived and not any(differences(expects, held, verdicts, looks_at, None))
+
+
+def differences(
+    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str], recorded: Recorded | None
+) -> Iterator[Difference]:
+    """Every difference of one task.
+
+    verdicts: of the checks that apply, those that could be asked; and the one by which nothing need be there, as a
+    person goes on without a source that is gone. looks_at: ROWS or REPEATS for the checks (by name) that do.
+    recorded: None where no run is compared.
+    """
+    if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
+        yield Difference(
+            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, Own.KEYS
+        )
+    if expects == EMPTY and held.rows:
+        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, Own.ROWS)
+        return
+    wrong = list(shortfalls(expects, held, verdicts, looks_at))
+    if recorded is not None and recorded.word is Word.PASSED:
+        yield from _against_a_pass(held, wrong, recorded)
+        return
+    if recorded is None:
+        yield from wrong
+        return
+    for each in wrong:
+        yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
+    if not held.rows:
+        if not wrong and not _is_gone(verdicts):
+            yield Difference(Kind.NOT_DONE, recorded.said, None, None, Own.STATE)
+    elif recorded.word is Word.NOTHING:
+        yield Difference(
+            Kind.NEVER_RECORDED,
+            f"{rows_in_words(held.rows)} there, and the run never recorded any",
+            0,
+            held.rows,
+            Own.ROWS,
+        )
+    elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
+        yield Difference(
+            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, Own.ROWS
+        )
+
+
+def shortfalls(
+    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
+) -> Iterator[Difference]:
+    """What the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
+    if expects == EMPTY:
+        return
+    if expects == EXPECTED and not held.rows:
+        if not _is_gone(verdicts):
+            yield Difference(Kind.MISSING, "nothing there", None, 0, Own.ROWS)
+        return
+    for verdict in verdicts:
+        about = looks_at.get(verdict.check)
+        is_doubled = about == REPEATS or (about == ROWS and verdict.found - held.doubled == verdict.expected)
+        if blocks(verdict) and not (held.doubled and is_doubled):
+            yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
+
+
+def _is_gone(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a person goes on without an output whose source is gone."""
+    return any(verdict.check == UNRECOVERABLE and verdict.waived_by for verdict in verdicts)
+
+
+def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded) -> Iterator[Difference]:
+    """What a run that says "passed" did not leave behind so."""
+    for each in wrong:
+        if each.kind is Kind.MISSING:
+            yield Difference(
+                Kind.PASSED_BUT_EMPTY, "state says passed, nothing is there", recorded.rows, each.found, each.shown_by
+            )
+        else:
+            detail = f"state says passed, but: {each.detail}"
+            yield Difference(Kind.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.shown_by)
+    if wrong:
+        return
+    fences = list(_fences(held, recorded)) if held.rows and recorded.fence is not None else []
+    yield from fences
+    is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
+    if is_another and not fences and not recorded.is_superseded:
+        detail = f"{rows_in_words(held.rows)}, and {recorded.rows} were proved"
+        yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, Own.ROWS)
+
+
+def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
+    fence = recorded.fence or 0
+    if held.unfenced:
+        detail = f"{held.unfenced} of {held.rows} rows carry no fence: no attempt wrote them"
+        yield Difference(Kind.WITHOUT_FENCE, detail, 0, held.unfenced, Own.FENCES)
+    if held.lowest_fence is not None and held.lowest_fence < fence:
+        detail = f"rows under fence {held.lowest_fence}, and the attempt that passed had {fence}"
+        yield Difference(Kind.EARLIER_ATTEMPT, detail, None, None, Own.FENCES)
+    if held.highest_fence is not None and held.highest_fence > fence and not recorded.is_superseded:
+        detail = f"rows under fence {held.highest_fence}, and the attempt that passed had {fence}"
+        yield Difference(Kind.WRITTEN_SINCE, detail, None, None, Own.FENCES)
+
+
+def rows_in_words(n: int) -> str:
+    """A number of rows."""
+    return f"{n} row{'' if n == 1 else 's'}"

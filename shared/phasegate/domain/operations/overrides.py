@@ -1,0 +1,104 @@
+"""What runs only when it is named: dates of the live pipeline, and processors that destroy."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
+from phasegate.domain.operations.preflight import Line, failed, passed
+from phasegate.domain.spec.pipeline import Pipeline
+
+SHOWN = 12
+"""Dates that a line lists by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """What somebody named on purpose: dates inside the live window, and destructive processors."""
+
+    live_dates: tuple[date, ...] = ()
+    destructive: tuple[str, ...] = ()
+
+
+NOTHING_NAMED = Permits()
+
+
+def check_permits(
+    pipeline: Pipeline, phases: Sequence[str], days: Collection[date], permits: Permits, now: datetime
+) -> list[Line]:
+    """A line for the live window and one for each destructive processor of the phases.
+
+    days: the selected dates. now: aware; the window is counted from its date in the pipeline's time zone.
+    Raises InputError for a named date that is not selected, and for a named processor that is not destructive.
+    """
+    for day in permits.live_dates:
+        if day not in days:
+            raise InputError(f"--include-live: {day} is not a date of the selection")
+    return [_live_window(pipeline, days, permits.live_dates, now), *_destructive(pipeline, phases, permits.destructive)]
+
+
+def without_live(
+    selection: Selection, pipeline: Pipeline, days: Collection[date], permits: Permits, now: datetime
+) -> Selection:
+    """The selection, less the dates of the live window that nobody named, if that is asked for. days: every game date.
+
+    now: as above. What comes of it holds plain dates: that today is today is kept nowhere.
+    """
+    begins = _window_begins(pipeline, now)
+    if not selection.exclude_live or begins is None:
+        return replace(selection, exclude_live=False)
+    live = (day for day in days if day >= begins and day not in (*permits.live_dates, *selection.exclude))
+    return replace(selection, exclude=(*selection.exclude, *live), exclude_live=False)
+
+
+def _window_begins(pipeline: Pipeline, now: datetime) -> date | None:
+    """The first date of the live window; None where there is none."""
+    if pipeline.live_window is None:
+        return None
+    return now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
+
+
+def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> Line:
+    begins = _window_begins(pipeline, now)
+    if begins is None:
+        return passed("live-window", pipeline.pipeline, "the pipeline file says that there is none")
+    live = sorted(day for day in days if day >= begins)
+    unnamed = [str(day) for day in live if day not in named]
+    if unnamed:
+        more = f" and {len(unnamed) - SHOWN} more" if len(unnamed) > SHOWN else ""
+        listed = ",".join(unnamed[:SHOWN])
+        return failed(
+            "live-window",
+            f"from {begins}",
+            f"{listed}{more}: the live pipeline writes these dates (live_window: {pipeline.live_window})",
+            f"leave them out with --exclude-live, or name each: --include-live {listed}",
+        )
+    if live:
+        return passed("live-window", f"from {begins}", f"{', '.join(map(str, live))}: named with --include-live")
+    return passed("live-window", f"from {begins}", "no selected date lies in it")
+
+
+def _destructive(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> list[Line]:
+    found = {f"{name}/{x.name}" for name in phases for x in pipeline.phase(name).processors if x.destructive}
+    allowed: set[str] = set()
+    for name in named:
+        try:
+            ref = "/".join(pipeline.resolve(name, phases))
+        except LookupError as error:
+            raise InputError(f"--allow-destructive: {error}") from error
+        if ref not in found:
+            raise InputError(f"--allow-destructive: '{name}' is not destructive in the pipeline file; leave it out")
+        allowed.add(ref)
+    return [
+        passed("destructive", ref, "named with --allow-destructive")
+        if ref in allowed
+        else failed(
+            "destructive",
+            ref,
+            "it deletes or overwrites what cannot be made again",
+            f"leave its phase out with --phases, or name it: --allow-destructive {ref}",
+        )
+        for ref in sorted(found)
+    ]

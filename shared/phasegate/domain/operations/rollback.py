@@ -1,0 +1,100 @@
+"""What a person wants to take back: outputs of some phases on some dates, and what follows from that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from phasegate import __version__
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, TableOutput, did_you_mean, select_phases
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Outputs (``refs``, in the pipeline's order) on dates. phases: those that were named."""
+
+    pipeline: Pipeline
+    calendar: Calendar
+    phases: tuple[str, ...]
+    refs: tuple[str, ...]
+    days: tuple[date, ...]
+
+    @cached_property
+    def index(self) -> PlanIndex:
+        """Every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
+        seasons = {self.calendar.by_day[day].season for day in self.days}
+        dates = tuple(d for d in self.calendar.dates if d.season in seasons)
+        names = self.pipeline.phase_names
+        plan = Plan(
+            pipeline=self.pipeline,
+            phases=names,
+            days=tuple(d.day for d in dates),
+            calendar=dates,
+            work={f"{n}/{x.name}": RUN * len(dates) for n in names for x in self.pipeline.phase(n).processors},
+            reprocess="all",
+            code_version=__version__,
+        )
+        return plan.index
+
+    @cached_property
+    def outputs(self) -> dict[str, TableOutput | ObjectOutput]:
+        """What can be deleted, by ref."""
+        found = {ref: self.index.processor(ref).output for ref in self.refs}
+        return {ref: output for ref, output in found.items() if not isinstance(output, NoOutput)}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one output holds on some dates. rows: of a table; objects: of an object store, one a date."""
+
+    ref: str
+    output: TableOutput | ObjectOutput
+    days: tuple[date, ...]
+    rows: int
+
+    @property
+    def is_table(self) -> bool:
+        """Rows of a table, not objects."""
+        return isinstance(self.output, TableOutput)
+
+    @property
+    def name(self) -> str:
+        """The table, or the objects' path."""
+        return place_of(self.output)
+
+
+def place_of(output: TableOutput | ObjectOutput) -> str:
+    """Where an output lies: the table, or the objects' path. Two processors with one place share an output."""
+    return output.table if isinstance(output, TableOutput) else output.path
+
+
+def choose_refs(pipeline: Pipeline, phases: str | None, processors: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The phases of a name, a number or ``A..B``, and the refs of their processors, or of those that are named.
+
+    processors: names or aliases, also ``phase/processor``. Raises InputError for what is not known.
+    """
+    if not phases:
+        raise InputError(f"say which phase to roll back: --phase P (known: {', '.join(pipeline.phase_names)})")
+    try:
+        chosen = select_phases(pipeline, phases)
+    except LookupError as error:
+        raise InputError(f"--phase: {error}") from error
+    named = {_resolve(pipeline, name, chosen) for name in processors}
+    refs = [f"{phase}/{x.name}" for phase in chosen for x in pipeline.phase(phase).processors]
+    return chosen, [ref for ref in refs if not named or ref in named]
+
+
+def _resolve(pipeline: Pipeline, name: str, phases: Sequence[str]) -> str:
+    owner, _, word = name.rpartition("/")
+    registry = pipeline.registry
+    found = [f"{p}/{registry[p, word]}" for p in phases if owner in ("", p) and (p, word) in registry]
+    if len(found) > 1:
+        raise InputError(f"--processor: '{name}' stands in several phases; write {' or '.join(found)}")
+    if not found:
+        known = {spelling for (phase, spelling) in registry if phase in phases}
+        where = f"phase {phases[0]}" if len(phases) == 1 else f"phases {phases[0]}..{phases[-1]}"
+        raise InputError(f"--processor: unknown processor '{name}' of {where}{did_you_mean(word, known)}")
+    return found[0]

@@ -1,0 +1,29 @@
+"""The plan of a run: the frozen document, and the compiled form that decisions are made on.
+
+A ``Plan`` is what a person confirms; ``PlanIndex`` is derived from it. ``expectation`` says what a processor's output
+should hold on a date, in a run or outside of it.
+"""
+
+from phasegate.domain.calendar.expectation import EMPTY, EXPECTED, OPTIONAL, expectation
+from phasegate.domain.plan.document import ADOPT, PLAN_VERSION, RUN, Plan
+from phasegate.domain.plan.index import PlanIndex
+from phasegate.domain.plan.release_groups import AllDates, Consent, Edge, Lane, SameDate, TaskSpec, Window
+
+__all__ = [
+    "ADOPT",
+    "EMPTY",
+    "EXPECTED",
+    "OPTIONAL",
+    "PLAN_VERSION",
+    "RUN",
+    "AllDates",
+    "Consent",
+    "Edge",
+    "Lane",
+    "Plan",
+    "PlanIndex",
+    "SameDate",
+    "TaskSpec",
+    "Window",
+    "expectation",
+]

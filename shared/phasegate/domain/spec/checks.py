@@ -1,0 +1,144 @@
+"""The checks of the pipeline file as types, with the threshold of each in words."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from phasegate.domain.spec.strict import Column, Name, Strict
+
+
+class TableCheck(Strict):
+    """A question about one processor's table.
+
+    name: what verdicts and waivers call it. severity: ``warn`` is stored and shown, and holds nothing back.
+    """
+
+    name: Name | None = Field(default=None, description="what verdicts and waivers call it; default: the check's kind")
+    severity: Literal["block", "warn"] = Field(default="block", description="warn: shown, and holds nothing back")
+
+
+class RowsCheck(TableCheck):
+    """Does the table hold the rows that this date should have? Arithmetic over the calendar's numbers."""
+
+    check: Literal["rows"] = "rows"
+    exactly: str | None = Field(default=None, examples=["2 * games"])
+    at_least: str | None = Field(default=None, examples=["16 * games"])
+
+    @property
+    def expression(self) -> str:
+        """The demanded number, whichever way it was given."""
+        return self.exactly if self.exactly is not None else self.at_least or ""
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return f"{'exactly' if self.exactly is not None else 'at least'} {self.expression}"
+
+
+class EntitiesCheck(TableCheck):
+    """Are the expected keys present: an entity list of the calendar, or the keys of another processor's table?"""
+
+    check: Literal["entities"] = "entities"
+    key: Column
+    calendar: Name | None = None
+    processor: str | None = None
+    at_least: float = Field(default=1.0, gt=0, le=1, description="share of the expected keys")
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return f"at least {self.at_least:g} of the expected keys"
+
+
+class CoverageCheck(TableCheck):
+    """How many of the keys of another processor's table are in this one? Only numbers travel, and a few keys."""
+
+    check: Literal["coverage"] = "coverage"
+    processor: str = Field(description="whose keys are to be covered")
+    keys: list[Column] = Field(min_length=1, description="columns of both tables that make a key together")
+    at_least: float = Field(default=1.0, gt=0, le=1, description="share of the other table's keys")
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return f"at least {self.at_least:g} of the keys of {self.processor}"
+
+
+class NullsCheck(TableCheck):
+    """What share of a column is NULL?"""
+
+    check: Literal["nulls"] = "nulls"
+    column: Column
+    at_most: float = Field(default=0.0, ge=0, lt=1, description="share of the date's rows")
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return f"at most {self.at_most:g} of the rows"
+
+
+class RangeCheck(TableCheck):
+    """What share of a column's values lies outside a sane range? Both ends are inside, NaN is not; NULL is no value."""
+
+    check: Literal["range"] = "range"
+    column: Column
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float = Field(default=0.0, ge=0, lt=1, description="share of the date's values")
+
+    @property
+    def bounds(self) -> str:
+        """The range in words."""
+        if self.min is None:
+            return f"up to {self.max:g}"
+        return f"{self.min:g} to {self.max:g}" if self.max is not None else f"from {self.min:g}"
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return f"at most {self.at_most:g} of the values outside {self.bounds}"
+
+
+class DuplicatesCheck(TableCheck):
+    """Is no key there twice?"""
+
+    check: Literal["duplicates"] = "duplicates"
+    keys: list[Column] | None = Field(default=None, min_length=1, description="default: the output's keys")
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return "no key twice"
+
+
+class SqlCheck(TableCheck):
+    """Any SELECT, for many dates at once: the output's date column, ``ok`` and ``detail``, bounded by ``@days``.
+
+    It may return the whole numbers ``expected`` and ``found`` too. A date that it does not name is blocked.
+    """
+
+    check: Literal["sql"] = "sql"
+    query: str = Field(min_length=1, max_length=10_000, description="BigQuery dialect")
+
+    @property
+    def threshold(self) -> str:
+        """The demand in words."""
+        return "ok on every row of the date"
+
+
+Check = Annotated[
+    RowsCheck | EntitiesCheck | CoverageCheck | NullsCheck | RangeCheck | DuplicatesCheck | SqlCheck,
+    Field(discriminator="check"),
+]
+
+KINDS = ("rows", "entities", "coverage", "nulls", "range", "duplicates", "sql")
+
+
+def says_how_much(check: Check) -> bool:
+    """Whether a check holds back a table that lacks rows; sound values and single keys say nothing of that."""
+    return check.severity == "block" and isinstance(check, RowsCheck | EntitiesCheck | CoverageCheck | SqlCheck)
+
+
+def name_of(check: Check) -> str:
+    """What verdicts and waivers call a check."""
+    return check.name or check.check

@@ -1,0 +1,219 @@
+"""What types alone cannot find in a pipeline file: unknown names, cycles, edges that point forward or lead nowhere."""
+
+from collections.abc import Iterable, Iterator
+from zoneinfo import ZoneInfo
+
+from phasegate.domain.spec.check_problems import check_problems
+from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
+from phasegate.domain.spec.gates import AllSucceeded, Approval, Lookback
+from phasegate.domain.spec.ordering import gates_of, phases_before
+from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean, select_phases
+
+RESERVED_QUEUES = ("conductor", "dispatch", "verify")
+"""Queues that Phasegate uses for itself."""
+
+RESERVED_TOPICS = ("backfill-completions", "backfill-kickoff")
+"""Topics that Phasegate uses for itself."""
+
+
+def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """(path, sentence) for everything that is wrong with a pipeline whose types are right."""
+    yield from _duplicates("phases", pipeline.phase_names)
+    try:
+        ZoneInfo(pipeline.timezone)
+    except (ValueError, OSError, LookupError):
+        yield "timezone", f"unknown time zone '{pipeline.timezone}'; write one like America/New_York"
+    numbers = pipeline.calendar.numbers
+    if (playoffs := pipeline.calendar.playoffs) is not None and playoffs not in numbers:
+        yield "calendar.playoffs", f"unknown number '{playoffs}'{did_you_mean(playoffs, numbers)}"
+    calendars = {pipeline.calendar.table: "calendar.table"}
+    for name, source in pipeline.calendar.sources.items():
+        if (other := calendars.setdefault(source.table, f"calendar.sources.{name}")) != f"calendar.sources.{name}":
+            yield f"calendar.sources.{name}.table", f"{source.table} stands already in {other}"
+    for name in RESERVED_QUEUES:
+        if name in pipeline.queues:
+            yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
+    seen_tables: dict[str, str] = {}
+    seen_topics: dict[str, str] = {}
+    for p, phase in enumerate(pipeline.phases):
+        at = f"phases[{p}]"
+        earlier = pipeline.phase_names[:p]
+        if isinstance(phase.dispatch, Dispatch):
+            yield from _dispatch(pipeline, phase, phase.dispatch, at)
+        else:
+            yield from _observed(phase, phase.dispatch, at, earlier, seen_topics)
+        yield from _phase_edges(pipeline, phase, at, earlier)
+        yield from check_problems(pipeline, phase, at, (*earlier, phase.name))
+        spellings = [s for x in phase.processors for s in (x.name, *x.aliases)]
+        yield from _duplicates(f"{at}.processors", spellings)
+        for i, processor in enumerate(phase.processors):
+            where = f"{at}.processors[{i}]"
+            yield from _processor(pipeline, phase, processor, where, earlier)
+            if isinstance(processor.output, TableOutput):
+                other = seen_tables.setdefault(processor.output.table, f"{phase.name}/{processor.name}")
+                if other != f"{phase.name}/{processor.name}":
+                    yield f"{where}.output.table", f"{processor.output.table} is already written by {other}"
+        if cycle := _cycle(phase):
+            yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
+    for where, reference in pipeline.report.processors:
+        yield from _reported(pipeline, f"report.{where}", reference)
+    for name, profile in pipeline.profiles.items():
+        try:
+            select_phases(pipeline, profile.phases)
+        except LookupError as error:
+            yield f"profiles.{name}.phases", str(error)
+
+
+def _reported(pipeline: Pipeline, at: str, reference: str) -> Iterator[tuple[str, str]]:
+    """A report looks into tables only."""
+    try:
+        phase, name = pipeline.resolve(reference, pipeline.phase_names)
+    except LookupError as error:
+        yield at, str(error)
+        return
+    if not isinstance(next(x for x in pipeline.phase(phase).processors if x.name == name).output, TableOutput):
+        yield at, f"{phase}/{name} writes no table; name a processor that does"
+
+
+def _duplicates(at: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield at, f"the name '{name}' is used twice"
+        seen.add(name)
+
+
+def _dispatch(pipeline: Pipeline, phase: Phase, dispatch: Dispatch, at: str) -> Iterator[tuple[str, str]]:
+    if dispatch.worker not in pipeline.workers:
+        yield (
+            f"{at}.dispatch.worker",
+            f"unknown worker '{dispatch.worker}'{did_you_mean(dispatch.worker, pipeline.workers)}",
+        )
+    for where, queue in [(f"{at}.dispatch.queue", dispatch.queue)] + [
+        (f"{at}.processors[{i}].queue", x.queue) for i, x in enumerate(phase.processors) if x.queue
+    ]:
+        if queue not in pipeline.queues:
+            yield where, f"unknown queue '{queue}'{did_you_mean(queue, pipeline.queues)}"
+
+
+def _observed(
+    phase: Phase, dispatch: ObservedDispatch, at: str, earlier: tuple[str, ...], topics: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    topic, where = dispatch.observed.topic, f"{at}.dispatch.observed.topic"
+    if topic in RESERVED_TOPICS:
+        yield where, f"'{topic}' is Phasegate's own topic; name the one on which the existing system reports"
+    elif (other := topics.setdefault(topic, phase.name)) != phase.name:
+        yield where, f"'{topic}' is already observed by {other}; a message must be about one phase"
+    if phase.gates:
+        yield f"{at}.gates", "the existing system starts this phase, no gate can hold it back; remove these"
+    if earlier and not phase.released_with:
+        yield f"{at}.released_with", "is needed: the phase whose events start this one, released together with it"
+    for i, processor in enumerate(phase.processors):
+        if processor.queue:
+            yield f"{at}.processors[{i}].queue", "nobody dispatches it: the existing system starts it; remove this"
+        if isinstance(processor.output, TableOutput) and processor.output.fence_column:
+            yield f"{at}.processors[{i}].output.fence_column", "the existing system writes no fence; remove this"
+
+
+def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if phase.released_with:
+        yield from _earlier_phase(pipeline, f"{at}.released_with", phase.released_with, earlier)
+        if phase.gates:
+            yield f"{at}.gates", "a phase that is released with another takes that one's gates; remove these"
+    elif earlier and isinstance(phase.dispatch, Dispatch):
+        for processor in phase.processors:
+            edges = (pipeline.phase(p).gates[g] for p, g in gates_of(pipeline, phase.name, processor.name))
+            if all(isinstance(edge, Approval) for edge in edges):
+                yield f"{at}.gates", f"no edge leads to '{processor.name}'; add a gate (for example all_succeeded)"
+    names = [x.name for x in phase.processors]
+    for g, gate in enumerate(phase.gates):
+        where = f"{at}.gates[{g}]"
+        for name in gate.only_for or []:
+            if name not in names:
+                yield f"{where}.for", f"unknown processor '{name}' of this phase{did_you_mean(name, names)}"
+        if isinstance(gate, Lookback):
+            yield from _lookback(pipeline, phase, gate, where, earlier)
+        elif not isinstance(gate, Approval):
+            yield from _earlier_phase(pipeline, f"{where}.phase", gate.phase, earlier)
+            if isinstance(gate, AllSucceeded) and gate.phase in earlier:
+                known = [x.name for x in pipeline.phase(gate.phase).processors]
+                for name in gate.processors or []:
+                    if name not in known:
+                        yield f"{where}.processors", f"unknown processor '{name}'{did_you_mean(name, known)}"
+
+
+def _earlier_phase(pipeline: Pipeline, at: str, name: str, earlier: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if name not in pipeline.phase_names:
+        yield at, f"unknown phase '{name}'{did_you_mean(name, pipeline.phase_names)}"
+    elif name not in earlier:
+        yield at, f"'{name}' is not an earlier phase; an edge points backwards only"
+
+
+def _lookback(
+    pipeline: Pipeline, phase: Phase, gate: Lookback, at: str, earlier: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    if (gate.dates is None) == (gate.days is None):
+        yield at, "give either dates (game dates) or days (calendar days)"
+    looking = set(gate.only_for or [x.name for x in phase.processors])
+    for name in gate.processors:
+        try:
+            found = pipeline.resolve(name, (*earlier, phase.name))
+        except LookupError as error:
+            later = [p for p in pipeline.phase_names if p not in earlier and p != phase.name]
+            if any(x.name == name.rpartition("/")[2] for p in later for x in pipeline.phase(p).processors):
+                yield f"{at}.processors", f"'{name}' is of a later phase; a lookback reads earlier ones"
+            else:
+                yield f"{at}.processors", str(error)
+            continue
+        if found[0] == phase.name and found[1] in looking:
+            yield f"{at}.processors", f"'{name}' would look back on itself; narrow the gate with `for`"
+        elif not isinstance(
+            next(x for x in pipeline.phase(found[0]).processors if x.name == found[1]).output, TableOutput
+        ):
+            yield f"{at}.processors", f"'{name}' writes no table; a lookback judges tables"
+
+
+def _processor(
+    pipeline: Pipeline, phase: Phase, processor: Processor, at: str, earlier: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    companions = [phase.name] + ([phase.released_with] if phase.released_with in earlier else [])
+    for need in processor.needs:
+        try:
+            found = pipeline.resolve(need, companions)
+        except LookupError as error:
+            yield f"{at}.needs", f"{error} (needs name processors of this phase or of the one it is released with)"
+        else:
+            if found == (phase.name, processor.name):
+                yield f"{at}.needs", f"'{need}' needs itself"
+    for name in processor.reads:
+        try:
+            owner, _ = pipeline.resolve(name, earlier)
+        except LookupError as error:
+            yield f"{at}.reads", str(error)
+        else:
+            if owner not in phases_before(pipeline, phase.name, processor.name):
+                yield f"{at}.reads", f"'{name}' is read, and no gate waits for {owner} on the same date; add one"
+    if processor.source_dates is not None and processor.source_dates not in (known := pipeline.calendar.sources):
+        hint = did_you_mean(processor.source_dates, known) or "; the calendar has no sources"
+        yield f"{at}.source_dates", f"unknown source '{processor.source_dates}'{hint}"
+
+
+def _cycle(phase: Phase) -> list[str] | None:
+    inside = {
+        x.name: [n.rpartition("/")[2] for n in x.needs if n.rpartition("/")[0] in ("", phase.name)]
+        for x in phase.processors
+    }
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str] | None:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done or name not in inside:
+            return None
+        for need in inside[name]:
+            if need != name and (found := walk(need, [*path, name])):
+                return found
+        done.add(name)
+        return None
+
+    return next((found for name in inside if (found := walk(name, []))), None)

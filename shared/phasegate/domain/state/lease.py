@@ -1,0 +1,49 @@
+"""Who may write one date of a table that another system writes too."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from phasegate.domain.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write one date of a table, for one holder, until a moment (UTC).
+
+    fence: rises with every taking. It is of the same rising sequence as the fences of claims, so that a writer that
+    puts it on its rows is neither undone by an attempt that was claimed before, nor in the way of one claimed later.
+    The runner takes leases as others do, and never uses their fence: what a worker gets and an event repeats is the
+    claim's, which names the attempt and rises as well. A lease's own is for writers that have no claim.
+    """
+
+    table: str
+    day: date
+    holder: str
+    fence: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else has the lease, until a moment (UTC) at the latest."""
+
+    table: str
+    day: date
+    holder: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{self.table} of {self.day} is being written by {self.holder} until {self.until:%H:%M:%SZ}"
+
+
+def is_held(holder: str, until: datetime, now: datetime) -> bool:
+    """Whether a lease that was taken by ``holder`` (empty: given back) still stands."""
+    return bool(holder) and now < until
+
+
+def check_holder(holder: str, until: datetime, now: datetime) -> None:
+    """Raises InputError for a lease that nobody would hold, or that has ended before it begins."""
+    if not holder:
+        raise InputError("a lease needs a holder: the name by which people know the writer, for example live-pipeline")
+    if until <= now:
+        raise InputError(f"a lease for {holder} until {until} has ended already ({now}); give it a time to last")

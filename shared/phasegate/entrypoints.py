@@ -1,0 +1,183 @@
+"""HTTP around the services: what every function does with a request before and after its service.
+
+Settled is 2xx, also what went to quarantine; a bad request of a person is 4xx, and nothing was written; 5xx is for what
+a later delivery may mend. What Cloud Tasks or Pub/Sub deliver is never answered 4xx: they would deliver it again.
+"""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from phasegate import __version__, telemetry
+from phasegate.adapters.gcp.http.callers import Callers, Refused
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.deployment import Deployment
+from phasegate.domain.errors import HaltError, InputError, TransientError, UnknownRun
+from phasegate.services.running.quarantine import claimed_run, set_aside
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+    from flask import Request
+
+MAX_BODY_BYTES = 1_000_000
+"""Far above any request of ours: a Cloud Task is at most 100 KB, an event 512 KB (Cloud Tasks and functions quotas)."""
+
+Answer = tuple[dict[str, Any], int]
+Body = TypeVar("Body", bound=BaseModel)
+
+_log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def deployment() -> Deployment:
+    """The deployment that this process belongs to. Raises InputError that names a missing variable."""
+    return Deployment(CloudSettings.from_environment())
+
+
+def serve(service: str) -> None:
+    """Have the function whose module is being loaded answer ``GET /health`` with its name and code version, and refuse
+    every other request of an account that is not among ``PHASEGATE_CALLERS``.
+
+    functions-framework loads the module inside its application; loaded in any other way, there is nobody to answer.
+    """
+    from flask import current_app, has_app_context
+
+    if has_app_context():
+        health = {"service": service, "version": __version__}
+        current_app.add_url_rule("/health", "health", lambda: health, methods=["GET"])
+        current_app.before_request(_refuse_strangers)
+
+
+def _refuse_strangers() -> Answer | None:
+    """What a request is answered whose account may not call; None: it may."""
+    from flask import request
+
+    accounts = frozenset(filter(None, map(str.strip, deployment().settings.callers.split(","))))
+    if not accounts or request.endpoint == "health":
+        return None
+    # Where both headers are sent, Cloud Run looks at this one alone and leaves Authorization as somebody wrote it.
+    if "X-Serverless-Authorization" in request.headers:
+        return {"error": "send the identity token as Authorization"}, 401
+    try:
+        Callers(accounts).require(request.headers.get("Authorization", ""), request.host)
+    except Refused as refused:
+        return {"error": str(refused)}, refused.status
+    except TransientError as error:
+        _log.warning("%s", error)
+        return {"error": str(error)}, 503
+    return None
+
+
+def answer(service: str, request: "Request", model: type[Body], act: Callable[[Body], Answer]) -> Answer:
+    """Read a request's JSON body as ``model``, act on it, and turn what is raised into a status."""
+    with telemetry.incoming(request.headers):
+        text = request.get_data(cache=False, as_text=True) if _size(request) <= MAX_BODY_BYTES else ""
+        is_delivery = "X-CloudTasks-QueueName" in request.headers
+        if request.method != "POST":
+            return {"error": f"{service} takes POST with a JSON body"}, 405
+        if _size(request) > MAX_BODY_BYTES:
+            return {"error": f"the body has more than {MAX_BODY_BYTES:,} bytes; nothing was written"}, 413
+        return settle(service, text, is_delivery, lambda: act(read(model, text)))
+
+
+def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]) -> Answer:
+    """Act, and turn what is raised into a status; a delivery that can never be applied goes to quarantine."""
+    try:
+        return act()
+    except InputError as error:
+        if is_delivery:
+            whose = None if isinstance(error, UnknownRun) else claimed_run(text)
+            digest = set_aside(deployment().backend, text, whose, f"{service}: {error}")
+            return {"quarantined": digest, "reason": str(error)}, 200
+        return {"error": str(error)}, 400
+    except TransientError as error:
+        _log.warning("%s: %s", service, error)
+        return {"error": str(error)}, 503
+    except HaltError as error:
+        # Not a 503, which would slow down the deliveries of every run on the queue.
+        _log.error("%s: %s", service, error)
+        return {"error": str(error)}, 500
+    except Exception as error:
+        _log.exception("%s failed", service)
+        return {"error": f"{service} failed: {type(error).__name__}; see its log"}, 500
+
+
+def read(model: type[Body], text: str) -> Body:
+    """The JSON text as a model; an empty text is an empty object. Raises InputError that names field and remedy."""
+    try:
+        return model.model_validate_json(text or "{}")
+    except ValidationError as error:
+        problems = "; ".join(_sentence(dict(e)) for e in error.errors()[:5])
+        known = ", ".join(field.alias or name for name, field in model.model_fields.items())
+        raise InputError(f"{problems} (known keys: {known})") from error
+
+
+class _PushedMessage(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    data: str = ""
+    attributes: dict[str, str] = {}
+    publish_time: AwareDatetime | None = Field(default=None, alias="publishTime")
+
+
+class _Push(BaseModel):
+    """What Pub/Sub pushes to an HTTP endpoint."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    message: _PushedMessage
+    subscription: str
+
+
+def pushed(text: str) -> tuple[str, Mapping[str, str], datetime | None] | None:
+    """(text, attributes, publish time) of a message that Pub/Sub pushed; None when the body is no push."""
+    try:
+        push = _Push.model_validate_json(text)
+    except ValidationError:
+        return None
+    return decoded(push.message.data), push.message.attributes, push.message.publish_time
+
+
+def listen(event: "CloudEvent") -> None:
+    """Hand a message to who knows its topic: the observer for those of an existing system, else the listener.
+
+    What is no message is set aside. Raises when a later delivery may help.
+    """
+    data = event.get_data()
+    message = data.get("message") if isinstance(data, dict) else None
+    if not isinstance(message, dict):
+        set_aside(deployment().backend, str(data), None, "not a message of Pub/Sub")
+        return
+    topic, text = str(event["source"]).rpartition("/topics/")[2], decoded(str(message.get("data") or ""))
+    with telemetry.incoming(message.get("attributes") or {}):
+        if topic in deployment().pipeline.observed_topics:
+            deployment().observer.hear(topic, [text])
+        else:
+            deployment().listener.handle([text])
+
+
+def decoded(data: str) -> str:
+    """The text of a message's base64 data; data that is none is given as it is."""
+    try:
+        return base64.b64decode(data, validate=True).decode(errors="replace")
+    except (binascii.Error, ValueError):
+        return data
+
+
+def _size(request: "Request") -> int:
+    return request.content_length if request.content_length is not None else len(request.get_data())
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, error["loc"])) or "body"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown key"
+    if error["type"] == "json_invalid":
+        return f"not JSON: {error['ctx']['error']}"
+    return f"{where}: {error['msg']}"

@@ -1,0 +1,51 @@
+"""What a run in embedded mode stands on: the workers in this process, and the home."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from phasegate.adapters.embedded.home import Home
+from phasegate.bootstrap import check_dispatch, check_workers, open_warehouse
+from phasegate.domain.errors import InputError
+from phasegate.domain.operations.preflight import Line, failed, passed, warned
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.services.starting.preflight import check_tables
+
+
+class EmbeddedInstallation:
+    """The ``Installation`` port for one home and source folder. Nothing is written."""
+
+    def __init__(self, home: Home, source: Path) -> None:
+        self._home, self._source = home, source
+
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+        """Whether the phases can be run here, the workers load, the home is free and its tables are right."""
+        return [
+            _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
+            _tried("workers", ", ".join(pipeline.workers), lambda: check_workers(pipeline, self._source)),
+            *self._home_lines(pipeline, phases),
+        ]
+
+    def _home_lines(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+        home = str(self._home.root)
+        if driver := self._home.driver():
+            return [failed("home", home, f"is in use by {driver}", "wait for that run, or give another --home")]
+        free = passed("home", home, "no other process uses it")
+        if not self._home.warehouse.exists():
+            unseen = "not checked: there is no warehouse yet, the workers make their tables at the start"
+            return [free, warned("tables", "all", unseen, "nothing now: the start looks before it writes a run")]
+        try:
+            warehouse = open_warehouse(self._home)
+        except InputError as error:
+            return [failed("home", home, str(error), "mend it, or give another --home")]
+        try:
+            return [free, *check_tables(pipeline.tables(phases), warehouse)]
+        finally:
+            warehouse.close()
+
+
+def _tried(check: str, subject: str, try_it: Callable[[], None]) -> Line:
+    try:
+        try_it()
+    except InputError as error:
+        return failed(check, subject, str(error), "no run can start before that is mended")
+    return passed(check, subject, "can be run here")

@@ -1,0 +1,316 @@
+"""Why something is not done: cells, their reasons down to the root, and the command that mends each root."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from phasegate.domain.decisions.edges import Blockage, obstacles, wanted_approvals
+from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import Consent, PlanIndex
+from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
+from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
+from phasegate.domain.state.run import Run, RunStatus, Waiver
+from phasegate.ports import State
+from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Something that ended badly, what waits for it, and what to type."""
+
+    day: date
+    phase: str
+    processor: str
+    kind: str
+    detail: str
+    waiting: tuple[tuple[date, str], ...]
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellExplained:
+    """One (date, phase): its state, why, what it waits for, and the checks that were made."""
+
+    day: date
+    phase: str
+    state: str
+    reasons: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    tasks: tuple[tuple[str, str, str], ...]
+    verdicts: tuple[Verdict, ...]
+    waivers: tuple[Waiver, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer for a run, or for some of its cells."""
+
+    run_id: str
+    status: RunStatus
+    note: str
+    roots: tuple[Root, ...]
+    cells: tuple[CellExplained, ...]
+
+
+def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
+    """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
+    run, index = state.run(run_id), state.plan(run_id).index
+    board, _ = state.board(run_id)
+    if day is not None and day not in index.position:
+        raise InputError(f"{day} is not a date of run '{run_id}' ({index.days[0]} to {index.days[-1]})")
+    if phase is not None and phase not in index.plan.phases:
+        raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
+    blockage = Blockage(index, board)
+    roots = _roots(run, index, board, blockage) + _approvals(index, board) + _under_way(state, run_id, index, board)
+    cells: tuple[CellExplained, ...] = ()
+    if day is not None:
+        phases = [phase] if phase else list(index.plan.phases)
+        cells = tuple(_cell(state, run, index, board, blockage, day, name) for name in phases)
+        wanted = {(day, name) for name in phases}
+        roots = tuple(r for r in roots if (r.day, r.phase) in wanted or wanted & set(r.waiting))
+    return Explanation(run_id, current_status(run, board), _note(run, board, roots), roots, cells)
+
+
+def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
+    status = current_status(run, board)
+    if board.halted_because:
+        return f"halted: {board.halted_because}"
+    if status in (RunStatus.PAUSED, RunStatus.DRAINING):
+        return f"{status.value}: nothing is started until `phasegate resume {run.run_id}`"
+    if status is RunStatus.CANCELLED:
+        return "cancelled: nothing is started any more; start a new run with --reprocess failed"
+    return "" if roots else "nothing failed and nothing is blocked"
+
+
+def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tuple[Root, ...]:
+    waiting: dict[tuple[date, str], dict[tuple[date, str], None]] = {}
+    for lane in index.lanes:
+        for position, day in enumerate(index.days):
+            if board.letter(lane.name, position) == PENDING:
+                for root in blockage.roots(lane.number, position):
+                    waiting.setdefault((root.day, root.ref), {})[day, lane.phase] = None
+    found: list[Root] = []
+    for day, bad in sorted(board.bad.items()):
+        for ref, (kind, detail) in sorted(bad.items()):
+            if kind == UPSTREAM:
+                continue
+            phase, _, processor = ref.partition("/")
+            behind = tuple(waiting.pop((day, ref), ()))
+            name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
+            remedy = _remedy(run, kind, detail, day, ref)
+            if (brake := board.brakes.get(ref)) is not None and brake.first == day:
+                detail = f"{detail}; {brake}"
+                command = f"phasegate retry {run.run_id} --signature {shlex.quote(brake.signature)}"
+                remedy = f"mend the cause, then: {command}"
+            found.append(Root(day, phase, processor, name, detail, behind, remedy))
+    outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
+    for day, ref in outside:
+        phase, _, processor = ref.partition("/")
+        of_phase = [d for d, r in outside if r.startswith(f"{phase}/")]
+        remedy = (
+            f"phasegate run --from {of_phase[0]} --to {of_phase[-1]} --phases 1..{phase}, "
+            f"then: phasegate retry {run.run_id}"
+        )
+        detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
+        cells = tuple(waiting[day, ref])
+        found.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
+    return tuple(found)
+
+
+def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
+    """The phases that wait for a person, from the first date on which nothing else is in the way."""
+    found: list[Root] = []
+    for phase in wanted_approvals(index, board):
+        held = [
+            (index.days[p], lane.phase)
+            for lane in index.lanes
+            if any(isinstance(edge, Consent) and edge.phase == phase for edge in lane.edges)
+            for p in range(len(index.days))
+            if board.letter(lane.name, p) == PENDING
+        ]
+        behind = tuple(dict.fromkeys(held))
+        remedy = f"phasegate approve {board.run_id} {phase}"
+        found.append(Root(behind[0][0], phase, phase, "waiting for a person", "nobody said go", behind, remedy))
+    return tuple(found)
+
+
+def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
+    """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
+    unasked = [(day, "a table or a check", why) for day, why in sorted(board.unjudged.items())]
+    if board.outside_unasked is not None:
+        unasked.append((index.days[0], "a table outside the run", board.outside_unasked))
+    found = [
+        Root(day, "", what, "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})")
+        for day, what, (tries, _, why) in unasked
+    ]
+    for position, day in enumerate(index.days):
+        if any(board.letter(lane.name, position) == RELEASED for lane in index.lanes):
+            views = derive(state.dates(run_id, (day,))[day], index)
+            found += [
+                Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
+                for task, view in zip(index.tasks, views, strict=True)
+                if view.message and view.status in (TaskStatus.QUEUED, TaskStatus.PENDING)
+            ]
+    return tuple(found)
+
+
+def _remedy(run: Run, kind: str, detail: str, day: date, ref: str) -> str:
+    phase, _, processor = ref.partition("/")
+    command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
+    if kind == BLOCKED:
+        return f"mend the source, then: {command}"
+    if detail.startswith(f"{UNRECOVERABLE}:"):
+        waive = f"phasegate waive {run.run_id} --date {day} --check {UNRECOVERABLE} --phase {phase}"
+        return (
+            f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
+            f"or bring it back, then: {command}"
+        )
+    if detail.startswith("bug:"):
+        return f"mend the cause (it is not tried again by itself), then: {command}"
+    return command
+
+
+def _cell(
+    state: State, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
+) -> CellExplained:
+    position = index.position[day]
+    facts = state.dates(run.run_id, (day,))[day]
+    views = derive(facts, index)
+    waits: dict[str, None] = {}
+    for number in index.lanes_of(phase):
+        lane = index.lanes[number]
+        if board.letter(lane.name, position) == PENDING:
+            for obstacle in obstacles(index, board, lane, position):
+                where = f"{obstacle.day} {obstacle.ref}"
+                waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None
+    cell = facts.cells.get(phase)
+    verdicts = tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else ()
+    used = {verdict.waived_by for verdict in verdicts}
+    return CellExplained(
+        day=day,
+        phase=phase,
+        state=cell_state(index, board, blockage, phase, position),
+        reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position)),
+        waits_for=tuple(waits),
+        tasks=tuple(
+            (t.processor, v.status.value, v.message or _silence(index, t.number, v))
+            for t, v in zip(index.tasks, views, strict=True)
+            if t.phase == phase
+        ),
+        verdicts=verdicts,
+        waivers=tuple(w for w in run.waivers if w.id in used or (day in w.dates and w.phase in (None, phase))),
+    )
+
+
+def _silence(index: PlanIndex, number: int, view: TaskView) -> str:
+    """What an observed task waits for; nothing for any other."""
+    observed = index.observed.get(number)
+    if observed is None or view.status is not TaskStatus.QUEUED:
+        return ""
+    return f"waits for a message on topic {observed.topic}; after {observed.timeout_seconds} s the output is looked at"
+
+
+def explanation_document(found: Explanation) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "run_id": found.run_id,
+        "status": found.status.value,
+        "note": found.note,
+        "roots": [
+            {
+                "date": r.day.isoformat(),
+                "phase": r.phase,
+                "processor": r.processor,
+                "kind": r.kind,
+                "detail": r.detail,
+                "waiting": [{"date": d.isoformat(), "phase": p} for d, p in r.waiting],
+                "remedy": r.remedy,
+            }
+            for r in found.roots
+        ],
+        "cells": [
+            {
+                "date": c.day.isoformat(),
+                "phase": c.phase,
+                "state": c.state,
+                "reasons": list(c.reasons),
+                "waits_for": list(c.waits_for),
+                "tasks": [{"processor": p, "status": s, "message": m} for p, s, m in c.tasks],
+                "verdicts": [
+                    {
+                        "outcome": v.outcome,
+                        "check": v.check,
+                        "subject": v.subject,
+                        "expected": v.expected,
+                        "found": v.found,
+                        "detail": v.detail,
+                        "missing": list(v.missing),
+                        "threshold": v.threshold,
+                        "fingerprint": v.fingerprint,
+                        "waived_by": v.waived_by,
+                    }
+                    for v in c.verdicts
+                ],
+                "waivers": [w.model_dump(mode="json") for w in c.waivers],
+            }
+            for c in found.cells
+        ],
+    }
+
+
+def explanation_text(found: Explanation) -> str:
+    """For people."""
+    lines = [f"run {found.run_id}: {found.status.value}"]
+    if found.note:
+        lines.append(found.note)
+    for cell in found.cells:
+        lines.append(f"\n{cell.day} {cell.phase}: {cell.state}")
+        lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
+        lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
+        lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
+        signed = {w.id: f" (waived until {w.until:%Y-%m-%d %H:%M} UTC by {w.by}: {w.why})" for w in cell.waivers}
+        lines.extend(f"  check {v.check} {v.outcome}: {v}{signed.get(v.waived_by, '')}" for v in cell.verdicts)
+    if found.roots:
+        lines.append("\nThe roots of it:")
+        lines.extend(roots_text(found.roots))
+    return "\n".join(lines)
+
+
+def roots_text(roots: Iterable[Root]) -> list[str]:
+    """Roots that have the same remedy together: what is wrong, what waits for it, what to type."""
+    groups: dict[tuple[str, str, str], list[Root]] = {}
+    for root in roots:
+        groups.setdefault((root.remedy, root.phase, root.kind), []).append(root)
+    lines: list[str] = []
+    for (remedy, phase, kind), members in groups.items():
+        days = sorted({root.day for root in members})
+        lines.append(f"  {_span(days)} {phase} is {kind}:")
+        details = dict.fromkeys(
+            root.detail if root.detail.startswith(root.processor) else f"{root.processor}: {root.detail}"
+            for root in members
+        )
+        lines.extend(_shortened([f"    {detail}" for detail in details], MOST_DETAILS))
+        waiting: dict[str, set[date]] = {}
+        for root in members:
+            for day, behind in root.waiting:
+                waiting.setdefault(behind, set()).add(day)
+        lines.extend(f"    waiting for it: {name}, {_span(sorted(held))}" for name, held in sorted(waiting.items()))
+        lines.append(f"    -> {remedy}")
+    return lines
+
+
+MOST_DETAILS = 25
+
+
+def _shortened(lines: list[str], most: int = 10) -> list[str]:
+    return lines if len(lines) <= most else [*lines[:most], f"    … and {len(lines) - most} more (--json has all)"]
+
+
+def _span(days: list[date]) -> str:
+    if len(days) <= 3:
+        return ", ".join(map(str, days))
+    return f"{len(days)} dates from {days[0]} to {days[-1]}"

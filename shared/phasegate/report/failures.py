@@ -1,0 +1,113 @@
+"""The failures of a run, those that are alike together: how many, since when, an example, and what to type."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from phasegate.domain.decisions.failures import signature
+from phasegate.domain.decisions.reconcile import failure_of
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.state.board import FAILED
+from phasegate.domain.state.facts import DateFacts
+from phasegate.ports import State
+from phasegate.services.reading.progress import DATES_AT_ONCE
+
+
+@dataclass(slots=True)
+class Alike:
+    """Failed attempts of one signature in one phase.
+
+    attempts: how many. dates: the distinct ones, in order. failed: those of them on which the processor has ended
+    badly; on the others it is tried again, or has succeeded since. example: a message as it came, of the last date.
+    """
+
+    signature: str
+    error_class: ErrorClass
+    phase: str
+    processor: str
+    attempts: int = 0
+    dates: list[date] = field(default_factory=list)
+    failed: list[date] = field(default_factory=list)
+    is_braked: bool = False
+    example: str = ""
+
+    def command(self, run_id: str) -> str | None:
+        """What runs the failed dates again; None when there is none."""
+        return f"phasegate retry {run_id} --signature {shlex.quote(self.signature)}" if self.failed else None
+
+
+def failures_of(state: State, run_id: str) -> list[Alike]:
+    """Every failed attempt of a run, grouped; those that ended most dates badly first. Reads every date."""
+    index = state.plan(run_id).index
+    board, _ = state.board(run_id)
+    groups: dict[tuple[str, str], Alike] = {}
+    for first in range(0, len(index.days), DATES_AT_ONCE):
+        for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
+            bad = board.bad.get(day, {})
+            for phase, processor, error_class, message in _failed_attempts(facts):
+                sign = signature(error_class.value, processor, message)
+                group = groups.setdefault((phase, sign), Alike(sign, error_class, phase, processor))
+                group.attempts += 1
+                group.example = message
+                if group.dates[-1:] != [day]:
+                    group.dates.append(day)
+                    kind, reason = bad.get(f"{phase}/{processor}", ("", ""))
+                    stands, _, said = reason.partition(": ")
+                    if kind == FAILED and sign == signature(stands, processor, said):
+                        group.failed.append(day)
+    for ref, brake in board.brakes.items():
+        if (group_ := groups.get((ref.partition("/")[0], brake.signature))) is not None:
+            group_.is_braked = True
+    return sorted(groups.values(), key=lambda g: (-len(g.failed), -len(g.dates), g.phase, g.signature))
+
+
+def _failed_attempts(facts: DateFacts) -> Iterator[tuple[str, str, ErrorClass, str]]:
+    for (phase, processor), attempts in sorted(facts.tasks.items()):
+        for attempt in attempts:
+            if (failure := failure_of(attempt)) is not None:
+                yield phase, processor, failure[0], failure[1]
+
+
+def failures_document(run_id: str, found: list[Alike]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "run_id": run_id,
+        "failures": [
+            {
+                "signature": each.signature,
+                "error_class": each.error_class.value,
+                "phase": each.phase,
+                "processor": each.processor,
+                "attempts": each.attempts,
+                "dates": len(each.dates),
+                "dates_failed": len(each.failed),
+                "first": each.dates[0].isoformat(),
+                "last": each.dates[-1].isoformat(),
+                "braked": each.is_braked,
+                "example": each.example,
+                "command": each.command(run_id),
+            }
+            for each in found
+        ],
+    }
+
+
+def failures_text(run_id: str, found: list[Alike]) -> str:
+    """For people."""
+    if not found:
+        return f"run {run_id}: nothing has failed"
+    lines: list[str] = []
+    for each in found:
+        span = f"{each.dates[0]}" if len(each.dates) == 1 else f"{each.dates[0]} to {each.dates[-1]}"
+        stands = f"{len(each.failed)} ended badly" if each.failed else "none ended badly"
+        lines.append(
+            f"{each.phase} {each.signature}\n"
+            f"  {each.attempts} attempts on {len(each.dates)} dates, {span}; {stands}"
+            f"{'; the brake is on' if each.is_braked else ''}\n"
+            f"  for example: {each.example[:300]}"
+        )
+        if command := each.command(run_id):
+            lines.append(f"  -> mend the cause, then: {command}")
+    return "\n".join(lines)

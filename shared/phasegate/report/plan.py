@@ -1,0 +1,132 @@
+"""A plan, as it is shown to a person or a program."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from phasegate.domain.calendar.canary import choose
+from phasegate.domain.plan import EMPTY, OPTIONAL, RUN, AllDates, Consent, Plan, SameDate, Window, expectation
+
+
+def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
+    """The plan in numbers. ``missing_outside``: what it reads, does not make, and is not sound in the tables."""
+    index = plan.index
+    return {
+        "pipeline": plan.pipeline.pipeline,
+        "plan_hash": plan.hash,
+        "reprocess": plan.reprocess,
+        "dates": len(plan.days),
+        "first": plan.days[0].isoformat(),
+        "last": plan.days[-1].isoformat(),
+        "tasks": {
+            "expected": len(index.tasks) * len(plan.days),
+            "run": sum(task.work.count(RUN) for task in index.tasks),
+            "adopted": sum(len(task.work) - task.work.count(RUN) for task in index.tasks),
+        },
+        "canary": _canary(plan),
+        "phases": {phase: _phase(plan, phase) for phase in plan.phases},
+        "missing_outside": {
+            ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
+        },
+    }
+
+
+def _canary(plan: Plan) -> dict[str, Any] | None:
+    """What goes first: the dates and why, how many dates their windows add, and the tasks of it all."""
+    if not plan.canary:
+        return None
+    index = plan.index
+    found = choose(plan.pipeline.calendar, index.calendar, plan.days)
+    return {
+        "dates": {day.isoformat(): why for day, why in found.reasons.items()},
+        "lacking": list(found.lacking),
+        "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
+        "tasks_to_run": sum(
+            index.tasks[n].work[p] == RUN
+            for lane, strip in index.canary.items()
+            for n in index.lanes[lane].tasks
+            for p, is_in in enumerate(strip)
+            if is_in
+        ),
+    }
+
+
+def _phase(plan: Plan, phase: str) -> dict[str, Any]:
+    index = plan.index
+    tasks = [task for task in index.tasks if task.phase == phase]
+    empty: Counter[str] = Counter()
+    maybe: Counter[str] = Counter()
+    for task in tasks:
+        for letter, day in zip(task.expects, plan.days, strict=True):
+            if letter in (EMPTY, OPTIONAL):
+                reason = expectation(plan.pipeline, index.calendar, task.spec, day)[1]
+                (empty if letter == EMPTY else maybe)[reason] += 1
+    return {
+        "processors": len(tasks),
+        "dates_to_run": sum(any(t.work[p] == RUN for t in tasks) for p in range(len(plan.days))),
+        "tasks_to_run": sum(task.work.count(RUN) for task in tasks),
+        "tasks_adopted": sum(len(task.work) - task.work.count(RUN) for task in tasks),
+        "rightly_empty": dict(empty),
+        "may_be_empty": dict(maybe),
+        "waits_for": _edges(plan, phase),
+    }
+
+
+def _edges(plan: Plan, phase: str) -> list[str]:
+    index = plan.index
+    lines: dict[str, None] = {}
+    for lane in (index.lanes[n] for n in index.lanes_of(phase)):
+        members = [index.tasks[t].processor for t in lane.tasks]
+        who = phase if len(index.lanes_of(phase)) == 1 else ", ".join(members)
+        if lane.released_with:
+            lines[f"{who}: released with {index.lanes[lane.released_with[0]].phase}"] = None
+        for edge in lane.edges:
+            match edge:
+                case SameDate():
+                    lines[f"{who}: {edge.phase} of the same date"] = None
+                case Window():
+                    longest = max((len(w) for w in edge.whole), default=0)
+                    names = ", ".join(ref.partition("/")[2] for ref, _ in edge.refs)
+                    lines[f"{who}: {names} on up to {longest} game dates before"] = None
+                case AllDates():
+                    lines[f"{who}: all dates of {edge.phase}"] = None
+                case Consent():
+                    lines[f"{who}: a person's approval of {edge.phase}"] = None
+    return list(lines)
+
+
+def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
+    """The plan for a terminal."""
+    document = plan_document(plan, lacking)
+    tasks = document["tasks"]
+    lines = [
+        f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} game dates "
+        f"from {document['first']} to {document['last']}",
+        f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted "
+        f"(reprocess {document['reprocess']})",
+        "",
+    ]
+    if canary := document["canary"]:
+        dates = ", ".join(f"{day} ({why})" for day, why in canary["dates"].items())
+        lines += [
+            f"Canary: {dates}, before all others",
+            f"  with the dates of their windows: {canary['dates_with_windows']} dates, "
+            f"{canary['tasks_to_run']:,} tasks to run",
+            *(f"  {lacking}" for lacking in canary["lacking"]),
+            "",
+        ]
+    for name, phase in document["phases"].items():
+        lines.append(
+            f"{name}: {phase['processors']} processors, {phase['dates_to_run']} dates and {phase['tasks_to_run']:,} "
+            f"tasks to run, {phase['tasks_adopted']:,} adopted"
+        )
+        lines.extend(f"  waits for    {line}" for line in phase["waits_for"])
+        lines.extend(f"  right empty  {n:,} tasks: {why}" for why, n in phase["rightly_empty"].items())
+        lines.extend(f"  may be empty {n:,} tasks: {why}" for why, n in phase["may_be_empty"].items())
+    if lacking:
+        lines += ["", "Read by this run, not made by it, and missing in the tables (what needs it will be blocked):"]
+        for ref, days in lacking.items():
+            first, last = min(days), max(days)
+            lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
+    return "\n".join(lines)

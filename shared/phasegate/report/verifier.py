@@ -1,0 +1,174 @@
+"""The verifier: reads the tables of every phase over the whole calendar, compares with state and plan, writes a report.
+
+It is kept as ``report.json`` (``docs/report.schema.json``), ``report.md`` and ``report.html`` below ``reports/{run}``
+of a store, as a row in the pipeline's reports table, and for a run as a summary in its state.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from phasegate import __version__
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import Plan
+from phasegate.domain.spec.pipeline import NoOutput, Pipeline
+from phasegate.domain.state.run import RUN_ID
+from phasegate.ports import Clock, ObjectStore, ReportNote
+from phasegate.report.verify.compose import Ground, audit_plan, report_on_dates, report_on_run
+from phasegate.report.verify.document.report import Report
+from phasegate.report.verify.page import html_of, markdown_of
+from phasegate.services.starting.kickoff import Days, Seasons
+from phasegate.services.starting.planner import choose_phases
+
+VERDICT_KEPT = 1000
+"""Characters of a verdict in state and table: Firestore indexes no more than 1,500 bytes of a value."""
+
+
+class VerifyRequest(BaseModel):
+    """What to verify: a run, or dates without one; keys are those of the command line's options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
+    season: Seasons = ()
+    first: date | None = Field(default=None, alias="from")
+    last: date | None = Field(default=None, alias="to")
+    dates: Days = ()
+    exclude: Days = ()
+    phases: str | None = None
+
+    @property
+    def selection(self) -> Selection | None:
+        """The dates, where no run is named. Raises InputError when both are given."""
+        named = bool(self.season or self.first or self.last or self.dates or self.exclude or self.phases)
+        if self.run_id is not None:
+            if named:
+                raise InputError("a run is verified on its own dates and phases; leave out either the run or the rest")
+            return None
+        return Selection(self.season, self.first, self.last, self.dates, self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A report that was made, and the names of its files in the store."""
+
+    report: Report
+    names: tuple[str, ...]
+
+    @property
+    def page(self) -> str:
+        """The name of the HTML page."""
+        return next(name for name in self.names if name.endswith(".html"))
+
+    def summary(self) -> dict[str, Any]:
+        """The answer of the function: the verdict in short."""
+        return {
+            "report_id": self.report.report_id,
+            "run_id": self.report.run_id,
+            "agrees": self.report.agrees,
+            "is_final": self.report.is_final,
+            "findings": self.report.findings_total,
+            "verdict": self.report.verdict,
+            "files": list(self.names),
+        }
+
+
+def verify_run(ground: Ground, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
+    """Verify a run, also one that is still going. Raises InputError for an unknown run."""
+    report = report_on_run(ground, run_id, clock.now())
+    assert ground.state is not None  # noqa: S101 - the report was made from it
+    return _keep(ground, store, report, ground.state.plan(run_id).pipeline, run_id)
+
+
+def verify_dates(
+    ground: Ground,
+    store: ObjectStore,
+    clock: Clock,
+    pipeline: Pipeline,
+    calendar: Calendar,
+    selection: Selection,
+    phases: str | None,
+) -> Verified:
+    """Verify dates without a run, as of a backfill made by hand.
+
+    Raises InputError for an unknown phase and an empty selection, before anything is written.
+    """
+    plan = plan_of_dates(pipeline, calendar, selection, phases)
+    report = report_on_dates(ground, plan, clock.now())
+    return _keep(ground, store, report, pipeline, report.report_id)
+
+
+def plan_of_dates(pipeline: Pipeline, calendar: Calendar, selection: Selection, phases: str | None) -> Plan:
+    """What is verified. Raises InputError for an unknown phase, an empty selection, and phases without any output."""
+    chosen, _ = choose_phases(pipeline, phases, None)
+    outputs = [processor.output for phase in chosen for processor in pipeline.phase(phase).processors]
+    if all(isinstance(output, NoOutput) for output in outputs):
+        raise InputError(
+            f"{', '.join(chosen)}: no processor leaves an output that could be verified; name other phases, or a run"
+        )
+    return audit_plan(pipeline, calendar, chosen, selection.resolve(calendar), __version__)
+
+
+def files_of(report: Report) -> dict[str, bytes]:
+    """The report's files: name and content."""
+    document = json.dumps(report.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    return {
+        "report.json": document.encode(),
+        "report.md": markdown_of(report).encode(),
+        "report.html": html_of(report).encode(),
+    }
+
+
+def _keep(ground: Ground, store: ObjectStore, report: Report, pipeline: Pipeline, folder: str) -> Verified:
+    """Write files, row and summary, in this order: what is told of is there."""
+    place = f"reports/{folder}"
+    files = {f"{place}/{name}": content for name, content in files_of(report).items()}
+    for name, content in files.items():
+        store.write(name, content)
+    kinds = {kind.kind: kind.findings for kind in report.kinds if kind.findings}
+    if pipeline.report.table is not None:
+        _append_row(ground, report, pipeline.report.table, kinds, place)
+    if report.run_id is not None and ground.state is not None:
+        note = ReportNote(
+            report.report_id,
+            report.made_at,
+            report.agrees,
+            report.is_final,
+            report.findings_total,
+            kinds,
+            report.verdict[:VERDICT_KEPT],
+            place,
+        )
+        ground.state.note_report(report.run_id, note)
+    return Verified(report, tuple(files))
+
+
+_COLUMNS = (
+    "report_id STRING, run_id STRING, pipeline STRING, made_at TIMESTAMP, first_date DATE, last_date DATE, "
+    "dates INT64, agrees BOOL, is_final BOOL, findings INT64, kinds STRING, verdict STRING, place STRING"
+)
+
+
+def _append_row(ground: Ground, report: Report, table: str, kinds: dict[str, int], place: str) -> None:
+    ground.warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table}` ({_COLUMNS})")
+    row = {
+        "report_id": report.report_id,
+        "run_id": report.run_id,
+        "pipeline": report.pipeline,
+        "made_at": report.made_at,
+        "first_date": report.first,
+        "last_date": report.last,
+        "dates": report.dates,
+        "agrees": report.agrees,
+        "is_final": report.is_final,
+        "findings": report.findings_total,
+        "kinds": json.dumps(kinds, sort_keys=True),
+        "verdict": report.verdict[:VERDICT_KEPT],
+        "place": place,
+    }
+    ground.warehouse.append_missing(table, [row], ("report_id",))

@@ -1,0 +1,201 @@
+"""Puts a report together: reads tables and state, and compares them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.decisions.waiving import in_force, waived
+from phasegate.domain.errors import PhasegateError
+from phasegate.domain.operations.audit import NOTHING_HELD
+from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.facts import Verdict
+from phasegate.domain.state.run import Waiver
+from phasegate.ports import ObjectStore, Parameter, Row, State, Warehouse
+from phasegate.report.verify import figures, history
+from phasegate.report.verify.document.found import Blocked
+from phasegate.report.verify.document.part import Query
+from phasegate.report.verify.document.report import Report
+from phasegate.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, missing_dates
+from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_query
+from phasegate.report.verify.reading import Reading, read_outputs
+from phasegate.report.verify.recorded import RunRecord, read_run
+from phasegate.report.verify.verdict import verdict_of
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a verification looks. state: None where there is none, as for a backfill made by hand.
+
+    is_cloud: whether what a run cost was really paid.
+    """
+
+    state: State | None
+    warehouse: Warehouse
+    objects: ObjectStore
+    is_cloud: bool = False
+
+
+def audit_plan(pipeline: Pipeline, calendar: Calendar, phases: Sequence[str], days: Sequence[date], code: str) -> Plan:
+    """What is verified where there is no run: these dates, against the whole calendar. code: the program's version."""
+    return Plan(
+        pipeline=pipeline,
+        phases=tuple(phases),
+        days=tuple(days),
+        calendar=calendar.dates,
+        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
+        reprocess="all",
+        code_version=code,
+    )
+
+
+def report_on_run(ground: Ground, run_id: str, now: datetime) -> Report:
+    """The report of a run, also of one that is still going. Raises InputError for an unknown run."""
+    if ground.state is None:
+        raise ValueError("a run cannot be verified without state")
+    record = read_run(ground.state, run_id, now)
+    evidence = _gather(ground, ground.state.plan(run_id).index, record, now)
+    return _compose(evidence, now, ground.is_cloud)
+
+
+def report_on_dates(ground: Ground, plan: Plan, now: datetime) -> Report:
+    """The report of dates without a run."""
+    return _compose(_gather(ground, plan.index, None, now), now, ground.is_cloud)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Everything that a report is made from. record: None without a run.
+
+    attempts: the run's rows in the history table; None without a run, or when it could not be asked.
+    """
+
+    index: PlanIndex
+    reading: Reading
+    record: RunRecord | None
+    attempts: list[Row] | None
+    history_query: str
+
+
+def _gather(ground: Ground, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
+    """Read tables, objects and history, and mark what waivers let pass."""
+    reading = read_outputs(ground.warehouse, ground.objects, index)
+    if record is None:
+        return _Evidence(index, reading, None, None, "")
+    _waive(reading, in_force(record.run, now))
+    _go_on_without(reading, record.let_pass)
+    attempts, query = _read_history(ground.warehouse, index, record, reading)
+    reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
+    return _Evidence(index, reading, record, attempts, query)
+
+
+def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
+    index, reading, record, query = evidence.index, evidence.reading, evidence.record, evidence.history_query
+    attempts = evidence.attempts or []
+    tasks = record.tasks if record else None
+    findings = find(reading, index, tasks)
+    gaps = missing_dates(reading, index)
+    is_final = record is None or record.status.is_final
+    queries, date_sets = _queries(reading)
+    return Report(
+        report_id=f"{record.run.run_id if record else index.plan.pipeline.pipeline}-{now:%Y%m%dT%H%M%S%f}",
+        run_id=record.run.run_id if record else None,
+        pipeline=index.plan.pipeline.pipeline,
+        made_at=now,
+        status=record.status.value if record else None,
+        is_final=is_final,
+        agrees=not findings and is_final,
+        verdict=verdict_of(index, record, reading, findings, gaps),
+        first=index.days[0],
+        last=index.days[-1],
+        dates=len(index.days),
+        calendar_dates=len(index.calendar.dates),
+        seasons={name: (days[0], days[-1]) for name, days in index.calendar.seasons.items()},
+        phases=list(index.plan.phases),
+        outputs=len(reading.outputs),
+        findings_total=len(findings),
+        kinds=count_kinds(findings),
+        findings=findings,
+        coverage=figures.coverage(reading, index),
+        missing=gaps,
+        heat_map=heat_map(reading, index, findings, tasks),
+        failures=history.failures(attempts, query),
+        blocked=_blocked(record),
+        warnings=figures.warnings(reading, index),
+        emptiness=figures.emptiness(reading, index),
+        quality=figures.quality(reading, index),
+        nulls=figures.nulls(reading, index),
+        averages=figures.averages(reading, index),
+        compared=figures.compared(reading),
+        duplicates=figures.duplicates(reading),
+        run_times=history.run_times(attempts, query),
+        pace=history.pace(attempts, index.plan.phases, query),
+        gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
+        waivers=figures.waived(record.run.waivers if record else (), reading, now),
+        cost=None if evidence.attempts is None else history.cost(attempts, is_cloud, query),
+        queries=queries,
+        date_sets=date_sets,
+    )
+
+
+def _blocked(record: RunRecord | None) -> list[Blocked]:
+    return [
+        Blocked(date=b.date, phase=b.phase, reasons=[f"{r.check}: {r.detail[:DETAIL_KEPT]}" for r in b.reasons])
+        for b in (record.blocked if record else ())
+    ]
+
+
+def _waive(reading: Reading, waivers: Sequence[Waiver]) -> None:
+    """What a person lets pass is no finding; it stands under the waiver."""
+    for output in reading.outputs.values():
+        for day, verdicts in output.verdicts.items():
+            output.verdicts[day] = list(waived(verdicts, day, output.phase, waivers))
+
+
+def _go_on_without(reading: Reading, let_pass: Mapping[tuple[date, str], Verdict]) -> None:
+    """What has no output, as its source is gone and a person signed for that, is not missing."""
+    for (day, ref), verdict in let_pass.items():
+        output = reading.outputs.get(ref)
+        if output is None:
+            reading.let_pass[day, ref] = verdict
+        elif output.error is None and not output.held.get(day, NOTHING_HELD).rows:
+            output.verdicts.setdefault(day, []).append(verdict)
+
+
+def _read_history(
+    warehouse: Warehouse, index: PlanIndex, record: RunRecord, reading: Reading
+) -> tuple[list[Row] | None, str]:
+    """The run's rows in the history table (None when it cannot be asked), and the query's name."""
+    table = index.plan.pipeline.history_table
+    query = reading.note(history_query(table, record.run.run_id, index.days[0], index.days[-1]))
+    (answer,) = warehouse.ask([(query.sql or "", query.parameters)])
+    if isinstance(answer, PhasegateError):
+        reading.unread[query.name] = str(answer)
+        return None, query.name
+    return answer, query.name
+
+
+def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
+    """Queries as the JSON names them; a list of dates that several of them use stands there once."""
+    sets: dict[tuple[date, ...], str] = {}
+
+    def plain(value: Parameter) -> Any:
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, list | tuple) and value and isinstance(value[0], date):
+            return {"set": sets.setdefault(tuple(value), f"dates_{len(sets) + 1}")}
+        return value
+
+    found = [
+        Query(
+            name=query.name,
+            reads=query.reads,
+            sql=query.sql,
+            parameters={name: plain(value) for name, value in query.parameters.items()},
+            error=reading.unread.get(query.name),
+        )
+        for query in reading.queries.values()
+    ]
+    return found, {name: list(days) for days, name in sets.items()}

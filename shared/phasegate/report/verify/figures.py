@@ -1,0 +1,261 @@
+"""Figures of what the tables hold, from the queries' rows: sums over dates, by season or year."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from phasegate.domain.decisions.waiving import is_in_force
+from phasegate.domain.operations.audit import NOTHING_HELD, Own
+from phasegate.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
+from phasegate.domain.state.facts import WARN
+from phasegate.domain.state.run import Waiver
+from phasegate.ports import Row
+from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, KeysOfDate, Nulls, Quality
+from phasegate.report.verify.document.found import Coverage, Emptiness, Waived, Warned
+from phasegate.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
+from phasegate.report.verify.questions import BUCKETS, Table
+from phasegate.report.verify.reading import Reading
+
+EXAMPLES = 5
+"""Of what a waiver lets pass."""
+
+
+def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
+    """Each output in each season of the calendar."""
+    found: list[Coverage] = []
+    for season, days in index.calendar.seasons.items():
+        for output in reading.outputs.values():
+            held = [output.held[day] for day in days if day in output.held]
+            due = demanded(output, days)
+            found.append(
+                Coverage(
+                    season=season,
+                    phase=output.phase,
+                    processor=output.processor,
+                    table=output.table,
+                    covered=sum(day in index.position for day in days),
+                    expected=len(due),
+                    whole=sum(is_whole(output, day) for day in due),
+                    waived=sum(is_waived(output, day) for day in due),
+                    with_rows=None if output.error else sum(each.rows > 0 for each in held),
+                    rows=None if output.error else sum(each.rows for each in held),
+                    query=output.query(Own.ROWS),
+                )
+            )
+    return found
+
+
+def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
+    """Where the calendar demands or allows that nothing is there, on the dates that are verified."""
+    found: list[Emptiness] = []
+    for output in reading.outputs.values():
+        processor = index.processor(output.ref)
+        reasons: dict[tuple[str, bool], list[date]] = {}
+        for day in index.days:
+            if output.expects[day] in (EMPTY, OPTIONAL):
+                reason = expectation(index.plan.pipeline, index.calendar, processor, day)[1]
+                reasons.setdefault((reason, output.expects[day] == EMPTY), []).append(day)
+        for (reason, is_demanded), days in reasons.items():
+            found.append(
+                Emptiness(
+                    phase=output.phase,
+                    processor=output.processor,
+                    reason=reason,
+                    is_demanded=is_demanded,
+                    dates=len(days),
+                    found=None if output.error else sum(not output.held.get(day, NOTHING_HELD).rows for day in days),
+                    query=output.query(Own.ROWS),
+                )
+            )
+    return found
+
+
+def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
+    """What checks found that only warn, by output and check."""
+    found: list[Warned] = []
+    for output in reading.outputs.values():
+        said: dict[str, dict[date, str]] = {}
+        for day in index.days:
+            for verdict in output.verdicts.get(day, ()):
+                if verdict.outcome == WARN:
+                    said.setdefault(verdict.check, {})[day] = verdict.detail
+        for check, details in said.items():
+            found.append(
+                Warned(
+                    phase=output.phase,
+                    processor=output.processor,
+                    table=output.table,
+                    check=check,
+                    dates=len(details),
+                    first=min(details),
+                    last=max(details),
+                    example=details[min(details)][:DETAIL_KEPT],
+                    query=output.query(check),
+                )
+            )
+    return found
+
+
+def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:
+    """Every waiver, with what passes by it."""
+    marked = [
+        (day, verdict)
+        for output in reading.outputs.values()
+        for day, verdicts in sorted(output.verdicts.items())
+        for verdict in verdicts
+    ]
+    marked += [(day, verdict) for (day, _), verdict in reading.let_pass.items()]
+    found: list[Waived] = []
+    for waiver in waivers:
+        passes = [f"{day} {verdict}" for day, verdict in marked if verdict.waived_by == waiver.id]
+        found.append(
+            Waived(
+                **waiver.model_dump(exclude={"dates"}),
+                dates=len(waiver.dates),
+                first=min(waiver.dates),
+                last=max(waiver.dates),
+                is_in_force=is_in_force(waiver, now),
+                lets_pass=len(passes),
+                examples=passes[:EXAMPLES],
+            )
+        )
+    return found
+
+
+def duplicates(reading: Reading) -> list[Duplicates]:
+    """Tables with rows that repeat keys, over the whole calendar."""
+    found: list[Duplicates] = []
+    for output in reading.outputs.values():
+        doubled = [held.doubled for held in output.held.values() if held.doubled]
+        if doubled and output.table:
+            found.append(
+                Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query(Own.KEYS))
+            )
+    return found
+
+
+def nulls(reading: Reading, index: PlanIndex) -> list[Nulls]:
+    """NULLs of critical fields by season."""
+    found: list[Nulls] = []
+    for table, query, rows in reading.figures:
+        for season, of_season in _by_season(rows, index).items():
+            total = sum(int(row["n"]) for row in of_season)
+            for column in table.critical:
+                lacking = total - sum(int(row[f"has_{column}"]) for row in of_season)
+                found.append(
+                    Nulls(
+                        table=table.name,
+                        column=column,
+                        season=season,
+                        rows=total,
+                        nulls=lacking,
+                        share=round(lacking / total, 6),
+                        query=query,
+                    )
+                )
+    return found
+
+
+def averages(reading: Reading, index: PlanIndex) -> list[Average]:
+    """Means by season, with the change against the season before it in the calendar."""
+    found: list[Average] = []
+    for table, query, rows in reading.figures:
+        by_season = _by_season(rows, index)
+        seasons = {name: by_season.get(name, []) for name in index.calendar.seasons}
+        for column in table.averages:
+            found += _averages_of(table, column, seasons, query)
+    return found
+
+
+def _averages_of(table: Table, column: str, seasons: Mapping[str, list[Row]], query: str) -> Iterable[Average]:
+    before: float | None = None
+    for season, rows in seasons.items():
+        values = sum(int(row[f"has_{column}"]) for row in rows)
+        if not values:
+            before = None
+            continue
+        mean = sum(float(row[f"sum_{column}"] or 0) for row in rows) / values
+        yield Average(
+            table=table.name,
+            column=column,
+            season=season,
+            values=values,
+            average=round(mean, 4),
+            change=round((mean - before) / abs(before), 4) if before else None,
+            query=query,
+        )
+        before = mean
+
+
+def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
+    """Scores of the calendar's dates in buckets, by table and year."""
+    found: list[Quality] = []
+    for table, query, rows in reading.figures:
+        for column in table.quality:
+            years: dict[int, list[Row]] = {}
+            for row in rows:
+                if row["d"] in index.calendar.by_day:
+                    years.setdefault(row["d"].year, []).append(row)
+            for year, of_year in sorted(years.items()):
+                total = sum(int(row["n"]) for row in of_year)
+                best, good, fair, poor = (
+                    sum(int(row[f"bucket{n}_{column}"]) for row in of_year) for n in range(len(BUCKETS))
+                )
+                found.append(
+                    Quality(
+                        table=table.name,
+                        column=column,
+                        year=year,
+                        rows=total,
+                        from_90=best,
+                        from_70=good,
+                        from_50=fair,
+                        below_50=poor,
+                        unscored=total - best - good - fair - poor,
+                        query=query,
+                    )
+                )
+    return found
+
+
+def compared(reading: Reading) -> list[KeysCompared]:
+    """Keys of one table in another, by game date; dates on which all agree are only counted."""
+    found: list[KeysCompared] = []
+    expects = {output.table: output.expects for output in reading.outputs.values()}
+    for pair, query, rows in reading.compared:
+        both_due = [
+            day
+            for day, letter in expects[pair.table.table].items()
+            if EMPTY not in (letter, expects[pair.against.table][day])
+        ]
+        by_day = {row["d"]: row for row in rows}
+        dates = [
+            KeysOfDate(date=day, here=int(row["here"]), there=int(row["there"]), both=int(row["both_have"]))
+            for day in both_due
+            if (row := by_day.get(day))
+        ]
+        here, both = sum(each.here for each in dates), sum(each.both for each in dates)
+        found.append(
+            KeysCompared(
+                key=pair.key,
+                table=pair.table.table,
+                against=pair.against.table,
+                here=here,
+                there=sum(each.there for each in dates),
+                both=both,
+                share=round(both / here, 6) if here else None,
+                dates=len(dates),
+                left_out=len(expects[pair.table.table]) - len(both_due),
+                unlike=[each for each in dates if not each.here == each.there == each.both],
+                query=query,
+            )
+        )
+    return found
+
+
+def _by_season(rows: Iterable[Row], index: PlanIndex) -> dict[str, list[Row]]:
+    """Rows of the calendar's dates, by season in the calendar's order."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["d"]):
+        if game_date := index.calendar.by_day.get(row["d"]):
+            found.setdefault(game_date.season, []).append(row)
+    return found

@@ -1,0 +1,244 @@
+"""From what was read to what is wrong: every difference by itself, runs of missing dates, the heat map."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+
+from phasegate.domain.operations.audit import (
+    MEANINGS,
+    NOTHING_HELD,
+    Held,
+    Kind,
+    Own,
+    Recorded,
+    Word,
+    differences,
+    is_let_pass,
+    is_sound,
+    rows_in_words,
+    shortfalls,
+)
+from phasegate.domain.plan import EMPTY, EXPECTED, PlanIndex
+from phasegate.domain.spec.pipeline import NoOutput
+from phasegate.domain.state.facts import UNKNOWN as UNASKED
+from phasegate.domain.state.facts import Verdict
+from phasegate.report.verify.document.found import FindingLine, HeatMap, KindCount, MissingDates
+from phasegate.report.verify.questions import STATE_QUERY
+from phasegate.report.verify.reading import Output, Reading
+
+WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
+DIFFERS, UNKNOWN, WAIVED, OUTSIDE, GAP = "d", "u", "p", "o", "g"
+"""A letter for each date and phase; OUTSIDE and GAP for dates of the calendar that are not verified."""
+
+LEGEND = {
+    WHOLE: "whole",
+    RIGHTLY_EMPTY: "rightly empty",
+    SHORT: "not the rows that are due",
+    MISSING: "missing",
+    DIFFERS: "disagrees otherwise",
+    UNKNOWN: "could not be asked",
+    WAIVED: "let pass by a waiver",
+    OUTSIDE: "not asked for, no gap known",
+    GAP: "not asked for, and not whole",
+}
+_LETTERS = {
+    Kind.MISSING: MISSING,
+    Kind.PASSED_BUT_EMPTY: MISSING,
+    Kind.INCOMPLETE: SHORT,
+    Kind.PASSED_BUT_INCOMPLETE: SHORT,
+    Kind.NOT_DONE: MISSING,
+    Kind.NOT_ASKED: UNKNOWN,
+}
+DETAIL_KEPT = 1000
+"""Characters of a finding in words."""
+
+_WORST = (UNKNOWN, MISSING, SHORT, DIFFERS)
+
+
+def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None) -> list[FindingLine]:
+    """Every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run."""
+    found: list[FindingLine] = []
+    for output in reading.outputs.values():
+        if output.error is not None:
+            found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, Own.ROWS))
+            continue
+        for shown_by, query in output.queries.items():
+            error = reading.unread.get(query)
+            if error is not None and shown_by in _unasked(output, tasks):
+                name = shown_by.value if isinstance(shown_by, Own) else shown_by
+                found.append(_line(output, Kind.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
+        for day in index.days:
+            recorded = None if tasks is None else tasks.get((day, output.ref))
+            found += [
+                _line(output, each.kind, day, each.detail, each.expected, each.found, each.shown_by)
+                for each in differences(*_judged(output, day), recorded)
+            ]
+        if output.undated:
+            text = f"{rows_in_words(output.undated)} without a date"
+            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
+        for day, rows in output.off_calendar.items():
+            if index.days[0] <= day <= index.days[-1]:
+                text = f"{rows_in_words(rows)}, and the calendar has no such date"
+                found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
+    found += _without_output(reading, index, tasks or {})
+    return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
+
+
+def _judged(output: Output, day: date) -> tuple[str, Held, list[Verdict], Mapping[str, str]]:
+    """What a date is judged by: the first arguments of ``differences``."""
+    held = output.held.get(day, NOTHING_HELD)
+    return output.expects[day], held, output.verdicts.get(day, []), output.looks_at
+
+
+def _unasked(output: Output, tasks: object) -> set[Own | str]:
+    """What would have been compared, if it could have been asked: equal keys, fences of a run, checks that block."""
+    checks = {v.check for verdicts in output.verdicts.values() for v in verdicts if v.outcome == UNASKED}
+    return {Own.KEYS, *checks} if tasks is None else {Own.KEYS, Own.FENCES, *checks}
+
+
+def _without_output(
+    reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
+) -> Iterator[FindingLine]:
+    """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
+    silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
+    for (day, ref), recorded in tasks.items():
+        if ref in silent and recorded.word is not Word.PASSED and (day, ref) not in reading.let_pass:
+            phase, _, processor = ref.partition("/")
+            yield FindingLine(
+                kind=Kind.NOT_DONE.value,
+                date=day,
+                phase=phase,
+                processor=processor,
+                table=None,
+                detail=recorded.said[:DETAIL_KEPT],
+                expected=None,
+                found=None,
+                query=STATE_QUERY,
+            )
+
+
+def _line(
+    output: Output,
+    kind: Kind,
+    day: date | None,
+    detail: str,
+    expected: int | None,
+    found: int | None,
+    shown_by: Own | str,
+) -> FindingLine:
+    return FindingLine(
+        kind=kind.value,
+        date=day,
+        phase=output.phase,
+        processor=output.processor,
+        table=output.table,
+        detail=detail[:DETAIL_KEPT],
+        expected=expected,
+        found=found,
+        query=STATE_QUERY if shown_by is Own.STATE else output.query(shown_by),
+    )
+
+
+def count_kinds(findings: Iterable[FindingLine]) -> list[KindCount]:
+    """How many there are of each kind; kinds without any stand in the list too."""
+    counts = dict.fromkeys(Kind, 0)
+    for line in findings:
+        counts[Kind(line.kind)] += 1
+    return [
+        KindCount(kind=kind.value, between=MEANINGS[kind][0], meaning=MEANINGS[kind][1], findings=n)
+        for kind, n in counts.items()
+    ]
+
+
+def is_whole(output: Output, day: date) -> bool:
+    """Whether the calendar's demand is known to be met on a date."""
+    expects, held, verdicts, _ = _judged(output, day)
+    return output.error is None and is_sound(expects, held, verdicts)
+
+
+def is_waived(output: Output, day: date) -> bool:
+    """Whether waivers are all that lets a date pass."""
+    return output.error is None and is_let_pass(*_judged(output, day))
+
+
+def is_short(output: Output, day: date) -> bool:
+    """Whether what is due on a date is known not to be there."""
+    return output.error is None and any(shortfalls(*_judged(output, day)))
+
+
+def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
+    """Runs of game dates on which an output is missing or incomplete, over the whole calendar: verified, and beyond.
+
+    Of what lies beyond, only tables are told: objects of other dates may rightly be gone.
+    """
+    found: list[MissingDates] = []
+    for output in reading.outputs.values():
+        spans: list[list[date]] = []
+        before: bool | None = None
+        for game_date in index.calendar.dates:
+            day = game_date.day
+            is_beyond = day not in index.position
+            if not is_short(output, day) or (is_beyond and output.table is None):
+                before = None
+                continue
+            if before is not is_beyond:
+                spans.append([])
+            spans[-1].append(day)
+            before = is_beyond
+        found += [
+            MissingDates(
+                phase=output.phase,
+                processor=output.processor,
+                first=span[0],
+                last=span[-1],
+                dates=len(span),
+                beyond=span[0] not in index.position,
+                query=output.query(Own.ROWS),
+            )
+            for span in spans
+        ]
+    return found
+
+
+def heat_map(
+    reading: Reading,
+    index: PlanIndex,
+    findings: Sequence[FindingLine],
+    tasks: Mapping[tuple[date, str], Recorded] | None,
+) -> HeatMap:
+    """The worst that is known of each date and phase, over the whole calendar. tasks: as for ``find``."""
+    worst: dict[tuple[date, str], str] = {}
+    unknown = {line.phase for line in findings if line.kind == Kind.NOT_ASKED and line.date is None}
+    for line in findings:
+        if line.date is not None:
+            letter = _LETTERS.get(Kind(line.kind), DIFFERS)
+            there = worst.get((line.date, line.phase), letter)
+            worst[line.date, line.phase] = min(letter, there, key=_WORST.index)
+    silent = {(day, ref.partition("/")[0]) for day, ref in reading.let_pass}
+    phases: dict[str, str] = {}
+    for phase in index.plan.phases:
+        outputs = [output for output in reading.outputs.values() if output.phase == phase]
+        letters = [
+            worst.get((d.day, phase))
+            or (UNKNOWN if phase in unknown else WAIVED if (d.day, phase) in silent else None)
+            or _calm(outputs, d.day, index, tasks is not None)
+            for d in index.calendar.dates
+        ]
+        phases[phase] = "".join(letters)
+    return HeatMap(dates=[d.day for d in index.calendar.dates], phases=phases, legend=LEGEND)
+
+
+def _calm(outputs: Sequence[Output], day: date, index: PlanIndex, has_record: bool) -> str:
+    """The letter of a cell without a finding. Of a phase without outputs only a run's record knows."""
+    is_beyond = day not in index.position
+    if not outputs:
+        return WHOLE if has_record and not is_beyond else UNKNOWN
+    if is_beyond:
+        return GAP if any(output.table and not is_whole(output, day) for output in outputs) else OUTSIDE
+    if any(is_waived(output, day) for output in outputs):
+        return WAIVED
+    return RIGHTLY_EMPTY if all(output.expects[day] == EMPTY for output in outputs) else WHOLE
+
+
+def demanded(output: Output, days: Iterable[date]) -> list[date]:
+    """The dates on which the calendar demands rows."""
+    return [day for day in days if output.expects[day] == EXPECTED]

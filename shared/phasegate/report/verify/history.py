@@ -1,0 +1,164 @@
+"""How a run went, from its rows in the history table: failures by signature, run times, pace, what it cost."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from phasegate.domain.decisions.failures import signature
+from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.ports import Row
+from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
+
+SPANS = 120
+"""Points of the pictures over time."""
+
+READS_A_TASK, WRITES_A_TASK = 1.8, 2.5
+"""Firestore operations of a task in a crowd; ``tests/contract/test_operations.py`` holds the line."""
+
+FIRESTORE_READ, FIRESTORE_WRITE, CLOUD_TASK = 0.06e-5, 0.18e-5, 0.40e-6
+"""Dollars an operation: list prices of 2026 (Firestore $0.06 and $0.18 per 100,000 reads and writes, Cloud Tasks $0.40
+per million), before what is free."""
+
+MESSAGE_SHOWN = 300
+
+
+def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
+    """Attempts that failed or were not borne out, those that are alike together; most frequent first."""
+    alike: dict[str, list[Row]] = {}
+    for row in rows:
+        has_failed = row["status"] in (ResultStatus.FAILED.value, "healed_lost")
+        if has_failed or row["proved"] is False:
+            error_class = row["error_class"] or ("lost" if row["status"] == "healed_lost" else "not_borne_out")
+            alike.setdefault(signature(error_class, row["processor_name"], row["message"] or ""), []).append(row)
+    lines = [
+        FailureLine(
+            signature=sign,
+            attempts=len(of_sign),
+            dates=len({row["d"] for row in of_sign}),
+            first=min(row["d"] for row in of_sign),
+            last=max(row["d"] for row in of_sign),
+            example=(of_sign[0]["message"] or "reported, and the output does not bear it out")[:MESSAGE_SHOWN],
+            query=query,
+        )
+        for sign, of_sign in alike.items()
+    ]
+    return sorted(lines, key=lambda line: (-line.attempts, line.signature))
+
+
+def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
+    """Median and 95th percentile of each processor's attempts, slowest first."""
+    taken: dict[tuple[str, str], list[float]] = {}
+    for row in timed(rows):
+        seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+        taken.setdefault((row["phase"], row["processor_name"]), []).append(seconds)
+    times = [
+        RunTime(
+            phase=phase,
+            processor=processor,
+            attempts=len(seconds),
+            median_seconds=round(percentile(seconds, 0.5), 6),
+            p95_seconds=round(percentile(seconds, 0.95), 6),
+            query=query,
+        )
+        for (phase, processor), seconds in taken.items()
+    ]
+    return sorted(times, key=lambda each: (-each.p95_seconds, each.phase, each.processor))
+
+
+def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
+    """Throughput and parallelism over time; None when nothing has ended."""
+    done = timed(rows)
+    if not done:
+        return None
+    begun, ended = min(row["started_at"] for row in done), max(row["finished_at"] for row in done)
+    wall = max((ended - begun).total_seconds(), 1e-6)
+    span = wall / SPANS
+    ends = [0] * SPANS
+    busy = {phase: [0.0] * SPANS for phase in phases}
+    for row in done:
+        ends[_span(row["finished_at"] - begun, span)] += 1
+        _spread(
+            busy.setdefault(row["phase"], [0.0] * SPANS), row["started_at"] - begun, row["finished_at"] - begun, span
+        )
+    total = sum((row["finished_at"] - row["started_at"]).total_seconds() for row in done)
+    return Pace(
+        started_at=begun,
+        wall_seconds=round(wall, 6),
+        attempts=len(done),
+        per_second=round(len(done) / wall, 3),
+        mean_at_once=round(total / wall, 3),
+        bucket_seconds=round(span, 6),
+        ended=ends,
+        at_once=[round(sum(of_phase[n] for of_phase in busy.values()), 3) for n in range(SPANS)],
+        busy={phase: [round(value, 3) for value in values] for phase, values in busy.items()},
+        query=query,
+    )
+
+
+def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[GateWait]:
+    """How long lanes waited at the gates of each phase."""
+    found: list[GateWait] = []
+    for phase, of_phase in waits.items():
+        seconds = [wait.total_seconds() for wait in of_phase]
+        found.append(
+            GateWait(
+                phase=phase,
+                lanes=len(seconds),
+                median_seconds=round(percentile(seconds, 0.5), 3),
+                p95_seconds=round(percentile(seconds, 0.95), 3),
+                longest_seconds=round(max(seconds), 3),
+                query=query,
+            )
+        )
+    return found
+
+
+def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
+    """Orchestration at list prices, from the number of ended attempts."""
+    attempts = len(rows)
+    lines = [
+        _cost_line("Firestore reads", attempts * READS_A_TASK, FIRESTORE_READ, "$0.06 per 100,000"),
+        _cost_line("Firestore writes", attempts * WRITES_A_TASK, FIRESTORE_WRITE, "$0.18 per 100,000"),
+        _cost_line("Cloud Tasks", attempts, CLOUD_TASK, "$0.40 per million"),
+    ]
+    return Cost(
+        is_estimate=not is_cloud,
+        attempts=attempts,
+        lines=lines,
+        dollars=round(sum(line.dollars for line in lines), 4),
+        not_counted=[
+            "the workers' own time and queries",
+            "bytes read in BigQuery by proofs, checks and this report (jobs carry the label phasegate)",
+            "Pub/Sub, Cloud Run functions and storage",
+        ],
+        query=query,
+    )
+
+
+def timed(rows: Sequence[Row]) -> list[Row]:
+    """Attempts whose start and end are known."""
+    return [row for row in rows if row["started_at"] is not None and row["finished_at"] is not None]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value at a share of the sorted values, interpolated between neighbours, as SQL's PERCENTILE_CONT."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _cost_line(service: str, operations: float, dollars: float, price: str) -> CostLine:
+    count = round(operations)
+    return CostLine(service=service, operations=count, dollars=round(count * dollars, 6), price=price)
+
+
+def _span(since: timedelta, span: float) -> int:
+    return min(int(since.total_seconds() / span), SPANS - 1)
+
+
+def _spread(busy: list[float], begun: timedelta, ended: timedelta, span: float) -> None:
+    """Add an attempt to the spans that it was under way in, by the share of each."""
+    first, last = begun.total_seconds() / span, ended.total_seconds() / span
+    for n in range(int(first), min(int(last), SPANS - 1) + 1):
+        busy[min(n, SPANS - 1)] += max(0.0, min(last, n + 1) - max(first, n))

@@ -1,0 +1,199 @@
+"""Reads every output of a plan over its whole calendar: what the tables hold, judged by the plan's own checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from phasegate.domain.checks import registry
+from phasegate.domain.checks.proof import Found
+from phasegate.domain.errors import PhasegateError
+from phasegate.domain.operations.audit import REPEATS, ROWS, Held, Own
+from phasegate.domain.plan import EMPTY, PlanIndex
+from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
+from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
+from phasegate.domain.state.facts import UNKNOWN, Verdict
+from phasegate.ports import ObjectStore, Row, Warehouse
+from phasegate.report.verify.questions import (
+    Compared,
+    NamedQuery,
+    Table,
+    compared_of,
+    compared_query,
+    fences_query,
+    figures_query,
+    keys_query,
+    rows_query,
+    tables_of,
+)
+from phasegate.services.reading.prover import Prover, ask, checks_of
+
+
+@dataclass(slots=True)
+class Output:
+    """What one processor left behind, by date. expects: the calendar's letter for every game date.
+
+    error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
+    undated: rows whose date is NULL.
+    looks_at: by check, as ``audit.differences`` takes it. queries: of checks, by name, and of the verifier's own.
+    """
+
+    ref: str
+    expects: Mapping[date, str]
+    table: str | None
+    held: dict[date, Held] = field(default_factory=dict)
+    verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
+    looks_at: dict[str, str] = field(default_factory=dict)
+    off_calendar: dict[date, int] = field(default_factory=dict)
+    undated: int = 0
+    error: str | None = None
+    queries: dict[Own | str, str] = field(default_factory=dict)
+
+    @property
+    def phase(self) -> str:
+        """Whose it is."""
+        return self.ref.partition("/")[0]
+
+    @property
+    def processor(self) -> str:
+        """Its name."""
+        return self.ref.partition("/")[2]
+
+    def query(self, shown_by: Own | str) -> str:
+        """The query that shows what was found; a check that asks nothing looks at the rows."""
+        return self.queries.get(shown_by) or self.queries.get(Own.ROWS, "")
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything that was read. figures, compared: rows of those queries, or the error that met one.
+
+    let_pass: tasks that leave no output, and that waivers let pass.
+    """
+
+    outputs: dict[str, Output] = field(default_factory=dict)
+    figures: list[tuple[Table, str, list[Row]]] = field(default_factory=list)
+    compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
+    queries: dict[str, NamedQuery] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
+
+    def note(self, query: NamedQuery) -> NamedQuery:
+        """Keep a query for the report."""
+        self.queries[query.name] = query
+        return query
+
+
+def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:
+    """Ask every table and look for every object of the plan's phases, on every date of its calendar."""
+    reading, plan = Reading(), index.plan
+    first, last = index.calendar.dates[0].day, index.calendar.dates[-1].day
+    tables = tables_of(plan.pipeline, plan.phases)
+    by_ref = {table.ref: table for table in tables}
+    for phase in plan.phases:
+        for processor in plan.pipeline.phase(phase).processors:
+            if not isinstance(processor.output, NoOutput):
+                expects = {d.day: index.expectation(processor, d.day) for d in index.calendar.dates}
+                ref = f"{phase}/{processor.name}"
+                reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
+    asked: list[tuple[tuple[Own, Table] | Compared, NamedQuery]] = []
+    for table in tables:
+        asked.append(((Own.ROWS, table), rows_query(table, first, last)))
+        asked.append(((Own.KEYS, table), keys_query(table, first, last)))
+        if table.output.fence_column:
+            asked.append(((Own.FENCES, table), fences_query(table, first, last)))
+        if figures := figures_query(table, first, last):
+            asked.append(((Own.FIGURES, table), figures))
+    asked += [(pair, compared_query(pair, first, last)) for pair in compared_of(plan.pipeline, plan.phases)]
+    answers = warehouse.ask([(query.sql or "", query.parameters) for _, query in asked])
+    rows: dict[str, dict[Own, list[Row]]] = {}
+    for (about, query), answer in zip(asked, answers, strict=True):
+        reading.note(query)
+        if isinstance(answer, PhasegateError):
+            reading.unread[query.name] = str(answer)
+        if isinstance(about, Compared):
+            if not isinstance(answer, PhasegateError):
+                reading.compared.append((about, query.name, answer))
+            continue
+        own, table = about
+        output = reading.outputs[table.ref]
+        output.queries[own] = query.name
+        if isinstance(answer, PhasegateError):
+            output.error = str(answer) if own is Own.ROWS else output.error
+        elif own is Own.FIGURES:
+            reading.figures.append((table, query.name, answer))
+        else:
+            rows.setdefault(table.ref, {})[own] = answer
+    for ref, answered in rows.items():
+        _fill(reading.outputs[ref], answered)
+    _look_for_objects(reading, objects, warehouse, index)
+    _judge(reading, warehouse, index)
+    return reading
+
+
+def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:
+    fences = {row["d"]: row for row in answered.get(Own.FENCES, ())}
+    doubled = {row["d"]: int(row["doubled"]) for row in answered.get(Own.KEYS, ())}
+    for row in answered.get(Own.ROWS, ()):
+        day, rows = row["d"], int(row["n"])
+        if day is None:
+            output.undated = rows
+            continue
+        if day not in output.expects:
+            output.off_calendar[day] = rows
+            continue
+        fence = fences.get(day, {})
+        output.held[day] = Held(
+            rows, fence.get("lowest"), fence.get("highest"), int(fence.get("unfenced", 0)), doubled.get(day, 0)
+        )
+
+
+def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehouse, index: PlanIndex) -> None:
+    wanted = {ref: index.processor(ref).output for ref in reading.outputs}
+    paths = {ref: output for ref, output in wanted.items() if isinstance(output, ObjectOutput)}
+    counted = Prover(warehouse, objects).count({ref: (out, reading.outputs[ref].expects) for ref, out in paths.items()})
+    for ref, found in counted.items():
+        output = reading.outputs[ref]
+        query = reading.note(NamedQuery(f"objects.{ref}", f"whether {paths[ref].path} is there, for each date"))
+        output.queries[Own.ROWS] = query.name
+        if isinstance(found, PhasegateError):
+            output.error = reading.unread[query.name] = str(found)
+        else:
+            output.held.update({day: Held(each.rows) for day, each in (found or {}).items()})
+
+
+def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
+    """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check."""
+    subjects = {
+        ref: (
+            {d: e for d, e in output.expects.items() if e != EMPTY and output.held.get(d)},
+            {day: Found(held.rows, held.lowest_fence, held.highest_fence) for day, held in output.held.items()},
+        )
+        for ref, output in reading.outputs.items()
+        if output.table and output.error is None
+    }
+    checks = [(ref, c, subject, registry.ask(c, subject)) for ref, c, subject in checks_of(index, subjects)]
+    answers = iter(ask(warehouse, [question for *_, question in checks if question]))
+    for ref, check, subject, question in checks:
+        output, name = reading.outputs[ref], name_of(check)
+        _note_what_it_looks_at(output, check)
+        answer: list[Row] | PhasegateError = []
+        if question is not None:
+            answer = next(answers)
+            query = f"{name}.{ref}"
+            words = f"what the check '{name}' of {ref} looks at, by date"
+            reading.note(NamedQuery(query, words, question.sql, dict(question.parameters)))
+            output.queries[name] = query
+        if isinstance(answer, PhasegateError):
+            reading.unread[output.query(name)] = str(answer)
+            verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
+        else:
+            verdicts = registry.judge(check, subject, answer)
+        for day, verdict in verdicts.items():
+            output.verdicts.setdefault(day, []).append(verdict)
+
+
+def _note_what_it_looks_at(output: Output, check: Check) -> None:
+    if isinstance(check, RowsCheck):
+        output.looks_at[name_of(check)] = ROWS
+    elif isinstance(check, DuplicatesCheck) and check.keys is None:
+        output.looks_at[name_of(check)] = REPEATS

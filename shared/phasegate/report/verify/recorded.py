@@ -1,0 +1,119 @@
+"""What a run says of its tasks, for the comparison with the tables; and how long its lanes waited at their gates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+from phasegate.domain.decisions.outcome import passes_without
+from phasegate.domain.decisions.reconcile import PROVED, TaskStatus, TaskView
+from phasegate.domain.decisions.waiving import in_force
+from phasegate.domain.operations.audit import Recorded, Word
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.state.board import BLOCKED, Board
+from phasegate.domain.state.facts import DateFacts, Verdict
+from phasegate.domain.state.run import Run, RunStatus
+from phasegate.ports import State
+from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """A run's own word. waits: by phase, how long each released lane waited since the phase before had ended.
+
+    let_pass: what has no output, as its source is gone, and passes by a waiver that is in force.
+    """
+
+    run: Run
+    board: Board
+    progress: RunReport
+    tasks: dict[tuple[date, str], Recorded] = field(default_factory=dict)
+    waits: dict[str, list[timedelta]] = field(default_factory=dict)
+    let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it stands."""
+        return self.progress.status
+
+    @property
+    def blocked(self) -> tuple[BlockedCell, ...]:
+        """Cells that cannot go on."""
+        return self.progress.blocked
+
+
+def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
+    """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
+    run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
+    later = _worked_on_later(state, run, index)
+    is_over = current_status(run, board).is_final
+    waivers = in_force(run, now)
+    tasks: dict[tuple[date, str], Recorded] = {}
+    waits: dict[str, list[timedelta]] = {}
+    let_pass: dict[tuple[date, str], Verdict] = {}
+
+    def note(facts: DateFacts, views: Sequence[TaskView]) -> None:
+        bad = board.bad.get(facts.day, {})
+        for task, view in zip(index.tasks, views, strict=True):
+            word = _word(view, bad.get(task.ref), is_over, (facts.day, task.ref) in later)
+            # An object's rows are what its worker said of it; nobody counted them.
+            is_counted = isinstance(task.spec.output, TableOutput)
+            tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
+        for ref, verdict in passes_without(index, facts.day, views, waivers).items():
+            let_pass[facts.day, ref] = verdict
+        _note_waits(waits, facts, index)
+
+    return RunRecord(run, board, report(state, run_id, now, note), tasks, waits, let_pass)
+
+
+def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
+    if view.status in PROVED and not (bad and bad[0] == BLOCKED):
+        facts = view.facts
+        proved = facts.proved if facts else None
+        reported = facts.reported if facts else None
+        return Recorded(
+            Word.PASSED,
+            proved.rows if proved else None,
+            reported.fence if reported else None,
+            is_superseded=is_superseded,
+        )
+    if bad and bad[0] == BLOCKED:
+        return Recorded(Word.BAD, why=bad[1])
+    if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
+        return Recorded(Word.BAD, why=view.message)
+    if is_superseded:
+        return Recorded(Word.BAD, why="never ran in this run, but in a later one", is_superseded=True)
+    return Recorded(Word.NOTHING if is_over else Word.OPEN)
+
+
+def _worked_on_later(state: State, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
+    """(date, ref) of the attempts of the same pipeline's runs that began after this one.
+
+    A later run that took over what it found has written nothing, and explains nothing.
+    """
+    worked_on: set[tuple[date, str]] = set()
+    for other in state.runs():
+        if other.pipeline == run.pipeline and other.created_at > run.created_at:
+            days = [day for day in state.plan(other.run_id).days if day in index.position]
+            for first in range(0, len(days), DATES_AT_ONCE):
+                for facts in state.dates(other.run_id, days[first : first + DATES_AT_ONCE]).values():
+                    worked_on |= {(facts.day, "/".join(task)) for task, attempts in facts.tasks.items() if attempts}
+    return worked_on
+
+
+def _note_waits(waits: dict[str, list[timedelta]], facts: DateFacts, index: PlanIndex) -> None:
+    """A lane waits from the end of the phase before it, on its date, until its release."""
+    ended = None
+    for phase in index.plan.phases:
+        cell = facts.cells.get(phase)
+        if cell is None:
+            return
+        is_led = index.plan.pipeline.phase(phase).released_with in index.plan.phases
+        if ended is not None and not is_led:
+            waits.setdefault(phase, []).extend(
+                max(lane.released_at - ended, timedelta()) for lane in cell.lanes.values()
+            )
+        ends = [lane.concluded_at for lane in cell.lanes.values() if lane.concluded_at]
+        if len(ends) < len(cell.lanes) or not ends:
+            return
+        ended = max(ends) if ended is None else max(ended, *ends)

@@ -1,0 +1,143 @@
+"""What a person may let pass: a waiver of a blocked check, the approval of a phase. Written into the run's document."""
+
+import re
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import Plan
+from phasegate.domain.spec.checks import name_of
+from phasegate.domain.spec.gates import Approval
+from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.facts import OWN_CHECKS
+from phasegate.domain.state.run import MOST_WAIVED, Approved, Run, RunStatus, Waiver
+from phasegate.ports import Clock, State
+from phasegate.services.operating.operators import change
+
+
+def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
+    """Let a phase go, for all dates of the run.
+
+    Raises InputError for a cancelled run, an unknown phase, one that no approval holds, or one that was approved.
+    """
+    change(state, run_id, "approve", lambda _: {})
+    plan = state.plan(run_id)
+    _require_phase(plan, phase, "PHASE")
+    if not any(isinstance(gate, Approval) for gate in plan.pipeline.phase(phase).gates):
+        held = [p for p in plan.phases if any(isinstance(g, Approval) for g in plan.pipeline.phase(p).gates)]
+        raise InputError(f"phase '{phase}' waits for no approval; those that do: {', '.join(held) or 'none'}")
+    approved = Approved(id=uuid.uuid4().hex[:12], phase=phase, by=_signed(by), why=why, at=clock.now())
+
+    def add(run: Run) -> dict[str, object]:
+        for there in run.approvals:
+            if there.phase == phase:
+                raise InputError(
+                    f"phase '{phase}' of run '{run_id}' was approved by {there.by} at {there.at:%Y-%m-%d %H:%M} UTC"
+                )
+        return {"approvals": (*run.approvals, approved)}
+
+    return change(state, run_id, "approve", add)
+
+
+def waive(
+    state: State,
+    clock: Clock,
+    run_id: str,
+    *,
+    dates: Sequence[date],
+    check: str,
+    phase: str | None,
+    processor: str | None,
+    until: str,
+    by: str,
+    why: str,
+) -> tuple[Run, Waiver]:
+    """Let a blocked check pass on some dates, until an end; returns the run and the waiver.
+
+    until: a date (its end, in the pipeline's time zone) or a date and time (there, unless it names a zone).
+    Raises InputError for a cancelled or completed run, a date that is not the run's, an unknown name, a check that
+    nothing in the scope has, an end that is past, or without a reason.
+    """
+    change(state, run_id, "waive a check of", lambda _: {})
+    plan, now = state.plan(run_id), clock.now()
+    run, (board, _) = state.run(run_id), state.board(run_id)
+    if board.is_over(run) and board.status is RunStatus.COMPLETED:
+        raise InputError(f"run '{run_id}' is completed: there is nothing left to waive")
+    days = tuple(sorted(set(dates)))
+    for day in days:
+        if day not in plan.index.position:
+            raise InputError(f"--date: {day} is not a date of run '{run_id}'")
+    if not 0 < len(days) <= MOST_WAIVED:
+        raise InputError(f"--date: give 1 to {MOST_WAIVED} dates a waiver, not {len(days)}")
+    if not why.strip():
+        raise InputError("--why: say why the check may pass; the reason stands in the report")
+    end = moment(until, plan.pipeline.timezone)
+    if end <= now:
+        raise InputError(f"--until: '{until}' is past; a waiver needs an end that is still to come")
+    if phase is not None:
+        _require_phase(plan, phase, "--phase")
+    canonical = _require_check(plan, check, phase, processor)
+    waiver = Waiver(
+        id=uuid.uuid4().hex[:12],
+        dates=days,
+        check=check,
+        phase=phase,
+        processor=canonical,
+        why=why,
+        by=_signed(by),
+        at=now,
+        until=end,
+    )
+    return change(state, run_id, "waive a check of", lambda r: {"waivers": (*r.waivers, waiver)}), waiver
+
+
+def moment(text: str, timezone: str) -> datetime:
+    """The UTC time of ``YYYY-MM-DD`` (the end of that day) or ``YYYY-MM-DDTHH:MM[:SS][zone]``. Raises InputError."""
+    zone = ZoneInfo(timezone)
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            end_of_day = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min, zone)
+            return end_of_day.astimezone(UTC)
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"--until: '{text}' is no date or time ({error}); write 2024-01-31, or 2024-01-31T18:00 for a time "
+            f"in {timezone}"
+        ) from error
+
+
+def _require_phase(plan: Plan, phase: str, flag: str) -> None:
+    if phase not in plan.phases:
+        raise InputError(f"{flag}: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
+
+
+def _require_check(plan: Plan, check: str, phase: str | None, processor: str | None) -> str | None:
+    """The canonical name of the processor. Raises InputError unless something in the scope is checked like that."""
+    phases = [phase] if phase else list(plan.phases)
+    registry = plan.pipeline.registry
+    found = {registry[p, processor] for p in phases if processor and (p, processor) in registry}
+    if processor is not None and not found:
+        known = {name for (p, name) in registry if p in phases}
+        raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
+    checks = set(OWN_CHECKS) | {
+        name_of(each)
+        for p in phases
+        for x in plan.pipeline.phase(p).processors
+        if not found or x.name in found
+        for each in plan.pipeline.phase(p).checks_of(x)
+    }
+    if check not in checks:
+        where = f" of {processor or phase}" if processor or phase else ""
+        raise InputError(f"--check: nothing{where} is checked by '{check}'{did_you_mean(check, checks)}")
+    if len(found) > 1:
+        raise InputError(f"--processor: '{processor}' stands for several processors; say which with --phase")
+    return found.pop() if found else None
+
+
+def _signed(by: str) -> str:
+    if not by.strip():
+        raise InputError("--by: say who decides this")
+    return by

@@ -1,0 +1,135 @@
+"""What a person may do to a run. Each writes intent into the run's document; the handlers act on it."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from phasegate.domain.decisions.retry import retry_targets
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.facts import AttemptKey
+from phasegate.domain.state.run import RetryIntent, Run, RunStatus, Wanted
+from phasegate.ports import Claim, Clock, State
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The answer to a cancel: the run, and the claims that were open when it was committed."""
+
+    run: Run
+    open_claims: tuple[AttemptKey, ...]
+
+
+def pause(state: State, run_id: str) -> Run:
+    """Start nothing more until ``resume``; what runs, ends."""
+    return _want(state, run_id, "pause", Wanted.PAUSED)
+
+
+def drain(state: State, run_id: str) -> Run:
+    """Start nothing more, and let the driving process end when what runs has ended."""
+    return _want(state, run_id, "drain", Wanted.DRAINING)
+
+
+def resume(state: State, run_id: str) -> Run:
+    """Go on after ``pause`` or ``drain``."""
+    return _want(state, run_id, "resume", Wanted.RUNNING)
+
+
+def cancel(state: State, run_id: str) -> Cancelled:
+    """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
+
+    _refuse_finished(state, run_id, "cancel")
+    run = change(state, run_id, "cancel", lambda r: {"wanted": Wanted.CANCELLED, "epoch": r.epoch + 1})
+    claims: Sequence[Claim] = state.open_claims(run_id)
+    return Cancelled(run, tuple(claim.key for claim in claims))
+
+
+def retry(
+    state: State,
+    clock: Clock,
+    run_id: str,
+    *,
+    dates: tuple[date, ...],
+    phase: str | None,
+    processor: str | None,
+    signature: str | None,
+    why: str,
+) -> list[tuple[date, str]]:
+    """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
+
+    What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block. A paused
+    run goes on.
+
+    Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
+    """
+    change(state, run_id, "retry", lambda _: {})
+    plan = state.plan(run_id)
+    if phase is not None and phase not in plan.phases:
+        raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
+    known = {name for (_, name) in plan.pipeline.registry}
+    if processor is not None and processor not in known:
+        raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
+    for day in dates:
+        if day not in plan.index.position:
+            raise InputError(f"--date: {day} is not a date of run '{run_id}'")
+    intent = RetryIntent(
+        id=uuid.uuid4().hex[:12],
+        dates=dates,
+        phase=phase,
+        processor=processor,
+        signature=signature,
+        why=why,
+        at=clock.now(),
+    )
+    board, _ = state.board(run_id)
+    targets = retry_targets(board, plan, intent)
+    is_narrowed = bool(dates or phase or processor or signature)
+    if not targets and (is_narrowed or not board.outside):
+        raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
+    change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "wanted": Wanted.RUNNING})
+    return targets
+
+
+def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
+    """Let so many dates be active in a phase from now on; those that are already, go on.
+
+    Raises InputError for an unknown phase, one that is released with another (whose limit counts), or a number below 1.
+    """
+    if active_dates < 1:
+        raise InputError(f"--active-dates: {active_dates} is below 1; to start nothing more: phasegate pause {run_id}")
+    plan = state.plan(run_id)
+    if phase not in plan.phases:
+        raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
+    if (leader := plan.pipeline.phase(phase).released_with) in plan.phases:
+        raise InputError(f"--phase: {phase} is released with {leader}, whose limit counts for both; set that")
+    _refuse_finished(state, run_id, "change")
+    return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
+
+
+def _want(state: State, run_id: str, verb: str, wanted: Wanted) -> Run:
+    _refuse_finished(state, run_id, verb)
+    return change(state, run_id, verb, lambda _: {"wanted": wanted})
+
+
+def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
+    """Change the run's document; a cancelled run stays cancelled, whoever came first. Raises InputError for one."""
+
+    def changed(run: Run) -> Run:
+        if run.wanted is Wanted.CANCELLED:
+            raise InputError(f"cannot {verb} run '{run_id}': it was cancelled; start a new run with --reprocess failed")
+        return run.model_copy(update=update(run))
+
+    return state.change_run(run_id, changed)
+
+
+def _refuse_finished(state: State, run_id: str, verb: str) -> None:
+    run = state.run(run_id)
+    board, _ = state.board(run_id)
+    if run.wanted is not Wanted.CANCELLED and board.is_over(run):
+        if board.status is RunStatus.HALTED:
+            raise InputError(
+                f"cannot {verb} run '{run_id}': it halted ({board.halted_because}); mend that, then: "
+                f"phasegate retry {run_id}"
+            )
+        raise InputError(f"cannot {verb} run '{run_id}': it has finished ({board.status.value})")

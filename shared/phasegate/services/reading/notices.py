@@ -1,0 +1,93 @@
+"""What stands beside the counts of a run: warnings, waivers with what passes by them, approvals given and wanted."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from phasegate.domain.decisions.waiving import is_in_force
+from phasegate.domain.state.facts import WARN, DateFacts
+from phasegate.domain.state.run import Approved, Waiver
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A verdict that is not right and held nothing back. waived_by: the waiver's id; empty: the check only warns."""
+
+    date: date
+    phase: str
+    processor: str
+    check: str
+    detail: str
+    waived_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """What people decided in a run. wanted: phases that wait for nothing but an approval."""
+
+    waivers: tuple[Waiver, ...]
+    approvals: tuple[Approved, ...]
+    wanted: tuple[str, ...]
+
+
+def remarks(facts: DateFacts) -> Iterator[Remark]:
+    """The remarks on one date."""
+    for phase, cell in facts.cells.items():
+        for lane in cell.lanes.values():
+            for verdict in lane.verdicts:
+                if verdict.outcome == WARN or verdict.waived_by:
+                    yield Remark(facts.day, phase, verdict.subject, verdict.check, verdict.detail, verdict.waived_by)
+
+
+def remarks_document(consents: Consents, found: Iterable[Remark], now: datetime) -> dict[str, Any]:
+    """The keys of ``status --json`` that this module is about."""
+    found = list(found)
+    return {
+        "warnings": [_remark(remark) for remark in found if not remark.waived_by],
+        "waivers": [
+            {
+                **waiver.model_dump(mode="json"),
+                "in_force": is_in_force(waiver, now),
+                "passed": [_remark(remark) for remark in found if remark.waived_by == waiver.id],
+            }
+            for waiver in consents.waivers
+        ],
+        "approvals": [approved.model_dump(mode="json") for approved in consents.approvals],
+        "waits_for_approval": list(consents.wanted),
+    }
+
+
+def remarks_text(run_id: str, consents: Consents, found: Iterable[Remark], now: datetime) -> list[str]:
+    """The same for people, a line each."""
+    found = list(found)
+    lines = [f"waits for a person: phasegate approve {run_id} {phase}" for phase in consents.wanted]
+    lines += [
+        f"approved: {a.phase} by {a.by}, {a.at:%Y-%m-%d %H:%M} UTC{f': {a.why}' if a.why else ''}"
+        for a in consents.approvals
+    ]
+    for waiver in consents.waivers:
+        passed = sum(remark.waived_by == waiver.id for remark in found)
+        ends = f"until {waiver.until:%Y-%m-%d %H:%M} UTC" if is_in_force(waiver, now) else "ended"
+        lines.append(f"waived: {scope(waiver)}, {ends}, by {waiver.by}: {waiver.why} ({passed} verdict(s) pass by it)")
+    warnings = [remark for remark in found if not remark.waived_by]
+    lines += [f"warning: {r.date} {r.phase}/{r.processor}: {r.detail}" for r in warnings[:10]]
+    return [*lines, f"… and {len(warnings) - 10} more warnings (--json has all)"] if len(warnings) > 10 else lines
+
+
+def scope(waiver: Waiver) -> str:
+    """What a waiver is about, in words."""
+    where = "/".join(part for part in (waiver.phase, waiver.processor) if part)
+    days = [day.isoformat() for day in waiver.dates]
+    when = ", ".join(days) if len(days) <= 3 else f"{len(days)} dates from {days[0]} to {days[-1]}"
+    return f"{waiver.check}{f' of {where}' if where else ''} on {when}"
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "date": remark.date.isoformat(),
+        "phase": remark.phase,
+        "processor": remark.processor,
+        "check": remark.check,
+        "detail": remark.detail,
+    }

@@ -1,0 +1,311 @@
+"""Where a run stands: counts by phase and by task, failures, blocked dates; and why something waits."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from phasegate.domain.decisions.edges import Blockage, Obstacle, wanted_approvals
+from phasegate.domain.decisions.failures import signature
+from phasegate.domain.decisions.outcome import let_pass
+from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.state.board import (
+    BLOCKED,
+    FAILED,
+    GOOD,
+    PASSED,
+    PENDING,
+    RELEASED,
+    SKIPPED,
+    UNJUDGED,
+    UPSTREAM,
+    Board,
+)
+from phasegate.domain.state.facts import AttemptKey, DateFacts
+from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.ports import State
+from phasegate.services.reading.notices import Consents, Remark, remarks, remarks_document
+
+TASK_STATES = (
+    "pending",
+    "blocked",
+    "queued",
+    "running",
+    "reported",
+    "succeeded",
+    "empty_ok",
+    "failed",
+    "unrecoverable",
+)
+DATES_AT_ONCE = 100
+"""Dates read in one go: their facts are held in memory together."""
+
+PHASE_STATES = ("pending", "blocked", "released", "passed", "skipped", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A task that ended badly."""
+
+    date: date
+    phase: str
+    processor: str
+    attempt: int
+    error_class: str
+    signature: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a cell does not pass: the check, and what it found."""
+
+    check: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedCell:
+    """A (date, phase) that cannot go on until somebody acts."""
+
+    date: date
+    phase: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Where a run stands. ``phases`` and ``tasks``: counts by state; in each they add up to the expected number.
+
+    now: when it was looked at.
+    """
+
+    run_id: str
+    pipeline: str
+    status: RunStatus
+    dates: int
+    started_at: datetime
+    finished_at: datetime | None
+    eta_seconds: float | None
+    phases: dict[str, dict[str, int]]
+    tasks: dict[str, int]
+    failures: tuple[Failure, ...]
+    blocked: tuple[BlockedCell, ...]
+    halted_because: str
+    quarantined: int
+    consents: Consents
+    now: datetime
+    missing: tuple[tuple[date, str], ...] = field(default=())
+    remarks: tuple[Remark, ...] = field(default=())
+
+
+Seen = Callable[[DateFacts, Sequence[TaskView]], None]
+"""Told of each date's facts, and of the status of its tasks in the order of the plan."""
+
+
+def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts, _views: None) -> RunReport:
+    """Derive everything from the facts. Reads every date of the run; ``seen`` is told of each."""
+    run, index = state.run(run_id), state.plan(run_id).index
+    board, _ = state.board(run_id)
+    blockage = Blockage(index, board)
+    running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}
+    tasks: Counter[str] = Counter()
+    failures: list[Failure] = []
+    missing: list[tuple[date, str]] = []
+    noted: list[Remark] = []
+    for first in range(0, len(index.days), DATES_AT_ONCE):
+        for facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).values():
+            views = derive(facts, index)
+            _count_tasks(facts, views, index, blockage, board, running, tasks, failures, missing)
+            seen(facts, views)
+            noted += remarks(facts)
+    counts = {name: tasks[name] for name in TASK_STATES}
+    finished = tasks["succeeded"] + tasks["empty_ok"]
+    status = current_status(run, board)
+    return RunReport(
+        run_id=run_id,
+        pipeline=run.pipeline,
+        status=status,
+        dates=len(index.days),
+        started_at=board.started_at,
+        finished_at=board.finished_at,
+        eta_seconds=_eta(board, status, finished, sum(counts.values()) - finished - tasks["blocked"], now),
+        phases={phase: _count_phase(index, board, blockage, phase) for phase in index.plan.phases},
+        tasks={"expected": len(index.tasks) * len(index.days), **counts},
+        failures=tuple(failures),
+        blocked=tuple(blocked_cells(index, board, blockage)),
+        halted_because=board.halted_because,
+        quarantined=len(state.quarantined(run_id)),
+        consents=Consents(run.waivers, run.approvals, wanted_approvals(index, board)),
+        now=now,
+        missing=tuple(missing),
+        remarks=tuple(noted),
+    )
+
+
+def run_document(state: State, run: Run) -> dict[str, Any]:
+    """A run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
+    board, _ = state.board(run.run_id)
+    plan = state.plan(run.run_id)
+    return {
+        "run_id": run.run_id,
+        "pipeline": run.pipeline,
+        "status": current_status(run, board).value,
+        "dates": len(plan.days),
+        "first": plan.days[0].isoformat(),
+        "last": plan.days[-1].isoformat(),
+        "phases": [plan.phases[0], plan.phases[-1]],
+        "created_at": _utc(run.created_at),
+        "why": run.why,
+    }
+
+
+def current_status(run: Run, board: Board) -> RunStatus:
+    """The status to show: a wish that the conductor has not yet seen counts already."""
+    if board.is_at_rest(run) and run.wanted is not Wanted.CANCELLED:
+        return board.status
+    return {
+        Wanted.RUNNING: RunStatus.RUNNING,
+        Wanted.PAUSED: RunStatus.PAUSED,
+        Wanted.DRAINING: RunStatus.DRAINING,
+        Wanted.CANCELLED: RunStatus.CANCELLED,
+    }[run.wanted]
+
+
+def _count_tasks(
+    facts: DateFacts,
+    views: Sequence[TaskView],
+    index: PlanIndex,
+    blockage: Blockage,
+    board: Board,
+    running: set[AttemptKey],
+    tasks: Counter[str],
+    failures: list[Failure],
+    missing: list[tuple[date, str]],
+) -> None:
+    position, passing = index.position[facts.day], let_pass(facts)
+    for task, view in zip(index.tasks, views, strict=True):
+        name = view.status.value
+        lane = index.lanes[task.lane]
+        if task.ref in passing:
+            name = TaskStatus.EMPTY_OK.value
+        elif view.status is TaskStatus.PENDING and board.letter(lane.name, position) == PENDING:
+            name = "blocked" if blockage.roots(lane.number, position) else "pending"
+        elif view.status is TaskStatus.PENDING and view.attempt:
+            name = "queued"
+        elif view.status is TaskStatus.QUEUED:
+            attempt = view.facts.number if view.facts else 0
+            key = AttemptKey(facts.day, task.phase, task.processor, attempt)
+            name = "running" if key in running else "queued"
+        tasks[name] += 1
+        if name not in ("succeeded", "empty_ok"):
+            missing.append((facts.day, task.ref))
+        if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value):
+            error_class = view.error_class.value if view.error_class else "transient"
+            sign = signature(error_class, task.processor, view.message)
+            failures.append(
+                Failure(facts.day, task.phase, task.processor, view.attempt, error_class, sign, view.message)
+            )
+
+
+def _count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str) -> dict[str, int]:
+    counts: Counter[str] = Counter(cell_state(index, board, blockage, phase, p) for p in range(len(index.days)))
+    return {"dates": len(index.days), **{name: counts[name] for name in PHASE_STATES}}
+
+
+def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> str:
+    """One word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
+    lanes = [index.lanes[n] for n in index.lanes_of(phase)]
+    letters = {board.letter(lane.name, position) for lane in lanes}
+    if FAILED in letters:
+        return "failed"
+    if BLOCKED in letters:
+        return "blocked"
+    if letters <= set(GOOD):
+        return "skipped" if letters == {SKIPPED} else "passed"
+    waiting = [lane for lane in lanes if board.letter(lane.name, position) == PENDING]
+    if any(blockage.roots(lane.number, position) for lane in waiting):
+        return "blocked"
+    return "released" if letters & {RELEASED, UNJUDGED, PASSED, SKIPPED} else "pending"
+
+
+def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[BlockedCell]:
+    """Every cell that cannot go on until somebody acts, with its reasons; earliest date first."""
+    return [
+        BlockedCell(day, phase, tuple(cell_reasons(index, board, blockage, phase, position)))
+        for position, day in enumerate(index.days)
+        for phase in index.plan.phases
+        if cell_state(index, board, blockage, phase, position) == "blocked"
+    ]
+
+
+def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> list[Reason]:
+    """Why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
+    day = index.days[position]
+    names = {BLOCKED: "check", FAILED: "failed", UPSTREAM: "needs"}
+    reasons: dict[Reason, None] = {}
+    for ref, (kind, detail) in board.bad.get(day, {}).items():
+        if ref.startswith(f"{phase}/"):
+            text = detail if kind == BLOCKED else f"{ref.partition('/')[2]}: {detail}"
+            reasons[Reason(names[kind], text)] = None
+    for number in index.lanes_of(phase):
+        if board.letter(index.lanes[number].name, position) == PENDING:
+            for root in blockage.roots(number, position):
+                reasons[Reason(root.check, describe(root, day))] = None
+    return list(reasons)
+
+
+def describe(root: Obstacle, day: date) -> str:
+    """One obstacle in words; the date is named when it is another one."""
+    where = root.ref if root.day == day else f"{root.day} {root.ref}"
+    kind = "blocked" if root.letter == BLOCKED else "failed"
+    return f"{where} is {kind}: {root.detail}" if root.detail else f"{where} is {kind}"
+
+
+def _eta(board: Board, status: RunStatus, finished: int, left: int, now: datetime) -> float | None:
+    """Seconds to go at the average pace so far; None when nothing moves or nothing has finished yet."""
+    if status is not RunStatus.RUNNING or not finished or left <= 0:
+        return None
+    return round((now - board.started_at).total_seconds() / finished * left, 1)
+
+
+def as_json(found: RunReport) -> Mapping[str, object]:
+    """The report in the shape of the contract's ``status --json``."""
+    return {
+        "run_id": found.run_id,
+        "pipeline": found.pipeline,
+        "status": found.status.value,
+        "dates": found.dates,
+        "started_at": _utc(found.started_at),
+        "finished_at": found.finished_at and _utc(found.finished_at),
+        "eta_seconds": found.eta_seconds,
+        "phases": found.phases,
+        "tasks": found.tasks,
+        "failures": [
+            {
+                "date": f.date.isoformat(),
+                "phase": f.phase,
+                "processor": f.processor,
+                "attempt": f.attempt,
+                "error_class": f.error_class,
+                "signature": f.signature,
+                "message": f.message,
+            }
+            for f in found.failures
+        ],
+        "blocked": [
+            {
+                "date": b.date.isoformat(),
+                "phase": b.phase,
+                "reasons": [{"check": r.check, "detail": r.detail} for r in b.reasons],
+            }
+            for b in found.blocked
+        ],
+        **remarks_document(found.consents, found.remarks, found.now),
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

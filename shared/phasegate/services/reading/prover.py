@@ -1,0 +1,176 @@
+"""Asks the tables: one query for many tables and a whole batch of dates."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from phasegate.domain.checks import registry
+from phasegate.domain.checks.proof import Found, count_rows
+from phasegate.domain.checks.question import Question, together
+from phasegate.domain.checks.subject import Subject, checked_days
+from phasegate.domain.errors import HaltError, PhasegateError, TransientError
+from phasegate.domain.plan import EMPTY, EXPECTED, PlanIndex
+from phasegate.domain.spec.checks import Check
+from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
+from phasegate.ports import ObjectStore, Parameter, Row, Warehouse
+
+Counts = dict[date, Found]
+
+Counted = Counts | None | PhasegateError
+"""What an output holds by date; None where there is nothing to look at; the error when it could not be asked."""
+
+Judged = dict[str, list[tuple[date, Verdict]]]
+
+
+class Prover:
+    """Counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass.
+
+    Everything is asked by ref (``phase/processor``) and for as many of them as there are, so that a warehouse whose
+    queries take a second each answers them together.
+    """
+
+    def __init__(self, warehouse: Warehouse, objects: ObjectStore) -> None:
+        self._warehouse, self._objects = warehouse, objects
+
+    def count(self, outputs: Mapping[str, tuple[Output, Iterable[date]]]) -> dict[str, Counted]:
+        """What each output holds on its dates: rows of a table, one row for an object that is there.
+
+        An error is a TransientError when asking again may help.
+        """
+        counted: dict[str, Counted] = dict.fromkeys(outputs)
+        tables: dict[str, TableOutput] = {}
+        names: dict[str, dict[str, date]] = {}
+        questions: list[Question] = []
+        for ref, (output, days) in outputs.items():
+            if isinstance(output, TableOutput):
+                tables[ref] = output
+                questions.append(count_rows(output, days))
+            elif isinstance(output, ObjectOutput):
+                names[ref] = {output.name_on(day): day for day in days}
+        for ref, rows in zip(tables, ask(self._warehouse, questions), strict=True):
+            if isinstance(rows, PhasegateError):
+                counted[ref] = rows
+            else:
+                counted[ref] = {row["d"]: Found(row["n"], row.get("lowest"), row.get("highest")) for row in rows}
+        if names:
+            try:
+                held = self._objects.held([name for of_output in names.values() for name in of_output])
+            except PhasegateError as error:
+                counted.update(dict.fromkeys(names, error))
+            else:
+                for ref, by_name in names.items():
+                    counted[ref] = dict.fromkeys((by_name[name] for name in held & by_name.keys()), Found(1))
+        return counted
+
+    def judge(self, index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]) -> Judged:
+        """Verdicts of every check of these processors, on the dates where checks apply.
+
+        subjects: for each ref what is expected on which date, and what was counted there.
+        """
+        checks = checks_of(index, subjects)
+        questions = [registry.ask(check, subject) for _, check, subject in checks]
+        answers = iter(ask(self._warehouse, [question for question in questions if question]))
+        judged: Judged = {ref: [] for ref in subjects}
+        for (ref, check, subject), question in zip(checks, questions, strict=True):
+            answer = next(answers) if question else []
+            if isinstance(answer, TransientError):
+                verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
+            elif isinstance(answer, PhasegateError):
+                verdicts = registry.unasked(check, subject, BLOCK, f"the check cannot be asked: {answer}")
+            else:
+                verdicts = registry.judge(check, subject, answer)
+            judged[ref].extend(verdicts.items())
+        return judged
+
+    def soundness(
+        self, index: PlanIndex, wanted: Mapping[str, Iterable[date]]
+    ) -> dict[str, dict[date, str] | TransientError]:
+        """What is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
+
+        An error where asking again may help.
+        """
+        expects = {
+            ref: {day: index.expectation(index.processor(ref), day) for day in days} for ref, days in wanted.items()
+        }
+        counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in wanted})
+        found: dict[str, dict[date, str] | TransientError] = {}
+        subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}
+        for ref, counts in counted.items():
+            name = index.processor(ref).name
+            if isinstance(counts, TransientError):
+                found[ref] = counts
+            elif isinstance(counts, PhasegateError):
+                found[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
+            else:
+                wrong = found[ref] = dict(_unexpected(name, expects[ref], counts or {}))
+                subjects[ref] = ({d: letter for d, letter in expects[ref].items() if d not in wrong}, counts or {})
+        for ref, verdicts in self.judge(index, subjects).items():
+            for day, verdict in verdicts:
+                wrong_there = found[ref]
+                if verdict.outcome == UNKNOWN:
+                    found[ref] = TransientError(str(verdict))
+                elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
+                    wrong_there.setdefault(day, str(verdict))
+        return found
+
+
+def checks_of(
+    index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
+) -> list[tuple[str, Check, Subject]]:
+    """(ref, check, what it is about) for every check that applies on some date; arguments as for ``Prover.judge``."""
+    checks: list[tuple[str, Check, Subject]] = []
+    for ref, (expects, counts) in subjects.items():
+        processor = index.processor(ref)
+        days = checked_days(expects, counts)
+        if days and isinstance(processor.output, TableOutput):
+            phase, pipeline = ref.partition("/")[0], index.plan.pipeline
+            subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
+            checks.extend((ref, check, subject) for check in index.checks(ref))
+    return checks
+
+
+def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
+    """The rows of each question, or why it could not be asked.
+
+    Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
+    When that fails for good, each is asked by itself, so that one missing table does not speak for the others.
+    Raises HaltError: a full disk is no answer about a table.
+    """
+    if not questions:
+        return []
+    groups: dict[tuple[str, str], list[int]] = {}
+    for n, question in enumerate(questions):
+        groups.setdefault((question.shape, str(question.parameters.get("days"))), []).append(n)
+    answers: dict[int, list[Row] | PhasegateError] = {}
+    asked = [together([questions[n] for n in group]) for group in groups.values()]
+    alone: list[int] = []
+    for group, answer in zip(groups.values(), warehouse.ask(_as_asked(asked)), strict=True):
+        if isinstance(answer, TransientError):
+            answers.update(dict.fromkeys(group, answer))
+        elif isinstance(answer, PhasegateError):
+            alone.extend(group)
+        else:
+            answers.update({n: [] for n in group})
+            for row in answer:
+                found = answers[group[row["asked"]]]
+                assert isinstance(found, list)  # noqa: S101 - made two lines above
+                found.append(row)
+    if alone:
+        answers.update(zip(alone, warehouse.ask(_as_asked([questions[n] for n in alone])), strict=True))
+    for answer in answers.values():
+        if isinstance(answer, HaltError):
+            raise answer
+    return [answers[n] for n in range(len(questions))]
+
+
+def _as_asked(questions: Sequence[Question]) -> list[tuple[str, Mapping[str, Parameter]]]:
+    return [(question.sql, question.parameters) for question in questions]
+
+
+def _unexpected(name: str, expects: Mapping[date, str], counts: Counts) -> Iterable[tuple[date, str]]:
+    """Dates without rows where rows are due, and with rows where none are right."""
+    for day, letter in expects.items():
+        if letter == EXPECTED and day not in counts:
+            yield day, f"{name}: no rows"
+        elif letter == EMPTY and day in counts:
+            yield day, f"{name}: {counts[day].rows} rows where none are right"

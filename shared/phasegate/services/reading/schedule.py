@@ -1,0 +1,82 @@
+"""Reads the calendar out of the schedule table, with the SQL that the pipeline file gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from phasegate.domain.calendar.dates import Calendar, GameDate, LeftOutDate
+from phasegate.domain.checks.question import quoted
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
+
+Query = Callable[[str], list[Mapping[str, Any]]]
+
+
+def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
+    """Every date with at least one row that meets the condition, and what the sources hold of it.
+
+    query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two
+    seasons, a row without a date, and a number that is not whole.
+    """
+    day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
+    numbers = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in spec.numbers.items())
+    rows = query(
+        f"SELECT {day_of} AS day, {season_of} AS season, {numbers} FROM `{spec.table}` "
+        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of}"
+    )
+    entities: dict[date, dict[str, tuple[str, ...]]] = {}
+    for name, columns in spec.entities.items():
+        union = " UNION DISTINCT ".join(
+            f"SELECT {day_of} AS day, CAST({quoted(column)} AS STRING) AS entity FROM `{spec.table}` "
+            f"WHERE {spec.condition}"
+            for column in columns
+        )
+        found: dict[date, list[str]] = {}
+        for row in query(union):
+            if row["entity"] is not None:
+                found.setdefault(row["day"], []).append(row["entity"])
+        for day, keys in found.items():
+            entities.setdefault(day, {})[name] = tuple(sorted(keys))
+    dates: dict[date, GameDate] = {}
+    for row in rows:
+        day, season = row["day"], str(row["season"])
+        if day is None or row["season"] is None:
+            raise InputError(f"{spec.table}: rows without a {spec.date_column} or {spec.season_column}; mend them")
+        if day in dates:
+            raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
+        counts = {name: _whole(name, row[name], day) for name in spec.numbers}
+        dates[day] = GameDate(day, season, counts, entities.get(day, {}))
+    if dates:
+        for name, source in spec.sources.items():
+            held = _dates_held(source, min(dates), max(dates), query)
+            for day in dates.keys() - held:
+                dates[day] = replace(dates[day], not_held_by=(*dates[day].not_held_by, name))
+    return Calendar.of(dates.values())
+
+
+def _whole(name: str, value: Any, day: date) -> int:
+    """A number of the calendar. Raises InputError for one with a fraction, and where there is none."""
+    if value is None or int(value) != value:
+        raise InputError(f"calendar.numbers.{name}: {value} on {day} is no whole number; COALESCE or ROUND it")
+    return int(value)
+
+
+def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
+    """Dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
+    day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
+    rows = query(
+        f"SELECT {day_of} AS day, {season_of} AS season, COUNT(*) AS found FROM `{spec.table}` "
+        f"WHERE {day_of} IS NOT NULL GROUP BY {day_of}, {season_of} HAVING COUNTIF({spec.condition}) = 0"
+    )
+    return tuple(sorted((LeftOutDate(r["day"], str(r["season"]), int(r["found"])) for r in rows), key=lambda d: d.day))
+
+
+def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> set[date]:
+    """Dates between two of the calendar's of which a source holds a row; the bounds spare partitions outside them."""
+    column = quoted(source.date_column)
+    rows = query(
+        f"SELECT DISTINCT {column} AS day FROM `{source.table}` "
+        f"WHERE {column} BETWEEN DATE '{first.isoformat()}' AND DATE '{last.isoformat()}'"
+    )
+    return {row["day"] for row in rows}

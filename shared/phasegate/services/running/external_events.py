@@ -1,0 +1,175 @@
+"""Takes the events of an existing system that starts a phase by itself, and counts them for the run that waits."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phasegate.domain.decisions.external_events import (
+    NO_FENCE,
+    Awaited,
+    Heard,
+    Unreadable,
+    attempt_for,
+    day_of,
+    document_of,
+    heard,
+    is_ignored,
+    is_known,
+    says_nothing_new,
+)
+from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.spec.dispatch import Observed
+from phasegate.domain.state.facts import DateFacts, Reported
+from phasegate.domain.state.run import Wanted
+from phasegate.services.backend import Backend
+from phasegate.services.running.dispatcher import Dispatcher
+from phasegate.services.running.quarantine import set_aside
+
+_TRIES = 3
+"""How often an end looks for its attempt when other ends of the same work are taken at the same time."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ear:
+    """An unfinished run that observes the topic, and how its frozen plan reads what is said there."""
+
+    run_id: str
+    index: PlanIndex
+    phase: str
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class _Concerned:
+    """A run whose dates an end is about, and what it has to do with it."""
+
+    ear: _Ear
+    end: Heard
+    facts: DateFacts
+    attempt: Awaited | str
+
+
+class Observer:
+    """An end is counted if exactly one run waits for it. What else concerns a date of a run is set aside.
+
+    The topic carries the live system's traffic as well: what is about no date of an unfinished run is counted in the
+    log and not kept.
+    """
+
+    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
+        self._backend, self._dispatcher = backend, dispatcher
+
+    def hear(self, topic: str, messages: Sequence[str]) -> None:
+        """Take messages of an observed topic. May be called again with any of them, in any order.
+
+        Raises TransientError when a later delivery may help.
+        """
+        ears = self._ears(topic)
+        outcomes = Counter(self._take(ears, message) for message in messages)
+        _log.info("topic %s: %s", topic, ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
+
+    def _ears(self, topic: str) -> list[_Ear]:
+        state = self._backend.state
+        ears: list[_Ear] = []
+        for run_id in state.unfinished():
+            try:
+                index = self._backend.index(run_id)
+            except InputError as error:
+                _log.warning("run %s does not hear topic %s: %s", run_id, topic, error)
+                continue
+            number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
+            if number is not None and state.glance(run_id).wanted is not Wanted.CANCELLED:
+                ears.append(_Ear(run_id, index, index.tasks[number].phase, index.observed[number]))
+        return ears
+
+    def _take(self, ears: Sequence[_Ear], message: str) -> str:
+        """What became of a message, in a few words."""
+        if not ears:
+            return "of no run"
+        try:
+            document = document_of(message)
+        except Unreadable as error:
+            return self._set_aside(ears, message, str(error))
+        for _ in range(_TRIES):
+            concerned, unread = self._concerned(ears, document)
+            if not concerned:
+                return self._set_aside_each(message, unread) if unread else "of no run"
+            if repeated := [c for c in concerned if is_known(c.end, c.facts, c.ear.index.by_ref[_ref(c)])]:
+                for each in repeated:
+                    self._dispatcher.look(each.ear.run_id, {each.end.day: each.facts})
+                return "known"
+            waiting = [(c, c.attempt) for c in concerned if isinstance(c.attempt, Awaited)]
+            if len(waiting) > 1:
+                names = ", ".join(sorted(c.ear.run_id for c, _ in waiting))
+                return self._set_aside([c.ear for c, _ in waiting], message, f"several runs wait for it: {names}")
+            if not waiting:
+                return self._nobody_waits(concerned, message)
+            if self._record(*waiting[0]):
+                return "counted"
+        raise TransientError(f"{_ref(concerned[0])}: other ends of it are being taken just now; deliver it again")
+
+    def _concerned(
+        self, ears: Sequence[_Ear], document: Mapping[str, Any]
+    ) -> tuple[list[_Concerned], list[tuple[_Ear, str]]]:
+        """The runs that a message is about; and those that cannot read it although it may be about them."""
+        concerned: list[_Concerned] = []
+        unread: list[tuple[_Ear, str]] = []
+        for ear in ears:
+            if is_ignored(document, ear.observed):
+                continue
+            try:
+                day = day_of(document, ear.observed)
+                if day not in ear.index.position:
+                    continue
+                end = heard(document, ear.observed, ear.phase, ear.index.plan.pipeline.registry)
+            except Unreadable as error:
+                unread.append((ear, str(error)))
+                continue
+            facts = self._backend.state.dates(ear.run_id, (day,))[day]
+            task = ear.index.by_ref[f"{ear.phase}/{end.processor}"]
+            concerned.append(_Concerned(ear, end, facts, attempt_for(facts, ear.index, task)))
+        return concerned, unread
+
+    def _nobody_waits(self, concerned: Sequence[_Concerned], message: str) -> str:
+        news = [c for c in concerned if not says_nothing_new(c.end, c.facts, c.ear.index.by_ref[_ref(c)])]
+        return self._set_aside_each(message, [(c.ear, f"{c.end.day} {_ref(c)}: {c.attempt}") for c in news]) or "known"
+
+    def _record(self, one: _Concerned, awaited: Awaited) -> bool:
+        """Report the end, then look at the date. False when another end was faster: this one is still to be taken."""
+        run_id, end, now = one.ear.run_id, one.end, self._backend.clock.now()
+        fact = Reported(
+            status=end.status,
+            rows=end.rows,
+            error_class=end.error_class,
+            message=end.message,
+            fence=NO_FENCE,
+            generation=awaited.generation,
+            inputs=awaited.inputs,
+            started_at=now,
+            finished_at=now,
+            event_id=end.event_id,
+        )
+        self._backend.state.record(run_id, [(awaited.key, fact)])
+        dates = self._backend.state.dates(run_id, (end.day,))
+        self._dispatcher.look(run_id, dates)
+        standing = dates[end.day].attempt(awaited.key.phase, awaited.key.processor, awaited.key.attempt).reported
+        return standing is not None and standing.event_id == end.event_id
+
+    def _set_aside(self, ears: Sequence[_Ear], message: str, reason: str) -> str:
+        return self._set_aside_each(message, [(ear, reason) for ear in ears])
+
+    def _set_aside_each(self, message: str, reasons: Sequence[tuple[_Ear, str]]) -> str:
+        """Keep a message for each run that it may be about; nothing to keep: an empty word."""
+        for ear, reason in reasons:
+            where = f"topic {ear.observed.topic}, run {ear.run_id}"
+            set_aside(self._backend, message, ear.run_id, f"{where}: {reason}")
+        return "set aside" if reasons else ""
+
+
+def _ref(one: _Concerned) -> str:
+    return f"{one.ear.phase}/{one.end.processor}"

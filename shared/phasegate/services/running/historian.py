@@ -1,0 +1,91 @@
+"""Writes ``processor_run_history``: one row an attempt, in batches (a table takes 1,500 load jobs a day, BigQuery)."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from phasegate.domain.state.facts import AttemptFacts, AttemptKey, DateFacts
+from phasegate.ports import Row
+from phasegate.services.backend import Backend
+
+KEYS = ("run_id", "data_date", "phase", "processor_name", "attempt")
+BATCH_ROWS = 2_000
+
+DATES_AT_ONCE = 20
+"""Dates read in one go; of a thousand tasks in all, half a batch of rows."""
+
+
+class Historian:
+    """Collects dates that came to rest; flushes when enough rows wait, and at the end of a run.
+
+    Rows that the table holds already are left out, so that a crash in between writes nothing twice; ``reconcile``
+    writes whatever a crash left unwritten.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._waiting: dict[str, dict[date, int]] = {}
+        self._written: dict[str, dict[date, int]] = {}
+
+    def note(self, run_id: str, facts: DateFacts) -> None:
+        """A date of the run came to rest."""
+        waiting = self._waiting.setdefault(run_id, {})
+        waiting[facts.day] = _ended(facts)
+        if sum(waiting.values()) >= BATCH_ROWS:
+            self.reconcile(run_id, list(waiting))
+            waiting.clear()
+
+    def reconcile(self, run_id: str, days: Iterable[date]) -> None:
+        """Write the rows of every ended attempt on these dates that are not in the table."""
+        table = self._backend.state.plan(run_id).pipeline.history_table
+        rows: list[Row] = []
+        unwritten: dict[date, int] = {}
+        written = self._written.setdefault(run_id, {})
+        days = list(days)
+        for first in range(0, len(days), DATES_AT_ONCE):
+            for day, facts in self._backend.state.dates(run_id, days[first : first + DATES_AT_ONCE]).items():
+                ended = _ended(facts)
+                if written.get(day) == ended:
+                    continue
+                unwritten[day] = ended
+                for (phase, processor), attempts in facts.tasks.items():
+                    rows.extend(
+                        _row(run_id, AttemptKey(day, phase, processor, a.number), a) for a in attempts if not a.is_open
+                    )
+            if len(rows) >= BATCH_ROWS:
+                self._backend.warehouse.append_missing(table, rows, KEYS)
+                written.update(unwritten)
+                rows, unwritten = [], {}
+        if rows:
+            self._backend.warehouse.append_missing(table, rows, KEYS)
+            written.update(unwritten)
+
+
+def _ended(facts: DateFacts) -> int:
+    """Attempts of a date that have ended."""
+    return sum(not attempt.is_open for attempts in facts.tasks.values() for attempt in attempts)
+
+
+def _row(run_id: str, key: AttemptKey, attempt: AttemptFacts) -> Row:
+    reported, healed = attempt.reported, attempt.healed
+    if healed is not None:
+        status, message = f"healed_{healed.outcome.value}", healed.reason
+    elif reported is not None:
+        status, message = reported.status.value, reported.message
+    else:
+        status, message = "abandoned", attempt.abandoned.reason if attempt.abandoned else ""
+    return {
+        "run_id": run_id,
+        "data_date": key.day,
+        "phase": key.phase,
+        "processor_name": key.processor,
+        "attempt": key.attempt,
+        "status": status,
+        "error_class": reported.error_class.value if reported and reported.error_class else None,
+        "message": message,
+        "rows_written": reported.rows if reported else None,
+        "fence": reported.fence if reported else None,
+        "code_version": reported.code_version if reported else "",
+        "started_at": reported.started_at if reported else None,
+        "finished_at": reported.finished_at if reported else None,
+        "proved": attempt.proved.ok if attempt.proved else None,
+    }

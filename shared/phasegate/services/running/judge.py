@@ -1,0 +1,210 @@
+"""Proofs and verdicts: what the tables say of the lanes that came to rest, for a whole batch of dates at once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from phasegate.domain.checks.proof import Found, judge_proof
+from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.decisions.outcome import judge_lane
+from phasegate.domain.decisions.reconcile import BAD, PROVED, UNLOCKING, Look, TaskStatus, TaskView, derive, look
+from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.plan import EXPECTED, Lane, PlanIndex, TaskSpec
+from phasegate.domain.state.facts import ADOPTED, BLOCK, PROOF, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
+from phasegate.domain.state.run import Waiver
+from phasegate.services.reading.prover import Counted, Counts, Prover
+
+MOST_DATES = 200
+"""Dates proved and judged in one round: their proofs and cells go into one commit (10 MiB, Firestore quotas)."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What was found of dates with lanes at rest; nothing of it is written yet.
+
+    facts: the dates, as the proofs leave them. unasked: dates of which a table could not be asked, and why. left: dates
+    beyond ``MOST_DATES``, of which nothing was asked.
+    """
+
+    facts: dict[date, DateFacts]
+    proofs: list[tuple[AttemptKey, Proved]]
+    outcomes: list[LaneOutcome]
+    unasked: dict[date, str]
+    left: set[date]
+
+
+class Judge:
+    """Proves what settled lanes reported, then judges the lanes in which everything is final.
+
+    A table that cannot be asked proves nothing and concludes no lane: its dates are ``unasked``, for the conductor to
+    ask again.
+    """
+
+    def __init__(self, prover: Prover) -> None:
+        self._prover = prover
+
+    def judge(
+        self, index: PlanIndex, dates: Mapping[date, DateFacts], waivers: Sequence[Waiver], now: datetime
+    ) -> Judgement:
+        """Ask the tables about dates of a run: what their outputs hold, then the checks, each for all dates at once.
+
+        waivers: those in force.
+        """
+        looks = {day: look(facts, index) for day, facts in dates.items()}
+        resting = [day for day, each in looks.items() if each.settled]
+        settled = {day: looks[day] for day in resting[:MOST_DATES]}
+        facts = {day: dates[day] for day in settled}
+        wanted = _ended_well(index, settled)
+        counts = self._prover.count(
+            {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
+        )
+        unasked = _uncounted(index, wanted, counts)
+        proofs = list(_proofs(index, settled, wanted, counts, now))
+        of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
+        for key, proof in proofs:
+            of_day.setdefault(key.day, []).append((key, proof))
+        facts.update({day: facts[day].with_proofs(there) for day, there in of_day.items()})
+        final = {day: look(facts[day], index) if day in of_day else each for day, each in settled.items()}
+        ended = [
+            (day, number)
+            for day, each in settled.items()
+            # A lane that came to rest by these proofs was not counted: the next round judges it.
+            for number in each.settled
+            if number in final[day].settled and not _owes_proof(index, index.lanes[number], each, final[day], counts)
+        ]
+        verdicts = self._verdicts(index, final, ended, counts)
+        outcomes: list[LaneOutcome] = []
+        for day, number in ended:
+            lane = index.lanes[number]
+            outcome = _outcome(index, lane, facts[day], final[day], verdicts.get(day, {}), waivers)
+            outcomes.append(outcome)
+            for verdict in outcome.verdicts:
+                if verdict.outcome == UNKNOWN:
+                    unasked.setdefault(day, str(verdict))
+        return Judgement(facts, proofs, outcomes, unasked, set(resting[MOST_DATES:]))
+
+    def _verdicts(
+        self,
+        index: PlanIndex,
+        looks: Mapping[date, Look],
+        ended: Iterable[tuple[date, int]],
+        counts: Mapping[str, Counted],
+    ) -> dict[date, dict[int, list[Verdict]]]:
+        """What the checks say of ended lanes, and what was sound before and is lost; by date and task."""
+        proved: dict[int, list[date]] = {}
+        for day, lane in ended:
+            for number in index.lanes[lane].tasks:
+                if looks[day].views[number].status in PROVED:
+                    proved.setdefault(number, []).append(day)
+        subjects: dict[str, tuple[dict[date, str], Counts]] = {}
+        for number, days in proved.items():
+            task = index.tasks[number]
+            if not isinstance(held := counts[task.ref], PhasegateError) and index.checks(task.ref):
+                subjects[task.ref] = ({day: task.expects[index.position[day]] for day in days}, held or {})
+        verdicts: dict[date, dict[int, list[Verdict]]] = {}
+        for ref, judged in self._prover.judge(index, subjects).items():
+            for day, verdict in judged:
+                verdicts.setdefault(day, {}).setdefault(index.by_ref[ref].number, []).append(verdict)
+        for number, days in proved.items():
+            task = index.tasks[number]
+            for day in days:
+                lost = _lost(task, index.position[day], day, looks[day].views[number], counts[task.ref])
+                if lost is not None:
+                    verdicts.setdefault(day, {}).setdefault(number, []).append(lost)
+        return verdicts
+
+
+def _ended_well(index: PlanIndex, looks: Mapping[date, Look]) -> dict[int, list[date]]:
+    """The tasks of settled lanes that have an output to look at, with their dates."""
+    found: dict[int, list[date]] = {}
+    for day, each in looks.items():
+        for lane in each.settled:
+            for number in index.lanes[lane].tasks:
+                if each.views[number].status in UNLOCKING:
+                    found.setdefault(number, []).append(day)
+    return found
+
+
+def _uncounted(
+    index: PlanIndex, wanted: Mapping[int, Sequence[date]], counts: Mapping[str, Counted]
+) -> dict[date, str]:
+    """Dates of which an output could not be counted now, and why; tables that failed alike are named together."""
+    reasons: dict[date, dict[str, list[str]]] = {}
+    for number, days in wanted.items():
+        task = index.tasks[number]
+        if isinstance(error := counts[task.ref], TransientError):
+            for day in days:
+                reasons.setdefault(day, {}).setdefault(str(error), []).append(task.processor)
+    return {
+        day: "; ".join(f"{_named(names)} could not be asked: {error}" for error, names in alike.items())
+        for day, alike in reasons.items()
+    }
+
+
+def _proofs(
+    index: PlanIndex,
+    looks: Mapping[date, Look],
+    wanted: Mapping[int, Sequence[date]],
+    counts: Mapping[str, Counted],
+    now: datetime,
+) -> Iterator[tuple[AttemptKey, Proved]]:
+    """What was counted, held against every report that is not proved yet."""
+    for number, days in wanted.items():
+        task, checks = index.tasks[number], index.checks(index.tasks[number].ref)
+        found = counts[task.ref]
+        if isinstance(found, TransientError):
+            continue
+        for day in days:
+            view = looks[day].views[number]
+            if view.status is not TaskStatus.REPORTED or view.facts is None:
+                continue
+            if isinstance(found, PhasegateError):
+                proof = Proved(False, None, f"the output cannot be asked: {found}", ErrorClass.BUG, now)
+            else:
+                expects = task.expects[index.position[day]]
+                held = None if found is None else found.get(day, Found(0))
+                proof = judge_proof(view.facts, task.spec.output, checks, expects, held, now)
+            yield AttemptKey(day, task.phase, task.processor, view.attempt), proof
+
+
+def _owes_proof(index: PlanIndex, lane: Lane, before: Look, each: Look, counts: Mapping[str, Counted]) -> bool:
+    """Whether a task of the lane, or one that it needs in another lane, is reported and not yet proved; or whether an
+    output of the lane could not be counted.
+    """
+    tasks = index.tasks
+    needed = {n for number in lane.tasks for n in (number, *tasks[number].needs) if n in each.views}
+    return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
+        before.views[n].status in UNLOCKING and isinstance(counts[tasks[n].ref], TransientError) for n in lane.tasks
+    )
+
+
+def _lost(task: TaskSpec, position: int, day: date, view: TaskView, held: Counted) -> Verdict | None:
+    """What was sound before and is not to be found now: an output that cannot be asked any more, whoever made it;
+    an adopted one that is gone. Attempts of the run itself are proved, and that stands.
+    """
+    if isinstance(held, PhasegateError):
+        return Verdict(BLOCK, PROOF, task.processor, 0, 0, f"the output cannot be asked: {held}")
+    if view.attempt or held is None or day in held or task.expects[position] != EXPECTED:
+        return None
+    return Verdict(BLOCK, ADOPTED, task.processor, 1, 0, "adopted when planned, and not there any more")
+
+
+def _outcome(
+    index: PlanIndex,
+    lane: Lane,
+    facts: DateFacts,
+    each: Look,
+    verdicts: Mapping[int, Sequence[Verdict]],
+    waivers: Sequence[Waiver],
+) -> LaneOutcome:
+    views: Mapping[int, TaskView] = each.views
+    if any(views[n].status in BAD for n in lane.tasks):
+        views = dict(enumerate(derive(facts, index)))
+    given = [verdict for n in lane.tasks for verdict in verdicts.get(n, ())]
+    return judge_lane(index, lane, index.position[facts.day], views, given, waivers)
+
+
+def _named(names: Sequence[str]) -> str:
+    """Some of many names."""
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)

@@ -1,0 +1,114 @@
+"""Takes completion events: adds each as a fact, then looks at the dates concerned. Keeps what it cannot apply."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from pydantic import ValidationError
+
+from phasegate.domain.errors import UnknownRun
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
+from phasegate.ports import Claim
+from phasegate.services.backend import Backend
+from phasegate.services.running.dispatcher import Dispatcher
+from phasegate.services.running.quarantine import claimed_run, set_aside
+from phasegate.services.running.runner import LEASE_MARGIN
+from phasegate.single_flight import Shared
+
+
+class Listener:
+    """Every event is applied, or recorded with the reason. A duplicate is a reason to look again, not to go home."""
+
+    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
+        self._backend, self._dispatcher = backend, dispatcher
+        self._looks: Shared[Mapping[date, DateFacts]] = Shared()
+
+    def handle(self, messages: Sequence[str]) -> None:
+        """Apply a batch of messages. May be called again with any of them, in any order."""
+        by_run: dict[str, list[tuple[Completion, str]]] = {}
+        for message in messages:
+            try:
+                event = Completion.model_validate_json(message)
+            except ValidationError as error:
+                self._set_aside(message, claimed_run(message), _first_problem(error))
+            else:
+                by_run.setdefault(event.run_id, []).append((event, message))
+        for run_id, events in by_run.items():
+            self._handle_run(run_id, events)
+
+    def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
+        try:
+            index = self._backend.index(run_id)
+        except UnknownRun as error:
+            for _, message in events:
+                self._set_aside(message, None, str(error))
+            return
+        keyed = [(self._key(event, index), event, message) for event, message in events]
+        claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
+        facts: list[tuple[AttemptKey, Reported]] = []
+        texts: list[str] = []
+        for key, event, message in keyed:
+            if isinstance(key, str):
+                self._set_aside(message, run_id, key)
+                continue
+            claim = claims.get(key)
+            if claim is None:
+                self._set_aside(message, run_id, f"nobody claimed {key}")
+            elif claim.fence != event.fence:
+                self._set_aside(message, run_id, f"{key}: fence {event.fence} is not the claim's {claim.fence}")
+            elif event.status is None:
+                timeout = timedelta(seconds=index.by_ref[key.ref].dispatch.timeout_seconds)
+                self._backend.state.extend(run_id, claim, self._backend.clock.now() + timeout + LEASE_MARGIN)
+            else:
+                facts.append((key, _reported(event, event.status, claim)))
+                texts.append(message)
+        if not facts:
+            return
+        self._backend.state.record(run_id, facts)
+        days = tuple(sorted({key.day for key, _ in facts}))
+        dates = self._looks.get((run_id, days), lambda: self._look(run_id, days))
+        for (key, fact), message in zip(facts, texts, strict=True):
+            standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
+            if standing is not None and standing.event_id != fact.event_id:
+                self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
+
+    def _look(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
+        """Read dates and look at them. Completions of a date that come in a crowd share it."""
+        dates = self._backend.state.dates(run_id, days)
+        self._dispatcher.look(run_id, dates)
+        return dates
+
+    def _key(self, event: Completion, index: PlanIndex) -> AttemptKey | str:
+        """The attempt that an event is about, under canonical names; or why there is none."""
+        name = index.plan.pipeline.registry.get((event.phase, event.processor))
+        if name is None or f"{event.phase}/{name}" not in index.by_ref:
+            return f"unknown processor '{event.processor}' of phase '{event.phase}'"
+        if event.date not in index.position:
+            return f"{event.date} is not a date of the run"
+        return AttemptKey(event.date, event.phase, name, event.attempt)
+
+    def _set_aside(self, message: str, run_id: str | None, reason: str) -> None:
+        set_aside(self._backend, message, run_id, reason)
+
+
+def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported:
+    return Reported(
+        status=status,
+        rows=event.rows,
+        error_class=event.error_class,
+        message=event.message,
+        fence=event.fence,
+        generation=claim.generation,
+        inputs=claim.inputs,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        event_id=event.event_id,
+        code_version=event.code_version,
+    )
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"not a completion event: {'.'.join(map(str, first['loc'])) or 'message'}: {first['msg']}"

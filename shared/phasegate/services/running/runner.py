@@ -1,0 +1,229 @@
+"""Executes one task: claims the attempt, calls the worker, publishes the completion."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from phasegate import __version__, telemetry
+from phasegate.domain.decisions.answers import failed, understand
+from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest
+from phasegate.domain.plan import TaskSpec
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell
+from phasegate.domain.state.lease import Held, Lease
+from phasegate.domain.state.run import Run
+from phasegate.ports import Claim, ClaimRequest, QueueTask
+from phasegate.services.backend import COMPLETIONS, Backend
+from phasegate.services.running.dispatcher import TaskPayload
+
+LEASE_MARGIN = timedelta(seconds=30)
+"""A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A claimed attempt, ready to be sent to its worker. ``refused``: it is not; this is how the attempt ends."""
+
+    run: Run
+    task: TaskSpec
+    claim: Claim
+    refused: ProcessorResult | None = None
+
+    @property
+    def id(self) -> str:
+        """Names the attempt and its claim, in every run."""
+        return f"{self.correlation_id}/{self.claim.fence}"
+
+    @property
+    def correlation_id(self) -> str:
+        """Names the attempt, in every run."""
+        key = self.claim.key
+        return f"{self.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
+
+
+class Runner:
+    """Claims first and reads the run afterwards, so that after a cancel nothing is started.
+
+    Where another system writes the output's table, a lease on the table's date is taken before the call, until the end
+    of the claim's. It is given back when the worker has ended. A worker that will report by event, or of which no
+    answer came, may be writing still: its lease runs out.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._leases: dict[str, Lease] = {}
+
+    def run(self, task: TaskPayload) -> str:
+        """Claim, execute and report one task; what became of it, in a word: ``nothing``, ``accepted`` or its result.
+
+        Raises TransientError when the report could not be published: the sweeper finds the end of the attempt then.
+        """
+        (call,) = self.claim([QueueTask(task.run_id, "", "", task.model_dump_json())])
+        if call is None:
+            return "nothing"
+        end = self.execute(call)
+        if end is None or end.status is None:
+            return "accepted"
+        self.publish([end])
+        return end.status.value
+
+    def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
+        """One entry a task: the call to make, or None: somebody else has the attempt, or the run is not running."""
+        state, now = self._backend.state, self._backend.clock.now()
+        payloads = [TaskPayload.model_validate_json(task.payload) for task in tasks]
+        calls: list[Call | None] = [None] * len(tasks)
+        for run_id in {p.run_id for p in payloads}:
+            index = self._backend.index(run_id)
+            mine = [i for i, p in enumerate(payloads) if p.run_id == run_id]
+            requests: list[ClaimRequest] = []
+            specs: list[TaskSpec] = []
+            for i in mine:
+                p = payloads[i]
+                index.require_dates([p.date])
+                task = index.task(f"{p.phase}/{p.processor}")
+                lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
+                key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
+                requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
+                specs.append(task)
+            claims = state.claim(run_id, requests, now)
+            try:
+                run = state.run(run_id)
+                # Only a retry takes a lane back: in a run without one nobody need read the date for that.
+                facts = state.dates(run_id, {c.key.day for c in claims if c} if run.retries else ())
+            except PhasegateError:
+                self._give_up(run_id, [c.key for c in claims if c])
+                raise
+            refused: list[tuple[AttemptKey, Abandoned]] = []
+            for i, task, claim in zip(mine, specs, claims, strict=True):
+                if claim is None:
+                    continue
+                cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
+                if claim.epoch != run.epoch or not run.admits:
+                    refused.append((claim.key, Abandoned(f"the run is {run.wanted.value}", now)))
+                elif cell is not None and (
+                    claim.generation < cell.redo.get(task.processor, 1) or index.lanes[task.lane].name not in cell.lanes
+                ):
+                    refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
+                else:
+                    calls[i] = self._with_lease(Call(run, task, claim))
+            if refused:
+                state.record(run_id, refused)
+        return calls
+
+    def _give_up(self, run_id: str, keys: Sequence[AttemptKey]) -> None:
+        """Claims that nobody will call a worker for, where the state still answers; else their leases run out."""
+        with suppress(PhasegateError):
+            given_up = Abandoned("the state did not answer after the claim", self._backend.clock.now())
+            self._backend.state.record(run_id, [(key, given_up) for key in keys])
+
+    def _with_lease(self, call: Call) -> Call:
+        """The call, when nobody else writes its partition now; else the call refused, which costs no attempt."""
+        output, claim = call.task.spec.output, call.claim
+        if not isinstance(output, TableOutput) or output.other_writer is None:
+            return call
+        now = self._backend.clock.now()
+        try:
+            found = self._backend.state.leases.take(
+                output.table, claim.key.day, call.correlation_id, claim.lease_until, now
+            )
+        except TransientError as error:
+            return replace(call, refused=failed(ErrorClass.TRANSIENT, str(error)))
+        if isinstance(found, Held):
+            return replace(call, refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
+        self._leases[call.id] = found
+        return call
+
+    def give_back(self, call_ids: Iterable[str]) -> None:
+        """Calls that have ended, or will not be made, write no more: their leases are free for others."""
+        for call_id in call_ids:
+            if (lease := self._leases.pop(call_id, None)) is not None:
+                self._backend.state.leases.give_back(lease)
+
+    def execute(self, call: Call) -> Completion | None:
+        """Call the worker. None: it will report by event (202), or did not answer and may go on. Thread-safe.
+
+        What a worker does becomes a result, never an exception; only HaltError (a full disk) passes through.
+        """
+        started, key = self._backend.clock.now(), call.claim.key
+        with telemetry.bind(
+            run_id=call.run.run_id, date=key.day, phase=key.phase, processor=key.processor, attempt=key.attempt
+        ):
+            result = self._result(call)
+            if result is None:
+                self._leases.pop(call.id, None)
+                _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
+                return None
+            _log.info("the worker ended: %s %s", result.status, result.message[:500])
+            return completion(call, result, started, self._backend.clock.now())
+
+    def _result(self, call: Call) -> ProcessorResult | None:
+        task = call.task
+        if call.refused is not None:
+            return call.refused
+        try:
+            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
+            return None if status == 202 else understand(status, body, task)
+        except HaltError:
+            raise
+        except NoAnswer as error:
+            # The worker may still write: no further attempt before the lease has run out.
+            _log.warning("%s", error)
+            return None
+        except TransientError as error:
+            return failed(ErrorClass.TRANSIENT, str(error))
+        except Exception as error:
+            return failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
+
+    def publish(self, completions: Sequence[Completion]) -> None:
+        """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
+        self.give_back(c.event_id for c in completions)
+        self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
+
+
+def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
+    """The event for a result."""
+    key, output = call.claim.key, call.task.spec.output
+    return Completion(
+        event_id=call.id,
+        run_id=call.run.run_id,
+        date=key.day,
+        phase=key.phase,
+        processor=key.processor,
+        attempt=key.attempt,
+        fence=call.claim.fence,
+        status=result.status,
+        error_class=result.error_class,
+        message=result.message[:2000],
+        rows=result.rows,
+        output_table=output.table if isinstance(output, TableOutput) else None,
+        code_version=__version__,
+        started_at=started,
+        finished_at=finished,
+        trace=telemetry.current_trace(),
+    )
+
+
+def _request(call: Call) -> dict[str, Any]:
+    key, dispatch = call.claim.key, call.task.call
+    body = WorkerRequest(
+        run_id=call.run.run_id,
+        date=key.day,
+        phase=key.phase,
+        processor=key.processor,
+        attempt=key.attempt,
+        fence=call.claim.fence,
+        deadline=call.claim.lease_until - LEASE_MARGIN,
+        backfill_reason=call.run.why,
+        correlation_id=call.correlation_id,
+    ).model_dump(mode="json")
+    for field, name in (("date", dispatch.date_field), ("processor", dispatch.processor_field)):
+        if name != field:
+            body[name] = body.pop(field)
+    return body

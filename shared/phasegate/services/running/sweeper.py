@@ -1,0 +1,190 @@
+"""The look that no message caused: ends what never reported, finds what is due and was not started."""
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
+from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.plan import EMPTY, PlanIndex
+from phasegate.domain.spec.dispatch import Observed
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.state.facts import AttemptKey, DateFacts, Healed, HealedAs
+from phasegate.domain.state.run import RUN_ID, Run
+from phasegate.ports import Claim, Heal
+from phasegate.services.backend import Backend
+from phasegate.services.reading.prover import Counted, Prover
+from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
+
+DISPATCH_GRACE = timedelta(minutes=10)
+"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile."""
+
+QUIET = timedelta(seconds=20)
+"""What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
+
+
+class SweepRequest(BaseModel):
+    """Which run to sweep; none: every unfinished one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
+
+
+class Sweeper:
+    """Heals or names. Ends by itself: every heal writes a fact, and attempts are counted."""
+
+    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
+        self._backend, self._dispatcher = backend, dispatcher
+        self._prover = Prover(backend.warehouse, backend.objects)
+
+    def sweep_all(self, run_id: str | None = None) -> tuple[list[str], dict[str, str]]:
+        """Sweep a run, or every unfinished one: (runs swept, why others were not). A failure does not stop the rest."""
+        swept: list[str] = []
+        failed: dict[str, str] = {}
+        for name in self._backend.state.unfinished() if run_id is None else [run_id]:
+            try:
+                self.sweep(name)
+            except PhasegateError as error:
+                failed[name] = str(error)
+            else:
+                swept.append(name)
+        return swept, failed
+
+    def sweep(self, run_id: str) -> None:
+        """One sweep over a run: claims, then every date with an open lane; then the conductor."""
+        state = self._backend.state
+        index = self._backend.index(run_id)
+        board, _ = state.board(run_id)
+        days = board.open_days(index)
+        # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
+        claims = state.open_claims(run_id, None if self._backend.incarnation else days)
+        self._end_dead_claims(run_id, index, claims)
+        if index.observed:
+            self._end_silent_attempts(run_id, index, days)
+        run = state.run(run_id)
+        try:
+            if run.admits and not board.status.is_final:
+                self._look_at_all(run, index, days, claims, board.unjudged.keys())
+        finally:
+            self._backend.wake_conductor(run_id)
+
+    def _look_at_all(
+        self, run: Run, index: PlanIndex, days: list[date], claims: list[Claim], unjudged: Collection[date]
+    ) -> None:
+        """The same look as after a completion; and what is overdue is dispatched anew.
+
+        A queue that starts tasks is slow and has lost none: asked again for all that wait in it, it would only grow.
+        """
+        since = self._backend.clock.now() - DISPATCH_GRACE
+        started = {index.by_ref[claim.key.ref].queue for claim in claims if claim.claimed_at > since}
+        late: list[DueTask] = []
+        for first in range(0, len(days), PAGE_DATES):
+            dates = self._backend.state.dates(run.run_id, days[first : first + PAGE_DATES])
+            self._look(run, dates, unjudged)
+            for facts in dates.values():
+                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
+                started |= _queues_that_started(facts, index, since)
+        lost = [due for due in late if due.task.queue not in started]
+        for first in range(0, len(lost), PAGE_TASKS):
+            page = lost[first : first + PAGE_TASKS]
+            self._dispatcher.dispatch(run, page)
+            for due in page:
+                detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
+                self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
+
+    def _look(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:
+        """Start what is due. unjudged: dates that rest as their tables could not be asked: the conductor knows that."""
+        now = self._backend.clock.now()
+        quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
+        found = self._dispatcher.look(run.run_id, dates)
+        for due in found.due:
+            if due.key.day in quiet and due.not_before is None:
+                self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
+        for day in quiet.intersection(found.at_rest).difference(unjudged):
+            self._note(run.run_id, "at_rest", str(day), "a lane was at rest, and the conductor had not looked at it")
+
+    def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
+        self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
+
+    def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> None:
+        now = self._backend.clock.now()
+        incarnation = self._backend.incarnation
+        void = [c for c in claims if incarnation is not None and c.incarnation != incarnation]
+        self._heal(
+            run_id, [(c.key, Healed(HealedAs.VOID, "the process that had claimed it is gone", now)) for c in void]
+        )
+        expired: dict[str, list[Claim]] = {}
+        for claim in claims:
+            if claim.lease_until < now and (incarnation is None or claim.incarnation == incarnation):
+                expired.setdefault(claim.key.ref, []).append(claim)
+        # The table knows better than the silence: one query for all of them.
+        outputs = {ref: (index.by_ref[ref].spec.output, [c.key.day for c in of_ref]) for ref, of_ref in expired.items()}
+        keeping = {ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput) and of[0].fence_column}
+        counted = self._prover.count(keeping)
+        for ref, of_ref in expired.items():
+            heals = [(claim.key, _expired(claim, counted.get(ref), now)) for claim in of_ref]
+            self._heal(run_id, [(key, heal) for key, heal in heals if heal is not None])
+
+    def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
+        """Observed attempts whose end was not heard of in time: their outputs tell, one query a table for all dates."""
+        silent: dict[str, list[AttemptKey]] = {}
+        for facts in self._backend.state.dates(run_id, days).values():
+            for key in silent_attempts(facts, index, self._backend.clock.now()):
+                silent.setdefault(key.ref, []).append(key)
+        wanted = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
+        healed: list[tuple[AttemptKey, Healed]] = []
+        for ref, counts in self._prover.count(wanted).items():
+            task = index.by_ref[ref]
+            for key in silent[ref]:
+                expects = task.expects[index.position[key.day]]
+                if (heal := self._unheard(index.observed[task.number], expects, key.day, counts)) is not None:
+                    healed.append((key, heal))
+        self._heal(run_id, healed)
+
+    def _unheard(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
+        """What an output says of an attempt that nothing was heard of. None when it cannot be asked now."""
+        now = self._backend.clock.now()
+        silence = f"topic {observed.topic} was silent for {observed.timeout_seconds} s"
+        if isinstance(counts, TransientError):
+            return None
+        if isinstance(counts, PhasegateError):
+            return Healed(HealedAs.LOST, f"{silence}, and the output cannot be asked: {counts}", now)
+        if counts is None:
+            return Healed(HealedAs.LOST, f"{silence}, and there is no output to look at", now)
+        if day in counts:
+            return Healed(HealedAs.SUCCESS, f"{silence}, but the output is there", now)
+        if expects == EMPTY:
+            return Healed(HealedAs.SUCCESS, f"{silence}, and rightly there is no output", now)
+        return Healed(HealedAs.LOST, f"{silence}, and there is no output", now)
+
+    def _heal(self, run_id: str, healed: list[tuple[AttemptKey, Healed]]) -> None:
+        if healed:
+            self._backend.state.record(run_id, healed)
+        for key, heal in healed:
+            kind = "event" if heal.outcome is HealedAs.SUCCESS else "lease"
+            self._note(run_id, kind, str(key), heal.reason)
+
+
+def _queues_that_started(facts: DateFacts, index: PlanIndex, since: datetime) -> set[str | None]:
+    """The queues of the tasks of a date that began after ``since``, as far as their ends are known."""
+    return {
+        index.by_ref[f"{phase}/{processor}"].queue
+        for (phase, processor), attempts in facts.tasks.items()
+        for attempt in attempts
+        if attempt.reported and attempt.reported.started_at > since
+    }
+
+
+def _expired(claim: Claim, counts: Counted, now: datetime) -> Healed | None:
+    """What the table says of a claim whose lease ran out. None when it could not be asked now.
+
+    counts: None where rows keep no fence, so that nothing tells whose they are.
+    """
+    if isinstance(counts, PhasegateError):
+        return None
+    found = (counts or {}).get(claim.key.day)
+    if found is not None and found.highest_fence == claim.fence:
+        return Healed(HealedAs.SUCCESS, f"the event was lost; {found.rows} rows carry its fence", now)
+    return Healed(HealedAs.LOST, f"no completion by {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC", now)

@@ -1,0 +1,154 @@
+"""Makes the frozen plan: which dates, which phases, and what of it is already there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Literal
+
+from phasegate import __version__
+from phasegate.domain.calendar.canary import choose
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.decisions.built_on import spread
+from phasegate.domain.errors import InputError, PhasegateError, TransientError
+from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec
+from phasegate.domain.spec.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
+from phasegate.domain.state.facts import BLOCK, UNKNOWN
+from phasegate.services.reading.prover import Prover
+
+Reprocess = Literal["missing", "failed", "all"]
+
+Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
+"""Earlier runs' word: for each date that some run covered, the refs that the newest one brought to a good end."""
+
+
+def make_plan(
+    pipeline: Pipeline,
+    calendar: Calendar,
+    selection: Selection,
+    *,
+    phases: str | None,
+    profile: str | None,
+    reprocess: Reprocess,
+    prover: Prover | None,
+    finished: Finished,
+    foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
+) -> Plan:
+    """The plan for a selection.
+
+    foreign: dates whose tables were made from another source: nothing of them is adopted.
+    prover: None for a warehouse that does not exist yet (everything is missing then).
+    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
+    """
+    names, chosen = choose_phases(pipeline, phases, profile)
+    days = selection.resolve(calendar)
+    seasons = {calendar.by_day[day].season for day in days}
+    blank = Plan(
+        pipeline=pipeline,
+        phases=names,
+        days=days,
+        calendar=tuple(d for d in calendar.dates if d.season in seasons),
+        work={f"{n}/{x.name}": RUN * len(days) for n in names for x in pipeline.phase(n).processors},
+        ramp=tuple(chosen.ramp) if chosen else (),
+        canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
+        reprocess=reprocess,
+        code_version=__version__,
+    )
+    if reprocess == "all" or (reprocess == "missing" and prover is None):
+        return blank
+    index = blank.index
+    if reprocess == "failed":
+        present = _present_by_state(index, finished(days))
+    else:
+        present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
+    for day in foreign(days):
+        for of_task in present:
+            of_task[index.position[day]] = False
+    return blank.with_work(_work(index, present))
+
+
+def choose_phases(
+    pipeline: Pipeline, phases: str | None, profile: str | None
+) -> tuple[tuple[str, ...], Profile | None]:
+    """The phases to run, and the profile. Raises InputError for an unknown profile or phase."""
+    if profile is not None and profile not in pipeline.profiles:
+        raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, pipeline.profiles)}")
+    chosen = pipeline.profiles[profile] if profile else None
+    span = phases or (chosen.phases if chosen else f"1..{len(pipeline.phases)}")
+    try:
+        return select_phases(pipeline, span), chosen
+    except LookupError as error:
+        raise InputError(f"--phases: {error}") from error
+
+
+def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:
+    """What the run will read and not make, and is not sound in the tables: ref -> date -> why."""
+    if prover is None:
+        return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
+    found: dict[str, dict[date, str]] = {}
+    for ref, wrong in prover.soundness(index, index.outside).items():
+        if isinstance(wrong, TransientError):
+            wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
+        if wrong:
+            found[ref] = wrong
+    return found
+
+
+def require_earlier_run(days: Sequence[date], finished: Mapping[date, frozenset[str]]) -> None:
+    """Raises InputError when no earlier run says anything about some of the dates."""
+    uncovered = [day for day in days if day not in finished]
+    if uncovered:
+        raise InputError(
+            f"--reprocess failed: no earlier run covers {uncovered[0]}"
+            f"{f' and {len(uncovered) - 1} more dates' if len(uncovered) > 1 else ''}; use --reprocess missing"
+        )
+
+
+def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
+    require_earlier_run(index.days, finished)
+    return [[task.ref in finished[day] for day in index.days] for task in index.tasks]
+
+
+def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
+    """For each task and date: would the table pass as it is? Judged by the checks, not by any state.
+
+    A table that may be empty and is tells nothing by itself; it counts as present when every table of its cell that
+    must hold rows does. What writes no table is present when everything that needs it is.
+    """
+    present = [[False] * len(index.days) for _ in index.tasks]
+    open_question: list[tuple[TaskSpec, int]] = []
+    tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
+    counted = {
+        ref: counts or {}
+        for ref, counts in prover.count({task.ref: (task.spec.output, index.days) for task in tables}).items()
+        if not isinstance(counts, PhasegateError)
+    }
+    expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
+    judged = prover.judge(index, {ref: (expected[ref], counts) for ref, counts in counted.items()})
+    for task in tables:
+        if task.ref not in counted:
+            continue
+        expects, counts = expected[task.ref], counted[task.ref]
+        unsound = {day for day, verdict in judged[task.ref] if verdict.outcome in (BLOCK, UNKNOWN)}
+        for position, day in enumerate(index.days):
+            rows = counts[day].rows if day in counts else 0
+            if expects[day] == OPTIONAL and not rows:
+                open_question.append((task, position))
+            else:
+                is_right = not rows if expects[day] == EMPTY else rows > 0
+                present[task.number][position] = is_right and day not in unsound
+    for task, position in open_question:
+        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+        present[task.number][position] = bool(cell) and all(
+            present[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput)
+        )
+    for task in reversed(index.tasks):
+        if not isinstance(task.spec.output, TableOutput) and index.dependants[task.number]:
+            for position in range(len(index.days)):
+                present[task.number][position] = all(present[n][position] for n in index.dependants[task.number])
+    return present
+
+
+def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
+    """Letters: what is not there runs, and so does everything that was or will be built on it."""
+    runs = spread(index, [[not is_there for is_there in of_task] for of_task in present])
+    return {task.ref: "".join(RUN if r else ADOPT for r in runs[task.number]) for task in index.tasks}

@@ -1,0 +1,101 @@
+"""A whole deployment on this machine: emulators, functions, worker services; started, looked at, and ended together."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasegate.domain.errors import InputError
+from phasegate.stack.emulators import is_ready
+from phasegate.stack.ledger import Ledger, only_one, read_ledger, write_ledger
+from phasegate.stack.processes import end
+from phasegate.stack.start import PIPELINE_COPY, Start, Wish
+
+_OF_ONE_LIFE = ("bigquery", "logs", "run")
+"""Folders below the stack's that are made anew when a stack starts from nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What ``status`` shows of one process. answering: alive, and its port answers if it has one."""
+
+    name: str
+    port: int | None
+    pid: int
+    alive: bool
+    answering: bool
+    log: Path
+
+
+class Stack:
+    """The stack of a home folder; everything it keeps is in ``stack/`` there."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home.absolute() / "stack"
+
+    @property
+    def pipeline_copy(self) -> Path:
+        """The pipeline file that the stack's processes read."""
+        return self.folder / PIPELINE_COPY
+
+    def ledger(self) -> Ledger:
+        """What is written down. Raises InputError when it cannot be read."""
+        return read_ledger(self.folder)
+
+    def up(self, wish: Wish, say: Callable[[str], None]) -> Ledger:
+        """Start what does not run. Returns when everything answers.
+
+        A stack that starts from nothing starts blank: Firestore and Pub/Sub keep nothing, and tables, objects and
+        tasks of runs that nobody knows any more would only mislead. Raises InputError for a bad pipeline, a missing
+        emulator, a process that does not come up (what was started here is ended again), and a wish that differs from
+        what the running stack serves.
+        """
+        with only_one(self.folder):
+            ledger = self.ledger()
+            alive = ledger.alive
+            if alive:
+                _require_same(wish, ledger)
+            start = Start(self.folder, wish, ledger)
+            if not alive:
+                self._clear()
+            begun = time.monotonic()
+            names = start.run(set(alive))
+            if names:
+                say(f"started {', '.join(names)} in {time.monotonic() - begun:.1f} s")
+            else:
+                say("the stack is up already")
+            return ledger
+
+    def down(self) -> list[str]:
+        """End the processes that ``up`` started, and nothing else; returns their names."""
+        with only_one(self.folder):
+            ledger = self.ledger()
+            alive = ledger.alive
+            end([started.process for started in alive.values()])
+            ledger.processes = {}
+            write_ledger(self.folder, ledger)
+            return sorted(alive)
+
+    def look(self) -> list[Look]:
+        """How each process is; empty when the stack is not up."""
+        looks = []
+        for name, started in self.ledger().processes.items():
+            alive = started.process.is_alive
+            answering = alive and (started.port is None or is_ready(started.port, started.path))
+            looks.append(Look(name, started.port, started.process.pid, alive, answering, started.log))
+        return looks
+
+    def _clear(self) -> None:
+        for name in _OF_ONE_LIFE:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for file in self.folder.glob("cloud-tasks.sqlite*"):
+            file.unlink()
+
+
+def _require_same(wish: Wish, ledger: Ledger) -> None:
+    if (wish.pipeline, wish.source, wish.sweep_every) != (ledger.pipeline, ledger.source, ledger.sweep_every):
+        raise InputError(
+            f"the stack is up and serves {ledger.pipeline} from {ledger.source}, swept every {ledger.sweep_every:g} s; "
+            "for something else: phasegate stack down, then up"
+        )

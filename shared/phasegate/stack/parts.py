@@ -1,0 +1,101 @@
+"""The processes of a stack that are not emulators: functions, worker services, and the sweeper's schedule."""
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from phasegate.adapters.gcp.layout import Function
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.stack.emulators import HOST
+
+ROOT = Path(__file__).resolve().parents[3]
+FUNCTIONS = ROOT / "functions"
+
+WORKER_CONCURRENCY = 32
+"""Requests that a worker service serves at once: as many as one runner has under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process to start. path: a GET without effect that it answers; port None: it answers nowhere."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int | None
+    path: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def function_part(function: Function, port: int) -> Part:
+    """The function under functions-framework. Raises InputError when its folder is not there."""
+    file = FUNCTIONS / function.name / "main.py"
+    if not file.is_file():
+        raise InputError(f"{file}: no such function; the stack runs from a checkout of the project, not from a package")
+    return _framework(function.name, file, function.name, function.signature, port, function.concurrency)
+
+
+def worker_part(name: str, file: Path, port: int) -> Part:
+    """A worker service: the target ``name`` of a ``main.py``."""
+    return _framework(worker_part_name(name), file, name, "http", port, WORKER_CONCURRENCY)
+
+
+def worker_part_name(name: str) -> str:
+    """What the stack calls the service of a worker: a function may have the same name."""
+    return f"worker-{name}"
+
+
+def schedule_part(name: str, url: str, every: float) -> Part:
+    """The process that stands in for Cloud Scheduler's job."""
+    command = (sys.executable, "-m", "phasegate.stack.scheduler", "--url", url, "--every", str(every))
+    return Part(f"schedule-{name}", command, None, "")
+
+
+def _framework(name: str, file: Path, target: str, signature: str, port: int, concurrency: int) -> Part:
+    command = [sys.executable, "-m", "functions_framework", "--source", str(file), "--target", target]
+    command += ["--signature-type", signature, "--host", HOST, "--port", str(port)]
+    # functions-framework answers this path itself: asking for it calls nothing.
+    return Part(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})
+
+
+def worker_services(pipeline: Pipeline, file: Path) -> dict[str, Path]:
+    """The ``main.py`` of each worker without a URL: it lies beside the module of the worker's factory.
+
+    Raises InputError for a worker that has neither.
+    """
+    found: dict[str, Path] = {}
+    for name, spec in pipeline.workers.items():
+        if spec.url is not None:
+            continue
+        where = f"{file}: workers.{name}"
+        if spec.factory is None:
+            raise InputError(f"{where}: has no url, and no factory beside which a service could lie; give it a url")
+        module = spec.factory.partition(":")[0]
+        try:
+            known = importlib.util.find_spec(module)
+        except ImportError:
+            known = None
+        if known is None or known.origin is None:
+            raise InputError(f"{where}: there is no module {module} (its factory); mend it, or give the worker a url")
+        service = Path(known.origin).parent / "main.py"
+        if not service.is_file():
+            raise InputError(
+                f"{where}: its factory has no service beside it ({service} is not there); write one that "
+                f"functions-framework can serve under the target '{name}', or give the worker a url"
+            )
+        found[name] = service
+    return found
+
+
+def write_pipeline_copy(original: Path, copy: Path, urls: Mapping[str, str]) -> None:
+    """Write the pipeline as the stack's processes read it: the workers that the stack starts have their URLs."""
+    document: dict[str, Any] = yaml.safe_load(original.read_text(encoding="utf-8"))
+    for name, url in urls.items():
+        document["workers"][name]["url"] = url
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    copy.write_text(f"# A copy of {original} with the URLs of this stack; written anew by each start.\n{text}")

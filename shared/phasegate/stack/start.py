@@ -1,0 +1,216 @@
+"""One ``up`` of a stack: everything is found and checked first, then started at once, then waited for."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from phasegate.adapters.gcp.layout import Layout, environment_of, layout_of
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.errors import InputError, PhasegateError
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.stack import parts
+from phasegate.stack.emulators import (
+    BIGQUERY,
+    CLOUD_TASKS,
+    EMULATORS,
+    HOST,
+    PUBSUB,
+    STARTED_WITHIN_SECONDS,
+    STORAGE,
+    Emulator,
+    Server,
+    is_ready,
+    start_emulator,
+    start_server,
+)
+from phasegate.stack.ledger import Ledger, Started, is_free, write_ledger
+from phasegate.stack.processes import ProcessId, end
+from phasegate.stack.resources import Addresses, create_resources
+
+PROJECT = "demo"
+"""The emulator of BigQuery serves one project only, and the others do not care."""
+
+PIPELINE_COPY = "pipeline.yaml"
+"""The pipeline file that the stack's processes read, in the stack's folder."""
+
+_PORT_FREED_WITHIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a stack is to serve. source: the source folder of workers that the stack starts.
+
+    sweep_every: seconds between sweeps (Cloud Scheduler: a minute).
+    """
+
+    pipeline: Path
+    source: Path | None
+    sweep_every: float
+
+
+def url_of(ledger: Ledger, name: str) -> str:
+    """Where a part answers."""
+    return f"http://{HOST}:{ledger.ports[name]}"
+
+
+def second_port(emulator: Emulator) -> str:
+    """What the ledger calls an emulator's second port."""
+    return f"{emulator.name}-{emulator.second.lower()}"
+
+
+class Start:
+    """Checks in the constructor, before anything is changed: it raises InputError for what cannot be started."""
+
+    def __init__(self, folder: Path, wish: Wish, ledger: Ledger) -> None:
+        self._folder, self._wish, self._ledger = folder, wish, ledger
+        self._copy = folder / PIPELINE_COPY
+        self._pipeline: Pipeline = load_pipeline(wish.pipeline)
+        self._layout: Layout = layout_of(self._pipeline)
+        self._services = parts.worker_services(self._pipeline, wish.pipeline)
+        if self._services and wish.source is None:
+            raise InputError(
+                f"{wish.pipeline}: the stack starts its worker ({', '.join(self._services)}): give the source folder "
+                "with --source DIR; `phasegate sample DIR` makes one up"
+            )
+        if wish.source is not None and not wish.source.is_dir():
+            raise InputError(f"--source: {wish.source} is not a folder")
+        missing = [f"{e.name}: {reason}" for e in EMULATORS if (reason := e.missing())]
+        if missing:
+            raise InputError("emulators are missing; nothing was started:\n  " + "\n  ".join(missing))
+        ledger.choose_ports(self._port_names(), folder)
+        self._parts = self._all_parts()
+
+    def _port_names(self) -> list[str]:
+        emulators = [name for e in EMULATORS for name in (e.name, *([second_port(e)] if e.second else []))]
+        functions = [f.name for f in self._layout.functions]
+        return [*emulators, *functions, *(parts.worker_part_name(name) for name in self._services)]
+
+    def _all_parts(self) -> list[parts.Part]:
+        ports = self._ledger.ports
+        functions = [parts.function_part(f, ports[f.name]) for f in self._layout.functions]
+        workers = [
+            parts.worker_part(name, file, ports[parts.worker_part_name(name)]) for name, file in self._services.items()
+        ]
+        schedules = [
+            parts.schedule_part(s.name, url_of(self._ledger, s.function), self._wish.sweep_every)
+            for s in self._layout.schedules
+        ]
+        return [*functions, *workers, *schedules]
+
+    @cached_property
+    def settings(self) -> CloudSettings:
+        """What the functions are told."""
+        return CloudSettings(
+            project=PROJECT,
+            pipeline=self._copy,
+            dispatcher_url=url_of(self._ledger, "dispatcher"),
+            runner_url=url_of(self._ledger, "runner"),
+            conductor_url=url_of(self._ledger, "conductor"),
+            verifier_url=url_of(self._ledger, "verifier"),
+            sweeper_url=url_of(self._ledger, "sweeper"),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """What a shell, a function and a worker need alike."""
+        emulators = {e.variable: e.setting(self._ledger.ports[e.name]) for e in EMULATORS}
+        source = "" if self._wish.source is None else str(self._wish.source)
+        sources = {f"PHASEGATE_{name.upper()}_SOURCE": source for name in self._services}
+        return {**emulators, **environment_of(self.settings), **sources}
+
+    def run(self, alive: set[str]) -> list[str]:
+        """Start what is not alive; returns the names. Ends what it has started when anything goes wrong."""
+        ledger, wish = self._ledger, self._wish
+        begun: dict[str, Server] = {}
+        ledger.processes = {name: s for name, s in ledger.processes.items() if name in alive}
+        ledger.pipeline, ledger.source, ledger.sweep_every = wish.pipeline, wish.source, wish.sweep_every
+        ledger.environment = self._environment()
+        urls = {name: url_of(ledger, parts.worker_part_name(name)) for name in self._services}
+        parts.write_pipeline_copy(wish.pipeline, self._copy, urls)
+        try:
+            self._begin(alive, begun)
+            emulators = [e.name for e in EMULATORS if e.name in begun]
+            _wait([begun[name] for name in emulators], begun)
+            if begun:
+                functions = {f.name: url_of(ledger, f.name) for f in self._layout.functions}
+                at = Addresses(
+                    pubsub=url_of(ledger, PUBSUB.name),
+                    storage=url_of(ledger, STORAGE.name),
+                    cloud_tasks=url_of(ledger, second_port(CLOUD_TASKS)),
+                    functions=functions,
+                )
+                create_resources(self._layout, self.settings, at)
+            _wait([server for name, server in begun.items() if name not in emulators and server.port], begun)
+            for name, url in urls.items():
+                if BIGQUERY.name in begun or parts.worker_part_name(name) in begun:
+                    _prepare(name, url)
+        except BaseException:
+            end([ledger.processes.pop(name).process for name in begun if name in ledger.processes])
+            write_ledger(self._folder, ledger)
+            raise
+        return list(begun)
+
+    def _begin(self, alive: set[str], begun: dict[str, Server]) -> None:
+        """Start everything at once: the functions load while the emulators do."""
+        ledger = self._ledger
+        for emulator in EMULATORS:
+            if emulator.name not in alive:
+                port, second = ledger.ports[emulator.name], ledger.ports.get(second_port(emulator))
+                self._require_free(emulator.name, port)
+                self._note(begun, start_emulator(emulator, self._folder, port, second))
+        # gunicorn keeps a socket in here; without it all stacks of a person would share one in the home folder.
+        sockets = self._folder / "run"
+        sockets.mkdir(exist_ok=True)
+        python = os.pathsep.join(filter(None, [str(parts.ROOT), os.environ.get("PYTHONPATH")]))
+        common = {"PYTHONPATH": python, "PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(sockets), **ledger.environment}
+        for part in self._parts:
+            if part.name not in alive:
+                if part.port is not None:
+                    self._require_free(part.name, part.port)
+                self._note(
+                    begun,
+                    start_server(
+                        part.name, part.command, part.port or 0, self._folder, {**common, **part.environment}, part.path
+                    ),
+                )
+
+    def _note(self, begun: dict[str, Server], server: Server) -> None:
+        """Write every process down before the next one is started: ``down`` finds it, whatever happens here."""
+        begun[server.name] = server
+        self._ledger.processes[server.name] = Started(
+            process=ProcessId.of(server.process.pid), port=server.port or None, path=server.path, log=server.log
+        )
+        write_ledger(self._folder, self._ledger)
+
+    def _require_free(self, name: str, port: int) -> None:
+        ends = time.monotonic() + _PORT_FREED_WITHIN_SECONDS
+        while not is_free(port):
+            if time.monotonic() > ends:
+                raise InputError(
+                    f"port {port} of {name} is used by a process that is not of this stack; end that, or remove "
+                    f"{self._folder / 'stack.json'} for other ports"
+                )
+            time.sleep(0.1)
+
+
+def _prepare(name: str, url: str) -> None:
+    """Have a worker make its tables and reference data. Raises InputError with its answer when it cannot."""
+    from phasegate.adapters.gcp.http.worker import HttpWorker
+
+    try:
+        HttpWorker(url).prepare()
+    except PhasegateError as error:
+        raise InputError(f"worker '{name}' could not prepare: {error}") from error
+
+
+def _wait(awaited: Sequence[Server], begun: Mapping[str, Server]) -> None:
+    """Return when the awaited ones answer. Raises InputError as soon as one of all that were begun has died."""
+    ends = time.monotonic() + STARTED_WITHIN_SECONDS
+    while awaited := [server for server in awaited if not is_ready(server.port, server.path)]:
+        dead = [server for server in begun.values() if server.process.poll() is not None]
+        for server in dead or (awaited if time.monotonic() > ends else ()):
+            server.wait_until_ready(0)
+        time.sleep(0.05)

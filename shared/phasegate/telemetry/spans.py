@@ -1,0 +1,106 @@
+"""OpenTelemetry spans, one a handler and one a worker call; only where the environment asks for them.
+
+Nothing of OpenTelemetry is imported otherwise, and the trace passes through all the same. Which traces are kept is for
+OpenTelemetry's own ``OTEL_TRACES_SAMPLER`` to say; by default those whose ``traceparent`` is flagged as sampled.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from phasegate.domain.errors import InputError
+from phasegate.telemetry.context import TRACEPARENT, Headers, current_trace, fields, new_trace, trace_in, within
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+EXPORTER = "OTEL_TRACES_EXPORTER"
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+EXPORTED_WITHIN_SECONDS = 2.0
+"""A handler ends at most so much later when the collector is away: the exporter gives up, its spans are lost."""
+
+_Kind = Literal["SERVER", "CLIENT"]
+
+
+class Spans:
+    """Makes spans and sends them to the collector that OpenTelemetry's own variables name."""
+
+    def __init__(self, service: str, exporter: "SpanExporter") -> None:
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        self.service = service
+        self._provider = TracerProvider(resource=Resource.create({"service.name": service}))
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("phasegate")
+
+    @contextmanager
+    def span(self, name: str, kind: _Kind, parent: str) -> Iterator[None]:
+        """A span below the one that ``parent`` (a ``traceparent``, or empty) names; work within belongs to it."""
+        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        wire = TraceContextTextMapPropagator()
+        above = wire.extract({TRACEPARENT: parent} if parent else {})
+        attributes = {name: str(value) for name, value in fields().items()}
+        with self._tracer.start_as_current_span(name, context=above, kind=SpanKind[kind], attributes=attributes):
+            carrier: dict[str, str] = {}
+            wire.inject(carrier)
+            with within(carrier.get(TRACEPARENT) or parent or new_trace()):
+                yield
+
+    def flush(self) -> None:
+        """Send what is finished: a serverless instance may get no processor time after its answer."""
+        self._provider.force_flush()
+
+    def close(self) -> None:
+        """Send what is left and end the thread that sends."""
+        self._provider.shutdown()
+
+
+_spans: Spans | None = None
+
+
+def configure_spans(service: str) -> None:
+    """Make spans from now on if the environment asks for them. Raises InputError for an exporter that is not known."""
+    global _spans
+    wanted = os.environ.get(EXPORTER) or ("otlp" if any(os.environ.get(name) for name in ENDPOINTS) else "none")
+    if wanted not in ("otlp", "none"):
+        raise InputError(f"{EXPORTER}={wanted}: unknown exporter; use otlp or none")
+    if _spans is not None:
+        _spans.close()
+        _spans = None
+    if wanted == "none":
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    _spans = Spans(service, OTLPSpanExporter(timeout=EXPORTED_WITHIN_SECONDS))
+
+
+@contextmanager
+def incoming(headers: Headers) -> Iterator[None]:
+    """Handle a request or a message within the trace that it carries, or within a new one when it carries none.
+
+    headers: those of the request, or the attributes of the message. Around a message that came by an HTTP push this
+    is entered with the message's attributes: the push has a trace of its own. Where spans are made, this is one.
+    """
+    came, spans = trace_in(headers), _spans
+    if spans is None:
+        with within(came or new_trace()):
+            yield
+        return
+    try:
+        with spans.span(spans.service, "SERVER", came):
+            yield
+    finally:
+        spans.flush()
+
+
+def calling(name: str) -> AbstractContextManager[None]:
+    """Call another service: where spans are made this is one, with the bound fields, and ``outgoing`` names it."""
+    if _spans is None:
+        return within(current_trace())
+    return _spans.span(name, "CLIENT", current_trace())

@@ -1,0 +1,235 @@
+"""A processing service: from a request to the user's own function, and back to an answer of the protocol."""
+
+import json
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from phasegate import telemetry
+from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
+from phasegate.worker.ranges import RangeRequest, summed_up
+
+if TYPE_CHECKING:
+    import flask
+
+MAX_BODY_BYTES = 2_000_000
+"""A request names one task; Cloud Tasks itself takes none above 1 MiB (gcp-limits.md)."""
+
+_CHUNK = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Returned in place of a result: the work goes on elsewhere, and ends with a completed event (HTTP 202)."""
+
+    message: str = "the end will be reported by event"
+
+
+Handler = Callable[[WorkerRequest], ProcessorResult | Accepted]
+RangeHandler = Callable[[RangeRequest], Mapping[date, ProcessorResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """How a request of one path is read, and the function from that request to the answer's body."""
+
+    model: type[WorkerRequest]
+    date_field: str
+    processor_fields: tuple[str, ...]
+    processors: frozenset[str] | None
+    answer: Callable[[Any], Accepted | dict[str, Any]]
+
+
+class WorkerService:
+    """A service of one's own. Thread-safe if its functions are.
+
+    Behind HTTP its entry point calls ``respond``; ``handle`` and ``prepare`` make it a worker in process. Not for
+    services that are there already and speak HTTP by themselves: they need the protocol, not the library.
+
+    name: for log lines and ``/health``. version: of the service's code. prepare: makes tables and loads reference
+    data; must be repeatable, and safe in two instances at once.
+    """
+
+    def __init__(self, name: str, *, version: str = "", prepare: Callable[[], None] = lambda: None) -> None:
+        self._name, self._version = name, version
+        self.prepare = prepare
+        self._routes: dict[str, _Route] = {}
+
+    def route(
+        self,
+        path: str,
+        *,
+        date_field: str = "date",
+        processor_fields: tuple[str, ...] = ("processor",),
+        processors: Collection[str] | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Decorate the function that processes one processor and date a request.
+
+        date_field, processor_fields: the names under which date and processor travel. processors: those that the
+        path knows; None: the function sees to that. What the function raises is answered as ``handle`` says.
+        """
+
+        def add(handler: Handler) -> Handler:
+            def answer(request: WorkerRequest) -> Accepted | dict[str, Any]:
+                result = handler(request)
+                return result if isinstance(result, Accepted) else _results({request.processor: result})
+
+            known = None if processors is None else frozenset(processors)
+            self._routes[path] = _Route(WorkerRequest, date_field, processor_fields, known, answer)
+            return handler
+
+        return add
+
+    def route_range(self, path: str, *, processors: Collection[str]) -> Callable[[RangeHandler], RangeHandler]:
+        """Decorate the function that processes one processor over the dates of a ``RangeRequest``.
+
+        The answer holds ``results`` of the dates taken together, and ``dates`` with those of each date.
+        """
+
+        def add(handler: RangeHandler) -> RangeHandler:
+            def answer(request: RangeRequest) -> dict[str, Any]:
+                by_date = handler(request)
+                dates = {str(day): _results({request.processor: result}) for day, result in by_date.items()}
+                return {**_results({request.processor: summed_up(by_date)}), "dates": dates}
+
+            self._routes[path] = _Route(RangeRequest, "start_date", ("processor",), frozenset(processors), answer)
+            return handler
+
+        return add
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Answer one request: 200 with results, 202, or a refusal with ``error_class`` and ``message``.
+
+        404 unknown path, 422 bad request (or InputError), 409 the attempt is void: its deadline has passed or a newer
+        one owns the partition (StaleFence); no ``error_class`` then. 503 try again (TransientError, and OSError: the
+        network or the file system), 500 anything else, class bug. Raises HaltError when the function does.
+        """
+        route = self._routes.get(path)
+        if route is None:
+            return _refusal(404, ErrorClass.BUG, f"no path {path}: use one of {', '.join(self._routes)}")
+        try:
+            request = _read_request(route, body)
+        except ValueError as error:
+            return _refusal(422, ErrorClass.BUG, f"{path}: {error}")
+        if has_passed(request.deadline):
+            return 409, {"message": f"the deadline {request.deadline} has passed: this attempt is void"}
+        with telemetry.bind(
+            run_id=request.run_id,
+            date=request.date,
+            phase=request.phase,
+            processor=request.processor,
+            attempt=request.attempt,
+        ):
+            return _answered(lambda: _answer_of(route.answer(request)))
+
+    def respond(self, request: "flask.Request") -> tuple[str, int, dict[str, str]]:
+        """Answer an HTTP request, in the form that Flask and functions-framework take from a function.
+
+        Beside the paths: ``GET /health``, and ``POST /prepare``. A full disk (HaltError) is a 503 here.
+        """
+        with telemetry.incoming(request.headers):
+            status, body = self._answer(request)
+            _log.info("%s %s: %d", request.method, request.path, status)
+        return json.dumps(body), status, {"Content-Type": "application/json"}
+
+    def _answer(self, request: "flask.Request") -> Answer:
+        if request.path == "/health" and request.method == "GET":
+            return 200, {"service": self._name, "version": self._version}
+        if request.method != "POST":
+            return _refusal(405, ErrorClass.BUG, f"{request.method} {request.path}: use POST, or GET /health")
+        try:
+            if request.path == "/prepare":
+                return _answered(self._prepared)
+            content = _read_body(request)
+            if content is None:
+                return _refusal(413, ErrorClass.BUG, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+            try:
+                body = json.loads(content)
+            except ValueError as error:
+                return _refusal(422, ErrorClass.BUG, f"the body is not JSON: {error}")
+            if not isinstance(body, dict):
+                return _refusal(422, ErrorClass.BUG, "the body is not a JSON object")
+            return self.handle(request.path, body)
+        except HaltError as error:
+            return _refusal(503, ErrorClass.TRANSIENT, str(error))
+
+    def _prepared(self) -> Answer:
+        self.prepare()
+        return 200, {"message": f"{self._name} is prepared"}
+
+
+def has_passed(deadline: datetime) -> bool:
+    """Whether a request's deadline lies behind; without a zone it is UTC."""
+    return datetime.now(UTC) >= (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC))
+
+
+def _answer_of(found: Accepted | dict[str, Any]) -> Answer:
+    return (202, {"message": found.message}) if isinstance(found, Accepted) else (200, found)
+
+
+def _answered(answer: Callable[[], Answer]) -> Answer:
+    """The answer, or the one that stands for what was raised instead. Raises HaltError."""
+    try:
+        return answer()
+    except StaleFence as error:
+        return 409, {"message": str(error)}
+    except HaltError:
+        raise
+    except InputError as error:
+        return _refusal(422, ErrorClass.BUG, str(error))
+    except (TransientError, OSError) as error:
+        return _refusal(503, ErrorClass.TRANSIENT, str(error) or type(error).__name__)
+    except Exception as error:
+        _log.exception("the request failed: %s", type(error).__name__)
+        return _refusal(500, ErrorClass.BUG, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+
+
+def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest:
+    """The request under its own field names. Raises ValueError that says what is wrong with which field."""
+    fields = dict(body)
+    names = [name for name in route.processor_fields if name in fields]
+    if len(names) != 1:
+        raise ValueError(f"name the processor in exactly one of {', '.join(route.processor_fields)}")
+    if route.date_field not in fields or (route.date_field != "date" and "date" in fields):
+        raise ValueError(f"the date travels as {route.date_field}, and under no other name")
+    fields["processor"] = fields.pop(names[0])
+    fields["date"] = fields.pop(route.date_field)
+    try:
+        request = route.model.model_validate(fields)
+    except ValidationError as error:
+        on_the_wire = {"date": route.date_field, "processor": names[0]}
+        wrong = (
+            f"{'.'.join(str(on_the_wire.get(str(part), part)) for part in problem['loc']) or 'body'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ValueError("; ".join(wrong)) from error
+    if route.processors is not None and request.processor not in route.processors:
+        raise ValueError(f"unknown processor '{request.processor}': use one of {', '.join(sorted(route.processors))}")
+    return request
+
+
+def _read_body(request: "flask.Request") -> bytes | None:
+    """The body, whether or not its length was announced; None when it is too large."""
+    content = bytearray()
+    while chunk := request.stream.read(_CHUNK):
+        content += chunk
+        if len(content) > MAX_BODY_BYTES:
+            return None
+    return bytes(content)
+
+
+def _results(results: dict[str, ProcessorResult]) -> dict[str, Any]:
+    return WorkerAnswer(results=results).model_dump(mode="json")
+
+
+def _refusal(status: int, error_class: ErrorClass, message: str) -> Answer:
+    return status, {"error_class": error_class.value, "message": message}
