@@ -8,7 +8,7 @@ from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.bootstrap import open_state, open_warehouse
 from phasegate.report.verifier import files_of
-from phasegate.report.verify.compose import Ground, report_on_run
+from phasegate.report.verify.compose import VerifierInputs, report_on_run
 
 
 def measure_verifier(root: Path) -> tuple[int, float, int]:
@@ -16,7 +16,7 @@ def measure_verifier(root: Path) -> tuple[int, float, int]:
     home = Home(root)
     state, warehouse = open_state(home), open_warehouse(home)
     begun = time.perf_counter()
-    ground = Ground(state, warehouse, FolderObjectStore(home.objects))
+    ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
     report = report_on_run(ground, state.runs()[0].run_id, datetime.now(UTC))
     page = files_of(report)["report.html"]
     seconds = time.perf_counter() - begun

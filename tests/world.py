@@ -261,7 +261,7 @@ class World:
         games: int = 2,
         change: Callable[[dict[str, Any]], None] = lambda _: None,
         duration: Callable[[Call], timedelta] = lambda _: timedelta(milliseconds=10),
-        groups: bool = True,
+        atomic_turns: bool = True,
     ) -> None:
         self.source, self.home = folder / "source", Home(folder / "home")
         self.days = [FIRST_DAY + timedelta(days=n) for n in range(dates)]
@@ -276,7 +276,7 @@ class World:
         self.options = EmbeddedOptions(
             clock=self.clock,
             executor=lambda execute, _clock: VirtualExecutor(execute, self.clock, duration),
-            groups=groups,
+            atomic_turns=atomic_turns,
         )
 
     def misbehave(self, **acts: list[str]) -> None:

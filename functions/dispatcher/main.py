@@ -1,4 +1,4 @@
-"""Puts one Cloud Task a processor on the queues, for a page of dates whose lanes were released."""
+"""Puts one Cloud Task a processor on the queues, for a page of dates whose release groups were released."""
 
 import functions_framework
 from flask import Request
@@ -12,8 +12,8 @@ serve("dispatcher")
 
 def _dispatch(page: DispatchPage) -> Answer:
     with telemetry.bind(run_id=page.run_id):
-        looked = deployment().dispatcher.look_at(page.run_id, page.dates)
-    return {"dispatched": len(looked.due), "at_rest": len(looked.at_rest)}, 200
+        reconciled = deployment().dispatcher.look_at(page.run_id, page.dates)
+    return {"dispatched": len(reconciled.due), "at_rest": len(reconciled.at_rest)}, 200
 
 
 @functions_framework.http

@@ -16,8 +16,8 @@ serve("starter")
 def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     here = deployment()
     require_deployed(here.pipeline, kickoff.pipeline)
-    wish = kickoff.wish(str(here.pipeline_file))
-    run = kick_off(here.backend, here.installation, here.pipeline, wish, kickoff.run_id, sent_at)
+    run_request = kickoff.run_request(str(here.pipeline_file))
+    run = kick_off(here.backend, here.installation, here.pipeline, run_request, kickoff.run_id, sent_at)
     return run_document(here.backend.state, run), 202
 
 

@@ -5,7 +5,7 @@ from flask import Request
 from phasegate import telemetry
 from phasegate.entrypoints import Answer, answer, deployment, serve
 from phasegate.report.verifier import VerifyRequest, verify_dates, verify_run
-from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.reading.schedule import read_calendar
 
 telemetry.configure("verifier")
@@ -14,7 +14,7 @@ serve("verifier")
 
 def _verify(asked: VerifyRequest) -> Answer:
     backend, selection = deployment().backend, asked.selection
-    ground = Ground(backend.state, backend.warehouse, backend.objects, is_cloud=True)
+    ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
     if selection is None:
         with telemetry.bind(run_id=asked.run_id):
             return verify_run(ground, backend.objects, backend.clock, asked.run_id or "").summary(), 200

@@ -44,8 +44,8 @@ def main() -> int:
 
 def take_part(backend: Backend, day: date, run_id: str, until: float) -> Iterator[str]:
     """A line for each function that had its part. until: on the monotonic clock. Raises Failed."""
-    wish = {"run_id": run_id, "dates": [str(day)], "reprocess": "all", "why": "smoke test of a release"}
-    backend.events.publish(KICKOFF, [json.dumps(wish)])
+    run_request = {"run_id": run_id, "dates": [str(day)], "reprocess": "all", "why": "smoke test of a release"}
+    backend.events.publish(KICKOFF, [json.dumps(run_request)])
     _wait(until, lambda: _is_there(backend, run_id), f"starter: no run {run_id}; see its log, and {KICKOFF}-dead")
     yield f"starter: began {run_id}"
 

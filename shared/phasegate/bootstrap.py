@@ -29,7 +29,7 @@ from phasegate.ports import Clock, ObjectStore, QueueTask, State, Warehouse, Wor
 from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
-from phasegate.services.running.external_events import Observer
+from phasegate.services.running.external_events import ExternalEventListener
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
 from phasegate.services.running.runner import Call, Runner
@@ -53,7 +53,7 @@ class Services:
         self.dispatcher = Dispatcher(backend)
         self.runner = Runner(backend)
         self.listener = Listener(backend, self.dispatcher)
-        self.observer = Observer(backend, self.dispatcher)
+        self.external_events = ExternalEventListener(backend, self.dispatcher)
         self.historian = Historian(backend)
         self.conductor = Conductor(backend, self.dispatcher, self.historian)
         self.sweeper = Sweeper(backend, self.dispatcher)
@@ -158,12 +158,12 @@ class EmbeddedOptions:
     """How the embedded backend is set up.
 
     durable: survive a power cut, not only the death of the process. threads: workers at once.
-    groups: one transaction a turn; False makes every effect its own, as on a cloud.
+    atomic_turns: one transaction a turn; False makes every effect its own, as on a cloud.
     """
 
     durable: bool = False
     threads: int = WORKER_THREADS
-    groups: bool = True
+    atomic_turns: bool = True
     clock: Clock | None = None
     executor: Callable[[Execute, Clock], Executor[Call, Completion | None]] | None = None
     wake_bucket: timedelta = WAKE_BUCKET
@@ -237,7 +237,7 @@ class Embedded:
             self.clock,
             control_queues=tuple(_CONTROL),
             work_queues=tuple(reversed(pipeline.queues)),
-            groups=self._options.groups,
+            atomic_turns=self._options.atomic_turns,
         )
 
     def drive(

@@ -16,7 +16,7 @@ from phasegate.ports import Events, Installation, ObjectStore, State, Tasks, War
 from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
-from phasegate.services.running.external_events import Observer
+from phasegate.services.running.external_events import ExternalEventListener
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
 from phasegate.services.running.runner import Runner
@@ -85,9 +85,9 @@ class Deployment:
         return Listener(self.backend, self.dispatcher)
 
     @cached_property
-    def observer(self) -> Observer:
+    def external_events(self) -> ExternalEventListener:
         """See the service."""
-        return Observer(self.backend, self.dispatcher)
+        return ExternalEventListener(self.backend, self.dispatcher)
 
     @cached_property
     def conductor(self) -> Conductor:

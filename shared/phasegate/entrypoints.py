@@ -157,7 +157,7 @@ def listen(event: "CloudEvent") -> None:
     topic, text = str(event["source"]).rpartition("/topics/")[2], decoded(str(message.get("data") or ""))
     with telemetry.incoming(message.get("attributes") or {}):
         if topic in deployment().pipeline.observed_topics:
-            deployment().observer.hear(topic, [text])
+            deployment().external_events.handle(topic, [text])
         else:
             deployment().listener.handle([text])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import check_dispatch, check_workers, open_warehouse
 from phasegate.domain.errors import InputError
-from phasegate.domain.operations.preflight import Line, failed, passed, warned
+from phasegate.domain.operations.preflight import PreflightLine, failed, passed, warned
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.services.starting.preflight import check_tables
 
@@ -17,7 +17,7 @@ class EmbeddedInstallation:
     def __init__(self, home: Home, source: Path) -> None:
         self._home, self._source = home, source
 
-    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """Whether the phases can be run here, the workers load, the home is free and its tables are right."""
         return [
             _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
@@ -25,7 +25,7 @@ class EmbeddedInstallation:
             *self._home_lines(pipeline, phases),
         ]
 
-    def _home_lines(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+    def _home_lines(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         home = str(self._home.root)
         if driver := self._home.driver():
             return [failed("home", home, f"is in use by {driver}", "wait for that run, or give another --home")]
@@ -43,7 +43,7 @@ class EmbeddedInstallation:
             warehouse.close()
 
 
-def _tried(check: str, subject: str, try_it: Callable[[], None]) -> Line:
+def _tried(check: str, subject: str, try_it: Callable[[], None]) -> PreflightLine:
     try:
         try_it()
     except InputError as error:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from phasegate.domain.errors import PhasegateError
-from phasegate.domain.operations.preflight import Line
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import Plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
@@ -179,7 +179,7 @@ class Heal:
 
     kind: ``dispatch`` (due work that was not started), ``delivery`` (a task that never arrived), ``lease`` (an attempt
     that ended without a word), ``event`` (the table has the rows, the completion never came), ``at_rest`` (a settled
-    lane that nobody told the conductor of). subject: what it is about; detail: why it was healed.
+    release group that nobody told the conductor of). subject: what it is about; detail: why it was healed.
     """
 
     kind: str
@@ -272,7 +272,7 @@ class State(Protocol):
         """Facts of these dates; a date without any is empty. Not to be changed by the reader."""
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
-        """Somebody saw a lane of these dates at rest: the conductor should look at them."""
+        """Somebody saw a release group of these dates at rest: the conductor should look at them."""
 
     def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
         """Dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
@@ -317,7 +317,7 @@ class State(Protocol):
 class Installation(Protocol):
     """What a run stands on beside the ports: services, queues, topics, rights."""
 
-    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """Look at all that a run of these phases needs. What could not be looked at is never a PASS; nothing is raised
         for it.
         """

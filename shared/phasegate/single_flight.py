@@ -14,7 +14,7 @@ class _Flight(Generic[Value]):
         self.error: BaseException | None = None
 
 
-class Shared(Generic[Value]):
+class SingleFlight(Generic[Value]):
     """Reads and looks, shared by threads that ask for the same one.
 
     A caller gets the outcome of work that began after it asked, never of work that was already under way: what it

@@ -197,7 +197,7 @@ class CloudWorld:
             self.world.clock,
             control_queues=CONTROL,
             work_queues=tuple(self.world.pipeline.queues),
-            groups=False,
+            atomic_turns=False,
         )
         ends = self.world.clock.now() + within
         engine.drive(stop=lambda: stop() or self.world.clock.now() > ends)

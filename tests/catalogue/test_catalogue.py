@@ -32,7 +32,7 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import Partition
 from phasegate.report.verifier import verify_dates, verify_run
 from phasegate.report.verify import compose
-from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating.decisions import waive
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.historian import Historian
@@ -274,17 +274,17 @@ def _a_waiver_ends(folder: Path) -> None:
 
     world = World(folder, dates=2, change=change)
     board, _ = drive(world)
-    assert board.lanes["raw"].decode() == "bb"
+    assert board.groups["raw"].decode() == "bb"
     scope: dict[str, Any] = {"dates": world.days[:1], "check": "rows", "phase": "raw", "processor": "a"}
     with world.open() as embedded:
         end = (world.clock.now() + timedelta(days=1)).isoformat()
         waive(embedded.state, world.clock, "r", until=end, by="ann", why="few games are known", **scope)
     board, found = drive(world)
-    assert (board.lanes["raw"].decode(), board.status) == ("pb", RunStatus.WAITING)
-    assert [(r.date, r.detail, bool(r.waived_by)) for r in found.remarks] == [(world.days[0], "4 of 16 rows", True)]
+    assert (board.groups["raw"].decode(), board.status) == ("pb", RunStatus.WAITING)
+    assert [(r.date, r.detail, bool(r.waived_by)) for r in found.notices] == [(world.days[0], "4 of 16 rows", True)]
     world.clock.move_to(world.clock.now() + timedelta(days=2))
     board, _ = drive(world)
-    assert board.lanes["raw"].decode() == "bb", "ended: blocked again"
+    assert board.groups["raw"].decode() == "bb", "ended: blocked again"
 
 
 def f16(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -308,7 +308,7 @@ def f16_verified(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.clock.move_to(world.clock.now() + timedelta(days=1))
     drive(world, "recent", selection=Selection(dates=(world.days[-1],)))
     with world.open() as embedded:
-        ground = Ground(embedded.state, embedded.warehouse, embedded.objects)
+        ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
         store = FolderObjectStore(world.home.root)
         recent = verify_run(ground, store, world.clock, "recent").report
         season = Selection(seasons=("2023-24",))
@@ -407,8 +407,8 @@ def f24(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         burst = [c.model_dump_json() for call in calls if (c := services.runner.execute(call))]
         services.listener.handle(burst)
         facts = embedded.state.dates("r", world.days)
-        heard = sum(a.reported is not None for d in facts.values() for t in d.tasks.values() for a in t)
-    assert heard == 10_000
+        read_external_event = sum(a.reported is not None for d in facts.values() for t in d.tasks.values() for a in t)
+    assert read_external_event == 10_000
 
 
 def f25(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

@@ -30,12 +30,12 @@ def test_the_run_waits_for_a_person_when_nothing_else_goes_on(tmp_path: Path) ->
     world = World(tmp_path, dates=3, change=approved)
     board = world.run()
     assert board.status is RunStatus.WAITING and board.status.exit_status == 3
-    assert {name: strip.decode() for name, strip in board.lanes.items() if name != "final"} == {
+    assert {name: strip.decode() for name, strip in board.groups.items() if name != "final"} == {
         "fetch": "ppp", "raw": "ppp", "shape.1": "ppp", "shape.2": "ppp",
     }  # fmt: skip
-    assert board.lanes["final"].decode() == "..."
+    assert board.groups["final"].decode() == "..."
     found = world.report()
-    assert (found.status, found.consents.wanted, next_command(found)) == (
+    assert (found.status, found.by_people.wanted, next_command(found)) == (
         RunStatus.WAITING,
         ("final",),
         "phasegate approve r final",
@@ -83,7 +83,7 @@ def test_where_other_edges_are_blocked_too_an_approval_is_not_what_is_missing(tm
     world.misbehave(shape__left__0=["fail:bug"])
     board = world.run()
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert world.report().consents.wanted == ()
+    assert world.report().by_people.wanted == ()
 
 
 def test_a_paused_run_does_not_wait_for_a_person(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_approval_of_nothing_is_refused(tmp_path: Path, more: dict[str, Any],
     with pytest.raises(InputError) as caught:
         let_go(world, **more)
     assert message in str(caught.value)
-    assert world.report().consents.approvals == ()
+    assert world.report().by_people.approvals == ()
 
 
 def test_a_phase_is_approved_once(tmp_path: Path) -> None:

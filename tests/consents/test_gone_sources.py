@@ -67,7 +67,7 @@ class Gone:
 
 def letters(board: Board, position: int = 1) -> dict[str, str]:
     """The board's letters at a date."""
-    return {name: board.letter(name, position) for name in board.lanes}
+    return {name: board.letter(name, position) for name in board.groups}
 
 
 def test_the_date_goes_on_without_it_and_what_needs_it_is_not_run(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_when_it_ends_the_date_has_failed_again_and_nothing_more_is_released_on_
         approve(embedded.state, gone.world.clock, "r", "shape", by="ann", why="")
     board = gone.go_on()
     assert (letters(board)["fetch"], letters(board)["raw"], letters(board)["shape.1"]) == (FAILED, FAILED, PENDING)
-    assert board.lanes["shape.1"].decode() == "p.pp", "the other dates went on"
+    assert board.groups["shape.1"].decode() == "p.pp", "the other dates went on"
     assert gone.world.report().tasks["unrecoverable"] == 1
 
 
@@ -164,10 +164,10 @@ def test_what_needs_a_second_one_that_nobody_signed_for_stays_failed(tmp_path: P
 def test_a_halted_run_with_the_brake_on_goes_on_when_its_dates_are_waived(tmp_path: Path) -> None:
     gone = Gone(tmp_path, 0, 1, change=strict)
     board = gone.go_on()
-    assert (board.status, set(board.brakes)) == (RunStatus.HALTED, {"fetch/b"})
+    assert (board.status, set(board.breakers)) == (RunStatus.HALTED, {"fetch/b"})
     gone.waive(days=gone.world.days[:2])
     board = gone.go_on()
-    assert (board.status, board.halted_because, board.brakes) == (RunStatus.COMPLETED, "", {})
+    assert (board.status, board.halted_because, board.breakers) == (RunStatus.COMPLETED, "", {})
 
 
 def test_a_source_that_is_back_is_fetched_by_a_retry_before_anybody_signs(tmp_path: Path) -> None:

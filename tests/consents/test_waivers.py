@@ -49,9 +49,9 @@ class Blocked:
                 embedded.state, self.world.clock, "r", until=until, by="ann", why="a record", **(asked | more)
             )[1]
 
-    def letter(self, lane: str, position: int = 1) -> str:
+    def letter(self, group: str, position: int = 1) -> str:
         """A letter of the board."""
-        return self.board.letter(lane, position)
+        return self.board.letter(group, position)
 
     def go_on(self) -> None:
         """Drive until nothing moves."""
@@ -62,7 +62,7 @@ class Blocked:
         end = self.world.clock.now() + timedelta(hours=hours)
         return lambda: self.world.clock.now() > end
 
-    def look(self, what: Any) -> Any:
+    def reconcile(self, what: Any) -> Any:
         """Something of the open home."""
         with self.world.open() as embedded:
             return what(embedded)
@@ -70,7 +70,7 @@ class Blocked:
     def claims(self) -> int:
         """Attempts so far of the phases up to ``raw`` on the date."""
         return int(
-            self.look(
+            self.reconcile(
                 lambda e: e.database.execute(
                     "SELECT COUNT(*) FROM claims WHERE day = ? AND phase IN ('fetch', 'raw')", [str(self.day)]
                 ).fetchone()[0]
@@ -80,8 +80,8 @@ class Blocked:
 
 def verdict_of(blocked: Blocked, check: str = "range") -> Any:
     """The verdict on ``raw.a`` of the date, as it is stored."""
-    facts = blocked.look(lambda e: e.state.dates("r", [blocked.day])[blocked.day])
-    return next(v for v in facts.cells["raw"].lanes["raw"].verdicts if (v.subject, v.check) == ("a", check))
+    facts = blocked.reconcile(lambda e: e.state.dates("r", [blocked.day])[blocked.day])
+    return next(v for v in facts.cells["raw"].groups["raw"].verdicts if (v.subject, v.check) == ("a", check))
 
 
 def test_a_waived_lane_passes_without_a_new_attempt_and_the_run_completes(tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ def test_when_it_ends_the_lane_is_blocked_again_and_nothing_more_is_released_on_
     blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=3))
     blocked.go_on()
     assert (blocked.letter("raw"), blocked.letter("shape.1"), verdict_of(blocked).waived_by) == (BLOCKED, PENDING, "")
-    blocked.look(lambda e: approved(blocked, e))
+    blocked.reconcile(lambda e: approved(blocked, e))
     blocked.go_on()
     assert blocked.board.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert blocked.board.lanes["shape.1"].decode() == "p.pp", "the other dates went on"
+    assert blocked.board.groups["shape.1"].decode() == "p.pp", "the other dates went on"
     blocked.waive(hours=2)
     blocked.go_on()
     assert blocked.board.status is RunStatus.COMPLETED, "a new one lets it pass again"
@@ -158,12 +158,12 @@ def test_a_retry_releases_nothing_on_a_waiver_that_has_ended(tmp_path: Path) -> 
     blocked.go_on()
     assert (blocked.letter("raw"), blocked.letter("shape.1")) == (PASSED, PENDING)
     blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=3))
-    blocked.look(lambda e: approved(blocked, e))
-    blocked.look(
+    blocked.reconcile(lambda e: approved(blocked, e))
+    blocked.reconcile(
         lambda e: retry(e.state, blocked.world.clock, "r", dates=(), phase=None, processor="b", signature=None, why="")
     )
     blocked.go_on()
-    assert (blocked.letter("raw"), blocked.board.lanes["shape.1"].decode()) == (BLOCKED, "p.pp")
+    assert (blocked.letter("raw"), blocked.board.groups["shape.1"].decode()) == (BLOCKED, "p.pp")
 
 
 def approved(blocked: Blocked, embedded: Embedded) -> None:
@@ -197,7 +197,7 @@ def test_a_waiver_and_a_retry_after_mending_do_not_meet_in_each_others_way(tmp_p
 
     blocked = Blocked(tmp_path, dates=2)
     waiver = blocked.waive()
-    blocked.look(
+    blocked.reconcile(
         lambda e: retry(e.state, blocked.world.clock, "r", dates=(), phase=None, processor=None, signature=None, why="")
     )
     blocked.go_on()
@@ -222,7 +222,7 @@ def test_a_waiver_of_nothing_is_refused_and_leaves_no_trace(tmp_path: Path, more
     with pytest.raises(InputError) as caught:
         blocked.waive(**more)
     assert message in str(caught.value)
-    assert blocked.look(lambda e: e.state.run("r").waivers) == ()
+    assert blocked.reconcile(lambda e: e.state.run("r").waivers) == ()
 
 
 def test_a_completed_run_has_nothing_left_to_waive(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_completed_run_has_nothing_left_to_waive(tmp_path: Path) -> None:
             embedded.state, world.clock, "r", dates=world.days, check="rows", phase=None, processor=None,
             until="2027-01-01", by="ann", why="w",
         )  # fmt: skip
-    assert world.report().consents.waivers == ()
+    assert world.report().by_people.waivers == ()
 
 
 @pytest.mark.parametrize(
@@ -258,5 +258,5 @@ def test_an_end_that_is_no_time_is_refused(text: str) -> None:
 def test_the_status_counts_by_the_moment_at_which_it_is_asked(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path, dates=2)
     waiver = blocked.waive(hours=1)
-    late = blocked.look(lambda e: as_json(report(e.state, "r", waiver.until)))
+    late = blocked.reconcile(lambda e: as_json(report(e.state, "r", waiver.until)))
     assert late["waivers"][0]["in_force"] is False

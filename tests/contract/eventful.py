@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import TransientError
-from phasegate.domain.state.run import RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.ports import ClaimRequest
 from phasegate.report.verifier import verify_run
-from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.backend import COMPLETIONS
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve, waive
@@ -25,7 +25,8 @@ Document = dict[str, Any]
 
 
 def shared_with_live(document: Document) -> None:
-    """Another system writes ``raw.b`` too, two dates that fail alike brake it, and a person lets ``final`` go."""
+    """Another system writes ``raw.b`` too, two dates that fail alike circuit breaker it, and a person lets ``final``
+    go."""
     document["phases"][3]["gates"].append({"check": "approval"})
     document["phases"][1].setdefault("failure", {})["brake"] = 2
     document["phases"][1]["processors"][1]["output"]["other_writer"] = "the live pipeline"
@@ -56,7 +57,7 @@ class EventfulRun:
                 self.cloud.state, clock, "r", dates=(), phase=None, processor=None, signature=None, why="once more"
             )
             self._drive()
-            ground = Ground(self.cloud.state, self.cloud.warehouse, self.cloud.objects, is_cloud=True)
+            ground = VerifierInputs(self.cloud.state, self.cloud.warehouse, self.cloud.objects, is_cloud=True)
             verify_run(ground, self.cloud.objects, clock, "r")
             self._see_all()
 
@@ -107,7 +108,7 @@ class EventfulRun:
 
     def _after_a_turn(self) -> bool:
         state = self.cloud.state
-        if state.run("r").wanted is Wanted.PAUSED:
+        if state.run("r").desired_state is DesiredState.PAUSED:
             operators.resume(state, "r")
             self.cloud.services.sweep("r")
         self._see("runs/{run}/board/0", self._documents("runs/r/board"))

@@ -31,7 +31,7 @@ def test_a_waived_source_passes_and_blocks_again_when_the_waiver_ends(
         cloud.services.sweep("r")
         found = cloud.drive(A_WHILE)
         assert (found.phases["raw"]["passed"], found.status, found.failures) == (1, RunStatus.WAITING, ())
-        assert {(r.phase, r.processor, r.check) for r in found.remarks} == {
+        assert {(r.phase, r.processor, r.check) for r in found.notices} == {
             ("fetch", "b", "unrecoverable"),
             ("raw", "b", "unrecoverable"),
         }

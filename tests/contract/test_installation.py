@@ -11,7 +11,7 @@ from phasegate.adapters.gcp.layout import layout_of
 from phasegate.adapters.gcp.preflight import data, queues, services
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import TransientError
-from phasegate.domain.operations.preflight import Level, Line
+from phasegate.domain.operations.preflight import Level, PreflightLine
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.stack.emulators import BIGQUERY, CLOUD_TASKS, STORAGE
 
@@ -42,7 +42,7 @@ def raises(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def told(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
+def told(lines: Sequence[PreflightLine]) -> list[tuple[str, str, str]]:
     """(level, subject, detail) of each line."""
     return [(line.level.value, line.subject, line.detail) for line in lines]
 
@@ -146,7 +146,7 @@ def test_an_emulator_is_not_asked_for_what_it_does_not_know(monkeypatch: pytest.
 # health
 
 
-def function(url: str) -> Line:
+def function(url: str) -> PreflightLine:
     """The line of the function ``runner`` at a URL."""
     (line,) = services.inspect_functions({"runner": [url]}, None)
     return line
@@ -169,7 +169,7 @@ def test_a_function_that_nobody_reaches_fails(url: str) -> None:
     assert (function(url).level, function(url).may_pass) == (Level.FAIL, False)
 
 
-def worker(url: str | None, version: str | None = None) -> Line:
+def worker(url: str | None, version: str | None = None) -> PreflightLine:
     """The line of a worker."""
     (line,) = services.inspect_workers({"nba": WorkerSpec(url=url, version=version)}, None)
     return line

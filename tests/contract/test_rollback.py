@@ -49,7 +49,7 @@ class Tables:
                 lines = "".join(f"{json.dumps({'d': str(day), 'k': key, 'v': 1})}\n" for key in "xy")
                 self.warehouse.load_partition(Partition(table, "d", day), lines.encode(), 1)
 
-    def look(self, phases: str, chosen: list[date]) -> Survey:
+    def reconcile(self, phases: str, chosen: list[date]) -> Survey:
         found, known = pipeline(), calendar(DAYS)
         names, refs = choose_refs(found, phases, ())
         return survey(Scope(found, known, names, tuple(refs), tuple(chosen)), self.warehouse, self.objects)
@@ -82,7 +82,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path, backend: Backend) -> 
 
 
 def test_what_is_shown_is_what_is_deleted_and_recorded(filled: Tables) -> None:
-    found = filled.look("fetch..shape", DAYS[1:])
+    found = filled.reconcile("fetch..shape", DAYS[1:])
     assert [(each.ref, each.rows, each.days) for each in found.holdings] == [
         ("fetch/a", 2, tuple(DAYS[1:3])),
         ("raw/a", 4, tuple(DAYS[1:3])),
@@ -93,14 +93,17 @@ def test_what_is_shown_is_what_is_deleted_and_recorded(filled: Tables) -> None:
     assert made.by_ref == {"fetch/a": 2, "raw/a": 4, "shape/left": 4}
     assert json.loads(filled.objects.read(f"{made.record}/intended.json"))["by"] == "ann"
     assert json.loads(filled.objects.read(f"{made.record}/done.json"))["deleted"] == made.by_ref
-    left = filled.look("fetch..final", DAYS)
+    left = filled.reconcile("fetch..final", DAYS)
     assert {each.ref: (each.rows, len(each.days)) for each in left.holdings} == {
         "fetch/a": (1, 1), "raw/a": (2, 1), "shape/left": (2, 1), "final/total": (6, 3),
     }  # fmt: skip
-    assert (filled.look("fetch..shape", DAYS[1:]).holdings, filled.look("final", DAYS[3:]).holdings) == ((), ())
+    assert (filled.reconcile("fetch..shape", DAYS[1:]).holdings, filled.reconcile("final", DAYS[3:]).holdings) == (
+        (),
+        (),
+    )
 
 
 def test_a_warehouse_that_does_not_answer_may_be_asked_again(filled: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filled.warehouse, "ask", lambda questions: [TransientError("away")] * len(questions))
     with pytest.raises(TransientError, match="away"):
-        filled.look("shape", DAYS)
+        filled.reconcile("shape", DAYS)

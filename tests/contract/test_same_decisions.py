@@ -1,6 +1,6 @@
 """The same facts give the same decisions on both backends.
 
-A disorderly run of the small world is recorded on SQLite: every fact, mark and wish in its order, every round of the
+A disorderly run of the small world is recorded on SQLite: every fact, mark and request in its order, every round of the
 conductor with what the tables answered. The recording is replayed into a fresh SQLite and into Firestore; after each
 step board, cells and due attempts of all dates are those of the recording.
 """
@@ -18,13 +18,13 @@ from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.bootstrap import Embedded
-from phasegate.domain.decisions.reconcile import look
+from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.messages.worker_protocol import ResultStatus
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned, Dispatched, Healed, Reported
-from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Parameter, QueueTask, Row, State
 from phasegate.services.backend import Backend
 from phasegate.services.operating import operators
@@ -75,7 +75,7 @@ def seen(state: State, days: Sequence[date]) -> Seen:
     return Seen(
         board,
         {(day, phase): cell for day, found in facts.items() for phase, cell in found.cells.items()},
-        {day: [(d.key, d.dispatch, d.generation, d.inputs, d.not_before) for d in look(found, index).due]
+        {day: [(d.key, d.dispatch, d.generation, d.inputs, d.not_before) for d in reconcile(found, index).due]
          for day, found in facts.items()},
     )  # fmt: skip
 
@@ -197,7 +197,9 @@ def record_a_run(folder: Path, seed: int, is_away: bool) -> tuple[World, Run, Pl
     is_away: the tables cannot be asked for a moment.
     """
     chance = random.Random(seed)
-    world = World(folder, dates=3, duration=lambda _: timedelta(milliseconds=chance.randint(1, 900)), groups=False)
+    world = World(
+        folder, dates=3, duration=lambda _: timedelta(milliseconds=chance.randint(1, 900)), atomic_turns=False
+    )
     disorderly(chance, world)
     with pytest.MonkeyPatch.context() as patch, world.open() as embedded:
         run = world.begin(embedded)
@@ -206,7 +208,7 @@ def record_a_run(folder: Path, seed: int, is_away: bool) -> tuple[World, Run, Pl
         _disturb(embedded, chance, is_away, patch)
 
         def resumed() -> bool:
-            if embedded.state.run("r").wanted is Wanted.PAUSED:
+            if embedded.state.run("r").desired_state is DesiredState.PAUSED:
                 operators.resume(embedded.state, "r")
             return world.clock.now() > START + timedelta(hours=1)
 

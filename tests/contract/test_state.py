@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.board import PASSED
-from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, Healed, HealedAs, LaneState
-from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
+from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
@@ -39,7 +39,7 @@ def key(day: int = 0, processor: str = "a", attempt: int = 1, phase: str = "raw"
 
 
 def request(of: AttemptKey, epoch: int = 1) -> ClaimRequest:
-    """A wish to run an attempt."""
+    """A request to run an attempt."""
     return ClaimRequest(of, epoch, 2, (("fetch/a", 3),), NOW + timedelta(minutes=5))
 
 
@@ -102,26 +102,26 @@ def test_a_run_is_unfinished_until_its_board_is_final(started: Backend) -> None:
 def test_a_glance_at_a_run_that_does_not_admit_is_never_stale(started: Backend) -> None:
     started.state.glance("r")
     started.state.change_run("r", paused)
-    started.state.change_run("r", lambda r: r.model_copy(update={"wanted": Wanted.RUNNING}))
-    assert started.state.glance("r").wanted is Wanted.RUNNING
+    started.state.change_run("r", lambda r: r.model_copy(update={"desired_state": DesiredState.RUNNING}))
+    assert started.state.glance("r").desired_state is DesiredState.RUNNING
 
 
 def paused(run: Run) -> Run:
-    """A person's wish."""
-    return run.model_copy(update={"wanted": Wanted.PAUSED})
+    """A person's request."""
+    return run.model_copy(update={"desired_state": DesiredState.PAUSED})
 
 
 @WHOEVER_READS
 def test_a_change_of_a_run_is_seen_at_the_next_read(started: Backend, then: Step) -> None:
     started.state.change_run("r", paused)
     then(started)
-    assert started.state.run("r").wanted is Wanted.PAUSED
+    assert started.state.run("r").desired_state is DesiredState.PAUSED
 
 
 def test_a_change_made_by_another_process_is_seen_at_the_next_read(started: Backend) -> None:
     started.state.run("r")
     started.beside().change_run("r", paused)
-    assert started.state.run("r").wanted is Wanted.PAUSED
+    assert started.state.run("r").desired_state is DesiredState.PAUSED
 
 
 def test_changes_build_on_each_other(started: Backend) -> None:
@@ -143,7 +143,7 @@ def test_changing_a_board_that_was_read_changes_nothing_that_is_stored(started: 
 
 # Commits
 
-CELL = Cell(2, {"raw": LaneState(2, NOW)}, {"a": 2})
+CELL = Cell(2, {"raw": GroupState(2, NOW)}, {"a": 2})
 
 
 @WHOEVER_READS

@@ -26,7 +26,7 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.checks.question import Question, together
-from phasegate.domain.checks.subject import Subject
+from phasegate.domain.checks.subject import CheckSubject
 from phasegate.domain.spec.checks import Check, CoverageCheck, DuplicatesCheck, RangeCheck, SqlCheck
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import BLOCK
@@ -158,7 +158,7 @@ def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> N
     assert isinstance(output, TableOutput)
     days = both.played.days[-3:]
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
-    subject = Subject(NBA, calendar, phase, processor, output, days)
+    subject = CheckSubject(NBA, calendar, phase, processor, output, days)
     questions = [
         count_rows(output, days),
         *(registry.ask(check, subject) for check in NBA.phase(phase).checks_of(processor)),
@@ -177,7 +177,7 @@ def test_tables_counted_together_and_checks_made_together_find_the_same(both: Bo
         for processor in phase.processors:
             if isinstance(processor.output, TableOutput):
                 asked.setdefault("counts", []).append(count_rows(processor.output, days))
-                subject = Subject(NBA, calendar, phase.name, processor, processor.output, days)
+                subject = CheckSubject(NBA, calendar, phase.name, processor, processor.output, days)
                 for check in phase.checks_of(processor):
                     if (question := registry.ask(check, subject)) is not None:
                         asked.setdefault(question.shape, []).append(question)
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_found_alike(both: Both, check: Check) -> None:
     processor = next(p for p in NBA.phase(phase).processors if p.name == "player_game_summary")
     assert isinstance(processor.output, TableOutput)
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
-    subject = Subject(NBA, calendar, phase, processor, processor.output, days)
+    subject = CheckSubject(NBA, calendar, phase, processor, processor.output, days)
     question = registry.ask(check, subject)
     assert question is not None
     embedded, cloud = both.rows(together([question]))
@@ -221,7 +221,7 @@ def test_what_is_not_a_number_is_outside_of_a_range_alike(both: Both) -> None:
     processor = next(p for p in NBA.phase(phase).processors if p.name == "team_offense_game_summary")
     assert isinstance(processor.output, TableOutput)
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
-    subject = Subject(NBA, calendar, phase, processor, processor.output, days)
+    subject = CheckSubject(NBA, calendar, phase, processor, processor.output, days)
     check, table = RangeCheck(column="fg_pct", min=0), f"`{processor.output.table}`"
     question = registry.ask(check, subject)
     assert question is not None

@@ -57,7 +57,7 @@ def attempts(world: UsersWorld, run_id: str = "r", day: date = DAYS[0]) -> list[
 
 def test_an_end_is_counted_without_a_claim_and_below_every_fence(silent: UsersWorld) -> None:
     services = waiting(silent, "r")
-    services.observer.hear(RAW_DONE, [said()])
+    services.external_events.handle(RAW_DONE, [said()])
     (attempt,) = attempts(silent)
     assert attempt.reported is not None
     assert (attempt.reported.rows, attempt.reported.fence, silent.state.quarantined("r")) == (8, 0, [])
@@ -67,10 +67,10 @@ def test_an_end_is_counted_without_a_claim_and_below_every_fence(silent: UsersWo
 def test_the_end_that_brings_a_date_to_rest_wakes_the_conductor(silent: UsersWorld) -> None:
     waiting(silent, "r")
     tasks = NoTasks()
-    observer = silent.services(tasks).observer
-    observer.hear(RAW_DONE, [said()])
+    external_events = silent.services(tasks).external_events
+    external_events.handle(RAW_DONE, [said()])
     assert tasks.created == []
-    observer.hear(RAW_DONE, [said(processor_name=BOXES, record_count=4)])
+    external_events.handle(RAW_DONE, [said(processor_name=BOXES, record_count=4)])
     assert [task.queue for task in tasks.created] == [CONDUCTOR_QUEUE]
 
 
@@ -84,13 +84,13 @@ def test_explain_says_on_which_topic_a_task_is_waited_for(silent: UsersWorld) ->
 def test_the_same_event_again_changes_nothing(silent: UsersWorld) -> None:
     services = waiting(silent, "r")
     for _ in range(3):
-        services.observer.hear(RAW_DONE, [said(), said()])
+        services.external_events.handle(RAW_DONE, [said(), said()])
     assert (len(attempts(silent)), silent.state.quarantined("r")) == (1, [])
 
 
 def test_an_end_that_two_runs_wait_for_is_kept_for_both_and_counted_for_none(silent: UsersWorld) -> None:
     services = waiting(silent, "one", "two")
-    services.observer.hear(RAW_DONE, [said()])
+    services.external_events.handle(RAW_DONE, [said()])
     for run_id in ("one", "two"):
         (record,) = silent.state.quarantined(run_id)
         assert record.reason.endswith("several runs wait for it: one, two")
@@ -100,25 +100,27 @@ def test_an_end_that_two_runs_wait_for_is_kept_for_both_and_counted_for_none(sil
 def test_a_cancelled_run_waits_for_nothing(silent: UsersWorld) -> None:
     services = waiting(silent, "one", "two")
     operators.cancel(silent.state, "one")
-    services.observer.hear(RAW_DONE, [said()])
+    services.external_events.handle(RAW_DONE, [said()])
     assert [a.reported is None for run_id in ("one", "two") for a in attempts(silent, run_id)] == [True, False]
 
 
 def test_a_paused_run_still_hears_what_it_waits_for(silent: UsersWorld) -> None:
     services = waiting(silent, "r")
     operators.pause(silent.state, "r")
-    services.observer.hear(RAW_DONE, [said()])
+    services.external_events.handle(RAW_DONE, [said()])
     assert attempts(silent)[0].reported is not None
 
 
 def test_nothing_is_kept_where_no_run_observes(silent: UsersWorld) -> None:
-    silent.services(NoTasks()).observer.hear(RAW_DONE, [said(), "<html>"])
+    silent.services(NoTasks()).external_events.handle(RAW_DONE, [said(), "<html>"])
     assert silent.state.quarantined(None) == []
 
 
 def test_what_has_no_date_that_can_be_read_may_be_ours_and_is_kept(silent: UsersWorld) -> None:
     services = waiting(silent, "r")
-    services.observer.hear(RAW_DONE, [said(game_date="15/01/2024"), said(DAYS[0] + timedelta(days=400), status="?")])
+    services.external_events.handle(
+        RAW_DONE, [said(game_date="15/01/2024"), said(DAYS[0] + timedelta(days=400), status="?")]
+    )
     (record,) = silent.state.quarantined("r")
     assert "game_date: '15/01/2024' is no date" in record.reason
 
@@ -170,7 +172,7 @@ def test_an_end_that_comes_after_the_table_has_told_is_nothing_new(silent: Users
     services = waiting(silent, "r")
     silent.clock.move_to(silent.clock.now() + timedelta(seconds=700))
     services.sweeper.sweep("r")
-    services.observer.hear(RAW_DONE, [said()])
+    services.external_events.handle(RAW_DONE, [said()])
     assert (len(attempts(silent)), silent.state.quarantined("r")) == (1, [])
 
 
@@ -183,11 +185,11 @@ def test_an_end_that_lost_a_race_counts_for_the_attempt_after_it(
 
     def after_another(run_id: str, facts: Any) -> None:
         monkeypatch.setattr(silent.state, "record", record)
-        services.observer.hear(RAW_DONE, [failed])
+        services.external_events.handle(RAW_DONE, [failed])
         record(run_id, facts)
 
     monkeypatch.setattr(silent.state, "record", after_another)
-    services.observer.hear(RAW_DONE, [succeeded])
+    services.external_events.handle(RAW_DONE, [succeeded])
     assert [a.reported and a.reported.status.value for a in attempts(silent)] == ["failed", "success"]
 
 

@@ -37,7 +37,7 @@ def test_a_warning_is_stored_with_its_numbers_shown_and_holds_nothing_back(tmp_p
     assert board.status is RunStatus.COMPLETED
     with world.open() as embedded:
         facts = embedded.state.dates("r", world.days)
-    verdicts = [v for day in world.days for v in facts[day].cells["raw"].lanes["raw"].verdicts if v.subject == "a"]
+    verdicts = [v for day in world.days for v in facts[day].cells["raw"].groups["raw"].verdicts if v.subject == "a"]
     assert [(v.outcome, v.expected, v.found) for v in verdicts if v.check == "small"] == [(PASS, 4, 4), (WARN, 4, 3)]
     warnings: Any = as_json(found)["warnings"]
     assert [(w["date"], w["check"]) for w in warnings] == [
@@ -53,7 +53,7 @@ def test_every_verdict_says_what_was_demanded_and_which_query_was_asked(tmp_path
     drive(world)
     with world.open() as embedded:
         facts = embedded.state.dates("r", world.days)
-    first, second = (facts[day].cells["raw"].lanes["raw"].verdicts for day in world.days)
+    first, second = (facts[day].cells["raw"].groups["raw"].verdicts for day in world.days)
     assert {v.threshold for v in first} == {"exactly 2 * games", "at least 1 of the expected keys"}
     assert [v.fingerprint for v in first] == [v.fingerprint for v in second], "the same query for every date"
     assert len({v.fingerprint for v in first}) == 4, "two tables, two questions each"

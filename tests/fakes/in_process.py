@@ -144,6 +144,6 @@ class UsersWorld:
             if topic in OWN_TOPICS:
                 self.users.on_message(topic, text)
             if topic == RAW_DONE:
-                services.observer.hear(topic, [text, text])
+                services.external_events.handle(topic, [text, text])
             elif topic == COMPLETIONS:
                 services.listener.handle([text, text])

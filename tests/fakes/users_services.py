@@ -70,11 +70,11 @@ class Cascade:
     def __init__(self) -> None:
         self._done: dict[str, set[str]] = defaultdict(set)
         self.triggered: list[str] = []
-        self.heard = 0
+        self.read_external_event = 0
 
     def on_raw_complete(self, message: Mapping[str, Any]) -> None:
         """A raw processor's report."""
-        self.heard += 1
+        self.read_external_event += 1
         if message.get("status") != "success" or message.get("skip_downstream_trigger"):
             return
         done = self._done[message["game_date"]]

@@ -13,7 +13,7 @@ from phasegate import entrypoints, telemetry
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.bootstrap import Embedded
 from phasegate.deployment import Deployment
-from phasegate.domain.operations.preflight import Line
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.services.backend import Backend
 
@@ -27,9 +27,9 @@ class Sound:
     """An installation in which nothing is wrong but what a test puts here."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[PreflightLine] = []
 
-    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """See the port."""
         return self.lines
 
@@ -82,7 +82,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
 
 
 def released(calls: Calls) -> None:
-    """Let the conductor release the first lanes, and the dispatcher dispatch them."""
+    """Let the conductor release the first release groups, and the dispatcher dispatch them."""
     assert calls.post("conductor", {"run_id": "r"}) == (200, {"status": "running"})
     assert calls.post("dispatcher", {"run_id": "r", "dates": [str(d) for d in calls.world.days]})[0] == 200
 

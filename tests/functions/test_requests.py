@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 from phasegate.domain.state.facts import AttemptKey
-from phasegate.domain.state.run import Wanted
+from phasegate.domain.state.run import DesiredState
 
 from tests.functions.conftest import Calls, completion, released, task
 
@@ -42,13 +42,17 @@ def test_a_kickoff_message_starts_a_run_and_the_same_message_again_finds_it_even
     message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
     status, run = calls.post("starter", message)
     assert (status, run["dates"]) == (202, 1)
-    calls.backend.state.change_run(run["run_id"], lambda r: r.model_copy(update={"wanted": Wanted.CANCELLED}))
+    calls.backend.state.change_run(
+        run["run_id"], lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED})
+    )
     assert calls.post("starter", message)[1]["run_id"] == run["run_id"]
 
 
 def test_a_kickoff_after_the_end_of_the_first_run_starts_another(calls: Calls) -> None:
     _, first = calls.post("starter", {"dates": "2024-01-01"})
-    calls.backend.state.change_run(first["run_id"], lambda r: r.model_copy(update={"wanted": Wanted.CANCELLED}))
+    calls.backend.state.change_run(
+        first["run_id"], lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED})
+    )
     status, second = calls.post("starter", {"dates": "2024-01-01"})
     assert (status, second["run_id"]) == (202, first["run_id"] + "-2")
 

@@ -15,7 +15,7 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ObjectStore, Warehouse
 from phasegate.report.verifier import verify_run
-from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.compose import VerifierInputs
 
 from tests.contract.test_http_worker import Service
 from tests.world import World, WorldWorker
@@ -85,7 +85,7 @@ def test_a_token_that_a_worker_shows_is_in_no_state_log_or_report(
             backend = embedded.engine("r")._handlers.backend  # type: ignore[attr-defined]
             listener = embedded.engine("r")._handlers  # type: ignore[attr-defined]
             listener.listen([json.dumps({"run_id": "r", "message": f"Bearer {LIKE_GOOGLES}"})])
-            ground = Ground(backend.state, backend.warehouse, backend.objects, is_cloud=False)
+            ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=False)
             verify_run(ground, backend.objects, backend.clock, "r")
             logging.getLogger("a.library").warning("sent Authorization: Bearer %s", LIKE_GOOGLES)
             kept = everything_kept(world, embedded)

@@ -49,11 +49,11 @@ def counted(metric: str, lines: list[Line]) -> list[Line]:
     ]
 
 
-def failing(folder: Path, then: str, brake: int | None, **acts: list[str]) -> World:
+def failing(folder: Path, then: str, breaker: int | None, **acts: list[str]) -> World:
     """A world in which processors of the phase ``shape`` fail on every date."""
 
     def change(document: dict[str, Any]) -> None:
-        document["phases"][2]["failure"] |= {"then": then, "brake": brake}
+        document["phases"][2]["failure"] |= {"then": then, "brake": breaker}
 
     world = World(folder, dates=8, change=change)
     world.misbehave(**{f"shape__left__{n}": ["fail:bug"] * 9 for n in range(8)})

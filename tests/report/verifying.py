@@ -13,7 +13,7 @@ from phasegate.bootstrap import open_state, open_warehouse
 from phasegate.domain.calendar.selection import Selection
 from phasegate.ports import Parameter
 from phasegate.report.verifier import Verified, verify_dates, verify_run
-from phasegate.report.verify.compose import Ground
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
 
@@ -71,10 +71,10 @@ class Finished:
             patch, phase, processor, day.isoformat(), name,
         )  # fmt: skip
 
-    def ground(self) -> Ground:
+    def ground(self) -> VerifierInputs:
         """State, tables and objects."""
         home = self.world.home
-        return Ground(open_state(home), open_warehouse(home), FolderObjectStore(home.objects))
+        return VerifierInputs(open_state(home), open_warehouse(home), FolderObjectStore(home.objects))
 
     def verify(self, run_id: str = "r") -> Verified:
         """Verify a run."""
@@ -89,7 +89,7 @@ class Finished:
         ground = self.ground()
         try:
             store = FolderObjectStore(self.world.home.root)
-            without = Ground(None, ground.warehouse, ground.objects)
+            without = VerifierInputs(None, ground.warehouse, ground.objects)
             world = self.world
             return verify_dates(without, store, world.clock, world.pipeline, world.calendar(), selection, phases)
         finally:

@@ -11,7 +11,7 @@ import pytest
 from phasegate.bootstrap import Embedded
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
-from phasegate.domain.operations.overrides import Permits
+from phasegate.domain.operations.overrides import Overrides
 from phasegate.domain.operations.rollback import Scope, choose_refs
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.lease import Lease
@@ -45,7 +45,7 @@ class Site:
         dates = tuple(days if days is not None else self.world.days)
         return Scope(self.world.pipeline, self.world.calendar(), chosen, tuple(refs), dates)
 
-    def look(self, scope: Scope) -> Survey:
+    def reconcile(self, scope: Scope) -> Survey:
         """What there is."""
         with self.world.open() as embedded:
             return survey(scope, embedded.warehouse, embedded.objects)
@@ -80,7 +80,7 @@ def held(found: Survey) -> dict[str, tuple[int, int]]:
 
 
 def test_it_is_found_by_output_with_rows_and_dates(site: Site) -> None:
-    found = site.look(site.scope("shape", days=site.world.days[:2]))
+    found = site.reconcile(site.scope("shape", days=site.world.days[:2]))
     assert held(found) == {"shape/left": (8, 2), "shape/right": (8, 2), "shape/ahead": (2, 2)}
     assert [(each.name, each.days[0], each.days[-1]) for each in found.holdings[:1]] == [
         ("shape.left_side", *site.world.days[:2])
@@ -88,7 +88,7 @@ def test_it_is_found_by_output_with_rows_and_dates(site: Site) -> None:
 
 
 def test_what_was_built_from_it_is_found_on_later_dates_too(site: Site) -> None:
-    found = site.look(site.scope("shape", days=site.world.days[:1]))
+    found = site.reconcile(site.scope("shape", days=site.world.days[:1]))
     days = site.world.days
     assert {each.ref: each.days for each in found.stale} == {
         "shape/ahead": tuple(days[1:4]),
@@ -97,7 +97,7 @@ def test_what_was_built_from_it_is_found_on_later_dates_too(site: Site) -> None:
 
 
 def test_objects_are_counted_by_date(site: Site) -> None:
-    found = site.look(site.scope("fetch..raw", "fetch/a", "raw/a"))
+    found = site.reconcile(site.scope("fetch..raw", "fetch/a", "raw/a"))
     assert held(found) == {"fetch/a": (6, 6), "raw/a": (24, 6)}
     assert [each.is_table for each in found.holdings] == [False, True]
 
@@ -121,7 +121,7 @@ def test_tables_that_are_not_there_are_named_and_no_error(tmp_path: Path) -> Non
     world = World(tmp_path)
     with world.open() as embedded:
         embedded.warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `shape.ahead` (d DATE, k STRING, _fence INT64)")
-    found = Site(world).look(Site(world).scope("shape"))
+    found = Site(world).reconcile(Site(world).scope("shape"))
     assert (found.holdings, found.not_there) == ((), ("shape.left_side", "shape.right_side"))
 
 
@@ -130,7 +130,7 @@ def test_a_table_without_its_date_column_says_what_to_mend(tmp_path: Path) -> No
     with world.open() as embedded:
         embedded.warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `final.total` (day DATE, k STRING, _fence INT64)")
     with pytest.raises(InputError, match=r"final\.total has no column d: correct date_column in the pipeline file"):
-        Site(world).look(Site(world).scope("final"))
+        Site(world).reconcile(Site(world).scope("final"))
 
 
 # What it refuses
@@ -228,10 +228,10 @@ def test_a_finished_run_that_is_to_be_retried_is_not_over(tmp_path: Path) -> Non
 def test_dates_of_the_live_window_are_refused_unless_named(site: Site) -> None:
     scope, now = site.scope("final", days=site.world.days[:2]), datetime.fromisoformat("2024-01-03T08:00:00+00:00")
     with pytest.raises(InputError, match=r"2024-01-02: the live pipeline writes.*--exclude-live.*--include-live 2024"):
-        require_named(scope, Permits(), now)
-    require_named(scope, Permits((site.world.days[1],)), now)
+        require_named(scope, Overrides(), now)
+    require_named(scope, Overrides((site.world.days[1],)), now)
     with pytest.raises(InputError, match="2024-01-05 is not a date of the selection"):
-        require_named(scope, Permits((site.world.days[4],)), now)
+        require_named(scope, Overrides((site.world.days[4],)), now)
 
 
 # What it does
@@ -294,7 +294,7 @@ def test_what_dies_in_between_is_told_and_the_same_again_deletes_the_rest(
     done = next(record for name, record in site.records().items() if name.endswith("done.json"))
     assert (done["error"], "shape/left" in done["deleted"]) == ("the warehouse is away", False)
     assert site.roll_back(scope).by_ref == {"shape/left": 24}
-    assert site.look(scope).holdings == ()
+    assert site.reconcile(scope).holdings == ()
 
 
 def test_a_killed_rollback_leaves_what_it_intended(site: Site) -> None:

@@ -42,7 +42,7 @@ class Outcome:
     """What a run leaves behind that may not depend on how often the process died."""
 
     status: str
-    lanes: dict[str, str]
+    groups: dict[str, str]
     tasks: dict[str, int]
     missing: tuple[Any, ...]
     tables: dict[str, list[tuple[str, str, int]]]
@@ -59,7 +59,7 @@ class ComparedWorld(World):
             found, (board, _) = report(state, "r", self.clock.now()), state.board("r")
         return Outcome(
             status=found.status.value,
-            lanes={name: strip.decode() for name, strip in board.lanes.items()},
+            groups={name: strip.decode() for name, strip in board.groups.items()},
             tasks={name: n for name, n in found.tasks.items() if n},
             missing=found.missing,
             tables=self.tables(),
@@ -99,11 +99,11 @@ class ComparedWorld(World):
 class MortalWorld(ComparedWorld):
     """A world whose runs are driven for one life at a time."""
 
-    def __init__(self, folder: Path, *, dates: int = 2, groups: bool = False, **options: Any) -> None:
+    def __init__(self, folder: Path, *, dates: int = 2, atomic_turns: bool = False, **options: Any) -> None:
         def change(document: dict[str, Any]) -> None:
             document["workers"]["world"]["factory"] = "tests.simulation.effects:build"
 
-        super().__init__(folder, dates=dates, groups=groups, change=change, duration=uneven, **options)
+        super().__init__(folder, dates=dates, atomic_turns=atomic_turns, change=change, duration=uneven, **options)
         self.folder = folder
         self.after_begin: Callable[[Embedded], None] = lambda _: None
 

@@ -13,13 +13,13 @@ from phasegate.services.operating import operators
 
 from tests.world import START, World
 
-BRAKE, AT_ONCE, DATES = 3, 2, 24
+BREAKER, AT_ONCE, DATES = 3, 2, 24
 
 
 def change(document: dict[str, Any]) -> None:
-    """A brake after three dates; two dates at once in the phase."""
+    """A circuit breaker after three dates; two dates at once in the phase."""
     shape = document["phases"][2]
-    shape["failure"]["brake"] = BRAKE
+    shape["failure"]["brake"] = BREAKER
     shape["limits"] = {"active_dates": AT_ONCE}
 
 
@@ -42,7 +42,7 @@ def test_few_dates_are_burnt_and_one_notice_is_given(tmp_path: Path, caplog: pyt
     world = broken(tmp_path)
     with caplog.at_level(logging.ERROR):
         assert world.run().status is RunStatus.COMPLETED_WITH_FAILURES
-    assert BRAKE <= claims(world) <= BRAKE + AT_ONCE
+    assert BREAKER <= claims(world) <= BREAKER + AT_ONCE
     assert [r.message.partition(":")[0] for r in caplog.records] == ["shape/left is started no more"]
 
 
@@ -52,9 +52,9 @@ def test_explain_names_the_brake_and_the_command_that_lets_it_go(tmp_path: Path)
     with world.open() as embedded:
         roots = explain(embedded.state, "r", None, None).roots
     (first, *others) = [root for root in roots if root.processor == "left"]
-    assert "the brake is on since 4 dates failed alike (bug:left:left failed on row # of ?)" in first.detail
+    assert "the circuit breaker is open since 4 dates failed alike (bug:left:left failed on row # of ?)" in first.detail
     assert first.remedy.endswith("phasegate retry r --signature 'bug:left:left failed on row # of ?'")
-    assert len({day for day, phase in first.waiting if phase == "shape"}) >= DATES - BRAKE - AT_ONCE
+    assert len({day for day, phase in first.waiting if phase == "shape"}) >= DATES - BREAKER - AT_ONCE
     assert not any("brake" in root.detail for root in others)
 
 
@@ -63,12 +63,12 @@ def test_a_retry_after_mending_runs_the_failed_dates_and_all_that_waited(tmp_pat
     world.run()
     world.misbehave()
     with world.open() as embedded:
-        (brake,) = embedded.state.board("r")[0].brakes.values()
+        (breaker,) = embedded.state.board("r")[0].breakers.values()
         operators.retry(
-            embedded.state, world.clock, "r", dates=(), phase=None, processor=None, signature=brake.signature, why=""
+            embedded.state, world.clock, "r", dates=(), phase=None, processor=None, signature=breaker.signature, why=""
         )
         board = embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
-    assert (board.status, board.brakes) == (RunStatus.COMPLETED, {})
+    assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
 
 
 def test_a_date_stands_under_the_class_in_which_it_ended(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_failures_are_grouped_by_signature_with_the_command_that_retries_them(tm
     with world.open() as embedded:
         worst, passing = failures_of(embedded.state, "r")
         shown = failures_document("r", [worst, passing])["failures"]
-    assert (worst.processor, worst.attempts, worst.failed, worst.is_braked) == ("left", 4, world.days[:4], True)
+    assert (worst.processor, worst.attempts, worst.failed, worst.has_open_breaker) == ("left", 4, world.days[:4], True)
     assert (passing.processor, passing.attempts, passing.dates) == ("a", 2, [world.days[5], world.days[7]])
     assert (passing.failed, passing.command("r")) == ([], None)
     assert shown[0]["command"] == "phasegate retry r --signature 'bug:left:left failed on row # of ?'"

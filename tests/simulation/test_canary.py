@@ -28,9 +28,9 @@ def test_no_other_date_starts_before_the_canary_dates_are_through(tmp_path: Path
         facts = embedded.state.dates("r", world.days)
     canary = [world.days[n] for n in (0, DATES // 2, DATES - 1)]
     windows = {day for n in (DATES // 2, DATES - 1) for day in world.days[n - 3 : n]}
-    through = max(lane.concluded_at for day in canary for lane in facts[day].cells["final"].lanes.values())
+    through = max(group.concluded_at for day in canary for group in facts[day].cells["final"].groups.values())
     for day in set(world.days) - windows - set(canary):
-        assert all(lane.released_at >= through for lane in facts[day].cells["fetch"].lanes.values())
+        assert all(group.released_at >= through for group in facts[day].cells["fetch"].groups.values())
 
 
 def test_a_bad_canary_date_holds_back_the_rest_until_a_retry_brings_it_through(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_with_one_transaction_a_turn_a_crash_beside_any_commit_or_outer_effect_c
     tmp_path: Path, part: int
 ) -> None:
     """What a turn wrote to SQLite before its commit is gone in any case: only commits and other stores differ."""
-    world = MortalWorld(tmp_path, groups=True)
+    world = MortalWorld(tmp_path, atomic_turns=True)
     reached, undisturbed = lived(world)
     numbers = [n for n, name in enumerate(reached, 1) if "Sqlite" not in name]
     assert sum("commit" in name for name in reached) > 60 and len(numbers) > 90
@@ -159,7 +159,7 @@ def test_a_crash_at_boundaries_of_a_retry_changes_nothing_in_the_end(tmp_path: P
     del spoiled["a"][str(world.days[0])][2:]
     world.rewrite(spoiled)
     _, blocked = lived(world)
-    assert blocked.status == "completed_with_failures" and blocked.lanes["raw"][0] == "b"
+    assert blocked.status == "completed_with_failures" and blocked.groups["raw"][0] == "b"
     world.rewrite(whole)
     world.after_begin = world.retry
     with world.home_of_its_own(world.home):

@@ -1,7 +1,7 @@
 """No task is claimed before its edges have passed, whatever the workers' times, failures, and the messages' fate.
 
-The oracle is written from the small world's description (``tests.world``); it knows nothing of plans, lanes or looks.
-It reads the sequence of claims and facts as they were written, and checks that SQLite holds the same.
+The oracle is written from the small world's description (``tests.world``); it knows nothing of plans, release groups
+or looks. It reads the sequence of claims and facts as they were written, and checks that SQLite holds the same.
 """
 
 import json
@@ -201,7 +201,7 @@ class OrderedWorld(ComparedWorld):
             draw = random.Random(f"{seed} {call.claim.key}").random()
             return timedelta(seconds=0.002 + draw * slowness.get(call.claim.key.ref, 0.5))
 
-        super().__init__(folder, dates=8, change=change, duration=duration, groups=self.random.random() < 0.5)
+        super().__init__(folder, dates=8, change=change, duration=duration, atomic_turns=self.random.random() < 0.5)
         self.oracle = Oracle(self.seasons, barrier=barrier)
         self.sequence = History()
         if unruly:

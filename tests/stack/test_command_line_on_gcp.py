@@ -267,7 +267,7 @@ def test_ctrl_c_drains_with_130_and_the_same_command_completes_the_run(cloud: Cl
     with cloud.held("interrupted", FIRST) as released:
         process = cloud.there.stack.begin("--backend", "gcp", *words)
         try:
-            # The second line says that it watches: from then on it takes the signal for the wish that it is.
+            # The second line says that it watches: from then on it takes the signal for the request that it is.
             assert process.stderr is not None and "of pipeline" in process.stderr.readline() + process.stderr.readline()
             process.send_signal(signal.SIGINT)
             cloud.until("interrupted", lambda status: status["status"] == "draining")

@@ -247,7 +247,7 @@ def test_a_damaged_ledger_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
     with only_one(stack.folder):
         (stack.folder / "stack.json").write_text('{"schema_version": 2}')
     with pytest.raises(InputError, match="remove the file"):
-        stack.look()
+        stack.status()
 
 
 def test_status_and_logs_of_a_stack_that_is_not_up_say_how_to_start_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from phasegate.domain.calendar.dates import Calendar, GameDate
-from phasegate.domain.decisions.advance import Decisions, LaneOutcome, advance
+from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import RUN, Plan, PlanIndex
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
@@ -16,12 +16,12 @@ from phasegate.domain.state.facts import (
     DateFacts,
     Dispatched,
     Fact,
-    LaneState,
+    GroupState,
     Proved,
     Reported,
     record,
 )
-from phasegate.domain.state.run import Run, Wanted
+from phasegate.domain.state.run import DesiredState, Run
 
 from tests.world import FIRST_DAY, definition
 
@@ -89,7 +89,7 @@ def run(**more: Any) -> Run:
         "pipeline_file": "pipeline.yaml",
         "plan_hash": "h",
         "request_hash": "",
-        "wanted": Wanted.RUNNING,
+        "desired_state": DesiredState.RUNNING,
         "created_at": NOW,
     }
     return Run(**{**content, **more})
@@ -102,23 +102,23 @@ class Conduct:
         self.index: PlanIndex = plan(change, **plan_of).index
         self.board = Board.blank("r", self.index, NOW)
         self.run = run or globals()["run"]()
-        self.lanes = {lane.name: lane.number for lane in self.index.lanes}
+        self.groups = {group.name: group.number for group in self.index.groups}
 
-    def advance(self, *outcomes: LaneOutcome) -> set[tuple[str, int]]:
-        """Enter outcomes; the lanes released, as (name, position)."""
+    def advance(self, *outcomes: GroupOutcome) -> set[tuple[str, int]]:
+        """Enter outcomes; the release groups that were released, as (name, position)."""
         found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
-        return {(self.index.lanes[lane].name, position) for position, lane in found.releases}
+        return {(self.index.groups[group].name, position) for position, group in found.releases}
 
-    def ends(self, lane: str, *positions: int, letter: str = PASSED, **bad: str) -> list[LaneOutcome]:
-        """Outcomes of a lane; ``bad``: processor -> why, of the letter's kind."""
-        phase = self.index.lanes[self.lanes[lane]].phase
+    def ends(self, group: str, *positions: int, letter: str = PASSED, **bad: str) -> list[GroupOutcome]:
+        """Outcomes of a release group; ``bad``: processor -> why, of the letter's kind."""
+        phase = self.index.groups[self.groups[group]].phase
         kind = letter if letter in (BLOCKED, FAILED) else FAILED
         reasons = {f"{phase}/{name}": (kind, why) for name, why in bad.items()}
-        return [LaneOutcome(p, self.lanes[lane], letter, dict(reasons)) for p in positions]
+        return [GroupOutcome(p, self.groups[group], letter, dict(reasons)) for p in positions]
 
     def strips(self) -> dict[str, str]:
         """The board's letters."""
-        return {name: strip.decode() for name, strip in self.board.lanes.items()}
+        return {name: strip.decode() for name, strip in self.board.groups.items()}
 
     def pass_all(self) -> None:
         """Go on until nothing more is released, everything passing."""
@@ -164,12 +164,12 @@ class Day:
         self.index = plan(change, **plan_of).index
         self.facts = DateFacts(self.index.days[0])
 
-    def release(self, *lanes: str, generation: int = 1, redo: dict[str, int] | None = None) -> "Day":
-        """Release lanes by name."""
-        for lane in lanes:
-            phase = lane.partition(".")[0]
+    def release(self, *groups: str, generation: int = 1, redo: dict[str, int] | None = None) -> "Day":
+        """Release release groups by name."""
+        for group in groups:
+            phase = group.partition(".")[0]
             cell = self.facts.cells.get(phase, Cell())
-            states = {**cell.lanes, lane: LaneState(generation, NOW)}
+            states = {**cell.groups, group: GroupState(generation, NOW)}
             self.facts.cells[phase] = Cell(generation, states, redo or cell.redo)
         return self
 

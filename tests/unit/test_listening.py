@@ -8,16 +8,16 @@ import pytest
 from cloudevents.http import CloudEvent
 from phasegate import entrypoints
 
-Heard = list[tuple[str, list[str]]]
+ExternalEvent = list[tuple[str, list[str]]]
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Heard:
+def taken(monkeypatch: pytest.MonkeyPatch) -> ExternalEvent:
     """What each service of a deployment that observes ``raw-done`` was given."""
-    found: Heard = []
+    found: ExternalEvent = []
     deployment = SimpleNamespace(
         pipeline=SimpleNamespace(observed_topics=("raw-done",)),
-        observer=SimpleNamespace(hear=lambda topic, texts: found.append((f"observer of {topic}", texts))),
+        external_events=SimpleNamespace(handle=lambda topic, texts: found.append((f"observer of {topic}", texts))),
         listener=SimpleNamespace(handle=lambda texts: found.append(("listener", texts))),
     )
     monkeypatch.setattr(entrypoints, "deployment", lambda: deployment)
@@ -40,7 +40,7 @@ def push(source: str) -> CloudEvent:
     ],
 )
 def test_a_message_goes_to_who_knows_its_topic_and_else_to_the_listener(
-    taken: Heard, source: str, service: str
+    taken: ExternalEvent, source: str, service: str
 ) -> None:
     entrypoints.listen(push(source))
     assert taken == [(service, ["{}"])]

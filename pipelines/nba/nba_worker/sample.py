@@ -19,7 +19,7 @@ import duckdb
 from phasegate.domain.errors import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nba_worker.sample_boxscores import League, Line, Side
+from nba_worker.sample_boxscores import League, Side, StatLine
 from nba_worker.sample_rosters import draw_rosters
 from nba_worker.sample_schedule import CALENDARS, Fixture, draw_fixtures
 
@@ -195,7 +195,7 @@ def _team_row(game: _Row, side: Side, margin: int) -> _Row:
     return (*game, side.team, side.opponent, side.is_home, *counts, margin)
 
 
-def _player_row(game: _Row, side: Side, margin: int, line: Line) -> _Row:
+def _player_row(game: _Row, side: Side, margin: int, line: StatLine) -> _Row:
     outcome = "W" if margin > 0 else "L"
     counts = (getattr(line, count) for count in ("points", *_COUNTS, "tov", "pf", "plus_minus"))
     who = (outcome, line.player.player_id, line.player.name, round(line.minutes))

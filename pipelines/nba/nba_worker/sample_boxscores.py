@@ -45,7 +45,7 @@ _REGULATION, _OVERTIME, _ON_FLOOR, _FOUL_LIMIT = 48, 5, 5, 6
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class StatLine:
     """One player's counts in one game; minutes as played, to be rounded."""
 
     player: Player
@@ -83,7 +83,7 @@ class Side:
     team: str
     opponent: str
     is_home: bool
-    lines: tuple[Line, ...]
+    lines: tuple[StatLine, ...]
 
     def total(self, count: str) -> int:
         """Sum of one count, such as ``points``, over the players."""
@@ -120,7 +120,7 @@ class League:
         _attack(home, away, possessions, home_edge, self._rng)
         _attack(away, home, possessions, away_edge, self._rng)
 
-    def _lineup(self, team: str) -> tuple[Line, ...]:
+    def _lineup(self, team: str) -> tuple[StatLine, ...]:
         """Who appears and for how many minutes: 240 in all, mostly by place in the rotation."""
         rng = self._rng
         fit = self._fit_players(team)
@@ -128,7 +128,7 @@ class League:
         order = sorted(range(len(fit)), key=lambda place: place + rng.gauss(0, 1.2))[:size]
         shares = [base * max(rng.gauss(1, 0.15), 0.1) for base in _MINUTES_BY_PLACE[: len(order)]]
         minutes = _fit_minutes(shares)
-        lines = (Line(fit[place], played) for place, played in zip(order, minutes, strict=True))
+        lines = (StatLine(fit[place], played) for place, played in zip(order, minutes, strict=True))
         return tuple(sorted(lines, key=lambda line: line.player.player_id))
 
     def _fit_players(self, team: str) -> list[Player]:
@@ -146,7 +146,7 @@ class League:
 class _Floor:
     """The players of one side in one period, and how likely each is to have a hand in what happens."""
 
-    def __init__(self, lines: Sequence[Line], rng: Random) -> None:
+    def __init__(self, lines: Sequence[StatLine], rng: Random) -> None:
         self._lines = lines
         self._rng = rng
         self.shooter = self._chooser([line.minutes * line.player.usage for line in lines])
@@ -156,7 +156,7 @@ class _Floor:
         self.blocker = self._chooser([line.minutes * line.player.blocking for line in lines])
         self.anyone = self._chooser([line.minutes for line in lines])
 
-    def _chooser(self, weights: list[float]) -> Callable[[], Line]:
+    def _chooser(self, weights: list[float]) -> Callable[[], StatLine]:
         lines, draw, bounds = self._lines, self._rng.random, list(accumulate(weights))
         return lambda: lines[bisect(bounds, draw() * bounds[-1], 0, len(bounds) - 1)]
 
@@ -220,7 +220,7 @@ def _fit_minutes(shares: list[float]) -> list[float]:
         shares = [min(played, 45) for played in minutes]
 
 
-def _closing_five(lines: tuple[Line, ...]) -> list[Line]:
+def _closing_five(lines: tuple[StatLine, ...]) -> list[StatLine]:
     """The five with most minutes, who play an overtime through; their minutes are counted here."""
     five = sorted(lines, key=lambda line: -line.minutes)[:_ON_FLOOR]
     for line in five:
@@ -228,7 +228,7 @@ def _closing_five(lines: tuple[Line, ...]) -> list[Line]:
     return five
 
 
-def _share_margin(lines: tuple[Line, ...], margin: int, rng: Random) -> None:
+def _share_margin(lines: tuple[StatLine, ...], margin: int, rng: Random) -> None:
     """Give each player a plus-minus around his part of the margin; together they have five times the margin.
 
     The noise is the least for who hardly plays and for who always plays, as it must be.

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options, runs
-from phasegate.cli.selecting import Permitting, Selecting, takes_groups
+from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.cli.runs import Request
     from phasegate.domain.calendar.dates import Calendar
-    from phasegate.domain.operations.preflight import Line
+    from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.services.reading.schedule import Query
 
@@ -31,19 +31,19 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """What is expected of every processor on every date, and why nothing is; without a selection of all dates."""
-        _show_calendar(runs.request_of(context, chosen, Permitting(), profile), day, as_json)
+        _show_calendar(runs.request_of(context, chosen, OverrideOptions(), profile), day, as_json)
 
     @app.command()
     @takes_groups
     def preflight(
         context: typer.Context,
         chosen: Selecting,
-        permitted: Permitting,
+        override_options: OverrideOptions,
         profile: options.ProfileOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """Everything that must be true before a start. Status 1 when a line is FAIL."""
-        _show_preflight(runs.request_of(context, chosen, permitted, profile), as_json)
+        _show_preflight(runs.request_of(context, chosen, override_options, profile), as_json)
 
 
 def _show_calendar(request: "Request", day: str | None, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def _show_calendar(request: "Request", day: str | None, as_json: bool) -> None:
     from phasegate.services.reading.schedule import read_left_out
 
     pipeline, calendar, query = _inputs(request)
-    selection = request.wish.selection
+    selection = request.run_request.selection
     days = tuple(calendar.by_day) if selection.is_blank else selection.resolve(calendar)
     left_out = tuple(d for d in read_left_out(pipeline.calendar, query) if selection.covers(d.day, d.season))
     work = list(expected_work(pipeline, calendar, runs.chosen_phases(pipeline, request), days, left_out))
@@ -100,13 +100,13 @@ def _show_preflight(request: "Request", as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _lines(request: "Request") -> "list[Line]":
+def _lines(request: "Request") -> "list[PreflightLine]":
     if request.settings.is_cloud:
         from phasegate.cli import cloud
         from phasegate.services.starting.kickoff import preflight_for
 
         here = cloud.deployment()
-        return preflight_for(here.backend, here.installation, cloud.pipeline_of(request), request.wish)
+        return preflight_for(here.backend, here.installation, cloud.pipeline_of(request), request.run_request)
     from phasegate.installation import EmbeddedInstallation
 
     pipeline, calendar = runs.read_inputs(request)

@@ -10,7 +10,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.deployment import Deployment
-from phasegate.domain.state.run import Wanted
+from phasegate.domain.state.run import DesiredState
 from phasegate.services.running.dispatcher import PAGE_DATES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show_plan(request: "Request", as_json: bool) -> None:
     from phasegate.services.starting.planner import missing_outside
 
     backend = deployment().backend
-    made = plan_for(backend, pipeline_of(request), request.wish)
+    made = plan_for(backend, pipeline_of(request), request.run_request)
     lacking = missing_outside(made.index, Prover(backend.warehouse, backend.objects))
     if as_json:
         options.write_json(plan_document(made, lacking))
@@ -67,8 +67,8 @@ def begin(request: "Request", run_id: str | None) -> "Run":
     from phasegate.services.starting.kickoff import kick_off
 
     here = deployment()
-    run = kick_off(here.backend, here.installation, pipeline_of(request), request.wish, run_id)
-    if run.wanted in (Wanted.PAUSED, Wanted.DRAINING):
+    run = kick_off(here.backend, here.installation, pipeline_of(request), request.run_request, run_id)
+    if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
         run = resume(here.backend.state, run.run_id)
         act_on_change(run.run_id)
     return run

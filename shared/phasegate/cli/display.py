@@ -84,7 +84,7 @@ class Display:
 
 def _phase(index: PlanIndex, board: Board, phase: str) -> tuple[int, int]:
     """(dates at their end, dates failed or blocked) of a phase."""
-    strips = [board.lanes[index.lanes[n].name].decode("ascii") for n in index.lanes_of(phase)]
+    strips = [board.groups[index.groups[n].name].decode("ascii") for n in index.groups_of(phase)]
     done = sum(all(letter in ENDED for letter in letters) for letters in zip(*strips, strict=True))
     bad = sum(any(letter in (BLOCKED, FAILED) for letter in letters) for letters in zip(*strips, strict=True))
     return done, bad

@@ -86,7 +86,7 @@ def _report(settings: options.Settings, run_id: str) -> "RunReport":
 
 def status_text(found: "RunReport", driver: str | None) -> str:
     """Where a run stands, for people. ``driver``: who drives it; None: nobody does."""
-    from phasegate.services.reading.notices import remarks_text
+    from phasegate.services.reading.notices import notices_text
 
     tasks = found.tasks
     eta = f", about {found.eta_seconds:,.0f} s to go" if found.eta_seconds is not None and driver else ""
@@ -99,7 +99,7 @@ def status_text(found: "RunReport", driver: str | None) -> str:
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
     lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.message}" for f in found.failures[:10])
-    lines.extend(f"  {line}" for line in remarks_text(found.run_id, found.consents, found.remarks, found.now))
+    lines.extend(f"  {line}" for line in notices_text(found.run_id, found.by_people, found.notices, found.now))
     if found.failures or found.blocked:
         lines.append(f"why, and what to do: phasegate explain {found.run_id}")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from phasegate.cli import check, consent, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli import check, decisions, inspect, operate, rollback, runs, stack, verify
 from phasegate.cli.options import Settings
 from phasegate.domain.errors import InputError, PhasegateError
 
@@ -34,7 +34,7 @@ runs.register(app)
 check.register(app)
 inspect.register(app)
 operate.register(app)
-consent.register(app)
+decisions.register(app)
 rollback.register(app)
 stack.register(app)
 verify.register(app)

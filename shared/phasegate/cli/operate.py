@@ -130,7 +130,7 @@ def register(app: typer.Typer) -> None:
 
 def _answer(run: "Run", as_json: bool) -> None:
     if as_json:
-        options.write_json({"run_id": run.run_id, "wanted": run.wanted.value})
+        options.write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
 
 
 def expect_change(settings: options.Settings, run_id: str) -> None:
@@ -142,7 +142,7 @@ def expect_change(settings: options.Settings, run_id: str) -> None:
 
 
 def drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
-    """Drive a run to its end here, unless another process does already: that one has seen the wish by now."""
+    """Drive a run to its end here, unless another process does already: that one has seen the request by now."""
     if settings.is_cloud:
         from phasegate.cli.cloud import act_on_change
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.consent import ByOption, signed
+from phasegate.cli.decisions import ByOption, signed
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.domain.calendar.dates import Calendar
     from phasegate.domain.calendar.selection import Selection
-    from phasegate.domain.operations.overrides import Permits
+    from phasegate.domain.operations.overrides import Overrides
     from phasegate.domain.operations.rollback import Scope
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
         No run is changed: the same dates run again (--reprocess missing) make all of it anew. Refused while a run that
         is not over holds or reads one of the dates, and for dates of the live window unless they are named.
         """
-        from phasegate.domain.operations.overrides import Permits
+        from phasegate.domain.operations.overrides import Overrides
         from phasegate.report.rollback import Words
 
         settings: options.Settings = context.obj
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
             pipeline_file=settings.pipeline(pipeline).absolute(),
             source=settings.source(source),
             selection=replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live),
-            permits=Permits(options.parse_days(include_live, "--include-live")),
+            overrides=Overrides(options.parse_days(include_live, "--include-live")),
             words=Words(
                 program=("phasegate", "--backend", "gcp") if settings.is_cloud else ("phasegate",),
                 inputs=_typed(("--pipeline", pipeline), ("--source", source)),
@@ -95,12 +95,12 @@ class Asked:
     pipeline_file: Path
     source: Path | None
     selection: "Selection"
-    permits: "Permits"
+    overrides: "Overrides"
     words: "Words"
 
 
 @dataclass(frozen=True)
-class Ground:
+class RollbackInputs:
     """What a rollback stands on. is_shared: other processes, and workers, may be at work on it."""
 
     state: "State"
@@ -141,9 +141,9 @@ def _scope(asked: Asked) -> "Scope":
     pipeline = load_pipeline(asked.pipeline_file)
     phases, refs = choose_refs(pipeline, asked.phase, asked.processors)
     calendar, now = _calendar(asked, pipeline), SystemClock().now()
-    days = without_live(asked.selection, pipeline, calendar.by_day, asked.permits, now).resolve(calendar)
+    days = without_live(asked.selection, pipeline, calendar.by_day, asked.overrides, now).resolve(calendar)
     scope = Scope(pipeline, calendar, phases, tuple(refs), days)
-    require_named(scope, asked.permits, now)
+    require_named(scope, asked.overrides, now)
     return scope
 
 
@@ -162,7 +162,7 @@ def _calendar(asked: Asked, pipeline: "Pipeline") -> "Calendar":
 
 
 @contextmanager
-def _ground(settings: options.Settings) -> Iterator[Ground]:
+def _ground(settings: options.Settings) -> Iterator[RollbackInputs]:
     """The ports; of a home its lock is held, so that no run begins meanwhile.
 
     Raises InputError where there is nothing yet, HomeInUse while another process drives the home.
@@ -171,7 +171,7 @@ def _ground(settings: options.Settings) -> Iterator[Ground]:
         from phasegate.cli.cloud import deployment
 
         backend = deployment().backend
-        yield Ground(backend.state, backend.warehouse, backend.objects, backend.clock, is_shared=True)
+        yield RollbackInputs(backend.state, backend.warehouse, backend.objects, backend.clock, is_shared=True)
         return
     from phasegate.adapters.embedded.clock import SystemClock
     from phasegate.adapters.embedded.home import HomeLock
@@ -184,7 +184,7 @@ def _ground(settings: options.Settings) -> Iterator[Ground]:
     with HomeLock(home):
         state, warehouse = open_state(home), open_warehouse(home)
         try:
-            yield Ground(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
+            yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
         finally:
             warehouse.close()
 

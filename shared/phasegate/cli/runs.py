@@ -14,16 +14,16 @@ import typer
 from phasegate.cli import options
 from phasegate.cli.driving import drive_and_summarise, say
 from phasegate.cli.options import Settings
-from phasegate.cli.selecting import Permitting, Selecting, takes_groups
+from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.domain.errors import HomeInUse, InputError
 
 if TYPE_CHECKING:
     from phasegate.bootstrap import Embedded
     from phasegate.domain.calendar.dates import Calendar
-    from phasegate.domain.operations.preflight import Line
+    from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.domain.state.run import Run
-    from phasegate.services.starting.starter import Wish
+    from phasegate.services.starting.starter import RunRequest
 
 RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
 DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
@@ -36,7 +36,7 @@ class Request:
     settings: Settings
     pipeline_file: Path
     source: Path | None
-    wish: "Wish"
+    run_request: "RunRequest"
 
     @property
     def folder(self) -> Path:
@@ -49,25 +49,25 @@ class Request:
 def request_of(
     context: typer.Context,
     chosen: Selecting,
-    permitted: Permitting,
+    override_options: OverrideOptions,
     profile: str | None,
     reprocess: str = "missing",
     why: str = "",
 ) -> Request:
     """What the shared options say. Raises InputError for one that is wrong by itself."""
-    from phasegate.domain.operations.overrides import Permits
-    from phasegate.services.starting.starter import Wish
+    from phasegate.domain.operations.overrides import Overrides
+    from phasegate.services.starting.starter import RunRequest
 
     settings: Settings = context.obj
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
     pipeline_file, folder = settings.pipeline(chosen.pipeline).absolute(), settings.source(chosen.source)
-    selection = replace(chosen.selection, exclude_live=permitted.exclude_live)
-    live = options.parse_days(permitted.include_live, "--include-live")
-    permits = Permits(live, tuple(permitted.allow_destructive or ()))
+    selection = replace(chosen.selection, exclude_live=override_options.exclude_live)
+    live = options.parse_days(override_options.include_live, "--include-live")
+    overrides = Overrides(live, tuple(override_options.allow_destructive or ()))
     where = str(folder) if folder else None
-    wish = Wish(selection, str(pipeline_file), where, chosen.phases, profile, reprocess, why, permits)  # type: ignore[arg-type]
-    return Request(settings, pipeline_file, folder, wish)
+    run_request = RunRequest(selection, str(pipeline_file), where, chosen.phases, profile, reprocess, why, overrides)  # type: ignore[arg-type]
+    return Request(settings, pipeline_file, folder, run_request)
 
 
 def register(app: typer.Typer) -> None:
@@ -86,14 +86,14 @@ def register(app: typer.Typer) -> None:
 
         It reads the warehouse, so it is refused while another process drives the home.
         """
-        show_plan(request_of(context, chosen, Permitting(), profile, reprocess), as_json)
+        show_plan(request_of(context, chosen, OverrideOptions(), profile, reprocess), as_json)
 
     @app.command()
     @takes_groups
     def run(
         context: typer.Context,
         chosen: Selecting,
-        permitted: Permitting,
+        override_options: OverrideOptions,
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
@@ -102,7 +102,7 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
-        request = request_of(context, chosen, permitted, profile, reprocess, why)
+        request = request_of(context, chosen, override_options, profile, reprocess, why)
         raise typer.Exit(run_request(request, run_id, durable, as_json))
 
     @app.command()
@@ -110,7 +110,7 @@ def register(app: typer.Typer) -> None:
     def start(
         context: typer.Context,
         chosen: Selecting,
-        permitted: Permitting,
+        override_options: OverrideOptions,
         reprocess: options.ReprocessOption = "missing",
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
@@ -118,7 +118,7 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """The same in the background; prints the run id. Follow it with `phasegate watch`."""
-        request = request_of(context, chosen, permitted, profile, reprocess, why)
+        request = request_of(context, chosen, override_options, profile, reprocess, why)
         start_in_background(request, run_id, as_json)
 
 
@@ -137,28 +137,28 @@ def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
     pipeline = load_pipeline(request.pipeline_file)
     chosen_phases(pipeline, request)
     calendar = read_calendar(pipeline.calendar, ScheduleFile(request.folder, pipeline.calendar).query)
-    days = request.wish.selection.resolve(calendar)
-    if request.wish.reprocess == "failed" and not request.settings.home.state.exists():
+    days = request.run_request.selection.resolve(calendar)
+    if request.run_request.reprocess == "failed" and not request.settings.home.state.exists():
         require_earlier_run(days, {})
     return pipeline, calendar
 
 
-def start_lines(request: Request, pipeline: "Pipeline", calendar: "Calendar") -> "list[Line]":
+def start_lines(request: Request, pipeline: "Pipeline", calendar: "Calendar") -> "list[PreflightLine]":
     """What preflight says of a request before a home is opened."""
     from phasegate.adapters.embedded.clock import SystemClock
     from phasegate.services.starting.preflight import check_start, subject_of
     from phasegate.services.starting.starter import settled
 
     now = SystemClock().now()
-    wish = settled(request.wish, pipeline, calendar, now)
-    return check_start(subject_of(pipeline, calendar, wish), wish.permits, now)
+    run_request = settled(request.run_request, pipeline, calendar, now)
+    return check_start(subject_of(pipeline, calendar, run_request), run_request.overrides, now)
 
 
 def chosen_phases(pipeline: "Pipeline", request: Request) -> tuple[str, ...]:
     """The phases that a request is about."""
     from phasegate.services.starting.planner import choose_phases
 
-    return choose_phases(pipeline, request.wish.phases, request.wish.profile)[0]
+    return choose_phases(pipeline, request.run_request.phases, request.run_request.profile)[0]
 
 
 def check_run_id(run_id: str | None) -> None:
@@ -196,7 +196,7 @@ def show_plan(request: Request, as_json: bool) -> None:
         prover = Prover(warehouse, FolderObjectStore(home.objects))
     try:
         state = open_state(home) if home.state.exists() else None
-        made = plan_of(request.wish, pipeline, calendar, prover, state, say_remade)
+        made = plan_of(request.run_request, pipeline, calendar, prover, state, say_remade)
         lacking = missing_outside(made.index, prover)
     finally:
         if warehouse is not None:
@@ -270,22 +270,26 @@ def _begin(
 ) -> "Run":
     """The unfinished run of the same request, or a new one, written."""
     from phasegate.domain.operations.preflight import require_passed
-    from phasegate.domain.state.run import Wanted
+    from phasegate.domain.state.run import DesiredState
     from phasegate.services.operating.operators import resume
     from phasegate.services.reading.prover import Prover
     from phasegate.services.starting.preflight import check_tables
     from phasegate.services.starting.starter import begin_run, existing_run, plan_of, settled
 
-    state, clock, wish = embedded.state, embedded.clock, request.wish
-    asked = wish.identity(pipeline)
+    state, clock, run_request = embedded.state, embedded.clock, request.run_request
+    asked = run_request.identity(pipeline)
     there = existing_run(state, asked, run_id)
     if there is not None:
         say(f"resuming run {there.run_id}")
-        return resume(state, there.run_id) if there.wanted in (Wanted.PAUSED, Wanted.DRAINING) else there
+        return (
+            resume(state, there.run_id)
+            if there.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING)
+            else there
+        )
     embedded.prepare()
     require_passed(check_tables(pipeline.tables(chosen_phases(pipeline, request)), embedded.warehouse))
     prover = Prover(embedded.warehouse, embedded.objects)
-    plan = plan_of(settled(wish, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, say_remade)
+    plan = plan_of(settled(run_request, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, say_remade)
     name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-    run, _ = begin_run(state, clock, name, wish, asked, plan)
+    run, _ = begin_run(state, clock, name, run_request, asked, plan)
     return run

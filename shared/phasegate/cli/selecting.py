@@ -35,7 +35,7 @@ class Selecting:
 
 
 @dataclass(frozen=True, slots=True)
-class Permitting:
+class OverrideOptions:
     """What is done only when it is named."""
 
     include_live: options.IncludeLiveOption = None

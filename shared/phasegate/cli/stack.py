@@ -14,7 +14,7 @@ from phasegate.domain.spec.pipeline import did_you_mean
 if TYPE_CHECKING:
     from phasegate.stack.ledger import Ledger
     from phasegate.stack.local import Stack
-    from phasegate.stack.start import Wish
+    from phasegate.stack.start import StackRequest
 
 FOLLOW_EVERY_SECONDS = 0.25
 
@@ -40,8 +40,8 @@ def register(app: typer.Typer) -> None:
         from phasegate.stack.commands import up_document, up_text
 
         chosen = _stack(context.obj)
-        wish = _wish(context.obj, chosen, pipeline, source, sweep_every)
-        ledger = chosen.up(wish, say=lambda text: typer.echo(text, err=True))
+        request = _stack_request(context.obj, chosen, pipeline, source, sweep_every)
+        ledger = chosen.up(request, say=lambda text: typer.echo(text, err=True))
         if as_json:
             options.write_json(up_document(ledger))
         else:
@@ -63,12 +63,12 @@ def register(app: typer.Typer) -> None:
         """Each process: whether it answers, its port and log. Exit 0 only if all answer."""
         from phasegate.stack.commands import status_document, status_text
 
-        looks = _stack(context.obj).look()
+        statuses = _stack(context.obj).status()
         if as_json:
-            options.write_json(status_document(looks))
+            options.write_json(status_document(statuses))
         else:
-            typer.echo(status_text(looks))
-        raise typer.Exit(0 if looks and all(look.answering for look in looks) else 1)
+            typer.echo(status_text(statuses))
+        raise typer.Exit(0 if statuses and all(status.answering for status in statuses) else 1)
 
     @stack.command()
     def logs(
@@ -86,12 +86,12 @@ def _stack(settings: options.Settings) -> "Stack":
     return Stack(settings.home.root)
 
 
-def _wish(
+def _stack_request(
     settings: options.Settings, stack: "Stack", pipeline: Path | None, source: Path | None, sweep_every: float | None
-) -> "Wish":
+) -> "StackRequest":
     """What was asked for; of a stack that is up, what it serves where nothing else was asked."""
     from phasegate.stack.ledger import Ledger
-    from phasegate.stack.start import Wish
+    from phasegate.stack.start import StackRequest
 
     ledger = stack.ledger()
     served = ledger if ledger.alive else Ledger()
@@ -101,7 +101,7 @@ def _wish(
         file = ledger.pipeline or options.NBA_PIPELINE
     configured = settings.values.get("source")
     folder = source or served.source or (Path(configured) if configured and not served.pipeline else None)
-    return Wish(file.absolute(), folder and folder.absolute(), sweep_every or served.sweep_every)
+    return StackRequest(file.absolute(), folder and folder.absolute(), sweep_every or served.sweep_every)
 
 
 def _show_logs(ledger: "Ledger", name: str | None, follow: bool) -> None:

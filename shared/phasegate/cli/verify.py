@@ -65,9 +65,9 @@ def report_at_end(embedded: "Embedded", run_id: str) -> dict[str, Any] | None:
     """
     from phasegate.adapters.embedded.objects import FolderObjectStore
     from phasegate.report.verifier import verify_run
-    from phasegate.report.verify.compose import Ground
+    from phasegate.report.verify.compose import VerifierInputs
 
-    ground = Ground(embedded.state, embedded.warehouse, embedded.objects)
+    ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
     root = embedded.home.root
     try:
         made = verify_run(ground, FolderObjectStore(root), embedded.clock, run_id)
@@ -83,13 +83,13 @@ def _of_run(settings: options.Settings, run_id: str) -> "tuple[Verified, str]":
     from phasegate.adapters.embedded.objects import FolderObjectStore
     from phasegate.bootstrap import open_warehouse
     from phasegate.report.verifier import verify_run
-    from phasegate.report.verify.compose import Ground
+    from phasegate.report.verify.compose import VerifierInputs
 
     if settings.is_cloud:
         from phasegate.cli.cloud import deployment
 
         backend = deployment().backend
-        ground = Ground(backend.state, backend.warehouse, backend.objects, is_cloud=True)
+        ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
         made = verify_run(ground, backend.objects, backend.clock, run_id)
         return made, f"gs://{deployment().settings.bucket}/{made.page}"
     state, home = settings.state(), settings.home
@@ -97,7 +97,7 @@ def _of_run(settings: options.Settings, run_id: str) -> "tuple[Verified, str]":
     _require_free(settings)
     warehouse = open_warehouse(home)
     try:
-        ground = Ground(state, warehouse, FolderObjectStore(home.objects))
+        ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
         made = verify_run(ground, FolderObjectStore(home.root), SystemClock(), run_id)
     finally:
         warehouse.close()
@@ -113,7 +113,7 @@ def _of_dates(
     from phasegate.adapters.pipeline_file import load_pipeline
     from phasegate.bootstrap import open_warehouse
     from phasegate.report.verifier import plan_of_dates, verify_dates
-    from phasegate.report.verify.compose import Ground
+    from phasegate.report.verify.compose import VerifierInputs
     from phasegate.services.reading.schedule import read_calendar
 
     folder = settings.source(source)
@@ -123,7 +123,7 @@ def _of_dates(
 
         backend = deployment().backend
         calendar = read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
-        ground = Ground(None, backend.warehouse, backend.objects, is_cloud=True)
+        ground = VerifierInputs(None, backend.warehouse, backend.objects, is_cloud=True)
         made = verify_dates(ground, backend.objects, backend.clock, pipeline, calendar, selection, phases)
         return made, f"gs://{deployment().settings.bucket}/{made.page}"
     calendar = read_calendar(pipeline.calendar, ScheduleFile(folder, pipeline.calendar).query)
@@ -134,7 +134,7 @@ def _of_dates(
     _require_free(settings)
     warehouse = open_warehouse(home)
     try:
-        ground = Ground(None, warehouse, FolderObjectStore(home.objects))
+        ground = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
         made = verify_dates(ground, FolderObjectStore(home.root), SystemClock(), pipeline, calendar, selection, phases)
     finally:
         warehouse.close()

@@ -5,22 +5,22 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from phasegate.domain.calendar.expected_work import Expectation, Kind
+from phasegate.domain.calendar.expected_work import Expectation, WorkKind
 
 
 def calendar_document(pipeline: str, work: Sequence[Expectation]) -> dict[str, Any]:
     """Counts by processor, kind and reason, and every (processor, date)."""
     return {
         "pipeline": pipeline,
-        "dates": len({each.day for each in work if each.kind is not Kind.NOT_APPLICABLE}),
-        "left_out": len({each.day for each in work if each.kind is Kind.NOT_APPLICABLE}),
+        "dates": len({each.day for each in work if each.kind is not WorkKind.NOT_APPLICABLE}),
+        "left_out": len({each.day for each in work if each.kind is WorkKind.NOT_APPLICABLE}),
         "processors": [
             {
                 "phase": phase,
                 "processor": processor,
-                "expected": sum(kinds[Kind.EXPECTED].values()),
-                "empty_ok": dict(kinds[Kind.EMPTY_OK]),
-                "not_applicable": dict(kinds[Kind.NOT_APPLICABLE]),
+                "expected": sum(kinds[WorkKind.EXPECTED].values()),
+                "empty_ok": dict(kinds[WorkKind.EMPTY_OK]),
+                "not_applicable": dict(kinds[WorkKind.NOT_APPLICABLE]),
             }
             for (phase, processor), kinds in _counts(work).items()
         ],
@@ -30,20 +30,20 @@ def calendar_document(pipeline: str, work: Sequence[Expectation]) -> dict[str, A
 
 def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
     """Counts for a terminal; a reason follows its count."""
-    days = sorted({each.day for each in work if each.kind is not Kind.NOT_APPLICABLE})
+    days = sorted({each.day for each in work if each.kind is not WorkKind.NOT_APPLICABLE})
     span = f", {days[0]} to {days[-1]}" if days else ""
     lines = [f"Expected work of pipeline {pipeline}: {len(days)} game dates{span}"]
     shown = ""
-    wrong = {(e.phase, e.processor, e.reason) for e in work if e.kind is Kind.EMPTY_OK and not e.may_hold_rows}
+    wrong = {(e.phase, e.processor, e.reason) for e in work if e.kind is WorkKind.EMPTY_OK and not e.may_hold_rows}
     for (phase, processor), kinds in _counts(work).items():
         if phase != shown:
             shown = phase
             lines += ["", phase]
-        lines.append(f"  {processor}: {sum(kinds[Kind.EXPECTED].values())} expected")
-        for why, n in kinds[Kind.EMPTY_OK].items():
+        lines.append(f"  {processor}: {sum(kinds[WorkKind.EXPECTED].values())} expected")
+        for why, n in kinds[WorkKind.EMPTY_OK].items():
             words = "rightly empty" if (phase, processor, why) in wrong else "with rows or without"
             lines.append(f"    {n} {words}: {why}")
-        lines.extend(f"    {n} not applicable: {why}" for why, n in kinds[Kind.NOT_APPLICABLE].items())
+        lines.extend(f"    {n} not applicable: {why}" for why, n in kinds[WorkKind.NOT_APPLICABLE].items())
     return "\n".join(lines)
 
 
@@ -51,9 +51,9 @@ def date_text(day: date, work: Sequence[Expectation]) -> str:
     """What is expected on one date, a line a processor."""
     lines = [f"Expected on {day}"]
     for each in work:
-        if each.kind is Kind.EXPECTED:
+        if each.kind is WorkKind.EXPECTED:
             what = ", ".join(map(str, each.amounts)) or "an output"
-        elif each.kind is Kind.EMPTY_OK:
+        elif each.kind is WorkKind.EMPTY_OK:
             what = f"{'rows or nothing' if each.may_hold_rows else 'nothing'}: {each.reason}"
         else:
             what = f"not applicable: {each.reason}"
@@ -61,11 +61,11 @@ def date_text(day: date, work: Sequence[Expectation]) -> str:
     return "\n".join(lines)
 
 
-def _counts(work: Sequence[Expectation]) -> dict[tuple[str, str], dict[Kind, Counter[str]]]:
+def _counts(work: Sequence[Expectation]) -> dict[tuple[str, str], dict[WorkKind, Counter[str]]]:
     """Dates by reason, for each processor and kind; in the order of the pipeline file."""
-    found: dict[tuple[str, str], dict[Kind, Counter[str]]] = {}
+    found: dict[tuple[str, str], dict[WorkKind, Counter[str]]] = {}
     for each in work:
-        kinds = found.setdefault((each.phase, each.processor), {kind: Counter() for kind in Kind})
+        kinds = found.setdefault((each.phase, each.processor), {kind: Counter() for kind in WorkKind})
         kinds[each.kind][each.reason] += 1
     return found
 

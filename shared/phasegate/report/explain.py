@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from phasegate.domain.decisions.edges import Blockage, obstacles, wanted_approvals
+from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import Consent, PlanIndex
+from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
@@ -88,11 +88,11 @@ def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
 
 def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tuple[Root, ...]:
     waiting: dict[tuple[date, str], dict[tuple[date, str], None]] = {}
-    for lane in index.lanes:
+    for group in index.groups:
         for position, day in enumerate(index.days):
-            if board.letter(lane.name, position) == PENDING:
-                for root in blockage.roots(lane.number, position):
-                    waiting.setdefault((root.day, root.ref), {})[day, lane.phase] = None
+            if board.letter(group.name, position) == PENDING:
+                for root in blockage.roots(group.number, position):
+                    waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
     found: list[Root] = []
     for day, bad in sorted(board.bad.items()):
         for ref, (kind, detail) in sorted(bad.items()):
@@ -102,9 +102,9 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             behind = tuple(waiting.pop((day, ref), ()))
             name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
             remedy = _remedy(run, kind, detail, day, ref)
-            if (brake := board.brakes.get(ref)) is not None and brake.first == day:
-                detail = f"{detail}; {brake}"
-                command = f"phasegate retry {run.run_id} --signature {shlex.quote(brake.signature)}"
+            if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
+                detail = f"{detail}; {breaker}"
+                command = f"phasegate retry {run.run_id} --signature {shlex.quote(breaker.signature)}"
                 remedy = f"mend the cause, then: {command}"
             found.append(Root(day, phase, processor, name, detail, behind, remedy))
     outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
@@ -124,13 +124,13 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """The phases that wait for a person, from the first date on which nothing else is in the way."""
     found: list[Root] = []
-    for phase in wanted_approvals(index, board):
+    for phase in awaited_approvals(index, board):
         held = [
-            (index.days[p], lane.phase)
-            for lane in index.lanes
-            if any(isinstance(edge, Consent) and edge.phase == phase for edge in lane.edges)
+            (index.days[p], group.phase)
+            for group in index.groups
+            if any(isinstance(edge, ApprovalEdge) and edge.phase == phase for edge in group.edges)
             for p in range(len(index.days))
-            if board.letter(lane.name, p) == PENDING
+            if board.letter(group.name, p) == PENDING
         ]
         behind = tuple(dict.fromkeys(held))
         remedy = f"phasegate approve {board.run_id} {phase}"
@@ -148,7 +148,7 @@ def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tup
         for day, what, (tries, _, why) in unasked
     ]
     for position, day in enumerate(index.days):
-        if any(board.letter(lane.name, position) == RELEASED for lane in index.lanes):
+        if any(board.letter(group.name, position) == RELEASED for group in index.groups):
             views = derive(state.dates(run_id, (day,))[day], index)
             found += [
                 Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
@@ -181,14 +181,14 @@ def _cell(
     facts = state.dates(run.run_id, (day,))[day]
     views = derive(facts, index)
     waits: dict[str, None] = {}
-    for number in index.lanes_of(phase):
-        lane = index.lanes[number]
-        if board.letter(lane.name, position) == PENDING:
-            for obstacle in obstacles(index, board, lane, position):
+    for number in index.groups_of(phase):
+        group = index.groups[number]
+        if board.letter(group.name, position) == PENDING:
+            for obstacle in obstacles(index, board, group, position):
                 where = f"{obstacle.day} {obstacle.ref}"
                 waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None
     cell = facts.cells.get(phase)
-    verdicts = tuple(v for lane in cell.lanes.values() for v in lane.verdicts) if cell else ()
+    verdicts = tuple(v for group in cell.groups.values() for v in group.verdicts) if cell else ()
     used = {verdict.waived_by for verdict in verdicts}
     return CellExplained(
         day=day,

@@ -30,7 +30,7 @@ class Alike:
     attempts: int = 0
     dates: list[date] = field(default_factory=list)
     failed: list[date] = field(default_factory=list)
-    is_braked: bool = False
+    has_open_breaker: bool = False
     example: str = ""
 
     def command(self, run_id: str) -> str | None:
@@ -57,9 +57,9 @@ def failures_of(state: State, run_id: str) -> list[Alike]:
                     stands, _, said = reason.partition(": ")
                     if kind == FAILED and sign == signature(stands, processor, said):
                         group.failed.append(day)
-    for ref, brake in board.brakes.items():
-        if (group_ := groups.get((ref.partition("/")[0], brake.signature))) is not None:
-            group_.is_braked = True
+    for ref, breaker in board.breakers.items():
+        if (group_ := groups.get((ref.partition("/")[0], breaker.signature))) is not None:
+            group_.has_open_breaker = True
     return sorted(groups.values(), key=lambda g: (-len(g.failed), -len(g.dates), g.phase, g.signature))
 
 
@@ -85,7 +85,7 @@ def failures_document(run_id: str, found: list[Alike]) -> dict[str, Any]:
                 "dates_failed": len(each.failed),
                 "first": each.dates[0].isoformat(),
                 "last": each.dates[-1].isoformat(),
-                "braked": each.is_braked,
+                "braked": each.has_open_breaker,
                 "example": each.example,
                 "command": each.command(run_id),
             }
@@ -105,7 +105,7 @@ def failures_text(run_id: str, found: list[Alike]) -> str:
         lines.append(
             f"{each.phase} {each.signature}\n"
             f"  {each.attempts} attempts on {len(each.dates)} dates, {span}; {stands}"
-            f"{'; the brake is on' if each.is_braked else ''}\n"
+            f"{'; the brake is on' if each.has_open_breaker else ''}\n"
             f"  for example: {each.example[:300]}"
         )
         if command := each.command(run_id):

@@ -6,7 +6,17 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.calendar.canary import choose
-from phasegate.domain.plan import EMPTY, OPTIONAL, RUN, AllDates, Consent, Plan, SameDate, Window, expectation
+from phasegate.domain.plan import (
+    EMPTY,
+    OPTIONAL,
+    RUN,
+    ApprovalEdge,
+    BarrierEdge,
+    Plan,
+    SameDateEdge,
+    WindowEdge,
+    expectation,
+)
 
 
 def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
@@ -44,8 +54,8 @@ def _canary(plan: Plan) -> dict[str, Any] | None:
         "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
         "tasks_to_run": sum(
             index.tasks[n].work[p] == RUN
-            for lane, strip in index.canary.items()
-            for n in index.lanes[lane].tasks
+            for group, strip in index.canary.items()
+            for n in index.groups[group].tasks
             for p, is_in in enumerate(strip)
             if is_in
         ),
@@ -76,22 +86,22 @@ def _phase(plan: Plan, phase: str) -> dict[str, Any]:
 def _edges(plan: Plan, phase: str) -> list[str]:
     index = plan.index
     lines: dict[str, None] = {}
-    for lane in (index.lanes[n] for n in index.lanes_of(phase)):
-        members = [index.tasks[t].processor for t in lane.tasks]
-        who = phase if len(index.lanes_of(phase)) == 1 else ", ".join(members)
-        if lane.released_with:
-            lines[f"{who}: released with {index.lanes[lane.released_with[0]].phase}"] = None
-        for edge in lane.edges:
+    for group in (index.groups[n] for n in index.groups_of(phase)):
+        members = [index.tasks[t].processor for t in group.tasks]
+        who = phase if len(index.groups_of(phase)) == 1 else ", ".join(members)
+        if group.released_with:
+            lines[f"{who}: released with {index.groups[group.released_with[0]].phase}"] = None
+        for edge in group.edges:
             match edge:
-                case SameDate():
+                case SameDateEdge():
                     lines[f"{who}: {edge.phase} of the same date"] = None
-                case Window():
+                case WindowEdge():
                     longest = max((len(w) for w in edge.whole), default=0)
                     names = ", ".join(ref.partition("/")[2] for ref, _ in edge.refs)
                     lines[f"{who}: {names} on up to {longest} game dates before"] = None
-                case AllDates():
+                case BarrierEdge():
                     lines[f"{who}: all dates of {edge.phase}"] = None
-                case Consent():
+                case ApprovalEdge():
                     lines[f"{who}: a person's approval of {edge.phase}"] = None
     return list(lines)
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from phasegate.domain.operations.preflight import Level, Line, failures
+from phasegate.domain.operations.preflight import Level, PreflightLine, failures
 
 
-def preflight_document(lines: Sequence[Line]) -> dict[str, Any]:
+def preflight_document(lines: Sequence[PreflightLine]) -> dict[str, Any]:
     """Whether a run may start, how many lines there are of each level, and every line."""
     return {
         "may_start": not failures(lines),
@@ -24,7 +24,7 @@ def preflight_document(lines: Sequence[Line]) -> dict[str, Any]:
     }
 
 
-def preflight_text(lines: Sequence[Line]) -> str:
+def preflight_text(lines: Sequence[PreflightLine]) -> str:
     """A line each, and what follows from them."""
     found = len(failures(lines))
     end = (

@@ -17,7 +17,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
-from phasegate.services.reading.notices import remarks_text
+from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, as_json, report
 from phasegate.services.reading.prover import ask
 
@@ -106,7 +106,7 @@ def summary_text(summary: Summary) -> str:
     for t in summary.tables:
         tables.add_row(t.table, "?" if t.rows is None else f"{t.rows:,}", "?" if t.dates is None else str(t.dates))
     console.print(tables)
-    for line in remarks_text(found.run_id, found.consents, found.remarks, found.now):
+    for line in notices_text(found.run_id, found.by_people, found.notices, found.now):
         console.print(line)
     _print_missing(console, summary)
     if found.quarantined:
@@ -159,7 +159,7 @@ def next_command(found: RunReport) -> str:
     if found.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
         return f"phasegate explain {found.run_id}, mend what it names, then phasegate retry {found.run_id}"
     if found.status is RunStatus.WAITING:
-        return f"phasegate approve {found.run_id} {found.consents.wanted[0]}"
+        return f"phasegate approve {found.run_id} {found.by_people.wanted[0]}"
     if found.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
     return f"phasegate resume {found.run_id}"

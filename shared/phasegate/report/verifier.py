@@ -19,7 +19,7 @@ from phasegate.domain.plan import Plan
 from phasegate.domain.spec.pipeline import NoOutput, Pipeline
 from phasegate.domain.state.run import RUN_ID
 from phasegate.ports import Clock, ObjectStore, ReportNote
-from phasegate.report.verify.compose import Ground, audit_plan, report_on_dates, report_on_run
+from phasegate.report.verify.compose import VerifierInputs, audit_plan, report_on_dates, report_on_run
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
 from phasegate.services.starting.kickoff import Days, Seasons
@@ -78,7 +78,7 @@ class Verified:
         }
 
 
-def verify_run(ground: Ground, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
+def verify_run(ground: VerifierInputs, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
     """Verify a run, also one that is still going. Raises InputError for an unknown run."""
     report = report_on_run(ground, run_id, clock.now())
     assert ground.state is not None  # noqa: S101 - the report was made from it
@@ -86,7 +86,7 @@ def verify_run(ground: Ground, store: ObjectStore, clock: Clock, run_id: str) ->
 
 
 def verify_dates(
-    ground: Ground,
+    ground: VerifierInputs,
     store: ObjectStore,
     clock: Clock,
     pipeline: Pipeline,
@@ -124,7 +124,7 @@ def files_of(report: Report) -> dict[str, bytes]:
     }
 
 
-def _keep(ground: Ground, store: ObjectStore, report: Report, pipeline: Pipeline, folder: str) -> Verified:
+def _keep(ground: VerifierInputs, store: ObjectStore, report: Report, pipeline: Pipeline, folder: str) -> Verified:
     """Write files, row and summary, in this order: what is told of is there."""
     place = f"reports/{folder}"
     files = {f"{place}/{name}": content for name, content in files_of(report).items()}
@@ -154,7 +154,7 @@ _COLUMNS = (
 )
 
 
-def _append_row(ground: Ground, report: Report, table: str, kinds: dict[str, int], place: str) -> None:
+def _append_row(ground: VerifierInputs, report: Report, table: str, kinds: dict[str, int], place: str) -> None:
     ground.warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table}` ({_COLUMNS})")
     row = {
         "report_id": report.report_id,

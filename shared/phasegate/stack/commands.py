@@ -7,7 +7,7 @@ from typing import Any
 from phasegate.adapters.gcp.layout import KICKOFF
 from phasegate.stack.emulators import CLOUD_TASKS, PUBSUB
 from phasegate.stack.ledger import Ledger
-from phasegate.stack.local import Look
+from phasegate.stack.local import ProcessStatus
 from phasegate.stack.start import PROJECT, second_port, url_of
 
 EXAMPLE = '{"from": "2023-10-24", "to": "2023-11-06"}'
@@ -61,35 +61,35 @@ def curl_kickoff(ledger: Ledger) -> str:
     return f"curl -sS {url_of(ledger, 'starter')}/ -H 'Content-Type: application/json' -d {shlex.quote(EXAMPLE)}"
 
 
-def status_document(looks: Sequence[Look]) -> dict[str, Any]:
+def status_document(statuses: Sequence[ProcessStatus]) -> dict[str, Any]:
     """``stack status --json``."""
     return {
-        "up": bool(looks) and all(look.answering for look in looks),
+        "up": bool(statuses) and all(status.answering for status in statuses),
         "processes": {
-            look.name: {
-                "port": look.port,
-                "pid": look.pid,
-                "alive": look.alive,
-                "answering": look.answering,
-                "log": str(look.log),
+            status.name: {
+                "port": status.port,
+                "pid": status.pid,
+                "alive": status.alive,
+                "answering": status.answering,
+                "log": str(status.log),
             }
-            for look in looks
+            for status in statuses
         },
     }
 
 
-def status_text(looks: Sequence[Look]) -> str:
+def status_text(statuses: Sequence[ProcessStatus]) -> str:
     """``stack status``: a line a process."""
-    if not looks:
+    if not statuses:
         return "the stack is not up; start it with: phasegate stack up"
-    width = max(len(look.name) for look in looks)
+    width = max(len(status.name) for status in statuses)
     return "\n".join(
-        f"{look.name:<{width}}  {_state(look):<14}  port {look.port or '-':<5}  pid {look.pid:<7}  {look.log}"
-        for look in looks
+        f"{status.name:<{width}}  {_state(status):<14}  port {status.port or '-':<5}  pid {status.pid:<7}  {status.log}"
+        for status in statuses
     )
 
 
-def _state(look: Look) -> str:
-    if look.answering:
-        return "answers" if look.port else "runs"
-    return "does not answer" if look.alive else "died"
+def _state(status: ProcessStatus) -> str:
+    if status.answering:
+        return "answers" if status.port else "runs"
+    return "does not answer" if status.alive else "died"

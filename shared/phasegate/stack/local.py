@@ -10,14 +10,14 @@ from phasegate.domain.errors import InputError
 from phasegate.stack.emulators import is_ready
 from phasegate.stack.ledger import Ledger, only_one, read_ledger, write_ledger
 from phasegate.stack.processes import end
-from phasegate.stack.start import PIPELINE_COPY, Start, Wish
+from phasegate.stack.start import PIPELINE_COPY, StackRequest, Start
 
 _OF_ONE_LIFE = ("bigquery", "logs", "run")
 """Folders below the stack's that are made anew when a stack starts from nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProcessStatus:
     """What ``status`` shows of one process. answering: alive, and its port answers if it has one."""
 
     name: str
@@ -43,20 +43,20 @@ class Stack:
         """What is written down. Raises InputError when it cannot be read."""
         return read_ledger(self.folder)
 
-    def up(self, wish: Wish, say: Callable[[str], None]) -> Ledger:
+    def up(self, request: StackRequest, say: Callable[[str], None]) -> Ledger:
         """Start what does not run. Returns when everything answers.
 
         A stack that starts from nothing starts blank: Firestore and Pub/Sub keep nothing, and tables, objects and
         tasks of runs that nobody knows any more would only mislead. Raises InputError for a bad pipeline, a missing
-        emulator, a process that does not come up (what was started here is ended again), and a wish that differs from
-        what the running stack serves.
+        emulator, a process that does not come up (what was started here is ended again), and a request that differs
+        from what the running stack serves.
         """
         with only_one(self.folder):
             ledger = self.ledger()
             alive = ledger.alive
             if alive:
-                _require_same(wish, ledger)
-            start = Start(self.folder, wish, ledger)
+                _require_same(request, ledger)
+            start = Start(self.folder, request, ledger)
             if not alive:
                 self._clear()
             begun = time.monotonic()
@@ -77,14 +77,14 @@ class Stack:
             write_ledger(self.folder, ledger)
             return sorted(alive)
 
-    def look(self) -> list[Look]:
+    def status(self) -> list[ProcessStatus]:
         """How each process is; empty when the stack is not up."""
-        looks = []
+        statuses = []
         for name, started in self.ledger().processes.items():
             alive = started.process.is_alive
             answering = alive and (started.port is None or is_ready(started.port, started.path))
-            looks.append(Look(name, started.port, started.process.pid, alive, answering, started.log))
-        return looks
+            statuses.append(ProcessStatus(name, started.port, started.process.pid, alive, answering, started.log))
+        return statuses
 
     def _clear(self) -> None:
         for name in _OF_ONE_LIFE:
@@ -93,8 +93,8 @@ class Stack:
             file.unlink()
 
 
-def _require_same(wish: Wish, ledger: Ledger) -> None:
-    if (wish.pipeline, wish.source, wish.sweep_every) != (ledger.pipeline, ledger.source, ledger.sweep_every):
+def _require_same(request: StackRequest, ledger: Ledger) -> None:
+    if (request.pipeline, request.source, request.sweep_every) != (ledger.pipeline, ledger.source, ledger.sweep_every):
         raise InputError(
             f"the stack is up and serves {ledger.pipeline} from {ledger.source}, swept every {ledger.sweep_every:g} s; "
             "for something else: phasegate stack down, then up"

@@ -22,7 +22,7 @@ WORKER_CONCURRENCY = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StackProcess:
     """One process to start. path: a GET without effect that it answers; port None: it answers nowhere."""
 
     name: str
@@ -32,7 +32,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def function_part(function: Function, port: int) -> Part:
+def function_part(function: Function, port: int) -> StackProcess:
     """The function under functions-framework. Raises InputError when its folder is not there."""
     file = FUNCTIONS / function.name / "main.py"
     if not file.is_file():
@@ -40,7 +40,7 @@ def function_part(function: Function, port: int) -> Part:
     return _framework(function.name, file, function.name, function.signature, port, function.concurrency)
 
 
-def worker_part(name: str, file: Path, port: int) -> Part:
+def worker_part(name: str, file: Path, port: int) -> StackProcess:
     """A worker service: the target ``name`` of a ``main.py``."""
     return _framework(worker_part_name(name), file, name, "http", port, WORKER_CONCURRENCY)
 
@@ -50,17 +50,17 @@ def worker_part_name(name: str) -> str:
     return f"worker-{name}"
 
 
-def schedule_part(name: str, url: str, every: float) -> Part:
+def schedule_part(name: str, url: str, every: float) -> StackProcess:
     """The process that stands in for Cloud Scheduler's job."""
     command = (sys.executable, "-m", "phasegate.stack.scheduler", "--url", url, "--every", str(every))
-    return Part(f"schedule-{name}", command, None, "")
+    return StackProcess(f"schedule-{name}", command, None, "")
 
 
-def _framework(name: str, file: Path, target: str, signature: str, port: int, concurrency: int) -> Part:
+def _framework(name: str, file: Path, target: str, signature: str, port: int, concurrency: int) -> StackProcess:
     command = [sys.executable, "-m", "functions_framework", "--source", str(file), "--target", target]
     command += ["--signature-type", signature, "--host", HOST, "--port", str(port)]
     # functions-framework answers this path itself: asking for it calls nothing.
-    return Part(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})
+    return StackProcess(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})
 
 
 def worker_services(pipeline: Pipeline, file: Path) -> dict[str, Path]:

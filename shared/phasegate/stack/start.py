@@ -41,7 +41,7 @@ _PORT_FREED_WITHIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class StackRequest:
     """What a stack is to serve. source: the source folder of workers that the stack starts.
 
     sweep_every: seconds between sweeps (Cloud Scheduler: a minute).
@@ -65,19 +65,19 @@ def second_port(emulator: Emulator) -> str:
 class Start:
     """Checks in the constructor, before anything is changed: it raises InputError for what cannot be started."""
 
-    def __init__(self, folder: Path, wish: Wish, ledger: Ledger) -> None:
-        self._folder, self._wish, self._ledger = folder, wish, ledger
+    def __init__(self, folder: Path, request: StackRequest, ledger: Ledger) -> None:
+        self._folder, self._request, self._ledger = folder, request, ledger
         self._copy = folder / PIPELINE_COPY
-        self._pipeline: Pipeline = load_pipeline(wish.pipeline)
+        self._pipeline: Pipeline = load_pipeline(request.pipeline)
         self._layout: Layout = layout_of(self._pipeline)
-        self._services = parts.worker_services(self._pipeline, wish.pipeline)
-        if self._services and wish.source is None:
+        self._services = parts.worker_services(self._pipeline, request.pipeline)
+        if self._services and request.source is None:
             raise InputError(
-                f"{wish.pipeline}: the stack starts its worker ({', '.join(self._services)}): give the source folder "
-                "with --source DIR; `phasegate sample DIR` makes one up"
+                f"{request.pipeline}: the stack starts its worker ({', '.join(self._services)}): give the source "
+                "folder with --source DIR; `phasegate sample DIR` makes one up"
             )
-        if wish.source is not None and not wish.source.is_dir():
-            raise InputError(f"--source: {wish.source} is not a folder")
+        if request.source is not None and not request.source.is_dir():
+            raise InputError(f"--source: {request.source} is not a folder")
         missing = [f"{e.name}: {reason}" for e in EMULATORS if (reason := e.missing())]
         if missing:
             raise InputError("emulators are missing; nothing was started:\n  " + "\n  ".join(missing))
@@ -89,14 +89,14 @@ class Start:
         functions = [f.name for f in self._layout.functions]
         return [*emulators, *functions, *(parts.worker_part_name(name) for name in self._services)]
 
-    def _all_parts(self) -> list[parts.Part]:
+    def _all_parts(self) -> list[parts.StackProcess]:
         ports = self._ledger.ports
         functions = [parts.function_part(f, ports[f.name]) for f in self._layout.functions]
         workers = [
             parts.worker_part(name, file, ports[parts.worker_part_name(name)]) for name, file in self._services.items()
         ]
         schedules = [
-            parts.schedule_part(s.name, url_of(self._ledger, s.function), self._wish.sweep_every)
+            parts.schedule_part(s.name, url_of(self._ledger, s.function), self._request.sweep_every)
             for s in self._layout.schedules
         ]
         return [*functions, *workers, *schedules]
@@ -117,19 +117,19 @@ class Start:
     def _environment(self) -> dict[str, str]:
         """What a shell, a function and a worker need alike."""
         emulators = {e.variable: e.setting(self._ledger.ports[e.name]) for e in EMULATORS}
-        source = "" if self._wish.source is None else str(self._wish.source)
+        source = "" if self._request.source is None else str(self._request.source)
         sources = {f"PHASEGATE_{name.upper()}_SOURCE": source for name in self._services}
         return {**emulators, **environment_of(self.settings), **sources}
 
     def run(self, alive: set[str]) -> list[str]:
         """Start what is not alive; returns the names. Ends what it has started when anything goes wrong."""
-        ledger, wish = self._ledger, self._wish
+        ledger, request = self._ledger, self._request
         begun: dict[str, Server] = {}
         ledger.processes = {name: s for name, s in ledger.processes.items() if name in alive}
-        ledger.pipeline, ledger.source, ledger.sweep_every = wish.pipeline, wish.source, wish.sweep_every
+        ledger.pipeline, ledger.source, ledger.sweep_every = request.pipeline, request.source, request.sweep_every
         ledger.environment = self._environment()
         urls = {name: url_of(ledger, parts.worker_part_name(name)) for name in self._services}
-        parts.write_pipeline_copy(wish.pipeline, self._copy, urls)
+        parts.write_pipeline_copy(request.pipeline, self._copy, urls)
         try:
             self._begin(alive, begun)
             emulators = [e.name for e in EMULATORS if e.name in begun]

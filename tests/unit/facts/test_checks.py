@@ -12,7 +12,7 @@ from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.domain.checks.proof import Found, count_rows, judge_proof
 from phasegate.domain.checks.question import Question
 from phasegate.domain.checks.registry import ask, judge, unasked
-from phasegate.domain.checks.subject import Subject, checked_days
+from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import EMPTY, EXPECTED, OPTIONAL
 from phasegate.domain.spec.checks import (
@@ -167,11 +167,11 @@ def test_checks_apply_where_rows_are_expected_or_optional_and_there(letter: str,
 # Questions
 
 
-def subject(world: Pipeline, counts: Mapping[date, int] | None = None) -> Subject:
+def subject(world: Pipeline, counts: Mapping[date, int] | None = None) -> CheckSubject:
     """``shape/left`` over three dates of two games each."""
     left = world.phase("shape").processors[0]
     assert isinstance(left.output, TableOutput)
-    return Subject(
+    return CheckSubject(
         world, calendar(DAYS), "shape", left, left.output, tuple(DAYS), {d: Found(n) for d, n in (counts or {}).items()}
     )
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from phasegate.adapters.gcp.firestore.documents import cell_document, read_date, read_run, run_document
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import BLOCK, Cell, LaneState, Verdict, cell_from_json, cell_to_json
+from phasegate.domain.state.facts import BLOCK, Cell, GroupState, Verdict, cell_from_json, cell_to_json
 from phasegate.domain.state.run import Run
 
 from tests.unit.builders import NOW, days, plan, run
 
 VERDICT = Verdict(BLOCK, "rows", "a", 4, 2, "2 of 4 rows")
-CELL = Cell(1, {"raw": LaneState(1, NOW, "b", NOW, (VERDICT,))})
+CELL = Cell(1, {"raw": GroupState(1, NOW, "b", NOW, (VERDICT,))})
 
 
 def without(document: Any, *names: str) -> Any:

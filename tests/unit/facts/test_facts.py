@@ -13,9 +13,9 @@ from phasegate.domain.state.facts import (
     DateFacts,
     Dispatched,
     Fact,
+    GroupState,
     Healed,
     HealedAs,
-    LaneState,
     Proved,
     Reported,
     Verdict,
@@ -132,7 +132,7 @@ verdicts = st.builds(
     st.lists(st.text(), max_size=3).map(tuple),
 )
 states = st.builds(
-    LaneState,
+    GroupState,
     numbers,
     moments,
     st.none() | st.sampled_from("pkbf"),

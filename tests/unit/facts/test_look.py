@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phasegate.domain.decisions.reconcile import DueTask, Look, TaskStatus, TaskView, derive, look, overdue_dispatches
+from phasegate.domain.decisions.reconcile import (
+    DueTask,
+    Reconciliation,
+    TaskStatus,
+    TaskView,
+    derive,
+    overdue_dispatches,
+    reconcile,
+)
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ADOPT, RUN
 from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
@@ -16,7 +24,7 @@ from tests.unit.builders import NOW, Day, dispatched, failed, plan, proved, repo
 
 LEFT, RIGHT = "shape/left", "shape/right"
 ON_LEFT_1 = [(LEFT, 1)]
-LANE = "shape.1"
+GROUP = "shape.1"
 
 
 def view(day: Day, ref: str) -> TaskView:
@@ -31,17 +39,17 @@ def status(day: Day, ref: str) -> TaskStatus:
 
 def due(day: Day) -> list[tuple[str, int]]:
     """(ref, attempt) of what is due."""
-    return [(d.key.ref, d.key.attempt) for d in look(day.facts, day.index).due]
+    return [(d.key.ref, d.key.attempt) for d in reconcile(day.facts, day.index).due]
 
 
 def settled(day: Day) -> list[str]:
-    """Lanes at rest."""
-    return [day.index.lanes[n].name for n in look(day.facts, day.index).settled]
+    """Release groups at rest."""
+    return [day.index.groups[n].name for n in reconcile(day.facts, day.index).settled]
 
 
 def shape() -> Day:
-    """The first lane of ``shape``, released: left, and right which needs it."""
-    return Day().release(LANE)
+    """The first release group of ``shape``, released: left, and right which needs it."""
+    return Day().release(GROUP)
 
 
 # Statuses
@@ -72,7 +80,7 @@ def test_a_report_unlocks_what_needs_it() -> None:
 
 def test_a_due_task_names_the_attempts_that_it_will_be_made_from() -> None:
     day = shape().note(LEFT, 1, dispatched(), failed(ErrorClass.TRANSIENT)).note(LEFT, 2, dispatched(), reported())
-    (found,) = look(day.facts, day.index).due
+    (found,) = reconcile(day.facts, day.index).due
     assert (found.key.ref, found.inputs) == (RIGHT, ((LEFT, 2),))
 
 
@@ -114,19 +122,19 @@ def test_what_needs_an_upstream_failed_task_is_upstream_failed_too() -> None:
     def chain(document: dict[str, Any]) -> None:
         document["phases"][2]["processors"][2]["needs"] = ["right"]
 
-    day = Day(chain).release(LANE, "shape.2").note(LEFT, 1, dispatched(), failed(ErrorClass.BUG))
+    day = Day(chain).release(GROUP, "shape.2").note(LEFT, 1, dispatched(), failed(ErrorClass.BUG))
     assert status(day, "shape/ahead") is TaskStatus.UPSTREAM_FAILED
 
 
 def test_an_adopted_task_has_succeeded_without_an_attempt() -> None:
     work = {task.ref: (ADOPT if task.ref == LEFT else RUN) * 6 for task in plan().index.tasks}
-    day = Day(work=work).release(LANE)
+    day = Day(work=work).release(GROUP)
     assert (status(day, LEFT), due(day)) == (TaskStatus.SUCCEEDED, [(RIGHT, 1)])
 
 
 def test_an_adopted_task_runs_when_a_retry_wants_it_again() -> None:
     work = {task.ref: (ADOPT if task.ref == LEFT else RUN) * 6 for task in plan().index.tasks}
-    assert due(Day(work=work).release(LANE, generation=2, redo={"left": 2})) == [(LEFT, 1)]
+    assert due(Day(work=work).release(GROUP, generation=2, redo={"left": 2})) == [(LEFT, 1)]
 
 
 # Retries
@@ -157,7 +165,7 @@ def test_a_final_failure_says_what_it_was() -> None:
 
 
 def test_a_retry_waits_for_its_backoff_counted_from_the_failure() -> None:
-    (found,) = look((day := with_failures(ErrorClass.TRANSIENT, 1)).facts, day.index).due
+    (found,) = reconcile((day := with_failures(ErrorClass.TRANSIENT, 1)).facts, day.index).due
     assert found.not_before is not None
     assert NOW + timedelta(seconds=0.5) <= found.not_before <= NOW + timedelta(seconds=1)
 
@@ -171,7 +179,7 @@ def test_a_source_that_has_not_published_is_asked_again_as_often_as_its_own_limi
     def patient(document: dict[str, Any]) -> None:
         document["phases"][2]["failure"]["not_yet_retries"] = 1
 
-    day = Day(patient).release(LANE)
+    day = Day(patient).release(GROUP)
     day.note(LEFT, 1, dispatched(), failed(ErrorClass.NOT_YET))
     first = due(day)
     day.note(LEFT, 2, dispatched(), failed(ErrorClass.NOT_YET))
@@ -195,7 +203,7 @@ VOID: list[Fact] = [Healed(HealedAs.VOID, "the process is gone", NOW), Abandoned
 @pytest.mark.parametrize("fact", VOID, ids=["the process that held it died", "the run was not running"])
 def test_a_void_attempt_costs_nothing_and_is_made_again_at_once(fact: Fact) -> None:
     day = with_failures(ErrorClass.TRANSIENT, 2).note(LEFT, 3, dispatched(), fact)
-    (found,) = look(day.facts, day.index).due
+    (found,) = reconcile(day.facts, day.index).due
     assert (found.key.attempt, found.not_before) == (4, None)
 
 
@@ -218,7 +226,7 @@ def test_a_healed_success_counts_as_reported() -> None:
 def test_a_result_made_from_an_older_attempt_is_stale_and_made_again() -> None:
     day = shape().note(LEFT, 1, dispatched(), reported(), proved(ok=False, error_class=ErrorClass.TRANSIENT))
     day.note(LEFT, 2, dispatched(), reported()).note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported(inputs=ON_LEFT_1))
-    (found,) = look(day.facts, day.index).due
+    (found,) = reconcile(day.facts, day.index).due
     assert (found.key.ref, found.key.attempt, found.inputs) == (RIGHT, 2, ((LEFT, 2),))
 
 
@@ -241,23 +249,23 @@ def test_a_disproof_takes_what_was_built_on_it_along() -> None:
 
 
 def test_attempts_of_an_older_generation_do_not_count_after_a_retry() -> None:
-    day = shape().note(LEFT, 1, dispatched(), reported(), proved()).release(LANE, generation=2, redo={"left": 2})
+    day = shape().note(LEFT, 1, dispatched(), reported(), proved()).release(GROUP, generation=2, redo={"left": 2})
     assert due(day) == [(LEFT, 2)]
 
 
 def test_failures_of_an_older_generation_cost_no_retry_of_the_new_one() -> None:
-    day = with_failures(ErrorClass.TRANSIENT, 3).release(LANE, generation=2, redo={"left": 2})
+    day = with_failures(ErrorClass.TRANSIENT, 3).release(GROUP, generation=2, redo={"left": 2})
     day.note(LEFT, 4, dispatched(generation=2), failed(ErrorClass.TRANSIENT))
     assert due(day) == [(LEFT, 5)]
 
 
 def test_an_older_attempt_that_still_runs_is_waited_for_before_the_new_generation_begins() -> None:
-    day = shape().note(LEFT, 1, dispatched()).release(LANE, generation=2, redo={"left": 2})
+    day = shape().note(LEFT, 1, dispatched()).release(GROUP, generation=2, redo={"left": 2})
     assert (status(day, LEFT), due(day)) == (TaskStatus.QUEUED, [])
 
 
 def test_what_is_not_named_in_a_retry_keeps_its_attempts() -> None:
-    day = shape().note(LEFT, 1, dispatched(), reported(), proved()).release(LANE, generation=2, redo={"right": 2})
+    day = shape().note(LEFT, 1, dispatched(), reported(), proved()).release(GROUP, generation=2, redo={"right": 2})
     assert (status(day, LEFT), due(day)) == (TaskStatus.SUCCEEDED, [(RIGHT, 1)])
 
 
@@ -270,11 +278,11 @@ def test_a_lane_is_at_rest_when_nothing_in_it_is_left_to_run() -> None:
         .note(LEFT, 1, dispatched(), reported())
         .note(RIGHT, 1, dispatched(inputs=ON_LEFT_1), reported(inputs=ON_LEFT_1))
     )
-    assert settled(day) == [LANE]
+    assert settled(day) == [GROUP]
 
 
 def test_a_lane_with_a_failure_is_at_rest_when_the_others_are() -> None:
-    assert settled(shape().note(LEFT, 1, dispatched(), failed(ErrorClass.BUG))) == [LANE]
+    assert settled(shape().note(LEFT, 1, dispatched(), failed(ErrorClass.BUG))) == [GROUP]
 
 
 @pytest.mark.parametrize("facts", [(), (dispatched(),), (dispatched(), reported())], ids=["new", "queued", "reported"])
@@ -313,7 +321,7 @@ def test_a_claimed_dispatch_is_left_alone() -> None:
 
 INDEX = plan().index
 REFS = [task.ref for task in INDEX.tasks]
-LANES = [lane.name for lane in INDEX.lanes]
+GROUPS = [group.name for group in INDEX.groups]
 some_fact: st.SearchStrategy[Fact] = st.one_of(
     st.builds(
         dispatched,
@@ -335,52 +343,52 @@ notes = st.lists(
 
 
 def noted(all_notes: list[tuple[str, int, Fact]], released: set[str]) -> Day:
-    """A date with these facts and released lanes."""
+    """A date with these facts and released groups."""
     day = Day().release(*sorted(released))
     for ref, attempt, fact in all_notes:
         day.note(ref, attempt, fact)
     return day
 
 
-def looked(day: Day) -> tuple[list[TaskView], Look]:
+def reconciled(day: Day) -> tuple[list[TaskView], Reconciliation]:
     """Everything that is derived."""
-    return derive(day.facts, day.index), look(day.facts, day.index)
+    return derive(day.facts, day.index), reconcile(day.facts, day.index)
 
 
-@given(st.data(), notes, st.sets(st.sampled_from(LANES)))
+@given(st.data(), notes, st.sets(st.sampled_from(GROUPS)))
 def test_a_look_does_not_depend_on_the_order_in_which_facts_came(
     data: st.DataObject, all_notes: list[tuple[str, int, Fact]], released: set[str]
 ) -> None:
     shuffled = data.draw(st.permutations(all_notes))
-    assert looked(noted(all_notes, released)) == looked(noted(shuffled, released))
+    assert reconciled(noted(all_notes, released)) == reconciled(noted(shuffled, released))
 
 
-@given(notes, st.sets(st.sampled_from(LANES)))
+@given(notes, st.sets(st.sampled_from(GROUPS)))
 def test_a_look_changes_nothing(all_notes: list[tuple[str, int, Fact]], released: set[str]) -> None:
     day = noted(all_notes, released)
     before: DateFacts = copy.deepcopy(day.facts)
-    looked(day)
+    reconciled(day)
     assert day.facts == before
 
 
-@given(notes, st.sets(st.sampled_from(LANES)))
+@given(notes, st.sets(st.sampled_from(GROUPS)))
 def test_facts_delivered_twice_are_looked_at_as_if_delivered_once(
     all_notes: list[tuple[str, int, Fact]], released: set[str]
 ) -> None:
-    assert looked(noted(all_notes * 2, released)) == looked(noted(all_notes, released))
+    assert reconciled(noted(all_notes * 2, released)) == reconciled(noted(all_notes, released))
 
 
-@given(notes, st.sets(st.sampled_from(LANES)))
+@given(notes, st.sets(st.sampled_from(GROUPS)))
 def test_after_what_is_due_was_dispatched_the_next_look_finds_nothing_due(
     all_notes: list[tuple[str, int, Fact]], released: set[str]
 ) -> None:
     day = noted(all_notes, released)
-    for found in look(day.facts, day.index).due:
+    for found in reconcile(day.facts, day.index).due:
         record(day.facts, found.key, dispatched(inputs=found.inputs))
-    assert look(day.facts, day.index).due == []
+    assert reconcile(day.facts, day.index).due == []
 
 
-@given(notes, st.sets(st.sampled_from(LANES)))
+@given(notes, st.sets(st.sampled_from(GROUPS)))
 def test_only_released_work_is_ever_due(all_notes: list[tuple[str, int, Fact]], released: set[str]) -> None:
     day = noted(all_notes, released)
-    assert {INDEX.lanes[d.task.lane].name for d in look(day.facts, day.index).due} <= released
+    assert {INDEX.groups[d.task.group].name for d in reconcile(day.facts, day.index).due} <= released

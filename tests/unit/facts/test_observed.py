@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from phasegate.domain.decisions.external_events import (
     Awaited,
-    Heard,
+    ExternalEvent,
     Unreadable,
     attempt_for,
     day_of,
     document_of,
-    heard,
     is_ignored,
     is_known,
+    read_external_event,
     says_nothing_new,
 )
-from phasegate.domain.decisions.reconcile import TaskStatus, derive, look, overdue_dispatches, silent_attempts
+from phasegate.domain.decisions.reconcile import TaskStatus, derive, overdue_dispatches, reconcile, silent_attempts
 from phasegate.domain.decisions.retry import reopen
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ADOPT, RUN
@@ -37,9 +37,9 @@ def said(**more: Any) -> dict[str, Any]:
     return {"data": {"day": "2024-01-01"}, "who": "p2_a", "status": "ok", "rows": 4, "mood": "fine"} | more
 
 
-def read(message: dict[str, Any]) -> Heard:
+def read(message: dict[str, Any]) -> ExternalEvent:
     """The message in our words."""
-    return heard(document_of(json.dumps(message)), OBSERVED, "raw", INDEX.plan.pipeline.registry)
+    return read_external_event(document_of(json.dumps(message)), OBSERVED, "raw", INDEX.plan.pipeline.registry)
 
 
 def both_released() -> Day:
@@ -113,7 +113,9 @@ def test_the_same_content_is_the_same_event_and_other_content_another() -> None:
 def test_an_id_of_their_own_names_the_event_together_with_its_status() -> None:
     named = OBSERVED.model_copy(update={"fields": OBSERVED.fields.model_copy(update={"id": "run"})})
     ids = {
-        heard(said(run="x", mood=mood, status=status), named, "raw", INDEX.plan.pipeline.registry).event_id
+        read_external_event(
+            said(run="x", mood=mood, status=status), named, "raw", INDEX.plan.pipeline.registry
+        ).event_id
         for mood in ("fine", "low")
         for status in ("ok", "broken")
     }
@@ -152,7 +154,7 @@ def test_an_end_before_the_look_counts_for_the_next_attempt_made_from_what_is_un
 def test_an_early_end_whose_source_then_fails_does_not_count() -> None:
     day = both_released().note("fetch/a", 1, dispatched()).note("raw/a", 1, reported(inputs=FETCH_1))
     day.note("fetch/a", 1, failed(ErrorClass.TRANSIENT)).note("fetch/a", 2, dispatched(), reported())
-    assert [d.key.attempt for d in look(day.facts, day.index).due if d.key.ref == "raw/a"] == [2]
+    assert [d.key.attempt for d in reconcile(day.facts, day.index).due if d.key.ref == "raw/a"] == [2]
 
 
 def test_an_end_of_what_has_not_begun_is_nobodys() -> None:
@@ -222,7 +224,7 @@ def test_a_late_end_is_nothing_new_only_where_the_table_had_told_the_same(
 def test_an_observed_attempt_is_due_at_once_even_after_a_failure() -> None:
     day = both_released().note("fetch/a", 1, dispatched(), reported())
     day.note("raw/a", 1, reported(ResultStatus.FAILED, error_class=ErrorClass.TRANSIENT, inputs=FETCH_1))
-    (found,) = (d for d in look(day.facts, day.index).due if d.key.ref == "raw/a")
+    (found,) = (d for d in reconcile(day.facts, day.index).due if d.key.ref == "raw/a")
     assert (found.key.attempt, found.not_before) == (2, None)
 
 
@@ -240,8 +242,8 @@ def test_an_attempt_is_silent_when_its_timeout_has_passed(seconds: int, silent: 
 
 def test_a_retry_of_an_observed_task_begins_at_its_source_which_alone_can_start_it() -> None:
     board = Board.blank("r", INDEX, NOW)
-    for lane in ("fetch", "raw"):
-        board.set_letter(lane, 0, "f")
+    for group in ("fetch", "raw"):
+        board.set_letter(group, 0, "f")
     board.bad[INDEX.days[0]] = {"raw/a": ("f", "transient: silent")}
     changes = reopen(INDEX, board, [(INDEX.days[0], "raw/a")])
     assert changes[0, "fetch"].redo == {"a"} and "a" in changes[0, "raw"].redo

@@ -156,7 +156,7 @@ def test_a_sound_query_is_loaded(tmp_path: Path, query: str) -> None:
 @pytest.mark.parametrize(
     ("place", "other"),
     [((SHAPE, 1), "left"), ((SHAPE, 0), "right"), ((SHAPE, 2), "raw/b"), ((FINAL, 0), "raw/a")],
-    ids=["a need", "the same lane", "the phase before", "a phase before that"],
+    ids=["a need", "the same release group", "the phase before", "a phase before that"],
 )
 def test_a_check_may_compare_with_what_has_ended(tmp_path: Path, place: tuple[int, int], other: str) -> None:
     compared = {"check": "coverage", "processor": other, "keys": ["k"]}

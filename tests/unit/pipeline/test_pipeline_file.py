@@ -229,7 +229,7 @@ def longer_cycle(document: Document) -> None:
     ids=[
         "a gate's processor",
         "a lookback's processor",
-        "a lane's processor",
+        "a release group's processor",
         "a need",
         "a read",
         "a read that is ambiguous",
@@ -318,7 +318,7 @@ def test_an_unknown_name_is_found_with_what_was_perhaps_meant(
         "a barrier on its own phase",
         "released with a later phase",
         "a lookback on a later phase",
-        "a lookback of a lane on itself",
+        "a lookback of a release group on itself",
         "a lookback of a phase on itself",
         "a lookback on an object",
         "a lookback of dates and days",

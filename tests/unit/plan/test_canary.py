@@ -59,16 +59,16 @@ def test_canary_dates_start_with_those_of_their_windows_and_no_others() -> None:
     conduct = Conduct(unlimited, dates=12, canary=(DAYS[8],))
     conduct.advance()
     assert conduct.strips()["raw"] == ".....rrrr..."
-    for lane in ("fetch", "raw"):
-        conduct.advance(*conduct.ends(lane, 5, 6, 7, 8))
+    for group in ("fetch", "raw"):
+        conduct.advance(*conduct.ends(group, 5, 6, 7, 8))
     assert (conduct.strips()["shape.1"], conduct.strips()["shape.2"]) == (".....rrrr...", "............")
 
 
 def test_the_rest_follows_when_they_have_passed() -> None:
     conduct = Conduct(unlimited, dates=12, canary=(DAYS[0],))
     conduct.advance()
-    for lane in ("fetch", "raw", "shape.1", "shape.2"):
-        conduct.advance(*conduct.ends(lane, 0))
+    for group in ("fetch", "raw", "shape.1", "shape.2"):
+        conduct.advance(*conduct.ends(group, 0))
         assert conduct.strips()["raw"].count(".") == 11
     conduct.advance(*conduct.ends("final", 0))
     assert conduct.strips()["raw"] == "p" + 11 * "r"
@@ -81,7 +81,7 @@ def test_a_canary_that_ended_badly_holds_back_everything_and_is_the_root() -> No
     conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="bug: why"))
     assert conduct.strips()["raw"] == "f" + 11 * "."
     assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
-    raw = next(lane for lane in conduct.index.lanes if lane.name == "raw")
+    raw = next(group for group in conduct.index.groups if group.name == "raw")
     root = next(o for o in obstacles(conduct.index, conduct.board, raw, 7) if o.check == "canary")
     assert (root.day, root.ref, root.letter, root.is_bad) == (DAYS[0], "raw/a", FAILED, True)
 
@@ -97,8 +97,8 @@ def test_a_blocked_window_date_of_a_canary_holds_back_the_rest_too() -> None:
 def test_what_stands_behind_a_barrier_is_no_part_of_it() -> None:
     conduct = Conduct(walled, dates=4, canary=(DAYS[0],))
     conduct.advance()
-    for lane in ("fetch", "raw", "shape.1", "shape.2"):
-        conduct.advance(*conduct.ends(lane, 0))
+    for group in ("fetch", "raw", "shape.1", "shape.2"):
+        conduct.advance(*conduct.ends(group, 0))
     assert conduct.strips()["raw"] == "prrr"
 
 

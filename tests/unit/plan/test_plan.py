@@ -13,12 +13,12 @@ from phasegate.domain.plan import (
     EMPTY,
     EXPECTED,
     OPTIONAL,
-    AllDates,
+    BarrierEdge,
     Edge,
     Plan,
     PlanIndex,
-    SameDate,
-    Window,
+    SameDateEdge,
+    WindowEdge,
     expectation,
 )
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
@@ -179,13 +179,13 @@ def test_what_an_earlier_run_finished_is_adopted_in_the_compiled_form_too() -> N
     assert {ref: task.work for ref, task in found.index.by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
 
 
-def lanes(index: PlanIndex) -> dict[str, list[str]]:
-    """Processors by lane."""
-    return {lane.name: [index.tasks[n].processor for n in lane.tasks] for lane in index.lanes}
+def groups(index: PlanIndex) -> dict[str, list[str]]:
+    """Processors by release group."""
+    return {group.name: [index.tasks[n].processor for n in group.tasks] for group in index.groups}
 
 
 def test_processors_that_share_their_edges_form_a_lane() -> None:
-    assert lanes(plan().index) == {
+    assert groups(plan().index) == {
         "fetch": ["a", "b"],
         "raw": ["a", "b"],
         "shape.1": ["left", "right"],
@@ -233,7 +233,7 @@ def test_dependants_are_the_needs_turned_round() -> None:
 
 def test_a_phase_released_with_another_names_its_lanes() -> None:
     index = plan().index
-    released_with = {lane.name: [index.lanes[n].name for n in lane.released_with] for lane in index.lanes}
+    released_with = {group.name: [index.groups[n].name for n in group.released_with] for group in index.groups}
     assert {name: found for name, found in released_with.items() if found} == {"raw": ["fetch"]}
 
 
@@ -246,14 +246,14 @@ def test_a_processors_own_queue_stands_in_place_of_the_phases() -> None:
     assert {ref: index.by_ref[ref].queue for ref in ("raw/a", "raw/b")} == {"raw/a": "fetches", "raw/b": "work"}
 
 
-def edge(index: PlanIndex, lane: str, kind: type[Edge]) -> Any:
-    """The one edge of that kind of a lane."""
-    (found,) = [e for each in index.lanes if each.name == lane for e in each.edges if isinstance(e, kind)]
+def edge(index: PlanIndex, group: str, kind: type[Edge]) -> Any:
+    """The one edge of that kind of a release group."""
+    (found,) = [e for each in index.groups if each.name == group for e in each.edges if isinstance(e, kind)]
     return found
 
 
 def test_a_window_inside_the_selection_is_a_range_of_positions() -> None:
-    assert edge(plan().index, "shape.2", Window).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
+    assert edge(plan().index, "shape.2", WindowEdge).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
 
 
 def test_a_window_inside_the_selection_has_nothing_outside() -> None:
@@ -263,19 +263,19 @@ def test_a_window_inside_the_selection_has_nothing_outside() -> None:
 def test_dates_of_a_window_before_the_selection_are_outside() -> None:
     known = days(6)
     index = plan(selected=known[4:], among=calendar(known)).index
-    assert edge(index, "shape.2", Window).outside == ((known[1], known[2], known[3]), (known[2], known[3]))
+    assert edge(index, "shape.2", WindowEdge).outside == ((known[1], known[2], known[3]), (known[2], known[3]))
 
 
 def test_holes_in_the_selection_are_outside_and_the_rest_inside() -> None:
     known = days(5)
     index = plan(selected=[known[1], known[3], known[4]], among=calendar(known)).index
-    found = edge(index, "shape.2", Window)
+    found = edge(index, "shape.2", WindowEdge)
     assert (found.inside, found.outside) == (((0, 0), (0, 1), (0, 2)), ((known[0],), (known[0], known[2]), (known[2],)))
 
 
 def test_a_window_does_not_reach_into_the_season_before() -> None:
     index = plan(among=calendar(FIRST, SECOND)).index
-    assert edge(index, "shape.2", Window).inside[4:] == ((4, 4), (4, 5), (4, 6))
+    assert edge(index, "shape.2", WindowEdge).inside[4:] == ((4, 4), (4, 5), (4, 6))
 
 
 def test_what_the_run_reads_and_does_not_make_is_listed_by_processor_and_date() -> None:
@@ -304,8 +304,8 @@ def test_what_a_barrier_asks_of_a_phase_that_is_left_out_is_judged_from_the_tabl
 
 def test_all_succeeded_names_every_processor_of_the_phase_unless_told_otherwise() -> None:
     index = plan(lambda d: d["phases"][2]["gates"][0].update(processors=["b"])).index
-    assert edge(index, "shape.1", SameDate).refs == {"raw/b"}
-    assert edge(index, "final", SameDate).refs == {"shape/left", "shape/right", "shape/ahead"}
+    assert edge(index, "shape.1", SameDateEdge).refs == {"raw/b"}
+    assert edge(index, "final", SameDateEdge).refs == {"shape/left", "shape/right", "shape/ahead"}
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_barrier_reaches_over_the_run_or_over_the_dates_season(
     def wall(document: dict[str, Any]) -> None:
         document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape", "scope": scope}]
 
-    assert edge(plan(wall, among=calendar(FIRST, SECOND)).index, "final", AllDates).ranges == ranges
+    assert edge(plan(wall, among=calendar(FIRST, SECOND)).index, "final", BarrierEdge).ranges == ranges
 
 
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=25), st.data(), st.integers(1, 6))
@@ -325,7 +325,7 @@ def test_inside_and_outside_together_are_the_window(gaps: list[int], data: st.Da
     known = [date(2024, 1, 1) + timedelta(days=sum(gaps[: n + 1])) for n in range(len(gaps))]
     chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, unique=True).map(sorted))
     index = plan(lambda d: d["phases"][2]["gates"][1].update(dates=width), selected=chosen, among=calendar(known)).index
-    found = edge(index, "shape.2", Window)
+    found = edge(index, "shape.2", WindowEdge)
     for position, day in enumerate(chosen):
         first, last = found.inside[position]
         window = sorted([*index.days[first:last], *found.outside[position]])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
-from phasegate.domain.operations.overrides import Permits, check_permits, without_live
-from phasegate.domain.operations.preflight import Level, Line
+from phasegate.domain.operations.overrides import Overrides, check_overrides, without_live
+from phasegate.domain.operations.preflight import Level, PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline
 
 from tests.unit.builders import calendar, days, pipeline
@@ -26,10 +26,10 @@ def with_(processor: dict[str, Any] | None = None, **keys: Any) -> Pipeline:
     return pipeline(change)
 
 
-def live(*selected: date, named: tuple[date, ...] = (), now: datetime = NOW, **keys: Any) -> Line:
+def live(*selected: date, named: tuple[date, ...] = (), now: datetime = NOW, **keys: Any) -> PreflightLine:
     """The line of the live window."""
     world = with_(**keys)
-    return check_permits(world, world.phase_names, selected, Permits(named), now)[0]
+    return check_overrides(world, world.phase_names, selected, Overrides(named), now)[0]
 
 
 def test_dates_before_yesterday_need_no_name() -> None:
@@ -70,11 +70,11 @@ def test_a_named_date_must_be_selected() -> None:
         live(OLD, named=(YESTERDAY,))
 
 
-def rest(*permitted: date, **keys: Any) -> tuple[date, ...]:
+def rest(*override_options: date, **keys: Any) -> tuple[date, ...]:
     """What ``--exclude-live`` leaves of a season that goes on until tomorrow."""
     known = calendar(days(6))
     selection = Selection(seasons=("S1",), exclude=(OLD,), exclude_live=True)
-    left = without_live(selection, with_(**keys), known.by_day, Permits(permitted), NOW)
+    left = without_live(selection, with_(**keys), known.by_day, Overrides(override_options), NOW)
     assert not left.exclude_live, "nothing that depends on the day is left in it"
     return left.resolve(known)
 
@@ -91,9 +91,9 @@ def test_without_a_live_window_there_is_nothing_to_leave_out() -> None:
     assert len(rest(live_window=None)) == 5
 
 
-def destructive(*named: str, phases: tuple[str, ...] = ("fetch", "raw", "shape", "final")) -> list[Line]:
+def destructive(*named: str, phases: tuple[str, ...] = ("fetch", "raw", "shape", "final")) -> list[PreflightLine]:
     """The lines of destructive processors; ``final/total`` is one."""
-    return check_permits(with_({"destructive": True}), phases, [OLD], Permits((), named), NOW)[1:]
+    return check_overrides(with_({"destructive": True}), phases, [OLD], Overrides((), named), NOW)[1:]
 
 
 def test_a_destructive_processor_is_refused_unless_it_is_named() -> None:

@@ -9,18 +9,26 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, TransientError
-from phasegate.domain.operations.preflight import Level, Line, failed, passed, require_passed, unanswered, warned
+from phasegate.domain.operations.preflight import (
+    Level,
+    PreflightLine,
+    failed,
+    passed,
+    require_passed,
+    unanswered,
+    warned,
+)
 from phasegate.services.starting.preflight import check_schedule, check_tables, subject_of
-from phasegate.services.starting.starter import Wish
+from phasegate.services.starting.starter import RunRequest
 
 from tests.unit.builders import calendar, days, pipeline
 
 TEAMS = {"teams": ("BOS", "NYK")}
 
 
-def schedule(selection: Selection, among: Calendar | None = None) -> list[Line]:
+def schedule(selection: Selection, among: Calendar | None = None) -> list[PreflightLine]:
     """The schedule's lines for a selection."""
-    return check_schedule(subject_of(pipeline(), among or calendar(days(6)), Wish(selection, "pipeline.yaml")))
+    return check_schedule(subject_of(pipeline(), among or calendar(days(6)), RunRequest(selection, "pipeline.yaml")))
 
 
 def test_nothing_but_passes_and_warnings_may_start() -> None:

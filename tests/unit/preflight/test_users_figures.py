@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.adapters.pipeline_file import load_pipeline
-from phasegate.domain.calendar.expected_work import Expectation, Kind, expected_work
+from phasegate.domain.calendar.expected_work import Expectation, WorkKind, expected_work
 from phasegate.services.reading.schedule import read_calendar, read_left_out
 
 PIPELINE = load_pipeline(Path(__file__).parents[2] / "fakes" / "figures.yaml")
@@ -63,14 +63,14 @@ def expectations(
     return list(expected_work(pipeline, calendar, pipeline.phase_names, tuple(calendar.by_day), left_out))
 
 
-def counted(work: Sequence[Expectation], processor: str) -> Counter[tuple[Kind, str]]:
+def counted(work: Sequence[Expectation], processor: str) -> Counter[tuple[WorkKind, str]]:
     """Dates of a processor by kind and reason."""
     return Counter((each.kind, each.reason) for each in work if each.processor == processor)
 
 
 def expected(work: Sequence[Expectation], processor: str) -> int:
     """Dates on which a processor's output is expected."""
-    return counted(work, processor)[Kind.EXPECTED, ""]
+    return counted(work, processor)[WorkKind.EXPECTED, ""]
 
 
 def test_phase_3_is_expected_on_all_650_game_dates(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_upcoming_player_game_context_is_limited_to_the_270_dates_of_the_odds(tm
     days = days_of(SEASONS)
     work = expectations(tmp_path, days, odds=[*sorted(days)[300:570], date(2023, 7, 1)])
     assert counted(work, "upcoming_player_game_context") == {
-        (Kind.EXPECTED, ""): 270,
-        (Kind.EMPTY_OK, "no odds were kept for this date"): 380,
+        (WorkKind.EXPECTED, ""): 270,
+        (WorkKind.EMPTY_OK, "no odds were kept for this date"): 380,
     }
-    assert not any(e.may_hold_rows for e in work if e.kind is Kind.EMPTY_OK), "rows from nowhere would be wrong"
+    assert not any(e.may_hold_rows for e in work if e.kind is WorkKind.EMPTY_OK), "rows from nowhere would be wrong"
 
 
 def test_a_source_without_its_file_holds_no_date(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_a_source_without_its_file_holds_no_date(tmp_path: Path) -> None:
 def test_phase_4_is_expected_on_all_but_the_first_week_of_each_season(tmp_path: Path) -> None:
     work = expectations(tmp_path, days_of(SEASONS))
     assert counted(work, "player_shot_zone_analysis") == {
-        (Kind.EXPECTED, ""): 622,
-        (Kind.EMPTY_OK, "bootstrap: the first 7 days of a season"): 28,
+        (WorkKind.EXPECTED, ""): 622,
+        (WorkKind.EMPTY_OK, "bootstrap: the first 7 days of a season"): 28,
     }
 
 
@@ -115,12 +115,12 @@ def test_a_date_whose_games_were_all_postponed_has_no_work_and_says_why(tmp_path
     off = date(2023, 12, 31) + timedelta(days=200)
     work = expectations(tmp_path, {date(2023, 10, 24): "2023-24"}, postponed=[off, off])
     assert {(e.kind, e.reason) for e in work if e.day == off} == {
-        (Kind.NOT_APPLICABLE, "all games were postponed (2 rows left out)")
+        (WorkKind.NOT_APPLICABLE, "all games were postponed (2 rows left out)")
     }
 
 
 def test_an_expected_date_says_how_much(tmp_path: Path) -> None:
     work = expectations(tmp_path, {date(2023, 10, 24): "2023-24"})
-    amounts = {e.processor: [str(a) for a in e.amounts] for e in work if e.kind is Kind.EXPECTED}
+    amounts = {e.processor: [str(a) for a in e.amounts] for e in work if e.kind is WorkKind.EXPECTED}
     assert amounts["team_offense_game_summary"] == ["16 rows", "at least 16 values of team"]
     assert amounts["player_game_summary"] == ["at least 96 rows"]

@@ -1,4 +1,4 @@
-"""The decision: which lanes are released when, under which limits, and where the run stands."""
+"""The decision: which release groups are released when, under which limits, and where the run stands."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.spec.pipeline import RampStep
 from phasegate.domain.state.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM
-from phasegate.domain.state.run import RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, RunStatus
 
 from tests.unit.builders import NOW, Change, Conduct, calendar, days, run
 
@@ -42,11 +42,11 @@ def walled(scope: str) -> Change:
     return change
 
 
-def through(conduct: Conduct, *lanes: str, positions: range | None = None) -> set[tuple[str, int]]:
-    """Pass these lanes, one after the other, on all dates; what the last of them released."""
+def through(conduct: Conduct, *groups: str, positions: range | None = None) -> set[tuple[str, int]]:
+    """Pass these release groups, one after the other, on all dates; what the last of them released."""
     released = conduct.advance()
-    for lane in lanes:
-        released = conduct.advance(*conduct.ends(lane, *(positions or range(len(conduct.index.days)))))
+    for group in groups:
+        released = conduct.advance(*conduct.ends(group, *(positions or range(len(conduct.index.days)))))
     return released
 
 
@@ -111,7 +111,7 @@ def test_what_was_not_run_for_a_failed_need_holds_back_its_windows_too() -> None
     conduct = Conduct(lambda d: (unlimited(d), d["phases"][2]["gates"][1].update(processors=["right"]))[0], dates=3)
     through(conduct, "fetch", "raw")
     bad = {"shape/left": (FAILED, "why"), "shape/right": (UPSTREAM, "not run")}
-    conduct.advance(LaneOutcome(0, conduct.lanes["shape.1"], FAILED, bad), *conduct.ends("shape.1", 1, 2))
+    conduct.advance(GroupOutcome(0, conduct.groups["shape.1"], FAILED, bad), *conduct.ends("shape.1", 1, 2))
     assert conduct.strips()["shape.2"] == "r.."
 
 
@@ -206,7 +206,7 @@ def test_a_missing_date_outside_the_run_holds_back_the_windows_that_read_it() ->
 
 
 def test_no_more_dates_are_active_than_the_phase_allows() -> None:
-    assert Conduct().advance() == {(lane, p) for lane in ("fetch", "raw") for p in range(3)}
+    assert Conduct().advance() == {(group, p) for group in ("fetch", "raw") for p in range(3)}
 
 
 def test_a_date_that_has_settled_makes_room_for_the_next() -> None:
@@ -224,7 +224,7 @@ def test_a_live_limit_that_is_raised_lets_more_dates_in() -> None:
     conduct = Conduct()
     conduct.advance()
     conduct.run = run(active_dates={"fetch": 5})
-    assert conduct.advance() == {(lane, p) for lane in ("fetch", "raw") for p in (3, 4)}
+    assert conduct.advance() == {(group, p) for group in ("fetch", "raw") for p in (3, 4)}
 
 
 def test_a_live_limit_that_is_lowered_lets_nothing_in_until_enough_has_settled() -> None:
@@ -239,9 +239,9 @@ def test_earlier_dates_go_first() -> None:
     conduct = Conduct(run=run(active_dates={"fetch": 1}))
     order = []
     for _ in range(4):
-        order += sorted(p for lane, p in conduct.advance() if lane == "fetch")
+        order += sorted(p for group, p in conduct.advance() if group == "fetch")
         conduct.advance(*conduct.ends("fetch", order[-1]))
-        order += sorted(p for lane, p in conduct.advance(*conduct.ends("raw", order[-1])) if lane == "fetch")
+        order += sorted(p for group, p in conduct.advance(*conduct.ends("raw", order[-1])) if group == "fetch")
     assert order == [0, 1, 2, 3, 4]
 
 
@@ -257,8 +257,8 @@ def entered(conduct: Conduct) -> str:
 
 def finish(conduct: Conduct, position: int) -> None:
     """Pass everything of a date."""
-    for lane in ("fetch", "raw", "shape.1", "shape.2", "final"):
-        conduct.advance(*conduct.ends(lane, position))
+    for group in ("fetch", "raw", "shape.1", "shape.2", "final"):
+        conduct.advance(*conduct.ends(group, position))
 
 
 def test_a_ramp_begins_with_so_many_dates_in_the_whole_run() -> None:
@@ -285,8 +285,8 @@ def test_a_date_that_only_waits_for_a_failed_one_does_not_hold_the_ramp() -> Non
     conduct = Conduct(unlimited, ramp=(RampStep(active_dates=1),))
     through(conduct, "fetch", positions=range(1))
     conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
-    for lane in ("fetch", "raw", "shape.1"):
-        conduct.advance(*conduct.ends(lane, 1))
+    for group in ("fetch", "raw", "shape.1"):
+        conduct.advance(*conduct.ends(group, 1))
     assert conduct.strips()["shape.2"] == "......"
     assert entered(conduct) == "xxx..."
 
@@ -318,20 +318,20 @@ def test_a_run_with_an_open_lane_is_running(letter: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [
-        (Wanted.PAUSED, RunStatus.PAUSED),
-        (Wanted.DRAINING, RunStatus.DRAINING),
-        (Wanted.CANCELLED, RunStatus.CANCELLED),
+        (DesiredState.PAUSED, RunStatus.PAUSED),
+        (DesiredState.DRAINING, RunStatus.DRAINING),
+        (DesiredState.CANCELLED, RunStatus.CANCELLED),
     ],
 )
-def test_nothing_is_released_in_a_run_that_is_not_wanted_running(wanted: Wanted, status: RunStatus) -> None:
-    conduct = Conduct(run=run(wanted=wanted))
+def test_nothing_is_released_in_a_run_that_is_not_wanted_running(wanted: DesiredState, status: RunStatus) -> None:
+    conduct = Conduct(run=run(desired_state=wanted))
     assert (conduct.advance(), conduct.board.status) == (set(), status)
 
 
 def test_a_run_that_was_paused_after_its_last_lane_passed_is_completed() -> None:
     conduct = Conduct()
     conduct.pass_all()
-    conduct.run = run(wanted=Wanted.PAUSED)
+    conduct.run = run(desired_state=DesiredState.PAUSED)
     conduct.advance()
     assert conduct.board.status is RunStatus.COMPLETED
 
@@ -389,34 +389,37 @@ def test_of_a_count_and_a_share_the_lower_one_is_tolerated() -> None:
     assert conduct.board.halted_because == "raw: 2 date(s) ended badly, 1 tolerated (first: 2024-01-01)"
 
 
-# The brake
+# The circuit breaker
 
 
 def braked(conduct: Conduct, *reasons: str) -> dict[str, int]:
-    """Let ``shape/left`` fail on one date after the other, for these reasons; the brakes, with their dates."""
+    """Let ``shape/left`` fail on one date after the other, for these reasons; the circuit breakers, with their
+    dates."""
     through(conduct, "fetch", "raw")
     for position, reason in enumerate(reasons):
         conduct.advance(*conduct.ends("shape.1", position, letter=FAILED, left=reason))
-    return {ref: brake.dates for ref, brake in conduct.board.brakes.items()}
+    return {ref: breaker.dates for ref, breaker in conduct.board.breakers.items()}
 
 
 def one_date_at_a_time(document: Document) -> None:
-    """A brake after two dates, and one active date in the phase that fails."""
-    policy(2, brake=2)(document)
+    """A circuit breaker after two dates, and one active date in the phase that fails."""
+    policy(2, circuit_breaker=2)(document)
     document["phases"][2]["limits"] = {"active_dates": 1}
 
 
 def test_dates_that_failed_alike_pull_the_brake_of_the_processor() -> None:
     alike = ("bug: row 17 of '2024-01-01'", "bug: row 3 of '2024-01-02'")
-    assert braked(Conduct(policy(2, brake=2)), *alike) == {"shape/left": 2}
+    assert braked(Conduct(policy(2, circuit_breaker=2)), *alike) == {"shape/left": 2}
 
 
 def test_failures_of_other_kinds_do_not_add_up() -> None:
-    assert braked(Conduct(policy(2, brake=2)), "bug: row 17", "bug: no such column", "transient: row 17") == {}
+    assert (
+        braked(Conduct(policy(2, circuit_breaker=2)), "bug: row 17", "bug: no such column", "transient: row 17") == {}
+    )
 
 
 def test_without_a_brake_every_date_is_tried() -> None:
-    assert braked(Conduct(policy(2, brake=None)), *["bug: row 17"] * 6) == {}
+    assert braked(Conduct(policy(2, circuit_breaker=None)), *["bug: row 17"] * 6) == {}
 
 
 def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:
@@ -428,44 +431,44 @@ def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:
 
 
 def test_a_brake_is_pulled_once() -> None:
-    conduct = Conduct(policy(2, brake=2))
+    conduct = Conduct(policy(2, circuit_breaker=2))
     braked(conduct, *["bug: row 17"] * 2)
-    (brake,) = conduct.board.brakes.values()
+    (breaker,) = conduct.board.breakers.values()
     conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left="bug: row 17"))
-    assert list(conduct.board.brakes.values()) == [brake]
+    assert list(conduct.board.breakers.values()) == [breaker]
 
 
 def test_a_brake_stays_on_while_so_many_dates_stand_as_failed() -> None:
-    conduct = Conduct(policy(2, brake=2))
+    conduct = Conduct(policy(2, circuit_breaker=2))
     braked(conduct, *["bug: row 17"] * 3)
-    (brake,) = conduct.board.brakes.values()
+    (breaker,) = conduct.board.breakers.values()
     conduct.advance(*conduct.ends("shape.1", 0))
-    assert list(conduct.board.brakes.values()) == [replace(brake, first=conduct.index.days[1])]
+    assert list(conduct.board.breakers.values()) == [replace(breaker, first=conduct.index.days[1])]
     conduct.advance(*conduct.ends("shape.1", 1))
-    assert conduct.board.brakes == {}
+    assert conduct.board.breakers == {}
 
 
 # Properties, judged by the edges as they are written in ``tests.world``, and not by the compiled plan
 
 
-def sound(conduct: Conduct, lane: str, position: int, processor: str) -> bool:
-    """Whether one processor of a lane that has ended is good at a date."""
-    letter = conduct.strips()[lane][position]
-    ref = f"{lane.partition('.')[0]}/{processor}"
+def sound(conduct: Conduct, group: str, position: int, processor: str) -> bool:
+    """Whether one processor of a release group that has ended is good at a date."""
+    letter = conduct.strips()[group][position]
+    ref = f"{group.partition('.')[0]}/{processor}"
     bad = conduct.board.bad.get(conduct.index.days[position], {})
     return letter in GOOD or (letter in (BLOCKED, FAILED) and ref not in bad)
 
 
-def may_go(conduct: Conduct, lane: str, position: int) -> bool:
-    """The oracle: what must hold before a lane of the world is released."""
+def may_go(conduct: Conduct, group: str, position: int) -> bool:
+    """The oracle: what must hold before a release group of the world is released."""
     strips = conduct.strips()
-    before = range(max(0, position - {"shape.2": 3, "final": 2}.get(lane, 0)), position)
+    before = range(max(0, position - {"shape.2": 3, "final": 2}.get(group, 0)), position)
     window = all(sound(conduct, "shape.1", p, "left") for p in before)
-    if lane == "fetch":
+    if group == "fetch":
         return True
-    if lane == "raw":
+    if group == "raw":
         return strips["fetch"][position] != PENDING
-    if lane.startswith("shape"):
+    if group.startswith("shape"):
         return strips["raw"][position] in GOOD and window
     return strips["shape.1"][position] in GOOD and strips["shape.2"][position] in GOOD and window
 
@@ -479,8 +482,8 @@ steps = st.lists(
 )
 
 
-def outcome(conduct: Conduct, step: Step) -> list[LaneOutcome]:
-    """One open lane comes to rest; none when none is open."""
+def outcome(conduct: Conduct, step: Step) -> list[GroupOutcome]:
+    """One open release group comes to rest; none when none is open."""
     which, letter, member = step
     opened = [
         (name, p) for name, strip in conduct.strips().items() for p, c in enumerate(strip) if c in (RELEASED, UNJUDGED)
@@ -488,7 +491,7 @@ def outcome(conduct: Conduct, step: Step) -> list[LaneOutcome]:
     if not opened:
         return []
     name, position = opened[which % len(opened)]
-    tasks = conduct.index.lanes[conduct.lanes[name]].tasks
+    tasks = conduct.index.groups[conduct.groups[name]].tasks
     culprit = conduct.index.tasks[tasks[member % len(tasks)]].processor
     bad = {culprit: "why"} if letter in (BLOCKED, FAILED) else {}
     return conduct.ends(name, position, letter=letter, **bad)
@@ -554,8 +557,8 @@ def test_a_large_release_goes_in_rounds_and_leaves_nothing_out(monkeypatch: pyte
     whole, chunked = Conduct(unlimited), Conduct(unlimited)
     expected = whole.advance()
     monkeypatch.setattr("phasegate.domain.decisions.advance.MOST_RELEASES", 5)
-    rounds = []
+    passes = []
     while released := chunked.advance():
-        rounds.append(released)
-    assert set().union(*rounds) == expected
-    assert [len(released) for released in rounds] == [5, 5, 2]
+        passes.append(released)
+    assert set().union(*passes) == expected
+    assert [len(released) for released in passes] == [5, 5, 2]

@@ -20,7 +20,7 @@ BOARDS = st.builds(
     started_at=moments,
     finished_at=st.none() | moments,
     cursor=names,
-    lanes=st.dictionaries(
+    groups=st.dictionaries(
         names, st.text("., rpkbfu".replace(", ", ""), max_size=9).map(lambda s: bytearray(s, "ascii"))
     ),
     bad=st.dictionaries(
@@ -47,7 +47,7 @@ def test_a_board_of_another_version_is_refused() -> None:
 
 def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
     board = Board.blank("r", plan(dates=3).index, NOW)
-    assert {name: strip.decode() for name, strip in board.lanes.items()} == dict.fromkeys(
+    assert {name: strip.decode() for name, strip in board.groups.items()} == dict.fromkeys(
         ["fetch", "raw", "shape.1", "shape.2", "final"], "..."
     )
 

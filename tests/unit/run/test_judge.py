@@ -1,4 +1,5 @@
-"""The judge: what the tables say of lanes at rest, and of those that come to rest only by what the tables say."""
+"""The judge: what the tables say of release groups at rest, and of those that come to rest only by what the tables
+say."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -35,5 +36,5 @@ def test_a_lane_that_rests_since_a_proof_failed_is_for_the_next_round() -> None:
     day = Day(work=work).release("fetch", "raw")
     day.note("fetch/a", 1, reported(rows=None)).note("fetch/b", 1, reported(rows=None))
     found = judged(day)
-    assert [(outcome.lane, outcome.letter) for outcome in found.outcomes] == [(0, FAILED)]
+    assert [(outcome.group, outcome.letter) for outcome in found.outcomes] == [(0, FAILED)]
     assert {key.ref for key, proof in found.proofs if not proof.ok} == {"fetch/a", "fetch/b"}

@@ -11,17 +11,18 @@ from tests.unit.run.test_advance import through, unlimited, walled
 from tests.world import START
 
 Document = dict[str, Any]
-LANES = ("fetch", "raw", "shape.1", "shape.2", "final")
+GROUPS = ("fetch", "raw", "shape.1", "shape.2", "final")
 
 
-def finished_but_for(lane: str, letter: str, change: Change = unlimited, **bad: str) -> Conduct:
-    """A run of six dates at rest; on the first date one lane ended badly, everything else that could pass did."""
+def finished_but_for(group: str, letter: str, change: Change = unlimited, **bad: str) -> Conduct:
+    """A run of six dates at rest; on the first date one release group ended badly, everything else that could pass
+    did."""
     conduct = Conduct(change)
     released = conduct.advance()
     while released:
         outcomes = []
         for name, position in sorted(released):
-            is_bad = (name, position) == (lane, 0)
+            is_bad = (name, position) == (group, 0)
             outcomes += conduct.ends(name, position, letter=letter, **bad) if is_bad else conduct.ends(name, position)
         released = conduct.advance(*outcomes)
     return conduct
@@ -155,8 +156,8 @@ def test_what_needs_a_withdrawn_task_from_another_lane_is_taken_back_with_it() -
     conduct.pass_all()
     cells = retry(conduct, (0, "shape/left"))
     assert "ahead" in cells[1, "shape"].redo
-    lane = conduct.index.by_ref["shape/right"].lane
-    assert conduct.board.letter(conduct.index.lanes[lane].name, 1) != "p"
+    group = conduct.index.by_ref["shape/right"].group
+    assert conduct.board.letter(conduct.index.groups[group].name, 1) != "p"
 
 
 def test_behind_a_barrier_too_work_is_taken_back_until_what_it_reads_has_run_again() -> None:

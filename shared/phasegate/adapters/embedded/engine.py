@@ -20,7 +20,7 @@ from phasegate.domain.errors import TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.worker_protocol import ResultStatus
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.run import Run, Wanted
+from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, QueueTask
 
 SWEEP_EVERY = timedelta(seconds=20)
@@ -81,7 +81,7 @@ class Engine(Generic[Call]):
     """Drives one run until it comes to its end, waits for a person, is told to stop, or cannot go on.
 
     work_queues: in order of preference; what stands first is served first while threads are few.
-    groups: whether a turn's writes are one transaction (fast) or each is its own (as on a cloud; used in tests).
+    atomic_turns: whether a turn's writes are one transaction (fast) or each is its own (as on a cloud; used in tests).
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Engine(Generic[Call]):
         *,
         control_queues: Sequence[str],
         work_queues: Sequence[str],
-        groups: bool = True,
+        atomic_turns: bool = True,
     ) -> None:
         self._run_id, self._database, self._tasks, self._events = run_id, database, tasks, events
         self._executor, self._handlers, self._clock = executor, handlers, clock
-        self._control, self._work, self._groups = control_queues, work_queues, groups
+        self._control, self._work, self._atomic_turns = control_queues, work_queues, atomic_turns
         self._calls: dict[int, tuple[Call, QueueTask]] = {}
         self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
@@ -133,7 +133,7 @@ class Engine(Generic[Call]):
                 progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
             # A waiver may have ended while the run waited: the conductor that the first sweep woke looks at that.
             is_resting = board.is_over(run) or (board.is_at_rest(run) and self._tasks.next_at(self._control) is None)
-            is_leaving = is_stopping or run.wanted is Wanted.DRAINING or is_resting
+            is_leaving = is_stopping or run.desired_state is DesiredState.DRAINING or is_resting
             if is_leaving and not self._executor.busy and not moved:
                 progress(Progress(self.ended, 0, board))
                 return board
@@ -159,7 +159,7 @@ class Engine(Generic[Call]):
         return moved or bool(calls)
 
     def _group(self) -> AbstractContextManager[None]:
-        return self._database.transaction() if self._groups else nullcontext()
+        return self._database.transaction() if self._atomic_turns else nullcontext()
 
     def _notice_changes(self) -> bool:
         """Sweep at the start, from time to time, and when another process wrote (a pause, a retry, a limit)."""

@@ -89,7 +89,7 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class SchedulerJob:
     """A Cloud Scheduler job that calls a function by HTTP POST; cron in UTC.
 
     attempt_deadline_seconds: Cloud Scheduler's own default. retries: of a call that failed; its own default is none,
@@ -118,8 +118,8 @@ class Layout:
     exports: tuple[Export, ...]
     functions: tuple[Function, ...]
     queues: tuple[Queue, ...]
-    schedules: tuple[Schedule, ...]
-    kickoffs: tuple[Schedule, ...]
+    schedules: tuple[SchedulerJob, ...]
+    kickoffs: tuple[SchedulerJob, ...]
 
 
 FUNCTIONS = (
@@ -133,12 +133,12 @@ FUNCTIONS = (
     Function("verifier", called_by=(f"queue {VERIFY_QUEUE}", "people"), concurrency=2),
 )
 
-SCHEDULES = (Schedule("sweeper", function="sweeper", cron="* * * * *"),)
+SCHEDULES = (SchedulerJob("sweeper", function="sweeper", cron="* * * * *"),)
 
 KICKOFFS = (
     # One date through everything every Monday: what has rotted is seen before it is needed.
-    Schedule("canary", function="starter", cron="0 9 * * 1"),
-    Schedule("kickoff", function="starter", cron="0 11 * * *"),
+    SchedulerJob("canary", function="starter", cron="0 9 * * 1"),
+    SchedulerJob("kickoff", function="starter", cron="0 11 * * *"),
 )
 
 CONTROL_QUEUES = (

@@ -14,7 +14,7 @@ from phasegate.domain.spec.checks import Check, EntitiesCheck, RowsCheck
 from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, Processor
 
 
-class Kind(StrEnum):
+class WorkKind(StrEnum):
     """What is expected of a processor on a date."""
 
     EXPECTED = "expected"
@@ -51,7 +51,7 @@ class Expectation:
     day: date
     phase: str
     processor: str
-    kind: Kind
+    kind: WorkKind
     amounts: tuple[Amount, ...] = ()
     reason: str = ""
     may_hold_rows: bool = True
@@ -74,7 +74,7 @@ def expected_work(
             for processor in pipeline.phase(phase).processors:
                 if day in without_work:
                     reason = without_work[day]
-                    yield Expectation(day, phase, processor.name, Kind.NOT_APPLICABLE, (), reason, False)
+                    yield Expectation(day, phase, processor.name, WorkKind.NOT_APPLICABLE, (), reason, False)
                 else:
                     yield _expected_of(pipeline, calendar, phase, processor, day)
 
@@ -83,8 +83,8 @@ def _expected_of(pipeline: Pipeline, calendar: Calendar, phase: str, processor: 
     letter, reason = expectation(pipeline, calendar, processor, day)
     if letter == EXPECTED:
         amounts = tuple(_amounts(processor, pipeline.phase(phase).checks_of(processor), calendar, day))
-        return Expectation(day, phase, processor.name, Kind.EXPECTED, amounts)
-    return Expectation(day, phase, processor.name, Kind.EMPTY_OK, (), reason, letter != EMPTY)
+        return Expectation(day, phase, processor.name, WorkKind.EXPECTED, amounts)
+    return Expectation(day, phase, processor.name, WorkKind.EMPTY_OK, (), reason, letter != EMPTY)
 
 
 def _amounts(processor: Processor, checks: Iterable[Check], calendar: Calendar, day: date) -> Iterator[Amount]:

@@ -11,7 +11,7 @@ from phasegate.domain.errors import InputError
 class Selection:
     """Seasons, or a range, or single dates; less the excluded ones.
 
-    exclude_live: and less those of the live window, which ``permits.without_live`` finds.
+    exclude_live: and less those of the live window, which ``overrides.without_live`` finds.
     """
 
     seasons: tuple[str, ...] = ()

@@ -4,13 +4,13 @@ from datetime import date
 from fractions import Fraction
 
 from phasegate.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
-from phasegate.domain.checks.subject import KEYS_SHOWN, Finding, Subject, named
+from phasegate.domain.checks.subject import KEYS_SHOWN, CheckSubject, Finding, named
 from phasegate.domain.plan import EXPECTED, expectation
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from phasegate.domain.spec.pipeline import TableOutput
 
 
-def ask_entities(check: EntitiesCheck, subject: Subject) -> Question:
+def ask_entities(check: EntitiesCheck, subject: CheckSubject) -> Question:
     """The table's keys by date; with another processor's table, its keys and whether each is here."""
     column, table, key = subject.output.date_column, subject.output.table, quoted(check.key)
     if check.calendar is not None:
@@ -33,7 +33,7 @@ def ask_entities(check: EntitiesCheck, subject: Subject) -> Question:
     )
 
 
-def judge_entities(check: EntitiesCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge_entities(check: EntitiesCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """Compare the keys that are there with those expected."""
     expected: dict[date, set[str]] = {day: set() for day in subject.days}
     found: dict[date, set[str]] = {day: set() for day in subject.days}
@@ -60,7 +60,7 @@ def judge_entities(check: EntitiesCheck, subject: Subject, answer: Answer) -> di
     return findings
 
 
-def ask_coverage(check: CoverageCheck, subject: Subject) -> Question:
+def ask_coverage(check: CoverageCheck, subject: CheckSubject) -> Question:
     """By date, how many keys the other table has and how many of them are here, with the first that are not."""
     _, other = subject.other(check.processor)
     key = key_text(check.keys)
@@ -80,7 +80,7 @@ def ask_coverage(check: CoverageCheck, subject: Subject) -> Question:
     )
 
 
-def judge_coverage(check: CoverageCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge_coverage(check: CoverageCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """Compare the keys that are here with those of the other table.
 
     Nothing to cover is right only where the other table may be empty.
@@ -108,7 +108,7 @@ def _no_keys_of(other: TableOutput) -> str:
     return f"{other.table} holds no rows: there are no keys to compare with"
 
 
-def ask_duplicates(check: DuplicatesCheck, subject: Subject) -> Question:
+def ask_duplicates(check: DuplicatesCheck, subject: CheckSubject) -> Question:
     """The keys that are there more than once, the first ones of each date, and how many such there are."""
     column, table = subject.output.date_column, subject.output.table
     key = key_text(check.keys or subject.output.keys)
@@ -125,7 +125,7 @@ def ask_duplicates(check: DuplicatesCheck, subject: Subject) -> Question:
     )
 
 
-def judge_duplicates(_check: DuplicatesCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge_duplicates(_check: DuplicatesCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """No key twice: 0 are expected, and so many were found."""
     doubled: dict[date, int] = dict.fromkeys(subject.days, 0)
     keys: dict[date, dict[str, int]] = {day: {} for day in subject.days}

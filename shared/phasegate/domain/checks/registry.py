@@ -8,7 +8,7 @@ from typing import Any
 from phasegate.domain.checks import keys, rows, sql, values
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.checks.question import Answer, Question
-from phasegate.domain.checks.subject import Finding, Subject
+from phasegate.domain.checks.subject import CheckSubject, Finding
 from phasegate.domain.spec.checks import Check, name_of
 from phasegate.domain.state.facts import BLOCK, PASS, WARN, Verdict
 
@@ -20,8 +20,8 @@ class CheckFunctions:
     Both take the check as the type that the registry's key stands for.
     """
 
-    ask: Callable[[Any, Subject], Question | None]
-    judge: Callable[[Any, Subject, Answer], dict[date, Finding]]
+    ask: Callable[[Any, CheckSubject], Question | None]
+    judge: Callable[[Any, CheckSubject, Answer], dict[date, Finding]]
 
 
 REGISTRY: Mapping[str, CheckFunctions] = {
@@ -35,12 +35,12 @@ REGISTRY: Mapping[str, CheckFunctions] = {
 }
 
 
-def ask(check: Check, subject: Subject) -> Question | None:
+def ask(check: Check, subject: CheckSubject) -> Question | None:
     """The check's question about all dates of the subject; None when the counts suffice."""
     return REGISTRY[check.check].ask(check, subject)
 
 
-def judge(check: Check, subject: Subject, answer: Answer) -> dict[date, Verdict]:
+def judge(check: Check, subject: CheckSubject, answer: Answer) -> dict[date, Verdict]:
     """The check's verdicts by date; what is wrong blocks, or warns where the check says so."""
     findings = REGISTRY[check.check].judge(check, subject, answer)
     asked = ask(check, subject) or count_rows(subject.output, subject.days)
@@ -61,7 +61,7 @@ def judge(check: Check, subject: Subject, answer: Answer) -> dict[date, Verdict]
     }
 
 
-def unasked(check: Check, subject: Subject, outcome: str, error: str) -> dict[date, Verdict]:
+def unasked(check: Check, subject: CheckSubject, outcome: str, error: str) -> dict[date, Verdict]:
     """Verdicts for a check whose query failed, never PASS.
 
     outcome: UNKNOWN when it is worth asking again, else BLOCK. A check that only warns holds nothing back either way.

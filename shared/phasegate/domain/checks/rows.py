@@ -3,16 +3,16 @@
 from datetime import date
 
 from phasegate.domain.checks.question import Answer
-from phasegate.domain.checks.subject import Finding, Subject
+from phasegate.domain.checks.subject import CheckSubject, Finding
 from phasegate.domain.spec.arithmetic import evaluate
 from phasegate.domain.spec.checks import RowsCheck
 
 
-def ask(_check: RowsCheck, _subject: Subject) -> None:
+def ask(_check: RowsCheck, _subject: CheckSubject) -> None:
     """Nothing: the proof has counted already."""
 
 
-def judge(check: RowsCheck, subject: Subject, _answer: Answer) -> dict[date, Finding]:
+def judge(check: RowsCheck, subject: CheckSubject, _answer: Answer) -> dict[date, Finding]:
     """Compare the counted rows with the calendar's numbers."""
     findings: dict[date, Finding] = {}
     for day in subject.days:

@@ -4,16 +4,16 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.checks.question import Answer, Question, question
-from phasegate.domain.checks.subject import Finding, Subject
+from phasegate.domain.checks.subject import CheckSubject, Finding
 from phasegate.domain.spec.checks import SqlCheck
 
 
-def ask(check: SqlCheck, subject: Subject) -> Question:
+def ask(check: SqlCheck, subject: CheckSubject) -> Question:
     """The query as it was written. Its columns are its own, so it is asked together with no other."""
     return question(check.query, subject.days, f"sql {check.query}")
 
 
-def judge(_check: SqlCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge(_check: SqlCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """Every row of a date must be ``ok``; NULL is not, and neither is silence."""
     findings: dict[date, Finding] = {}
     for row in answer:

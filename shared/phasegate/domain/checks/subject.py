@@ -17,7 +17,7 @@ KEYS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CheckSubject:
     """What a check is about: a processor with its table, over some dates, each with the rows counted in it.
 
     counts: what the table holds by date; a date that is absent has no rows.

@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 from phasegate.domain.checks.question import Answer, Question, on_days, question, quoted, value_name
-from phasegate.domain.checks.subject import NOTHING, Finding, Subject
+from phasegate.domain.checks.subject import NOTHING, CheckSubject, Finding
 from phasegate.domain.spec.checks import NullsCheck, RangeCheck
 
 
-def ask_nulls(check: NullsCheck, subject: Subject) -> Question:
+def ask_nulls(check: NullsCheck, subject: CheckSubject) -> Question:
     """Rows by date, and those without a value."""
     column, table = subject.output.date_column, subject.output.table
     return question(
@@ -21,7 +21,7 @@ def ask_nulls(check: NullsCheck, subject: Subject) -> Question:
     )
 
 
-def judge_nulls(check: NullsCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge_nulls(check: NullsCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """expected: the rows that should have a value; found: those that have one."""
     findings = dict.fromkeys(subject.days, NOTHING)
     for row in answer:
@@ -31,7 +31,7 @@ def judge_nulls(check: NullsCheck, subject: Subject, answer: Answer) -> dict[dat
     return findings
 
 
-def ask_range(check: RangeCheck, subject: Subject) -> Question:
+def ask_range(check: RangeCheck, subject: CheckSubject) -> Question:
     """Values by date, those outside, those that are NaN, and the lowest and highest of the others.
 
     NaN is outside of every range, and the statement says so: by itself it is above every number in DuckDB, and
@@ -52,7 +52,7 @@ def ask_range(check: RangeCheck, subject: Subject) -> Question:
     )
 
 
-def judge_range(check: RangeCheck, subject: Subject, answer: Answer) -> dict[date, Finding]:
+def judge_range(check: RangeCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
     """expected: the values; found: those inside. Rows without any value have none outside."""
     findings = dict.fromkeys(subject.days, NOTHING)
     for row in answer:

@@ -1,30 +1,31 @@
-"""The decision of the conductor: what passed, which lanes are released, and when a run has come to its end."""
+"""The decision of the conductor: what passed, which release groups are released, and when a run has come to its end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 
-from phasegate.domain.decisions.circuit_breaker import brakes
-from phasegate.domain.decisions.edges import Blockage, canary_left, obstacles, wanted_approvals
-from phasegate.domain.plan import Lane, PlanIndex, SameDate
+from phasegate.domain.decisions.circuit_breaker import breakers
+from phasegate.domain.decisions.edges import Blockage, awaited_approvals, canary_left, obstacles
+from phasegate.domain.plan import PlanIndex, ReleaseGroup, SameDateEdge
 from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
 from phasegate.domain.state.facts import Verdict
-from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, Run, RunStatus
 
 _OPEN = (RELEASED, UNJUDGED)
 
 MOST_RELEASES = 400
-"""Lanes released in one round: their cells go into one commit (10 MiB, Firestore quotas); the next round goes on."""
+"""Release groups that were released in one pass: their cells go into one commit (10 MiB, Firestore quotas); the next
+pass goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class LaneOutcome:
-    """A lane of a date that came to rest. ``bad``: ref -> (BLOCKED, FAILED or UPSTREAM, a sentence)."""
+class GroupOutcome:
+    """A release group of a date that came to rest. ``bad``: ref -> (BLOCKED, FAILED or UPSTREAM, a sentence)."""
 
     position: int
-    lane: int
+    group: int
     letter: str
     bad: dict[str, tuple[str, str]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
@@ -32,14 +33,14 @@ class LaneOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The board as it should be, and the lanes to release: (position of the date, lane)."""
+    """The board as it should be, and the groups to release: (position of the date, release group)."""
 
     board: Board
     releases: list[tuple[int, int]]
 
 
-def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOutcome], now: datetime) -> Decisions:
-    """Enter the outcomes on the board and release every lane whose edges pass, under the limits.
+def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[GroupOutcome], now: datetime) -> Decisions:
+    """Enter the outcomes on the board and release every group whose edges pass, under the limits.
 
     ``board`` is changed in place and returned. Called again with no outcomes and no other change it decides nothing.
     """
@@ -47,7 +48,7 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
     for outcome in outcomes:
         _enter(index, board, outcome)
     _halt_if_intolerable(index, board)
-    board.brakes = brakes(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now)
+    board.breakers = breakers(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now)
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
         releases = _release(index, board, run)
@@ -60,10 +61,10 @@ def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[LaneOut
     return Decisions(board, releases)
 
 
-def _enter(index: PlanIndex, board: Board, outcome: LaneOutcome) -> None:
-    lane, day = index.lanes[outcome.lane], index.days[outcome.position]
-    board.set_letter(lane.name, outcome.position, outcome.letter)
-    board.forget(day, [index.tasks[t].ref for t in lane.tasks])
+def _enter(index: PlanIndex, board: Board, outcome: GroupOutcome) -> None:
+    group, day = index.groups[outcome.group], index.days[outcome.position]
+    board.set_letter(group.name, outcome.position, outcome.letter)
+    board.forget(day, [index.tasks[t].ref for t in group.tasks])
     if outcome.bad:
         board.bad.setdefault(day, {}).update(outcome.bad)
 
@@ -76,7 +77,10 @@ def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
         if allowed is None:
             continue
         failed = {
-            i for n in index.lanes_of(phase) for i, c in enumerate(board.lanes[index.lanes[n].name]) if chr(c) == FAILED
+            i
+            for n in index.groups_of(phase)
+            for i, c in enumerate(board.groups[index.groups[n].name])
+            if chr(c) == FAILED
         }
         if len(failed) > allowed:
             board.halted_because = (
@@ -93,18 +97,18 @@ def _tolerated(policy: FailurePolicy, dates: int) -> int | None:
 
 
 def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
-    """Lanes whose edges pass, earliest date first, as far as the limits admit."""
+    """Release groups whose edges pass, earliest date first, as far as the limits admit."""
     admission = _Admission(index, board, run)
     is_canary = bool(canary_left(index, board))
     releases: list[tuple[int, int]] = []
-    for lane in index.lanes:
-        candidates = _candidates(index, board, lane, is_canary=is_canary)
+    for group in index.groups:
+        candidates = _candidates(index, board, group, is_canary=is_canary)
         position = candidates.find(1)
-        while position != -1 and not admission.is_full(lane) and len(releases) < MOST_RELEASES:
-            if admission.admits(lane, position) and next(obstacles(index, board, lane, position), None) is None:
-                admission.enter(lane, position)
-                releases.append((position, lane.number))
-                board.set_letter(lane.name, position, RELEASED)
+        while position != -1 and not admission.is_full(group) and len(releases) < MOST_RELEASES:
+            if admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
+                admission.enter(group, position)
+                releases.append((position, group.number))
+                board.set_letter(group.name, position, RELEASED)
             position = candidates.find(1, position + 1)
     return releases
 
@@ -116,20 +120,20 @@ def _mask(letters: str) -> bytes:
 _IS_PENDING, _IS_ENDED = _mask(PENDING), _mask(ENDED)
 
 
-def _candidates(index: PlanIndex, board: Board, lane: Lane, *, is_canary: bool) -> bytes:
-    """1 for each date on which a lane is pending and all that it needs of the same date has ended; else 0.
+def _candidates(index: PlanIndex, board: Board, group: ReleaseGroup, *, is_canary: bool) -> bytes:
+    """1 for each date on which a release group is pending and all that it needs of the same date has ended; else 0.
 
     is_canary: canary dates have not passed yet: no other is a candidate.
 
     Only what surely has an obstacle is left out, a thousand dates at a time; ``obstacles`` decides on the rest.
     """
-    found = int.from_bytes(board.lanes[lane.name].translate(_IS_PENDING))
+    found = int.from_bytes(board.groups[group.name].translate(_IS_PENDING))
     if is_canary:
-        found &= int.from_bytes(index.canary.get(lane.number, b""))
-    for edge in lane.edges:
-        if isinstance(edge, SameDate):
-            for number in edge.lanes:
-                found &= int.from_bytes(board.lanes[index.lanes[number].name].translate(_IS_ENDED))
+        found &= int.from_bytes(index.canary.get(group.number, b""))
+    for edge in group.edges:
+        if isinstance(edge, SameDateEdge):
+            for number in edge.groups:
+                found &= int.from_bytes(board.groups[index.groups[number].name].translate(_IS_ENDED))
     return found.to_bytes(len(index.days))
 
 
@@ -144,41 +148,42 @@ class _Admission:
         self._first: dict[str, str] = {}
         self._limit: dict[str, int | None] = {}
         self._active: dict[str, set[int]] = {}
-        for lane in index.lanes:
-            leader = index.lanes[lane.released_with[0]].phase if lane.released_with else lane.phase
-            first = self._first[lane.phase] = self._first.get(leader, leader)
+        for group in index.groups:
+            leader = index.groups[group.released_with[0]].phase if group.released_with else group.phase
+            first = self._first[group.phase] = self._first.get(leader, leader)
             self._limit[first] = run.active_dates.get(first, index.plan.pipeline.phase(first).limits.active_dates)
-            self._active.setdefault(first, set()).update(_open_positions(board.lanes[lane.name]))
+            self._active.setdefault(first, set()).update(_open_positions(board.groups[group.name]))
         self._entries = _ramp_room(index, board)
 
-    def is_full(self, lane: Lane) -> bool:
-        """No further date may become active in the lane's phase, and no active one has this lane left."""
-        first = self._first[lane.phase]
+    def is_full(self, group: ReleaseGroup) -> bool:
+        """No further date may become active in the release group's phase, and no active one has this group
+        left."""
+        first = self._first[group.phase]
         limit, active = self._limit[first], self._active[first]
         if limit is None or len(active) < limit:
             return False
-        return all(self._board.letter(lane.name, position) != PENDING for position in active)
+        return all(self._board.letter(group.name, position) != PENDING for position in active)
 
-    def admits(self, lane: Lane, position: int) -> bool:
-        """Whether the limits allow this lane at this date."""
-        first = self._first[lane.phase]
+    def admits(self, group: ReleaseGroup, position: int) -> bool:
+        """Whether the limits allow this release group at this date."""
+        first = self._first[group.phase]
         limit, active = self._limit[first], self._active[first]
         if limit is not None and position not in active and len(active) >= limit:
             return False
         return self._entries is None or self._entries > 0 or not self._is_untouched(position)
 
-    def enter(self, lane: Lane, position: int) -> None:
+    def enter(self, group: ReleaseGroup, position: int) -> None:
         """Count a release (before it stands on the board)."""
         if self._entries is not None and self._is_untouched(position):
             self._entries -= 1
-        self._active[self._first[lane.phase]].add(position)
+        self._active[self._first[group.phase]].add(position)
 
     def _is_untouched(self, position: int) -> bool:
-        return all(self._board.letter(lane.name, position) == PENDING for lane in self._index.lanes)
+        return all(self._board.letter(group.name, position) == PENDING for group in self._index.groups)
 
 
 def _open_positions(strip: bytearray) -> Iterator[int]:
-    """Dates of a lane that were released and have not come to rest."""
+    """Dates of a release group that were released and have not come to rest."""
     for letter in _OPEN:
         position = strip.find(ord(letter))
         while position != -1:
@@ -193,7 +198,7 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
     finished = active = 0
     blockage = Blockage(index, board)
     for position in range(len(index.days)):
-        letters = {board.letter(lane.name, position) for lane in index.lanes}
+        letters = {board.letter(group.name, position) for group in index.groups}
         if letters == {PENDING}:
             continue
         if letters <= set(ENDED) or (not letters & set(_OPEN) and blockage.is_stuck(position)):
@@ -207,20 +212,20 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
 
 
 def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
-    if run.wanted is Wanted.CANCELLED:
+    if run.desired_state is DesiredState.CANCELLED:
         return RunStatus.CANCELLED
     good = GOOD.encode()
-    if all(not strip.translate(None, good) for strip in board.lanes.values()):
+    if all(not strip.translate(None, good) for strip in board.groups.values()):
         return RunStatus.COMPLETED
-    is_open = any(strip.find(ord(letter)) != -1 for strip in board.lanes.values() for letter in _OPEN)
+    is_open = any(strip.find(ord(letter)) != -1 for strip in board.groups.values() for letter in _OPEN)
     if is_open or not run.admits:
         return {
-            Wanted.RUNNING: RunStatus.RUNNING,
-            Wanted.PAUSED: RunStatus.PAUSED,
-            Wanted.DRAINING: RunStatus.DRAINING,
-        }[run.wanted]
+            DesiredState.RUNNING: RunStatus.RUNNING,
+            DesiredState.PAUSED: RunStatus.PAUSED,
+            DesiredState.DRAINING: RunStatus.DRAINING,
+        }[run.desired_state]
     if board.halted_because:
         return RunStatus.HALTED
     if board.outside is None and index.outside:
         return RunStatus.RUNNING
-    return RunStatus.WAITING if wanted_approvals(index, board) else RunStatus.COMPLETED_WITH_FAILURES
+    return RunStatus.WAITING if awaited_approvals(index, board) else RunStatus.COMPLETED_WITH_FAILURES

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.plan import EXPECTED, OPTIONAL, PlanIndex, SameDate, TaskSpec, Window
+from phasegate.domain.plan import EXPECTED, OPTIONAL, PlanIndex, SameDateEdge, TaskSpec, WindowEdge
 from phasegate.domain.spec.pipeline import TableOutput
 
 Marks = list[list[bool]]
@@ -76,12 +76,12 @@ def _is_noticed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -
     return not cell or any(taken[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput))
 
 
-def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, Window]]]:
+def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, WindowEdge]]]:
     same_date = list(task.needs)
-    windows: list[tuple[int, Window]] = []
-    for edge in index.lanes[task.lane].edges:
-        if isinstance(edge, SameDate):
+    windows: list[tuple[int, WindowEdge]] = []
+    for edge in index.groups[task.group].edges:
+        if isinstance(edge, SameDateEdge):
             same_date.extend(index.by_ref[ref].number for ref in edge.refs)
-        elif isinstance(edge, Window):
-            windows.extend((index.by_ref[ref].number, edge) for ref, lane in edge.refs if lane is not None)
+        elif isinstance(edge, WindowEdge):
+            windows.extend((index.by_ref[ref].number, edge) for ref, group in edge.refs if group is not None)
     return same_date, windows

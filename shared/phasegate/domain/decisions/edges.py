@@ -1,4 +1,4 @@
-"""Edges, judged on the board: what stands in the way of a lane, and down to which root.
+"""Edges, judged on the board: what stands in the way of a release group, and down to which root.
 
 One function answers both questions, "may it start?" and "why does it wait?", so that the release decision and its
 explanation cannot disagree.
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from phasegate.domain.plan import AllDates, Consent, Edge, Lane, PlanIndex, SameDate, Window
+from phasegate.domain.plan import ApprovalEdge, BarrierEdge, Edge, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
 from phasegate.domain.state.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
 
 _GOOD = GOOD.encode()
@@ -19,14 +19,15 @@ _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 class Obstacle:
     """One thing that an edge still lacks.
 
-    ref: the processor, or the phase when it is not about one. lane and position: where it is on the board; None
-    when the tables outside the run were judged. letter: the lane's letter there. detail: why, when it is known.
+    ref: the processor, or the phase when it is not about one. release group and position: where it is on the board;
+    None when the tables outside the run were judged. letter: the group's letter there. detail: why, when it is
+    known.
     """
 
     check: str
     day: date
     ref: str
-    lane: int | None
+    group: int | None
     position: int | None
     letter: str
     detail: str = ""
@@ -42,28 +43,28 @@ class Obstacle:
         return self.check == "approval"
 
 
-def obstacles(index: PlanIndex, board: Board, lane: Lane, position: int) -> Iterator[Obstacle]:
-    """Everything that keeps a lane from being released at a date; nothing when it may start."""
-    for task in lane.tasks:
+def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int) -> Iterator[Obstacle]:
+    """Everything that keeps a release group from being released at a date; nothing when it may start."""
+    for task in group.tasks:
         ref = index.tasks[task].ref
-        if (brake := board.brakes.get(ref)) is not None:
-            at = index.position[brake.first]
-            yield Obstacle("brake", brake.first, ref, lane.number, at, FAILED, str(brake))
-    if index.canary and not (lane.number in index.canary and index.canary[lane.number][position]):
+        if (breaker := board.breakers.get(ref)) is not None:
+            at = index.position[breaker.first]
+            yield Obstacle("brake", breaker.first, ref, group.number, at, FAILED, str(breaker))
+    if index.canary and not (group.number in index.canary and index.canary[group.number][position]):
         yield from _canary(index, board)
-    for number in lane.released_with:
-        companion = index.lanes[number]
+    for number in group.released_with:
+        companion = index.groups[number]
         if board.letter(companion.name, position) == PENDING:
             yield Obstacle("released_with", index.days[position], companion.phase, number, position, PENDING)
-    for edge in lane.edges:
+    for edge in group.edges:
         yield from _edge(index, board, edge, position)
 
 
 def canary_left(index: PlanIndex, board: Board) -> dict[int, bytes]:
-    """What of the canary dates has not passed: for each lane, 1 at each such date."""
+    """What of the canary dates has not passed: for each release group, 1 at each such date."""
     left: dict[int, bytes] = {}
     for number, strip in index.canary.items():
-        letters = int.from_bytes(board.lanes[index.lanes[number].name].translate(_IS_NOT_GOOD))
+        letters = int.from_bytes(board.groups[index.groups[number].name].translate(_IS_NOT_GOOD))
         if found := letters & int.from_bytes(strip):
             left[number] = found.to_bytes(len(strip))
     return left
@@ -74,40 +75,40 @@ def _canary(index: PlanIndex, board: Board) -> Iterator[Obstacle]:
     going: Obstacle | None = None
     is_bad = False
     for number, strip in sorted(canary_left(index, board).items()):
-        lane = index.lanes[number]
+        group = index.groups[number]
         position = strip.find(1)
         while position != -1:
-            letter, day = board.letter(lane.name, position), index.days[position]
+            letter, day = board.letter(group.name, position), index.days[position]
             if letter in ENDED:
                 for ref, (kind, reason) in board.bad.get(day, {}).items():
-                    if ref in index.by_ref and index.by_ref[ref].lane == number and kind in (BLOCKED, FAILED):
+                    if ref in index.by_ref and index.by_ref[ref].group == number and kind in (BLOCKED, FAILED):
                         is_bad = True
                         yield Obstacle("canary", day, ref, number, position, kind, reason)
             elif going is None:
-                going = Obstacle("canary", day, lane.phase, number, position, letter, "canary dates go first")
+                going = Obstacle("canary", day, group.phase, number, position, letter, "canary dates go first")
             position = strip.find(1, position + 1)
     if going is not None and not is_bad:
         yield going
 
 
 def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator[Obstacle]:
-    if isinstance(edge, SameDate):
+    if isinstance(edge, SameDateEdge):
         day = index.days[position]
-        for number in edge.lanes:
+        for number in edge.groups:
             yield from _at(index, board, edge.check, number, position, edge.refs)
         for ref in edge.outside:
             yield from _outside(board, edge.check, ref, (day,))
-    elif isinstance(edge, Window):
+    elif isinstance(edge, WindowEdge):
         first, last = edge.inside[position]
         for ref, at in edge.refs:
             if at is None:
                 yield from _outside(board, edge.check, ref, edge.whole[position])
                 continue
-            if board.lanes[index.lanes[at].name][first:last].translate(None, _GOOD):
+            if board.groups[index.groups[at].name][first:last].translate(None, _GOOD):
                 for p in range(first, last):
                     yield from _at(index, board, edge.check, at, p, frozenset((ref,)), other_date=True)
             yield from _outside(board, edge.check, ref, edge.outside[position])
-    elif isinstance(edge, Consent):
+    elif isinstance(edge, ApprovalEdge):
         if edge.phase not in board.approved:
             remedy = f"a person says go: phasegate approve {board.run_id} {edge.phase}"
             yield Obstacle(edge.check, index.days[position], edge.phase, None, None, PENDING, remedy)
@@ -125,20 +126,20 @@ def _at(
     *,
     other_date: bool = False,
 ) -> Iterator[Obstacle]:
-    lane = index.lanes[number]
-    letter = board.letter(lane.name, position)
+    group = index.groups[number]
+    letter = board.letter(group.name, position)
     if letter in GOOD:
         return
     day = index.days[position]
     if letter not in ENDED:
-        yield Obstacle(check, day, min(refs) if other_date else lane.phase, number, position, letter)
+        yield Obstacle(check, day, min(refs) if other_date else group.phase, number, position, letter)
         return
     bad = board.bad.get(day, {})
-    policy = index.tasks[lane.tasks[0]].failure.then
+    policy = index.tasks[group.tasks[0]].failure.then
     whole = not other_date and letter == FAILED and policy != "continue"
     for ref, (kind, reason) in bad.items():
-        in_lane = ref in index.by_ref and index.by_ref[ref].lane == number
-        if in_lane and (whole or ref in refs):
+        in_group = ref in index.by_ref and index.by_ref[ref].group == number
+        if in_group and (whole or ref in refs):
             yield Obstacle(check, day, ref, number, position, BLOCKED if kind == BLOCKED else FAILED, reason)
 
 
@@ -154,13 +155,13 @@ def _outside(board: Board, check: str, ref: str, days: tuple[date, ...]) -> Iter
             yield Obstacle(check, day, ref, None, None, BLOCKED, bad[day])
 
 
-def _all_dates(index: PlanIndex, board: Board, edge: AllDates, position: int) -> Iterator[Obstacle]:
+def _all_dates(index: PlanIndex, board: Board, edge: BarrierEdge, position: int) -> Iterator[Obstacle]:
     first, last = edge.ranges[position]
     for ref in edge.outside:
         yield from _outside(board, edge.check, ref, index.days[first:last])
-    for number in edge.lanes:
-        lane = index.lanes[number]
-        strip = board.lanes[lane.name]
+    for number in edge.groups:
+        group = index.groups[number]
+        strip = board.groups[group.name]
         if not strip[first:last].translate(None, _GOOD):
             continue
         for p in range(first, last):
@@ -168,40 +169,44 @@ def _all_dates(index: PlanIndex, board: Board, edge: AllDates, position: int) ->
             if letter in GOOD:
                 continue
             reasons = [
-                why for ref, (_, why) in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{lane.phase}/")
+                why for ref, (_, why) in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{group.phase}/")
             ]
-            yield Obstacle(edge.check, index.days[p], lane.phase, number, p, letter, "; ".join(reasons[:3]))
+            yield Obstacle(edge.check, index.days[p], group.phase, number, p, letter, "; ".join(reasons[:3]))
 
 
-def wanted_approvals(index: PlanIndex, board: Board) -> tuple[str, ...]:
-    """The phases whose approval, and nothing else, keeps some lane from being released."""
+def awaited_approvals(index: PlanIndex, board: Board) -> tuple[str, ...]:
+    """The phases whose approval, and nothing else, keeps some release group from being released."""
     wanted: dict[str, None] = {}
-    for lane in index.lanes:
-        missing = {edge.phase for edge in lane.edges if isinstance(edge, Consent)}.difference(board.approved, wanted)
-        position = board.lanes[lane.name].find(ord(PENDING)) if missing else -1
+    for group in index.groups:
+        missing = {edge.phase for edge in group.edges if isinstance(edge, ApprovalEdge)}.difference(
+            board.approved, wanted
+        )
+        position = board.groups[group.name].find(ord(PENDING)) if missing else -1
         while position != -1:
-            if all(obstacle.wants_a_person for obstacle in obstacles(index, board, lane, position)):
+            if all(obstacle.wants_a_person for obstacle in obstacles(index, board, group, position)):
                 wanted.update(dict.fromkeys(sorted(missing)))
                 break
-            position = board.lanes[lane.name].find(ord(PENDING), position + 1)
+            position = board.groups[group.name].find(ord(PENDING), position + 1)
     return tuple(wanted)
 
 
 class Blockage:
-    """Which pending lanes cannot move until somebody acts, and the roots of it. Made for one state of the board."""
+    """Which pending release groups cannot move until somebody acts, and the roots of it. Made for one state of the
+    board."""
 
     def __init__(self, index: PlanIndex, board: Board) -> None:
         self._index, self._board = index, board
         self._obstacles: dict[tuple[int, int], list[Obstacle]] = {}
         self._roots: dict[tuple[int, int], tuple[Obstacle, ...]] = {}
 
-    def roots(self, lane: int, position: int) -> tuple[Obstacle, ...]:
-        """The bad obstacles behind a pending lane, its own or those of what it waits for; empty: it just waits."""
-        stack = [(lane, position)]
+    def roots(self, group: int, position: int) -> tuple[Obstacle, ...]:
+        """The bad obstacles behind a pending release group, its own or those of what it waits for; empty: it just
+        waits."""
+        stack = [(group, position)]
         while stack:
             key = stack[-1]
             if key not in self._obstacles:
-                self._obstacles[key] = list(obstacles(self._index, self._board, self._index.lanes[key[0]], key[1]))
+                self._obstacles[key] = list(obstacles(self._index, self._board, self._index.groups[key[0]], key[1]))
                 stack.extend(k for k in self._upstream(key) if k not in self._obstacles)
                 continue
             stack.pop()
@@ -210,17 +215,17 @@ class Blockage:
                 for behind in self._upstream(key):
                     found.update(dict.fromkeys(self._roots.get(behind, ())))
                 self._roots[key] = tuple(found)
-        return self._roots[lane, position]
+        return self._roots[group, position]
 
     def _upstream(self, key: tuple[int, int]) -> list[tuple[int, int]]:
-        """The pending lanes that a pending lane waits for."""
+        """The pending release groups that a pending group waits for."""
         return [
-            (o.lane, o.position)
+            (o.group, o.position)
             for o in self._obstacles[key]
-            if o.letter == PENDING and o.lane is not None and o.position is not None
+            if o.letter == PENDING and o.group is not None and o.position is not None
         ]
 
     def is_stuck(self, position: int) -> bool:
-        """Whether none of the date's pending lanes can move until somebody acts."""
-        pending = [lane for lane in self._index.lanes if self._board.letter(lane.name, position) == PENDING]
-        return all(self.roots(lane.number, position) for lane in pending)
+        """Whether none of the date's pending release groups can move until somebody acts."""
+        pending = [group for group in self._index.groups if self._board.letter(group.name, position) == PENDING]
+        return all(self.roots(group.number, position) for group in pending)

@@ -29,7 +29,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ExternalEvent:
     """The end of one processor's work for a date, as the existing system says. ``processor``: its canonical name.
 
     event_id: the same for every delivery of this event, and another one for a later end of the same work.
@@ -78,9 +78,9 @@ def day_of(document: Mapping[str, Any], observed: Observed) -> date:
         raise Unreadable(f"{observed.fields.date}: '{text[:100]}' is no date such as 2024-01-15") from error
 
 
-def heard(
+def read_external_event(
     document: Mapping[str, Any], observed: Observed, phase: str, registry: Mapping[tuple[str, str], str]
-) -> Heard:
+) -> ExternalEvent:
     """A message in our words. Raises Unreadable, also for a processor or a status that the file does not name."""
     fields = observed.fields
     name = _text(document, fields.processor)
@@ -96,7 +96,7 @@ def heard(
     error = _word(_at(document, fields.error)) if fields.error else ""
     said = _word(_at(document, fields.message)) if fields.message else ""
     has_failed = status is ResultStatus.FAILED
-    return Heard(
+    return ExternalEvent(
         day=day_of(document, observed),
         processor=processor,
         status=status,
@@ -139,7 +139,7 @@ def attempt_for(facts: DateFacts, index: PlanIndex, task: TaskSpec) -> Awaited |
     return Awaited(AttemptKey(facts.day, task.phase, task.processor, number), cell.generation, inputs)
 
 
-def says_nothing_new(end: Heard, facts: DateFacts, task: TaskSpec) -> bool:
+def says_nothing_new(end: ExternalEvent, facts: DateFacts, task: TaskSpec) -> bool:
     """Whether an end that no attempt waits for only repeats what the last one reported, or was found to be."""
     attempts = facts.tasks.get((task.phase, task.processor), [])
     if not attempts:
@@ -151,7 +151,7 @@ def says_nothing_new(end: Heard, facts: DateFacts, task: TaskSpec) -> bool:
     return there is not None and (there.status, there.rows) == (end.status, end.rows)
 
 
-def is_known(end: Heard, facts: DateFacts, task: TaskSpec) -> bool:
+def is_known(end: ExternalEvent, facts: DateFacts, task: TaskSpec) -> bool:
     """Whether this very event was applied before."""
     attempts = facts.tasks.get((task.phase, task.processor), [])
     return any(a.reported is not None and a.reported.event_id == end.event_id for a in attempts)

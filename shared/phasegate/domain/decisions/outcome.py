@@ -1,4 +1,4 @@
-"""What comes of a lane at rest: judged by its tasks, its checks and the waivers in force.
+"""What comes of a release group at rest: judged by its tasks, its checks and the waivers in force.
 
 The same function judges again when a waiver came or ended: from what was found once, no table is asked for that.
 """
@@ -6,30 +6,31 @@ The same function judges again when a waiver came or ended: from what was found 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.plan import EMPTY, Lane, PlanIndex
+from phasegate.domain.plan import EMPTY, PlanIndex, ReleaseGroup
 from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, LaneState, Verdict
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
 
 
-def judge_lane(
+def judge_group(
     index: PlanIndex,
-    lane: Lane,
+    group: ReleaseGroup,
     position: int,
     views: Mapping[int, TaskView],
     verdicts: Sequence[Verdict],
     waivers: Sequence[Waiver],
-) -> LaneOutcome:
-    """The outcome of a lane at a date. views: its tasks and, where one ended badly, all of the date; by number.
+) -> GroupOutcome:
+    """The outcome of a release group at a date. views: its tasks and, where one ended badly, all of the date; by
+    number.
 
     verdicts: of the checks. waivers: those in force.
     """
-    given = list(waived(verdicts, index.days[position], lane.phase, waivers))
+    given = list(waived(verdicts, index.days[position], group.phase, waivers))
     bad: dict[str, tuple[str, str]] = {}
-    for number in lane.tasks:
+    for number in group.tasks:
         task, view = index.tasks[number], views[number]
         if view.status not in BAD:
             continue
@@ -43,21 +44,21 @@ def judge_lane(
     has_failed = bool(bad)
     for verdict in given:
         if blocks(verdict):
-            bad.setdefault(f"{lane.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
+            bad.setdefault(f"{group.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
         letter = UNJUDGED
     elif bad:
         letter = FAILED if has_failed else BLOCKED
     else:
-        is_rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in lane.tasks)
+        is_rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in group.tasks)
         letter = SKIPPED if is_rightly_empty else PASSED
-    return LaneOutcome(position, lane.number, letter, bad, tuple(given))
+    return GroupOutcome(position, group.number, letter, bad, tuple(given))
 
 
 def judge_again(
-    index: PlanIndex, lane: Lane, state: LaneState, facts: DateFacts, waivers: Sequence[Waiver]
-) -> LaneOutcome | None:
-    """The outcome of a lane that had come to rest, under these waivers; None when it stays as it is.
+    index: PlanIndex, group: ReleaseGroup, state: GroupState, facts: DateFacts, waivers: Sequence[Waiver]
+) -> GroupOutcome | None:
+    """The outcome of a release group that had come to rest, under these waivers; None when it stays as it is.
 
     facts: of its date.
     """
@@ -65,7 +66,7 @@ def judge_again(
         return None
     views = dict(enumerate(derive(facts, index)))
     of_checks = [verdict for verdict in state.verdicts if verdict.check != UNRECOVERABLE]
-    outcome = judge_lane(index, lane, index.position[facts.day], views, of_checks, waivers)
+    outcome = judge_group(index, group, index.position[facts.day], views, of_checks, waivers)
     return None if outcome.verdicts == state.verdicts else outcome
 
 
@@ -116,7 +117,7 @@ def let_pass(facts: DateFacts) -> set[str]:
     return {
         f"{phase}/{verdict.subject}"
         for phase, cell in facts.cells.items()
-        for lane in cell.lanes.values()
-        for verdict in lane.verdicts
+        for group in cell.groups.values()
+        for verdict in group.verdicts
         if verdict.check == UNRECOVERABLE
     }

@@ -1,6 +1,6 @@
 """The look at one date: what is the state of every task, and what should be running and is not.
 
-``derive`` turns facts into statuses, with a fixed precedence. ``look`` adds what is due. Neither knows what caused
+``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what caused
 the look; called twice on the same facts they give the same answer.
 """
 
@@ -58,10 +58,10 @@ class DueTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one date looks like. ``settled``: released lanes, not concluded, in which nothing is left to run.
+class Reconciliation:
+    """What one date looks like. ``settled``: released groups, not concluded, in which nothing is left to run.
 
-    views: the tasks of open lanes, by number.
+    views: the tasks of open release groups, by number.
     """
 
     views: dict[int, TaskView]
@@ -73,7 +73,7 @@ _NO_CELL = Cell()
 
 
 class _Derivation:
-    """Statuses of one date, each derived when it is asked for: a look needs those of its open lanes only."""
+    """Statuses of one date, each derived when it is asked for: a look needs those of its open release groups only."""
 
     def __init__(self, facts: DateFacts, index: PlanIndex) -> None:
         self._facts, self._index = facts, index
@@ -89,7 +89,7 @@ class _Derivation:
 
     def _derive(self, task: TaskSpec) -> TaskView:
         cell = self._facts.cells.get(task.phase, _NO_CELL)
-        released = self._index.lanes[task.lane].name in cell.lanes
+        released = self._index.groups[task.group].name in cell.groups
         required = cell.redo.get(task.processor, 1)
         if required == 1 and task.work[self._position] == ADOPT:
             return TaskView(TaskStatus.SUCCEEDED, message="adopted: the table already holds it")
@@ -183,26 +183,26 @@ def failure_of(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None
     return None
 
 
-def look(facts: DateFacts, index: PlanIndex) -> Look:
-    """The attempts that should be dispatched now, and the lanes that have come to rest."""
+def reconcile(facts: DateFacts, index: PlanIndex) -> Reconciliation:
+    """The attempts that should be dispatched now, and the release groups that have come to rest."""
     derivation = _Derivation(facts, index)
     views: dict[int, TaskView] = {}
     due: list[DueTask] = []
     settled: list[int] = []
-    for lane in index.lanes:
-        cell = facts.cells.get(lane.phase)
-        state = cell.lanes.get(lane.name) if cell else None
+    for group in index.groups:
+        cell = facts.cells.get(group.phase)
+        state = cell.groups.get(group.name) if cell else None
         if cell is None or state is None or state.concluded is not None:
             continue
         is_at_rest = True
-        for number in lane.tasks:
+        for number in group.tasks:
             view = views[number] = derivation.view(number)
             if view.due:
                 due.append(_due_task(facts, index, derivation, number, cell.generation))
             is_at_rest &= view.status is not TaskStatus.PENDING and view.status is not TaskStatus.QUEUED
         if is_at_rest:
-            settled.append(lane.number)
-    return Look(views, due, settled)
+            settled.append(group.number)
+    return Reconciliation(views, due, settled)
 
 
 def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, number: int, generation: int) -> DueTask:

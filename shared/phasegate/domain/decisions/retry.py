@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.decisions.failures import signature
-from phasegate.domain.plan import ADOPT, Consent, Edge, Lane, Plan, PlanIndex, SameDate, Window
+from phasegate.domain.plan import ADOPT, ApprovalEdge, Edge, Plan, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
 from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from phasegate.domain.state.run import RetryIntent
 
@@ -37,7 +37,8 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
 
 @dataclass(slots=True)
 class Reopening:
-    """What a retry changes in one cell: processors to run again, lanes that start again, lanes taken back."""
+    """What a retry changes in one cell: processors to run again, release groups that start again, groups taken
+    back."""
 
     redo: set[str] = field(default_factory=set)
     reopened: set[int] = field(default_factory=set)
@@ -48,7 +49,8 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
-    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself. Lanes
+    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself.
+    Release groups
     that were already released on top of them are taken back and will be released anew. Returns the changed cells by
     (position, phase).
     """
@@ -62,9 +64,9 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
         spread.run_again(position, tasks)
     for (position, _), cell in spread.cells.items():
         for number in cell.reopened | cell.withdrawn:
-            lane = index.lanes[number]
-            board.set_letter(lane.name, position, PENDING if number in cell.withdrawn else RELEASED)
-            board.forget(index.days[position], [index.tasks[t].ref for t in lane.tasks])
+            group = index.groups[number]
+            board.set_letter(group.name, position, PENDING if number in cell.withdrawn else RELEASED)
+            board.forget(index.days[position], [index.tasks[t].ref for t in group.tasks])
         board.unjudged.pop(index.days[position], None)
     if index.outside:
         board.outside = board.outside_unasked = None
@@ -72,10 +74,11 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
 
 
 class _Spread:
-    """How far a retry reaches: lanes that start again where they stand, and lanes that lose their release.
+    """How far a retry reaches: release groups that start again where they stand, and groups that lose their
+    release.
 
-    A lane that was never released is left alone: it waits for its edges as before. A barrier says when, not what is
-    read: behind it only the same date is taken back.
+    A group that was never released is left alone: it waits for its edges as before. A barrier says when, not
+    what is read: behind it only the same date is taken back.
     """
 
     def __init__(self, index: PlanIndex, board: Board) -> None:
@@ -105,39 +108,39 @@ class _Spread:
         if fresh:
             self._waiting.append((position, fresh))
 
-    def _is_out(self, position: int, lane: Lane) -> bool:
-        """Whether a lane is released, as far as this retry leaves it so."""
-        cell = self.cells.get((position, lane.phase), Reopening())
-        return self._board.letter(lane.name, position) != PENDING and lane.number not in cell.withdrawn
+    def _is_out(self, position: int, group: ReleaseGroup) -> bool:
+        """Whether a release group is released, as far as this retry leaves it so."""
+        cell = self.cells.get((position, group.phase), Reopening())
+        return self._board.letter(group.name, position) != PENDING and group.number not in cell.withdrawn
 
     def _follow(self, position: int, tasks: set[int]) -> None:
-        """Reopen the lanes of tasks that run again, and take back what an edge releases on top of them."""
+        """Reopen the release groups of tasks that run again, and take back what an edge releases on top of them."""
         index = self._index
-        for lane_number in {index.tasks[number].lane for number in tasks}:
-            lane = index.lanes[lane_number]
-            if self._is_out(position, lane):
-                self._cell(position, lane.phase).reopened.add(lane_number)
+        for group_number in {index.tasks[number].group for number in tasks}:
+            group = index.groups[group_number]
+            if self._is_out(position, group):
+                self._cell(position, group.phase).reopened.add(group_number)
         refs = {index.tasks[number].ref for number in tasks}
-        for lane in index.lanes:
-            for p in {p for edge in lane.edges for p in self._reached(edge, position, refs)}:
-                if self._is_out(p, lane):
-                    cell = self._cell(p, lane.phase)
-                    cell.withdrawn.add(lane.number)
-                    cell.reopened.discard(lane.number)
-                    self._redo(p, lane.tasks)
+        for group in index.groups:
+            for p in {p for edge in group.edges for p in self._reached(edge, position, refs)}:
+                if self._is_out(p, group):
+                    cell = self._cell(p, group.phase)
+                    cell.withdrawn.add(group.number)
+                    cell.reopened.discard(group.number)
+                    self._redo(p, group.tasks)
                 else:
-                    self._redo(p, [t for t in lane.tasks if index.tasks[t].work[p] == ADOPT])
+                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] == ADOPT])
 
     @staticmethod
     def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:
         """The dates at which an edge reads one of these outputs of the date at ``position``."""
-        if isinstance(edge, SameDate):
+        if isinstance(edge, SameDateEdge):
             return [position] if edge.refs & refs else []
-        if isinstance(edge, Window):
+        if isinstance(edge, WindowEdge):
             if not any(ref in refs for ref, _ in edge.refs):
                 return []
             return [p for p, (first, last) in enumerate(edge.inside) if first <= position < last]
-        if isinstance(edge, Consent):
+        if isinstance(edge, ApprovalEdge):
             return []
         return [position] if any(ref.startswith(f"{edge.phase}/") for ref in refs) else []
 

@@ -42,5 +42,5 @@ def dates_to_judge_again(index: PlanIndex, board: Board, run: Run, now: datetime
 
 
 def blocks(verdict: Verdict) -> bool:
-    """Whether a verdict holds its lane back."""
+    """Whether a verdict holds its release group back."""
     return verdict.outcome == BLOCK and not verdict.waived_by

@@ -9,7 +9,7 @@ from phasegate.domain.plan import EMPTY, EXPECTED
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
 
 
-class Kind(StrEnum):
+class Discrepancy(StrEnum):
     """Ways in which state, tables and calendar differ. Each is counted by itself."""
 
     MISSING = "missing"
@@ -31,22 +31,28 @@ class Kind(StrEnum):
 
 STATE_AND_TABLES, CALENDAR_AND_TABLES, PLAN_AND_STATE = "state and tables", "calendar and tables", "plan and state"
 
-MEANINGS: dict[Kind, tuple[str, str]] = {
-    Kind.MISSING: (CALENDAR_AND_TABLES, "the calendar demands output, and there is none; no state says otherwise"),
-    Kind.INCOMPLETE: (CALENDAR_AND_TABLES, "not the rows or keys that are due; no state says otherwise"),
-    Kind.PASSED_BUT_EMPTY: (STATE_AND_TABLES, "state says passed, there is no output"),
-    Kind.PASSED_BUT_INCOMPLETE: (STATE_AND_TABLES, "state says passed, not the rows or keys that are due"),
-    Kind.ROW_COUNT_DIFFERS: (STATE_AND_TABLES, "another number of rows than was proved"),
-    Kind.NEVER_RECORDED: (STATE_AND_TABLES, "rows there, never recorded"),
-    Kind.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),
-    Kind.NOT_DONE: (PLAN_AND_STATE, "state says not done, and no output is there that would have to be"),
-    Kind.NOT_RIGHT: (CALENDAR_AND_TABLES, "rows on a date that rightly has none"),
-    Kind.OFF_THE_CALENDAR: (CALENDAR_AND_TABLES, "rows on a date that the calendar does not have, or without a date"),
-    Kind.DUPLICATES: (CALENDAR_AND_TABLES, "rows with equal keys"),
-    Kind.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
-    Kind.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
-    Kind.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
-    Kind.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
+MEANINGS: dict[Discrepancy, tuple[str, str]] = {
+    Discrepancy.MISSING: (
+        CALENDAR_AND_TABLES,
+        "the calendar demands output, and there is none; no state says otherwise",
+    ),
+    Discrepancy.INCOMPLETE: (CALENDAR_AND_TABLES, "not the rows or keys that are due; no state says otherwise"),
+    Discrepancy.PASSED_BUT_EMPTY: (STATE_AND_TABLES, "state says passed, there is no output"),
+    Discrepancy.PASSED_BUT_INCOMPLETE: (STATE_AND_TABLES, "state says passed, not the rows or keys that are due"),
+    Discrepancy.ROW_COUNT_DIFFERS: (STATE_AND_TABLES, "another number of rows than was proved"),
+    Discrepancy.NEVER_RECORDED: (STATE_AND_TABLES, "rows there, never recorded"),
+    Discrepancy.FAILED_BUT_SOUND: (STATE_AND_TABLES, "state says failed or blocked, the output is sound"),
+    Discrepancy.NOT_DONE: (PLAN_AND_STATE, "state says not done, and no output is there that would have to be"),
+    Discrepancy.NOT_RIGHT: (CALENDAR_AND_TABLES, "rows on a date that rightly has none"),
+    Discrepancy.OFF_THE_CALENDAR: (
+        CALENDAR_AND_TABLES,
+        "rows on a date that the calendar does not have, or without a date",
+    ),
+    Discrepancy.DUPLICATES: (CALENDAR_AND_TABLES, "rows with equal keys"),
+    Discrepancy.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
+    Discrepancy.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
+    Discrepancy.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
+    Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
 }
 """Between what a kind is, and what it means."""
 
@@ -93,7 +99,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TableContent:
     """What an output holds for a date; an object that is there counts as one row.
 
     lowest_fence, highest_fence: None where no row has one. unfenced: rows without. doubled: rows beyond the first of
@@ -111,7 +117,7 @@ class Held:
 class Difference:
     """One way in which a task's output is not as it should be. shown_by: whose query; text: that of a check."""
 
-    kind: Kind
+    kind: Discrepancy
     detail: str
     expected: int | None
     found: int | None
@@ -121,10 +127,10 @@ class Difference:
 ROWS, REPEATS = "rows", "repeats"
 """What a check looks at, where it is looked at here too: the number of rows; the output's keys that are there twice."""
 
-NOTHING_HELD = Held()
+NOTHING_HELD = TableContent()
 
 
-def is_sound(expects: str, held: Held, verdicts: Sequence[Verdict]) -> bool:
+def is_sound(expects: str, held: TableContent, verdicts: Sequence[Verdict]) -> bool:
     """Whether the calendar's demand is met: rows where they are due, none where none are right, no key twice.
 
     A check that blocks, could not be asked or passes by a waiver is not met.
@@ -136,14 +142,18 @@ def is_sound(expects: str, held: Held, verdicts: Sequence[Verdict]) -> bool:
     return not any(verdict.outcome in (UNKNOWN, BLOCK) for verdict in verdicts)
 
 
-def is_let_pass(expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]) -> bool:
+def is_let_pass(expects: str, held: TableContent, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]) -> bool:
     """Whether waivers are all that lets an output pass. Arguments as for ``differences``."""
     is_waived = any(verdict.waived_by for verdict in verdicts)
     return is_waived and not any(differences(expects, held, verdicts, looks_at, None))
 
 
 def differences(
-    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str], recorded: Recorded | None
+    expects: str,
+    held: TableContent,
+    verdicts: Sequence[Verdict],
+    looks_at: Mapping[str, str],
+    recorded: Recorded | None,
 ) -> Iterator[Difference]:
     """Every difference of one task.
 
@@ -153,10 +163,16 @@ def differences(
     """
     if held.doubled and not any(v.waived_by and looks_at.get(v.check) == REPEATS for v in verdicts):
         yield Difference(
-            Kind.DUPLICATES, f"{rows_in_words(held.doubled)} with the keys of another one", 0, held.doubled, Own.KEYS
+            Discrepancy.DUPLICATES,
+            f"{rows_in_words(held.doubled)} with the keys of another one",
+            0,
+            held.doubled,
+            Own.KEYS,
         )
     if expects == EMPTY and held.rows:
-        yield Difference(Kind.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, Own.ROWS)
+        yield Difference(
+            Discrepancy.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, Own.ROWS
+        )
         return
     wrong = list(shortfalls(expects, held, verdicts, looks_at))
     if recorded is not None and recorded.word is Word.PASSED:
@@ -169,10 +185,10 @@ def differences(
         yield replace(each, detail=f"{each.detail}; {recorded.said}") if recorded.word is Word.BAD else each
     if not held.rows:
         if not wrong and not _is_gone(verdicts):
-            yield Difference(Kind.NOT_DONE, recorded.said, None, None, Own.STATE)
+            yield Difference(Discrepancy.NOT_DONE, recorded.said, None, None, Own.STATE)
     elif recorded.word is Word.NOTHING:
         yield Difference(
-            Kind.NEVER_RECORDED,
+            Discrepancy.NEVER_RECORDED,
             f"{rows_in_words(held.rows)} there, and the run never recorded any",
             0,
             held.rows,
@@ -180,25 +196,29 @@ def differences(
         )
     elif recorded.word is Word.BAD and is_sound(expects, held, verdicts):
         yield Difference(
-            Kind.FAILED_BUT_SOUND, f"{rows_in_words(held.rows)}, sound, and {recorded.said}", None, held.rows, Own.ROWS
+            Discrepancy.FAILED_BUT_SOUND,
+            f"{rows_in_words(held.rows)}, sound, and {recorded.said}",
+            None,
+            held.rows,
+            Own.ROWS,
         )
 
 
 def shortfalls(
-    expects: str, held: Held, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
+    expects: str, held: TableContent, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
 ) -> Iterator[Difference]:
     """What the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
     if expects == EMPTY:
         return
     if expects == EXPECTED and not held.rows:
         if not _is_gone(verdicts):
-            yield Difference(Kind.MISSING, "nothing there", None, 0, Own.ROWS)
+            yield Difference(Discrepancy.MISSING, "nothing there", None, 0, Own.ROWS)
         return
     for verdict in verdicts:
         about = looks_at.get(verdict.check)
         is_doubled = about == REPEATS or (about == ROWS and verdict.found - held.doubled == verdict.expected)
         if blocks(verdict) and not (held.doubled and is_doubled):
-            yield Difference(Kind.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
+            yield Difference(Discrepancy.INCOMPLETE, verdict.detail, verdict.expected, verdict.found, verdict.check)
 
 
 def _is_gone(verdicts: Sequence[Verdict]) -> bool:
@@ -206,16 +226,20 @@ def _is_gone(verdicts: Sequence[Verdict]) -> bool:
     return any(verdict.check == UNRECOVERABLE and verdict.waived_by for verdict in verdicts)
 
 
-def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded) -> Iterator[Difference]:
+def _against_a_pass(held: TableContent, wrong: Sequence[Difference], recorded: Recorded) -> Iterator[Difference]:
     """What a run that says "passed" did not leave behind so."""
     for each in wrong:
-        if each.kind is Kind.MISSING:
+        if each.kind is Discrepancy.MISSING:
             yield Difference(
-                Kind.PASSED_BUT_EMPTY, "state says passed, nothing is there", recorded.rows, each.found, each.shown_by
+                Discrepancy.PASSED_BUT_EMPTY,
+                "state says passed, nothing is there",
+                recorded.rows,
+                each.found,
+                each.shown_by,
             )
         else:
             detail = f"state says passed, but: {each.detail}"
-            yield Difference(Kind.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.shown_by)
+            yield Difference(Discrepancy.PASSED_BUT_INCOMPLETE, detail, each.expected, each.found, each.shown_by)
     if wrong:
         return
     fences = list(_fences(held, recorded)) if held.rows and recorded.fence is not None else []
@@ -223,20 +247,20 @@ def _against_a_pass(held: Held, wrong: Sequence[Difference], recorded: Recorded)
     is_another = recorded.rows is not None and recorded.rows not in (held.rows, held.rows - held.doubled)
     if is_another and not fences and not recorded.is_superseded:
         detail = f"{rows_in_words(held.rows)}, and {recorded.rows} were proved"
-        yield Difference(Kind.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, Own.ROWS)
+        yield Difference(Discrepancy.ROW_COUNT_DIFFERS, detail, recorded.rows, held.rows, Own.ROWS)
 
 
-def _fences(held: Held, recorded: Recorded) -> Iterator[Difference]:
+def _fences(held: TableContent, recorded: Recorded) -> Iterator[Difference]:
     fence = recorded.fence or 0
     if held.unfenced:
         detail = f"{held.unfenced} of {held.rows} rows carry no fence: no attempt wrote them"
-        yield Difference(Kind.WITHOUT_FENCE, detail, 0, held.unfenced, Own.FENCES)
+        yield Difference(Discrepancy.WITHOUT_FENCE, detail, 0, held.unfenced, Own.FENCES)
     if held.lowest_fence is not None and held.lowest_fence < fence:
         detail = f"rows under fence {held.lowest_fence}, and the attempt that passed had {fence}"
-        yield Difference(Kind.EARLIER_ATTEMPT, detail, None, None, Own.FENCES)
+        yield Difference(Discrepancy.EARLIER_ATTEMPT, detail, None, None, Own.FENCES)
     if held.highest_fence is not None and held.highest_fence > fence and not recorded.is_superseded:
         detail = f"rows under fence {held.highest_fence}, and the attempt that passed had {fence}"
-        yield Difference(Kind.WRITTEN_SINCE, detail, None, None, Own.FENCES)
+        yield Difference(Discrepancy.WRITTEN_SINCE, detail, None, None, Own.FENCES)
 
 
 def rows_in_words(n: int) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
-from phasegate.domain.operations.preflight import Line, failed, passed
+from phasegate.domain.operations.preflight import PreflightLine, failed, passed
 from phasegate.domain.spec.pipeline import Pipeline
 
 SHOWN = 12
@@ -15,32 +15,35 @@ SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Permits:
+class Overrides:
     """What somebody named on purpose: dates inside the live window, and destructive processors."""
 
     live_dates: tuple[date, ...] = ()
     destructive: tuple[str, ...] = ()
 
 
-NOTHING_NAMED = Permits()
+NO_OVERRIDES = Overrides()
 
 
-def check_permits(
-    pipeline: Pipeline, phases: Sequence[str], days: Collection[date], permits: Permits, now: datetime
-) -> list[Line]:
+def check_overrides(
+    pipeline: Pipeline, phases: Sequence[str], days: Collection[date], overrides: Overrides, now: datetime
+) -> list[PreflightLine]:
     """A line for the live window and one for each destructive processor of the phases.
 
     days: the selected dates. now: aware; the window is counted from its date in the pipeline's time zone.
     Raises InputError for a named date that is not selected, and for a named processor that is not destructive.
     """
-    for day in permits.live_dates:
+    for day in overrides.live_dates:
         if day not in days:
             raise InputError(f"--include-live: {day} is not a date of the selection")
-    return [_live_window(pipeline, days, permits.live_dates, now), *_destructive(pipeline, phases, permits.destructive)]
+    return [
+        _live_window(pipeline, days, overrides.live_dates, now),
+        *_destructive(pipeline, phases, overrides.destructive),
+    ]
 
 
 def without_live(
-    selection: Selection, pipeline: Pipeline, days: Collection[date], permits: Permits, now: datetime
+    selection: Selection, pipeline: Pipeline, days: Collection[date], overrides: Overrides, now: datetime
 ) -> Selection:
     """The selection, less the dates of the live window that nobody named, if that is asked for. days: every game date.
 
@@ -49,7 +52,7 @@ def without_live(
     begins = _window_begins(pipeline, now)
     if not selection.exclude_live or begins is None:
         return replace(selection, exclude_live=False)
-    live = (day for day in days if day >= begins and day not in (*permits.live_dates, *selection.exclude))
+    live = (day for day in days if day >= begins and day not in (*overrides.live_dates, *selection.exclude))
     return replace(selection, exclude=(*selection.exclude, *live), exclude_live=False)
 
 
@@ -60,7 +63,7 @@ def _window_begins(pipeline: Pipeline, now: datetime) -> date | None:
     return now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
 
 
-def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> Line:
+def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> PreflightLine:
     begins = _window_begins(pipeline, now)
     if begins is None:
         return passed("live-window", pipeline.pipeline, "the pipeline file says that there is none")
@@ -80,7 +83,7 @@ def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[dat
     return passed("live-window", f"from {begins}", "no selected date lies in it")
 
 
-def _destructive(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> list[Line]:
+def _destructive(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> list[PreflightLine]:
     found = {f"{name}/{x.name}" for name in phases for x in pipeline.phase(name).processors if x.destructive}
     allowed: set[str] = set()
     for name in named:

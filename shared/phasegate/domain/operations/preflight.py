@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PreflightLine:
     """One thing that was checked.
 
     check: what kind of thing (``subscription``). subject: which one. detail: what was found. remedy: what to do; empty
@@ -35,32 +35,32 @@ class Line:
         return f"{self.level} {self.check} {self.subject}: {self.detail}{remedy}"
 
 
-def passed(check: str, subject: str, detail: str) -> Line:
+def passed(check: str, subject: str, detail: str) -> PreflightLine:
     """A line for what is right."""
-    return Line(check, subject, Level.PASS, detail)
+    return PreflightLine(check, subject, Level.PASS, detail)
 
 
-def warned(check: str, subject: str, detail: str, remedy: str) -> Line:
+def warned(check: str, subject: str, detail: str, remedy: str) -> PreflightLine:
     """A line for what was not checked, or is worth a look."""
-    return Line(check, subject, Level.WARN, detail, remedy)
+    return PreflightLine(check, subject, Level.WARN, detail, remedy)
 
 
-def failed(check: str, subject: str, detail: str, remedy: str) -> Line:
+def failed(check: str, subject: str, detail: str, remedy: str) -> PreflightLine:
     """A line for what is wrong."""
-    return Line(check, subject, Level.FAIL, detail, remedy)
+    return PreflightLine(check, subject, Level.FAIL, detail, remedy)
 
 
-def unanswered(check: str, subject: str, detail: str) -> Line:
+def unanswered(check: str, subject: str, detail: str) -> PreflightLine:
     """A line for what could not be asked just now."""
-    return Line(check, subject, Level.FAIL, f"could not be asked: {detail}", "try again", may_pass=True)
+    return PreflightLine(check, subject, Level.FAIL, f"could not be asked: {detail}", "try again", may_pass=True)
 
 
-def failures(lines: Iterable[Line]) -> list[Line]:
+def failures(lines: Iterable[PreflightLine]) -> list[PreflightLine]:
     """The lines that forbid a start."""
     return [line for line in lines if line.level is Level.FAIL]
 
 
-def require_passed(lines: Sequence[Line]) -> None:
+def require_passed(lines: Sequence[PreflightLine]) -> None:
     """Refuse a start when a line is FAIL.
 
     Raises InputError that names each with its remedy; TransientError when all of them may be mended by waiting.

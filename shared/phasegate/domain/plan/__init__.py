@@ -7,7 +7,15 @@ should hold on a date, in a run or outside of it.
 from phasegate.domain.calendar.expectation import EMPTY, EXPECTED, OPTIONAL, expectation
 from phasegate.domain.plan.document import ADOPT, PLAN_VERSION, RUN, Plan
 from phasegate.domain.plan.index import PlanIndex
-from phasegate.domain.plan.release_groups import AllDates, Consent, Edge, Lane, SameDate, TaskSpec, Window
+from phasegate.domain.plan.release_groups import (
+    ApprovalEdge,
+    BarrierEdge,
+    Edge,
+    ReleaseGroup,
+    SameDateEdge,
+    TaskSpec,
+    WindowEdge,
+)
 
 __all__ = [
     "ADOPT",
@@ -16,14 +24,14 @@ __all__ = [
     "OPTIONAL",
     "PLAN_VERSION",
     "RUN",
-    "AllDates",
-    "Consent",
+    "ApprovalEdge",
+    "BarrierEdge",
     "Edge",
-    "Lane",
     "Plan",
     "PlanIndex",
-    "SameDate",
+    "ReleaseGroup",
+    "SameDateEdge",
     "TaskSpec",
-    "Window",
+    "WindowEdge",
     "expectation",
 ]

@@ -1,4 +1,5 @@
-"""What a plan is compiled to: tasks, the lanes that they are released in, and the edges that a lane waits for."""
+"""What a plan is compiled to: tasks, the release groups that they are released in, and the edges that a group
+waits for."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +20,7 @@ class TaskSpec:
     phase: str
     processor: str
     ref: str
-    lane: int
+    group: int
     needs: tuple[int, ...]
     need_refs: tuple[str, ...]
     spec: Processor
@@ -38,18 +39,19 @@ class TaskSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SameDate:
-    """Edge: these processors (of ``lanes``) on the same date. ``outside``: refs of phases that the run leaves out."""
+class SameDateEdge:
+    """Edge: these processors (of ``groups``) on the same date. ``outside``: refs of phases that the run leaves
+    out."""
 
     check: str
     phase: str
-    lanes: tuple[int, ...]
+    groups: tuple[int, ...]
     refs: frozenset[str]
     outside: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WindowEdge:
     """Edge: ``refs`` on the dates before this one.
 
     inside: for each selected date the range of selected dates in its window; outside: the window's dates that the
@@ -64,29 +66,30 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class AllDates:
-    """Edge: every date of the run, or of the season, has passed these lanes. ``outside``: as in ``SameDate``."""
+class BarrierEdge:
+    """Edge: every date of the run, or of the season, has passed these release groups. ``outside``: as in
+    ``SameDateEdge``."""
 
     check: str
     phase: str
-    lanes: tuple[int, ...]
+    groups: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
     outside: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ApprovalEdge:
     """Edge: a person says that the phase may go, for all dates of the run at once."""
 
     check: str
     phase: str
 
 
-Edge = SameDate | Window | AllDates | Consent
+Edge = SameDateEdge | WindowEdge | BarrierEdge | ApprovalEdge
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ReleaseGroup:
     """The tasks of a cell that share the same edges: what is released together."""
 
     number: int

@@ -1,4 +1,5 @@
-"""The gates on an edge into a phase, as the pipeline file says them: what must hold before a lane is released."""
+"""The gates on an edge into a phase, as the pipeline file says them: what must hold before a release group is
+released."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +9,8 @@ from phasegate.domain.spec.strict import Name, Strict
 
 
 class Gate(Strict):
-    """A check on an edge into a phase. ``for`` narrows it to some processors of the phase: they form a lane."""
+    """A check on an edge into a phase. ``for`` narrows it to some processors of the phase: they form a release
+    group."""
 
     only_for: list[Name] | None = Field(default=None, alias="for", min_length=1)
 
@@ -33,7 +35,7 @@ class Lookback(Gate):
     days: int | None = Field(default=None, ge=1, le=400)
 
 
-class Approval(Gate):
+class ApprovalGate(Gate):
     """Has a person said that this phase may go? It holds every date of the run until then."""
 
     check: Literal["approval"] = "approval"
@@ -47,4 +49,4 @@ class Barrier(Gate):
     scope: Literal["run", "season"] = "run"
 
 
-EdgeGate = Annotated[AllSucceeded | Lookback | Barrier | Approval, Field(discriminator="check")]
+EdgeGate = Annotated[AllSucceeded | Lookback | Barrier | ApprovalGate, Field(discriminator="check")]

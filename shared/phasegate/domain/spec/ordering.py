@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from phasegate.domain.spec.gates import Approval, Lookback
+from phasegate.domain.spec.gates import ApprovalGate, Lookback
 from phasegate.domain.spec.pipeline import Pipeline
 
 
@@ -39,7 +39,11 @@ def phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
     while queue:
         for owner, number in gates_of(pipeline, *queue.pop()):
             gate = pipeline.phase(owner).gates[number]
-            if isinstance(gate, Lookback | Approval) or gate.phase in found or gate.phase not in pipeline.phase_names:
+            if (
+                isinstance(gate, Lookback | ApprovalGate)
+                or gate.phase in found
+                or gate.phase not in pipeline.phase_names
+            ):
                 continue
             leader: str | None = gate.phase
             while leader is not None and leader in pipeline.phase_names:
@@ -52,7 +56,8 @@ def phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
 def is_judged_after(pipeline: Pipeline, phase: str, processor: str, other: tuple[str, str]) -> bool:
     """Whether another processor of the same date has ended when this one's table is judged.
 
-    It has when this one needs it, when both are in one lane, which is judged as a whole, or when a gate waits for it.
+    It has when this one needs it, when both are in one release group, which is judged as a whole, or when a gate waits
+    for it.
     """
     if other[0] == phase and gates_of(pipeline, phase, processor) == gates_of(pipeline, *other):
         return True

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
@@ -126,7 +126,7 @@ class FailurePolicy(Strict):
     processor; ``halt_run`` stops admission.
     tolerated_dates, tolerated_percent: distinct dates, or their share of the run's, that may end badly in this phase
     before admission stops; None: any number. Both: whichever is reached first.
-    brake: so many distinct dates that failed alike stop the processor; None: it is tried on every date.
+    circuit_breaker: so many distinct dates that failed alike stop the processor; None: it is tried on every date.
     """
 
     retries: int = Field(default=3, ge=0, le=20)
@@ -136,7 +136,12 @@ class FailurePolicy(Strict):
     then: Literal["continue", "block_date", "halt_run"] = "block_date"
     tolerated_dates: int | None = Field(default=None, ge=0)
     tolerated_percent: float | None = Field(default=None, ge=0, le=100)
-    brake: int | None = Field(default=10, ge=2)
+    circuit_breaker: int | None = Field(
+        default=10,
+        ge=2,
+        validation_alias=AliasChoices("circuit_breaker", "brake"),
+        serialization_alias="brake",
+    )
 
 
 class PhaseLimits(Strict):

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from phasegate.domain.spec.check_problems import check_problems
 from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
-from phasegate.domain.spec.gates import AllSucceeded, Approval, Lookback
+from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
 from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean, select_phases
 
@@ -123,7 +123,7 @@ def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, 
     elif earlier and isinstance(phase.dispatch, Dispatch):
         for processor in phase.processors:
             edges = (pipeline.phase(p).gates[g] for p, g in gates_of(pipeline, phase.name, processor.name))
-            if all(isinstance(edge, Approval) for edge in edges):
+            if all(isinstance(edge, ApprovalGate) for edge in edges):
                 yield f"{at}.gates", f"no edge leads to '{processor.name}'; add a gate (for example all_succeeded)"
     names = [x.name for x in phase.processors]
     for g, gate in enumerate(phase.gates):
@@ -133,7 +133,7 @@ def _phase_edges(pipeline: Pipeline, phase: Phase, at: str, earlier: tuple[str, 
                 yield f"{where}.for", f"unknown processor '{name}' of this phase{did_you_mean(name, names)}"
         if isinstance(gate, Lookback):
             yield from _lookback(pipeline, phase, gate, where, earlier)
-        elif not isinstance(gate, Approval):
+        elif not isinstance(gate, ApprovalGate):
             yield from _earlier_phase(pipeline, f"{where}.phase", gate.phase, earlier)
             if isinstance(gate, AllSucceeded) and gate.phase in earlier:
                 known = [x.name for x in pipeline.phase(gate.phase).processors]

@@ -1,4 +1,5 @@
-"""The board: the observed state of a run, one letter a date for each lane. An index; the dates hold the truth."""
+"""The board: the observed state of a run, one letter a date for each release group. An index; the dates hold the
+truth."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ class Unasked(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Brake:
+class CircuitBreaker:
     """Why a processor is started no more.
 
     signature: what its failures have in common. dates: on how many distinct dates, when it was pulled. first: the
@@ -55,20 +56,20 @@ class Brake:
     at: datetime
 
     def __str__(self) -> str:
-        return f"the brake is on since {self.dates} dates failed alike ({self.signature})"
+        return f"the circuit breaker is open since {self.dates} dates failed alike ({self.signature})"
 
 
 @dataclass(slots=True)
 class Board:
     """Observed state of one run.
 
-    cursor: how far the conductor has read the dates' changes. lanes: name -> one letter a date.
+    cursor: how far the conductor has read the dates' changes. groups: name -> one letter a date.
     bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
     outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
     outside_unasked: that it could not be judged yet. unjudged: the dates that could not be.
-    applied: ids of the retries, waivers and approvals that were acted on. waivers: ids of those in force, as the lanes
-    were judged. approved: the phases that a person let go.
-    brakes: ref -> why the processor is started no more.
+    applied: ids of the retries, waivers and approvals that were acted on. waivers: ids of those in force, as the
+    release groups were judged. approved: the phases that a person let go.
+    breakers: ref -> why the processor is started no more.
     """
 
     run_id: str
@@ -76,7 +77,7 @@ class Board:
     started_at: datetime
     finished_at: datetime | None = None
     cursor: str = ""
-    lanes: dict[str, bytearray] = field(default_factory=dict)
+    groups: dict[str, bytearray] = field(default_factory=dict)
     bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
     outside: dict[str, dict[date, str]] | None = None
     outside_unasked: Unasked | None = None
@@ -85,21 +86,21 @@ class Board:
     waivers: tuple[str, ...] = ()
     approved: tuple[str, ...] = ()
     halted_because: str = ""
-    brakes: dict[str, Brake] = field(default_factory=dict)
+    breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
         """The board of a run that has not begun."""
-        lanes = {lane.name: bytearray(PENDING * len(index.days), "ascii") for lane in index.lanes}
-        return cls(run_id, RunStatus.RUNNING, now, lanes=lanes)
+        groups = {group.name: bytearray(PENDING * len(index.days), "ascii") for group in index.groups}
+        return cls(run_id, RunStatus.RUNNING, now, groups=groups)
 
-    def letter(self, lane: str, position: int) -> str:
-        """The letter of a lane at a date."""
-        return chr(self.lanes[lane][position])
+    def letter(self, group: str, position: int) -> str:
+        """The letter of a release group at a date."""
+        return chr(self.groups[group][position])
 
-    def set_letter(self, lane: str, position: int, letter: str) -> None:
+    def set_letter(self, group: str, position: int, letter: str) -> None:
         """Write one letter."""
-        self.lanes[lane][position] = ord(letter)
+        self.groups[group][position] = ord(letter)
 
     def next_question(self) -> datetime | None:
         """When something that could not be asked is asked again; None when there is nothing."""
@@ -107,9 +108,9 @@ class Board:
         return min((each.at for each in unasked), default=None)
 
     def open_days(self, index: PlanIndex) -> list[date]:
-        """Dates with a lane that was released and has not come to rest."""
+        """Dates with a release group that was released and has not come to rest."""
         going = (ord(RELEASED), ord(UNJUDGED))
-        return [day for p, day in enumerate(index.days) if any(strip[p] in going for strip in self.lanes.values())]
+        return [day for p, day in enumerate(index.days) if any(strip[p] in going for strip in self.groups.values())]
 
     def forget(self, day: date, refs: Iterable[str]) -> None:
         """Drop what is known against these processors on a date."""
@@ -124,19 +125,19 @@ class Board:
         """A board that can be changed without changing this one."""
         return replace(
             self,
-            lanes={name: bytearray(strip) for name, strip in self.lanes.items()},
+            groups={name: bytearray(strip) for name, strip in self.groups.items()},
             bad={day: dict(why) for day, why in self.bad.items()},
             unjudged=dict(self.unjudged),
-            brakes=dict(self.brakes),
+            breakers=dict(self.breakers),
         )
 
     def is_over(self, run: Run) -> bool:
         """The run came to its end, and nothing that people asked for since is still to be done."""
-        return self.status.is_final and all(wish in self.applied for wish in run.wishes)
+        return self.status.is_final and all(run_request in self.applied for run_request in run.intents)
 
     def is_at_rest(self, run: Run) -> bool:
         """The run is over, or goes on only when a person acts, and nobody has acted since."""
-        is_waiting = self.status is RunStatus.WAITING and run.admits and all(w in self.applied for w in run.wishes)
+        is_waiting = self.status is RunStatus.WAITING and run.admits and all(w in self.applied for w in run.intents)
         return is_waiting or self.is_over(run)
 
     def to_document(self) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class Board:
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "cursor": self.cursor,
-            "lanes": {name: strip.decode("ascii") for name, strip in self.lanes.items()},
+            "lanes": {name: strip.decode("ascii") for name, strip in self.groups.items()},
             "bad": {day.isoformat(): {r: list(w) for r, w in why.items()} for day, why in self.bad.items()},
             "outside": None
             if self.outside is None
@@ -161,7 +162,7 @@ class Board:
             "halted_because": self.halted_because,
             "brakes": {
                 ref: {"signature": b.signature, "dates": b.dates, "first": b.first.isoformat(), "at": b.at.isoformat()}
-                for ref, b in self.brakes.items()
+                for ref, b in self.breakers.items()
             },
         }
 
@@ -177,7 +178,7 @@ class Board:
             started_at=datetime.fromisoformat(doc["started_at"]),
             finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
             cursor=doc["cursor"],
-            lanes={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
+            groups={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
             bad={date.fromisoformat(d): {r: (w[0], w[1]) for r, w in why.items()} for d, why in doc["bad"].items()},
             outside=None
             if outside is None
@@ -188,8 +189,10 @@ class Board:
             waivers=tuple(doc.get("waivers", ())),
             approved=tuple(doc.get("approved", ())),
             halted_because=doc["halted_because"],
-            brakes={
-                ref: Brake(b["signature"], b["dates"], date.fromisoformat(b["first"]), datetime.fromisoformat(b["at"]))
+            breakers={
+                ref: CircuitBreaker(
+                    b["signature"], b["dates"], date.fromisoformat(b["first"]), datetime.fromisoformat(b["at"])
+                )
                 for ref, b in doc.get("brakes", {}).items()
             },
         )

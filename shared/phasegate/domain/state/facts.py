@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
@@ -174,8 +174,9 @@ OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class LaneState:
-    """What the conductor wrote about a lane of one date: released for a generation, concluded with a letter."""
+class GroupState:
+    """What the conductor wrote about a release group of one date: released for a generation, concluded with a
+    letter."""
 
     generation: int
     released_at: datetime
@@ -189,7 +190,7 @@ class Cell:
     """(date, phase). ``redo``: processor -> the generation from which on its attempts count."""
 
     generation: int = 1
-    lanes: dict[str, LaneState] = field(default_factory=dict)
+    groups: Annotated[dict[str, GroupState], Field(alias="lanes")] = field(default_factory=dict)
     redo: dict[str, int] = field(default_factory=dict)
 
 
@@ -214,7 +215,7 @@ class DateFacts:
         """The moment of the youngest fact or cell; None when there is none."""
         moments = [at for attempts in self.tasks.values() for a in attempts for at in a.moments]
         for cell in self.cells.values():
-            moments += [at for lane in cell.lanes.values() for at in (lane.released_at, lane.concluded_at) if at]
+            moments += [at for group in cell.groups.values() for at in (group.released_at, group.concluded_at) if at]
         return max(moments, default=None)
 
     def attempt(self, phase: str, processor: str, number: int) -> AttemptFacts:
@@ -280,7 +281,7 @@ def fact_from_json(name: str, text: str) -> Fact:
 
 def cell_to_json(cell: Cell) -> str:
     """A cell as a JSON document."""
-    return to_json(cell).decode()
+    return _CELLS.dump_json(cell, by_alias=True).decode()
 
 
 def cell_from_json(text: str) -> Cell:

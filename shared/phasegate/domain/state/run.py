@@ -9,7 +9,7 @@ RUN_VERSION = 1
 RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
-class Wanted(StrEnum):
+class DesiredState(StrEnum):
     """The state that a person asked for."""
 
     RUNNING = "running"
@@ -64,7 +64,7 @@ class RetryIntent(BaseModel):
 
 
 MOST_WAIVED = 200
-"""Dates of one waiver: they are judged again in one round, in one commit."""
+"""Dates of one waiver: they are judged again in one pass, in one commit."""
 
 
 class Waiver(BaseModel):
@@ -92,7 +92,7 @@ class Waiver(BaseModel):
         )
 
 
-class Approved(BaseModel):
+class Approval(BaseModel):
     """A person said that a phase may go."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,7 +112,7 @@ class Run(BaseModel):
     active_dates: live limits by phase, in place of the pipeline's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     schema_version: int = RUN_VERSION
     run_id: str = Field(pattern=f"^{RUN_ID}$")
@@ -121,17 +121,17 @@ class Run(BaseModel):
     plan_hash: str
     request_hash: str
     source: str | None = None
-    wanted: Wanted = Wanted.RUNNING
+    desired_state: DesiredState = Field(default=DesiredState.RUNNING, alias="wanted")
     epoch: int = 1
     active_dates: dict[str, int] = {}
     retries: tuple[RetryIntent, ...] = ()
     waivers: tuple[Waiver, ...] = ()
-    approvals: tuple[Approved, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     why: str = ""
     created_at: datetime
 
     @property
-    def wishes(self) -> tuple[str, ...]:
+    def intents(self) -> tuple[str, ...]:
         """Ids of the retries, waivers and approvals that people asked for."""
         found = [retry.id for retry in self.retries] + [waiver.id for waiver in self.waivers]
         return (*found, *(approved.id for approved in self.approvals))
@@ -139,4 +139,4 @@ class Run(BaseModel):
     @property
     def admits(self) -> bool:
         """Whether a task may start."""
-        return self.wanted is Wanted.RUNNING
+        return self.desired_state is DesiredState.RUNNING

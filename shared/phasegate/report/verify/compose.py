@@ -26,7 +26,7 @@ from phasegate.report.verify.verdict import verdict_of
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class VerifierInputs:
     """Where a verification looks. state: None where there is none, as for a backfill made by hand.
 
     is_cloud: whether what a run cost was really paid.
@@ -51,7 +51,7 @@ def audit_plan(pipeline: Pipeline, calendar: Calendar, phases: Sequence[str], da
     )
 
 
-def report_on_run(ground: Ground, run_id: str, now: datetime) -> Report:
+def report_on_run(ground: VerifierInputs, run_id: str, now: datetime) -> Report:
     """The report of a run, also of one that is still going. Raises InputError for an unknown run."""
     if ground.state is None:
         raise ValueError("a run cannot be verified without state")
@@ -60,7 +60,7 @@ def report_on_run(ground: Ground, run_id: str, now: datetime) -> Report:
     return _compose(evidence, now, ground.is_cloud)
 
 
-def report_on_dates(ground: Ground, plan: Plan, now: datetime) -> Report:
+def report_on_dates(ground: VerifierInputs, plan: Plan, now: datetime) -> Report:
     """The report of dates without a run."""
     return _compose(_gather(ground, plan.index, None, now), now, ground.is_cloud)
 
@@ -79,7 +79,7 @@ class _Evidence:
     history_query: str
 
 
-def _gather(ground: Ground, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
+def _gather(ground: VerifierInputs, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
     """Read tables, objects and history, and mark what waivers let pass."""
     reading = read_outputs(ground.warehouse, ground.objects, index)
     if record is None:

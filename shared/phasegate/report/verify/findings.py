@@ -6,10 +6,10 @@ from datetime import date
 from phasegate.domain.operations.audit import (
     MEANINGS,
     NOTHING_HELD,
-    Held,
-    Kind,
+    Discrepancy,
     Own,
     Recorded,
+    TableContent,
     Word,
     differences,
     is_let_pass,
@@ -41,12 +41,12 @@ LEGEND = {
     GAP: "not asked for, and not whole",
 }
 _LETTERS = {
-    Kind.MISSING: MISSING,
-    Kind.PASSED_BUT_EMPTY: MISSING,
-    Kind.INCOMPLETE: SHORT,
-    Kind.PASSED_BUT_INCOMPLETE: SHORT,
-    Kind.NOT_DONE: MISSING,
-    Kind.NOT_ASKED: UNKNOWN,
+    Discrepancy.MISSING: MISSING,
+    Discrepancy.PASSED_BUT_EMPTY: MISSING,
+    Discrepancy.INCOMPLETE: SHORT,
+    Discrepancy.PASSED_BUT_INCOMPLETE: SHORT,
+    Discrepancy.NOT_DONE: MISSING,
+    Discrepancy.NOT_ASKED: UNKNOWN,
 }
 DETAIL_KEPT = 1000
 """Characters of a finding in words."""
@@ -59,13 +59,13 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
     found: list[FindingLine] = []
     for output in reading.outputs.values():
         if output.error is not None:
-            found.append(_line(output, Kind.NOT_ASKED, None, output.error, None, None, Own.ROWS))
+            found.append(_line(output, Discrepancy.NOT_ASKED, None, output.error, None, None, Own.ROWS))
             continue
         for shown_by, query in output.queries.items():
             error = reading.unread.get(query)
             if error is not None and shown_by in _unasked(output, tasks):
                 name = shown_by.value if isinstance(shown_by, Own) else shown_by
-                found.append(_line(output, Kind.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
+                found.append(_line(output, Discrepancy.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
         for day in index.days:
             recorded = None if tasks is None else tasks.get((day, output.ref))
             found += [
@@ -74,16 +74,16 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
             ]
         if output.undated:
             text = f"{rows_in_words(output.undated)} without a date"
-            found.append(_line(output, Kind.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
+            found.append(_line(output, Discrepancy.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
-                found.append(_line(output, Kind.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
+                found.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
     found += _without_output(reading, index, tasks or {})
     return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
 
 
-def _judged(output: Output, day: date) -> tuple[str, Held, list[Verdict], Mapping[str, str]]:
+def _judged(output: Output, day: date) -> tuple[str, TableContent, list[Verdict], Mapping[str, str]]:
     """What a date is judged by: the first arguments of ``differences``."""
     held = output.held.get(day, NOTHING_HELD)
     return output.expects[day], held, output.verdicts.get(day, []), output.looks_at
@@ -104,7 +104,7 @@ def _without_output(
         if ref in silent and recorded.word is not Word.PASSED and (day, ref) not in reading.let_pass:
             phase, _, processor = ref.partition("/")
             yield FindingLine(
-                kind=Kind.NOT_DONE.value,
+                kind=Discrepancy.NOT_DONE.value,
                 date=day,
                 phase=phase,
                 processor=processor,
@@ -118,7 +118,7 @@ def _without_output(
 
 def _line(
     output: Output,
-    kind: Kind,
+    kind: Discrepancy,
     day: date | None,
     detail: str,
     expected: int | None,
@@ -140,9 +140,9 @@ def _line(
 
 def count_kinds(findings: Iterable[FindingLine]) -> list[KindCount]:
     """How many there are of each kind; kinds without any stand in the list too."""
-    counts = dict.fromkeys(Kind, 0)
+    counts = dict.fromkeys(Discrepancy, 0)
     for line in findings:
-        counts[Kind(line.kind)] += 1
+        counts[Discrepancy(line.kind)] += 1
     return [
         KindCount(kind=kind.value, between=MEANINGS[kind][0], meaning=MEANINGS[kind][1], findings=n)
         for kind, n in counts.items()
@@ -207,10 +207,10 @@ def heat_map(
 ) -> HeatMap:
     """The worst that is known of each date and phase, over the whole calendar. tasks: as for ``find``."""
     worst: dict[tuple[date, str], str] = {}
-    unknown = {line.phase for line in findings if line.kind == Kind.NOT_ASKED and line.date is None}
+    unknown = {line.phase for line in findings if line.kind == Discrepancy.NOT_ASKED and line.date is None}
     for line in findings:
         if line.date is not None:
-            letter = _LETTERS.get(Kind(line.kind), DIFFERS)
+            letter = _LETTERS.get(Discrepancy(line.kind), DIFFERS)
             there = worst.get((line.date, line.phase), letter)
             worst[line.date, line.phase] = min(letter, there, key=_WORST.index)
     silent = {(day, ref.partition("/")[0]) for day, ref in reading.let_pass}

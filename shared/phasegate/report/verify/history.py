@@ -95,7 +95,7 @@ def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
 
 
 def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[GateWait]:
-    """How long lanes waited at the gates of each phase."""
+    """How long release groups waited at the gates of each phase."""
     found: list[GateWait] = []
     for phase, of_phase in waits.items():
         seconds = [wait.total_seconds() for wait in of_phase]

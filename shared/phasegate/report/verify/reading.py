@@ -7,7 +7,7 @@ from datetime import date
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.errors import PhasegateError
-from phasegate.domain.operations.audit import REPEATS, ROWS, Held, Own
+from phasegate.domain.operations.audit import REPEATS, ROWS, Own, TableContent
 from phasegate.domain.plan import EMPTY, PlanIndex
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
@@ -40,7 +40,7 @@ class Output:
     ref: str
     expects: Mapping[date, str]
     table: str | None
-    held: dict[date, Held] = field(default_factory=dict)
+    held: dict[date, TableContent] = field(default_factory=dict)
     verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
     looks_at: dict[str, str] = field(default_factory=dict)
     off_calendar: dict[date, int] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:
             output.off_calendar[day] = rows
             continue
         fence = fences.get(day, {})
-        output.held[day] = Held(
+        output.held[day] = TableContent(
             rows, fence.get("lowest"), fence.get("highest"), int(fence.get("unfenced", 0)), doubled.get(day, 0)
         )
 
@@ -158,7 +158,7 @@ def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehou
         if isinstance(found, PhasegateError):
             output.error = reading.unread[query.name] = str(found)
         else:
-            output.held.update({day: Held(each.rows) for day, each in (found or {}).items()})
+            output.held.update({day: TableContent(each.rows) for day, each in (found or {}).items()})
 
 
 def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:

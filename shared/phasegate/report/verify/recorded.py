@@ -1,4 +1,5 @@
-"""What a run says of its tasks, for the comparison with the tables; and how long its lanes waited at their gates."""
+"""What a run says of its tasks, for the comparison with the tables; and how long its release groups waited at their
+gates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunR
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run's own word. waits: by phase, how long each released lane waited since the phase before had ended.
+    """A run's own word. waits: by phase, how long each released group waited since the phase before had ended.
 
     let_pass: what has no output, as its source is gone, and passes by a waiver that is in force.
     """
@@ -102,7 +103,7 @@ def _worked_on_later(state: State, run: Run, index: PlanIndex) -> set[tuple[date
 
 
 def _note_waits(waits: dict[str, list[timedelta]], facts: DateFacts, index: PlanIndex) -> None:
-    """A lane waits from the end of the phase before it, on its date, until its release."""
+    """A release group waits from the end of the phase before it, on its date, until its release."""
     ended = None
     for phase in index.plan.phases:
         cell = facts.cells.get(phase)
@@ -111,9 +112,9 @@ def _note_waits(waits: dict[str, list[timedelta]], facts: DateFacts, index: Plan
         is_led = index.plan.pipeline.phase(phase).released_with in index.plan.phases
         if ended is not None and not is_led:
             waits.setdefault(phase, []).extend(
-                max(lane.released_at - ended, timedelta()) for lane in cell.lanes.values()
+                max(group.released_at - ended, timedelta()) for group in cell.groups.values()
             )
-        ends = [lane.concluded_at for lane in cell.lanes.values() if lane.concluded_at]
-        if len(ends) < len(cell.lanes) or not ends:
+        ends = [group.concluded_at for group in cell.groups.values() if group.concluded_at]
+        if len(ends) < len(cell.groups) or not ends:
             return
         ended = max(ends) if ended is None else max(ended, *ends)

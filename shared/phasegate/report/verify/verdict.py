@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from phasegate.domain.operations.audit import MEANINGS, STATE_AND_TABLES, Kind
+from phasegate.domain.operations.audit import MEANINGS, STATE_AND_TABLES, Discrepancy
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.verify.document.found import FindingLine, MissingDates
@@ -71,7 +71,7 @@ def _findings_in_words(findings: Sequence[FindingLine], span: str, is_run: bool)
     said = f"{_counted(len(findings), 'finding')} on {span} ({named}{rest})"
     if not is_run:
         return said
-    state = sum(n for kind, n in most if MEANINGS[Kind(kind)][0] == STATE_AND_TABLES)
+    state = sum(n for kind, n in most if MEANINGS[Discrepancy(kind)][0] == STATE_AND_TABLES)
     return f"{said}, {state:,} of them between state and tables"
 
 

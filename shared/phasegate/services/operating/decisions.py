@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan
 from phasegate.domain.spec.checks import name_of
-from phasegate.domain.spec.gates import Approval
+from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import OWN_CHECKS
-from phasegate.domain.state.run import MOST_WAIVED, Approved, Run, RunStatus, Waiver
+from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
 from phasegate.ports import Clock, State
 from phasegate.services.operating.operators import change
 
@@ -25,10 +25,10 @@ def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why
     change(state, run_id, "approve", lambda _: {})
     plan = state.plan(run_id)
     _require_phase(plan, phase, "PHASE")
-    if not any(isinstance(gate, Approval) for gate in plan.pipeline.phase(phase).gates):
-        held = [p for p in plan.phases if any(isinstance(g, Approval) for g in plan.pipeline.phase(p).gates)]
+    if not any(isinstance(gate, ApprovalGate) for gate in plan.pipeline.phase(phase).gates):
+        held = [p for p in plan.phases if any(isinstance(g, ApprovalGate) for g in plan.pipeline.phase(p).gates)]
         raise InputError(f"phase '{phase}' waits for no approval; those that do: {', '.join(held) or 'none'}")
-    approved = Approved(id=uuid.uuid4().hex[:12], phase=phase, by=_signed(by), why=why, at=clock.now())
+    approved = Approval(id=uuid.uuid4().hex[:12], phase=phase, by=_signed(by), why=why, at=clock.now())
 
     def add(run: Run) -> dict[str, object]:
         for there in run.approvals:

@@ -9,7 +9,7 @@ from phasegate.domain.decisions.retry import retry_targets
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import AttemptKey
-from phasegate.domain.state.run import RetryIntent, Run, RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.ports import Claim, Clock, State
 
 
@@ -23,24 +23,24 @@ class Cancelled:
 
 def pause(state: State, run_id: str) -> Run:
     """Start nothing more until ``resume``; what runs, ends."""
-    return _want(state, run_id, "pause", Wanted.PAUSED)
+    return _want(state, run_id, "pause", DesiredState.PAUSED)
 
 
 def drain(state: State, run_id: str) -> Run:
     """Start nothing more, and let the driving process end when what runs has ended."""
-    return _want(state, run_id, "drain", Wanted.DRAINING)
+    return _want(state, run_id, "drain", DesiredState.DRAINING)
 
 
 def resume(state: State, run_id: str) -> Run:
     """Go on after ``pause`` or ``drain``."""
-    return _want(state, run_id, "resume", Wanted.RUNNING)
+    return _want(state, run_id, "resume", DesiredState.RUNNING)
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
     """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
 
     _refuse_finished(state, run_id, "cancel")
-    run = change(state, run_id, "cancel", lambda r: {"wanted": Wanted.CANCELLED, "epoch": r.epoch + 1})
+    run = change(state, run_id, "cancel", lambda r: {"desired_state": DesiredState.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)
     return Cancelled(run, tuple(claim.key for claim in claims))
 
@@ -87,7 +87,7 @@ def retry(
     is_narrowed = bool(dates or phase or processor or signature)
     if not targets and (is_narrowed or not board.outside):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
-    change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "wanted": Wanted.RUNNING})
+    change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
     return targets
 
 
@@ -107,16 +107,16 @@ def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
     return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
 
 
-def _want(state: State, run_id: str, verb: str, wanted: Wanted) -> Run:
+def _want(state: State, run_id: str, verb: str, wanted: DesiredState) -> Run:
     _refuse_finished(state, run_id, verb)
-    return change(state, run_id, verb, lambda _: {"wanted": wanted})
+    return change(state, run_id, verb, lambda _: {"desired_state": wanted})
 
 
 def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
     """Change the run's document; a cancelled run stays cancelled, whoever came first. Raises InputError for one."""
 
     def changed(run: Run) -> Run:
-        if run.wanted is Wanted.CANCELLED:
+        if run.desired_state is DesiredState.CANCELLED:
             raise InputError(f"cannot {verb} run '{run_id}': it was cancelled; start a new run with --reprocess failed")
         return run.model_copy(update=update(run))
 
@@ -126,7 +126,7 @@ def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[st
 def _refuse_finished(state: State, run_id: str, verb: str) -> None:
     run = state.run(run_id)
     board, _ = state.board(run_id)
-    if run.wanted is not Wanted.CANCELLED and board.is_over(run):
+    if run.desired_state is not DesiredState.CANCELLED and board.is_over(run):
         if board.status is RunStatus.HALTED:
             raise InputError(
                 f"cannot {verb} run '{run_id}': it halted ({board.halted_because}); mend that, then: "

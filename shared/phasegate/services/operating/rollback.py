@@ -14,12 +14,12 @@ from typing import Any
 
 from phasegate.domain.decisions.built_on import built_on, unseen
 from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
-from phasegate.domain.operations.overrides import Permits, check_permits
+from phasegate.domain.operations.overrides import Overrides, check_overrides
 from phasegate.domain.operations.preflight import failures
 from phasegate.domain.operations.rollback import Holding, Scope, place_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.lease import Held, Lease
-from phasegate.domain.state.run import Run, Wanted
+from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, Leases, ObjectStore, State, Warehouse
 from phasegate.services.reading.progress import current_status
 from phasegate.services.reading.prover import Prover
@@ -107,13 +107,13 @@ def require_free(scope: Scope, state: State, now: datetime, *, claims_die_with_u
         board, _ = state.board(run.run_id)
         if not current_status(run, board).is_final:
             _refuse_unfinished(scope, places, state, run)
-        elif run.wanted is Wanted.CANCELLED and not claims_die_with_us:
+        elif run.desired_state is DesiredState.CANCELLED and not claims_die_with_us:
             _refuse_still_writing(scope, places, state, run, now)
 
 
-def require_named(scope: Scope, permits: Permits, now: datetime) -> None:
+def require_named(scope: Scope, overrides: Overrides, now: datetime) -> None:
     """Raises InputError for dates of the live window that nobody named."""
-    if found := failures(check_permits(scope.pipeline, (), scope.days, permits, now)):
+    if found := failures(check_overrides(scope.pipeline, (), scope.days, overrides, now)):
         raise InputError("; ".join(f"{line.detail}: {line.remedy}" for line in found))
 
 

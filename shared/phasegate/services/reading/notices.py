@@ -7,11 +7,11 @@ from typing import Any
 
 from phasegate.domain.decisions.waiving import is_in_force
 from phasegate.domain.state.facts import WARN, DateFacts
-from phasegate.domain.state.run import Approved, Waiver
+from phasegate.domain.state.run import Approval, Waiver
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Notice:
     """A verdict that is not right and held nothing back. waived_by: the waiver's id; empty: the check only warns."""
 
     date: date
@@ -23,54 +23,54 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Consents:
+class DecisionsByPeople:
     """What people decided in a run. wanted: phases that wait for nothing but an approval."""
 
     waivers: tuple[Waiver, ...]
-    approvals: tuple[Approved, ...]
+    approvals: tuple[Approval, ...]
     wanted: tuple[str, ...]
 
 
-def remarks(facts: DateFacts) -> Iterator[Remark]:
-    """The remarks on one date."""
+def notices(facts: DateFacts) -> Iterator[Notice]:
+    """The notices on one date."""
     for phase, cell in facts.cells.items():
-        for lane in cell.lanes.values():
-            for verdict in lane.verdicts:
+        for group in cell.groups.values():
+            for verdict in group.verdicts:
                 if verdict.outcome == WARN or verdict.waived_by:
-                    yield Remark(facts.day, phase, verdict.subject, verdict.check, verdict.detail, verdict.waived_by)
+                    yield Notice(facts.day, phase, verdict.subject, verdict.check, verdict.detail, verdict.waived_by)
 
 
-def remarks_document(consents: Consents, found: Iterable[Remark], now: datetime) -> dict[str, Any]:
+def notices_document(by_people: DecisionsByPeople, found: Iterable[Notice], now: datetime) -> dict[str, Any]:
     """The keys of ``status --json`` that this module is about."""
     found = list(found)
     return {
-        "warnings": [_remark(remark) for remark in found if not remark.waived_by],
+        "warnings": [_notice(notice) for notice in found if not notice.waived_by],
         "waivers": [
             {
                 **waiver.model_dump(mode="json"),
                 "in_force": is_in_force(waiver, now),
-                "passed": [_remark(remark) for remark in found if remark.waived_by == waiver.id],
+                "passed": [_notice(notice) for notice in found if notice.waived_by == waiver.id],
             }
-            for waiver in consents.waivers
+            for waiver in by_people.waivers
         ],
-        "approvals": [approved.model_dump(mode="json") for approved in consents.approvals],
-        "waits_for_approval": list(consents.wanted),
+        "approvals": [approved.model_dump(mode="json") for approved in by_people.approvals],
+        "waits_for_approval": list(by_people.wanted),
     }
 
 
-def remarks_text(run_id: str, consents: Consents, found: Iterable[Remark], now: datetime) -> list[str]:
+def notices_text(run_id: str, by_people: DecisionsByPeople, found: Iterable[Notice], now: datetime) -> list[str]:
     """The same for people, a line each."""
     found = list(found)
-    lines = [f"waits for a person: phasegate approve {run_id} {phase}" for phase in consents.wanted]
+    lines = [f"waits for a person: phasegate approve {run_id} {phase}" for phase in by_people.wanted]
     lines += [
         f"approved: {a.phase} by {a.by}, {a.at:%Y-%m-%d %H:%M} UTC{f': {a.why}' if a.why else ''}"
-        for a in consents.approvals
+        for a in by_people.approvals
     ]
-    for waiver in consents.waivers:
-        passed = sum(remark.waived_by == waiver.id for remark in found)
+    for waiver in by_people.waivers:
+        passed = sum(notice.waived_by == waiver.id for notice in found)
         ends = f"until {waiver.until:%Y-%m-%d %H:%M} UTC" if is_in_force(waiver, now) else "ended"
         lines.append(f"waived: {scope(waiver)}, {ends}, by {waiver.by}: {waiver.why} ({passed} verdict(s) pass by it)")
-    warnings = [remark for remark in found if not remark.waived_by]
+    warnings = [notice for notice in found if not notice.waived_by]
     lines += [f"warning: {r.date} {r.phase}/{r.processor}: {r.detail}" for r in warnings[:10]]
     return [*lines, f"… and {len(warnings) - 10} more warnings (--json has all)"] if len(warnings) > 10 else lines
 
@@ -83,11 +83,11 @@ def scope(waiver: Waiver) -> str:
     return f"{waiver.check}{f' of {where}' if where else ''} on {when}"
 
 
-def _remark(remark: Remark) -> dict[str, Any]:
+def _notice(notice: Notice) -> dict[str, Any]:
     return {
-        "date": remark.date.isoformat(),
-        "phase": remark.phase,
-        "processor": remark.processor,
-        "check": remark.check,
-        "detail": remark.detail,
+        "date": notice.date.isoformat(),
+        "phase": notice.phase,
+        "processor": notice.processor,
+        "check": notice.check,
+        "detail": notice.detail,
     }

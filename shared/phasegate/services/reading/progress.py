@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from phasegate.domain.decisions.edges import Blockage, Obstacle, wanted_approvals
+from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals
 from phasegate.domain.decisions.failures import signature
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
@@ -24,9 +24,9 @@ from phasegate.domain.state.board import (
     Board,
 )
 from phasegate.domain.state.facts import AttemptKey, DateFacts
-from phasegate.domain.state.run import Run, RunStatus, Wanted
+from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import State
-from phasegate.services.reading.notices import Consents, Remark, remarks, remarks_document
+from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
 TASK_STATES = (
     "pending",
@@ -95,10 +95,10 @@ class RunReport:
     blocked: tuple[BlockedCell, ...]
     halted_because: str
     quarantined: int
-    consents: Consents
+    by_people: DecisionsByPeople
     now: datetime
     missing: tuple[tuple[date, str], ...] = field(default=())
-    remarks: tuple[Remark, ...] = field(default=())
+    notices: tuple[Notice, ...] = field(default=())
 
 
 Seen = Callable[[DateFacts, Sequence[TaskView]], None]
@@ -114,13 +114,13 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     tasks: Counter[str] = Counter()
     failures: list[Failure] = []
     missing: list[tuple[date, str]] = []
-    noted: list[Remark] = []
+    noted: list[Notice] = []
     for first in range(0, len(index.days), DATES_AT_ONCE):
         for facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).values():
             views = derive(facts, index)
             _count_tasks(facts, views, index, blockage, board, running, tasks, failures, missing)
             seen(facts, views)
-            noted += remarks(facts)
+            noted += notices(facts)
     counts = {name: tasks[name] for name in TASK_STATES}
     finished = tasks["succeeded"] + tasks["empty_ok"]
     status = current_status(run, board)
@@ -138,10 +138,10 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
         blocked=tuple(blocked_cells(index, board, blockage)),
         halted_because=board.halted_because,
         quarantined=len(state.quarantined(run_id)),
-        consents=Consents(run.waivers, run.approvals, wanted_approvals(index, board)),
+        by_people=DecisionsByPeople(run.waivers, run.approvals, awaited_approvals(index, board)),
         now=now,
         missing=tuple(missing),
-        remarks=tuple(noted),
+        notices=tuple(noted),
     )
 
 
@@ -163,15 +163,15 @@ def run_document(state: State, run: Run) -> dict[str, Any]:
 
 
 def current_status(run: Run, board: Board) -> RunStatus:
-    """The status to show: a wish that the conductor has not yet seen counts already."""
-    if board.is_at_rest(run) and run.wanted is not Wanted.CANCELLED:
+    """The status to show: a request that the conductor has not yet seen counts already."""
+    if board.is_at_rest(run) and run.desired_state is not DesiredState.CANCELLED:
         return board.status
     return {
-        Wanted.RUNNING: RunStatus.RUNNING,
-        Wanted.PAUSED: RunStatus.PAUSED,
-        Wanted.DRAINING: RunStatus.DRAINING,
-        Wanted.CANCELLED: RunStatus.CANCELLED,
-    }[run.wanted]
+        DesiredState.RUNNING: RunStatus.RUNNING,
+        DesiredState.PAUSED: RunStatus.PAUSED,
+        DesiredState.DRAINING: RunStatus.DRAINING,
+        DesiredState.CANCELLED: RunStatus.CANCELLED,
+    }[run.desired_state]
 
 
 def _count_tasks(
@@ -188,11 +188,11 @@ def _count_tasks(
     position, passing = index.position[facts.day], let_pass(facts)
     for task, view in zip(index.tasks, views, strict=True):
         name = view.status.value
-        lane = index.lanes[task.lane]
+        group = index.groups[task.group]
         if task.ref in passing:
             name = TaskStatus.EMPTY_OK.value
-        elif view.status is TaskStatus.PENDING and board.letter(lane.name, position) == PENDING:
-            name = "blocked" if blockage.roots(lane.number, position) else "pending"
+        elif view.status is TaskStatus.PENDING and board.letter(group.name, position) == PENDING:
+            name = "blocked" if blockage.roots(group.number, position) else "pending"
         elif view.status is TaskStatus.PENDING and view.attempt:
             name = "queued"
         elif view.status is TaskStatus.QUEUED:
@@ -217,16 +217,16 @@ def _count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str)
 
 def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> str:
     """One word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
-    lanes = [index.lanes[n] for n in index.lanes_of(phase)]
-    letters = {board.letter(lane.name, position) for lane in lanes}
+    groups = [index.groups[n] for n in index.groups_of(phase)]
+    letters = {board.letter(group.name, position) for group in groups}
     if FAILED in letters:
         return "failed"
     if BLOCKED in letters:
         return "blocked"
     if letters <= set(GOOD):
         return "skipped" if letters == {SKIPPED} else "passed"
-    waiting = [lane for lane in lanes if board.letter(lane.name, position) == PENDING]
-    if any(blockage.roots(lane.number, position) for lane in waiting):
+    waiting = [group for group in groups if board.letter(group.name, position) == PENDING]
+    if any(blockage.roots(group.number, position) for group in waiting):
         return "blocked"
     return "released" if letters & {RELEASED, UNJUDGED, PASSED, SKIPPED} else "pending"
 
@@ -250,8 +250,8 @@ def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str,
         if ref.startswith(f"{phase}/"):
             text = detail if kind == BLOCKED else f"{ref.partition('/')[2]}: {detail}"
             reasons[Reason(names[kind], text)] = None
-    for number in index.lanes_of(phase):
-        if board.letter(index.lanes[number].name, position) == PENDING:
+    for number in index.groups_of(phase):
+        if board.letter(index.groups[number].name, position) == PENDING:
             for root in blockage.roots(number, position):
                 reasons[Reason(root.check, describe(root, day))] = None
     return list(reasons)
@@ -303,7 +303,7 @@ def as_json(found: RunReport) -> Mapping[str, object]:
             }
             for b in found.blocked
         ],
-        **remarks_document(found.consents, found.remarks, found.now),
+        **notices_document(found.by_people, found.notices, found.now),
     }
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question, together
-from phasegate.domain.checks.subject import Subject, checked_days
+from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
 from phasegate.domain.plan import EMPTY, EXPECTED, PlanIndex
 from phasegate.domain.spec.checks import Check
@@ -116,15 +116,15 @@ class Prover:
 
 def checks_of(
     index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
-) -> list[tuple[str, Check, Subject]]:
+) -> list[tuple[str, Check, CheckSubject]]:
     """(ref, check, what it is about) for every check that applies on some date; arguments as for ``Prover.judge``."""
-    checks: list[tuple[str, Check, Subject]] = []
+    checks: list[tuple[str, Check, CheckSubject]] = []
     for ref, (expects, counts) in subjects.items():
         processor = index.processor(ref)
         days = checked_days(expects, counts)
         if days and isinstance(processor.output, TableOutput):
             phase, pipeline = ref.partition("/")[0], index.plan.pipeline
-            subject = Subject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
+            subject = CheckSubject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
             checks.extend((ref, check, subject) for check in index.checks(ref))
     return checks
 

@@ -1,25 +1,25 @@
-"""What one round of the conductor has read of a run, and what it is going to write in one commit."""
+"""What one pass of the conductor has read of a run, and what it is going to write in one commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from phasegate.domain.decisions.advance import LaneOutcome
+from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.retry import Reopening
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, LaneState, Proved
+from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, GroupState, Proved
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 
 
 @dataclass(slots=True)
-class Round:
-    """One round over a run. The board is changed in place; cells and proofs are collected.
+class ConductorPass:
+    """One pass over a run. The board is changed in place; cells and proofs are collected.
 
-    version: the board's, when it was read. facts: the dates that the round concerns. settled: those that have come to
-    rest, or are to be asked again. cursor: how far the dates' changes are read when the round has been committed.
-    waivers: those in force. started: dates with a lane that was released or starts again. changed: whether the board
-    carries news besides cells, proofs, cursor and status.
+    version: the board's, when it was read. facts: the dates that the pass concerns. settled: those that have come to
+    rest, or are to be asked again. cursor: how far the dates' changes are read when the pass has been committed.
+    waivers: those in force. started: dates with a release group that was released or starts again. changed: whether
+    the board carries news besides cells, proofs, cursor and status.
     """
 
     run: Run
@@ -43,35 +43,35 @@ class Round:
         return bool(self.cells or self.proofs or self.changed or moved)
 
     def cell(self, day: date, phase: str) -> Cell:
-        """The cell as this round leaves it."""
+        """The cell as this pass leaves it."""
         return self.cells.get((day, phase)) or self.facts[day].cells.get(phase, Cell())
 
-    def conclude(self, outcome: LaneOutcome, now: datetime) -> None:
-        """Write down how a lane ended."""
-        lane, day = self.index.lanes[outcome.lane], self.index.days[outcome.position]
-        there = self.cell(day, lane.phase).lanes[lane.name]
+    def conclude(self, outcome: GroupOutcome, now: datetime) -> None:
+        """Write down how a release group ended."""
+        group, day = self.index.groups[outcome.group], self.index.days[outcome.position]
+        there = self.cell(day, group.phase).groups[group.name]
         concluded = replace(there, concluded=outcome.letter, concluded_at=now, verdicts=outcome.verdicts)
-        self._write_lane(day, lane.phase, lane.name, concluded)
+        self._write_group(day, group.phase, group.name, concluded)
 
     def release(self, position: int, number: int, now: datetime) -> None:
-        """Let a lane of a date go."""
-        lane, day = self.index.lanes[number], self.index.days[position]
+        """Let a release group of a date go."""
+        group, day = self.index.groups[number], self.index.days[position]
         self.started.add(day)
-        self._write_lane(day, lane.phase, lane.name, LaneState(self.cell(day, lane.phase).generation, now))
+        self._write_group(day, group.phase, group.name, GroupState(self.cell(day, group.phase).generation, now))
 
     def reopen(self, changes: Mapping[tuple[int, str], Reopening], now: datetime) -> None:
-        """Raise the generation of the cells that a retry reaches: lanes start again, or lose their release."""
+        """Raise the generation of the cells that a retry reaches: release groups start again, or lose their release."""
         for (position, phase), change in changes.items():
             day = self.index.days[position]
             cell = self.cell(day, phase)
             generation = cell.generation + 1
-            withdrawn = {self.index.lanes[number].name for number in change.withdrawn}
-            lanes = {name: state for name, state in cell.lanes.items() if name not in withdrawn}
-            lanes |= {self.index.lanes[number].name: LaneState(generation, now) for number in change.reopened}
+            withdrawn = {self.index.groups[number].name for number in change.withdrawn}
+            groups = {name: state for name, state in cell.groups.items() if name not in withdrawn}
+            groups |= {self.index.groups[number].name: GroupState(generation, now) for number in change.reopened}
             redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
-            self.cells[day, phase] = Cell(generation, lanes, redo)
+            self.cells[day, phase] = Cell(generation, groups, redo)
             self.started.add(day)
 
-    def _write_lane(self, day: date, phase: str, lane: str, state: LaneState) -> None:
+    def _write_group(self, day: date, phase: str, group: str, state: GroupState) -> None:
         cell = self.cell(day, phase)
-        self.cells[day, phase] = replace(cell, lanes={**cell.lanes, lane: state})
+        self.cells[day, phase] = replace(cell, groups={**cell.groups, group: state})

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phasegate.domain.decisions.reconcile import DueTask, look
+from phasegate.domain.decisions.reconcile import DueTask, reconcile
 from phasegate.domain.state.facts import DateFacts, Dispatched
 from phasegate.domain.state.run import RUN_ID, Run
 from phasegate.ports import QueueTask
@@ -35,7 +35,7 @@ class TaskPayload(BaseModel):
 
 
 class DispatchPage(BaseModel):
-    """What a task of the dispatch queue carries: dates with lanes that were released."""
+    """What a task of the dispatch queue carries: dates with release groups that were released."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,8 +43,9 @@ class DispatchPage(BaseModel):
     dates: tuple[date, ...] = Field(min_length=1)
 
 
-class Looked(NamedTuple):
-    """What a look found: attempts that were due, and dates with a lane at rest that the conductor had not concluded."""
+class Reconciled(NamedTuple):
+    """What a look found: attempts that were due, and dates with a release group at rest that the conductor had not
+    concluded."""
 
     due: list[DueTask]
     at_rest: list[date]
@@ -76,26 +77,26 @@ class Dispatcher:
         page = DispatchPage.model_validate_json(payload)
         self.look_at(page.run_id, page.dates)
 
-    def look_at(self, run_id: str, days: Sequence[date]) -> Looked:
+    def look_at(self, run_id: str, days: Sequence[date]) -> Reconciled:
         """Read dates, then look at them. Raises InputError for a date that is not the run's."""
         self._backend.index(run_id).require_dates(days)
-        return self.look(run_id, self._backend.state.dates(run_id, days))
+        return self.reconcile(run_id, self._backend.state.dates(run_id, days))
 
-    def look(self, run_id: str, dates: Mapping[date, DateFacts]) -> Looked:
-        """Dispatch what is due on these dates, and tell the conductor where a lane has come to rest."""
+    def reconcile(self, run_id: str, dates: Mapping[date, DateFacts]) -> Reconciled:
+        """Dispatch what is due on these dates, and tell the conductor where a release group has come to rest."""
         backend = self._backend
         index = backend.index(run_id)
-        looks = {day: look(facts, index) for day, facts in dates.items()}
-        at_rest = [day for day, each in looks.items() if each.settled]
+        reconciliations = {day: reconcile(facts, index) for day, facts in dates.items()}
+        at_rest = [day for day, each in reconciliations.items() if each.settled]
         if at_rest:
             backend.state.mark_at_rest(run_id, at_rest)
             backend.wake_conductor(run_id)
-        due = [task for each in looks.values() for task in each.due]
+        due = [task for each in reconciliations.values() for task in each.due]
         if due:
             run = backend.state.glance(run_id)
             if run.admits:
                 self.dispatch(run, due)
-        return Looked(due, at_rest)
+        return Reconciled(due, at_rest)
 
     def dispatch(self, run: Run, due: Sequence[DueTask]) -> None:
         """Create the tasks, then write that they were. A crash in between: the next look creates them again.

@@ -9,21 +9,21 @@ from typing import Any
 from phasegate.domain.decisions.external_events import (
     NO_FENCE,
     Awaited,
-    Heard,
+    ExternalEvent,
     Unreadable,
     attempt_for,
     day_of,
     document_of,
-    heard,
     is_ignored,
     is_known,
+    read_external_event,
     says_nothing_new,
 )
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.state.facts import DateFacts, Reported
-from phasegate.domain.state.run import Wanted
+from phasegate.domain.state.run import DesiredState
 from phasegate.services.backend import Backend
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import set_aside
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ear:
+class _ListeningRun:
     """An unfinished run that observes the topic, and how its frozen plan reads what is said there."""
 
     run_id: str
@@ -48,13 +48,13 @@ class _Ear:
 class _Concerned:
     """A run whose dates an end is about, and what it has to do with it."""
 
-    ear: _Ear
-    end: Heard
+    listening: _ListeningRun
+    end: ExternalEvent
     facts: DateFacts
     attempt: Awaited | str
 
 
-class Observer:
+class ExternalEventListener:
     """An end is counted if exactly one run waits for it. What else concerns a date of a run is set aside.
 
     The topic carries the live system's traffic as well: what is about no date of an unfinished run is counted in the
@@ -64,18 +64,18 @@ class Observer:
     def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
         self._backend, self._dispatcher = backend, dispatcher
 
-    def hear(self, topic: str, messages: Sequence[str]) -> None:
+    def handle(self, topic: str, messages: Sequence[str]) -> None:
         """Take messages of an observed topic. May be called again with any of them, in any order.
 
         Raises TransientError when a later delivery may help.
         """
-        ears = self._ears(topic)
-        outcomes = Counter(self._take(ears, message) for message in messages)
+        listening_runs = self._listening_runs(topic)
+        outcomes = Counter(self._take(listening_runs, message) for message in messages)
         _log.info("topic %s: %s", topic, ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
 
-    def _ears(self, topic: str) -> list[_Ear]:
+    def _listening_runs(self, topic: str) -> list[_ListeningRun]:
         state = self._backend.state
-        ears: list[_Ear] = []
+        listening_runs: list[_ListeningRun] = []
         for run_id in state.unfinished():
             try:
                 index = self._backend.index(run_id)
@@ -83,30 +83,30 @@ class Observer:
                 _log.warning("run %s does not hear topic %s: %s", run_id, topic, error)
                 continue
             number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
-            if number is not None and state.glance(run_id).wanted is not Wanted.CANCELLED:
-                ears.append(_Ear(run_id, index, index.tasks[number].phase, index.observed[number]))
-        return ears
+            if number is not None and state.glance(run_id).desired_state is not DesiredState.CANCELLED:
+                listening_runs.append(_ListeningRun(run_id, index, index.tasks[number].phase, index.observed[number]))
+        return listening_runs
 
-    def _take(self, ears: Sequence[_Ear], message: str) -> str:
+    def _take(self, listening_runs: Sequence[_ListeningRun], message: str) -> str:
         """What became of a message, in a few words."""
-        if not ears:
+        if not listening_runs:
             return "of no run"
         try:
             document = document_of(message)
         except Unreadable as error:
-            return self._set_aside(ears, message, str(error))
+            return self._set_aside(listening_runs, message, str(error))
         for _ in range(_TRIES):
-            concerned, unread = self._concerned(ears, document)
+            concerned, unread = self._concerned(listening_runs, document)
             if not concerned:
                 return self._set_aside_each(message, unread) if unread else "of no run"
-            if repeated := [c for c in concerned if is_known(c.end, c.facts, c.ear.index.by_ref[_ref(c)])]:
+            if repeated := [c for c in concerned if is_known(c.end, c.facts, c.listening.index.by_ref[_ref(c)])]:
                 for each in repeated:
-                    self._dispatcher.look(each.ear.run_id, {each.end.day: each.facts})
+                    self._dispatcher.reconcile(each.listening.run_id, {each.end.day: each.facts})
                 return "known"
             waiting = [(c, c.attempt) for c in concerned if isinstance(c.attempt, Awaited)]
             if len(waiting) > 1:
-                names = ", ".join(sorted(c.ear.run_id for c, _ in waiting))
-                return self._set_aside([c.ear for c, _ in waiting], message, f"several runs wait for it: {names}")
+                names = ", ".join(sorted(c.listening.run_id for c, _ in waiting))
+                return self._set_aside([c.listening for c, _ in waiting], message, f"several runs wait for it: {names}")
             if not waiting:
                 return self._nobody_waits(concerned, message)
             if self._record(*waiting[0]):
@@ -114,34 +114,39 @@ class Observer:
         raise TransientError(f"{_ref(concerned[0])}: other ends of it are being taken just now; deliver it again")
 
     def _concerned(
-        self, ears: Sequence[_Ear], document: Mapping[str, Any]
-    ) -> tuple[list[_Concerned], list[tuple[_Ear, str]]]:
+        self, listening_runs: Sequence[_ListeningRun], document: Mapping[str, Any]
+    ) -> tuple[list[_Concerned], list[tuple[_ListeningRun, str]]]:
         """The runs that a message is about; and those that cannot read it although it may be about them."""
         concerned: list[_Concerned] = []
-        unread: list[tuple[_Ear, str]] = []
-        for ear in ears:
-            if is_ignored(document, ear.observed):
+        unread: list[tuple[_ListeningRun, str]] = []
+        for listening in listening_runs:
+            if is_ignored(document, listening.observed):
                 continue
             try:
-                day = day_of(document, ear.observed)
-                if day not in ear.index.position:
+                day = day_of(document, listening.observed)
+                if day not in listening.index.position:
                     continue
-                end = heard(document, ear.observed, ear.phase, ear.index.plan.pipeline.registry)
+                end = read_external_event(
+                    document, listening.observed, listening.phase, listening.index.plan.pipeline.registry
+                )
             except Unreadable as error:
-                unread.append((ear, str(error)))
+                unread.append((listening, str(error)))
                 continue
-            facts = self._backend.state.dates(ear.run_id, (day,))[day]
-            task = ear.index.by_ref[f"{ear.phase}/{end.processor}"]
-            concerned.append(_Concerned(ear, end, facts, attempt_for(facts, ear.index, task)))
+            facts = self._backend.state.dates(listening.run_id, (day,))[day]
+            task = listening.index.by_ref[f"{listening.phase}/{end.processor}"]
+            concerned.append(_Concerned(listening, end, facts, attempt_for(facts, listening.index, task)))
         return concerned, unread
 
     def _nobody_waits(self, concerned: Sequence[_Concerned], message: str) -> str:
-        news = [c for c in concerned if not says_nothing_new(c.end, c.facts, c.ear.index.by_ref[_ref(c)])]
-        return self._set_aside_each(message, [(c.ear, f"{c.end.day} {_ref(c)}: {c.attempt}") for c in news]) or "known"
+        news = [c for c in concerned if not says_nothing_new(c.end, c.facts, c.listening.index.by_ref[_ref(c)])]
+        return (
+            self._set_aside_each(message, [(c.listening, f"{c.end.day} {_ref(c)}: {c.attempt}") for c in news])
+            or "known"
+        )
 
     def _record(self, one: _Concerned, awaited: Awaited) -> bool:
         """Report the end, then look at the date. False when another end was faster: this one is still to be taken."""
-        run_id, end, now = one.ear.run_id, one.end, self._backend.clock.now()
+        run_id, end, now = one.listening.run_id, one.end, self._backend.clock.now()
         fact = Reported(
             status=end.status,
             rows=end.rows,
@@ -156,20 +161,20 @@ class Observer:
         )
         self._backend.state.record(run_id, [(awaited.key, fact)])
         dates = self._backend.state.dates(run_id, (end.day,))
-        self._dispatcher.look(run_id, dates)
+        self._dispatcher.reconcile(run_id, dates)
         standing = dates[end.day].attempt(awaited.key.phase, awaited.key.processor, awaited.key.attempt).reported
         return standing is not None and standing.event_id == end.event_id
 
-    def _set_aside(self, ears: Sequence[_Ear], message: str, reason: str) -> str:
-        return self._set_aside_each(message, [(ear, reason) for ear in ears])
+    def _set_aside(self, listening_runs: Sequence[_ListeningRun], message: str, reason: str) -> str:
+        return self._set_aside_each(message, [(listening, reason) for listening in listening_runs])
 
-    def _set_aside_each(self, message: str, reasons: Sequence[tuple[_Ear, str]]) -> str:
+    def _set_aside_each(self, message: str, reasons: Sequence[tuple[_ListeningRun, str]]) -> str:
         """Keep a message for each run that it may be about; nothing to keep: an empty word."""
-        for ear, reason in reasons:
-            where = f"topic {ear.observed.topic}, run {ear.run_id}"
-            set_aside(self._backend, message, ear.run_id, f"{where}: {reason}")
+        for listening, reason in reasons:
+            where = f"topic {listening.observed.topic}, run {listening.run_id}"
+            set_aside(self._backend, message, listening.run_id, f"{where}: {reason}")
         return "set aside" if reasons else ""
 
 
 def _ref(one: _Concerned) -> str:
-    return f"{one.ear.phase}/{one.end.processor}"
+    return f"{one.listening.phase}/{one.end.processor}"

@@ -1,27 +1,37 @@
-"""Proofs and verdicts: what the tables say of the lanes that came to rest, for a whole batch of dates at once."""
+"""Proofs and verdicts: what the tables say of the release groups that came to rest, for a whole batch of dates at
+once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from phasegate.domain.checks.proof import Found, judge_proof
-from phasegate.domain.decisions.advance import LaneOutcome
-from phasegate.domain.decisions.outcome import judge_lane
-from phasegate.domain.decisions.reconcile import BAD, PROVED, UNLOCKING, Look, TaskStatus, TaskView, derive, look
+from phasegate.domain.decisions.advance import GroupOutcome
+from phasegate.domain.decisions.outcome import judge_group
+from phasegate.domain.decisions.reconcile import (
+    BAD,
+    PROVED,
+    UNLOCKING,
+    Reconciliation,
+    TaskStatus,
+    TaskView,
+    derive,
+    reconcile,
+)
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.messages.worker_protocol import ErrorClass
-from phasegate.domain.plan import EXPECTED, Lane, PlanIndex, TaskSpec
+from phasegate.domain.plan import EXPECTED, PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.state.facts import ADOPTED, BLOCK, PROOF, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
 
 MOST_DATES = 200
-"""Dates proved and judged in one round: their proofs and cells go into one commit (10 MiB, Firestore quotas)."""
+"""Dates proved and judged in one pass: their proofs and cells go into one commit (10 MiB, Firestore quotas)."""
 
 
 @dataclass(slots=True)
 class Judgement:
-    """What was found of dates with lanes at rest; nothing of it is written yet.
+    """What was found of dates with release groups at rest; nothing of it is written yet.
 
     facts: the dates, as the proofs leave them. unasked: dates of which a table could not be asked, and why. left: dates
     beyond ``MOST_DATES``, of which nothing was asked.
@@ -29,16 +39,16 @@ class Judgement:
 
     facts: dict[date, DateFacts]
     proofs: list[tuple[AttemptKey, Proved]]
-    outcomes: list[LaneOutcome]
+    outcomes: list[GroupOutcome]
     unasked: dict[date, str]
     left: set[date]
 
 
 class Judge:
-    """Proves what settled lanes reported, then judges the lanes in which everything is final.
+    """Proves what settled release groups reported, then judges the groups in which everything is final.
 
-    A table that cannot be asked proves nothing and concludes no lane: its dates are ``unasked``, for the conductor to
-    ask again.
+    A table that cannot be asked proves nothing and concludes no group: its dates are ``unasked``, for the
+    conductor to ask again.
     """
 
     def __init__(self, prover: Prover) -> None:
@@ -51,9 +61,9 @@ class Judge:
 
         waivers: those in force.
         """
-        looks = {day: look(facts, index) for day, facts in dates.items()}
-        resting = [day for day, each in looks.items() if each.settled]
-        settled = {day: looks[day] for day in resting[:MOST_DATES]}
+        reconciliations = {day: reconcile(facts, index) for day, facts in dates.items()}
+        resting = [day for day, each in reconciliations.items() if each.settled]
+        settled = {day: reconciliations[day] for day in resting[:MOST_DATES]}
         facts = {day: dates[day] for day in settled}
         wanted = _ended_well(index, settled)
         counts = self._prover.count(
@@ -65,19 +75,19 @@ class Judge:
         for key, proof in proofs:
             of_day.setdefault(key.day, []).append((key, proof))
         facts.update({day: facts[day].with_proofs(there) for day, there in of_day.items()})
-        final = {day: look(facts[day], index) if day in of_day else each for day, each in settled.items()}
+        final = {day: reconcile(facts[day], index) if day in of_day else each for day, each in settled.items()}
         ended = [
             (day, number)
             for day, each in settled.items()
-            # A lane that came to rest by these proofs was not counted: the next round judges it.
+            # A release group that came to rest by these proofs was not counted: the next pass judges it.
             for number in each.settled
-            if number in final[day].settled and not _owes_proof(index, index.lanes[number], each, final[day], counts)
+            if number in final[day].settled and not _owes_proof(index, index.groups[number], each, final[day], counts)
         ]
         verdicts = self._verdicts(index, final, ended, counts)
-        outcomes: list[LaneOutcome] = []
+        outcomes: list[GroupOutcome] = []
         for day, number in ended:
-            lane = index.lanes[number]
-            outcome = _outcome(index, lane, facts[day], final[day], verdicts.get(day, {}), waivers)
+            group = index.groups[number]
+            outcome = _outcome(index, group, facts[day], final[day], verdicts.get(day, {}), waivers)
             outcomes.append(outcome)
             for verdict in outcome.verdicts:
                 if verdict.outcome == UNKNOWN:
@@ -87,15 +97,15 @@ class Judge:
     def _verdicts(
         self,
         index: PlanIndex,
-        looks: Mapping[date, Look],
+        reconciliations: Mapping[date, Reconciliation],
         ended: Iterable[tuple[date, int]],
         counts: Mapping[str, Counted],
     ) -> dict[date, dict[int, list[Verdict]]]:
-        """What the checks say of ended lanes, and what was sound before and is lost; by date and task."""
+        """What the checks say of ended release groups, and what was sound before and is lost; by date and task."""
         proved: dict[int, list[date]] = {}
-        for day, lane in ended:
-            for number in index.lanes[lane].tasks:
-                if looks[day].views[number].status in PROVED:
+        for day, group in ended:
+            for number in index.groups[group].tasks:
+                if reconciliations[day].views[number].status in PROVED:
                     proved.setdefault(number, []).append(day)
         subjects: dict[str, tuple[dict[date, str], Counts]] = {}
         for number, days in proved.items():
@@ -109,18 +119,18 @@ class Judge:
         for number, days in proved.items():
             task = index.tasks[number]
             for day in days:
-                lost = _lost(task, index.position[day], day, looks[day].views[number], counts[task.ref])
+                lost = _lost(task, index.position[day], day, reconciliations[day].views[number], counts[task.ref])
                 if lost is not None:
                     verdicts.setdefault(day, {}).setdefault(number, []).append(lost)
         return verdicts
 
 
-def _ended_well(index: PlanIndex, looks: Mapping[date, Look]) -> dict[int, list[date]]:
-    """The tasks of settled lanes that have an output to look at, with their dates."""
+def _ended_well(index: PlanIndex, reconciliations: Mapping[date, Reconciliation]) -> dict[int, list[date]]:
+    """The tasks of settled release groups that have an output to look at, with their dates."""
     found: dict[int, list[date]] = {}
-    for day, each in looks.items():
-        for lane in each.settled:
-            for number in index.lanes[lane].tasks:
+    for day, each in reconciliations.items():
+        for group in each.settled:
+            for number in index.groups[group].tasks:
                 if each.views[number].status in UNLOCKING:
                     found.setdefault(number, []).append(day)
     return found
@@ -144,7 +154,7 @@ def _uncounted(
 
 def _proofs(
     index: PlanIndex,
-    looks: Mapping[date, Look],
+    reconciliations: Mapping[date, Reconciliation],
     wanted: Mapping[int, Sequence[date]],
     counts: Mapping[str, Counted],
     now: datetime,
@@ -156,7 +166,7 @@ def _proofs(
         if isinstance(found, TransientError):
             continue
         for day in days:
-            view = looks[day].views[number]
+            view = reconciliations[day].views[number]
             if view.status is not TaskStatus.REPORTED or view.facts is None:
                 continue
             if isinstance(found, PhasegateError):
@@ -168,14 +178,17 @@ def _proofs(
             yield AttemptKey(day, task.phase, task.processor, view.attempt), proof
 
 
-def _owes_proof(index: PlanIndex, lane: Lane, before: Look, each: Look, counts: Mapping[str, Counted]) -> bool:
-    """Whether a task of the lane, or one that it needs in another lane, is reported and not yet proved; or whether an
-    output of the lane could not be counted.
+def _owes_proof(
+    index: PlanIndex, group: ReleaseGroup, before: Reconciliation, each: Reconciliation, counts: Mapping[str, Counted]
+) -> bool:
+    """Whether a task of the release group, or one that it needs in another group, is reported and not yet
+    proved; or whether an
+    output of the group could not be counted.
     """
     tasks = index.tasks
-    needed = {n for number in lane.tasks for n in (number, *tasks[number].needs) if n in each.views}
+    needed = {n for number in group.tasks for n in (number, *tasks[number].needs) if n in each.views}
     return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
-        before.views[n].status in UNLOCKING and isinstance(counts[tasks[n].ref], TransientError) for n in lane.tasks
+        before.views[n].status in UNLOCKING and isinstance(counts[tasks[n].ref], TransientError) for n in group.tasks
     )
 
 
@@ -192,17 +205,17 @@ def _lost(task: TaskSpec, position: int, day: date, view: TaskView, held: Counte
 
 def _outcome(
     index: PlanIndex,
-    lane: Lane,
+    group: ReleaseGroup,
     facts: DateFacts,
-    each: Look,
+    each: Reconciliation,
     verdicts: Mapping[int, Sequence[Verdict]],
     waivers: Sequence[Waiver],
-) -> LaneOutcome:
+) -> GroupOutcome:
     views: Mapping[int, TaskView] = each.views
-    if any(views[n].status in BAD for n in lane.tasks):
+    if any(views[n].status in BAD for n in group.tasks):
         views = dict(enumerate(derive(facts, index)))
-    given = [verdict for n in lane.tasks for verdict in verdicts.get(n, ())]
-    return judge_lane(index, lane, index.position[facts.day], views, given, waivers)
+    given = [verdict for n in group.tasks for verdict in verdicts.get(n, ())]
+    return judge_group(index, group, index.position[facts.day], views, given, waivers)
 
 
 def _named(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from phasegate.services.backend import Backend
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.runner import LEASE_MARGIN
-from phasegate.single_flight import Shared
+from phasegate.single_flight import SingleFlight
 
 
 class Listener:
@@ -23,7 +23,7 @@ class Listener:
 
     def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
         self._backend, self._dispatcher = backend, dispatcher
-        self._looks: Shared[Mapping[date, DateFacts]] = Shared()
+        self._looks: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
     def handle(self, messages: Sequence[str]) -> None:
         """Apply a batch of messages. May be called again with any of them, in any order."""
@@ -77,7 +77,7 @@ class Listener:
     def _look(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
         """Read dates and look at them. Completions of a date that come in a crowd share it."""
         dates = self._backend.state.dates(run_id, days)
-        self._dispatcher.look(run_id, dates)
+        self._dispatcher.reconcile(run_id, dates)
         return dates
 
     def _key(self, event: Completion, index: PlanIndex) -> AttemptKey | str:

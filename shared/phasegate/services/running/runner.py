@@ -95,7 +95,7 @@ class Runner:
             claims = state.claim(run_id, requests, now)
             try:
                 run = state.run(run_id)
-                # Only a retry takes a lane back: in a run without one nobody need read the date for that.
+                # Only a retry takes a release group back: in a run without one nobody need read the date for that.
                 facts = state.dates(run_id, {c.key.day for c in claims if c} if run.retries else ())
             except PhasegateError:
                 self._give_up(run_id, [c.key for c in claims if c])
@@ -106,9 +106,10 @@ class Runner:
                     continue
                 cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
                 if claim.epoch != run.epoch or not run.admits:
-                    refused.append((claim.key, Abandoned(f"the run is {run.wanted.value}", now)))
+                    refused.append((claim.key, Abandoned(f"the run is {run.desired_state.value}", now)))
                 elif cell is not None and (
-                    claim.generation < cell.redo.get(task.processor, 1) or index.lanes[task.lane].name not in cell.lanes
+                    claim.generation < cell.redo.get(task.processor, 1)
+                    or index.groups[task.group].name not in cell.groups
                 ):
                     refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
                 else:

@@ -53,7 +53,7 @@ class Sweeper:
         return swept, failed
 
     def sweep(self, run_id: str) -> None:
-        """One sweep over a run: claims, then every date with an open lane; then the conductor."""
+        """One sweep over a run: claims, then every date with an open release group; then the conductor."""
         state = self._backend.state
         index = self._backend.index(run_id)
         board, _ = state.board(run_id)
@@ -98,12 +98,14 @@ class Sweeper:
         """Start what is due. unjudged: dates that rest as their tables could not be asked: the conductor knows that."""
         now = self._backend.clock.now()
         quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
-        found = self._dispatcher.look(run.run_id, dates)
+        found = self._dispatcher.reconcile(run.run_id, dates)
         for due in found.due:
             if due.key.day in quiet and due.not_before is None:
                 self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
         for day in quiet.intersection(found.at_rest).difference(unjudged):
-            self._note(run.run_id, "at_rest", str(day), "a lane was at rest, and the conductor had not looked at it")
+            self._note(
+                run.run_id, "at_rest", str(day), "a release group was at rest, and the conductor had not looked at it"
+            )
 
     def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
         self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
@@ -139,11 +141,11 @@ class Sweeper:
             task = index.by_ref[ref]
             for key in silent[ref]:
                 expects = task.expects[index.position[key.day]]
-                if (heal := self._unheard(index.observed[task.number], expects, key.day, counts)) is not None:
+                if (heal := self._silent(index.observed[task.number], expects, key.day, counts)) is not None:
                     healed.append((key, heal))
         self._heal(run_id, healed)
 
-    def _unheard(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
+    def _silent(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
         """What an output says of an attempt that nothing was heard of. None when it cannot be asked now."""
         now = self._backend.clock.now()
         silence = f"topic {observed.topic} was silent for {observed.timeout_seconds} s"

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
-from phasegate.domain.operations.overrides import Permits
-from phasegate.domain.operations.preflight import Line, require_passed
+from phasegate.domain.operations.overrides import Overrides
+from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.plan import Plan
 from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
 from phasegate.domain.state.run import RUN_ID, Run
@@ -19,7 +19,15 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import Reprocess
 from phasegate.services.starting.preflight import check_everything, subject_of
-from phasegate.services.starting.starter import Wish, begin_run, existing_run, ids_of, is_answered_by, plan_of, settled
+from phasegate.services.starting.starter import (
+    RunRequest,
+    begin_run,
+    existing_run,
+    ids_of,
+    is_answered_by,
+    plan_of,
+    settled,
+)
 
 
 def _several(value: Any) -> Any:
@@ -51,50 +59,54 @@ class Kickoff(BaseModel):
     exclude_live: bool = False
     allow_destructive: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
 
-    def wish(self, pipeline_file: str) -> Wish:
+    def run_request(self, pipeline_file: str) -> RunRequest:
         """What it asks for."""
         selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
-        permits = Permits(self.include_live, self.allow_destructive)
-        return Wish(selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why, permits)
+        overrides = Overrides(self.include_live, self.allow_destructive)
+        return RunRequest(
+            selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why, overrides
+        )
 
 
 def kick_off(
     backend: Backend,
     installation: Installation,
     pipeline: Pipeline,
-    wish: Wish,
+    run_request: RunRequest,
     run_id: str | None,
     sent_at: datetime | None = None,
 ) -> Run:
-    """The run that answers a wish: the one of that id, the unfinished one of the same wish, or a new one.
+    """The run that answers a request: the one of that id, the unfinished one of the same request, or a new one.
 
     sent_at: when the message was published; the same message again finds the run it began, also after its end.
     A crash before the conductor is woken leaves an unfinished run, which the next sweep begins.
-    Raises InputError for a bad wish and for what preflight fails, before anything is written.
+    Raises InputError for a bad request and for what preflight fails, before anything is written.
     """
     state = backend.state
-    asked = wish.identity(pipeline)
+    asked = run_request.identity(pipeline)
     there = existing_run(state, asked, run_id)
     if there is not None:
         return there
     calendar, now = calendar_of(backend, pipeline), backend.clock.now()
-    wish = settled(wish, pipeline, calendar, now)
-    subject = subject_of(pipeline, calendar, wish)
-    require_passed(check_everything(subject, wish.permits, now, backend.warehouse, installation))
-    plan = _plan(backend, pipeline, calendar, wish)
+    run_request = settled(run_request, pipeline, calendar, now)
+    subject = subject_of(pipeline, calendar, run_request)
+    require_passed(check_everything(subject, run_request.overrides, now, backend.warehouse, installation))
+    plan = _plan(backend, pipeline, calendar, run_request)
     for name in (run_id,) if run_id is not None else ids_of(pipeline.pipeline, asked):
-        run, is_new = begin_run(state, backend.clock, name, wish, asked, plan)
+        run, is_new = begin_run(state, backend.clock, name, run_request, asked, plan)
         if is_new or run_id is not None or is_answered_by(state, run, sent_at):
             backend.wake_conductor(name)
             return run
     raise AssertionError("names of runs never end")
 
 
-def preflight_for(backend: Backend, installation: Installation, pipeline: Pipeline, wish: Wish) -> list[Line]:
-    """What ``kick_off`` would check for a wish. Raises InputError for a bad one."""
+def preflight_for(
+    backend: Backend, installation: Installation, pipeline: Pipeline, run_request: RunRequest
+) -> list[PreflightLine]:
+    """What ``kick_off`` would check for a request. Raises InputError for a bad one."""
     calendar, now = calendar_of(backend, pipeline), backend.clock.now()
-    subject = subject_of(pipeline, calendar, settled(wish, pipeline, calendar, now))
-    return check_everything(subject, wish.permits, now, backend.warehouse, installation)
+    subject = subject_of(pipeline, calendar, settled(run_request, pipeline, calendar, now))
+    return check_everything(subject, run_request.overrides, now, backend.warehouse, installation)
 
 
 def calendar_of(backend: Backend, pipeline: Pipeline) -> Calendar:
@@ -102,13 +114,13 @@ def calendar_of(backend: Backend, pipeline: Pipeline) -> Calendar:
     return read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
 
 
-def plan_for(backend: Backend, pipeline: Pipeline, wish: Wish) -> Plan:
-    """The plan of a wish, with the calendar of the warehouse's schedule table."""
-    return _plan(backend, pipeline, calendar_of(backend, pipeline), wish)
+def plan_for(backend: Backend, pipeline: Pipeline, run_request: RunRequest) -> Plan:
+    """The plan of a request, with the calendar of the warehouse's schedule table."""
+    return _plan(backend, pipeline, calendar_of(backend, pipeline), run_request)
 
 
-def _plan(backend: Backend, pipeline: Pipeline, calendar: Calendar, wish: Wish) -> Plan:
-    return plan_of(wish, pipeline, calendar, Prover(backend.warehouse, backend.objects), backend.state)
+def _plan(backend: Backend, pipeline: Pipeline, calendar: Calendar, run_request: RunRequest) -> Plan:
+    return plan_of(run_request, pipeline, calendar, Prover(backend.warehouse, backend.objects), backend.state)
 
 
 def require_deployed(pipeline: Pipeline, named: str | None) -> None:

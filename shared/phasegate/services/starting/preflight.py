@@ -7,16 +7,16 @@ from datetime import date, datetime
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.operations.overrides import SHOWN, Permits, check_permits
-from phasegate.domain.operations.preflight import Line, failed, passed, unanswered, warned
+from phasegate.domain.operations.overrides import SHOWN, Overrides, check_overrides
+from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.ports import Installation, Warehouse
 from phasegate.services.starting.planner import choose_phases
-from phasegate.services.starting.starter import Wish
+from phasegate.services.starting.starter import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RunScope:
     """What preflight is about: phases of a pipeline over selected game dates.
 
     days: in order.
@@ -29,25 +29,25 @@ class Subject:
     days: tuple[date, ...]
 
 
-def subject_of(pipeline: Pipeline, calendar: Calendar, wish: Wish) -> Subject:
-    """What a wish is about. Raises InputError for a selection without dates, an unknown phase or profile."""
-    phases, _ = choose_phases(pipeline, wish.phases, wish.profile)
-    return Subject(pipeline, phases, calendar, wish.selection, wish.selection.resolve(calendar))
+def subject_of(pipeline: Pipeline, calendar: Calendar, run_request: RunRequest) -> RunScope:
+    """What a request is about. Raises InputError for a selection without dates, an unknown phase or profile."""
+    phases, _ = choose_phases(pipeline, run_request.phases, run_request.profile)
+    return RunScope(pipeline, phases, calendar, run_request.selection, run_request.selection.resolve(calendar))
 
 
-def check_start(subject: Subject, permits: Permits, now: datetime) -> list[Line]:
+def check_start(subject: RunScope, overrides: Overrides, now: datetime) -> list[PreflightLine]:
     """What can be told before any backend is opened: the schedule, and what has to be named.
 
-    Raises InputError as ``check_permits`` does.
+    Raises InputError as ``check_overrides`` does.
     """
-    return [*check_schedule(subject), *check_permits(subject.pipeline, subject.phases, subject.days, permits, now)]
+    return [*check_schedule(subject), *check_overrides(subject.pipeline, subject.phases, subject.days, overrides, now)]
 
 
-def check_schedule(subject: Subject) -> list[Line]:
+def check_schedule(subject: RunScope) -> list[PreflightLine]:
     """Is the schedule filled for the selection? A date that it does not hold would never be worked on, nor missed."""
     table, dates = subject.pipeline.calendar.table, subject.calendar.dates
     begins, ends = subject.selection.first, subject.selection.last
-    lines: list[Line] = []
+    lines: list[PreflightLine] = []
     for flag, day, is_beyond in (
         ("--from", begins, begins is not None and begins < dates[0].day),
         ("--to", ends, ends is not None and ends > dates[-1].day),
@@ -73,7 +73,7 @@ def check_schedule(subject: Subject) -> list[Line]:
     return lines
 
 
-def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list[Line]:
+def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list[PreflightLine]:
     """Are the tables there, each with the column of its dates (None: it has none)?"""
     try:
         found = warehouse.columns(wanted)
@@ -81,7 +81,7 @@ def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list
         return [unanswered("tables", "all", str(error))]
     except PhasegateError as error:
         return [failed("tables", "all", str(error), "mend what it says")]
-    lines: list[Line] = []
+    lines: list[PreflightLine] = []
     for table, column in wanted.items():
         if table not in found:
             lines.append(failed("table", table, "is not there", "make it: POST /prepare of its worker, or its script"))
@@ -98,12 +98,12 @@ def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list
 
 
 def check_everything(
-    subject: Subject, permits: Permits, now: datetime, warehouse: Warehouse, installation: Installation
-) -> list[Line]:
-    """All that preflight knows. Raises InputError as ``check_permits`` does."""
+    subject: RunScope, overrides: Overrides, now: datetime, warehouse: Warehouse, installation: Installation
+) -> list[PreflightLine]:
+    """All that preflight knows. Raises InputError as ``check_overrides`` does."""
     tables = {**subject.pipeline.calendar.tables, **subject.pipeline.tables(subject.phases)}
     return [
-        *check_start(subject, permits, now),
+        *check_start(subject, overrides, now),
         *check_tables(tables, warehouse),
         *installation.inspect(subject.pipeline, subject.phases),
     ]

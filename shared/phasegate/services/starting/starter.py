@@ -10,11 +10,11 @@ from typing import Any
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
-from phasegate.domain.operations.overrides import NOTHING_NAMED, Permits, without_live
+from phasegate.domain.operations.overrides import NO_OVERRIDES, Overrides, without_live
 from phasegate.domain.plan import Plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.run import Run, Wanted
+from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, State
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
 from phasegate.services.reading.prover import Prover
@@ -22,12 +22,12 @@ from phasegate.services.starting.planner import Reprocess, make_plan
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunRequest:
     """What somebody asks for, by flags or by a message.
 
     source: the source folder of embedded mode; None where the workers know their own. pipeline_file: where the
     pipeline was read from, for people. permits: what was named on purpose; it changes nothing of what is done, so the
-    same wish with more of them finds the same run.
+    same request with more of them finds the same run.
     """
 
     selection: Selection
@@ -37,10 +37,10 @@ class Wish:
     profile: str | None = None
     reprocess: Reprocess = "missing"
     why: str = ""
-    permits: Permits = NOTHING_NAMED
+    overrides: Overrides = NO_OVERRIDES
 
     def identity(self, pipeline: Pipeline) -> str:
-        """A short name for what is asked: the same wish finds its unfinished run again by it."""
+        """A short name for what is asked: the same request finds its unfinished run again by it."""
         request: dict[str, Any] = {
             "source": str(self.source),
             "selection": [str(self.selection)],
@@ -53,21 +53,21 @@ class Wish:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def settled(wish: Wish, pipeline: Pipeline, calendar: Calendar, now: datetime) -> Wish:
-    """The wish as it is planned: with dates in place of what depends on the day on which it is asked."""
-    selection = without_live(wish.selection, pipeline, calendar.by_day, wish.permits, now)
-    return replace(wish, selection=selection)
+def settled(run_request: RunRequest, pipeline: Pipeline, calendar: Calendar, now: datetime) -> RunRequest:
+    """The request as it is planned: with dates in place of what depends on the day on which it is asked."""
+    selection = without_live(run_request.selection, pipeline, calendar.by_day, run_request.overrides, now)
+    return replace(run_request, selection=selection)
 
 
 def plan_of(
-    wish: Wish,
+    run_request: RunRequest,
     pipeline: Pipeline,
     calendar: Calendar,
     prover: Prover | None,
     state: State | None,
     remade: Callable[[int], None] = lambda _: None,
 ) -> Plan:
-    """The plan of a wish, judged by what earlier runs left behind.
+    """The plan of a request, judged by what earlier runs left behind.
 
     prover, state: None where there is no warehouse or no earlier run yet. remade: told how many dates hold rows of
     another source, which are made again. Raises InputError as ``make_plan`` does.
@@ -77,9 +77,9 @@ def plan_of(
         return finished_in(state, pipeline.pipeline, days) if state else {}
 
     def foreign(days: Sequence[date]) -> frozenset[date]:
-        if state is None or wish.source is None:
+        if state is None or run_request.source is None:
             return frozenset()
-        found = made_from_another_source(state, pipeline.pipeline, wish.source, days)
+        found = made_from_another_source(state, pipeline.pipeline, run_request.source, days)
         if found:
             remade(len(found))
         return found
@@ -87,10 +87,10 @@ def plan_of(
     return make_plan(
         pipeline,
         calendar,
-        wish.selection,
-        phases=wish.phases,
-        profile=wish.profile,
-        reprocess=wish.reprocess,
+        run_request.selection,
+        phases=run_request.phases,
+        profile=run_request.profile,
+        reprocess=run_request.reprocess,
         prover=prover,
         finished=finished,
         foreign=foreign,
@@ -98,46 +98,48 @@ def plan_of(
 
 
 def existing_run(state: State, asked: str, run_id: str | None) -> Run | None:
-    """The run of that id, or else the newest unfinished one of the same wish.
+    """The run of that id, or else the newest unfinished one of the same request.
 
-    Raises InputError when the id belongs to a run of another wish.
+    Raises InputError when the id belongs to a run of another request.
     """
     for run in state.runs():
         if run_id is not None:
             if run.run_id == run_id:
-                _refuse_another_wish(run, asked)
+                _refuse_another_request(run, asked)
                 return run
-        elif run.request_hash == asked and run.wanted is not Wanted.CANCELLED:
+        elif run.request_hash == asked and run.desired_state is not DesiredState.CANCELLED:
             board, _ = state.board(run.run_id)
             if not board.is_over(run):
                 return run
     return None
 
 
-def begin_run(state: State, clock: Clock, run_id: str, wish: Wish, asked: str, plan: Plan) -> tuple[Run, bool]:
+def begin_run(
+    state: State, clock: Clock, run_id: str, run_request: RunRequest, asked: str, plan: Plan
+) -> tuple[Run, bool]:
     """Write a run, its plan and a blank board; whether it is new. The same run id twice is the same run.
 
-    Raises InputError when the id belongs to a run of another wish.
+    Raises InputError when the id belongs to a run of another request.
     """
     run = Run(
         run_id=run_id,
         pipeline=plan.pipeline.pipeline,
-        pipeline_file=wish.pipeline_file,
+        pipeline_file=run_request.pipeline_file,
         plan_hash=plan.hash,
         request_hash=asked,
-        source=wish.source,
-        why=wish.why,
+        source=run_request.source,
+        why=run_request.why,
         created_at=clock.now(),
     )
     if state.create_run(run, plan, Board.blank(run_id, plan.index, run.created_at)):
         return run, True
     there = state.run(run_id)
-    _refuse_another_wish(there, asked)
+    _refuse_another_request(there, asked)
     return there, False
 
 
 def ids_of(pipeline: str, asked: str) -> Iterator[str]:
-    """Names for the runs of a wish: each later one is for when the earlier ones are over."""
+    """Names for the runs of a request: each later one is for when the earlier ones are over."""
     yield f"{pipeline}-{asked}"
     number = 2
     while True:
@@ -146,14 +148,15 @@ def ids_of(pipeline: str, asked: str) -> Iterator[str]:
 
 
 def is_answered_by(state: State, run: Run, sent_at: datetime | None) -> bool:
-    """Whether a run is the answer to a wish: it goes on, or it began after the wish was sent (a message twice)."""
+    """Whether a run is the answer to a request: it goes on, or it began after the request was sent (a message
+    twice)."""
     if sent_at is not None and run.created_at >= sent_at:
         return True
     board, _ = state.board(run.run_id)
-    return run.wanted is not Wanted.CANCELLED and not board.is_over(run)
+    return run.desired_state is not DesiredState.CANCELLED and not board.is_over(run)
 
 
-def _refuse_another_wish(run: Run, asked: str) -> None:
+def _refuse_another_request(run: Run, asked: str) -> None:
     if run.request_hash != asked:
         raise InputError(
             f"run '{run.run_id}' exists and was asked for differently (other dates, phases or pipeline file); "

@@ -116,7 +116,7 @@ def board_document(board: Board) -> Document:
     document = board.to_document()
     document["counts"] = {
         name: {word: found[letter] for letter, word in _WORDS.items() if found[letter]}
-        for name, strip in board.lanes.items()
+        for name, strip in board.groups.items()
         for found in (Counter(strip.decode("ascii")),)
     }
     reasons = {name: document[name] for name in ("bad", "outside", "unjudged")}
@@ -169,9 +169,9 @@ def fact_path(key: AttemptKey, fact: Fact) -> tuple[str, ...]:
 
 def cell_document(cell: Cell) -> Document:
     """``cells.{phase}`` of a date's document."""
-    document: Document = _CELL.dump_python(cell)
-    for lane in document["lanes"].values():
-        lane["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in lane["verdicts"]]
+    document: Document = _CELL.dump_python(cell, by_alias=True)
+    for group in document["lanes"].values():
+        group["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in group["verdicts"]]
     return document
 
 

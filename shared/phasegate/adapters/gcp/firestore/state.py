@@ -26,7 +26,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
-from phasegate.single_flight import Shared
+from phasegate.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
@@ -49,7 +49,7 @@ class FirestoreState:
         self.leases = FirestoreLeases(client)
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._glances: dict[str, tuple[Run, float]] = {}
-        self._run_reads: Shared[Any] = Shared()
+        self._run_reads: SingleFlight[Any] = SingleFlight()
 
     # Runs, plans, boards
 

@@ -8,7 +8,7 @@ from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client, f
 from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS, emulated, is_emulated, look_at
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.operations.preflight import Line
+from phasegate.domain.operations.preflight import PreflightLine
 
 MODIFICATIONS_A_DAY, LOADS_A_DAY = 30_000, 1_500
 """Partition modifications and load jobs that BigQuery takes for one table in a day
@@ -23,7 +23,7 @@ OBJECTS = ("storage.objects.get", "storage.objects.list")
 READ = "bigquery.tables.getData"
 
 
-def inspect_firestore(settings: CloudSettings) -> list[Line]:
+def inspect_firestore(settings: CloudSettings) -> list[PreflightLine]:
     """Does Firestore answer? One read."""
 
     def wrong() -> Iterator[tuple[str, str]]:
@@ -34,7 +34,7 @@ def inspect_firestore(settings: CloudSettings) -> list[Line]:
     return look_at("firestore", settings.database, "roles/datastore.user", wrong)
 
 
-def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[Line]:
+def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[PreflightLine]:
     """Are all datasets in the deployment's location? A query cannot join tables of two."""
     client = bigquery_client(settings)
 
@@ -50,7 +50,7 @@ def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[Lin
     )
 
 
-def inspect_rights(settings: CloudSettings, table: str) -> list[Line]:
+def inspect_rights(settings: CloudSettings, table: str) -> list[PreflightLine]:
     """May this identity read a table, and the bucket?"""
 
     def of_table() -> Iterator[tuple[str, str]]:
@@ -64,7 +64,7 @@ def inspect_rights(settings: CloudSettings, table: str) -> list[Line]:
         if missing := [name for name in OBJECTS if name not in granted]:
             yield f"{', '.join(missing)} not granted on {settings.bucket}", "grant roles/storage.objectViewer"
 
-    lines: list[Line] = []
+    lines: list[PreflightLine] = []
     for emulator, subject, wrong in (
         (BIGQUERY_EMULATOR, READ, of_table),
         ("STORAGE_EMULATOR_HOST", "storage.objects", of_bucket),
@@ -76,7 +76,7 @@ def inspect_rights(settings: CloudSettings, table: str) -> list[Line]:
     return lines
 
 
-def inspect_quotas(settings: CloudSettings, tables: Sequence[str]) -> list[Line]:
+def inspect_quotas(settings: CloudSettings, tables: Sequence[str]) -> list[PreflightLine]:
     """Is enough left of what BigQuery takes for one table in a day? One query of the project's jobs, 10 MB billed."""
     if is_emulated(BIGQUERY_EMULATOR):
         return [emulated("quota", "BigQuery")]

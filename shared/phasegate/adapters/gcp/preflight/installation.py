@@ -16,7 +16,7 @@ from phasegate.adapters.gcp.preflight.queues import inspect_queues
 from phasegate.adapters.gcp.preflight.services import inspect_functions, inspect_workers
 from phasegate.adapters.gcp.preflight.topics import Topics
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
-from phasegate.domain.operations.preflight import Line, warned
+from phasegate.domain.operations.preflight import PreflightLine, warned
 from phasegate.domain.spec.dispatch import Dispatch
 from phasegate.domain.spec.pipeline import Pipeline, WorkerSpec
 
@@ -32,7 +32,7 @@ class CloudInstallation:
         self._settings = settings
         self._token = IdentityTokens() if settings.invoker else None
 
-    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[Line]:
+    def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """See the port."""
         settings, layout, tables = (
             self._settings,
@@ -40,7 +40,7 @@ class CloudInstallation:
             [*pipeline.calendar.tables, *pipeline.tables(phases)],
         )
         topics = Topics(settings, layout)
-        parts: tuple[Callable[[], list[Line]], ...] = (
+        parts: tuple[Callable[[], list[PreflightLine]], ...] = (
             lambda: [*topics.inspect(), *self._functions(topics.endpoints)],
             lambda: inspect_queues(settings, layout),
             lambda: inspect_workers(_workers(pipeline, phases), self._token),
@@ -52,7 +52,7 @@ class CloudInstallation:
         with ThreadPoolExecutor(len(parts), "preflight") as pool:
             return list(chain.from_iterable(pool.map(lambda part: part(), parts)))
 
-    def _functions(self, pushed: dict[str, set[str]]) -> list[Line]:
+    def _functions(self, pushed: dict[str, set[str]]) -> list[PreflightLine]:
         settings = self._settings
         called = {
             "dispatcher": [settings.dispatcher_url],

@@ -7,13 +7,13 @@ from typing import Any
 from google.api_core import exceptions
 
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
-from phasegate.domain.operations.preflight import Line, failed, passed, unanswered, warned
+from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
 
 PATIENCE_SECONDS = 10.0
 """How long one thing is asked for: a person waits for a start, and there are some twenty things to ask."""
 
 
-def look_at(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tuple[str, str]]]) -> list[Line]:
+def look_at(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tuple[str, str]]]) -> list[PreflightLine]:
     """Lines about one thing: a FAIL for each (detail, remedy) that is wrong with it, else a PASS.
 
     role: what an identity needs in order to look; without it there is a WARN, because nothing was seen.
@@ -46,6 +46,6 @@ def is_emulated(variable: str) -> bool:
     return bool(os.environ.get(variable))
 
 
-def emulated(check: str, subject: str) -> Line:
+def emulated(check: str, subject: str) -> PreflightLine:
     """A line for what an emulator cannot answer."""
     return warned(check, subject, "not checked: an emulator", "check it in the project that you deploy to")

@@ -17,15 +17,15 @@ from phasegate.adapters.gcp.preflight.looking import (
 )
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.operations.preflight import Line
+from phasegate.domain.operations.preflight import PreflightLine
 
 CREATE = "cloudtasks.tasks.create"
 
 
-def inspect_queues(settings: CloudSettings, layout: Layout) -> list[Line]:
+def inspect_queues(settings: CloudSettings, layout: Layout) -> list[PreflightLine]:
     """A line a queue, and one for the right to put tasks on them."""
     parent = f"projects/{settings.project}/locations/{settings.region}/queues"
-    lines: list[Line] = []
+    lines: list[PreflightLine] = []
     for queue in layout.queues:
         path = f"{parent}/{queue.id}"
         lines += look_at("queue", queue.id, "roles/cloudtasks.viewer", partial(_wrong, queue, path))

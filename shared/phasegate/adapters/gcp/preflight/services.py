@@ -8,7 +8,7 @@ import requests
 from phasegate import __version__
 from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS
 from phasegate.domain.errors import TransientError
-from phasegate.domain.operations.preflight import Line, failed, passed, unanswered, warned
+from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
 from phasegate.domain.spec.pipeline import WorkerSpec
 
 Token = Callable[[str], str]
@@ -24,22 +24,22 @@ class Health:
     version: str | None
 
 
-def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | None) -> list[Line]:
+def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | None) -> list[PreflightLine]:
     """A line for each URL under which a function is called: it answers by its name, with the code that runs here."""
-    lines: list[Line] = []
+    lines: list[PreflightLine] = []
     for function, urls in endpoints.items():
         for url in urls:
             found = ask_health("function", function, url, token)
-            lines.append(found if isinstance(found, Line) else _function(function, url, found))
+            lines.append(found if isinstance(found, PreflightLine) else _function(function, url, found))
     return lines
 
 
-def inspect_workers(workers: Mapping[str, WorkerSpec], token: Token | None) -> list[Line]:
+def inspect_workers(workers: Mapping[str, WorkerSpec], token: Token | None) -> list[PreflightLine]:
     """A line a worker: it answers, with the code version that the pipeline file wants (where it names one)."""
     return [_worker(name, spec, token) for name, spec in workers.items()]
 
 
-def _function(function: str, url: str, found: Health) -> Line:
+def _function(function: str, url: str, found: Health) -> PreflightLine:
     if found.status != 200 or found.service is None:
         remedy = f"its URL must be that of the function {function}; deploy it again, or correct the URL"
         return failed("function", function, f"{url}/health answered {found.status} and no name", remedy)
@@ -51,11 +51,11 @@ def _function(function: str, url: str, found: Health) -> Line:
     return passed("function", function, f"version {found.version} answers at {url}")
 
 
-def _worker(name: str, spec: WorkerSpec, token: Token | None) -> Line:
+def _worker(name: str, spec: WorkerSpec, token: Token | None) -> PreflightLine:
     if spec.url is None:
         return failed("worker", name, "has no url in the pipeline file", "give workers." + name + ".url")
     found = ask_health("worker", name, spec.url, token)
-    if isinstance(found, Line):
+    if isinstance(found, PreflightLine):
         return found
     if found.status in (404, 405):
         return warned("worker", name, f"{spec.url} answers, and has no /health", "give it one (docs/workers.md)")
@@ -67,7 +67,7 @@ def _worker(name: str, spec: WorkerSpec, token: Token | None) -> Line:
     return passed("worker", name, f"version {found.version or 'unnamed'} answers at {spec.url}")
 
 
-def ask_health(check: str, name: str, url: str, token: Token | None) -> Health | Line:
+def ask_health(check: str, name: str, url: str, token: Token | None) -> Health | PreflightLine:
     """Ask a service for its health; the line in its place when it cannot be asked."""
     headers = {}
     try:

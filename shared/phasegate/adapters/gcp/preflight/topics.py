@@ -10,7 +10,7 @@ from phasegate.adapters.gcp.layout import ACK_DEADLINE_SECONDS, Layout, Subscrip
 from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS, differences, look_at, seconds
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.operations.preflight import Level, Line, warned
+from phasegate.domain.operations.preflight import Level, PreflightLine, warned
 from phasegate.services.backend import COMPLETIONS
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Topics:
         self._project, self._layout = settings.project, layout
         self.endpoints: dict[str, set[str]] = {}
 
-    def inspect(self) -> list[Line]:
+    def inspect(self) -> list[PreflightLine]:
         """A line a topic and a subscription, and one for whoever else hears our completions."""
-        lines: list[Line] = []
+        lines: list[PreflightLine] = []
         for topic in (*self._layout.topics, *self._layout.observed_topics):
             lines += look_at("topic", topic, _ROLE, partial(self._topic, topic))
         for each in self._layout.subscriptions:
@@ -88,15 +88,15 @@ class Topics:
         else:
             self.endpoints.setdefault(function, set()).add(endpoint.removesuffix(path))
 
-    def _eavesdroppers(self) -> list[Line]:
+    def _eavesdroppers(self) -> list[PreflightLine]:
         path = f"projects/{self._project}/topics/{COMPLETIONS}"
         try:
-            heard = list(publisher().list_topic_subscriptions(topic=path, timeout=PATIENCE_SECONDS))
+            read_external_event = list(publisher().list_topic_subscriptions(topic=path, timeout=PATIENCE_SECONDS))
         except HTTP_ERRORS as error:
             detail = f"not checked who else hears it: {message_of(error)}"
             return [warned("topic", COMPLETIONS, detail, f"grant {_ROLE} to who asks")]
         ours = {each.name for each in self._layout.subscriptions} | {each.name for each in self._layout.exports}
-        strangers = sorted({name.rpartition("/")[2] for name in heard} - ours)
+        strangers = sorted({name.rpartition("/")[2] for name in read_external_event} - ours)
         return [
             warned("topic", COMPLETIONS, f"is also heard by {name}", "the live pipeline must not hear a backfill")
             for name in strangers

@@ -4,10 +4,10 @@ from datetime import date
 
 from pydantic import Field
 
-from phasegate.report.verify.document.part import Part
+from phasegate.report.verify.document.part import ReportPart
 
 
-class Quality(Part):
+class Quality(ReportPart):
     """Scores of a table in a year: 90 and more, 70 to below 90, 50 to below 70, below 50, none."""
 
     table: str
@@ -22,7 +22,7 @@ class Quality(Part):
     query: str
 
 
-class Nulls(Part):
+class Nulls(ReportPart):
     """NULLs of a critical field in a season. share: of the rows, 0 to 1."""
 
     table: str
@@ -34,7 +34,7 @@ class Nulls(Part):
     query: str
 
 
-class Average(Part):
+class Average(ReportPart):
     """Mean of a field in a season. change: against the season before, as a share of it; null for the first."""
 
     table: str
@@ -46,7 +46,7 @@ class Average(Part):
     query: str
 
 
-class KeysOfDate(Part):
+class KeysOfDate(ReportPart):
     """Distinct keys of one date: in the one table, in the other one, in both."""
 
     date: date
@@ -55,7 +55,7 @@ class KeysOfDate(Part):
     both: int
 
 
-class KeysCompared(Part):
+class KeysCompared(ReportPart):
     """Two tables whose keys are compared by date. share: ``both`` over ``here``, all dates together.
 
     left_out: dates on which one of the two rightly holds nothing; they count in none of the numbers.
@@ -74,7 +74,7 @@ class KeysCompared(Part):
     query: str
 
 
-class Duplicates(Part):
+class Duplicates(ReportPart):
     """Rows that repeat the keys of another one, in one table."""
 
     table: str

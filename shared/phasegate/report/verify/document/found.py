@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from phasegate.report.verify.document.part import Part
+from phasegate.report.verify.document.part import ReportPart
 
 
-class KindCount(Part):
+class KindCount(ReportPart):
     """Findings of one kind."""
 
     kind: str
@@ -14,7 +14,7 @@ class KindCount(Part):
     findings: int
 
 
-class FindingLine(Part):
+class FindingLine(ReportPart):
     """One difference. date: null when the whole output is meant, or rows that have none."""
 
     kind: str
@@ -28,7 +28,7 @@ class FindingLine(Part):
     query: str
 
 
-class Coverage(Part):
+class Coverage(ReportPart):
     """One output in one season. expected: game dates on which rows are due; whole: those of them that are sound.
 
     waived: those of them that waivers let pass. with_rows, rows: null where the output could not be asked.
@@ -48,7 +48,7 @@ class Coverage(Part):
     query: str
 
 
-class MissingDates(Part):
+class MissingDates(ReportPart):
     """Game dates in a row on which an output is missing or incomplete. beyond: outside of what was verified."""
 
     phase: str
@@ -60,7 +60,7 @@ class MissingDates(Part):
     query: str
 
 
-class HeatMap(Part):
+class HeatMap(ReportPart):
     """A letter a date for each phase; ``legend`` explains the letters."""
 
     dates: list[date]
@@ -68,7 +68,7 @@ class HeatMap(Part):
     legend: dict[str, str]
 
 
-class Blocked(Part):
+class Blocked(ReportPart):
     """A cell that cannot go on, and why."""
 
     date: date
@@ -76,7 +76,7 @@ class Blocked(Part):
     reasons: list[str]
 
 
-class Emptiness(Part):
+class Emptiness(ReportPart):
     """Dates on which an output rightly holds nothing. found: those of them that are empty; null: not known."""
 
     phase: str
@@ -88,7 +88,7 @@ class Emptiness(Part):
     query: str
 
 
-class Warned(Part):
+class Warned(ReportPart):
     """What a check that only warns found wrong with an output, on the dates that are verified."""
 
     phase: str
@@ -102,7 +102,7 @@ class Warned(Part):
     query: str
 
 
-class Waived(Part):
+class Waived(ReportPart):
     """A waiver, and what passes by it. first, last: of its dates. lets_pass: how much; examples: the first of it."""
 
     id: str

@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from phasegate.report.verify.document.part import Part
+from phasegate.report.verify.document.part import ReportPart
 
 
-class FailureLine(Part):
+class FailureLine(ReportPart):
     """Attempts that failed alike."""
 
     signature: str
@@ -17,7 +17,7 @@ class FailureLine(Part):
     query: str
 
 
-class RunTime(Part):
+class RunTime(ReportPart):
     """Seconds from the start to the end of a processor's attempts."""
 
     phase: str
@@ -28,7 +28,7 @@ class RunTime(Part):
     query: str
 
 
-class Pace(Part):
+class Pace(ReportPart):
     """How a run went over time. ended, at_once, busy: a value for each span of ``bucket_seconds``.
 
     ended: attempts that ended in it; at_once: attempts under way on average; busy: the same by phase.
@@ -46,7 +46,7 @@ class Pace(Part):
     query: str
 
 
-class GateWait(Part):
+class GateWait(ReportPart):
     """Seconds that released lanes of a phase had waited since the phase before had ended on their date."""
 
     phase: str
@@ -57,7 +57,7 @@ class GateWait(Part):
     query: str
 
 
-class CostLine(Part):
+class CostLine(ReportPart):
     """One service's share. dollars: at the list price given in ``price``."""
 
     service: str
@@ -66,7 +66,7 @@ class CostLine(Part):
     price: str
 
 
-class Cost(Part):
+class Cost(ReportPart):
     """What a run cost (``estimate``: would have cost) on Google Cloud, but for what ``not_counted`` names."""
 
     is_estimate: bool

@@ -5,13 +5,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 
-class Part(BaseModel):
+class ReportPart(BaseModel):
     """A part of the report. ``query``, where there is one, names the entry of ``queries`` that its numbers are from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Query(Part):
+class Query(ReportPart):
     """A query to derive numbers from. sql: BigQuery dialect; null where something else than tables is read.
 
     A parameter ``{"set": name}`` stands for the dates of that name in ``date_sets``.

@@ -15,12 +15,12 @@ from phasegate.report.verify.document.found import (
     Warned,
 )
 from phasegate.report.verify.document.history import Cost, FailureLine, GateWait, Pace, RunTime
-from phasegate.report.verify.document.part import Part, Query
+from phasegate.report.verify.document.part import Query, ReportPart
 
 SCHEMA_VERSION = 1
 
 
-class Report(Part):
+class Report(ReportPart):
     """A verification: of a run, or (run_id is null) of dates without one.
 
     agrees: nothing is missing but what waivers let pass, and state, tables and calendar say the same. is_final: the

@@ -7,7 +7,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.cli.operate import drive_unless_driven, expect_change
-from phasegate.domain.state.run import Wanted
+from phasegate.domain.state.run import DesiredState
 
 if TYPE_CHECKING:
     from phasegate.domain.state.run import Run
@@ -86,9 +86,9 @@ def signed(by: str | None) -> str:
 
 def _go_on(settings: options.Settings, run: "Run", as_json: bool) -> None:
     """Drive the run, unless it is held: what was decided counts when it goes on."""
-    if run.wanted is Wanted.RUNNING:
+    if run.desired_state is DesiredState.RUNNING:
         drive_unless_driven(settings, run.run_id, as_json)
         return
     if as_json:
-        options.write_json({"run_id": run.run_id, "wanted": run.wanted.value})
-    typer.echo(f"the run is {run.wanted.value}; go on with: phasegate resume {run.run_id}", err=True)
+        options.write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
+    typer.echo(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}", err=True)
