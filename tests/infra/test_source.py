@@ -48,7 +48,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_archive_takes_what_terraform_takes() -> None:
     text = (ROOT / "infra" / "terraform" / "source.tf").read_text()
-    assert '"{functions,shared/phasegate}/**/*.{py,j2}") : trimprefix(file, "shared/")' in text
+    assert '"{functions,shared}/**/*.{py,j2}") : trimprefix(file, "shared/")' in text
     assert '"**/*.{py,sql}"' in text and '!startswith(file, "shared/phasegate/stack/")' in text
 
 
