@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from shared.domain.errors import InputError
-from shared.domain.selection import Selection
-from shared.services import operators
-from shared.services.consents import approve, waive
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
+from phasegate.services.operating import operators
+from phasegate.services.operating.decisions import approve, waive
+
 from tests.catalogue.cloud import CloudWorld
 
 

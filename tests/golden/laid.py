@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phasegate import entrypoints, telemetry
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.deployment import Deployment
+from phasegate.services.backend import Backend
 
-from shared import entrypoints, telemetry
-from shared.adapters.gcp.settings import CloudSettings
-from shared.adapters.pipeline_file import load_pipeline
-from shared.deployment import Deployment
-from shared.services.backend import Backend
 from tests.fakes.in_process import UsersWorld
 from tests.fakes.users_services import Oddities, OneService
 from tests.functions.conftest import Calls, Sound
@@ -85,7 +85,7 @@ class Site:
         """Type a command, without any setting."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("PHASEGATE_")}
         return subprocess.run(
-            [sys.executable, "-m", "shared.cli.main", "--home", self.home.name, *words],
+            [sys.executable, "-m", "phasegate.cli.main", "--home", self.home.name, *words],
             cwd=self.folder,
             env=ours | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)])},
             capture_output=True,

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.plan import Plan
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run
 
-from shared.adapters.pipeline_file import load_pipeline
-from shared.domain.board import Board
-from shared.domain.plan import Plan
-from shared.domain.run import Run
 from tests.golden.laid import DATA, golden
 
 NAMES = sorted(path.stem for path in (DATA / "documents").glob("*.json"))
@@ -61,7 +61,7 @@ def test_a_board_is_read_and_written_again(name: str) -> None:
 
 
 def test_the_plan_of_the_reference_pipeline_names_its_worker_as_it_did() -> None:
-    assert json.loads(text_of("nba-plan"))["pipeline"]["workers"]["nba"]["factory"] == "workers.nba.service:build"
+    assert json.loads(text_of("nba-plan"))["pipeline"]["workers"]["nba"]["factory"] == "nba_worker.service:build"
 
 
 @pytest.mark.parametrize("name", ["nba", "takings"])
