@@ -1,8 +1,8 @@
-"""Tables of the embedded warehouse beside those of the stand-in for BigQuery, which rounds otherwise than BigQuery does.
+"""Tables of the embedded warehouse beside those of the stand-in for BigQuery, which rounds by another rule.
 
-BigQuery and DuckDB from 2.0.1 on look at the stored binary value: ``ROUND(2.675, 2)`` is 2.67. The stand-in runs
-DuckDB 1.5.5, where it is 2.68. Of such a pair both are right; nothing but the last place of what the pipeline's SQL
-rounds may differ, by one unit, and only here (docs/decisions/0019-locked-versions.md).
+BigQuery, and DuckDB from 2.0.1 on, look at the stored binary value: ``ROUND(2.675, 2)`` is 2.67. The stand-in runs
+DuckDB 1.5.5, where it is 2.68. What the pipeline's SQL rounds may therefore differ by one unit in its last place where
+the stand-in is compared with, and nowhere else (docs/decisions/0019-locked-versions.md).
 """
 
 from functools import lru_cache

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.cloud.bigquery import LoadJobConfig, SourceFormat
