@@ -1,7 +1,7 @@
-"""The look at one date: what is the state of every task, and what should be running and is not.
+"""Reconciles one date: what is the state of every task, and what should be running and is not.
 
-``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what caused
-the look; called twice on the same facts they give the same answer.
+``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what had it
+called; called twice on the same facts they give the same answer.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ _NO_CELL = Cell()
 
 
 class _Derivation:
-    """Statuses of one date, each derived when it is asked for: a look needs those of its open release groups only."""
+    """Statuses of one date, each derived when it is asked for: of open release groups only, in ``reconcile``."""
 
     def __init__(self, facts: DateFacts, index: PlanIndex) -> None:
         self._facts, self._index = facts, index

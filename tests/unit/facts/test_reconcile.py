@@ -1,4 +1,4 @@
-"""The look at one date: statuses, what is due, what has come to rest."""
+"""Reconciling one date: statuses, what is due, what has come to rest."""
 
 import copy
 from datetime import timedelta
