@@ -346,7 +346,7 @@ def f20(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.misbehave(raw__a__1=["fail:not_yet"] * 50)
     _, found = drive(world)
     assert attempts(world, "raw", "a", world.days[1]) == 3, "the first and two retries"
-    assert [f.error_class for f in found.failures] == ["not_yet"]
+    assert [f.failure.error_class for f in found.failures] == ["not_yet"]
 
 
 def f21(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
