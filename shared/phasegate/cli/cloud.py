@@ -154,16 +154,16 @@ def _reports(run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Itera
 
 
 def expect_change(run_id: str) -> None:
-    """Have the conductor look a little later, whatever becomes of this process after its change."""
+    """Have the conductor woken a little later, whatever becomes of this process after its change."""
     backend = deployment().backend
     backend.wake_conductor(run_id, backend.clock.now() + timedelta(seconds=3))
 
 
 def act_on_change(run_id: str) -> None:
-    """Look at a run at once: what a resume or a retry made due is started."""
+    """Reconcile a run at once: what a resume or a retry made due is started."""
     here = deployment()
     state = here.backend.state
     here.backend.wake_conductor(run_id)
     days = state.board(run_id)[0].open_days(here.backend.index(run_id))
     for first in range(0, len(days), PAGE_DATES):
-        here.dispatcher.look_at(run_id, days[first : first + PAGE_DATES])
+        here.reconciler.reconcile_days(run_id, days[first : first + PAGE_DATES])

@@ -98,7 +98,7 @@ def status_text(found: "RunReport", driver: str | None) -> str:
         lines.append(f"  {phase}: {states}")
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
-    lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.message}" for f in found.failures[:10])
+    lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.failure.message}" for f in found.failures[:10])
     lines.extend(f"  {line}" for line in notices_text(found.run_id, found.by_people, found.notices, found.now))
     if found.failures or found.blocked:
         lines.append(f"why, and what to do: phasegate explain {found.run_id}")

@@ -1,4 +1,4 @@
-"""The look at one date: statuses, what is due, what has come to rest."""
+"""Reconciling one date: statuses, what is due, what has come to rest."""
 
 import copy
 from datetime import timedelta
@@ -19,6 +19,7 @@ from phasegate.domain.decisions.reconcile import (
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ADOPT, RUN
 from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
+from phasegate.domain.state.unsound import Failure
 
 from tests.unit.builders import NOW, Day, dispatched, failed, plan, proved, reported
 
@@ -161,7 +162,7 @@ def test_after_the_last_retry_a_transient_failure_is_final() -> None:
 
 def test_a_final_failure_says_what_it_was() -> None:
     found = view(with_failures(ErrorClass.TRANSIENT, 3), LEFT)
-    assert (found.attempt, found.error_class, found.message) == (3, ErrorClass.TRANSIENT, "it broke")
+    assert (found.attempt, found.failure) == (3, Failure(ErrorClass.TRANSIENT, "it broke"))
 
 
 def test_a_retry_waits_for_its_backoff_counted_from_the_failure() -> None:

@@ -1,4 +1,4 @@
-"""Looking at one thing in Google Cloud: what comes of it when it is not there, or may not be looked at."""
+"""Examines one thing in Google Cloud: what comes of it when it is not there, or may not be seen."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +13,10 @@ PATIENCE_SECONDS = 10.0
 """How long one thing is asked for: a person waits for a start, and there are some twenty things to ask."""
 
 
-def look_at(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tuple[str, str]]]) -> list[PreflightLine]:
+def examine(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tuple[str, str]]]) -> list[PreflightLine]:
     """Lines about one thing: a FAIL for each (detail, remedy) that is wrong with it, else a PASS.
 
-    role: what an identity needs in order to look; without it there is a WARN, because nothing was seen.
+    role: what an identity needs in order to see it; without it there is a WARN, because nothing was seen.
     """
     try:
         found = list(wrong())
