@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEASON ?= 2023-24
 HOME_DIR ?= .phasegate
+PIPELINE ?= pipelines/nba/pipeline.yaml
 # The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -36,11 +37,11 @@ $(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt 
 
 demo: $(VENV)/.installed
 ifdef SOURCE
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(SOURCE) --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(SOURCE) --season $(SEASON)
 else
 	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(HOME_DIR)/sample --season $(SEASON)
 endif
 
 # Two weeks on the local stack, begun as one begins a run on Google Cloud.
@@ -49,7 +50,7 @@ ifndef SOURCE
 	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 endif
-	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
+	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(PIPELINE) $(or $(SOURCE),$(HOME_DIR)/sample)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

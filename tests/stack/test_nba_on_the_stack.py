@@ -58,8 +58,8 @@ class BothRuns:
 @pytest.fixture(scope="module")
 def both(stack: RunningStack, games: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothRuns]:
     home = tmp_path_factory.mktemp("embedded") / "home"
-    dates = ("--from", FIRST, "--to", LAST)
-    done = run_command("run", "--source", games, *dates, "--run-id", "embedded", home=home)
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", games, "--from", FIRST, "--to", LAST)
+    done = run_command("run", *chosen, "--run-id", "embedded", home=home)
     assert done.returncode == 0, done.stderr + done.stdout
     embedded_status = as_json(run_command("status", "embedded", "--json", home=home))
     with connected(stack) as cloud:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from phasegate.cli import options
+from phasegate.cli.output import say, write_json
+from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
-from phasegate.domain.spec.pipeline import did_you_mean
 
 if TYPE_CHECKING:
     from phasegate.stack.ledger import Ledger
@@ -40,10 +41,9 @@ def register(app: typer.Typer) -> None:
         from phasegate.stack.commands import up_document, up_text
 
         chosen = _stack(context.obj)
-        request = _stack_request(context.obj, chosen, pipeline, source, sweep_every)
-        ledger = chosen.up(request, say=lambda text: typer.echo(text, err=True))
+        ledger = chosen.up(_stack_request(context.obj, chosen, pipeline, source, sweep_every), say=say)
         if as_json:
-            options.write_json(up_document(ledger))
+            write_json(up_document(ledger))
         else:
             typer.echo(up_text(ledger))
 
@@ -52,11 +52,11 @@ def register(app: typer.Typer) -> None:
         """End the processes that up has started. Runs, tables and objects of this stack are gone with them."""
         ended = _stack(context.obj).down()
         if as_json:
-            options.write_json({"ended": ended})
+            write_json({"ended": ended})
         elif ended:
-            typer.echo(f"ended {len(ended)} processes; the runs, tables and objects of this stack are gone", err=True)
+            say(f"ended {len(ended)} processes; the runs, tables and objects of this stack are gone")
         else:
-            typer.echo("the stack is not up", err=True)
+            say("the stack is not up")
 
     @stack.command()
     def status(context: typer.Context, as_json: options.JsonOption = False) -> None:
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
         statuses = _stack(context.obj).status()
         if as_json:
-            options.write_json(status_document(statuses))
+            write_json(status_document(statuses))
         else:
             typer.echo(status_text(statuses))
         raise typer.Exit(0 if statuses and all(status.answering for status in statuses) else 1)
@@ -80,14 +80,14 @@ def register(app: typer.Typer) -> None:
         _show_logs(_stack(context.obj).ledger(), name, follow)
 
 
-def _stack(settings: options.Settings) -> "Stack":
+def _stack(session: Session) -> "Stack":
     from phasegate.stack.local import Stack
 
-    return Stack(settings.home.root)
+    return Stack(session.settings.home)
 
 
 def _stack_request(
-    settings: options.Settings, stack: "Stack", pipeline: Path | None, source: Path | None, sweep_every: float | None
+    session: Session, stack: "Stack", pipeline: Path | None, source: Path | None, sweep_every: float | None
 ) -> "StackRequest":
     """What was asked for; of a stack that is up, what it serves where nothing else was asked."""
     from phasegate.stack.ledger import Ledger
@@ -95,16 +95,17 @@ def _stack_request(
 
     ledger = stack.ledger()
     served = ledger if ledger.alive else Ledger()
-    file = pipeline or served.pipeline or settings.pipeline(None)
-    if file.absolute() == stack.pipeline_copy:
-        # The environment that `up` prints names the copy: whoever starts the stack again there means the original.
-        file = ledger.pipeline or options.NBA_PIPELINE
-    configured = settings.values.get("source")
-    folder = source or served.source or (Path(configured) if configured and not served.pipeline else None)
-    return StackRequest(file.absolute(), folder and folder.absolute(), sweep_every or served.sweep_every)
+    named = session.named_pipeline(pipeline or served.pipeline)
+    # The environment that `up` prints names the copy: whoever starts the stack again there means the original.
+    is_original = named is not None and named.absolute() != stack.pipeline_copy
+    file = session.pipeline(named if is_original else ledger.pipeline)
+    folder = source or served.source or (None if served.pipeline else session.settings.source)
+    return StackRequest(file, folder and folder.absolute(), sweep_every or served.sweep_every)
 
 
 def _show_logs(ledger: "Ledger", name: str | None, follow: bool) -> None:
+    from phasegate.domain.spec.pipeline import did_you_mean
+
     if not ledger.processes:
         raise InputError("the stack is not up, so there are no logs; start it with: phasegate stack up")
     if name is not None and name not in ledger.processes:

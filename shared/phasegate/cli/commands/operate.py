@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.cli.output import say, write_json
+from phasegate.cli.session import Session
+from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.domain.state.run import Run
@@ -30,9 +32,10 @@ def register(app: typer.Typer) -> None:
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.operators import retry as ask
 
-        expect_change(context.obj, run_id)
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
         targets = ask(
-            context.obj.state(),
+            session.backend.state(),
             SystemClock(),
             run_id,
             dates=tuple(options.parse_day(d, "--date") for d in day or ()),
@@ -41,32 +44,35 @@ def register(app: typer.Typer) -> None:
             signature=signature,
             why=why,
         )
-        typer.echo(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them", err=True)
-        drive_unless_driven(context.obj, run_id, as_json)
+        say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        raise typer.Exit(session.backend.go_on(run_id, as_json))
 
     @app.command()
     def resume(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Go on after pause, drain or an interruption; drives the run when no other process does."""
         from phasegate.services.operating.operators import resume as ask
 
-        ask(context.obj.state(), run_id)
-        drive_unless_driven(context.obj, run_id, as_json)
+        session: Session = context.obj
+        ask(session.backend.state(), run_id)
+        raise typer.Exit(session.backend.go_on(run_id, as_json))
 
     @app.command()
     def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Start nothing more until resume; what runs, ends."""
         from phasegate.services.operating.operators import pause as ask
 
-        _answer(ask(context.obj.state(), run_id), as_json)
-        typer.echo(f"paused; go on with: phasegate resume {run_id}", err=True)
+        session: Session = context.obj
+        _answer(ask(session.backend.state(), run_id), as_json)
+        say(f"paused; go on with: phasegate resume {run_id}")
 
     @app.command()
     def drain(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Start nothing more and let the driving process end."""
         from phasegate.services.operating.operators import drain as ask
 
-        _answer(ask(context.obj.state(), run_id), as_json)
-        typer.echo(f"draining; go on later with: phasegate resume {run_id}", err=True)
+        session: Session = context.obj
+        _answer(ask(session.backend.state(), run_id), as_json)
+        say(f"draining; go on later with: phasegate resume {run_id}")
 
     @app.command("set")
     def set_limits(
@@ -79,27 +85,29 @@ def register(app: typer.Typer) -> None:
         """Change a limit while the run goes on."""
         from phasegate.services.operating.operators import set_limit
 
-        expect_change(context.obj, run_id)
-        run = set_limit(context.obj.state(), run_id, phase, active_dates)
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        run = set_limit(session.backend.state(), run_id, phase, active_dates)
         if as_json:
-            options.write_json({"run_id": run.run_id, "active_dates": run.active_dates})
-        typer.echo(f"{phase}: at most {active_dates} date(s) at once from now on", err=True)
+            write_json({"run_id": run.run_id, "active_dates": run.active_dates})
+        say(f"{phase}: at most {active_dates} date(s) at once from now on")
 
     @app.command()
     def cancel(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """End a run for good; lists what was still running."""
         from phasegate.services.operating.operators import cancel as ask
 
-        expect_change(context.obj, run_id)
-        answer = ask(context.obj.state(), run_id)
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        answer = ask(session.backend.state(), run_id)
         if as_json:
             claims = [
                 {"date": k.day.isoformat(), "phase": k.phase, "processor": k.processor, "attempt": k.attempt}
                 for k in answer.open_claims
             ]
-            options.write_json({"run_id": run_id, "status": "cancelled", "open_claims": claims})
+            write_json({"run_id": run_id, "status": "cancelled", "open_claims": claims})
         else:
-            typer.echo(f"run {run_id} is cancelled; {len(answer.open_claims)} claim(s) were open", err=True)
+            say(f"run {run_id} is cancelled; {len(answer.open_claims)} claim(s) were open")
             for key in answer.open_claims:
                 typer.echo(f"  {key}")
 
@@ -120,7 +128,7 @@ def register(app: typer.Typer) -> None:
         except OSError as error:
             raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
         if as_json:
-            options.write_json(asdict(made))
+            write_json(asdict(made))
         else:
             typer.echo(
                 f"{folder}: a made-up league (seed {seed}): {made.games:,} games on {made.game_dates} dates, "
@@ -130,41 +138,4 @@ def register(app: typer.Typer) -> None:
 
 def _answer(run: "Run", as_json: bool) -> None:
     if as_json:
-        options.write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
-
-
-def expect_change(settings: options.Settings, run_id: str) -> None:
-    """On a cloud: have the run looked at, also when this process ends right after its change."""
-    if settings.is_cloud:
-        from phasegate.cli.cloud import expect_change
-
-        expect_change(run_id)
-
-
-def drive_unless_driven(settings: options.Settings, run_id: str, as_json: bool) -> None:
-    """Drive a run to its end here, unless another process does already: that one has seen the request by now."""
-    if settings.is_cloud:
-        from phasegate.cli.cloud import act_on_change
-
-        act_on_change(run_id)
-        if as_json:
-            options.write_json({"run_id": run_id, "driven_by": "the cloud"})
-        typer.echo(f"it goes on; follow it with: phasegate --backend gcp watch {run_id}", err=True)
-        return
-    if driver := settings.home.driver():
-        if not driver.endswith(f"run {run_id}"):
-            raise HomeInUse(
-                f"{settings.home.root} is in use by {driver}; wait until that run has ended, then try again"
-            )
-        if as_json:
-            options.write_json({"run_id": run_id, "driven_by": driver})
-        typer.echo(f"{driver} goes on with it; follow it with: phasegate watch {run_id}", err=True)
-        return
-    from phasegate.bootstrap import Embedded
-    from phasegate.cli.driving import drive_and_summarise
-
-    state = settings.state()
-    run, plan = state.run(run_id), state.plan(run_id)
-    source = Path(run.source) if run.source else None
-    with Embedded(settings.home, plan.pipeline, source) as embedded:
-        raise typer.Exit(drive_and_summarise(embedded, run, as_json))
+        write_json({"run_id": run.run_id, "wanted": run.desired_state.value})

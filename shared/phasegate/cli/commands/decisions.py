@@ -1,18 +1,17 @@
 """approve, waive: what a person lets pass, recorded with a name and a reason."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.operate import drive_unless_driven, expect_change
+from phasegate.cli.backend import CommandBackend
+from phasegate.cli.output import say, write_json
+from phasegate.cli.session import Session
 from phasegate.domain.state.run import DesiredState
 
 if TYPE_CHECKING:
     from phasegate.domain.state.run import Run
-
-ByOption = Annotated[str | None, typer.Option("--by", help="Who decides this; default: the name of this account.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,18 +23,18 @@ def register(app: typer.Typer) -> None:
         run_id: options.RunArgument,
         phase: Annotated[str, typer.Argument(metavar="PHASE", help="A phase that an approval gate holds back.")],
         why: options.WhyOption = "",
-        by: ByOption = None,
+        by: options.ByOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a phase go; drives the run when no other process does."""
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.decisions import approve as decide
 
-        settings: options.Settings = context.obj
-        expect_change(settings, run_id)
-        run = decide(settings.state(), SystemClock(), run_id, phase, by=signed(by), why=why)
-        typer.echo(f"approved: {phase}", err=True)
-        _go_on(settings, run, as_json)
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        run = decide(session.backend.state(), SystemClock(), run_id, phase, by=options.signed(by), why=why)
+        say(f"approved: {phase}")
+        raise typer.Exit(_go_on(session.backend, run, as_json))
 
     @app.command()
     def waive(
@@ -47,7 +46,7 @@ def register(app: typer.Typer) -> None:
         why: Annotated[str, typer.Option("--why", help="The reason; it stands in the report.")],
         phase: Annotated[str | None, typer.Option("--phase", help="Only in this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only of this processor.")] = None,
-        by: ByOption = None,
+        by: options.ByOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a blocked check pass on some dates, until an end; drives the run when no other process does."""
@@ -55,11 +54,11 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.operating.decisions import waive as decide
         from phasegate.services.reading.notices import scope
 
-        settings: options.Settings = context.obj
+        session: Session = context.obj
         days = [found for text in day for found in options.parse_days(text, "--date")]
-        expect_change(settings, run_id)
+        session.backend.expect_change(run_id)
         run, waiver = decide(
-            settings.state(),
+            session.backend.state(),
             SystemClock(),
             run_id,
             dates=days,
@@ -67,28 +66,18 @@ def register(app: typer.Typer) -> None:
             phase=phase,
             processor=processor,
             until=until,
-            by=signed(by),
+            by=options.signed(by),
             why=why,
         )
-        typer.echo(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC", err=True)
-        _go_on(settings, run, as_json)
+        say(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC")
+        raise typer.Exit(_go_on(session.backend, run, as_json))
 
 
-def signed(by: str | None) -> str:
-    """Who decides: the name that was given, or this account's."""
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
-
-
-def _go_on(settings: options.Settings, run: "Run", as_json: bool) -> None:
-    """Drive the run, unless it is held: what was decided counts when it goes on."""
+def _go_on(backend: CommandBackend, run: "Run", as_json: bool) -> int:
+    """See that the run goes on, unless it is held: what was decided counts when it does; the exit status."""
     if run.desired_state is DesiredState.RUNNING:
-        drive_unless_driven(settings, run.run_id, as_json)
-        return
+        return backend.go_on(run.run_id, as_json)
     if as_json:
-        options.write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
-    typer.echo(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}", err=True)
+        write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
+    say(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}")
+    return 0

@@ -1,7 +1,5 @@
 """rollback: what a phase left behind on some dates, shown, and with ``--yes`` deleted."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.decisions import ByOption, signed
-from phasegate.domain.errors import InputError
+from phasegate.cli.backend import CommandBackend
+from phasegate.cli.output import write_json
+from phasegate.cli.session import Session
+from phasegate.domain.calendar.selection import Selection
 
 if TYPE_CHECKING:
-    from phasegate.domain.calendar.dates import Calendar
-    from phasegate.domain.calendar.selection import Selection
     from phasegate.domain.operations.overrides import Overrides
     from phasegate.domain.operations.rollback import Scope
-    from phasegate.domain.spec.pipeline import Pipeline
-    from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.rollback import Words
 
 PhaseOption = Annotated[str | None, typer.Option("--phase", help="Its name, or number from 1; A..B for several.")]
@@ -48,7 +44,7 @@ def register(app: typer.Typer) -> None:
         exclude_live: options.ExcludeLiveOption = False,
         yes: YesOption = False,
         why: ReasonOption = "",
-        by: ByOption = None,
+        by: options.ByOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
         """What a phase left behind on these dates, by output, and what was built from it; --yes deletes it.
@@ -59,17 +55,17 @@ def register(app: typer.Typer) -> None:
         from phasegate.domain.operations.overrides import Overrides
         from phasegate.report.rollback import Words
 
-        settings: options.Settings = context.obj
+        session: Session = context.obj
+        backend = session.backend
         asked = Asked(
-            settings=settings,
             phase=phase,
             processors=tuple(processor or ()),
-            pipeline_file=settings.pipeline(pipeline).absolute(),
-            source=settings.source(source),
+            pipeline_file=session.pipeline(pipeline),
+            source=backend.source(source),
             selection=replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live),
             overrides=Overrides(options.parse_days(include_live, "--include-live")),
             words=Words(
-                program=("phasegate", "--backend", "gcp") if settings.is_cloud else ("phasegate",),
+                program=backend.program,
                 inputs=_typed(("--pipeline", pipeline), ("--source", source)),
                 dates=_typed(
                     *(("--season", each) for each in season or ()),
@@ -82,41 +78,42 @@ def register(app: typer.Typer) -> None:
                 processors=tuple(processor or ()),
             ),
         )
-        _roll_back(asked, signed(by) if yes else None, why, as_json)
+        _roll_back(backend, asked, options.signed(by) if yes else None, why, as_json)
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for."""
 
-    settings: options.Settings
     phase: str | None
+    """A phase, or several as ``A..B``; None: it was not said."""
+
     processors: tuple[str, ...]
+    """The processors that were named; empty: all of the phases."""
+
     pipeline_file: Path
+    """The pipeline file, absolute."""
+
     source: Path | None
-    selection: "Selection"
+    """The source folder, absolute; None where the workers know their own."""
+
+    selection: Selection
+    """The dates."""
+
     overrides: "Overrides"
+    """The dates of the live window that were named."""
+
     words: "Words"
+    """What was typed."""
 
 
-@dataclass(frozen=True)
-class RollbackInputs:
-    """What a rollback stands on. is_shared: other processes, and workers, may be at work on it."""
-
-    state: "State"
-    warehouse: "Warehouse"
-    objects: "ObjectStore"
-    clock: "Clock"
-    is_shared: bool
-
-
-def _roll_back(asked: Asked, by: str | None, why: str, as_json: bool) -> None:
+def _roll_back(backend: CommandBackend, asked: Asked, by: str | None, why: str, as_json: bool) -> None:
     """by: who deletes; None: it is only shown."""
     from phasegate.report.rollback import rollback_document, rollback_text
     from phasegate.services.operating.rollback import Signature, delete, require_free, survey
 
-    scope = _scope(asked)
-    with _ground(asked.settings) as ground:
+    scope = _scope(backend, asked)
+    with backend.rollback_inputs() as ground:
         require_free(scope, ground.state, ground.clock.now(), claims_die_with_us=not ground.is_shared)
         found = survey(scope, ground.warehouse, ground.objects)
         deleted = None
@@ -125,68 +122,25 @@ def _roll_back(asked: Asked, by: str | None, why: str, as_json: bool) -> None:
             signature = Signature(by, why)
             deleted = delete(found, ground.state, ground.warehouse, ground.objects, ground.clock, signature)
     if as_json:
-        options.write_json(rollback_document(found, deleted, asked.words))
+        write_json(rollback_document(found, deleted, asked.words))
     else:
         typer.echo(rollback_text(found, deleted, asked.words))
 
 
-def _scope(asked: Asked) -> "Scope":
+def _scope(backend: CommandBackend, asked: Asked) -> "Scope":
     """What it is about. Raises InputError for everything that is wrong with it, before a home is opened."""
     from phasegate.adapters.embedded.clock import SystemClock
-    from phasegate.adapters.pipeline_file import load_pipeline
     from phasegate.domain.operations.overrides import without_live
     from phasegate.domain.operations.rollback import Scope, choose_refs
     from phasegate.services.operating.rollback import require_named
 
-    pipeline = load_pipeline(asked.pipeline_file)
+    read = backend.calendar(asked.pipeline_file, asked.source)
+    pipeline, calendar, now = read.pipeline, read.calendar, SystemClock().now()
     phases, refs = choose_refs(pipeline, asked.phase, asked.processors)
-    calendar, now = _calendar(asked, pipeline), SystemClock().now()
     days = without_live(asked.selection, pipeline, calendar.by_day, asked.overrides, now).resolve(calendar)
     scope = Scope(pipeline, calendar, phases, tuple(refs), days)
     require_named(scope, asked.overrides, now)
     return scope
-
-
-def _calendar(asked: Asked, pipeline: "Pipeline") -> "Calendar":
-    if asked.source is None:
-        from phasegate.cli.cloud import deployment
-        from phasegate.services.starting.kickoff import calendar_of, require_deployed
-
-        here = deployment()
-        require_deployed(here.pipeline, pipeline.pipeline)
-        return calendar_of(here.backend, pipeline)
-    from phasegate.adapters.embedded.schedule_file import ScheduleFile
-    from phasegate.services.reading.schedule import read_calendar
-
-    return read_calendar(pipeline.calendar, ScheduleFile(asked.source, pipeline.calendar).query)
-
-
-@contextmanager
-def _ground(settings: options.Settings) -> Iterator[RollbackInputs]:
-    """The ports; of a home its lock is held, so that no run begins meanwhile.
-
-    Raises InputError where there is nothing yet, HomeInUse while another process drives the home.
-    """
-    if settings.is_cloud:
-        from phasegate.cli.cloud import deployment
-
-        backend = deployment().backend
-        yield RollbackInputs(backend.state, backend.warehouse, backend.objects, backend.clock, is_shared=True)
-        return
-    from phasegate.adapters.embedded.clock import SystemClock
-    from phasegate.adapters.embedded.home import HomeLock
-    from phasegate.adapters.embedded.objects import FolderObjectStore
-    from phasegate.bootstrap import open_state, open_warehouse
-
-    home = settings.home
-    if not home.warehouse.exists():
-        raise InputError(f"{home.root}: no warehouse here yet; there is nothing to roll back, or give --home DIR")
-    with HomeLock(home):
-        state, warehouse = open_state(home), open_warehouse(home)
-        try:
-            yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
-        finally:
-            warehouse.close()
 
 
 def _typed(*flags: tuple[str, object]) -> tuple[str, ...]:
