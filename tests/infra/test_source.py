@@ -54,7 +54,7 @@ def test_the_archive_takes_what_terraform_takes() -> None:
 
 def test_no_file_that_the_packages_need_is_left_out() -> None:
     there = {f.suffix for folder in PACKAGES for f in (ROOT / folder).rglob("*") if f.is_file()}
-    assert there - {".pyc"} <= {".py", ".j2", ".sh", ".txt"}, "a new kind of file: is it in source.tf?"
+    assert there - {".pyc"} <= {".py", ".j2", ".sh", ".txt", ".lock"}, "a new kind of file: is it in source.tf?"
 
 
 def start(name: str, folder: Path, **more: str) -> None:
