@@ -198,7 +198,7 @@ def f11(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.misbehave(raw__a__1=["lie"] * 9)
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert [f.message for f in found.failures] == ["reported success, the table holds no row"]
+    assert [f.failure.message for f in found.failures] == ["reported success, the table holds no row"]
     assert not [c for c in claimed(world) if c[0] == "shape" and c[2] == str(world.days[1])]
 
 
@@ -361,7 +361,7 @@ def f22(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.misbehave(**{f"raw__{n}__{d}": ["lie"] * 50 for n in "ab" for d in (0, 1)})
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES, "it ends"
-    assert {f.message for f in found.failures} == {"reported success, the table holds no row"}, "and says why"
+    assert {f.failure.message for f in found.failures} == {"reported success, the table holds no row"}, "and says why"
 
 
 def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

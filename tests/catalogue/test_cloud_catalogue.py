@@ -128,7 +128,7 @@ def f22(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         cloud.begin()
         found = cloud.drive(timedelta(minutes=1))
     assert found.status is RunStatus.COMPLETED_WITH_FAILURES, "it ends"
-    assert {f.message for f in found.failures} == {"reported success, the table holds no row"}, "and says why"
+    assert {f.failure.message for f in found.failures} == {"reported success, the table holds no row"}, "and says why"
 
 
 def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

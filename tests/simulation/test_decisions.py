@@ -42,7 +42,9 @@ def test_rows_of_an_earlier_run_do_not_prove_a_worker_that_wrote_nothing(tmp_pat
     world.misbehave(raw__a__1=["lie"] * 9)
     board, found = drive(world, "again", reprocess="all")
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert [f.message for f in found.failures] == ["the table holds 4 rows, of an earlier attempt: this one wrote none"]
+    assert [f.failure.message for f in found.failures] == [
+        "the table holds 4 rows, of an earlier attempt: this one wrote none"
+    ]
 
 
 def test_a_lane_is_not_concluded_while_what_it_was_made_from_in_another_lane_may_still_be_disproved(

@@ -65,16 +65,18 @@ class Handlers(Protocol[Call]):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the live display may show: tasks ended so far in this process, calls under way, the board.
-
-    working: names of some calls under way; failing: what the last failed calls said, newest first.
-    """
+    """What the live display may show."""
 
     ended: int
+    """Tasks that ended so far in this process."""
     running: int
+    """Calls under way."""
     board: Board
+    """The board as it stands."""
     working: tuple[str, ...] = ()
+    """Names of some calls under way."""
     failing: tuple[str, ...] = ()
+    """What the last failed calls said, newest first."""
 
 
 class Engine(Generic[Call]):

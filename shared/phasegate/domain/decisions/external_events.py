@@ -30,18 +30,22 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ExternalEvent:
-    """The end of one processor's work for a date, as the existing system says. ``processor``: its canonical name.
-
-    event_id: the same for every delivery of this event, and another one for a later end of the same work.
-    """
+    """The end of one processor's work for a date, as the existing system says."""
 
     day: date
+    """The date that was worked on."""
     processor: str
+    """The canonical name of the processor."""
     status: ResultStatus
+    """How it ended."""
     rows: int | None
+    """Rows written, where the message says so and it is no failure."""
     error_class: ErrorClass | None
+    """The class of a failure."""
     message: str
+    """What was said, redacted."""
     event_id: str
+    """The same for every delivery of this event, and another one for a later end of the same work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,11 @@ class Awaited:
     """The attempt that an end is counted for, and what it was made from."""
 
     key: AttemptKey
+    """Which attempt it is."""
     generation: int
+    """The generation of the (date, phase) that it belongs to."""
     inputs: Inputs
+    """The attempts of its needs that it was made from."""
 
 
 def document_of(text: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The completion event: one model for sender and receiver, versioned, unknown keys rejected."""
 
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -13,32 +13,34 @@ EVENT_VERSION: Literal[1] = 1
 
 
 class Completion(BaseModel):
-    """What the runner, or a worker that answered 202, publishes about an attempt, on Phasegate's own topic.
-
-    ``event_id`` is the same for every delivery and every repeated publication of the same end. ``status`` is that of
-    the end; what began (``started``) or goes on (``heartbeat``) has none, and ``finished_at`` is when it said so.
-    """
+    """The runner, or a worker that answered 202, publishes this about an attempt, on Phasegate's own topic."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = EVENT_VERSION
-    event_id: str = Field(min_length=1, max_length=300)
-    run_id: str = Field(pattern=f"^{RUN_ID}$")
-    date: date
-    phase: str
-    processor: str
-    attempt: int = Field(ge=1)
-    fence: int = Field(ge=1)
-    kind: Literal["started", "completed", "heartbeat"] = "completed"
-    status: ResultStatus | None = None
-    error_class: ErrorClass | None = None
-    message: RedactedText = Field(default="", max_length=2000)
-    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS)
-    output_table: str | None = None
-    code_version: str = ""
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
-    trace: str = ""
+    schema_version: Literal[1] = Field(default=EVENT_VERSION, description="the version of this document")
+    event_id: str = Field(
+        min_length=1,
+        max_length=300,
+        description="the same for every delivery and every repeated publication of the same end",
+    )
+    run_id: str = Field(pattern=f"^{RUN_ID}$", description="whose attempt it is")
+    date: Annotated[date, Field(description="the date that was worked on")]
+    phase: str = Field(description="the phase of the processor")
+    processor: str = Field(description="the processor's name, canonical or alias")
+    attempt: int = Field(ge=1, description="the number of the attempt, as the worker was told")
+    fence: int = Field(ge=1, description="the fence of its claim, as the worker was told")
+    kind: Literal["started", "completed", "heartbeat"] = Field(default="completed", description="what it says")
+    status: ResultStatus | None = Field(
+        default=None, description="that of the end; what began (started) or goes on (heartbeat) has none"
+    )
+    error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
+    message: RedactedText = Field(default="", max_length=2000, description="what there is to say, in a sentence")
+    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
+    output_table: str | None = Field(default=None, description="the table, as dataset.table")
+    code_version: str = Field(default="", description="the version of who sends this")
+    started_at: AwareDatetime = Field(description="when the work began")
+    finished_at: AwareDatetime = Field(description="when it ended; of what goes on: when it said so")
+    trace: str = Field(default="", description="the trace that the work belongs to, as a traceparent")
 
     @model_validator(mode="after")
     def _only_an_end_has_a_status(self) -> Self:

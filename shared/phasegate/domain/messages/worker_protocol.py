@@ -64,14 +64,14 @@ class WorkerRequest(BaseModel):
 
 
 class ProcessorResult(BaseModel):
-    """What became of one processor: rows written (None when it writes no table) and why, if not a success."""
+    """What became of one processor."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    status: ResultStatus
-    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS)
-    message: str = ""
-    error_class: ErrorClass | None = None
+    status: ResultStatus = Field(description="how it ended")
+    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
+    message: str = Field(default="", description="why, if it is no success; a sentence")
+    error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
 
 
 class WorkerAnswer(BaseModel):
@@ -79,4 +79,4 @@ class WorkerAnswer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    results: dict[str, ProcessorResult]
+    results: dict[str, ProcessorResult] = Field(description="processor name -> what became of it")
