@@ -10,10 +10,6 @@ from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.cli.runs import Request
-    from phasegate.domain.calendar.dates import Calendar
-    from phasegate.domain.operations.preflight import PreflightLine
-    from phasegate.domain.spec.pipeline import Pipeline
-    from phasegate.services.reading.schedule import Query
 
 DateOption = Annotated[str | None, typer.Option("--date", help="One date: what is expected of each processor on it.")]
 
@@ -49,13 +45,18 @@ def register(app: typer.Typer) -> None:
 def _show_calendar(request: "Request", day: str | None, as_json: bool) -> None:
     from phasegate.domain.calendar.expected_work import expected_work
     from phasegate.report.calendar import calendar_document, calendar_text, date_text
-    from phasegate.services.reading.schedule import read_left_out
+    from phasegate.services.reading.schedule import read_calendar, read_left_out
+    from phasegate.services.starting.scope import choose_phases
 
-    pipeline, calendar, query = _inputs(request)
-    selection = request.run_request.selection
+    run_request = request.run_request
+    with runs.preview(request) as environment:
+        pipeline = environment.read_pipeline(run_request)
+        query = environment.schedule(run_request, pipeline)
+    calendar, selection = read_calendar(pipeline.calendar, query), run_request.selection
     days = tuple(calendar.by_day) if selection.is_blank else selection.resolve(calendar)
     left_out = tuple(d for d in read_left_out(pipeline.calendar, query) if selection.covers(d.day, d.season))
-    work = list(expected_work(pipeline, calendar, runs.chosen_phases(pipeline, request), days, left_out))
+    phases, _ = choose_phases(pipeline, run_request.phases, run_request.profile)
+    work = list(expected_work(pipeline, calendar, phases, days, left_out))
     if day is not None:
         chosen = options.parse_day(day, "--date")
         work = [each for each in work if each.day == chosen]
@@ -70,46 +71,16 @@ def _show_calendar(request: "Request", day: str | None, as_json: bool) -> None:
         typer.echo(calendar_text(pipeline.pipeline, work))
 
 
-def _inputs(request: "Request") -> "tuple[Pipeline, Calendar, Query]":
-    """Pipeline, calendar, and what answers the calendar's queries."""
-    if request.settings.is_cloud:
-        from phasegate.cli import cloud
-        from phasegate.services.starting.kickoff import calendar_of
-
-        backend, deployed = cloud.deployment().backend, cloud.pipeline_of(request)
-        return deployed, calendar_of(backend, deployed), lambda sql: list(backend.warehouse.query(sql))
-    from phasegate.adapters.embedded.schedule_file import ScheduleFile
-    from phasegate.adapters.pipeline_file import load_pipeline
-    from phasegate.services.reading.schedule import read_calendar
-
-    pipeline = load_pipeline(request.pipeline_file)
-    schedule = ScheduleFile(request.folder, pipeline.calendar)
-    return pipeline, read_calendar(pipeline.calendar, schedule.query), schedule.query
-
-
 def _show_preflight(request: "Request", as_json: bool) -> None:
     from phasegate.domain.operations.preflight import failures
     from phasegate.report.preflight import preflight_document, preflight_text
+    from phasegate.services.starting.start import preflight_only
 
-    lines = _lines(request)
+    with runs.preview(request) as environment:
+        lines = preflight_only(request.run_request, environment)
     if as_json:
         options.write_json(preflight_document(lines))
     else:
         typer.echo(preflight_text(lines))
     if failures(lines):
         raise typer.Exit(1)
-
-
-def _lines(request: "Request") -> "list[PreflightLine]":
-    if request.settings.is_cloud:
-        from phasegate.cli import cloud
-        from phasegate.services.starting.kickoff import preflight_for
-
-        here = cloud.deployment()
-        return preflight_for(here.backend, here.installation, cloud.pipeline_of(request), request.run_request)
-    from phasegate.installation import EmbeddedInstallation
-
-    pipeline, calendar = runs.read_inputs(request)
-    installation = EmbeddedInstallation(request.settings.home, request.folder)
-    found = installation.inspect(pipeline, runs.chosen_phases(pipeline, request))
-    return [*runs.start_lines(request, pipeline, calendar), *found]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.domain.state.run import Run
     from phasegate.services.reading.progress import RunReport
+    from phasegate.services.starting.environment import CloudEnvironment
 
 ASK_EVERY_SECONDS = 2.0
 """How often a watcher reads the board (one document)."""
@@ -37,7 +38,7 @@ def deployment() -> Deployment:
 def pipeline_of(request: "Request") -> "Pipeline":
     """The pipeline of a request: a file that was named, or the deployed one. Raises InputError for a bad one."""
     from phasegate.adapters.pipeline_file import load_pipeline
-    from phasegate.services.starting.kickoff import require_deployed
+    from phasegate.services.starting.environment import require_deployed
 
     here = deployment()
     pipeline = load_pipeline(request.pipeline_file)
@@ -45,31 +46,22 @@ def pipeline_of(request: "Request") -> "Pipeline":
     return pipeline
 
 
-def show_plan(request: "Request", as_json: bool) -> None:
-    """The ``plan`` command."""
-    from phasegate.report.plan import plan_document, plan_text
-    from phasegate.services.reading.prover import Prover
-    from phasegate.services.starting.kickoff import plan_for
-    from phasegate.services.starting.planner import missing_outside
+def environment(request: "Request") -> "CloudEnvironment":
+    """What a start finds around it."""
+    from phasegate.services.starting.environment import CloudEnvironment
 
-    backend = deployment().backend
-    made = plan_for(backend, pipeline_of(request), request.run_request)
-    lacking = missing_outside(made.index, Prover(backend.warehouse, backend.objects))
-    if as_json:
-        options.write_json(plan_document(made, lacking))
-    else:
-        typer.echo(plan_text(made, lacking))
+    here = deployment()
+    return CloudEnvironment(here.backend, here.installation, lambda _: pipeline_of(request))
 
 
 def begin(request: "Request", run_id: str | None) -> "Run":
     """The run of a request, new or found again; a paused or draining one goes on."""
     from phasegate.services.operating.operators import resume
-    from phasegate.services.starting.kickoff import kick_off
+    from phasegate.services.starting.start import start
 
-    here = deployment()
-    run = kick_off(here.backend, here.installation, pipeline_of(request), request.run_request, run_id)
+    run = start(request.run_request, environment(request), run_id).run
     if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
-        run = resume(here.backend.state, run.run_id)
+        run = resume(deployment().backend.state, run.run_id)
         act_on_change(run.run_id)
     return run
 

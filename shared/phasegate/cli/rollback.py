@@ -148,15 +148,16 @@ def _scope(asked: Asked) -> "Scope":
 
 
 def _calendar(asked: Asked, pipeline: "Pipeline") -> "Calendar":
+    from phasegate.services.reading.schedule import read_calendar
+
     if asked.source is None:
         from phasegate.cli.cloud import deployment
-        from phasegate.services.starting.kickoff import calendar_of, require_deployed
+        from phasegate.services.starting.environment import require_deployed
 
         here = deployment()
         require_deployed(here.pipeline, pipeline.pipeline)
-        return calendar_of(here.backend, pipeline)
+        return read_calendar(pipeline.calendar, lambda sql: list(here.backend.warehouse.query(sql)))
     from phasegate.adapters.embedded.schedule_file import ScheduleFile
-    from phasegate.services.reading.schedule import read_calendar
 
     return read_calendar(pipeline.calendar, ScheduleFile(asked.source, pipeline.calendar).query)
 

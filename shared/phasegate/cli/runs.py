@@ -1,10 +1,10 @@
 """plan, run, start: from a selection to a run."""
 
-import os
 import re
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,15 +15,17 @@ from phasegate.cli import options
 from phasegate.cli.driving import drive_and_summarise, say
 from phasegate.cli.options import Settings
 from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
-from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from phasegate.bootstrap import Embedded
-    from phasegate.domain.calendar.dates import Calendar
-    from phasegate.domain.operations.preflight import PreflightLine
-    from phasegate.domain.spec.pipeline import Pipeline
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from datetime import date
+
     from phasegate.domain.state.run import Run
-    from phasegate.services.starting.starter import RunRequest
+    from phasegate.embedded_start import HomeStart
+    from phasegate.services.starting.environment import PlanEnvironment
+    from phasegate.services.starting.request import RunRequest
 
 RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
 DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
@@ -56,7 +58,7 @@ def request_of(
 ) -> Request:
     """What the shared options say. Raises InputError for one that is wrong by itself."""
     from phasegate.domain.operations.overrides import Overrides
-    from phasegate.services.starting.starter import RunRequest
+    from phasegate.services.starting.request import RunRequest
 
     settings: Settings = context.obj
     if reprocess not in ("missing", "failed", "all"):
@@ -122,43 +124,21 @@ def register(app: typer.Typer) -> None:
         start_in_background(request, run_id, as_json)
 
 
-def say_remade(dates: int) -> None:
+def preview(request: Request) -> "AbstractContextManager[PlanEnvironment]":
+    """What a request is looked at in."""
+    if request.settings.is_cloud:
+        from phasegate.cli import cloud
+
+        return nullcontext(cloud.environment(request))
+    from phasegate.embedded_start import HomePreview
+
+    return HomePreview(request.settings.home, request.folder)
+
+
+def say_remade(dates: "Sequence[date]") -> None:
     """Tell of dates whose rows were made from another source folder."""
-    say(f"{dates} date(s) hold rows made from another source folder; they are made again")
-
-
-def read_inputs(request: Request) -> "tuple[Pipeline, Calendar]":
-    """Pipeline and calendar of a request, before anything is written."""
-    from phasegate.adapters.embedded.schedule_file import ScheduleFile
-    from phasegate.adapters.pipeline_file import load_pipeline
-    from phasegate.services.reading.schedule import read_calendar
-    from phasegate.services.starting.planner import require_earlier_run
-
-    pipeline = load_pipeline(request.pipeline_file)
-    chosen_phases(pipeline, request)
-    calendar = read_calendar(pipeline.calendar, ScheduleFile(request.folder, pipeline.calendar).query)
-    days = request.run_request.selection.resolve(calendar)
-    if request.run_request.reprocess == "failed" and not request.settings.home.state.exists():
-        require_earlier_run(days, {})
-    return pipeline, calendar
-
-
-def start_lines(request: Request, pipeline: "Pipeline", calendar: "Calendar") -> "list[PreflightLine]":
-    """What preflight says of a request before a home is opened."""
-    from phasegate.adapters.embedded.clock import SystemClock
-    from phasegate.services.starting.preflight import check_start, subject_of
-    from phasegate.services.starting.starter import settled
-
-    now = SystemClock().now()
-    run_request = settled(request.run_request, pipeline, calendar, now)
-    return check_start(subject_of(pipeline, calendar, run_request), run_request.overrides, now)
-
-
-def chosen_phases(pipeline: "Pipeline", request: Request) -> tuple[str, ...]:
-    """The phases that a request is about."""
-    from phasegate.services.starting.planner import choose_phases
-
-    return choose_phases(pipeline, request.run_request.phases, request.run_request.profile)[0]
+    if dates:
+        say(f"{len(dates)} date(s) hold rows made from another source folder; they are made again")
 
 
 def check_run_id(run_id: str | None) -> None:
@@ -171,65 +151,38 @@ def check_run_id(run_id: str | None) -> None:
 
 def show_plan(request: Request, as_json: bool) -> None:
     """The ``plan`` command."""
-    if request.settings.is_cloud:
-        from phasegate.cli import cloud
-
-        cloud.show_plan(request, as_json)
-        return
-    from phasegate.adapters.embedded.objects import FolderObjectStore
-    from phasegate.bootstrap import open_state, open_warehouse
     from phasegate.report.plan import plan_document, plan_text
-    from phasegate.services.reading.prover import Prover
     from phasegate.services.starting.planner import missing_outside
-    from phasegate.services.starting.starter import plan_of
+    from phasegate.services.starting.start import plan_only
 
-    pipeline, calendar = read_inputs(request)
-    home = request.settings.home
-    prover = warehouse = None
-    if home.warehouse.exists():
-        if driver := home.driver():
-            raise HomeInUse(
-                f"{home.root} is in use by {driver}, and only one process may read its warehouse; plan when that run "
-                "has ended, or look at the run with `phasegate status`"
-            )
-        warehouse = open_warehouse(home)
-        prover = Prover(warehouse, FolderObjectStore(home.objects))
-    try:
-        state = open_state(home) if home.state.exists() else None
-        made = plan_of(request.run_request, pipeline, calendar, prover, state, say_remade)
-        lacking = missing_outside(made.index, prover)
-    finally:
-        if warehouse is not None:
-            warehouse.close()
+    with preview(request) as environment:
+        made = plan_only(request.run_request, environment)
+        say_remade(made.remade)
+        lacking = missing_outside(made.plan.index, environment.prover)
     if as_json:
-        options.write_json(plan_document(made, lacking))
+        options.write_json(plan_document(made.plan, lacking))
     else:
-        typer.echo(plan_text(made, lacking))
+        typer.echo(plan_text(made.plan, lacking))
 
 
 def run_request(request: Request, run_id: str | None, durable: bool, as_json: bool) -> int:
     """The ``run`` command; returns the exit status."""
-    from phasegate.bootstrap import Embedded, EmbeddedOptions, check_dispatch, check_workers
-    from phasegate.domain.operations.preflight import require_passed
+    from phasegate.bootstrap import EmbeddedOptions
+    from phasegate.embedded_start import HomeStart
 
     check_run_id(run_id)
     if request.settings.is_cloud:
         from phasegate.cli import cloud
 
         return cloud.run_request(request, run_id, as_json)
-    pipeline, calendar = read_inputs(request)
-    require_passed(start_lines(request, pipeline, calendar))
-    check_dispatch(pipeline, chosen_phases(pipeline, request))
-    check_workers(pipeline, request.folder)
-    with Embedded(request.settings.home, pipeline, request.folder, EmbeddedOptions(durable=durable)) as embedded:
-        run = _begin(request, pipeline, calendar, embedded, run_id)
-        return drive_and_summarise(embedded, run, as_json)
+    with HomeStart(request.settings.home, request.folder, EmbeddedOptions(durable=durable)) as environment:
+        run = _begin(request, environment, run_id)
+        return drive_and_summarise(environment.embedded, run, as_json)
 
 
 def start_in_background(request: Request, run_id: str | None, as_json: bool) -> None:
     """The ``start`` command: write the run here, drive it in a process of its own."""
-    from phasegate.bootstrap import Embedded, check_dispatch, check_workers
-    from phasegate.domain.operations.preflight import require_passed
+    from phasegate.embedded_start import HomeStart
 
     check_run_id(run_id)
     if request.settings.is_cloud:
@@ -237,13 +190,9 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
 
         _say_started(cloud.begin(request, run_id).run_id, as_json)
         return
-    pipeline, calendar = read_inputs(request)
-    require_passed(start_lines(request, pipeline, calendar))
-    check_dispatch(pipeline, chosen_phases(pipeline, request))
-    check_workers(pipeline, request.folder)
     home = request.settings.home
-    with Embedded(home, pipeline, request.folder) as embedded:
-        run = _begin(request, pipeline, calendar, embedded, run_id)
+    with HomeStart(home, request.folder) as environment:
+        run = _begin(request, environment, run_id)
     home.reports.mkdir(parents=True, exist_ok=True)
     with (home.reports / f"{run.run_id}.log").open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - our own command
@@ -265,31 +214,17 @@ def _say_started(run_id: str, as_json: bool) -> None:
         typer.echo(run_id)
 
 
-def _begin(
-    request: Request, pipeline: "Pipeline", calendar: "Calendar", embedded: "Embedded", run_id: str | None
-) -> "Run":
-    """The unfinished run of the same request, or a new one, written."""
-    from phasegate.domain.operations.preflight import require_passed
+def _begin(request: Request, environment: "HomeStart", run_id: str | None) -> "Run":
+    """The unfinished run of the same request, which goes on, or a new one, written."""
     from phasegate.domain.state.run import DesiredState
     from phasegate.services.operating.operators import resume
-    from phasegate.services.reading.prover import Prover
-    from phasegate.services.starting.preflight import check_tables
-    from phasegate.services.starting.starter import begin_run, existing_run, plan_of, settled
+    from phasegate.services.starting.start import start
 
-    state, clock, run_request = embedded.state, embedded.clock, request.run_request
-    asked = run_request.identity(pipeline)
-    there = existing_run(state, asked, run_id)
-    if there is not None:
-        say(f"resuming run {there.run_id}")
-        return (
-            resume(state, there.run_id)
-            if there.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING)
-            else there
-        )
-    embedded.prepare()
-    require_passed(check_tables(pipeline.tables(chosen_phases(pipeline, request)), embedded.warehouse))
-    prover = Prover(embedded.warehouse, embedded.objects)
-    plan = plan_of(settled(run_request, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, say_remade)
-    name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-    run, _ = begin_run(state, clock, name, run_request, asked, plan)
+    started = start(request.run_request, environment, run_id)
+    run = started.run
+    say_remade(started.remade)
+    if not started.is_new:
+        say(f"resuming run {run.run_id}")
+        if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
+            return resume(environment.embedded.state, run.run_id)
     return run
