@@ -93,7 +93,8 @@ class HomeStart(HomePreview):
 
     def __init__(self, home: Home, source: Path, options: EmbeddedOptions | None = None) -> None:
         super().__init__(home, source)
-        self._options = options
+        self._options = options or EmbeddedOptions()
+        self.clock = self._options.clock or self.clock
         self._pipeline: Pipeline | None = None
         self._opened: Embedded | None = None
 
