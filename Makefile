@@ -4,34 +4,44 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEASON ?= 2023-24
 HOME_DIR ?= .phasegate
+PIPELINE ?= pipelines/nba/pipeline.yaml
 # The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
 # The stand-in for BigQuery needs Python 3.13 and an environment of its own.
 BIGQUERY := $(VENV)/bigquery-emulator
-BIGQUERY_NEEDS := shared/phasegate/stack/bigquery-emulator.txt
+BIGQUERY_NEEDS := shared/phasegate/stack/bigquery-emulator
 PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && echo "$$p" && break; done)
 
 # What scans the Terraform configuration, in an environment of its own: it pins what the product leaves open.
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo stack-demo emulators axe test lint infra-check bench lock audit sbom clean
+# Where the newest versions are tried that requirements.txt and requirements-dev.txt allow.
+NEWEST := $(VENV)/newest
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
+# Exactly a lock's versions, no other file than those whose hashes it names.
+LOCKED_INSTALL := $(PIP_INSTALL) --require-hashes --no-deps -r
+
+.PHONY: demo stack-demo emulators axe test test-newest lint infra-check bench lock audit sbom clean
+
+# The package itself is built by the lock's setuptools.
+$(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/$(LOCKED_INSTALL) requirements-dev.lock
+	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(VENV)/.installed
 ifdef SOURCE
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(SOURCE) --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(SOURCE) --season $(SEASON)
 else
 	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(HOME_DIR)/sample --season $(SEASON)
 endif
 
 # Two weeks on the local stack, begun as one begins a run on Google Cloud.
@@ -40,7 +50,7 @@ ifndef SOURCE
 	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 endif
-	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
+	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(PIPELINE) $(or $(SOURCE),$(HOME_DIR)/sample)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -50,9 +60,9 @@ lint: $(VENV)/.installed
 
 # Never fails: says what is not there, and that its tests are skipped.
 emulators: $(VENV)/.installed
-	@test $(BIGQUERY)/.installed -nt $(BIGQUERY_NEEDS) || { test -n "$(PYTHON313)" && \
+	@test $(BIGQUERY)/.installed -nt $(BIGQUERY_NEEDS).lock || { test -n "$(PYTHON313)" && \
 	"$(PYTHON313)" -m venv $(BIGQUERY) && \
-	$(BIGQUERY)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BIGQUERY_NEEDS) && \
+	$(BIGQUERY)/bin/$(LOCKED_INSTALL) $(BIGQUERY_NEEDS).lock && \
 	HOME="$(CURDIR)/$(BIGQUERY)" $(BIGQUERY)/bin/python -c \
 		"import duckdb_extensions as d; [d.import_extension(name) for name in ('ducklake', 'icu', 'spatial')]" && \
 	touch $(BIGQUERY)/.installed; } || true
@@ -61,7 +71,7 @@ emulators: $(VENV)/.installed
 # What the test of the report's page measures with; without npm or network that test is skipped.
 axe: $(VENV)/.installed
 	@test -e $(VENV)/axe/node_modules/axe-core/axe.min.js || \
-	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.10 || \
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.10.3 || \
 	echo "axe-core could not be installed (npm and the network are needed); its test is skipped"
 
 # The tests open and close thousands of small databases: in memory where there is room (they need less than 1 GB).
@@ -71,35 +81,50 @@ test: lint emulators axe
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# The same with the newest versions that the ranges allow. CI runs what is locked: this is for whoever moves the locks.
+test-newest:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[dev]'
+	@touch $(NEWEST)/.installed
+	$(MAKE) test VENV=$(NEWEST)
+
 # The Terraform configuration, with no cloud at hand; TFCHECK=PATH where the Terraform registry cannot be reached.
 infra-check: $(CHECKOV)/.installed
 	@TFCHECK="$(TFCHECK)" CHECKOV="$(CHECKOV)/bin/checkov" infra/check
 
-$(CHECKOV)/.installed: infra/checkov.txt
+$(CHECKOV)/.installed: infra/checkov.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
 	$(PYTHON) -m venv $(CHECKOV)
-	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check -r infra/checkov.txt
+	$(CHECKOV)/bin/$(LOCKED_INSTALL) infra/checkov.lock
 	@touch $@
 
 DELIVERY := $(VENV)/delivery
 LOCKED := $(VENV)/locked
 
-$(DELIVERY)/.installed: requirements-delivery.txt $(VENV)/.installed
+$(DELIVERY)/.installed: requirements-delivery.lock $(VENV)/.installed
 	$(PYTHON) -m venv $(DELIVERY)
-	$(DELIVERY)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-delivery.txt
+	$(DELIVERY)/bin/$(LOCKED_INSTALL) requirements-delivery.lock
 	@touch $@
 
 # Exactly what is deployed, and nothing else; fails when a hash is wrong or a package is missing.
 $(LOCKED)/.installed: requirements.lock $(VENV)/.installed
 	$(PYTHON) -m venv --clear $(LOCKED)
-	$(LOCKED)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(LOCKED)/bin/$(LOCKED_INSTALL) requirements.lock
 	$(LOCKED)/bin/python -m pip check
 	@touch $@
 
-# The lock's versions stay where requirements.txt still allows them; `make lock UPGRADE=--upgrade` takes the newest.
+# Versions stay where the ranges still allow them; `make lock UPGRADE=--upgrade` takes the newest (docs/decisions/0019-locked-versions.md).
+LOCK = $(DELIVERY)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' $(UPGRADE)
+
+# requirements.lock is what is deployed; what it pins stands in requirements-dev.lock in the same version.
 lock: $(DELIVERY)/.installed
-	$(DELIVERY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command 'make lock' $(UPGRADE) requirements.txt -o requirements.lock
+	$(LOCK) --python-version 3.11 requirements.txt -o requirements.lock
+	$(LOCK) --python-version 3.11 -c requirements.lock requirements.txt requirements-dev.txt -o requirements-dev.lock
+	$(LOCK) --python-version 3.11 requirements-delivery.txt -o requirements-delivery.lock
+	$(LOCK) --python-version 3.11 infra/checkov.txt -o infra/checkov.lock
+	$(LOCK) --python-version 3.13 $(BIGQUERY_NEEDS).txt -o $(BIGQUERY_NEEDS).lock
 
 # Known vulnerabilities of what is deployed. Also fails when the database of them cannot be asked.
 audit: $(DELIVERY)/.installed

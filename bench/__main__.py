@@ -18,6 +18,7 @@ from bench.stack import measure_stack
 from bench.verifying import measure_verifier
 
 ROOT = Path(__file__).parents[1]
+PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
 ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
 
 
@@ -69,14 +70,14 @@ def orchestration(bounds: Bounds) -> None:
 def commands(bounds: Bounds, source: Path, seasons: list[str], home: Path) -> None:
     """What a person waits for."""
     bounds.check("phasegate --help", min(phasegate("--help")[0] for _ in range(3)), "s", most=0.4)
-    words = [word for season in seasons for word in ("--season", season)]
+    words = ["--pipeline", str(PIPELINE), *(word for season in seasons for word in ("--season", season))]
     plan = min(phasegate("--home", home, "plan", "--source", source, *words, "--json")[0] for _ in range(3))
     bounds.check(f"plan of {len(seasons)} season(s)", plan, "s", most=1.5)
 
 
 def backfill(bounds: Bounds, source: Path, seasons: list[str], most: float, home: Path) -> float:
     """Seconds a task for whole seasons in a new home."""
-    words = [word for season in seasons for word in ("--season", season)]
+    words = ["--pipeline", str(PIPELINE), *(word for season in seasons for word in ("--season", season))]
     seconds, out = phasegate("--home", home, "run", "--source", source, *words, "--json")
     document = json.loads(out)
     tasks = document["tasks"]["expected"]

@@ -12,6 +12,7 @@ import pytest
 from nba_worker.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
+NBA_PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
 
 FULL = os.environ.get("PHASEGATE_FULL") == "1"
 """Everything, which takes longer: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""

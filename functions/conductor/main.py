@@ -3,8 +3,8 @@
 import functions_framework
 from flask import Request
 from phasegate import telemetry
+from phasegate.domain.messages.tasks import WakeUp
 from phasegate.entrypoints import Answer, answer, deployment, serve
-from phasegate.services.backend import WakeUp
 
 telemetry.configure("conductor")
 serve("conductor")

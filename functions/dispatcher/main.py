@@ -3,8 +3,8 @@
 import functions_framework
 from flask import Request
 from phasegate import telemetry
+from phasegate.domain.messages.tasks import DispatchPage
 from phasegate.entrypoints import Answer, answer, deployment, serve
-from phasegate.services.running.dispatcher import DispatchPage
 
 telemetry.configure("dispatcher")
 serve("dispatcher")
@@ -12,7 +12,7 @@ serve("dispatcher")
 
 def _dispatch(page: DispatchPage) -> Answer:
     with telemetry.bind(run_id=page.run_id):
-        reconciled = deployment().dispatcher.look_at(page.run_id, page.dates)
+        reconciled = deployment().reconciler.reconcile_days(page.run_id, page.dates)
     return {"dispatched": len(reconciled.due), "at_rest": len(reconciled.at_rest)}, 200
 
 

@@ -3,8 +3,8 @@
 import functions_framework
 from flask import Request
 from phasegate import telemetry
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.entrypoints import Answer, answer, deployment, serve
-from phasegate.services.running.dispatcher import TaskPayload
 
 telemetry.configure("runner")
 serve("runner")

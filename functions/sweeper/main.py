@@ -1,10 +1,10 @@
-"""The look that no message caused, at every unfinished run. Cloud Scheduler calls it every minute."""
+"""Sweeps every unfinished run, or one: heals what no message brought about. Cloud Scheduler calls it every minute."""
 
 import functions_framework
 from flask import Request
 from phasegate import telemetry
+from phasegate.domain.messages.requests import SweepRequest
 from phasegate.entrypoints import Answer, answer, deployment, serve
-from phasegate.services.running.sweeper import SweepRequest
 
 telemetry.configure("sweeper")
 serve("sweeper")

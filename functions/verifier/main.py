@@ -3,8 +3,9 @@
 import functions_framework
 from flask import Request
 from phasegate import telemetry
+from phasegate.domain.messages.requests import VerifyRequest
 from phasegate.entrypoints import Answer, answer, deployment, serve
-from phasegate.report.verifier import VerifyRequest, verify_dates, verify_run
+from phasegate.report.verifier import verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.reading.schedule import read_calendar
 

@@ -31,9 +31,9 @@ resource "terraform_data" "sound" {
     }
     precondition {
       condition = alltrue([
-        for name in keys(local.workers) : fileexists("${local.root}/workers/${name}/main.py")
+        for file in values(local.worker_files) : fileexists("${local.pipelines_folder}/${var.pipeline}/${file}")
       ])
-      error_message = "Workers without a url are deployed from workers/<name>/main.py, which is not there for: ${join(", ", [for name in keys(local.workers) : name if !fileexists("${local.root}/workers/${name}/main.py")])}. Write one, or give the worker a url in the pipeline file."
+      error_message = "Workers without a url are deployed from the main.py beside the module of their factory, in the folder of the pipeline file; it is not there for: ${join(", ", [for name, file in local.worker_files : "${name} (${file})" if !fileexists("${local.pipelines_folder}/${var.pipeline}/${file}")])}. Write one, or give the worker a url in the pipeline file."
     }
     precondition {
       condition     = alltrue([for dataset in var.existing_datasets : contains(local.datasets, dataset)])

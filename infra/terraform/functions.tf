@@ -13,7 +13,7 @@ locals {
     verifier   = { people = true, concurrency = 2, memory = "2Gi", max_instances = 2, timeout_seconds = 1800 }
   }
 
-  # As the local stack does: a worker without a url is served by the main.py of workers/<name>.
+  # As the local stack does: a worker without a url is served by the main.py beside the module of its factory.
   workers = {
     for name in keys(local.pipeline.workers) : name => merge(
       {
@@ -22,6 +22,12 @@ locals {
       },
       try(var.workers[name], {}),
     ) if try(local.pipeline.workers[name].url, null) == null
+  }
+  # "nba_worker.service:build" -> "nba_worker/main.py", in the folder of the pipeline file.
+  worker_files = {
+    for name in keys(local.workers) : name => trimprefix("${dirname(replace(
+      split(":", try(local.pipeline.workers[name].factory, ""))[0], ".", "/"
+    ))}/main.py", "./")
   }
   worker_services = { for name in keys(local.workers) : name => "worker-${replace(name, "_", "-")}" }
 
@@ -92,10 +98,13 @@ locals {
         timeout_seconds = each.timeout_seconds
         concurrency     = each.concurrency
         # The runner is outside of the network, from where workers elsewhere are reached without a gateway.
-        ingress     = "ALLOW_ALL"
-        account     = local.emails[local.worker_services[name]]
-        in_network  = false
-        environment = merge({ "PHASEGATE_${upper(name)}_SOURCE" = "gs://${local.bucket}/source" }, each.environment)
+        ingress    = "ALLOW_ALL"
+        account    = local.emails[local.worker_services[name]]
+        in_network = false
+        environment = merge({
+          "PHASEGATE_${upper(name)}_SOURCE" = "gs://${local.bucket}/source"
+          PHASEGATE_WORKER_FILE             = "pipelines/${var.pipeline}/${local.worker_files[name]}"
+        }, each.environment)
       }
     },
   )

@@ -1,12 +1,14 @@
-# The one source archive of all functions: the packages, what they need, and the pipelines with the addresses of their workers.
+# The one source archive of all functions: the package, what it needs, and the pipelines' folders, with the addresses of
+# their workers in the pipeline files.
 
 locals {
   root          = "${path.module}/../.."
   pipeline_path = "pipelines/${var.pipeline}/pipeline.yaml"
-  packages = [
-    for file in fileset(local.root, "{functions,shared}/**/*.{py,j2,sql}") : file
+  # shared/ is a source folder: in the archive the package lies at the top, where Python finds it.
+  packages = {
+    for file in fileset(local.root, "{functions,shared}/**/*.{py,j2}") : trimprefix(file, "shared/") => file
     if !strcontains(file, "__pycache__") && !startswith(file, "shared/phasegate/stack/")
-  ]
+  }
   beside_pipelines = [
     for file in fileset(local.pipelines_folder, "**/*.{py,sql}") : file if !strcontains(file, "__pycache__")
   ]
@@ -26,7 +28,7 @@ locals {
     { "main.py" = file("${path.module}/../source/main.py") },
     # Pinned with hashes where the project has a lock.
     { "requirements.txt" = file(fileexists("${local.root}/requirements.lock") ? "${local.root}/requirements.lock" : "${local.root}/requirements.txt") },
-    { for file in local.packages : file => file("${local.root}/${file}") },
+    { for name, file in local.packages : name => file("${local.root}/${file}") },
     { for file in local.beside_pipelines : "pipelines/${file}" => file("${local.pipelines_folder}/${file}") },
     { for name, text in local.deployed_pipelines : "pipelines/${name}/pipeline.yaml" => text },
   )

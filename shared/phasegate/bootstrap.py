@@ -20,18 +20,21 @@ from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned
 from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, ObjectStore, QueueTask, State, Warehouse, Worker
-from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
+from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.external_events import ExternalEventListener
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
+from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import Call, Runner
 from phasegate.services.running.sweeper import Sweeper
 
@@ -51,16 +54,17 @@ class Services:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.dispatcher = Dispatcher(backend)
+        self.reconciler = Reconciler(backend, self.dispatcher)
         self.runner = Runner(backend)
-        self.listener = Listener(backend, self.dispatcher)
-        self.external_events = ExternalEventListener(backend, self.dispatcher)
+        self.listener = Listener(backend, self.reconciler)
+        self.external_events = ExternalEventListener(backend, self.reconciler)
         self.historian = Historian(backend)
         self.conductor = Conductor(backend, self.dispatcher, self.historian)
-        self.sweeper = Sweeper(backend, self.dispatcher)
+        self.sweeper = Sweeper(backend, self.reconciler, self.dispatcher)
 
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
         """Claim the attempts of these tasks."""
-        return self.runner.claim(tasks)
+        return self.runner.claim([TaskPayload.model_validate_json(task.payload) for task in tasks])
 
     def describe(self, call: Call) -> str:
         """A call in a few words."""
@@ -86,10 +90,11 @@ class Services:
         if task.queue == CONDUCTOR_QUEUE:
             self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
         else:
-            self.dispatcher.handle_page(task.payload)
+            page = DispatchPage.model_validate_json(task.payload)
+            self.reconciler.reconcile_days(page.run_id, page.dates)
 
     def sweep(self, run_id: str) -> None:
-        """The look that no message caused."""
+        """Reconcile a run that no message is about."""
         self.sweeper.sweep(run_id)
 
     def run(self, run_id: str) -> Run:

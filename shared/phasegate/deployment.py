@@ -19,6 +19,7 @@ from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.external_events import ExternalEventListener
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
+from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import Runner
 from phasegate.services.running.sweeper import Sweeper
 
@@ -75,6 +76,11 @@ class Deployment:
         return Dispatcher(self.backend)
 
     @cached_property
+    def reconciler(self) -> Reconciler:
+        """See the service."""
+        return Reconciler(self.backend, self.dispatcher)
+
+    @cached_property
     def runner(self) -> Runner:
         """See the service."""
         return Runner(self.backend)
@@ -82,12 +88,12 @@ class Deployment:
     @cached_property
     def listener(self) -> Listener:
         """See the service."""
-        return Listener(self.backend, self.dispatcher)
+        return Listener(self.backend, self.reconciler)
 
     @cached_property
     def external_events(self) -> ExternalEventListener:
         """See the service."""
-        return ExternalEventListener(self.backend, self.dispatcher)
+        return ExternalEventListener(self.backend, self.reconciler)
 
     @cached_property
     def conductor(self) -> Conductor:
@@ -97,7 +103,7 @@ class Deployment:
     @cached_property
     def sweeper(self) -> Sweeper:
         """See the service."""
-        return Sweeper(self.backend, self.dispatcher)
+        return Sweeper(self.backend, self.reconciler, self.dispatcher)
 
     def _state(self) -> State:
         from phasegate.adapters.gcp.clients import firestore_client

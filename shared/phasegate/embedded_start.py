@@ -61,11 +61,7 @@ class HomePreview:
     def prover(self) -> Prover | None:
         """See the protocol. Raises HomeInUse while another process has the warehouse."""
         if self._prover is None and self.home.warehouse.exists():
-            if driver := self.home.driver():
-                raise HomeInUse(
-                    f"{self.home.root} is in use by {driver}, and only one process may read its warehouse; plan when "
-                    "that run has ended, or look at the run with `phasegate status`"
-                )
+            require_free(self.home, "plan when that run has ended, or look at the run with `phasegate status`")
             warehouse = open_warehouse(self.home)
             self._stack.callback(warehouse.close)
             self._prover = Prover(warehouse, FolderObjectStore(self.home.objects))
@@ -140,3 +136,9 @@ class HomeStart(HomePreview):
 
     def wake(self, run_id: str) -> None:
         """See the protocol. Whoever drives the home begins with a sweep, which wakes the run."""
+
+
+def require_free(home: Home, what_to_do: str) -> None:
+    """Raises HomeInUse while another process drives a home: only one process may read a warehouse."""
+    if driver := home.driver():
+        raise HomeInUse(f"{home.root} is in use by {driver}, and only one process may read its warehouse; {what_to_do}")

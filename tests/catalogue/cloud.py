@@ -30,11 +30,12 @@ from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
 from phasegate.bootstrap import Services
 from phasegate.deployment import WAKE_BUCKET
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import Run
 from phasegate.ports import QueueTask
-from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
+from phasegate.services.backend import Backend
 from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.starting.planner import make_plan
 

@@ -169,7 +169,7 @@ def f09(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.misbehave(raw__a__1=["fail:transient", "lie"], shape__left__2=["raise"])
     drive(world)
     with world.open() as embedded:
-        Historian(_services(embedded).backend).reconcile("r", world.days)
+        Historian(_services(embedded).backend).complete("r", world.days)
         rows = embedded.warehouse.query("SELECT phase, processor_name, data_date, attempt, status FROM `ref.history`")
     keys = [(r["phase"], r["processor_name"], r["data_date"], r["attempt"]) for r in rows]
     assert len(keys) == len(set(keys)) == len(claimed(world))
@@ -346,7 +346,7 @@ def f20(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.misbehave(raw__a__1=["fail:not_yet"] * 50)
     _, found = drive(world)
     assert attempts(world, "raw", "a", world.days[1]) == 3, "the first and two retries"
-    assert [f.error_class for f in found.failures] == ["not_yet"]
+    assert [f.failure.error_class for f in found.failures] == ["not_yet"]
 
 
 def f21(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -400,9 +400,9 @@ def f24(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         world.begin(embedded)
         services = _services(embedded)
         services.conductor.conduct("r")
-        services.dispatcher.look_at("r", world.days)
+        services.reconciler.reconcile_days("r", world.days)
         leased = services.backend.tasks.lease(["fetches", "work"], 10_000)
-        calls = [c for c in services.runner.claim(leased) if c]
+        calls = [c for c in services.claim(leased) if c]
         assert len(calls) == days * processors
         burst = [c.model_dump_json() for call in calls if (c := services.runner.execute(call))]
         services.listener.handle(burst)

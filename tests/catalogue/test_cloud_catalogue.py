@@ -119,7 +119,7 @@ def f20(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         cloud.begin()
         found = cloud.drive(timedelta(minutes=1))
         assert cloud.attempts("raw", "a", cloud.days[0]) == 3, "the first and two retries"
-    assert [f.error_class for f in found.failures] == ["not_yet"]
+    assert [f.failure.error_class for f in found.failures] == ["not_yet"]
 
 
 def f22(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from phasegate.adapters.gcp import layout
-from phasegate.adapters.gcp.layout import KICKOFF, Layout, layout_of
+from phasegate.adapters.gcp.layout import Layout, layout_of
 from phasegate.adapters.gcp.preflight import queues, services, topics
 from phasegate.adapters.gcp.preflight.services import inspect_functions
 from phasegate.adapters.gcp.preflight.topics import Topics
+from phasegate.domain.messages.names import COMPLETIONS, KICKOFF
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.operations.preflight import Level
 from phasegate.domain.state.run import RunStatus
-from phasegate.services.backend import COMPLETIONS
-from phasegate.services.running.dispatcher import TaskPayload
 from phasegate.stack import resources
 from phasegate.stack.emulators import HOST
 from pydantic import BaseModel
@@ -152,8 +152,8 @@ def _preflight_overlooks_limits(patch: pytest.MonkeyPatch) -> None:
 
 
 def _preflight_takes_what_is_missing_for_granted(patch: pytest.MonkeyPatch) -> None:
-    looked = topics.look_at
-    patch.setattr(topics, "look_at", lambda *args: [x for x in looked(*args) if x.detail != "is not there"])
+    examined = topics.examine
+    patch.setattr(topics, "examine", lambda *args: [x for x in examined(*args) if x.detail != "is not there"])
 
 
 def _preflight_overlooks_endpoints(patch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import TransientError
+from phasegate.domain.messages.names import COMPLETIONS
 from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.ports import ClaimRequest
 from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
-from phasegate.services.backend import COMPLETIONS
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve, waive
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.cloud.tasks_v2.types import Queue, Task
+from phasegate import telemetry
 from phasegate.adapters.gcp import clients, events, tasks
 from phasegate.adapters.gcp.clients import tasks_client
 from phasegate.adapters.gcp.events import PubSubEvents
@@ -15,7 +16,6 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
 from phasegate.domain.errors import HaltError, TransientError
 from phasegate.ports import QueueTask
-from phasegate.telemetry.context import within
 
 from tests.contract.delivery import PubSubEventLine
 from tests.unit.builders import pipeline
@@ -105,7 +105,7 @@ def test_a_deadline_is_the_longest_timeout_of_its_queue_and_a_margin_within_goog
 
 
 def test_the_trace_goes_with_the_tasks(deployment: Deployment) -> None:
-    with within(TRACE):
+    with telemetry.incoming({"traceparent": TRACE}):
         CloudTasks(deployment.settings, {}).create([task(name="a"), task(name="b")])
     assert [made.http_request.headers["traceparent"] for made in deployment.created("api_calls")] == [TRACE, TRACE]
 
@@ -173,7 +173,7 @@ def topic(pubsub_emulator: object) -> Iterator[PubSubEventLine]:
 
 def test_a_message_says_its_version_and_its_trace(topic: PubSubEventLine) -> None:
     topic.events.publish(topic.name, ["alone"])
-    with within(TRACE):
+    with telemetry.incoming({"traceparent": TRACE}):
         topic.events.publish(topic.name, ["traced"])
     topic.handled(2)
     found = sorted(topic.attributes, key=len)

@@ -21,14 +21,17 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Parameter, QueueTask, Row
-from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend, WakeUp
+from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
-from phasegate.services.running.dispatcher import Dispatcher, TaskPayload
+from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
+from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import Runner
 from phasegate.services.running.sweeper import Sweeper
 from phasegate.services.starting.planner import make_plan
@@ -108,9 +111,10 @@ class Cloud:
         )
         backend = Backend(self.state, self, self, self, self, {"nba": self}, self.clock, timedelta(milliseconds=500))  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(backend)
-        self.runner, self.listener = Runner(backend), Listener(backend, self.dispatcher)
+        self.reconciler = Reconciler(backend, self.dispatcher)
+        self.runner, self.listener = Runner(backend), Listener(backend, self.reconciler)
         self.conductor = Conductor(backend, self.dispatcher, Historian(backend))
-        self.sweeper = Sweeper(backend, self.dispatcher)
+        self.sweeper = Sweeper(backend, self.reconciler, self.dispatcher)
         run = Run(
             run_id="r",
             pipeline="nba",
@@ -177,7 +181,8 @@ class Cloud:
         if task.queue == CONDUCTOR_QUEUE:
             self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
         elif task.queue == DISPATCH_QUEUE:
-            self.dispatcher.handle_page(task.payload)
+            page = DispatchPage.model_validate_json(task.payload)
+            self.reconciler.reconcile_days(page.run_id, page.dates)
         else:
             self.runner.run(TaskPayload.model_validate_json(task.payload))
 
@@ -207,7 +212,7 @@ def test_a_task_of_its_own_reads_and_writes_three_documents_however_many_dates_t
     for dates in (2, 40):
         cloud = Cloud(operations, write_idle_pipeline(tmp_path / "idle.yaml", "http://worker"), dates, 1)
         cloud.conductor.conduct("r")
-        cloud.dispatcher.look_at("r", cloud.plan.days[:1])
+        cloud.reconciler.reconcile_days("r", cloud.plan.days[:1])
         payload = next(task.payload for _, _, task in sorted(cloud._tasks) if task.queue == "scrapers")
         operations.clear()
         cloud.runner.run(TaskPayload.model_validate_json(payload))

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import as_json, real_source, run_command
+from tests.conftest import NBA_PIPELINE, as_json, real_source, run_command
 
 SPOILED = "2023-11-04"
 """A Saturday with eight games in the real league."""
@@ -44,7 +44,7 @@ def test_its_gate_blocks_its_windows_wait_all_else_finishes_and_a_retry_after_me
     source, games = spoiled
     home = tmp_path / "home"
     select = ("--source", source, "--from", "2023-10-24", "--to", "2023-11-24", "--run-id", "r", "--json")
-    done = run_command("run", *select, home=home)
+    done = run_command("run", "--pipeline", NBA_PIPELINE, *select, home=home)
     assert done.returncode == 1, done.stderr
     document = as_json(done)
 

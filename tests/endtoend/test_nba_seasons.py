@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import FULL, as_json, run_command
+from tests.conftest import FULL, NBA_PIPELINE, as_json, run_command
 
 SEASONS = ("2022-23", "2023-24") if FULL else ("2023-24",)
 FIRST_DAYS = {"2022-23": date(2022, 10, 18), "2023-24": date(2023, 10, 24)}
@@ -41,7 +41,8 @@ class Backfilled:
 def backfilled(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]:
     home = tmp_path_factory.mktemp("season") / "home"
     seasons = [word for season in SEASONS for word in ("--season", season)]
-    done = run_command("run", "--source", source_folder, *seasons, "--run-id", "whole", "--json", home=home)
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", source_folder, *seasons)
+    done = run_command("run", *chosen, "--run-id", "whole", "--json", home=home)
     assert done.returncode == 0, done.stderr + done.stdout
     found = Backfilled(home, source_folder, as_json(done))
     yield found
@@ -134,7 +135,8 @@ def test_a_second_run_finds_everything_there_and_changes_nothing(backfilled: Bac
     )
     content = {t: backfilled.ask(f"SELECT COUNT(*), SUM(HASH(t)) FROM {t} AS t") for t in tables}
     backfilled.close()
-    done = run_command("run", "--source", backfilled.source, "--season", SEASONS[-1], "--json", home=backfilled.home)
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", backfilled.source, "--season", SEASONS[-1])
+    done = run_command("run", *chosen, "--json", home=backfilled.home)
     assert done.returncode == 0, done.stderr
     again = Backfilled(backfilled.home, backfilled.source, as_json(done))
     try:

@@ -12,10 +12,9 @@ import duckdb
 from nba_worker.service import NbaWorker
 from nba_worker.service import build as build_nba
 from phasegate.adapters.json_lines import json_lines
-from phasegate.cli.options import NBA_PIPELINE
 from phasegate.ports import ObjectStore, Partition, Warehouse
 
-from tests.conftest import as_json, run_command
+from tests.conftest import NBA_PIPELINE, as_json, run_command
 
 SHORT = date(2023, 11, 3)
 """Past the bootstrap days: phase 4 has work to do."""

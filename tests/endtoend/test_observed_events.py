@@ -10,10 +10,10 @@ import pytest
 import yaml
 from phasegate.bootstrap import Services
 from phasegate.domain.errors import TransientError
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
 from phasegate.report.explain import explain
-from phasegate.services.backend import CONDUCTOR_QUEUE
 from phasegate.services.operating import operators
 
 from tests.conftest import run_command

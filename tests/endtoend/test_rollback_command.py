@@ -12,6 +12,7 @@ from nba_worker.sample import write_sample
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.leases import SqliteLeases
 
+from tests.conftest import NBA_PIPELINE
 from tests.endtoend.test_bad_input import SEASON, assert_refused, contents
 from tests.endtoend.test_command_line import Answer, Site
 
@@ -249,7 +250,7 @@ def test_a_phase_of_a_sample_season_comes_back_as_it_was(tmp_path: Path) -> None
     source, home = tmp_path / "games", tmp_path / "home"
     write_sample(source, seasons=["2023-24"])
     made = Site(tmp_path / "site")
-    chosen = ["--source", str(source), "--from", "2023-10-24", "--to", "2023-11-05"]
+    chosen = ["--pipeline", str(NBA_PIPELINE), "--source", str(source), "--from", "2023-10-24", "--to", "2023-11-05"]
 
     def typed(command: str, *words: str) -> Answer:
         return made.call("--home", str(home), command, *chosen, *words)

@@ -67,7 +67,7 @@ def test_what_went_well_in_the_end_is_complete_and_nothing_else_is(week: UsersWo
 
 
 def test_what_failed_has_the_class_that_the_mapping_or_the_answer_gives_it(week: UsersWorld) -> None:
-    failures = {(f.date, f.processor): (f.error_class, f.message) for f in week.drive().failures}
+    failures = {(f.date, f.processor): (f.failure.error_class, f.failure.message) for f in week.drive().failures}
     assert {key: error_class for key, (error_class, _) in failures.items()} == {
         (WEEK[5], "bdl_player_boxscores"): "transient",
         (WEEK[5], "nbac_team_boxscore"): "bug",
@@ -142,7 +142,7 @@ def test_what_is_silent_and_has_no_output_fails_and_names_its_topic(tmp_path: Pa
     world = UsersWorld(tmp_path, WEEK[:1], Oddities(raw={(PLAYERS, WEEK[0]): ["lie"]}))
     world.begin()
     found = world.drive()
-    assert [(f.attempt, f.error_class, f.message) for f in found.failures] == [
+    assert [(f.attempt, f.failure.error_class, f.failure.message) for f in found.failures] == [
         (2, "transient", f"topic {RAW_DONE} was silent for 600 s, and there is no output")
     ]
     (root,) = explain(world.state, "r", None, None).roots

@@ -18,11 +18,12 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Services
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.ports import QueueTask, Tasks
-from phasegate.services.backend import CONDUCTOR_QUEUE, DISPATCH_QUEUE, Backend
+from phasegate.services.backend import Backend
 from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import make_plan

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from phasegate.domain.errors import HaltError
+from phasegate.domain.messages.names import VERIFY_QUEUE
 from phasegate.domain.state.run import RunStatus
-from phasegate.services.backend import VERIFY_QUEUE, Backend
+from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import Historian

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from phasegate.bootstrap import Embedded
-from phasegate.cli import cloud, main
+from phasegate.cli import main
+from phasegate.cli.backends.cloud import CloudCommands
 from phasegate.domain.errors import TransientError
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import ClaimRequest
@@ -38,7 +39,7 @@ class Deployed:
                 state=embedded.state, warehouse=embedded.warehouse, objects=embedded.objects, clock=world.clock
             ),
         )
-        patch.setattr(cloud, "deployment", lambda: here)
+        patch.setattr(CloudCommands, "deployment", here)
         self._patch = patch
 
     def __call__(self, *words: str) -> int:

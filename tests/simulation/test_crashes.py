@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
-from phasegate.services.backend import COMPLETIONS
+from phasegate.domain.messages.names import COMPLETIONS
 
 from tests.conftest import FULL
 from tests.simulation.effects import WRITERS, Crash, Effects

@@ -205,7 +205,7 @@ def test_work_that_was_asked_for_anew_while_it_was_queued_is_not_run(tmp_path: P
         world.begin(embedded)
         services: Any = embedded.engine("r")._handlers
         services.conductor.conduct("r")
-        services.dispatcher.look_at("r", [day])
+        services.reconciler.reconcile_days("r", [day])
         queued = services.backend.tasks.lease(["fetches"], 10)
         intent = RetryIntent(id="i", at=world.clock.now())
         embedded.state.change_run("r", lambda run: run.model_copy(update={"retries": (intent,)}))
@@ -213,7 +213,7 @@ def test_work_that_was_asked_for_anew_while_it_was_queued_is_not_run(tmp_path: P
         cell = embedded.state.dates("r", [day])[day].cells["fetch"]
         asked_anew = replace(cell, generation=2, redo={"a": 2})
         assert embedded.state.commit("r", board, version, {(day, "fetch"): asked_anew})
-        calls = {call.task.processor for call in services.runner.claim(queued) if call}
+        calls = {call.task.processor for call in services.claim(queued) if call}
         attempt = embedded.state.dates("r", [day])[day].tasks["fetch", "a"][0]
     assert calls == {"b"}
     assert attempt.abandoned is not None

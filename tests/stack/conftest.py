@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from google.cloud.tasks_v2 import CloudTasksClient
 
-from tests.conftest import FULL
+from tests.conftest import FULL, NBA_PIPELINE
 from tests.stack.line import Line, name_of
 from tests.stack.running import RunningStack, running_stack
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
@@ -49,7 +49,7 @@ def games(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, games: Path) -> Iterator[RunningStack]:
     """A stack of the NBA pipeline. A test that kills a process brings it back with ``up``."""
-    with running_stack(tmp_path_factory.mktemp("stack"), source=games) as made:
+    with running_stack(tmp_path_factory.mktemp("stack"), pipeline=NBA_PIPELINE, source=games) as made:
         yield made
 
 

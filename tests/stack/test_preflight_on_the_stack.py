@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 from phasegate.adapters.gcp import clients
-from phasegate.adapters.gcp.layout import FUNCTIONS, KICKOFF
-from phasegate.services.backend import COMPLETIONS
+from phasegate.adapters.gcp.layout import FUNCTIONS
+from phasegate.domain.messages.names import COMPLETIONS, KICKOFF
 
 from tests.endtoend.test_command_line import Answer
 from tests.stack.running import ROOT, clean_environment

@@ -9,7 +9,7 @@ from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import RUN, Plan, PlanIndex
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, Board
+from phasegate.domain.state.board import BLOCKED, PASSED, Board
 from phasegate.domain.state.facts import (
     AttemptKey,
     Cell,
@@ -22,6 +22,7 @@ from phasegate.domain.state.facts import (
     record,
 )
 from phasegate.domain.state.run import DesiredState, Run
+from phasegate.domain.state.unsound import Blocked, Failure, Unsound
 
 from tests.world import FIRST_DAY, definition
 
@@ -109,11 +110,10 @@ class Conduct:
         found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
         return {(self.index.groups[group].name, position) for position, group in found.releases}
 
-    def ends(self, group: str, *positions: int, letter: str = PASSED, **bad: str) -> list[GroupOutcome]:
-        """Outcomes of a release group; ``bad``: processor -> why, of the letter's kind."""
+    def ends(self, group: str, *positions: int, letter: str = PASSED, **bad: str | Failure) -> list[GroupOutcome]:
+        """Outcomes of a release group; ``bad``: processor -> its failure, or a word on a block or a bug."""
         phase = self.index.groups[self.groups[group]].phase
-        kind = letter if letter in (BLOCKED, FAILED) else FAILED
-        reasons = {f"{phase}/{name}": (kind, why) for name, why in bad.items()}
+        reasons = {f"{phase}/{name}": _unsound(letter, why) for name, why in bad.items()}
         return [GroupOutcome(p, self.groups[group], letter, dict(reasons)) for p in positions]
 
     def strips(self) -> dict[str, str]:
@@ -125,6 +125,12 @@ class Conduct:
         released = self.advance()
         while released:
             released = self.advance(*(o for name, position in released for o in self.ends(name, position)))
+
+
+def _unsound(letter: str, why: str | Failure) -> Unsound:
+    if isinstance(why, Failure):
+        return why
+    return Blocked(why) if letter == BLOCKED else Failure(ErrorClass.BUG, why)
 
 
 def dispatched(dispatch: int = 1, *, generation: int = 1, inputs: Any = (), at: datetime = NOW) -> Dispatched:

@@ -163,11 +163,11 @@ def test_configuring_twice_writes_each_line_once_and_keeps_the_handlers_of_other
     assert sum(isinstance(handler, CloudLogHandler) for handler in logging.getLogger().handlers) == 1
 
 
-def test_without_spans_nothing_of_opentelemetry_is_imported() -> None:
+def test_without_spans_nothing_of_opentelemetrys_sdk_is_imported() -> None:
     program = (
         "import sys; from phasegate import telemetry; telemetry.configure('s')\n"
         "with telemetry.incoming({}), telemetry.calling('c'): assert telemetry.outgoing()\n"
-        "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
+        "assert not [name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))]"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -28,6 +28,11 @@ def mean(rows: Sequence[Row], column: str) -> float | None:
     return ratio(total(rows, column), len(rows))
 
 
+def nearest(value: float) -> int:
+    """The whole number next to it; halves go away from zero (Python's ``round`` takes the even one)."""
+    return int(value + 0.5) if value >= 0 else -int(0.5 - value)
+
+
 def possessions(rows: Iterable[Row], turnovers: str = "tov_players") -> float:
     rows = list(rows)
     return total(rows, "fga") + 0.44 * total(rows, "fta") - total(rows, "oreb") + total(rows, turnovers)
@@ -46,7 +51,7 @@ class Reference:
         for row in sorted(players, key=lambda r: (r["game_date"], r["game_id"])):
             self.by_player[row["player_id"]].append(row)
             minutes[row["game_id"]] += row["minutes"]
-        self.length = {game: 48 + 5 * round((total - 480) / 50) for game, total in minutes.items()}
+        self.length = {game: 48 + 5 * nearest((total - 480) / 50) for game, total in minutes.items()}
         self.by_team: dict[str, list[Row]] = defaultdict(list)
         for row in sorted(teams, key=lambda r: (r["game_date"], r["game_id"])):
             self.by_team[row["team"]].append(row)

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,11 @@ def test_parameters_are_renamed_and_every_name_is_quoted() -> None:
         ("SAFE_DIVIDE(1, NULL)", None),
         ("12 / SAFE_DIVIDE(3 + 3, 1 + 1)", 4.0),
         ("7 / 2", 3.5),
-        ("ROUND(0.125, 2)", 0.13),
-        ("ROUND(-2.5)", -3.0),
         ("DATE_DIFF(DATE '2024-03-01', DATE '2024-02-28', DAY)", 2),
         ("LEAST(1, NULL)", None),
         ("GREATEST(2, 3)", 3),
         ("IF(NULL, 1, 2)", 2),
         ("COALESCE(NULL, 5)", 5),
-        ("CAST(ROUND(2.5) AS INT64)", 3),
         ("TIMESTAMP '2024-01-15T20:30:00+02:00'", datetime(2024, 1, 15, 18, 30)),  # noqa: DTZ001
     ],
 )
@@ -54,6 +52,83 @@ def test_an_expression_has_the_value_that_bigquery_gives(expression: str, value:
 
 def test_a_decimal_literal_is_a_float_as_in_bigquery() -> None:
     assert value_of("0.1 + 0.2") == 0.1 + 0.2
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("ROUND(2.675, 2)", 2.67),
+        ("ROUND(-2.675, 2)", -2.67),
+        ("ROUND(1.115, 2)", 1.11),
+        ("ROUND(0.15, 1)", 0.1),
+        ("ROUND(1.00005, 4)", 1.0001),
+        ("ROUND(0.125, 2)", 0.13),
+        ("ROUND(-0.125, 2)", -0.13),
+        ("ROUND(2.5)", 3.0),
+        ("ROUND(-2.5)", -3.0),
+        ("ROUND(2.5, 0)", 3.0),
+        ("ROUND(125.0, -1)", 130.0),
+        ("ROUND(1e300, 2)", 1e300),
+        ("ROUND(SAFE_DIVIDE(107, 40), 2)", 2.67),
+    ],
+)
+def test_a_float_is_rounded_by_its_stored_value_and_halves_away_from_zero(expression: str, value: float) -> None:
+    assert value_of(expression) == value
+    assert value_of(expression.replace("ROUND(", "ROUND(0.0 + ", 1)) == value, "also where it is not a literal"
+
+
+@pytest.mark.parametrize("places", range(5))
+def test_a_float_next_to_a_half_is_rounded_as_exact_arithmetic_has_it(places: int) -> None:
+    """BigQuery's long double is exact up to four places; beyond, it takes a few such values for halves."""
+    halves = [sign * (2 * n + 1) / (2 * 10**places) for n in range(0, 200_000, 97) for sign in (1, -1)]
+    query = translate(f"SELECT ROUND(x, {places}) FROM UNNEST(@halves) AS x").sql
+    rounded = [row[0] for row in duckdb.connect().execute(query, {"halves": halves}).fetchall()]
+    unit = Decimal(1).scaleb(-places)
+    assert rounded == [float(Decimal(half).quantize(unit, ROUND_HALF_UP)) for half in halves]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("ROUND(NUMERIC '2.675', 2)", Decimal("2.68")),
+        ("ROUND(NUMERIC '-2.675', 2)", Decimal("-2.68")),
+        ("ROUND(NUMERIC '1.115', 2)", Decimal("1.12")),
+        ("ROUND(NUMERIC '0.15', 1)", Decimal("0.2")),
+        ("ROUND(NUMERIC '2.6745', 2)", Decimal("2.67")),
+        ("ROUND(CAST(2.675 AS NUMERIC), 2)", Decimal("2.68")),
+        ("CAST('0.1234567895' AS NUMERIC)", Decimal("0.123456790")),
+        ("CAST('12345678901234567890.5' AS NUMERIC)", Decimal("12345678901234567890.5")),
+        ("CAST(NUMERIC '0.125' AS NUMERIC(10, 2))", Decimal("0.13")),
+    ],
+)
+def test_a_numeric_has_nine_places_and_is_rounded_by_its_decimals(expression: str, value: Decimal) -> None:
+    assert value_of(expression) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("CAST(ROUND(2.5) AS INT64)", 3),
+        ("CAST(2.5 AS INT64)", 3),
+        ("CAST(-2.5 AS INT64)", -3),
+        ("CAST(0.5 AS INTEGER)", 1),
+        ("SAFE_CAST(2.5 AS INT64)", 3),
+        ("CAST(SAFE_DIVIDE(5, 2) AS INT64)", 3),
+        ("CAST(CAST(4.5 AS INT64) / 2 AS INT64)", 3),
+        ("CAST(NUMERIC '2.5' AS INT64)", 3),
+        ("CAST('9007199254740993' AS INT64)", 9007199254740993),
+        ("CAST(CONCAT('900719925474099', '3') AS INT64)", 9007199254740993),
+        ("SAFE_CAST(CONCAT('a', 'b') AS INT64)", None),
+        ("CAST(TRUE AS INT64)", 1),
+    ],
+)
+def test_a_cast_to_int64_rounds_halves_away_from_zero_and_leaves_the_rest(expression: str, value: int | None) -> None:
+    assert value_of(expression) == value
+
+
+def test_a_rounding_cast_may_be_grouped_by() -> None:
+    sql = "SELECT CAST(x AS INT64) AS y, COUNT(*) AS n FROM UNNEST([0.5, 1.4, 2.5]) AS x GROUP BY CAST(x AS INT64)"
+    assert sorted(duckdb.connect().execute(translate(sql).sql).fetchall()) == [(1, 2), (3, 1)]
 
 
 def test_nulls_come_first_in_ascending_and_last_in_descending_order() -> None:
@@ -77,12 +152,14 @@ def test_a_list_of_dates_filters_through_unnest(days: list[date], count: int) ->
 def test_partitioning_and_options_are_dropped_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         statements = translate_ddl(
-            "CREATE TABLE IF NOT EXISTS `a.b` (x INT64 NOT NULL OPTIONS(description='n'), t TIMESTAMP, d DATE)\n"
+            "CREATE TABLE IF NOT EXISTS `a.b` "
+            "(x INT64 NOT NULL OPTIONS(description='n'), n NUMERIC, m NUMERIC(10, 2), t TIMESTAMP, d DATE)\n"
             "PARTITION BY d CLUSTER BY x OPTIONS(require_partition_filter=TRUE);"
         )
     assert statements == (
         'CREATE SCHEMA IF NOT EXISTS "a"',
-        'CREATE TABLE IF NOT EXISTS "a"."b" ("x" BIGINT NOT NULL, "t" TIMESTAMP, "d" DATE)',
+        'CREATE TABLE IF NOT EXISTS "a"."b" '
+        '("x" BIGINT NOT NULL, "n" DECIMAL(38, 9), "m" DECIMAL(10, 2), "t" TIMESTAMP, "d" DATE)',
     )
     assert caplog.records == []
 

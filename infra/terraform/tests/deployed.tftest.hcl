@@ -63,14 +63,14 @@ run "deployed" {
   assert {
     condition = alltrue([
       for each in google_cloudfunctions2_function.this : length(setsubtract(
-        [for field in regexall("(?m)^    ([a-z_]+): (?:str|int|Path)\\b", file("../../shared/adapters/gcp/settings.py")) : "PHASEGATE_${upper(field[0])}"],
+        [for field in regexall("(?m)^    ([a-z_]+): (?:str|int|Path)\\b", file("../../shared/phasegate/adapters/gcp/settings.py")) : "PHASEGATE_${upper(field[0])}"],
         keys(each.service_config[0].environment_variables),
       )) == 0
     ])
     error_message = "Every function has the variables that CloudSettings reads."
   }
   assert {
-    condition     = length(regexall("(?m)^    ([a-z_]+): (?:str|int|Path)\\b", file("../../shared/adapters/gcp/settings.py"))) == length(local.environment)
+    condition     = length(regexall("(?m)^    ([a-z_]+): (?:str|int|Path)\\b", file("../../shared/phasegate/adapters/gcp/settings.py"))) == length(local.environment)
     error_message = "No function has a variable that CloudSettings does not read: is a name misspelt?"
   }
 

@@ -2,13 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasegate.cli import check, decisions, inspect, operate, rollback, runs, stack, verify
-from phasegate.cli.options import Settings
+from phasegate.cli.commands import check, decisions, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
+
+if TYPE_CHECKING:
+    from phasegate.cli.backend import CommandBackend
+    from phasegate.cli.settings import Settings
 
 app = typer.Typer(
     name="phasegate",
@@ -27,7 +31,20 @@ def configure(
     backend: Annotated[str | None, typer.Option(help="embedded or gcp (PHASEGATE_BACKEND; default embedded).")] = None,
 ) -> None:
     """Settings come from flags, then the environment, then phasegate.toml in the current folder."""
-    context.obj = Settings.resolve(home=home, backend=backend)
+    from phasegate.cli.settings import Settings
+
+    context.obj = Session(Settings.resolve(home=home, backend=backend), open_backend)
+
+
+def open_backend(settings: "Settings") -> "CommandBackend":
+    """The backend that the settings name. Raises InputError where it has a setting that is wrong or missing."""
+    if settings.backend == "gcp":
+        from phasegate.cli.backends.cloud import CloudCommands
+
+        return CloudCommands()
+    from phasegate.cli.backends.embedded import EmbeddedCommands
+
+    return EmbeddedCommands(settings)
 
 
 runs.register(app)

@@ -9,11 +9,13 @@ from typing import Any
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.spec.pipeline import did_you_mean
-from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
+from phasegate.domain.state.board import PENDING, RELEASED, Board
 from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import State
 from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
 
@@ -23,12 +25,19 @@ class Root:
     """Something that ended badly, what waits for it, and what to type."""
 
     day: date
+    """The date on which it did."""
     phase: str
+    """The phase of it."""
     processor: str
+    """The processor, or what else it is about."""
     kind: str
+    """In what way it ended badly, in a few words."""
     detail: str
+    """What was found or said."""
     waiting: tuple[tuple[date, str], ...]
+    """The cells that wait for it: (date, phase)."""
     remedy: str
+    """What to type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +45,21 @@ class CellExplained:
     """One (date, phase): its state, why, what it waits for, and the checks that were made."""
 
     day: date
+    """The date."""
     phase: str
+    """The phase."""
     state: str
+    """One word, as ``cell_state`` has it."""
     reasons: tuple[str, ...]
+    """Why it does not pass."""
     waits_for: tuple[str, ...]
+    """What keeps it from being released."""
     tasks: tuple[tuple[str, str, str], ...]
+    """(processor, status, what was said) of each task."""
     verdicts: tuple[Verdict, ...]
+    """What the checks found."""
     waivers: tuple[Waiver, ...]
+    """The waivers that are about it, or were used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +67,15 @@ class Explanation:
     """The answer for a run, or for some of its cells."""
 
     run_id: str
+    """The run."""
     status: RunStatus
+    """Its status."""
     note: str
+    """What there is to say of the run as a whole; empty: nothing."""
     roots: tuple[Root, ...]
+    """What ended badly, or waits for a person or an answer."""
     cells: tuple[CellExplained, ...]
+    """The cells that were asked about."""
 
 
 def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
@@ -95,13 +117,14 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
                     waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
     found: list[Root] = []
     for day, bad in sorted(board.bad.items()):
-        for ref, (kind, detail) in sorted(bad.items()):
-            if kind == UPSTREAM:
+        for ref in sorted(bad):
+            why = bad[ref]
+            if isinstance(why, NotRun):
                 continue
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
-            name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
-            remedy = _remedy(run, kind, detail, day, ref)
+            name, detail = "blocked" if isinstance(why, Blocked) else "failed", str(why)
+            remedy = _remedy(run, why, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
                 command = f"phasegate retry {run.run_id} --signature {shlex.quote(breaker.signature)}"
@@ -158,18 +181,18 @@ def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tup
     return tuple(found)
 
 
-def _remedy(run: Run, kind: str, detail: str, day: date, ref: str) -> str:
+def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
-    if kind == BLOCKED:
+    if isinstance(why, Blocked):
         return f"mend the source, then: {command}"
-    if detail.startswith(f"{UNRECOVERABLE}:"):
+    if why.error_class is ErrorClass.UNRECOVERABLE:
         waive = f"phasegate waive {run.run_id} --date {day} --check {UNRECOVERABLE} --phase {phase}"
         return (
             f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
             f"or bring it back, then: {command}"
         )
-    if detail.startswith("bug:"):
+    if why.error_class is ErrorClass.BUG:
         return f"mend the cause (it is not tried again by itself), then: {command}"
     return command
 

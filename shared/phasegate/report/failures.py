@@ -6,32 +6,36 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from phasegate.domain.decisions.failures import signature
-from phasegate.domain.decisions.reconcile import failure_of
+from phasegate.domain.decisions.reconcile import bad_end_of
 from phasegate.domain.messages.worker_protocol import ErrorClass
-from phasegate.domain.state.board import FAILED
 from phasegate.domain.state.facts import DateFacts
+from phasegate.domain.state.unsound import Failure
 from phasegate.ports import State
 from phasegate.services.reading.progress import DATES_AT_ONCE
 
 
 @dataclass(slots=True)
 class Alike:
-    """Failed attempts of one signature in one phase.
-
-    attempts: how many. dates: the distinct ones, in order. failed: those of them on which the processor has ended
-    badly; on the others it is tried again, or has succeeded since. example: a message as it came, of the last date.
-    """
+    """Failed attempts of one signature in one phase."""
 
     signature: str
+    """What they have in common."""
     error_class: ErrorClass
+    """The class of all of them."""
     phase: str
+    """The phase of the processor."""
     processor: str
+    """The processor."""
     attempts: int = 0
+    """How many they are."""
     dates: list[date] = field(default_factory=list)
+    """The distinct dates, in order."""
     failed: list[date] = field(default_factory=list)
+    """Those on which the processor has ended badly; on the others it is tried again, or has succeeded since."""
     has_open_breaker: bool = False
+    """The circuit breaker is open since so many failed alike."""
     example: str = ""
+    """A message as it came, of the last date."""
 
     def command(self, run_id: str) -> str | None:
         """What runs the failed dates again; None when there is none."""
@@ -46,16 +50,15 @@ def failures_of(state: State, run_id: str) -> list[Alike]:
     for first in range(0, len(index.days), DATES_AT_ONCE):
         for day, facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
             bad = board.bad.get(day, {})
-            for phase, processor, error_class, message in _failed_attempts(facts):
-                sign = signature(error_class.value, processor, message)
-                group = groups.setdefault((phase, sign), Alike(sign, error_class, phase, processor))
+            for phase, processor, failure in _failed_attempts(facts):
+                sign = failure.signature(processor)
+                group = groups.setdefault((phase, sign), Alike(sign, failure.error_class, phase, processor))
                 group.attempts += 1
-                group.example = message
+                group.example = failure.message
                 if group.dates[-1:] != [day]:
                     group.dates.append(day)
-                    kind, reason = bad.get(f"{phase}/{processor}", ("", ""))
-                    stands, _, said = reason.partition(": ")
-                    if kind == FAILED and sign == signature(stands, processor, said):
+                    standing = bad.get(f"{phase}/{processor}")
+                    if isinstance(standing, Failure) and standing.signature(processor) == sign:
                         group.failed.append(day)
     for ref, breaker in board.breakers.items():
         if (group_ := groups.get((ref.partition("/")[0], breaker.signature))) is not None:
@@ -63,11 +66,11 @@ def failures_of(state: State, run_id: str) -> list[Alike]:
     return sorted(groups.values(), key=lambda g: (-len(g.failed), -len(g.dates), g.phase, g.signature))
 
 
-def _failed_attempts(facts: DateFacts) -> Iterator[tuple[str, str, ErrorClass, str]]:
+def _failed_attempts(facts: DateFacts) -> Iterator[tuple[str, str, Failure]]:
     for (phase, processor), attempts in sorted(facts.tasks.items()):
         for attempt in attempts:
-            if (failure := failure_of(attempt)) is not None:
-                yield phase, processor, failure[0], failure[1]
+            if (end := bad_end_of(attempt)) is not None:
+                yield phase, processor, end.failure
 
 
 def failures_document(run_id: str, found: list[Alike]) -> dict[str, Any]:

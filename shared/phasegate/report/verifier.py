@@ -6,10 +6,7 @@ of a store, as a row in the pipeline's reports table, and for a run as a summary
 
 import json
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
@@ -17,40 +14,14 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan
 from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import NoOutput, Pipeline
-from phasegate.domain.state.run import RUN_ID
 from phasegate.ports import Clock, ObjectStore, ReportNote
 from phasegate.report.verify.compose import VerifierInputs, report_on_dates, report_on_run
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
-from phasegate.services.starting.kickoff import Days, Seasons
 from phasegate.services.starting.scope import choose_phases
 
 VERDICT_KEPT = 1000
 """Characters of a verdict in state and table: Firestore indexes no more than 1,500 bytes of a value."""
-
-
-class VerifyRequest(BaseModel):
-    """What to verify: a run, or dates without one; keys are those of the command line's options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
-    season: Seasons = ()
-    first: date | None = Field(default=None, alias="from")
-    last: date | None = Field(default=None, alias="to")
-    dates: Days = ()
-    exclude: Days = ()
-    phases: str | None = None
-
-    @property
-    def selection(self) -> Selection | None:
-        """The dates, where no run is named. Raises InputError when both are given."""
-        named = bool(self.season or self.first or self.last or self.dates or self.exclude or self.phases)
-        if self.run_id is not None:
-            if named:
-                raise InputError("a run is verified on its own dates and phases; leave out either the run or the rest")
-            return None
-        return Selection(self.season, self.first, self.last, self.dates, self.exclude)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,56 +1,41 @@
-"""What the services work with: the ports of one backend, and what is looked up by name."""
+"""What the services work with: the ports of one backend."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from phasegate.domain.messages.names import CONDUCTOR_QUEUE, VERIFY_QUEUE, task_name
+from phasegate.domain.messages.tasks import WakeUp
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.run import RUN_ID
 from phasegate.ports import Clock, Events, ObjectStore, QueueTask, State, Tasks, Warehouse, Worker
 
-COMPLETIONS = "backfill-completions"
-"""Phasegate's own topic. The live pipeline must not subscribe to it."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE = "conductor", "dispatch", "verify"
-
-
-class WakeUp(BaseModel):
-    """What a task of the conductor's queue carries, and of the verifier's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run_id: str = Field(pattern=f"^{RUN_ID}$")
-
-
-def task_name(*parts: str) -> str:
-    """A task's name: hashed, so that names spread over Cloud Tasks' index and hold only characters it allows."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The ports of one backend.
-
-    incarnation: names this process where claims die with it (embedded); None where only a lease ends a claim.
-    wake_bucket: the conductor is woken at most once in this time.
-    asks_for_reports: a run that has ended is reported on by a task (a cloud); else whoever drives the run does it.
-    """
+    """The ports of one backend, which every service is given."""
 
     state: State
+    """Runs, boards, facts and claims."""
     tasks: Tasks
+    """The queues."""
     events: Events
+    """The topics."""
     warehouse: Warehouse
+    """The tables."""
     objects: ObjectStore
+    """The objects."""
     workers: Mapping[str, Worker]
+    """The workers, by their names in the pipeline file."""
     clock: Clock
+    """The time."""
     wake_bucket: timedelta
+    """The conductor is woken at most once in this time."""
     incarnation: str | None = None
+    """Names this process where claims die with it (embedded); None where only a lease ends a claim."""
     asks_for_reports: bool = False
+    """A run that has ended is reported on by a task (a cloud); else whoever drives the run does it."""
 
     def index(self, run_id: str) -> PlanIndex:
         """The compiled plan of a run."""
@@ -63,7 +48,7 @@ class Backend:
             self.tasks.create([QueueTask(run_id, VERIFY_QUEUE, name, payload)])
 
     def wake_conductor(self, run_id: str, at: datetime | None = None) -> None:
-        """Have the conductor look at a run after the current time bucket has closed, or after ``at``'s."""
+        """Have the conductor woken for a run after the current time bucket has closed, or after ``at``'s."""
         bucket = ((at or self.clock.now()) - _EPOCH) // self.wake_bucket + 1
         opens = _EPOCH + bucket * self.wake_bucket
         payload = WakeUp(run_id=run_id).model_dump_json()

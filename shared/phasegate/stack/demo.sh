@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Backfills two weeks on the local stack: up, a message on the kick-off topic, watch to the end, down.
-# PHASEGATE: the command with its --home. Argument: the source folder.
+# PHASEGATE: the command with its --home. Arguments: the pipeline file, the source folder.
 set -euo pipefail
 
 trap '$PHASEGATE stack down' EXIT
-environment=$($PHASEGATE stack up --source "$1")
+environment=$($PHASEGATE stack up --pipeline "$1" --source "$2")
 eval "$environment"
 
 run="demo-$(date -u +%Y%m%d-%H%M%S)"

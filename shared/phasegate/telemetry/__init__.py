@@ -1,7 +1,7 @@
 """Logs and traces: what a line of the log belongs to, and the trace that ties the handlers of one task together.
 
 A trace travels as the W3C header ``traceparent``: in HTTP requests, in Cloud Tasks headers, in Pub/Sub attributes.
-Without ``configure`` (embedded mode, tests) nothing is written and nothing is imported beyond the standard library.
+Without ``configure`` (embedded mode, tests) nothing is written.
 """
 
 from phasegate.telemetry.context import bind, current_trace, outgoing

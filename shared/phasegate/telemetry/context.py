@@ -1,19 +1,26 @@
-"""What the present piece of work belongs to: its trace, and the fields that its log lines carry."""
+"""What the present piece of work belongs to: its trace, and the fields that its log lines carry.
 
-import re
+The trace lies in OpenTelemetry's own context and travels by its propagator; the fields are context variables of
+structlog.
+"""
+
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Protocol
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from structlog.contextvars import bound_contextvars as bind
+from structlog.contextvars import get_contextvars as fields
+
+__all__ = ["Headers", "bind", "current_trace", "fields", "new_trace", "outgoing", "trace_in", "within"]
 
 TRACEPARENT = "traceparent"
 
-_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
-"""W3C Trace Context, level 1: version, trace id, parent id, flags; a later version may append more."""
-
-_trace: ContextVar[str] = ContextVar("trace", default="")
-_fields: ContextVar[dict[str, object] | None] = ContextVar("fields", default=None)
+_WIRE = TraceContextTextMapPropagator()
 
 
 class Headers(Protocol):
@@ -23,56 +30,41 @@ class Headers(Protocol):
         """Pairs of name and value."""
 
 
-def current_trace() -> str:
-    """The ``traceparent`` of the present piece of work; empty when it belongs to no trace."""
-    return _trace.get()
-
-
 def outgoing() -> dict[str, str]:
     """Headers (or message attributes) that carry the trace on; empty when there is none."""
-    trace = _trace.get()
-    return {TRACEPARENT: trace} if trace else {}
+    carrier: dict[str, str] = {}
+    _WIRE.inject(carrier)
+    return carrier
 
 
-def trace_in(headers: Headers) -> str:
-    """The ``traceparent`` among these headers, whatever their case; empty when there is none or it is malformed."""
-    for name, value in headers.items():
-        if name.lower() == TRACEPARENT and (found := _FORM.fullmatch(value)):
-            return f"00-{'-'.join(found.groups())}"
-    return ""
+def current_trace() -> str:
+    """The ``traceparent`` of the present piece of work; empty when it belongs to no trace."""
+    return outgoing().get(TRACEPARENT, "")
 
 
-def trace_and_span(trace: str) -> tuple[str, str]:
-    """The trace id and the span id of a ``traceparent``."""
-    _, trace_id, span_id, _ = trace.split("-")
-    return trace_id, span_id
+def trace_and_span() -> tuple[str, str] | None:
+    """Trace id and span id of the present piece of work, in hexadecimal; None when it belongs to no trace."""
+    span = get_current_span().get_span_context()
+    return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
 
-def fields() -> Mapping[str, object]:
-    """What ``bind`` has bound."""
-    return _fields.get() or {}
+def trace_in(headers: Headers) -> Context | None:
+    """The trace that these headers carry, whatever their case; None when there is none or it is malformed."""
+    found = _WIRE.extract({name.lower(): value for name, value in headers.items()}, Context())
+    return found if get_current_span(found).get_span_context().is_valid else None
 
 
-@contextmanager
-def bind(**fields: object) -> Iterator[None]:
-    """Put these fields (``run_id``, ``date``, ``phase``, ``processor``, ``attempt``) on every log line within."""
-    token = _fields.set({**(_fields.get() or {}), **fields})
-    try:
-        yield
-    finally:
-        _fields.reset(token)
+def new_trace() -> Context:
+    """A trace that begins here. Its flags say that nobody has recorded a span of it."""
+    begun = SpanContext(1 + secrets.randbits(127), 1 + secrets.randbits(63), is_remote=False, trace_flags=TraceFlags(0))
+    return set_span_in_context(NonRecordingSpan(begun), Context())
 
 
 @contextmanager
-def within(trace: str) -> Iterator[None]:
-    """Let the work in here belong to the trace with this ``traceparent``."""
-    token = _trace.set(trace)
+def within(trace: Context) -> Iterator[None]:
+    """Let the work in here belong to a trace."""
+    token = otel.attach(trace)
     try:
         yield
     finally:
-        _trace.reset(token)
-
-
-def new_trace() -> str:
-    """The ``traceparent`` of a trace that begins here. Its flags say that nobody has recorded a span of it."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+        otel.detach(token)

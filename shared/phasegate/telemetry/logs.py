@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.redaction import redacted
-from phasegate.telemetry.context import current_trace, fields, trace_and_span
+from phasegate.telemetry.context import fields, trace_and_span
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -42,8 +42,8 @@ def configure_logs(service: str) -> None:
 
     def add_context(_logger: object, _method: str, line: _Line) -> _Line:
         line = {"service": service, **fields(), **line}
-        if trace := current_trace():
-            trace_id, span_id = trace_and_span(trace)
+        if (trace := trace_and_span()) is not None:
+            trace_id, span_id = trace
             # On standard output Cloud Logging also takes a bare trace id, and adds the project itself.
             line["logging.googleapis.com/trace"] = f"projects/{project}/traces/{trace_id}" if project else trace_id
             line["logging.googleapis.com/spanId"] = span_id

@@ -1,16 +1,18 @@
 """OpenTelemetry spans, one a handler and one a worker call; only where the environment asks for them.
 
-Nothing of OpenTelemetry is imported otherwise, and the trace passes through all the same. Which traces are kept is for
-OpenTelemetry's own ``OTEL_TRACES_SAMPLER`` to say; by default those whose ``traceparent`` is flagged as sampled.
+Nothing of OpenTelemetry's SDK is imported otherwise, and the trace passes through all the same. Which traces are kept
+is for OpenTelemetry's own ``OTEL_TRACES_SAMPLER`` to say; by default those whose ``traceparent`` is flagged as sampled.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
+from opentelemetry.context import Context
+
 from phasegate.domain.errors import InputError
-from phasegate.telemetry.context import TRACEPARENT, Headers, current_trace, fields, new_trace, trace_in, within
+from phasegate.telemetry.context import Headers, fields, new_trace, trace_in, within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -38,19 +40,13 @@ class Spans:
         self._tracer = self._provider.get_tracer("phasegate")
 
     @contextmanager
-    def span(self, name: str, kind: _Kind, parent: str) -> Iterator[None]:
-        """A span below the one that ``parent`` (a ``traceparent``, or empty) names; work within belongs to it."""
+    def span(self, name: str, kind: _Kind, parent: Context | None = None) -> Iterator[None]:
+        """A span below the one of ``parent`` (None: below the present one); work within belongs to it."""
         from opentelemetry.trace import SpanKind
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        wire = TraceContextTextMapPropagator()
-        above = wire.extract({TRACEPARENT: parent} if parent else {})
         attributes = {name: str(value) for name, value in fields().items()}
-        with self._tracer.start_as_current_span(name, context=above, kind=SpanKind[kind], attributes=attributes):
-            carrier: dict[str, str] = {}
-            wire.inject(carrier)
-            with within(carrier.get(TRACEPARENT) or parent or new_trace()):
-                yield
+        with self._tracer.start_as_current_span(name, context=parent, kind=SpanKind[kind], attributes=attributes):
+            yield
 
     def flush(self) -> None:
         """Send what is finished: a serverless instance may get no processor time after its answer."""
@@ -93,7 +89,7 @@ def incoming(headers: Headers) -> Iterator[None]:
             yield
         return
     try:
-        with spans.span(spans.service, "SERVER", came):
+        with spans.span(spans.service, "SERVER", came or Context()):
             yield
     finally:
         spans.flush()
@@ -101,6 +97,4 @@ def incoming(headers: Headers) -> Iterator[None]:
 
 def calling(name: str) -> AbstractContextManager[None]:
     """Call another service: where spans are made this is one, with the bound fields, and ``outgoing`` names it."""
-    if _spans is None:
-        return within(current_trace())
-    return _spans.span(name, "CLIENT", current_trace())
+    return nullcontext() if _spans is None else _spans.span(name, "CLIENT")

@@ -5,11 +5,17 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry, signature
+from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
+from phasegate.domain.state.unsound import Failure
 
 POLICY = FailurePolicy(retries=3, not_yet_retries=1, first_backoff_seconds=5, max_backoff_seconds=60)
+
+
+def bug(message: str) -> Failure:
+    """A failure of one class."""
+    return Failure(ErrorClass.BUG, message)
 
 
 def test_only_a_throttle_costs_nothing() -> None:
@@ -68,21 +74,23 @@ def test_many_tasks_that_fail_together_do_not_come_back_together() -> None:
     ids=["numbers", "quotes", "double quotes", "backquotes", "hex ids", "UUIDs", "further lines", "spaces"],
 )
 def test_two_messages_that_differ_only_by_chance_have_one_signature(one: str, other: str) -> None:
-    assert signature("bug", "a", one) == signature("bug", "a", other)
+    assert bug(one).signature("a") == bug(other).signature("a")
 
 
 @pytest.mark.parametrize(
-    "other", [("transient", "a", "no team"), ("bug", "b", "no team"), ("bug", "a", "no player")], ids=str
+    ("other", "processor"),
+    [(Failure(ErrorClass.TRANSIENT, "no team"), "a"), (bug("no team"), "b"), (bug("no player"), "a")],
+    ids=str,
 )
-def test_another_class_processor_or_message_has_another_signature(other: tuple[str, str, str]) -> None:
-    assert signature(*other) != signature("bug", "a", "no team")
+def test_another_class_processor_or_message_has_another_signature(other: Failure, processor: str) -> None:
+    assert other.signature(processor) != bug("no team").signature("a")
 
 
 @given(st.text())
 def test_every_message_has_a_signature_of_bounded_length_on_one_line(message: str) -> None:
-    found = signature("bug", "a", message)
+    found = bug(message).signature("a")
     assert len(found) <= 170 and len(found.splitlines()) == 1
 
 
 def test_a_signature_begins_with_class_and_processor() -> None:
-    assert signature("bug", "a", "row 17 of '2024-01-15'") == "bug:a:row # of ?"
+    assert bug("row 17 of '2024-01-15'").signature("a") == "bug:a:row # of ?"

@@ -23,6 +23,7 @@ from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ADOPT, RUN
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
+from phasegate.domain.state.unsound import Failure
 
 from tests.unit.builders import NOW, Day, dispatched, failed, observing, plan, reported
 
@@ -244,6 +245,6 @@ def test_a_retry_of_an_observed_task_begins_at_its_source_which_alone_can_start_
     board = Board.blank("r", INDEX, NOW)
     for group in ("fetch", "raw"):
         board.set_letter(group, 0, "f")
-    board.bad[INDEX.days[0]] = {"raw/a": ("f", "transient: silent")}
+    board.bad[INDEX.days[0]] = {"raw/a": Failure(ErrorClass.TRANSIENT, "silent")}
     changes = reopen(INDEX, board, [(INDEX.days[0], "raw/a")])
     assert changes[0, "fetch"].redo == {"a"} and "a" in changes[0, "raw"].redo

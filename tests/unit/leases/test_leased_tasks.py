@@ -9,10 +9,10 @@ import pytest
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.domain.errors import NoAnswer, TransientError
 from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.ports import QueueTask
-from phasegate.services.running.dispatcher import TaskPayload
 from phasegate.services.running.runner import LEASE_MARGIN
 
 from tests.world import FIRST_DAY, START, World
@@ -39,7 +39,7 @@ class Leased:
         self.embedded, self.leases = embedded, embedded.state.leases
         self.services = embedded.engine("r")._handlers
         self.services.conductor.conduct("r")
-        self.services.dispatcher.look_at("r", [FIRST_DAY])
+        self.services.reconciler.reconcile_days("r", [FIRST_DAY])
         self.task: QueueTask
         (self.task,) = self.services.backend.tasks.lease(["work"], 10)
         self.answer: Any = OK

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.main import app
-from phasegate.cli.options import NBA_PIPELINE
 from phasegate.domain.spec.gates import AllSucceeded, Lookback
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from typer.testing import CliRunner
+
+from tests.conftest import NBA_PIPELINE
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"
 UPCOMING = ["upcoming_player_game_context", "upcoming_team_game_context"]

@@ -78,7 +78,7 @@ def test_a_canary_that_ended_badly_holds_back_everything_and_is_the_root() -> No
     conduct = Conduct(unlimited, dates=12, canary=(DAYS[0],))
     conduct.advance()
     conduct.advance(*conduct.ends("fetch", 0))
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="bug: why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
     assert conduct.strips()["raw"] == "f" + 11 * "."
     assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
     raw = next(group for group in conduct.index.groups if group.name == "raw")

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from phasegate.domain.decisions.advance import GroupOutcome
+from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.spec.pipeline import RampStep
-from phasegate.domain.state.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, UPSTREAM
+from phasegate.domain.state.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED
 from phasegate.domain.state.run import DesiredState, RunStatus
+from phasegate.domain.state.unsound import Failure, NotRun, Unsound
 
 from tests.unit.builders import NOW, Change, Conduct, calendar, days, run
 
@@ -110,7 +112,7 @@ def test_a_bad_processor_holds_back_exactly_the_windows_that_read_it(letter: str
 def test_what_was_not_run_for_a_failed_need_holds_back_its_windows_too() -> None:
     conduct = Conduct(lambda d: (unlimited(d), d["phases"][2]["gates"][1].update(processors=["right"]))[0], dates=3)
     through(conduct, "fetch", "raw")
-    bad = {"shape/left": (FAILED, "why"), "shape/right": (UPSTREAM, "not run")}
+    bad: dict[str, Unsound] = {"shape/left": Failure(ErrorClass.BUG, "why"), "shape/right": NotRun("not run")}
     conduct.advance(GroupOutcome(0, conduct.groups["shape.1"], FAILED, bad), *conduct.ends("shape.1", 1, 2))
     assert conduct.strips()["shape.2"] == "r.."
 
@@ -392,13 +394,18 @@ def test_of_a_count_and_a_share_the_lower_one_is_tolerated() -> None:
 # The circuit breaker
 
 
-def braked(conduct: Conduct, *reasons: str) -> dict[str, int]:
+def braked(conduct: Conduct, *reasons: Failure) -> dict[str, int]:
     """Let ``shape/left`` fail on one date after the other, for these reasons; the circuit breakers, with their
     dates."""
     through(conduct, "fetch", "raw")
     for position, reason in enumerate(reasons):
         conduct.advance(*conduct.ends("shape.1", position, letter=FAILED, left=reason))
     return {ref: breaker.dates for ref, breaker in conduct.board.breakers.items()}
+
+
+def bug(message: str) -> Failure:
+    """A failure that is not tried again by itself."""
+    return Failure(ErrorClass.BUG, message)
 
 
 def one_date_at_a_time(document: Document) -> None:
@@ -408,23 +415,22 @@ def one_date_at_a_time(document: Document) -> None:
 
 
 def test_dates_that_failed_alike_pull_the_brake_of_the_processor() -> None:
-    alike = ("bug: row 17 of '2024-01-01'", "bug: row 3 of '2024-01-02'")
+    alike = (bug("row 17 of '2024-01-01'"), bug("row 3 of '2024-01-02'"))
     assert braked(Conduct(policy(2, circuit_breaker=2)), *alike) == {"shape/left": 2}
 
 
 def test_failures_of_other_kinds_do_not_add_up() -> None:
-    assert (
-        braked(Conduct(policy(2, circuit_breaker=2)), "bug: row 17", "bug: no such column", "transient: row 17") == {}
-    )
+    kinds = bug("row 17"), bug("no such column"), Failure(ErrorClass.TRANSIENT, "row 17")
+    assert braked(Conduct(policy(2, circuit_breaker=2)), *kinds) == {}
 
 
 def test_without_a_brake_every_date_is_tried() -> None:
-    assert braked(Conduct(policy(2, circuit_breaker=None)), *["bug: row 17"] * 6) == {}
+    assert braked(Conduct(policy(2, circuit_breaker=None)), *[bug("row 17")] * 6) == {}
 
 
 def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:
     conduct = Conduct(one_date_at_a_time)
-    braked(conduct, "bug: row 17", "bug: row 3")
+    braked(conduct, bug("row 17"), bug("row 3"))
     assert (conduct.strips()["shape.1"], conduct.strips()["shape.2"]) == ("ff....", "r.....")
     through(conduct, "shape.2", positions=range(1))
     assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
@@ -432,15 +438,15 @@ def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:
 
 def test_a_brake_is_pulled_once() -> None:
     conduct = Conduct(policy(2, circuit_breaker=2))
-    braked(conduct, *["bug: row 17"] * 2)
+    braked(conduct, *[bug("row 17")] * 2)
     (breaker,) = conduct.board.breakers.values()
-    conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left="bug: row 17"))
+    conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left=bug("row 17")))
     assert list(conduct.board.breakers.values()) == [breaker]
 
 
 def test_a_brake_stays_on_while_so_many_dates_stand_as_failed() -> None:
     conduct = Conduct(policy(2, circuit_breaker=2))
-    braked(conduct, *["bug: row 17"] * 3)
+    braked(conduct, *[bug("row 17")] * 3)
     (breaker,) = conduct.board.breakers.values()
     conduct.advance(*conduct.ends("shape.1", 0))
     assert list(conduct.board.breakers.values()) == [replace(breaker, first=conduct.index.days[1])]

@@ -5,13 +5,16 @@ from datetime import UTC, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phasegate.domain.state.board import BLOCKED, FAILED, UPSTREAM, Board, Unasked
+from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.state.board import FAILED, Board, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
 from tests.unit.builders import NOW, Conduct, plan, run
 
 moments = st.datetimes(timezones=st.just(UTC))
 names = st.text(max_size=8)
+unsound = st.builds(Failure, st.sampled_from(ErrorClass), names) | st.builds(Blocked, names) | st.builds(NotRun, names)
 unasked = st.builds(Unasked, st.integers(1, 99), moments, st.text())
 BOARDS = st.builds(
     Board,
@@ -23,9 +26,7 @@ BOARDS = st.builds(
     groups=st.dictionaries(
         names, st.text("., rpkbfu".replace(", ", ""), max_size=9).map(lambda s: bytearray(s, "ascii"))
     ),
-    bad=st.dictionaries(
-        st.dates(), st.dictionaries(names, st.tuples(st.sampled_from([BLOCKED, FAILED, UPSTREAM]), names)), max_size=3
-    ),
+    bad=st.dictionaries(st.dates(), st.dictionaries(names, unsound), max_size=3),
     outside=st.none() | st.dictionaries(names, st.dictionaries(st.dates(), names, max_size=3), max_size=3),
     outside_unasked=st.none() | unasked,
     unjudged=st.dictionaries(st.dates(), unasked, max_size=3),
@@ -37,6 +38,25 @@ BOARDS = st.builds(
 @given(BOARDS)
 def test_a_board_is_read_from_its_document_as_it_was_written(board: Board) -> None:
     assert Board.from_document(board.to_document()) == board
+
+
+@pytest.mark.parametrize(
+    ("why", "stored"),
+    [
+        (Failure(ErrorClass.BUG, "no team: 'BOS'"), ["f", "bug: no team: 'BOS'"]),
+        (Failure(ErrorClass.NOT_YET, ""), ["f", "not_yet: "]),
+        (Blocked("a: 2 of 4 rows"), ["b", "a: 2 of 4 rows"]),
+        (NotRun("not run: something it needs ended badly"), ["n", "not run: something it needs ended badly"]),
+    ],
+    ids=["a failure", "a failure without a word", "blocked", "not run"],
+)
+def test_why_something_is_not_sound_is_stored_as_a_letter_and_a_sentence(why: Unsound, stored: list[str]) -> None:
+    index = plan().index
+    board = Board.blank("r", index, NOW)
+    board.bad[index.days[0]] = {"raw/a": why}
+    document = board.to_document()
+    assert document["bad"] == {index.days[0].isoformat(): {"raw/a": stored}}
+    assert Board.from_document(document).bad == board.bad
 
 
 def test_a_board_of_another_version_is_refused() -> None:
@@ -54,11 +74,11 @@ def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
 
 def test_changing_a_copy_leaves_the_board_alone() -> None:
     board = Board.blank("r", plan().index, NOW)
-    board.bad[plan().days[0]] = {"raw/a": (FAILED, "why")}
+    board.bad[plan().days[0]] = {"raw/a": Blocked("why")}
     before = board.to_document()
     other = board.copy()
     other.set_letter("fetch", 0, FAILED)
-    other.bad[plan().days[0]]["raw/b"] = (FAILED, "why")
+    other.bad[plan().days[0]]["raw/b"] = Blocked("why")
     other.unjudged[plan().days[1]] = Unasked(1, NOW, "why")
     assert board.to_document() == before
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from phasegate.domain.decisions.retry import Reopening, reopen, retry_targets
-from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM
+from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED
 from phasegate.domain.state.run import RetryIntent, RunStatus
+from phasegate.domain.state.unsound import NotRun
 
 from tests.unit.builders import Change, Conduct, calendar, days
 from tests.unit.run.test_advance import through, unlimited, walled
@@ -62,7 +63,7 @@ def test_reopened_lanes_are_released_and_no_longer_bad() -> None:
 
 def test_what_was_not_run_for_a_failed_need_is_no_target_of_its_own() -> None:
     conduct = finished_but_for("shape.1", FAILED, left="why")
-    conduct.board.bad[conduct.index.days[0]]["shape/right"] = (UPSTREAM, "not run")
+    conduct.board.bad[conduct.index.days[0]]["shape/right"] = NotRun("not run")
     intent = RetryIntent(id="x", at=START)
     assert retry_targets(conduct.board, conduct.index.plan, intent) == [(conduct.index.days[0], "shape/left")]
 

@@ -4,6 +4,10 @@ Differences that sqlglot leaves, or gets silently wrong, are mended here on the 
 FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zone, because DuckDB's zoned type
 needs a further package to be read; partitioning and clustering do not exist. SAFE_DIVIDE becomes a division by
 NULLIF, half as long as sqlglot's CASE: DuckDB plans these statements for longer than it runs them.
+
+What rounds, rounds as BigQuery does, half away from zero. ROUND of a FLOAT64 looks at the stored binary value (DuckDB
+2.0.1 or newer); NUMERIC keeps its nine decimal places; CAST of a FLOAT64 to INT64, which DuckDB rounds half to even,
+goes through ROUND.
 """
 
 from dataclasses import dataclass
@@ -61,6 +65,10 @@ def _mend(tree: exp.Expression) -> exp.Expression:
     for quotient in list(tree.find_all(exp.SafeDivide)):
         divisor = exp.Nullif(this=exp.paren(quotient.expression), expression=exp.Literal.number(0))
         quotient.replace(exp.paren(exp.Div(this=exp.paren(quotient.this), expression=divisor)))
+    # From the inside outwards: a cast is copied into what replaces it.
+    for cast_to in reversed(list(tree.find_all(exp.Cast))):
+        if cast_to.to.this in exp.DataType.INTEGER_TYPES and not _is_whole(cast_to.this):
+            cast_to.replace(_rounding(cast_to))
     for cast_to in tree.find_all(exp.Cast):
         literal = cast_to.this
         if cast_to.to.this == exp.DataType.Type.TIMESTAMPTZ and isinstance(literal, exp.Literal):
@@ -68,4 +76,23 @@ def _mend(tree: exp.Expression) -> exp.Expression:
     for data_type in tree.find_all(exp.DataType):
         if data_type.this == exp.DataType.Type.TIMESTAMPTZ:
             data_type.set("this", exp.DataType.Type.TIMESTAMPNTZ)
+        if data_type.this == exp.DataType.Type.DECIMAL and not data_type.expressions:
+            data_type.replace(exp.DataType.build("DECIMAL(38, 9)"))
     return tree
+
+
+def _is_whole(value: exp.Expression) -> bool:
+    """Whether an expression is plainly no fraction, so that a cast of it does not round."""
+    if isinstance(value, exp.Literal):
+        return value.is_string or value.is_int
+    return isinstance(value, exp.Null | exp.Count) or (isinstance(value, exp.Round) and not value.args.get("decimals"))
+
+
+def _rounding(cast_to: exp.Cast) -> exp.Expression:
+    """The cast to INT64 of what may be a FLOAT64: only DuckDB knows, when it runs the statement."""
+    value = cast_to.this
+    of_float = cast_to.copy()
+    of_float.set("this", exp.Round(this=exp.TryCast(this=value.copy(), to=exp.DataType.build("DOUBLE"))))
+    kind = exp.Anonymous(this="typeof", expressions=[value.copy()])
+    is_float = exp.In(this=kind, expressions=[exp.Literal.string("DOUBLE"), exp.Literal.string("FLOAT")])
+    return exp.Case(ifs=[exp.If(this=is_float, true=of_float)], default=cast_to.copy())

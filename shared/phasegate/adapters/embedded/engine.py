@@ -54,7 +54,7 @@ class Handlers(Protocol[Call]):
         """Handle a task of the dispatch or the conductor's queue."""
 
     def sweep(self, run_id: str) -> None:
-        """The look that no message caused."""
+        """Reconcile a run that no message is about."""
 
     def run(self, run_id: str) -> Run:
         """The run as people want it now."""

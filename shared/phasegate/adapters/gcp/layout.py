@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
+from phasegate.domain.messages.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
 from phasegate.domain.spec.dispatch import ObservedDispatch
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
-from phasegate.services.backend import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
-
-KICKOFF = "backfill-kickoff"
-"""A message on this topic is a request for a run."""
 
 ACK_DEADLINE_SECONDS = 600
 """The longest that Pub/Sub allows, and its push timeout: a slower handler is delivered the message again."""

@@ -12,6 +12,7 @@ from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
+from phasegate.domain.state.unsound import Unsound
 
 _OPEN = (RELEASED, UNJUDGED)
 
@@ -22,21 +23,28 @@ pass goes on."""
 
 @dataclass(frozen=True, slots=True)
 class GroupOutcome:
-    """A release group of a date that came to rest. ``bad``: ref -> (BLOCKED, FAILED or UPSTREAM, a sentence)."""
+    """A release group of a date that came to rest."""
 
     position: int
+    """The position of the date."""
     group: int
+    """The number of the release group."""
     letter: str
-    bad: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The letter that it gets on the board."""
+    bad: dict[str, Unsound] = field(default_factory=dict)
+    """``phase/processor`` -> why it is not sound."""
     verdicts: tuple[Verdict, ...] = ()
+    """What the checks say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The board as it should be, and the groups to release: (position of the date, release group)."""
+    """What follows from a board, the outcomes and what people want."""
 
     board: Board
+    """The board as it should be."""
     releases: list[tuple[int, int]]
+    """The groups to release: (position of the date, number of the release group)."""
 
 
 def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[GroupOutcome], now: datetime) -> Decisions:

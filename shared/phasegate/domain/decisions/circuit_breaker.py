@@ -8,9 +8,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime
 
-from phasegate.domain.decisions.failures import signature
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import FAILED, Board, CircuitBreaker
+from phasegate.domain.state.board import Board, CircuitBreaker
+from phasegate.domain.state.unsound import Failure
 
 
 def breakers(index: PlanIndex, board: Board, refs: Collection[str], now: datetime) -> dict[str, CircuitBreaker]:
@@ -21,10 +21,8 @@ def breakers(index: PlanIndex, board: Board, refs: Collection[str], now: datetim
     alike: dict[tuple[str, str], list[date]] = {}
     for day, bad in board.bad.items():
         for ref in bad.keys() & (board.breakers.keys() | refs):
-            kind, reason = bad[ref]
-            if kind == FAILED:
-                error_class, _, message = reason.partition(": ")
-                alike.setdefault((ref, signature(error_class, index.by_ref[ref].processor, message)), []).append(day)
+            if isinstance(why := bad[ref], Failure):
+                alike.setdefault((ref, why.signature(index.by_ref[ref].processor)), []).append(day)
     found: dict[str, CircuitBreaker] = {}
     for (ref, sign), days in alike.items():
         allowed = index.by_ref[ref].failure.circuit_breaker

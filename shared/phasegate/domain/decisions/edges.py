@@ -10,6 +10,7 @@ from datetime import date
 
 from phasegate.domain.plan import ApprovalEdge, BarrierEdge, Edge, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
 from phasegate.domain.state.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
+from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 
 _GOOD = GOOD.encode()
 _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
@@ -17,20 +18,22 @@ _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One thing that an edge still lacks.
-
-    ref: the processor, or the phase when it is not about one. release group and position: where it is on the board;
-    None when the tables outside the run were judged. letter: the group's letter there. detail: why, when it is
-    known.
-    """
+    """One thing that an edge still lacks."""
 
     check: str
+    """The kind of edge."""
     day: date
+    """The date on which it is lacking."""
     ref: str
+    """The processor as ``phase/processor``, or the phase when it is not about one."""
     group: int | None
+    """The number of the release group on the board; None when the tables outside the run were judged."""
     position: int | None
+    """The position of the date on the board; None as for ``group``."""
     letter: str
+    """The release group's letter there."""
     detail: str = ""
+    """Why, when it is known."""
 
     @property
     def is_bad(self) -> bool:
@@ -80,10 +83,10 @@ def _canary(index: PlanIndex, board: Board) -> Iterator[Obstacle]:
         while position != -1:
             letter, day = board.letter(group.name, position), index.days[position]
             if letter in ENDED:
-                for ref, (kind, reason) in board.bad.get(day, {}).items():
-                    if ref in index.by_ref and index.by_ref[ref].group == number and kind in (BLOCKED, FAILED):
+                for ref, why in board.bad.get(day, {}).items():
+                    if ref in index.by_ref and index.by_ref[ref].group == number and not isinstance(why, NotRun):
                         is_bad = True
-                        yield Obstacle("canary", day, ref, number, position, kind, reason)
+                        yield Obstacle("canary", day, ref, number, position, _letter(why), str(why))
             elif going is None:
                 going = Obstacle("canary", day, group.phase, number, position, letter, "canary dates go first")
             position = strip.find(1, position + 1)
@@ -137,10 +140,14 @@ def _at(
     bad = board.bad.get(day, {})
     policy = index.tasks[group.tasks[0]].failure.then
     whole = not other_date and letter == FAILED and policy != "continue"
-    for ref, (kind, reason) in bad.items():
+    for ref, why in bad.items():
         in_group = ref in index.by_ref and index.by_ref[ref].group == number
         if in_group and (whole or ref in refs):
-            yield Obstacle(check, day, ref, number, position, BLOCKED if kind == BLOCKED else FAILED, reason)
+            yield Obstacle(check, day, ref, number, position, _letter(why), str(why))
+
+
+def _letter(why: Unsound) -> str:
+    return BLOCKED if isinstance(why, Blocked) else FAILED
 
 
 def _outside(board: Board, check: str, ref: str, days: tuple[date, ...]) -> Iterator[Obstacle]:
@@ -169,7 +176,7 @@ def _all_dates(index: PlanIndex, board: Board, edge: BarrierEdge, position: int)
             if letter in GOOD:
                 continue
             reasons = [
-                why for ref, (_, why) in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{group.phase}/")
+                str(why) for ref, why in board.bad.get(index.days[p], {}).items() if ref.startswith(f"{group.phase}/")
             ]
             yield Obstacle(edge.check, index.days[p], group.phase, number, p, letter, "; ".join(reasons[:3]))
 

@@ -110,8 +110,8 @@ def read_external_event(
 def attempt_for(facts: DateFacts, index: PlanIndex, task: TaskSpec) -> Awaited | str:
     """The attempt that an end counts for: the one that is awaited, or else the next one; or why there is none.
 
-    An event may come before the look that awaits it, even before the report of what it was made from: then it counts
-    as made from the attempts of its needs that are under way.
+    An event may come before its attempt is awaited, even before the report of what it was made from: then it counts as
+    made from the attempts of its needs that are under way.
     """
     views = derive(facts, index)
     view = views[task.number]

@@ -1,6 +1,5 @@
-"""What a failure costs, when it is tried again, and how two failures are recognised as the same."""
+"""What a failure costs, and when it is tried again."""
 
-import re
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -45,10 +44,3 @@ def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:
     ceiling = min(policy.max_backoff_seconds, policy.first_backoff_seconds * 2.0 ** min(attempt - 1, 30))
     share = zlib.crc32(f"{identity}#{attempt}".encode()) / 0xFFFFFFFF
     return timedelta(seconds=ceiling * (1 - share / 2))
-
-
-def signature(error_class: str, processor: str, message: str) -> str:
-    """Class, processor and the message without its numbers, dates, ids and quoted values."""
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
-    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
-    return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

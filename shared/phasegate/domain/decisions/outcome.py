@@ -10,9 +10,10 @@ from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.plan import EMPTY, PlanIndex, ReleaseGroup
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM
+from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
+from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 
 
 def judge_group(
@@ -29,22 +30,21 @@ def judge_group(
     verdicts: of the checks. waivers: those in force.
     """
     given = list(waived(verdicts, index.days[position], group.phase, waivers))
-    bad: dict[str, tuple[str, str]] = {}
+    bad: dict[str, Unsound] = {}
     for number in group.tasks:
         task, view = index.tasks[number], views[number]
         if view.status not in BAD:
             continue
         if (let_pass := _let_pass(index, position, number, views, waivers)) is not None:
             given.append(let_pass)
-        elif view.status is TaskStatus.UPSTREAM_FAILED:
-            bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
+        elif view.status is TaskStatus.UPSTREAM_FAILED or view.failure is None:
+            bad[task.ref] = NotRun("not run: something it needs ended badly")
         else:
-            error_class = view.error_class.value if view.error_class else "transient"
-            bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
+            bad[task.ref] = view.failure
     has_failed = bool(bad)
     for verdict in given:
         if blocks(verdict):
-            bad.setdefault(f"{group.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
+            bad.setdefault(f"{group.phase}/{verdict.subject}", Blocked(str(verdict)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
         letter = UNJUDGED
     elif bad:

@@ -1,7 +1,7 @@
-"""The look at one date: what is the state of every task, and what should be running and is not.
+"""Reconciles one date: what is the state of every task, and what should be running and is not.
 
-``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what caused
-the look; called twice on the same facts they give the same answer.
+``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what had it
+called; called twice on the same facts they give the same answer.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from phasegate.domain.decisions.failures import backoff, may_retry
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ADOPT, PlanIndex, TaskSpec
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
+from phasegate.domain.state.unsound import Failure
 
 
 class TaskStatus(Enum):
@@ -34,46 +35,74 @@ PROVED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
 
 @dataclass(slots=True)
 class TaskView:
-    """A task's derived state. ``attempt``: the one that counts (0: none, or adopted); ``due``: a further attempt is."""
+    """A task's derived state."""
 
     status: TaskStatus
+    """Where it stands."""
     attempt: int = 0
+    """The number of the attempt that counts; 0: none, or adopted."""
     facts: AttemptFacts | None = None
+    """What is known of that attempt."""
     due: bool = False
+    """A further attempt is due."""
     not_before: datetime | None = None
-    error_class: ErrorClass | None = None
-    message: str = ""
+    """The end of its backoff."""
+    failure: Failure | None = None
+    """How the task failed; of a task that is tried again: how it failed before."""
+    note: str = ""
+    """What was said of a good end."""
+
+    @property
+    def message(self) -> str:
+        """What there is to say of the task: its failure's message, or the note."""
+        return self.note if self.failure is None else self.failure.message
 
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """An attempt that should be dispatched, or awaited. ``not_before``: the end of its backoff, if it is dispatched."""
+    """An attempt that should be dispatched, or awaited."""
 
     task: TaskSpec
+    """What the plan says of its task."""
     key: AttemptKey
+    """Which attempt it is."""
     dispatch: int
+    """Counts the dispatches of the attempt, from 1."""
     generation: int
+    """The generation of the (date, phase) that it belongs to."""
     inputs: Inputs
+    """The attempts of its needs that it is made from."""
     not_before: datetime | None
+    """The end of its backoff, if it is dispatched; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What one date looks like. ``settled``: released groups, not concluded, in which nothing is left to run.
-
-    views: the tasks of open release groups, by number.
-    """
+    """Where one date stands, and what is missing there."""
 
     views: dict[int, TaskView]
+    """The tasks of open release groups, by number."""
     due: list[DueTask]
+    """The attempts that should be dispatched now."""
     settled: list[int]
+    """Released groups, not concluded, in which nothing is left to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadEnd:
+    """An attempt ended badly."""
+
+    failure: Failure
+    """How."""
+    at: datetime
+    """When that came to be known."""
 
 
 _NO_CELL = Cell()
 
 
 class _Derivation:
-    """Statuses of one date, each derived when it is asked for: a look needs those of its open release groups only."""
+    """Statuses of one date, each derived when it is asked for: of open release groups only, in ``reconcile``."""
 
     def __init__(self, facts: DateFacts, index: PlanIndex) -> None:
         self._facts, self._index = facts, index
@@ -92,7 +121,7 @@ class _Derivation:
         released = self._index.groups[task.group].name in cell.groups
         required = cell.redo.get(task.processor, 1)
         if required == 1 and task.work[self._position] == ADOPT:
-            return TaskView(TaskStatus.SUCCEEDED, message="adopted: the table already holds it")
+            return TaskView(TaskStatus.SUCCEEDED, note="adopted: the table already holds it")
         needs = [self.view(n) for n in task.needs]
         attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:
@@ -106,23 +135,28 @@ class _Derivation:
                 return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
         current = attempts[-1]
         if current.is_open:
-            before = failure_of(attempts[-2]) if len(attempts) > 1 else None
-            return TaskView(TaskStatus.QUEUED, current.number, current, message=before[1] if before else "")
-        failure = failure_of(current)
-        if failure is None:
+            before = bad_end_of(attempts[-2]) if len(attempts) > 1 else None
+            return TaskView(TaskStatus.QUEUED, current.number, current, failure=before.failure if before else None)
+        bad_end = bad_end_of(current)
+        if bad_end is None:
             return self._without_failure(task, current, needs, released)
-        error_class, message, at = failure
+        failure = bad_end.failure
         if not _is_current(task, current, needs):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
-        failures = [f[0] for a in attempts if _is_current(task, a, needs) and (f := failure_of(a)) is not None]
-        if released and may_retry(error_class, failures, task.failure):
+        classes = [
+            end.failure.error_class
+            for attempt in attempts
+            if _is_current(task, attempt, needs) and (end := bad_end_of(attempt)) is not None
+        ]
+        if released and may_retry(failure.error_class, classes, task.failure):
             view = _unattempted(needs, current)
             if view.due:
-                view.not_before = at + backoff(task.failure, len(failures), f"{self._facts.day}/{task.ref}")
-            view.error_class, view.message = error_class, message
+                view.not_before = bad_end.at + backoff(task.failure, len(classes), f"{self._facts.day}/{task.ref}")
+            view.failure = failure
             return view
-        status = TaskStatus.UNRECOVERABLE if error_class is ErrorClass.UNRECOVERABLE else TaskStatus.FAILED
-        return TaskView(status, current.number, current, error_class=error_class, message=message)
+        is_gone = failure.error_class is ErrorClass.UNRECOVERABLE
+        status = TaskStatus.UNRECOVERABLE if is_gone else TaskStatus.FAILED
+        return TaskView(status, current.number, current, failure=failure)
 
     def _without_failure(
         self, task: TaskSpec, current: AttemptFacts, needs: list[TaskView], released: bool
@@ -135,7 +169,7 @@ class _Derivation:
         reported = current.reported
         is_empty = current.proved.rows == 0 or (reported is not None and reported.status is ResultStatus.EMPTY)
         status = TaskStatus.EMPTY_OK if is_empty else TaskStatus.SUCCEEDED
-        return TaskView(status, current.number, current, message=reported.message if reported else "")
+        return TaskView(status, current.number, current, note=reported.message if reported else "")
 
 
 def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
@@ -171,15 +205,16 @@ def _is_void(attempt: AttemptFacts) -> bool:
     return attempt.reported is None and attempt.abandoned is not None
 
 
-def failure_of(attempt: AttemptFacts) -> tuple[ErrorClass, str, datetime] | None:
-    """(class, message, when) if the attempt ended badly. A heal outranks a report, a proof outranks both."""
-    if attempt.healed is not None and attempt.healed.outcome is HealedAs.LOST:
-        return ErrorClass.TRANSIENT, attempt.healed.reason, attempt.healed.at
-    if attempt.healed is None and attempt.reported is not None and attempt.reported.status is ResultStatus.FAILED:
-        error_class = attempt.reported.error_class or ErrorClass.TRANSIENT
-        return error_class, attempt.reported.message, attempt.reported.finished_at
-    if attempt.proved is not None and not attempt.proved.ok:
-        return attempt.proved.error_class or ErrorClass.TRANSIENT, attempt.proved.detail, attempt.proved.at
+def bad_end_of(attempt: AttemptFacts) -> BadEnd | None:
+    """How an attempt ended badly, if it did. A heal outranks a report, a proof outranks both."""
+    healed, reported, proved = attempt.healed, attempt.reported, attempt.proved
+    if healed is not None and healed.outcome is HealedAs.LOST:
+        return BadEnd(Failure(ErrorClass.TRANSIENT, healed.reason), healed.at)
+    if healed is None and reported is not None and reported.status is ResultStatus.FAILED:
+        failure = Failure(reported.error_class or ErrorClass.TRANSIENT, reported.message)
+        return BadEnd(failure, reported.finished_at)
+    if proved is not None and not proved.ok:
+        return BadEnd(Failure(proved.error_class or ErrorClass.TRANSIENT, proved.detail), proved.at)
     return None
 
 

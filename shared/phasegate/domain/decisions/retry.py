@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from phasegate.domain.decisions.failures import signature
 from phasegate.domain.plan import ADOPT, ApprovalEdge, Edge, Plan, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
-from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
+from phasegate.domain.state.board import PENDING, RELEASED, Board
 from phasegate.domain.state.run import RetryIntent
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 
 
 def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
@@ -16,19 +16,18 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
     What did not run because something else failed is no target: it follows by itself.
     """
     targets: list[tuple[date, str]] = []
-    for day, why in sorted(board.bad.items()):
+    for day, bad in sorted(board.bad.items()):
         if intent.dates and day not in intent.dates:
             continue
-        for ref, (kind, reason) in sorted(why.items()):
-            phase, _, processor = ref.partition("/")
-            error_class, _, message = reason.partition(": ")
+        for ref in sorted(bad):
+            why, (phase, _, processor) = bad[ref], ref.partition("/")
             if (
-                kind != UPSTREAM
+                not isinstance(why, NotRun)
                 and (intent.phase is None or intent.phase == phase)
                 and (intent.processor is None or plan.pipeline.registry.get((phase, intent.processor)) == processor)
                 and (
                     intent.signature is None
-                    or (kind == FAILED and intent.signature == signature(error_class, processor, message))
+                    or (isinstance(why, Failure) and intent.signature == why.signature(processor))
                 )
             ):
                 targets.append((day, ref))
@@ -37,12 +36,14 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
 
 @dataclass(slots=True)
 class Reopening:
-    """What a retry changes in one cell: processors to run again, release groups that start again, groups taken
-    back."""
+    """What a retry changes in one cell."""
 
     redo: set[str] = field(default_factory=set)
+    """The processors to run again."""
     reopened: set[int] = field(default_factory=set)
+    """The release groups that start again where they stand."""
     withdrawn: set[int] = field(default_factory=set)
+    """The release groups that lose their release."""
 
 
 def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
@@ -50,14 +51,13 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
     observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself.
-    Release groups
-    that were already released on top of them are taken back and will be released anew. Returns the changed cells by
-    (position, phase).
+    Release groups that were already released on top of them are taken back and will be released anew. Returns the
+    changed cells by (position, phase).
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
-        kind, number = board.bad.get(day, {}).get(ref, (FAILED, ""))[0], index.by_ref[ref].number
-        tasks = _sources(index, ref) if kind == BLOCKED or number in index.observed else {number}
+        is_blocked, number = isinstance(board.bad.get(day, {}).get(ref), Blocked), index.by_ref[ref].number
+        tasks = _sources(index, ref) if is_blocked or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
     spread = _Spread(index, board)
     for position, tasks in sorted(again.items()):

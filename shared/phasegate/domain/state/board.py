@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.run import Run, RunStatus
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
 BOARD_VERSION = 1
 
@@ -16,11 +18,10 @@ PENDING, RELEASED, PASSED, SKIPPED, BLOCKED, FAILED, UNJUDGED = ".", "r", "p", "
 a check could not be asked (asked again with backoff)."""
 
 UPSTREAM = "n"
-"""In ``Board.bad``: not run, because something it needs ended badly."""
+"""In a board's document, beside BLOCKED and FAILED: not run, because something it needs ended badly."""
 
 GOOD = PASSED + SKIPPED
 ENDED = GOOD + BLOCKED + FAILED
-
 
 ASK_AGAIN = timedelta(seconds=2)
 """First wait after a table could not be asked; doubles to at most 5 minutes."""
@@ -29,11 +30,14 @@ _MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 class Unasked(NamedTuple):
-    """A question to the tables that got no answer: how often it was put, when it is put again, why it failed."""
+    """A question to the tables that got no answer."""
 
     tries: int
+    """How often it was put."""
     at: datetime
+    """When it is put again."""
     why: str
+    """Why it failed."""
 
     @classmethod
     def again(cls, before: "Unasked | None", why: str, now: datetime) -> "Unasked":
@@ -44,16 +48,16 @@ class Unasked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Why a processor is started no more.
-
-    signature: what its failures have in common. dates: on how many distinct dates, when it was pulled. first: the
-    earliest of them.
-    """
+    """Why a processor is started no more."""
 
     signature: str
+    """What its failures have in common."""
     dates: int
+    """On how many distinct dates they stood, when the breaker opened."""
     first: date
+    """The earliest of them."""
     at: datetime
+    """When it opened."""
 
     def __str__(self) -> str:
         return f"the circuit breaker is open since {self.dates} dates failed alike ({self.signature})"
@@ -61,32 +65,38 @@ class CircuitBreaker:
 
 @dataclass(slots=True)
 class Board:
-    """Observed state of one run.
-
-    cursor: how far the conductor has read the dates' changes. groups: name -> one letter a date.
-    bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
-    outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
-    outside_unasked: that it could not be judged yet. unjudged: the dates that could not be.
-    applied: ids of the retries, waivers and approvals that were acted on. waivers: ids of those in force, as the
-    release groups were judged. approved: the phases that a person let go.
-    breakers: ref -> why the processor is started no more.
-    """
+    """Observed state of one run."""
 
     run_id: str
+    """The run."""
     status: RunStatus
+    """The status, as the conductor last found it."""
     started_at: datetime
+    """When the run was begun."""
     finished_at: datetime | None = None
+    """When it came to its end; None: it has not, or was opened again."""
     cursor: str = ""
+    """How far the conductor has read the dates' changes."""
     groups: dict[str, bytearray] = field(default_factory=dict)
-    bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """Name of a release group -> its strip: one letter per date."""
+    bad: dict[date, dict[str, Unsound]] = field(default_factory=dict)
+    """Date -> ``phase/processor`` -> why the processor is not sound."""
     outside: dict[str, dict[date, str]] | None = None
+    """``phase/processor`` -> date -> why, for what the run reads and does not make; None before it was judged."""
     outside_unasked: Unasked | None = None
+    """That it could not be judged yet."""
     unjudged: dict[date, Unasked] = field(default_factory=dict)
+    """The dates of which a table or a check could not be asked."""
     applied: tuple[str, ...] = ()
+    """Ids of the retries, waivers and approvals that were acted on."""
     waivers: tuple[str, ...] = ()
+    """Ids of the waivers in force, as the release groups were judged."""
     approved: tuple[str, ...] = ()
+    """The phases that a person let go."""
     halted_because: str = ""
+    """Why nothing more is released; empty: it is."""
     breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    """``phase/processor`` -> why the processor is started no more."""
 
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
@@ -150,7 +160,10 @@ class Board:
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "cursor": self.cursor,
             "lanes": {name: strip.decode("ascii") for name, strip in self.groups.items()},
-            "bad": {day.isoformat(): {r: list(w) for r, w in why.items()} for day, why in self.bad.items()},
+            "bad": {
+                day.isoformat(): {ref: _unsound_to_document(why) for ref, why in bad.items()}
+                for day, bad in self.bad.items()
+            },
             "outside": None
             if self.outside is None
             else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
@@ -168,7 +181,7 @@ class Board:
 
     @classmethod
     def from_document(cls, doc: dict[str, Any]) -> "Board":
-        """The board of a document made by ``to_document``. Raises ValueError for another version."""
+        """The board of a document made by ``to_document``. Raises ValueError for another version or shape."""
         if doc.get("schema_version") != BOARD_VERSION:
             raise ValueError(f"board version {doc.get('schema_version')} is not {BOARD_VERSION}")
         outside = doc["outside"]
@@ -179,7 +192,9 @@ class Board:
             finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
             cursor=doc["cursor"],
             groups={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
-            bad={date.fromisoformat(d): {r: (w[0], w[1]) for r, w in why.items()} for d, why in doc["bad"].items()},
+            bad={
+                date.fromisoformat(d): {r: _unsound_of(why) for r, why in bad.items()} for d, bad in doc["bad"].items()
+            },
             outside=None
             if outside is None
             else {r: {date.fromisoformat(d): why for d, why in days.items()} for r, days in outside.items()},
@@ -196,6 +211,19 @@ class Board:
                 for ref, b in doc.get("brakes", {}).items()
             },
         )
+
+
+def _unsound_to_document(why: Unsound) -> list[str]:
+    letter = FAILED if isinstance(why, Failure) else BLOCKED if isinstance(why, Blocked) else UPSTREAM
+    return [letter, str(why)]
+
+
+def _unsound_of(doc: list[str]) -> Unsound:
+    letter, sentence = doc
+    if letter == FAILED:
+        error_class, _, message = sentence.partition(": ")
+        return Failure(ErrorClass(error_class), message)
+    return Blocked(sentence) if letter == BLOCKED else NotRun(sentence)
 
 
 def _unasked_to_document(unasked: Unasked) -> list[Any]:

@@ -11,9 +11,10 @@ from phasegate.domain.decisions.waiving import in_force
 from phasegate.domain.operations.audit import Recorded, Word
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.board import BLOCKED, Board
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
+from phasegate.domain.state.unsound import Blocked, Unsound
 from phasegate.ports import State
 from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
 
@@ -67,8 +68,8 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     return RunRecord(run, board, report(state, run_id, now, note), tasks, waits, let_pass)
 
 
-def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
-    if view.status in PROVED and not (bad and bad[0] == BLOCKED):
+def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: bool) -> Recorded:
+    if view.status in PROVED and not isinstance(why, Blocked):
         facts = view.facts
         proved = facts.proved if facts else None
         reported = facts.reported if facts else None
@@ -78,8 +79,8 @@ def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superse
             reported.fence if reported else None,
             is_superseded=is_superseded,
         )
-    if bad and bad[0] == BLOCKED:
-        return Recorded(Word.BAD, why=bad[1])
+    if isinstance(why, Blocked):
+        return Recorded(Word.BAD, why=why.verdict)
     if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
         return Recorded(Word.BAD, why=view.message)
     if is_superseded:

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import Any
 
 from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals
-from phasegate.domain.decisions.failures import signature
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.plan import PlanIndex
@@ -20,11 +19,11 @@ from phasegate.domain.state.board import (
     RELEASED,
     SKIPPED,
     UNJUDGED,
-    UPSTREAM,
     Board,
 )
 from phasegate.domain.state.facts import AttemptKey, DateFacts
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
+from phasegate.domain.state.unsound import Blocked, Failure, Unsound
 from phasegate.ports import State
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
@@ -46,24 +45,29 @@ PHASE_STATES = ("pending", "blocked", "released", "passed", "skipped", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedTask:
     """A task that ended badly."""
 
     date: date
+    """The date."""
     phase: str
+    """The phase."""
     processor: str
+    """The processor."""
     attempt: int
-    error_class: str
-    signature: str
-    message: str
+    """The number of the attempt that counts."""
+    failure: Failure
+    """How it ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a cell does not pass: the check, and what it found."""
+    """Why a cell does not pass."""
 
     check: str
+    """The kind of check or edge."""
     detail: str
+    """What it found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +75,51 @@ class BlockedCell:
     """A (date, phase) that cannot go on until somebody acts."""
 
     date: date
+    """The date."""
     phase: str
+    """The phase."""
     reasons: tuple[Reason, ...]
+    """Why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Where a run stands. ``phases`` and ``tasks``: counts by state; in each they add up to the expected number.
-
-    now: when it was looked at.
-    """
+    """Where a run stands."""
 
     run_id: str
+    """The run."""
     pipeline: str
+    """The name of its pipeline."""
     status: RunStatus
+    """Its status; what people asked for and the conductor has not seen yet counts already."""
     dates: int
+    """How many dates it has."""
     started_at: datetime
+    """When it was begun."""
     finished_at: datetime | None
+    """When it came to its end."""
     eta_seconds: float | None
+    """Seconds to go at the pace so far; None when nothing moves."""
     phases: dict[str, dict[str, int]]
+    """Phase -> state -> how many dates; they add up to ``dates``."""
     tasks: dict[str, int]
-    failures: tuple[Failure, ...]
+    """State -> how many tasks; they add up to ``expected``, which stands beside them."""
+    failures: tuple[FailedTask, ...]
+    """The tasks that ended badly by themselves."""
     blocked: tuple[BlockedCell, ...]
+    """The cells that cannot go on until somebody acts."""
     halted_because: str
+    """Why nothing more is released; empty: it is."""
     quarantined: int
+    """How many messages were set aside."""
     by_people: DecisionsByPeople
+    """What people decided, and are wanted to decide."""
     now: datetime
+    """When this was read."""
     missing: tuple[tuple[date, str], ...] = field(default=())
+    """(date, ``phase/processor``) of every task that is not done."""
     notices: tuple[Notice, ...] = field(default=())
+    """Verdicts that are not right and held nothing back."""
 
 
 Seen = Callable[[DateFacts, Sequence[TaskView]], None]
@@ -112,7 +133,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     blockage = Blockage(index, board)
     running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}
     tasks: Counter[str] = Counter()
-    failures: list[Failure] = []
+    failures: list[FailedTask] = []
     missing: list[tuple[date, str]] = []
     noted: list[Notice] = []
     for first in range(0, len(index.days), DATES_AT_ONCE):
@@ -182,7 +203,7 @@ def _count_tasks(
     board: Board,
     running: set[AttemptKey],
     tasks: Counter[str],
-    failures: list[Failure],
+    failures: list[FailedTask],
     missing: list[tuple[date, str]],
 ) -> None:
     position, passing = index.position[facts.day], let_pass(facts)
@@ -202,12 +223,8 @@ def _count_tasks(
         tasks[name] += 1
         if name not in ("succeeded", "empty_ok"):
             missing.append((facts.day, task.ref))
-        if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value):
-            error_class = view.error_class.value if view.error_class else "transient"
-            sign = signature(error_class, task.processor, view.message)
-            failures.append(
-                Failure(facts.day, task.phase, task.processor, view.attempt, error_class, sign, view.message)
-            )
+        if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value) and view.failure is not None:
+            failures.append(FailedTask(facts.day, task.phase, task.processor, view.attempt, view.failure))
 
 
 def _count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str) -> dict[str, int]:
@@ -244,17 +261,21 @@ def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[Bl
 def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> list[Reason]:
     """Why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
     day = index.days[position]
-    names = {BLOCKED: "check", FAILED: "failed", UPSTREAM: "needs"}
     reasons: dict[Reason, None] = {}
-    for ref, (kind, detail) in board.bad.get(day, {}).items():
+    for ref, why in board.bad.get(day, {}).items():
         if ref.startswith(f"{phase}/"):
-            text = detail if kind == BLOCKED else f"{ref.partition('/')[2]}: {detail}"
-            reasons[Reason(names[kind], text)] = None
+            reasons[_reason(ref.partition("/")[2], why)] = None
     for number in index.groups_of(phase):
         if board.letter(index.groups[number].name, position) == PENDING:
             for root in blockage.roots(number, position):
                 reasons[Reason(root.check, describe(root, day))] = None
     return list(reasons)
+
+
+def _reason(processor: str, why: Unsound) -> Reason:
+    if isinstance(why, Blocked):
+        return Reason("check", why.verdict)
+    return Reason("failed" if isinstance(why, Failure) else "needs", f"{processor}: {why}")
 
 
 def describe(root: Obstacle, day: date) -> str:
@@ -289,9 +310,9 @@ def as_json(found: RunReport) -> Mapping[str, object]:
                 "phase": f.phase,
                 "processor": f.processor,
                 "attempt": f.attempt,
-                "error_class": f.error_class,
-                "signature": f.signature,
-                "message": f.message,
+                "error_class": f.failure.error_class.value,
+                "signature": f.failure.signature(f.processor),
+                "message": f.failure.message,
             }
             for f in found.failures
         ],

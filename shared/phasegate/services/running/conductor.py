@@ -22,10 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 class Conductor:
-    """Called for a run; finds by itself what changed. Twice at once: the second to commit loses and looks again.
+    """The conductor is called for a run and finds by itself what changed. Called twice at once, the second to commit
+    loses and begins anew.
 
     A pass: the dates that settled, their proofs and verdicts, what people decided, ``advance``, one commit, and then
-    the look at what was released.
+    the dates with something new to start are queued for the reconciler.
     """
 
     def __init__(self, backend: Backend, dispatcher: Dispatcher, historian: Historian) -> None:
@@ -166,7 +167,7 @@ class Conductor:
             pass_.release(position, number, now)
 
     def _after(self, pass_: ConductorPass, went_on: bool) -> None:
-        """What follows a commit. A crash here: the sweeper's look finds the same due work."""
+        """What follows a commit. A crash here: the sweeper finds the same due work."""
         run_id, board = pass_.run.run_id, pass_.board
         disproved = {key.day for key, proof in pass_.proofs if not proof.ok}
         # Where release groups only ended, nothing became due: a date without work need not be read for it.
@@ -186,7 +187,7 @@ class Conductor:
     def _end(self, run_id: str, index: PlanIndex, board: Board) -> None:
         """The run is over: complete its history, then have it reported on. A report that cannot be asked for holds
         nothing up."""
-        self._historian.reconcile(run_id, index.days)
+        self._historian.complete(run_id, index.days)
         try:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:

@@ -14,27 +14,34 @@ from phasegate.domain.state.run import Run, RunStatus, Waiver
 
 @dataclass(slots=True)
 class ConductorPass:
-    """One pass over a run. The board is changed in place; cells and proofs are collected.
-
-    version: the board's, when it was read. facts: the dates that the pass concerns. settled: those that have come to
-    rest, or are to be asked again. cursor: how far the dates' changes are read when the pass has been committed.
-    waivers: those in force. started: dates with a release group that was released or starts again. changed: whether
-    the board carries news besides cells, proofs, cursor and status.
-    """
+    """One pass over a run. The board is changed in place; cells and proofs are collected."""
 
     run: Run
+    """The run, as people want it."""
     index: PlanIndex
+    """Its compiled plan."""
     board: Board
+    """Its board, as the pass leaves it."""
     version: int
+    """The board's version, when it was read."""
     facts: dict[date, DateFacts]
+    """The dates that the pass concerns."""
     settled: frozenset[date]
+    """Those that have come to rest, or are to be asked again."""
     cursor: str
+    """How far the dates' changes are read when the pass has been committed."""
     waivers: tuple[Waiver, ...]
+    """The waivers in force."""
     status_before: RunStatus
+    """The status on the board, when it was read."""
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
+    """The cells to write, by date and phase."""
     proofs: list[tuple[AttemptKey, Proved]] = field(default_factory=list)
+    """The proofs to write."""
     started: set[date] = field(default_factory=set)
+    """Dates with a release group that was released or starts again."""
     changed: bool = False
+    """Whether the board carries news besides cells, proofs, cursor and status."""
 
     @property
     def has_news(self) -> bool:

@@ -25,11 +25,11 @@ from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.state.facts import DateFacts, Reported
 from phasegate.domain.state.run import DesiredState
 from phasegate.services.backend import Backend
-from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import set_aside
+from phasegate.services.running.reconciler import Reconciler
 
 _TRIES = 3
-"""How often an end looks for its attempt when other ends of the same work are taken at the same time."""
+"""How often an end seeks its attempt when other ends of the same work are taken at the same time."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +39,13 @@ class _ListeningRun:
     """An unfinished run that observes the topic, and how its frozen plan reads what is said there."""
 
     run_id: str
+    """The run."""
     index: PlanIndex
+    """Its compiled plan."""
     phase: str
+    """The phase whose topic it is."""
     observed: Observed
+    """How the phase's messages are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +53,24 @@ class _Concerned:
     """A run whose dates an end is about, and what it has to do with it."""
 
     listening: _ListeningRun
+    """The run."""
     end: ExternalEvent
+    """What the message says, in its words."""
     facts: DateFacts
+    """The facts of the event's date, as they were read for it."""
     attempt: Awaited | str
+    """The attempt that the end counts for; or why there is none."""
 
 
 class ExternalEventListener:
-    """An end is counted if exactly one run waits for it. What else concerns a date of a run is set aside.
+    """The listener counts an end if exactly one run waits for it. What else concerns a date of a run is set aside.
 
     The topic carries the live system's traffic as well: what is about no date of an unfinished run is counted in the
     log and not kept.
     """
 
-    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
-        self._backend, self._dispatcher = backend, dispatcher
+    def __init__(self, backend: Backend, reconciler: Reconciler) -> None:
+        self._backend, self._reconciler = backend, reconciler
 
     def handle(self, topic: str, messages: Sequence[str]) -> None:
         """Take messages of an observed topic. May be called again with any of them, in any order.
@@ -101,7 +109,7 @@ class ExternalEventListener:
                 return self._set_aside_each(message, unread) if unread else "of no run"
             if repeated := [c for c in concerned if is_known(c.end, c.facts, c.listening.index.by_ref[_ref(c)])]:
                 for each in repeated:
-                    self._dispatcher.reconcile(each.listening.run_id, {each.end.day: each.facts})
+                    self._reconciler.reconcile(each.listening.run_id, {each.end.day: each.facts})
                 return "known"
             waiting = [(c, c.attempt) for c in concerned if isinstance(c.attempt, Awaited)]
             if len(waiting) > 1:
@@ -145,7 +153,8 @@ class ExternalEventListener:
         )
 
     def _record(self, one: _Concerned, awaited: Awaited) -> bool:
-        """Report the end, then look at the date. False when another end was faster: this one is still to be taken."""
+        """Report the end, then have the date reconciled. False when another end was faster: this one is still to be
+        taken."""
         run_id, end, now = one.listening.run_id, one.end, self._backend.clock.now()
         fact = Reported(
             status=end.status,
@@ -161,7 +170,7 @@ class ExternalEventListener:
         )
         self._backend.state.record(run_id, [(awaited.key, fact)])
         dates = self._backend.state.dates(run_id, (end.day,))
-        self._dispatcher.reconcile(run_id, dates)
+        self._reconciler.reconcile(run_id, dates)
         standing = dates[end.day].attempt(awaited.key.phase, awaited.key.processor, awaited.key.attempt).reported
         return standing is not None and standing.event_id == end.event_id
 

@@ -15,9 +15,9 @@ DATES_AT_ONCE = 20
 
 
 class Historian:
-    """Collects dates that came to rest; flushes when enough rows wait, and at the end of a run.
+    """The historian collects dates that came to rest; it writes when enough rows wait, and at the end of a run.
 
-    Rows that the table holds already are left out, so that a crash in between writes nothing twice; ``reconcile``
+    Rows that the table holds already are left out, so that a crash in between writes nothing twice; ``complete``
     writes whatever a crash left unwritten.
     """
 
@@ -31,10 +31,10 @@ class Historian:
         waiting = self._waiting.setdefault(run_id, {})
         waiting[facts.day] = _ended(facts)
         if sum(waiting.values()) >= BATCH_ROWS:
-            self.reconcile(run_id, list(waiting))
+            self.complete(run_id, list(waiting))
             waiting.clear()
 
-    def reconcile(self, run_id: str, days: Iterable[date]) -> None:
+    def complete(self, run_id: str, days: Iterable[date]) -> None:
         """Write the rows of every ended attempt on these dates that are not in the table."""
         table = self._backend.state.plan(run_id).pipeline.history_table
         rows: list[Row] = []

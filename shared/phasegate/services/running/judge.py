@@ -31,21 +31,22 @@ MOST_DATES = 200
 
 @dataclass(slots=True)
 class Judgement:
-    """What was found of dates with release groups at rest; nothing of it is written yet.
-
-    facts: the dates, as the proofs leave them. unasked: dates of which a table could not be asked, and why. left: dates
-    beyond ``MOST_DATES``, of which nothing was asked.
-    """
+    """What was found of dates with release groups at rest; nothing of it is written yet."""
 
     facts: dict[date, DateFacts]
+    """The dates, as the proofs leave them."""
     proofs: list[tuple[AttemptKey, Proved]]
+    """What the tables say of attempts that were not proved before."""
     outcomes: list[GroupOutcome]
+    """How release groups ended."""
     unasked: dict[date, str]
+    """Dates of which a table could not be asked, and why."""
     left: set[date]
+    """Dates beyond ``MOST_DATES``, of which nothing was asked."""
 
 
 class Judge:
-    """Proves what settled release groups reported, then judges the groups in which everything is final.
+    """The judge proves what settled release groups reported, then judges the groups in which everything is final.
 
     A table that cannot be asked proves nothing and concludes no group: its dates are ``unasked``, for the
     conductor to ask again.
@@ -181,9 +182,8 @@ def _proofs(
 def _owes_proof(
     index: PlanIndex, group: ReleaseGroup, before: Reconciliation, each: Reconciliation, counts: Mapping[str, Counted]
 ) -> bool:
-    """Whether a task of the release group, or one that it needs in another group, is reported and not yet
-    proved; or whether an
-    output of the group could not be counted.
+    """Whether a task of the release group, or one that it needs in another group, is reported and not yet proved; or
+    whether an output of the group could not be counted.
     """
     tasks = index.tasks
     needed = {n for number in group.tasks for n in (number, *tasks[number].needs) if n in each.views}

@@ -1,4 +1,4 @@
-"""Takes completion events: adds each as a fact, then looks at the dates concerned. Keeps what it cannot apply."""
+"""Takes completion events: adds each as a fact, then has the dates concerned reconciled. Keeps what it cannot apply."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -12,18 +12,18 @@ from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
 from phasegate.services.backend import Backend
-from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import claimed_run, set_aside
+from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import LEASE_MARGIN
 from phasegate.single_flight import SingleFlight
 
 
 class Listener:
-    """Every event is applied, or recorded with the reason. A duplicate is a reason to look again, not to go home."""
+    """The listener applies every event, or records why not. A duplicate has its date reconciled once more."""
 
-    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
-        self._backend, self._dispatcher = backend, dispatcher
-        self._looks: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
+    def __init__(self, backend: Backend, reconciler: Reconciler) -> None:
+        self._backend, self._reconciler = backend, reconciler
+        self._reconciling: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
     def handle(self, messages: Sequence[str]) -> None:
         """Apply a batch of messages. May be called again with any of them, in any order."""
@@ -68,16 +68,16 @@ class Listener:
             return
         self._backend.state.record(run_id, facts)
         days = tuple(sorted({key.day for key, _ in facts}))
-        dates = self._looks.get((run_id, days), lambda: self._look(run_id, days))
+        dates = self._reconciling.get((run_id, days), lambda: self._reconcile(run_id, days))
         for (key, fact), message in zip(facts, texts, strict=True):
             standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
             if standing is not None and standing.event_id != fact.event_id:
                 self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
 
-    def _look(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
-        """Read dates and look at them. Completions of a date that come in a crowd share it."""
+    def _reconcile(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
+        """The facts of these dates, which are reconciled. Completions of a date that come in a crowd share it."""
         dates = self._backend.state.dates(run_id, days)
-        self._dispatcher.reconcile(run_id, dates)
+        self._reconciler.reconcile(run_id, dates)
         return dates
 
     def _key(self, event: Completion, index: PlanIndex) -> AttemptKey | str:

@@ -11,15 +11,16 @@ from phasegate import __version__, telemetry
 from phasegate.domain.decisions.answers import failed, understand
 from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
 from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.names import COMPLETIONS
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest
 from phasegate.domain.plan import TaskSpec
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import Run
-from phasegate.ports import Claim, ClaimRequest, QueueTask
-from phasegate.services.backend import COMPLETIONS, Backend
-from phasegate.services.running.dispatcher import TaskPayload
+from phasegate.ports import Claim, ClaimRequest
+from phasegate.services.backend import Backend
 
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
@@ -29,12 +30,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A claimed attempt, ready to be sent to its worker. ``refused``: it is not; this is how the attempt ends."""
+    """A claimed attempt, ready to be sent to its worker."""
 
     run: Run
+    """The run, as it was read after the claim."""
     task: TaskSpec
+    """What the plan says of the task."""
     claim: Claim
+    """The claim, which nobody else can have."""
     refused: ProcessorResult | None = None
+    """Given: the worker is not called, and this is how the attempt ends."""
 
     @property
     def id(self) -> str:
@@ -49,7 +54,7 @@ class Call:
 
 
 class Runner:
-    """Claims first and reads the run afterwards, so that after a cancel nothing is started.
+    """The runner claims first and reads the run afterwards, so that after a cancel nothing is started.
 
     Where another system writes the output's table, a lease on the table's date is taken before the call, until the end
     of the claim's. It is given back when the worker has ended. A worker that will report by event, or of which no
@@ -65,7 +70,7 @@ class Runner:
 
         Raises TransientError when the report could not be published: the sweeper finds the end of the attempt then.
         """
-        (call,) = self.claim([QueueTask(task.run_id, "", "", task.model_dump_json())])
+        (call,) = self.claim([task])
         if call is None:
             return "nothing"
         end = self.execute(call)
@@ -74,18 +79,17 @@ class Runner:
         self.publish([end])
         return end.status.value
 
-    def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
+    def claim(self, tasks: Sequence[TaskPayload]) -> list[Call | None]:
         """One entry a task: the call to make, or None: somebody else has the attempt, or the run is not running."""
         state, now = self._backend.state, self._backend.clock.now()
-        payloads = [TaskPayload.model_validate_json(task.payload) for task in tasks]
         calls: list[Call | None] = [None] * len(tasks)
-        for run_id in {p.run_id for p in payloads}:
+        for run_id in {p.run_id for p in tasks}:
             index = self._backend.index(run_id)
-            mine = [i for i, p in enumerate(payloads) if p.run_id == run_id]
+            mine = [i for i, p in enumerate(tasks) if p.run_id == run_id]
             requests: list[ClaimRequest] = []
             specs: list[TaskSpec] = []
             for i in mine:
-                p = payloads[i]
+                p = tasks[i]
                 index.require_dates([p.date])
                 task = index.task(f"{p.phase}/{p.processor}")
                 lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN

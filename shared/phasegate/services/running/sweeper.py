@@ -1,9 +1,7 @@
-"""The look that no message caused: ends what never reported, finds what is due and was not started."""
+"""Reconciles runs that no message is about: ends what never reported, finds what is due and was not started."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
 from phasegate.domain.errors import PhasegateError, TransientError
@@ -11,11 +9,12 @@ from phasegate.domain.plan import EMPTY, PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Healed, HealedAs
-from phasegate.domain.state.run import RUN_ID, Run
+from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, Heal
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Counted, Prover
 from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
+from phasegate.services.running.reconciler import Reconciler
 
 DISPATCH_GRACE = timedelta(minutes=10)
 """A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile."""
@@ -24,19 +23,11 @@ QUIET = timedelta(seconds=20)
 """What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
 
 
-class SweepRequest(BaseModel):
-    """Which run to sweep; none: every unfinished one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
-
-
 class Sweeper:
-    """Heals or names. Ends by itself: every heal writes a fact, and attempts are counted."""
+    """The sweeper heals or names. It ends by itself: every heal writes a fact, and attempts are counted."""
 
-    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
-        self._backend, self._dispatcher = backend, dispatcher
+    def __init__(self, backend: Backend, reconciler: Reconciler, dispatcher: Dispatcher) -> None:
+        self._backend, self._reconciler, self._dispatcher = backend, reconciler, dispatcher
         self._prover = Prover(backend.warehouse, backend.objects)
 
     def sweep_all(self, run_id: str | None = None) -> tuple[list[str], dict[str, str]]:
@@ -66,14 +57,14 @@ class Sweeper:
         run = state.run(run_id)
         try:
             if run.admits and not board.status.is_final:
-                self._look_at_all(run, index, days, claims, board.unjudged.keys())
+                self._reconcile_all(run, index, days, claims, board.unjudged.keys())
         finally:
             self._backend.wake_conductor(run_id)
 
-    def _look_at_all(
+    def _reconcile_all(
         self, run: Run, index: PlanIndex, days: list[date], claims: list[Claim], unjudged: Collection[date]
     ) -> None:
-        """The same look as after a completion; and what is overdue is dispatched anew.
+        """Reconcile as after a completion; and dispatch anew what is overdue.
 
         A queue that starts tasks is slow and has lost none: asked again for all that wait in it, it would only grow.
         """
@@ -82,7 +73,7 @@ class Sweeper:
         late: list[DueTask] = []
         for first in range(0, len(days), PAGE_DATES):
             dates = self._backend.state.dates(run.run_id, days[first : first + PAGE_DATES])
-            self._look(run, dates, unjudged)
+            self._reconcile(run, dates, unjudged)
             for facts in dates.values():
                 late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
                 started |= _queues_that_started(facts, index, since)
@@ -94,11 +85,11 @@ class Sweeper:
                 detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
                 self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
 
-    def _look(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:
+    def _reconcile(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:
         """Start what is due. unjudged: dates that rest as their tables could not be asked: the conductor knows that."""
         now = self._backend.clock.now()
         quiet = {day for day, facts in dates.items() if (at := facts.changed_at) is None or at + QUIET < now}
-        found = self._dispatcher.reconcile(run.run_id, dates)
+        found = self._reconciler.reconcile(run.run_id, dates)
         for due in found.due:
             if due.key.day in quiet and due.not_before is None:
                 self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")

@@ -1,47 +1,38 @@
 """A kick-off: what a person, a schedule or another service asks the starter for, over HTTP or in a message."""
 
 from datetime import date
-from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.messages.requests import Days, Names
 from phasegate.domain.operations.overrides import Overrides
 from phasegate.domain.state.run import RUN_ID
 from phasegate.services.starting.request import Reprocess, RunRequest
 
 
-def _several(value: Any) -> Any:
-    """One text stands for a list of one, and ``"a, b"`` for two."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-Days = Annotated[tuple[date, ...], BeforeValidator(_several)]
-Seasons = Annotated[tuple[str, ...], BeforeValidator(_several)]
-
-
 class Kickoff(BaseModel):
-    """The body of a kick-off; keys are those of the command line's options. Unknown keys are errors."""
+    """A kick-off asks for a run; keys are those of the command line's options. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$")
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$", description="the same id is the same run")
     pipeline: str | None = Field(default=None, description="must be the deployed one, when given")
-    season: Seasons = ()
-    first: date | None = Field(default=None, alias="from")
-    last: date | None = Field(default=None, alias="to")
-    dates: Days = ()
-    exclude: Days = ()
-    phases: str | None = None
-    reprocess: Reprocess = "missing"
-    profile: str | None = None
-    why: str = Field(default="", max_length=500)
-    include_live: Days = ()
-    exclude_live: bool = False
-    allow_destructive: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    season: Names = Field(default=(), description="all dates of these seasons")
+    first: date | None = Field(default=None, alias="from", description="the first date")
+    last: date | None = Field(default=None, alias="to", description="the last date")
+    dates: Days = Field(default=(), description="these dates alone")
+    exclude: Days = Field(default=(), description="dates to leave out")
+    phases: str | None = Field(default=None, description="the phases, for example 1..3; null: the profile's, or all")
+    reprocess: Reprocess = Field(default="missing", description="what runs of the selected work")
+    profile: str | None = Field(default=None, description="a profile of the pipeline file")
+    why: str = Field(default="", max_length=500, description="the reason, kept with the run")
+    include_live: Days = Field(default=(), description="dates of the live window to work on all the same")
+    exclude_live: bool = Field(default=False, description="leave out the dates of the live window")
+    allow_destructive: Names = Field(default=(), description="destructive processors that may run")
 
     def run_request(self, pipeline_file: str) -> RunRequest:
-        """What it asks for."""
+        """What the kick-off asks for. pipeline_file: the deployed one."""
         selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
         overrides = Overrides(self.include_live, self.allow_destructive)
         return RunRequest(

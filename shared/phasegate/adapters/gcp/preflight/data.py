@@ -5,7 +5,7 @@ from functools import partial
 from itertools import chain
 
 from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client, firestore_client, storage_client
-from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS, emulated, is_emulated, look_at
+from phasegate.adapters.gcp.preflight.examine import PATIENCE_SECONDS, emulated, examine, is_emulated
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.operations.preflight import PreflightLine
@@ -31,7 +31,7 @@ def inspect_firestore(settings: CloudSettings) -> list[PreflightLine]:
         runs.get(retry=retry_within(PATIENCE_SECONDS), timeout=PATIENCE_SECONDS)
         yield from ()
 
-    return look_at("firestore", settings.database, "roles/datastore.user", wrong)
+    return examine("firestore", settings.database, "roles/datastore.user", wrong)
 
 
 def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[PreflightLine]:
@@ -46,7 +46,7 @@ def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[Pre
 
     names = sorted({table.partition(".")[0] for table in tables})
     return list(
-        chain.from_iterable(look_at("dataset", n, "roles/bigquery.metadataViewer", partial(wrong, n)) for n in names)
+        chain.from_iterable(examine("dataset", n, "roles/bigquery.metadataViewer", partial(wrong, n)) for n in names)
     )
 
 
@@ -72,7 +72,7 @@ def inspect_rights(settings: CloudSettings, table: str) -> list[PreflightLine]:
         if is_emulated(emulator):
             lines.append(emulated("permission", subject))
         else:
-            lines += look_at("permission", subject, "roles/iam.securityReviewer", wrong)
+            lines += examine("permission", subject, "roles/iam.securityReviewer", wrong)
     return lines
 
 
@@ -100,4 +100,4 @@ def inspect_quotas(settings: CloudSettings, tables: Sequence[str]) -> list[Prefl
                         "wait until midnight in California",
                     )
 
-    return look_at("quota", "BigQuery", "roles/bigquery.resourceViewer", wrong)
+    return examine("quota", "BigQuery", "roles/bigquery.resourceViewer", wrong)

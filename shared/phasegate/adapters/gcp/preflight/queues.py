@@ -7,12 +7,12 @@ from google.cloud.tasks_v2.types import Queue as Made
 
 from phasegate.adapters.gcp.clients import TASKS_EMULATOR, tasks_client
 from phasegate.adapters.gcp.layout import MAX_ATTEMPTS, MAX_DOUBLINGS, Layout, Queue
-from phasegate.adapters.gcp.preflight.looking import (
+from phasegate.adapters.gcp.preflight.examine import (
     PATIENCE_SECONDS,
     differences,
     emulated,
+    examine,
     is_emulated,
-    look_at,
     seconds,
 )
 from phasegate.adapters.gcp.retries import retry_within
@@ -28,11 +28,11 @@ def inspect_queues(settings: CloudSettings, layout: Layout) -> list[PreflightLin
     lines: list[PreflightLine] = []
     for queue in layout.queues:
         path = f"{parent}/{queue.id}"
-        lines += look_at("queue", queue.id, "roles/cloudtasks.viewer", partial(_wrong, queue, path))
+        lines += examine("queue", queue.id, "roles/cloudtasks.viewer", partial(_wrong, queue, path))
     if is_emulated(TASKS_EMULATOR):
         return [*lines, emulated("permission", CREATE)]
     path = f"{parent}/{layout.queues[0].id}"
-    return [*lines, *look_at("permission", CREATE, "roles/cloudtasks.viewer", lambda: _not_allowed(path))]
+    return [*lines, *examine("permission", CREATE, "roles/cloudtasks.viewer", lambda: _not_allowed(path))]
 
 
 def _wrong(queue: Queue, path: str) -> Iterator[tuple[str, str]]:

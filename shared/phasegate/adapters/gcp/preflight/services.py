@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import requests
 
 from phasegate import __version__
-from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS
+from phasegate.adapters.gcp.preflight.examine import PATIENCE_SECONDS
 from phasegate.domain.errors import TransientError
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
 from phasegate.domain.spec.pipeline import WorkerSpec

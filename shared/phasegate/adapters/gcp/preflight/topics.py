@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from phasegate.adapters.gcp.clients import publisher, subscriber
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.layout import ACK_DEADLINE_SECONDS, Layout, Subscription
-from phasegate.adapters.gcp.preflight.looking import PATIENCE_SECONDS, differences, look_at, seconds
+from phasegate.adapters.gcp.preflight.examine import PATIENCE_SECONDS, differences, examine, seconds
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.messages.names import COMPLETIONS
 from phasegate.domain.operations.preflight import Level, PreflightLine, warned
-from phasegate.services.backend import COMPLETIONS
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import Subscription as Made
@@ -33,9 +33,9 @@ class Topics:
         """A line a topic and a subscription, and one for whoever else hears our completions."""
         lines: list[PreflightLine] = []
         for topic in (*self._layout.topics, *self._layout.observed_topics):
-            lines += look_at("topic", topic, _ROLE, partial(self._topic, topic))
+            lines += examine("topic", topic, _ROLE, partial(self._topic, topic))
         for each in self._layout.subscriptions:
-            lines += look_at("subscription", each.name, _ROLE, partial(self._subscription, each))
+            lines += examine("subscription", each.name, _ROLE, partial(self._subscription, each))
         if any(line.subject == COMPLETIONS and line.level is Level.PASS for line in lines):
             lines += self._eavesdroppers()
         return lines

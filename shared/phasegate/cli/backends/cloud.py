@@ -1,0 +1,234 @@
+"""The commands' backend on Google Cloud, or on the local stack: functions drive the runs, the commands look and ask.
+
+Reports are imported by what writes them, so that a look at a run is quick.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
+from phasegate.cli.backends.interruption import Interruption
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
+from phasegate.deployment import Deployment
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
+from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.run import DesiredState, Run
+from phasegate.ports import State
+from phasegate.report.status import status_text
+from phasegate.services.operating.operators import drain, resume
+from phasegate.services.reading.progress import RunReport, report
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.running.dispatcher import PAGE_DATES
+from phasegate.services.starting.environment import CloudEnvironment, require_deployed
+from phasegate.services.starting.planner import missing_outside
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.start import plan_only, preflight_only, start
+
+if TYPE_CHECKING:
+    from phasegate.report.verifier import Verified
+
+ASK_EVERY_SECONDS = 2.0
+"""How often a watcher reads the board (one document)."""
+
+COUNT_EVERY_SECONDS = 5.0
+"""How often it counts, which reads every date of the run."""
+
+DRIVER = "the cloud"
+
+
+class CloudCommands:
+    """See the protocol."""
+
+    program: tuple[str, ...] = ("phasegate", "--backend", "gcp")
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The deployment that the environment names. Raises InputError that names a missing variable."""
+        return Deployment(CloudSettings.from_environment())
+
+    def state(self) -> State:
+        """See the protocol."""
+        return self.deployment.backend.state
+
+    def source(self, given: Path | None) -> Path | None:
+        """See the protocol."""
+        if given is not None:
+            raise InputError("--source: belongs to the embedded backend; on gcp the workers know their source")
+        return None
+
+    def last_pipeline(self) -> Path | None:
+        """See the protocol: the deployed one."""
+        return self.deployment.pipeline_file
+
+    def driver(self) -> str | None:
+        """See the protocol."""
+        return DRIVER
+
+    def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:  # noqa: ARG002 - there is none
+        """See the protocol. Raises InputError for another pipeline than the deployed one."""
+        pipeline = self._pipeline(pipeline_file)
+        return CalendarInputs(pipeline, read_calendar(pipeline.calendar, self._query), self._query)
+
+    def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
+        """See the protocol."""
+        return preflight_only(run_request, self._environment())
+
+    def plan(self, run_request: RunRequest) -> PlanInputs:
+        """See the protocol."""
+        environment = self._environment()
+        plan = plan_only(run_request, environment).plan
+        return PlanInputs(plan, missing_outside(plan.index, environment.prover))
+
+    def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
+        """See the protocol."""
+        run = self._begin(run_request, run_id)
+        say(f"run {run.run_id}")
+        is_draining = False
+        with Interruption() as interruption:
+            for found in self._followed(run.run_id, interruption.is_asked):
+                if interruption.is_asked() and not is_draining and not found.status.is_at_rest:
+                    drain(self.state(), run.run_id)
+                    is_draining = True
+                if is_draining and not found.tasks["running"]:
+                    say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
+                    return EXIT_INTERRUPTED
+        return self._show_summary(run.run_id, as_json)
+
+    def start(self, run_request: RunRequest, run_id: str | None) -> str:
+        """See the protocol."""
+        return self._begin(run_request, run_id).run_id
+
+    def watch(self, run_id: str, as_json: bool) -> int:
+        """See the protocol."""
+        for _ in self._followed(run_id):
+            pass
+        return self._show_summary(run_id, as_json)
+
+    def expect_change(self, run_id: str) -> None:
+        """See the protocol: the conductor looks a little later."""
+        backend = self.deployment.backend
+        backend.wake_conductor(run_id, backend.clock.now() + timedelta(seconds=3))
+
+    def go_on(self, run_id: str, as_json: bool) -> int:
+        """See the protocol."""
+        self._act_on_change(run_id)
+        if as_json:
+            write_json({"run_id": run_id, "driven_by": DRIVER})
+        say(f"it goes on; follow it with: phasegate --backend gcp watch {run_id}")
+        return 0
+
+    def verify_run(self, run_id: str) -> "tuple[Verified, str]":
+        """See the protocol."""
+        from phasegate.report.verifier import verify_run
+        from phasegate.report.verify.compose import VerifierInputs
+
+        backend = self.deployment.backend
+        ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
+        made = verify_run(ground, backend.objects, backend.clock, run_id)
+        return made, self._address(made.page)
+
+    def verify_dates(
+        self,
+        pipeline_file: Path,
+        source: Path | None,  # noqa: ARG002 - there is none
+        selection: Selection,
+        phases: str | None,
+    ) -> "tuple[Verified, str]":
+        """See the protocol. The pipeline need not be the deployed one: its tables are read, nothing is begun."""
+        from phasegate.report.verifier import verify_dates
+        from phasegate.report.verify.compose import VerifierInputs
+
+        pipeline, backend = load_pipeline(pipeline_file), self.deployment.backend
+        ground = VerifierInputs(None, backend.warehouse, backend.objects, is_cloud=True)
+        calendar = read_calendar(pipeline.calendar, self._query)
+        made = verify_dates(ground, backend.objects, backend.clock, pipeline, calendar, selection, phases)
+        return made, self._address(made.page)
+
+    @contextmanager
+    def rollback_inputs(self) -> Iterator[RollbackInputs]:
+        """See the protocol."""
+        backend = self.deployment.backend
+        yield RollbackInputs(backend.state, backend.warehouse, backend.objects, backend.clock, is_shared=True)
+
+    def _pipeline(self, file: str | Path) -> Pipeline:
+        """The pipeline of a file. Raises InputError for a bad one, and for another than the deployed one."""
+        pipeline = load_pipeline(Path(file))
+        require_deployed(self.deployment.pipeline, pipeline.pipeline)
+        return pipeline
+
+    def _environment(self) -> CloudEnvironment:
+        """What a start finds around it."""
+        here = self.deployment
+        return CloudEnvironment(here.backend, here.installation, lambda asked: self._pipeline(asked.pipeline_file))
+
+    def _query(self, sql: str) -> list[Mapping[str, Any]]:
+        """The answer to a query of the calendar."""
+        return list(self.deployment.backend.warehouse.query(sql))
+
+    def _begin(self, run_request: RunRequest, run_id: str | None) -> Run:
+        """The run of a request, new or found again; a paused or draining one goes on."""
+        run = start(run_request, self._environment(), run_id).run
+        if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
+            run = resume(self.state(), run.run_id)
+            self._act_on_change(run.run_id)
+        return run
+
+    def _act_on_change(self, run_id: str) -> None:
+        """Look at a run at once: what a resume or a retry made due is started."""
+        here = self.deployment
+        here.backend.wake_conductor(run_id)
+        days = here.backend.state.board(run_id)[0].open_days(here.backend.index(run_id))
+        for first in range(0, len(days), PAGE_DATES):
+            here.reconciler.reconcile_days(run_id, days[first : first + PAGE_DATES])
+
+    def _followed(self, run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Iterator[RunReport]:
+        """Where a run stands, told to whoever watches, whenever that changed, until it is at rest.
+
+        is_asked: somebody wants to stop, and must not have to wait for a change: tasks may take many minutes.
+        """
+        backend, shown = self.deployment.backend, ""
+        version, counted_at = 0, 0.0
+        while True:
+            board, seen = backend.state.board(run_id)
+            is_over = board.is_at_rest(backend.state.run(run_id))
+            is_worth_counting = seen != version or is_asked()
+            if is_over or (is_worth_counting and time.monotonic() - counted_at >= COUNT_EVERY_SECONDS):
+                version, counted_at = seen, time.monotonic()
+                found = report(backend.state, run_id, backend.clock.now())
+                text = status_text(found, DRIVER)
+                if text != shown:
+                    say(text)
+                    shown = text
+                yield found
+            if is_over:
+                return
+            time.sleep(ASK_EVERY_SECONDS)
+
+    def _show_summary(self, run_id: str, as_json: bool) -> int:
+        """Print the summary of a run that has ended; its exit status."""
+        from phasegate.report.summary import summarise
+
+        backend = self.deployment.backend
+        found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
+        notes = backend.state.reports(run_id)
+        made = (
+            EndReport(notes[-1].agrees, notes[-1].verdict, self._address(f"{notes[-1].place}/report.html"))
+            if notes
+            else None
+        )
+        unreported = f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
+        show_summary(found, made, unreported, as_json)
+        return found.report.status.exit_status
+
+    def _address(self, page: str) -> str:
+        """Where a page of the object store lies."""
+        return f"gs://{self.deployment.settings.bucket}/{page}"

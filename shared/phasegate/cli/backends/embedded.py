@@ -1,0 +1,280 @@
+"""The commands' backend in a home folder: runs are kept in its state file, and driven by a process here.
+
+Reports are imported by what writes them, so that a look at a run is quick.
+"""
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.bootstrap import (
+    Embedded,
+    EmbeddedOptions,
+    open_state,
+    open_warehouse,
+)
+from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
+from phasegate.cli.backends.interruption import Interruption
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
+from phasegate.cli.settings import Settings
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
+from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.state.run import DesiredState, Run
+from phasegate.embedded_start import HomePreview, HomeStart, require_free
+from phasegate.ports import State
+from phasegate.report.status import status_text
+from phasegate.services.operating.operators import resume
+from phasegate.services.reading.progress import as_json as progress_document
+from phasegate.services.reading.progress import report
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.planner import missing_outside
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.start import plan_only, preflight_only, start
+
+if TYPE_CHECKING:
+    from phasegate.report.verifier import Verified
+
+WATCH_EVERY_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class EmbeddedCommands:
+    """See the protocol."""
+
+    program: tuple[str, ...] = ("phasegate",)
+
+    def __init__(self, settings: Settings) -> None:
+        self._home, self._source = Home(settings.home), settings.source
+
+    def state(self) -> State:
+        """See the protocol."""
+        return open_state(self._home)
+
+    def source(self, given: Path | None) -> Path | None:
+        """See the protocol."""
+        if (folder := given or self._source) is None:
+            raise InputError("give the source folder with --source DIR; `phasegate sample DIR` makes one up")
+        return folder.absolute()
+
+    def last_pipeline(self) -> Path | None:
+        """See the protocol: the newest run names it."""
+        runs = self.state().runs() if self._home.state.exists() else []
+        return Path(runs[0].pipeline_file) if runs else None
+
+    def driver(self) -> str | None:
+        """See the protocol."""
+        return self._home.driver()
+
+    def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
+        """See the protocol."""
+        pipeline = load_pipeline(pipeline_file)
+        query = ScheduleFile(_folder(source), pipeline.calendar).query
+        return CalendarInputs(pipeline, read_calendar(pipeline.calendar, query), query)
+
+    def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
+        """See the protocol."""
+        with HomePreview(self._home, _folder(run_request.source)) as environment:
+            return preflight_only(run_request, environment)
+
+    def plan(self, run_request: RunRequest) -> PlanInputs:
+        """See the protocol."""
+        with HomePreview(self._home, _folder(run_request.source)) as environment:
+            made = plan_only(run_request, environment)
+            _say_remade(made.remade)
+            return PlanInputs(made.plan, missing_outside(made.plan.index, environment.prover))
+
+    def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:
+        """See the protocol."""
+        with self._begun(run_request, run_id, EmbeddedOptions(durable=durable)) as (embedded, run):
+            return _drive(embedded, run, as_json)
+
+    def start(self, run_request: RunRequest, run_id: str | None) -> str:
+        """See the protocol: a process of its own drives the run."""
+        home = self._home
+        with self._begun(run_request, run_id) as (_, run):
+            resume_it = ["--backend", "embedded", "--home", str(home.root), "resume", run.run_id]
+        home.reports.mkdir(parents=True, exist_ok=True)
+        with (home.reports / f"{run.run_id}.log").open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "phasegate.cli.main", *resume_it],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        while child.poll() is None and home.driver() is None:
+            time.sleep(0.02)
+        return run.run_id
+
+    def watch(self, run_id: str, as_json: bool) -> int:
+        """See the protocol."""
+        shown = ""
+        while True:
+            found = report(self.state(), run_id, SystemClock().now())
+            text = status_text(found, self.driver())
+            if text != shown:
+                typer.echo(text, err=as_json)
+                shown = text
+            if found.status.is_at_rest:
+                if as_json:
+                    write_json(progress_document(found))
+                return found.status.exit_status
+            if self.driver() is None:
+                raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
+            time.sleep(WATCH_EVERY_SECONDS)
+
+    def expect_change(self, run_id: str) -> None:
+        """See the protocol: whoever drives the home sees every change."""
+
+    def go_on(self, run_id: str, as_json: bool) -> int:
+        """See the protocol: drives the run here, unless another process does, which has seen the change by now."""
+        if driver := self.driver():
+            if not driver.endswith(f"run {run_id}"):
+                raise HomeInUse(
+                    f"{self._home.root} is in use by {driver}; wait until that run has ended, then try again"
+                )
+            if as_json:
+                write_json({"run_id": run_id, "driven_by": driver})
+            say(f"{driver} goes on with it; follow it with: phasegate watch {run_id}")
+            return 0
+        state = self.state()
+        run, plan = state.run(run_id), state.plan(run_id)
+        source = Path(run.source) if run.source else None
+        with Embedded(self._home, plan.pipeline, source) as embedded:
+            return _drive(embedded, run, as_json)
+
+    def verify_run(self, run_id: str) -> "tuple[Verified, str]":
+        """See the protocol."""
+        from phasegate.report.verifier import verify_run
+        from phasegate.report.verify.compose import VerifierInputs
+
+        state, home = self.state(), self._home
+        state.run(run_id)
+        require_free(home, _VERIFIED_LATER)
+        warehouse = open_warehouse(home)
+        try:
+            ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
+            made = verify_run(ground, FolderObjectStore(home.root), SystemClock(), run_id)
+        finally:
+            warehouse.close()
+        return made, str(home.root / made.page)
+
+    def verify_dates(
+        self, pipeline_file: Path, source: Path | None, selection: Selection, phases: str | None
+    ) -> "tuple[Verified, str]":
+        """See the protocol."""
+        from phasegate.report.verifier import plan_of_dates, verify_dates
+        from phasegate.report.verify.compose import VerifierInputs
+
+        read = self.calendar(pipeline_file, source)
+        plan_of_dates(read.pipeline, read.calendar, selection, phases)
+        home = self._home
+        if not home.warehouse.exists():
+            raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
+        require_free(home, _VERIFIED_LATER)
+        warehouse, store = open_warehouse(home), FolderObjectStore(home.root)
+        try:
+            ground = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+            made = verify_dates(ground, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
+        finally:
+            warehouse.close()
+        return made, str(home.root / made.page)
+
+    @contextmanager
+    def rollback_inputs(self) -> Iterator[RollbackInputs]:
+        """See the protocol: the home's lock is held."""
+        home = self._home
+        if not home.warehouse.exists():
+            raise InputError(f"{home.root}: no warehouse here yet; there is nothing to roll back, or give --home DIR")
+        with HomeLock(home):
+            state, warehouse = open_state(home), open_warehouse(home)
+            try:
+                yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
+            finally:
+                warehouse.close()
+
+    @contextmanager
+    def _begun(
+        self, run_request: RunRequest, run_id: str | None, how: EmbeddedOptions | None = None
+    ) -> Iterator[tuple[Embedded, Run]]:
+        """The home opened for driving, and the run of a request in it: a new one, or the unfinished one, which goes
+        on."""
+        with HomeStart(self._home, _folder(run_request.source), how) as environment:
+            started = start(run_request, environment, run_id)
+            run, state = started.run, environment.embedded.state
+            _say_remade(started.remade)
+            if not started.is_new:
+                say(f"resuming run {run.run_id}")
+                if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
+                    run = resume(state, run.run_id)
+            yield environment.embedded, run
+
+
+_VERIFIED_LATER = "the report is made by itself when that run has ended"
+
+
+def _folder(source: Path | str | None) -> Path:
+    """The source folder, which embedded mode always has."""
+    if source is None:
+        raise InputError("give the source folder with --source DIR")
+    return Path(source)
+
+
+def _say_remade(days: Sequence[date]) -> None:
+    """Tell of dates whose rows were made from another source folder, if there are any."""
+    if days:
+        say(f"{len(days)} date(s) hold rows made from another source folder; they are made again")
+
+
+def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
+    """Drive a run with a live display, print its summary, return the exit status."""
+    from phasegate.cli.backends.display import Display
+    from phasegate.report.summary import summarise
+
+    log = embedded.home.reports / f"{run.run_id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False
+    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
+    with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
+        embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+    found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+    status = found.report.status
+    show_summary(found, _report_at_end(embedded, run.run_id) if status.is_final else None, None, as_json)
+    if interruption.is_asked() and not status.is_at_rest:
+        say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
+        return EXIT_INTERRUPTED
+    return status.exit_status
+
+
+def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
+    """The report on a run that has just been driven; None, and a line in the log, when it could not be made.
+
+    Whatever goes wrong here is told and changes nothing about the run.
+    """
+    from phasegate.report.verifier import verify_run
+    from phasegate.report.verify.compose import VerifierInputs
+
+    ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
+    root = embedded.home.root
+    try:
+        made = verify_run(ground, FolderObjectStore(root), embedded.clock, run_id)
+    except (PhasegateError, OSError) as error:
+        _log.warning("no report on run %s: %s", run_id, error)
+        say(f"no report could be made: {error}; try again with: phasegate verify {run_id}")
+        return None
+    return EndReport(made.report.agrees, made.report.verdict, str(root / made.page))

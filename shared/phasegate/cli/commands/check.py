@@ -1,0 +1,88 @@
+"""calendar, preflight: what a run would be expected to do, and whether it may start; nothing is written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.backend import CommandBackend
+from phasegate.cli.output import write_json
+from phasegate.cli.request import request_of
+from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
+from phasegate.cli.session import Session
+from phasegate.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from phasegate.services.starting.request import RunRequest
+
+DateOption = Annotated[str | None, typer.Option("--date", help="One date: what is expected of each processor on it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    @takes_groups
+    def calendar(
+        context: typer.Context,
+        chosen: Selecting,
+        profile: options.ProfileOption = None,
+        day: DateOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """What is expected of every processor on every date, and why nothing is; without a selection of all dates."""
+        session: Session = context.obj
+        _show_calendar(session.backend, request_of(session, chosen, OverrideOptions(), profile), day, as_json)
+
+    @app.command()
+    @takes_groups
+    def preflight(
+        context: typer.Context,
+        chosen: Selecting,
+        override_options: OverrideOptions,
+        profile: options.ProfileOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Everything that must be true before a start. Status 1 when a line is FAIL."""
+        session: Session = context.obj
+        _show_preflight(session.backend, request_of(session, chosen, override_options, profile), as_json)
+
+
+def _show_calendar(backend: CommandBackend, asked: "RunRequest", day: str | None, as_json: bool) -> None:
+    from phasegate.domain.calendar.expected_work import expected_work
+    from phasegate.report.calendar import calendar_document, calendar_text, date_text
+    from phasegate.services.reading.schedule import read_left_out
+    from phasegate.services.starting.scope import choose_phases
+
+    read = backend.calendar(Path(asked.pipeline_file), Path(asked.source) if asked.source else None)
+    pipeline, calendar, selection = read.pipeline, read.calendar, asked.selection
+    days = tuple(calendar.by_day) if selection.is_blank else selection.resolve(calendar)
+    left_out = tuple(d for d in read_left_out(pipeline.calendar, read.query) if selection.covers(d.day, d.season))
+    phases, _ = choose_phases(pipeline, asked.phases, asked.profile)
+    work = list(expected_work(pipeline, calendar, phases, days, left_out))
+    if day is not None:
+        chosen = options.parse_day(day, "--date")
+        work = [each for each in work if each.day == chosen]
+        if not work:
+            raise InputError(f"--date: the schedule has no row on {chosen}, or it is not selected")
+        if not as_json:
+            typer.echo(date_text(chosen, work))
+            return
+    if as_json:
+        write_json(calendar_document(pipeline.pipeline, work))
+    else:
+        typer.echo(calendar_text(pipeline.pipeline, work))
+
+
+def _show_preflight(backend: CommandBackend, asked: "RunRequest", as_json: bool) -> None:
+    from phasegate.domain.operations.preflight import failures
+    from phasegate.report.preflight import preflight_document, preflight_text
+
+    lines = backend.preflight(asked)
+    if as_json:
+        write_json(preflight_document(lines))
+    else:
+        typer.echo(preflight_text(lines))
+    if failures(lines):
+        raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""approve, waive: what a person lets pass, recorded with a name and a reason."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.backend import CommandBackend
+from phasegate.cli.output import say, write_json
+from phasegate.cli.session import Session
+from phasegate.domain.state.run import DesiredState
+
+if TYPE_CHECKING:
+    from phasegate.domain.state.run import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def approve(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        phase: Annotated[str, typer.Argument(metavar="PHASE", help="A phase that an approval gate holds back.")],
+        why: options.WhyOption = "",
+        by: options.ByOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Let a phase go; drives the run when no other process does."""
+        from phasegate.adapters.embedded.clock import SystemClock
+        from phasegate.services.operating.decisions import approve as decide
+
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        run = decide(session.backend.state(), SystemClock(), run_id, phase, by=options.signed(by), why=why)
+        say(f"approved: {phase}")
+        raise typer.Exit(_go_on(session.backend, run, as_json))
+
+    @app.command()
+    def waive(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        day: Annotated[list[str], typer.Option("--date", help="D or D,D,… (repeatable); @FILE.")],
+        check: Annotated[str, typer.Option("--check", help="Name of the check, as explain shows it.")],
+        until: Annotated[str, typer.Option("--until", help="Date (its end) or date and time; pipeline's time zone.")],
+        why: Annotated[str, typer.Option("--why", help="The reason; it stands in the report.")],
+        phase: Annotated[str | None, typer.Option("--phase", help="Only in this phase.")] = None,
+        processor: Annotated[str | None, typer.Option("--processor", help="Only of this processor.")] = None,
+        by: options.ByOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Let a blocked check pass on some dates, until an end; drives the run when no other process does."""
+        from phasegate.adapters.embedded.clock import SystemClock
+        from phasegate.services.operating.decisions import waive as decide
+        from phasegate.services.reading.notices import scope
+
+        session: Session = context.obj
+        days = [found for text in day for found in options.parse_days(text, "--date")]
+        session.backend.expect_change(run_id)
+        run, waiver = decide(
+            session.backend.state(),
+            SystemClock(),
+            run_id,
+            dates=days,
+            check=check,
+            phase=phase,
+            processor=processor,
+            until=until,
+            by=options.signed(by),
+            why=why,
+        )
+        say(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC")
+        raise typer.Exit(_go_on(session.backend, run, as_json))
+
+
+def _go_on(backend: CommandBackend, run: "Run", as_json: bool) -> int:
+    """See that the run goes on, unless it is held: what was decided counts when it does; the exit status."""
+    if run.desired_state is DesiredState.RUNNING:
+        return backend.go_on(run.run_id, as_json)
+    if as_json:
+        write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
+    say(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}")
+    return 0

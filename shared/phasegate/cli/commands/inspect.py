@@ -1,0 +1,88 @@
+"""status, watch, runs, explain, failures, schema: looking, also while another process drives the run."""
+
+from typing import Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.output import write_json
+from phasegate.cli.session import Session
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Where a run stands."""
+        from phasegate.adapters.embedded.clock import SystemClock
+        from phasegate.report.status import status_text
+        from phasegate.services.reading import progress
+
+        session: Session = context.obj
+        found = progress.report(session.backend.state(), run_id, SystemClock().now())
+        if as_json:
+            write_json(progress.as_json(found))
+        else:
+            typer.echo(status_text(found, session.backend.driver()))
+
+    @app.command()
+    def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Follow a run that another process drives, to its end; its status then, as JSON if asked."""
+        session: Session = context.obj
+        raise typer.Exit(session.backend.watch(run_id, as_json))
+
+    @app.command()
+    def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
+        """All runs of this home, newest first."""
+        from phasegate.services.reading.progress import run_document
+
+        session: Session = context.obj
+        state = session.backend.state()
+        found = [run_document(state, run) for run in state.runs()]
+        if as_json:
+            write_json(found)
+        else:
+            for each in found:
+                span = f"{each['dates']} dates {each['first']} to {each['last']}"
+                typer.echo(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip())
+
+    @app.command()
+    def explain(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        day: Annotated[str | None, typer.Argument(metavar="[DATE]", help="One date of the run.")] = None,
+        phase: Annotated[str | None, typer.Argument(metavar="[PHASE]", help="One phase of it.")] = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Why something is not done, down to the root, and the command that mends it."""
+        from phasegate.report.explain import explain as explained
+        from phasegate.report.explain import explanation_document, explanation_text
+
+        session: Session = context.obj
+        chosen = options.parse_day(day, "DATE") if day else None
+        found = explained(session.backend.state(), run_id, chosen, phase)
+        if as_json:
+            write_json(explanation_document(found))
+        else:
+            typer.echo(explanation_text(found))
+
+    @app.command()
+    def failures(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """What failed, the like together: how often, since when, an example, and the command that tries it again."""
+        from phasegate.report.failures import failures_document, failures_of, failures_text
+
+        session: Session = context.obj
+        found = failures_of(session.backend.state(), run_id)
+        if as_json:
+            write_json(failures_document(run_id, found))
+        else:
+            typer.echo(failures_text(run_id, found))
+
+    @app.command()
+    def schema() -> None:
+        """The JSON Schema of the pipeline file, for editors."""
+        from phasegate.domain.spec.pipeline import Pipeline
+
+        document = Pipeline.model_json_schema(by_alias=True)
+        write_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **document})

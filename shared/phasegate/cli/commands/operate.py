@@ -1,0 +1,141 @@
+"""retry, pause, resume, drain, set, cancel, sample: what people do to a run, also while another process drives it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.output import say, write_json
+from phasegate.cli.session import Session
+from phasegate.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from phasegate.domain.state.run import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+
+    @app.command()
+    def retry(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        day: Annotated[list[str] | None, typer.Option("--date", help="Only this date (repeatable).")] = None,
+        phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.")] = None,
+        processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
+        signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
+        why: options.WhyOption = "",
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Failed and blocked work again, back to its sources; drives the run when no other process does."""
+        from phasegate.adapters.embedded.clock import SystemClock
+        from phasegate.services.operating.operators import retry as ask
+
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        targets = ask(
+            session.backend.state(),
+            SystemClock(),
+            run_id,
+            dates=tuple(options.parse_day(d, "--date") for d in day or ()),
+            phase=phase,
+            processor=processor,
+            signature=signature,
+            why=why,
+        )
+        say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        raise typer.Exit(session.backend.go_on(run_id, as_json))
+
+    @app.command()
+    def resume(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Go on after pause, drain or an interruption; drives the run when no other process does."""
+        from phasegate.services.operating.operators import resume as ask
+
+        session: Session = context.obj
+        ask(session.backend.state(), run_id)
+        raise typer.Exit(session.backend.go_on(run_id, as_json))
+
+    @app.command()
+    def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Start nothing more until resume; what runs, ends."""
+        from phasegate.services.operating.operators import pause as ask
+
+        session: Session = context.obj
+        _answer(ask(session.backend.state(), run_id), as_json)
+        say(f"paused; go on with: phasegate resume {run_id}")
+
+    @app.command()
+    def drain(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """Start nothing more and let the driving process end."""
+        from phasegate.services.operating.operators import drain as ask
+
+        session: Session = context.obj
+        _answer(ask(session.backend.state(), run_id), as_json)
+        say(f"draining; go on later with: phasegate resume {run_id}")
+
+    @app.command("set")
+    def set_limits(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        phase: Annotated[str, typer.Option("--phase", help="The phase.")],
+        active_dates: Annotated[int, typer.Option("--active-dates", help="Dates at once in it.")],
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Change a limit while the run goes on."""
+        from phasegate.services.operating.operators import set_limit
+
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        run = set_limit(session.backend.state(), run_id, phase, active_dates)
+        if as_json:
+            write_json({"run_id": run.run_id, "active_dates": run.active_dates})
+        say(f"{phase}: at most {active_dates} date(s) at once from now on")
+
+    @app.command()
+    def cancel(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+        """End a run for good; lists what was still running."""
+        from phasegate.services.operating.operators import cancel as ask
+
+        session: Session = context.obj
+        session.backend.expect_change(run_id)
+        answer = ask(session.backend.state(), run_id)
+        if as_json:
+            claims = [
+                {"date": k.day.isoformat(), "phase": k.phase, "processor": k.processor, "attempt": k.attempt}
+                for k in answer.open_claims
+            ]
+            write_json({"run_id": run_id, "status": "cancelled", "open_claims": claims})
+        else:
+            say(f"run {run_id} is cancelled; {len(answer.open_claims)} claim(s) were open")
+            for key in answer.open_claims:
+                typer.echo(f"  {key}")
+
+    @app.command()
+    def sample(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+        season: options.SeasonOption = None,
+        seed: Annotated[int, typer.Option(help="Another seed, another league.")] = 7,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Write a made-up league in the shape of the real source folder."""
+        from dataclasses import asdict
+
+        from nba_worker.sample import write_sample
+
+        try:
+            made = write_sample(folder, seasons=tuple(season or ("2023-24",)), seed=seed)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+        if as_json:
+            write_json(asdict(made))
+        else:
+            typer.echo(
+                f"{folder}: a made-up league (seed {seed}): {made.games:,} games on {made.game_dates} dates, "
+                f"{made.player_rows:,} player rows"
+            )
+
+
+def _answer(run: "Run", as_json: bool) -> None:
+    if as_json:
+        write_json({"run_id": run.run_id, "wanted": run.desired_state.value})

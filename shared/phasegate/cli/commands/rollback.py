@@ -1,0 +1,147 @@
+"""rollback: what a phase left behind on some dates, shown, and with ``--yes`` deleted."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.backend import CommandBackend
+from phasegate.cli.output import write_json
+from phasegate.cli.session import Session
+from phasegate.domain.calendar.selection import Selection
+
+if TYPE_CHECKING:
+    from phasegate.domain.operations.overrides import Overrides
+    from phasegate.domain.operations.rollback import Scope
+    from phasegate.report.rollback import Words
+
+PhaseOption = Annotated[str | None, typer.Option("--phase", help="Its name, or number from 1; A..B for several.")]
+ProcessorOption = Annotated[
+    list[str] | None, typer.Option("--processor", help="Only what this processor of the phase wrote (repeatable).")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")]
+ReasonOption = Annotated[str, typer.Option("--why", help="The reason, kept with the record.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+
+    @app.command()
+    def rollback(
+        context: typer.Context,
+        phase: PhaseOption = None,
+        processor: ProcessorOption = None,
+        pipeline: options.PipelineOption = None,
+        source: options.SourceOption = None,
+        season: options.SeasonOption = None,
+        first: options.FromOption = None,
+        last: options.ToOption = None,
+        dates: options.DatesOption = None,
+        exclude: options.ExcludeOption = None,
+        include_live: options.IncludeLiveOption = None,
+        exclude_live: options.ExcludeLiveOption = False,
+        yes: YesOption = False,
+        why: ReasonOption = "",
+        by: options.ByOption = None,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """What a phase left behind on these dates, by output, and what was built from it; --yes deletes it.
+
+        No run is changed: the same dates run again (--reprocess missing) make all of it anew. Refused while a run that
+        is not over holds or reads one of the dates, and for dates of the live window unless they are named.
+        """
+        from phasegate.domain.operations.overrides import Overrides
+        from phasegate.report.rollback import Words
+
+        session: Session = context.obj
+        backend = session.backend
+        asked = Asked(
+            phase=phase,
+            processors=tuple(processor or ()),
+            pipeline_file=session.pipeline(pipeline),
+            source=backend.source(source),
+            selection=replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live),
+            overrides=Overrides(options.parse_days(include_live, "--include-live")),
+            words=Words(
+                program=backend.program,
+                inputs=_typed(("--pipeline", pipeline), ("--source", source)),
+                dates=_typed(
+                    *(("--season", each) for each in season or ()),
+                    ("--from", first),
+                    ("--to", last),
+                    ("--dates", dates),
+                    ("--exclude", exclude),
+                ),
+                live=(*_typed(("--include-live", include_live)), *(("--exclude-live",) if exclude_live else ())),
+                processors=tuple(processor or ()),
+            ),
+        )
+        _roll_back(backend, asked, options.signed(by) if yes else None, why, as_json)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for."""
+
+    phase: str | None
+    """A phase, or several as ``A..B``; None: it was not said."""
+
+    processors: tuple[str, ...]
+    """The processors that were named; empty: all of the phases."""
+
+    pipeline_file: Path
+    """The pipeline file, absolute."""
+
+    source: Path | None
+    """The source folder, absolute; None where the workers know their own."""
+
+    selection: Selection
+    """The dates."""
+
+    overrides: "Overrides"
+    """The dates of the live window that were named."""
+
+    words: "Words"
+    """What was typed."""
+
+
+def _roll_back(backend: CommandBackend, asked: Asked, by: str | None, why: str, as_json: bool) -> None:
+    """by: who deletes; None: it is only shown."""
+    from phasegate.report.rollback import rollback_document, rollback_text
+    from phasegate.services.operating.rollback import Signature, delete, require_free, survey
+
+    scope = _scope(backend, asked)
+    with backend.rollback_inputs() as ground:
+        require_free(scope, ground.state, ground.clock.now(), claims_die_with_us=not ground.is_shared)
+        found = survey(scope, ground.warehouse, ground.objects)
+        deleted = None
+        if by is not None and found.holdings:
+            require_free(scope, ground.state, ground.clock.now(), claims_die_with_us=not ground.is_shared)
+            signature = Signature(by, why)
+            deleted = delete(found, ground.state, ground.warehouse, ground.objects, ground.clock, signature)
+    if as_json:
+        write_json(rollback_document(found, deleted, asked.words))
+    else:
+        typer.echo(rollback_text(found, deleted, asked.words))
+
+
+def _scope(backend: CommandBackend, asked: Asked) -> "Scope":
+    """What it is about. Raises InputError for everything that is wrong with it, before a home is opened."""
+    from phasegate.adapters.embedded.clock import SystemClock
+    from phasegate.domain.operations.overrides import without_live
+    from phasegate.domain.operations.rollback import Scope, choose_refs
+    from phasegate.services.operating.rollback import require_named
+
+    read = backend.calendar(asked.pipeline_file, asked.source)
+    pipeline, calendar, now = read.pipeline, read.calendar, SystemClock().now()
+    phases, refs = choose_refs(pipeline, asked.phase, asked.processors)
+    days = without_live(asked.selection, pipeline, calendar.by_day, asked.overrides, now).resolve(calendar)
+    scope = Scope(pipeline, calendar, phases, tuple(refs), days)
+    require_named(scope, asked.overrides, now)
+    return scope
+
+
+def _typed(*flags: tuple[str, object]) -> tuple[str, ...]:
+    return tuple(word for flag, value in flags if value for word in (flag, str(value)))

@@ -1,0 +1,51 @@
+"""What commands print: the answer on standard output, and all else on standard error."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from phasegate.report.summary import Summary
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class EndReport:
+    """The report on a run that has ended, as its summary names it."""
+
+    agrees: bool
+    """Whether nothing is missing, and tables, state and plan agree."""
+
+    verdict: str
+    """The same in a sentence."""
+
+    page: str
+    """Where its page lies: a path, or an address in the object store."""
+
+
+def say(text: str) -> None:
+    """Tell whoever watches; standard output is for the answer."""
+    typer.echo(text, err=True)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    import json
+
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def show_summary(found: "Summary", report: EndReport | None, unreported: str | None, as_json: bool) -> None:
+    """Print the summary of a run. unreported: what people read where there is no report; None: nothing."""
+    from phasegate.report.summary import summary_document, summary_text
+
+    if as_json:
+        write_json({**summary_document(found), "report": asdict(report) if report else None})
+        return
+    if report is not None:
+        typer.echo(f"verified: {report.verdict}\nreport: {report.page}")
+    elif unreported is not None:
+        typer.echo(unreported)
+    typer.echo(summary_text(found))

@@ -1,0 +1,50 @@
+"""From options to what is asked for."""
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from phasegate.cli import options
+from phasegate.cli.selecting import OverrideOptions, Selecting
+from phasegate.cli.session import Session
+from phasegate.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from phasegate.services.starting.request import RunRequest
+
+
+def request_of(
+    session: Session,
+    chosen: Selecting,
+    override_options: OverrideOptions,
+    profile: str | None,
+    reprocess: str = "missing",
+    why: str = "",
+) -> "RunRequest":
+    """What the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
+    from phasegate.domain.operations.overrides import Overrides
+    from phasegate.services.starting.request import RunRequest
+
+    if reprocess not in ("missing", "failed", "all"):
+        raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
+    pipeline_file, source = session.pipeline(chosen.pipeline), session.backend.source(chosen.source)
+    selection = replace(chosen.selection, exclude_live=override_options.exclude_live)
+    live = options.parse_days(override_options.include_live, "--include-live")
+    return RunRequest(
+        selection=selection,
+        pipeline_file=str(pipeline_file),
+        source=str(source) if source else None,
+        phases=chosen.phases,
+        profile=profile,
+        reprocess=reprocess,  # type: ignore[arg-type]  # one of the three, as was just seen
+        why=why,
+        overrides=Overrides(live, tuple(override_options.allow_destructive or ())),
+    )
+
+
+def check_run_id(run_id: str | None) -> None:
+    """Raises InputError for a name that no run may have."""
+    from phasegate.domain.state.run import RUN_ID
+
+    if run_id is not None and not re.fullmatch(RUN_ID, run_id):
+        raise InputError(f"--run-id: '{run_id}': letters, digits, '-', '_' and '.', at most 63 of them")

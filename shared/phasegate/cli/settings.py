@@ -1,0 +1,70 @@
+"""Settings of the command line: by flag, then environment, then ``phasegate.toml``, then default."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import did_you_mean
+
+CONFIG_FILE = Path("phasegate.toml")
+PREFIX = "PHASEGATE_"
+
+
+class Settings(BaseSettings):
+    """The settings that every command has."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, toml_file=CONFIG_FILE, extra="forbid", frozen=True
+    )
+
+    home: Path = Field(default=Path(".phasegate"), description="The home folder of embedded mode.")
+    backend: Literal["embedded", "gcp"] = Field(default="embedded", description="Where runs are kept and driven.")
+    pipeline: Path | None = Field(default=None, description="The pipeline file; None: nobody named one.")
+    source: Path | None = Field(default=None, description="The source folder of embedded mode; None: not named.")
+
+    @classmethod
+    def resolve(cls, **flags: Any) -> "Settings":
+        """The settings, where the flags that are None were not given.
+
+        Raises InputError, which names the flag, the variable or the file that is wrong.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise InputError(_problem(error, given)) from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{CONFIG_FILE}: not valid TOML: {error}") from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, the first that has one wins."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _problem(error: ValidationError, flags: dict[str, Any]) -> str:
+    """The first thing that is wrong, and where it was said."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    variable = PREFIX + name.upper()
+    if first["type"] == "extra_forbidden":
+        known = sorted(Settings.model_fields)
+        return f"{CONFIG_FILE}: '{name}' is not a setting; known: {', '.join(known)}{did_you_mean(name, known)}"
+    where = f"--{name}" if name in flags else variable if os.environ.get(variable) else f"{CONFIG_FILE}: {name}"
+    return f"{where}: '{first['input']}': {first['msg']}"

@@ -1,0 +1,50 @@
+"""Tables of the embedded warehouse beside those of the stand-in for BigQuery, which rounds by another rule.
+
+BigQuery, and DuckDB from 2.0.1 on, look at the stored binary value: ``ROUND(2.675, 2)`` is 2.67. The stand-in runs
+DuckDB 1.5.5, where it is 2.68. What the pipeline's SQL rounds may therefore differ by one unit in its last place where
+the stand-in is compared with, and nowhere else (docs/decisions/0019-locked-versions.md).
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, select_of
+from phasegate.adapters.bigquery_sql import read_statement
+from sqlglot import exp
+
+Row = list[tuple[str, str, Any]]
+"""Of every column: its name, the name of its value's type, its value."""
+
+
+@lru_cache(maxsize=1)
+def units() -> dict[str, float]:
+    """One unit in the last place of every column that the pipeline's SQL rounds, or takes over from a rounded one."""
+    found: dict[str, float] = {}
+    for processor in (*ANALYTICS.values(), *PRECOMPUTE.values()):
+        for column in read_statement(select_of(processor)).find_all(exp.Alias):
+            made = column.this
+            places = [int(one.args["decimals"].name) for one in made.find_all(exp.Round) if one.args.get("decimals")]
+            if places:
+                found[column.alias] = 10.0 ** -max(places)
+            elif isinstance(made, exp.Column) and made.name in found:
+                found[column.alias] = found[made.name]
+    return found
+
+
+def assert_same_but_for_the_last_place(embedded: list[Row], stand_in: list[Row]) -> None:
+    """Every row is there twice with the same values; a rounded one may differ by one unit in its last place."""
+    assert len(embedded) == len(stand_in)
+    for ours, theirs in zip(_ordered(embedded), _ordered(stand_in), strict=True):
+        assert _unrounded(ours) == _unrounded(theirs)
+        for (name, kind, value), (_, other_kind, other) in zip(ours, theirs, strict=True):
+            if name in units():
+                assert kind == other_kind, (name, ours, theirs)
+                assert value == other or abs(value - other) < 1.001 * units()[name], (name, value, other, ours[:6])
+
+
+def _ordered(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: repr(_unrounded(row)))
+
+
+def _unrounded(row: Row) -> Row:
+    return [(name, kind, value) for name, kind, value in row if name not in units()]
