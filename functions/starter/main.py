@@ -7,7 +7,9 @@ from flask import Request
 from phasegate import telemetry
 from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
 from phasegate.services.reading.progress import run_document
-from phasegate.services.starting.kickoff import Kickoff, kick_off, require_deployed
+from phasegate.services.starting.environment import CloudEnvironment, require_deployed
+from phasegate.services.starting.kickoff import Kickoff
+from phasegate.services.starting.start import start
 
 telemetry.configure("starter")
 serve("starter")
@@ -16,9 +18,9 @@ serve("starter")
 def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     here = deployment()
     require_deployed(here.pipeline, kickoff.pipeline)
-    run_request = kickoff.run_request(str(here.pipeline_file))
-    run = kick_off(here.backend, here.installation, here.pipeline, run_request, kickoff.run_id, sent_at)
-    return run_document(here.backend.state, run), 202
+    environment = CloudEnvironment(here.backend, here.installation, lambda _: here.pipeline)
+    started = start(kickoff.run_request(str(here.pipeline_file)), environment, kickoff.run_id, sent_at)
+    return run_document(here.backend.state, started.run), 202
 
 
 @functions_framework.http

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState
+from phasegate.services.starting.identity import identify
+from phasegate.services.starting.kickoff import Kickoff
 
 from tests.functions.conftest import Calls, completion, released, task
 
@@ -55,6 +57,37 @@ def test_a_kickoff_after_the_end_of_the_first_run_starts_another(calls: Calls) -
     )
     status, second = calls.post("starter", {"dates": "2024-01-01"})
     assert (status, second["run_id"]) == (202, first["run_id"] + "-2")
+
+
+def begun_by_8e42da0(calls: Calls) -> str:
+    """The id of a run of one date that commit 8e42da0 began: named after the request as that version hashed it."""
+    kickoff = Kickoff.model_validate({"dates": "2024-01-01"})
+    identity = identify(kickoff.run_request("pipeline.yaml"), calls.world.pipeline)
+    (earlier,) = identity.digests_of_version_1
+    run_id = f"world-{earlier}"
+    calls.post("starter", {"dates": "2024-01-01", "run_id": run_id})
+    calls.backend.state.change_run(run_id, lambda r: r.model_copy(update={"request_hash": earlier}))
+    return run_id
+
+
+def test_a_kickoff_finds_the_unfinished_run_that_8e42da0_began_for_it(calls: Calls) -> None:
+    run_id = begun_by_8e42da0(calls)
+    assert calls.post("starter", {"dates": "2024-01-01"})[1]["run_id"] == run_id
+    assert calls.post("starter", {"dates": "2024-01-01", "run_id": run_id})[0] == 202
+
+
+def test_a_message_that_is_delivered_again_after_an_upgrade_finds_the_run_that_8e42da0_began(calls: Calls) -> None:
+    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
+    run_id = begun_by_8e42da0(calls)
+    calls.backend.state.change_run(run_id, lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED}))
+    assert calls.post("starter", message)[1]["run_id"] == run_id
+
+
+def test_a_message_is_not_answered_by_the_ended_run_of_somebody_who_named_it(calls: Calls) -> None:
+    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
+    calls.post("starter", {"dates": "2024-01-01", "run_id": "mine"})
+    calls.backend.state.change_run("mine", lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED}))
+    assert calls.post("starter", message)[1]["run_id"] != "mine"
 
 
 def test_the_conductor_releases_and_the_dispatcher_dispatches(calls: Calls) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.schedule import Query
-    from phasegate.services.starting.starter import RunRequest
+    from phasegate.services.starting.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)

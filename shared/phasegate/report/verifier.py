@@ -8,17 +8,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan
+from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import NoOutput, Pipeline
 from phasegate.ports import Clock, ObjectStore, ReportNote
-from phasegate.report.verify.compose import VerifierInputs, audit_plan, report_on_dates, report_on_run
+from phasegate.report.verify.compose import VerifierInputs, report_on_dates, report_on_run
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
-from phasegate.services.starting.planner import choose_phases
+from phasegate.services.starting.scope import choose_phases
 
 VERDICT_KEPT = 1000
 """Characters of a verdict in state and table: Firestore indexes no more than 1,500 bytes of a value."""
@@ -75,14 +75,17 @@ def verify_dates(
 
 
 def plan_of_dates(pipeline: Pipeline, calendar: Calendar, selection: Selection, phases: str | None) -> Plan:
-    """What is verified. Raises InputError for an unknown phase, an empty selection, and phases without any output."""
+    """The plan along which dates are verified, against the whole calendar.
+
+    Raises InputError for an unknown phase, an empty selection, and phases without any output.
+    """
     chosen, _ = choose_phases(pipeline, phases, None)
     outputs = [processor.output for phase in chosen for processor in pipeline.phase(phase).processors]
     if all(isinstance(output, NoOutput) for output in outputs):
         raise InputError(
             f"{', '.join(chosen)}: no processor leaves an output that could be verified; name other phases, or a run"
         )
-    return audit_plan(pipeline, calendar, chosen, selection.resolve(calendar), __version__)
+    return blank_plan(pipeline, chosen, selection.resolve(calendar), calendar.dates)
 
 
 def files_of(report: Report) -> dict[str, bytes]:

@@ -18,17 +18,19 @@ from phasegate.domain.operations.preflight import (
     unanswered,
     warned,
 )
-from phasegate.services.starting.preflight import check_schedule, check_tables, subject_of
-from phasegate.services.starting.starter import RunRequest
+from phasegate.services.starting.preflight import check_schedule, check_tables
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.scope import settle_dates
 
-from tests.unit.builders import calendar, days, pipeline
+from tests.unit.builders import NOW, calendar, days, pipeline
 
 TEAMS = {"teams": ("BOS", "NYK")}
 
 
 def schedule(selection: Selection, among: Calendar | None = None) -> list[PreflightLine]:
     """The schedule's lines for a selection."""
-    return check_schedule(subject_of(pipeline(), among or calendar(days(6)), RunRequest(selection, "pipeline.yaml")))
+    request = RunRequest(selection, "pipeline.yaml")
+    return check_schedule(settle_dates(request, pipeline(), among or calendar(days(6)), NOW))
 
 
 def test_nothing_but_passes_and_warnings_may_start() -> None:

@@ -4,12 +4,12 @@ Reports are imported by what writes them, so that a look at a run is quick.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
@@ -26,11 +26,12 @@ from phasegate.ports import State
 from phasegate.report.status import status_text
 from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.progress import RunReport, report
-from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
-from phasegate.services.starting.kickoff import calendar_of, kick_off, plan_for, preflight_for, require_deployed
+from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.planner import missing_outside
-from phasegate.services.starting.starter import RunRequest
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.start import plan_only, preflight_only, start
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -74,19 +75,18 @@ class CloudCommands:
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:  # noqa: ARG002 - there is none
         """See the protocol. Raises InputError for another pipeline than the deployed one."""
-        backend, pipeline = self.deployment.backend, self._pipeline(pipeline_file)
-        return CalendarInputs(pipeline, calendar_of(backend, pipeline), lambda sql: list(backend.warehouse.query(sql)))
+        pipeline = self._pipeline(pipeline_file)
+        return CalendarInputs(pipeline, read_calendar(pipeline.calendar, self._query), self._query)
 
     def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
         """See the protocol."""
-        here = self.deployment
-        return preflight_for(here.backend, here.installation, self._pipeline(run_request.pipeline_file), run_request)
+        return preflight_only(run_request, self._environment())
 
     def plan(self, run_request: RunRequest) -> PlanInputs:
         """See the protocol."""
-        backend = self.deployment.backend
-        made = plan_for(backend, self._pipeline(run_request.pipeline_file), run_request)
-        return PlanInputs(made, missing_outside(made.index, Prover(backend.warehouse, backend.objects)))
+        environment = self._environment()
+        plan = plan_only(run_request, environment).plan
+        return PlanInputs(plan, missing_outside(plan.index, environment.prover))
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""
@@ -149,7 +149,7 @@ class CloudCommands:
 
         pipeline, backend = load_pipeline(pipeline_file), self.deployment.backend
         ground = VerifierInputs(None, backend.warehouse, backend.objects, is_cloud=True)
-        calendar = calendar_of(backend, pipeline)
+        calendar = read_calendar(pipeline.calendar, self._query)
         made = verify_dates(ground, backend.objects, backend.clock, pipeline, calendar, selection, phases)
         return made, self._address(made.page)
 
@@ -165,13 +165,20 @@ class CloudCommands:
         require_deployed(self.deployment.pipeline, pipeline.pipeline)
         return pipeline
 
+    def _environment(self) -> CloudEnvironment:
+        """What a start finds around it."""
+        here = self.deployment
+        return CloudEnvironment(here.backend, here.installation, lambda asked: self._pipeline(asked.pipeline_file))
+
+    def _query(self, sql: str) -> list[Mapping[str, Any]]:
+        """The answer to a query of the calendar."""
+        return list(self.deployment.backend.warehouse.query(sql))
+
     def _begin(self, run_request: RunRequest, run_id: str | None) -> Run:
         """The run of a request, new or found again; a paused or draining one goes on."""
-        here = self.deployment
-        pipeline = self._pipeline(run_request.pipeline_file)
-        run = kick_off(here.backend, here.installation, pipeline, run_request, run_id)
+        run = start(run_request, self._environment(), run_id).run
         if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
-            run = resume(here.backend.state, run.run_id)
+            run = resume(self.state(), run.run_id)
             self._act_on_change(run.run_id)
         return run
 

@@ -4,12 +4,12 @@ Reports are imported by what writes them, so that a look at a run is quick.
 """
 
 import logging
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,6 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
     EmbeddedOptions,
-    check_dispatch,
-    check_workers,
     open_state,
     open_warehouse,
 )
@@ -32,23 +30,20 @@ from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
 from phasegate.cli.settings import Settings
-from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
-from phasegate.domain.operations.preflight import PreflightLine, require_passed
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.installation import EmbeddedInstallation
+from phasegate.embedded_start import HomePreview, HomeStart, require_free
 from phasegate.ports import State
 from phasegate.report.status import status_text
 from phasegate.services.operating.operators import resume
 from phasegate.services.reading.progress import as_json as progress_document
 from phasegate.services.reading.progress import report
-from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
-from phasegate.services.starting.planner import choose_phases, missing_outside, require_earlier_run
-from phasegate.services.starting.preflight import check_start, check_tables, subject_of
-from phasegate.services.starting.starter import RunRequest, begin_run, existing_run, plan_of, settled
+from phasegate.services.starting.planner import missing_outside
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.start import plan_only, preflight_only, start
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -93,27 +88,15 @@ class EmbeddedCommands:
 
     def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
         """See the protocol."""
-        pipeline, calendar = self._read_inputs(run_request)
-        installation = EmbeddedInstallation(self._home, _folder(run_request.source))
-        found = installation.inspect(pipeline, _phases(pipeline, run_request))
-        return [*_start_lines(run_request, pipeline, calendar), *found]
+        with HomePreview(self._home, _folder(run_request.source)) as environment:
+            return preflight_only(run_request, environment)
 
     def plan(self, run_request: RunRequest) -> PlanInputs:
         """See the protocol."""
-        pipeline, calendar = self._read_inputs(run_request)
-        home = self._home
-        prover = warehouse = None
-        if home.warehouse.exists():
-            self._require_free("plan when that run has ended, or look at the run with `phasegate status`")
-            warehouse = open_warehouse(home)
-            prover = Prover(warehouse, FolderObjectStore(home.objects))
-        try:
-            state = open_state(home) if home.state.exists() else None
-            made = plan_of(run_request, pipeline, calendar, prover, state, _say_remade)
-            return PlanInputs(made, missing_outside(made.index, prover))
-        finally:
-            if warehouse is not None:
-                warehouse.close()
+        with HomePreview(self._home, _folder(run_request.source)) as environment:
+            made = plan_only(run_request, environment)
+            _say_remade(made.remade)
+            return PlanInputs(made.plan, missing_outside(made.plan.index, environment.prover))
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:
         """See the protocol."""
@@ -182,7 +165,7 @@ class EmbeddedCommands:
 
         state, home = self.state(), self._home
         state.run(run_id)
-        self._require_free(_VERIFIED_LATER)
+        require_free(home, _VERIFIED_LATER)
         warehouse = open_warehouse(home)
         try:
             ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
@@ -203,7 +186,7 @@ class EmbeddedCommands:
         home = self._home
         if not home.warehouse.exists():
             raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
-        self._require_free(_VERIFIED_LATER)
+        require_free(home, _VERIFIED_LATER)
         warehouse, store = open_warehouse(home), FolderObjectStore(home.root)
         try:
             ground = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
@@ -229,32 +212,17 @@ class EmbeddedCommands:
     def _begun(
         self, run_request: RunRequest, run_id: str | None, how: EmbeddedOptions | None = None
     ) -> Iterator[tuple[Embedded, Run]]:
-        """The home opened for driving, and the run in it. All that can be refused is, before the home is opened."""
-        pipeline, calendar = self._read_inputs(run_request)
-        require_passed(_start_lines(run_request, pipeline, calendar))
-        check_dispatch(pipeline, _phases(pipeline, run_request))
-        folder = _folder(run_request.source)
-        check_workers(pipeline, folder)
-        with Embedded(self._home, pipeline, folder, how) as embedded:
-            yield embedded, _begin(run_request, pipeline, calendar, embedded, run_id)
-
-    def _read_inputs(self, run_request: RunRequest) -> tuple[Pipeline, Calendar]:
-        """Pipeline and calendar of a request, before anything is written."""
-        pipeline = load_pipeline(Path(run_request.pipeline_file))
-        _phases(pipeline, run_request)
-        query = ScheduleFile(_folder(run_request.source), pipeline.calendar).query
-        calendar = read_calendar(pipeline.calendar, query)
-        days = run_request.selection.resolve(calendar)
-        if run_request.reprocess == "failed" and not self._home.state.exists():
-            require_earlier_run(days, {})
-        return pipeline, calendar
-
-    def _require_free(self, what_to_do: str) -> None:
-        """Raises HomeInUse: only one process may read a warehouse."""
-        if driver := self.driver():
-            raise HomeInUse(
-                f"{self._home.root} is in use by {driver}, and only one process may read its warehouse; {what_to_do}"
-            )
+        """The home opened for driving, and the run of a request in it: a new one, or the unfinished one, which goes
+        on."""
+        with HomeStart(self._home, _folder(run_request.source), how) as environment:
+            started = start(run_request, environment, run_id)
+            run, state = started.run, environment.embedded.state
+            _say_remade(started.remade)
+            if not started.is_new:
+                say(f"resuming run {run.run_id}")
+                if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
+                    run = resume(state, run.run_id)
+            yield environment.embedded, run
 
 
 _VERIFIED_LATER = "the report is made by itself when that run has ended"
@@ -267,43 +235,10 @@ def _folder(source: Path | str | None) -> Path:
     return Path(source)
 
 
-def _phases(pipeline: Pipeline, run_request: RunRequest) -> tuple[str, ...]:
-    """The phases that a request is about."""
-    return choose_phases(pipeline, run_request.phases, run_request.profile)[0]
-
-
-def _start_lines(run_request: RunRequest, pipeline: Pipeline, calendar: Calendar) -> list[PreflightLine]:
-    """What preflight says of a request before a home is opened."""
-    now = SystemClock().now()
-    asked = settled(run_request, pipeline, calendar, now)
-    return check_start(subject_of(pipeline, calendar, asked), asked.overrides, now)
-
-
-def _begin(
-    run_request: RunRequest, pipeline: Pipeline, calendar: Calendar, embedded: Embedded, run_id: str | None
-) -> Run:
-    """The unfinished run of the same request, or a new one, written."""
-    state, clock = embedded.state, embedded.clock
-    asked = run_request.identity(pipeline)
-    there = existing_run(state, asked, run_id)
-    if there is not None:
-        say(f"resuming run {there.run_id}")
-        is_held = there.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING)
-        return resume(state, there.run_id) if is_held else there
-    embedded.prepare()
-    require_passed(check_tables(pipeline.tables(_phases(pipeline, run_request)), embedded.warehouse))
-    prover = Prover(embedded.warehouse, embedded.objects)
-    plan = plan_of(
-        settled(run_request, pipeline, calendar, clock.now()), pipeline, calendar, prover, state, _say_remade
-    )
-    name = run_id or f"{pipeline.pipeline}-{clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-    run, _ = begin_run(state, clock, name, run_request, asked, plan)
-    return run
-
-
-def _say_remade(dates: int) -> None:
-    """Tell of dates whose rows were made from another source folder."""
-    say(f"{dates} date(s) hold rows made from another source folder; they are made again")
+def _say_remade(days: Sequence[date]) -> None:
+    """Tell of dates whose rows were made from another source folder, if there are any."""
+    if days:
+        say(f"{len(days)} date(s) hold rows made from another source folder; they are made again")
 
 
 def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:

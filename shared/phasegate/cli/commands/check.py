@@ -14,7 +14,7 @@ from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from phasegate.services.starting.starter import RunRequest
+    from phasegate.services.starting.request import RunRequest
 
 DateOption = Annotated[str | None, typer.Option("--date", help="One date: what is expected of each processor on it.")]
 
@@ -53,7 +53,7 @@ def _show_calendar(backend: CommandBackend, asked: "RunRequest", day: str | None
     from phasegate.domain.calendar.expected_work import expected_work
     from phasegate.report.calendar import calendar_document, calendar_text, date_text
     from phasegate.services.reading.schedule import read_left_out
-    from phasegate.services.starting.planner import choose_phases
+    from phasegate.services.starting.scope import choose_phases
 
     read = backend.calendar(Path(asked.pipeline_file), Path(asked.source) if asked.source else None)
     pipeline, calendar, selection = read.pipeline, read.calendar, asked.selection

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, TableOutput, did_you_mean, select_phases
 
 
@@ -25,18 +25,8 @@ class Scope:
     @cached_property
     def index(self) -> PlanIndex:
         """Every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
-        seasons = {self.calendar.by_day[day].season for day in self.days}
-        dates = tuple(d for d in self.calendar.dates if d.season in seasons)
-        names = self.pipeline.phase_names
-        plan = Plan(
-            pipeline=self.pipeline,
-            phases=names,
-            days=tuple(d.day for d in dates),
-            calendar=dates,
-            work={f"{n}/{x.name}": RUN * len(dates) for n in names for x in self.pipeline.phase(n).processors},
-            reprocess="all",
-            code_version=__version__,
-        )
+        dates = seasons_around(self.calendar, self.days)
+        plan = blank_plan(self.pipeline, self.pipeline.phase_names, [d.day for d in dates], dates)
         return plan.index
 
     @cached_property

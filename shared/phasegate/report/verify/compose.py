@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.decisions.waiving import in_force, waived
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import NOTHING_HELD
-from phasegate.domain.plan import RUN, Plan, PlanIndex
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.plan import Plan, PlanIndex
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Parameter, Row, State, Warehouse
@@ -36,19 +34,6 @@ class VerifierInputs:
     warehouse: Warehouse
     objects: ObjectStore
     is_cloud: bool = False
-
-
-def audit_plan(pipeline: Pipeline, calendar: Calendar, phases: Sequence[str], days: Sequence[date], code: str) -> Plan:
-    """What is verified where there is no run: these dates, against the whole calendar. code: the program's version."""
-    return Plan(
-        pipeline=pipeline,
-        phases=tuple(phases),
-        days=tuple(days),
-        calendar=calendar.dates,
-        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
-        reprocess="all",
-        code_version=code,
-    )
 
 
 def report_on_run(ground: VerifierInputs, run_id: str, now: datetime) -> Report:

@@ -1,24 +1,68 @@
 """Makes the frozen plan: which dates, which phases, and what of it is already there."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
-from phasegate import __version__
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec
-from phasegate.domain.spec.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
+from phasegate.domain.plan.blank import blank_plan, seasons_around
+from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
+from phasegate.ports import State
+from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
 from phasegate.services.reading.prover import Prover
-
-Reprocess = Literal["missing", "failed", "all"]
+from phasegate.services.starting.request import Reprocess
+from phasegate.services.starting.scope import RunScope, choose_phases
 
 Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
 """Earlier runs' word: for each date that some run covered, the refs that the newest one brought to a good end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """A plan that was made and not written."""
+
+    plan: Plan
+    """What would run."""
+
+    remade: tuple[date, ...] = ()
+    """Dates whose rows were made from another source folder: they are made again."""
+
+
+def plan_scope(scope: RunScope, prover: Prover | None, state: State | None) -> PlanMade:
+    """The plan of a request's scope, judged by the tables and by what earlier runs left behind.
+
+    prover, state: None where there are no tables, or no earlier run, yet. Raises InputError as ``make_plan`` does.
+    """
+    request, pipeline = scope.request, scope.pipeline
+    remade: frozenset[date] = frozenset()
+
+    def finished(days: Sequence[date]) -> dict[date, frozenset[str]]:
+        return finished_in(state, pipeline.pipeline, days) if state else {}
+
+    def foreign(days: Sequence[date]) -> frozenset[date]:
+        nonlocal remade
+        if state is not None and request.source is not None:
+            remade = made_from_another_source(state, pipeline.pipeline, request.source, days)
+        return remade
+
+    plan = make_plan(
+        pipeline,
+        scope.calendar,
+        request.selection,
+        phases=request.phases,
+        profile=request.profile,
+        reprocess=request.reprocess,
+        prover=prover,
+        finished=finished,
+        foreign=foreign,
+    )
+    return PlanMade(plan, tuple(sorted(remade)))
 
 
 def make_plan(
@@ -41,17 +85,14 @@ def make_plan(
     """
     names, chosen = choose_phases(pipeline, phases, profile)
     days = selection.resolve(calendar)
-    seasons = {calendar.by_day[day].season for day in days}
-    blank = Plan(
-        pipeline=pipeline,
-        phases=names,
-        days=days,
-        calendar=tuple(d for d in calendar.dates if d.season in seasons),
-        work={f"{n}/{x.name}": RUN * len(days) for n in names for x in pipeline.phase(n).processors},
-        ramp=tuple(chosen.ramp) if chosen else (),
+    blank = blank_plan(
+        pipeline,
+        names,
+        days,
+        seasons_around(calendar, days),
+        ramp=chosen.ramp if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
-        code_version=__version__,
     )
     if reprocess == "all" or (reprocess == "missing" and prover is None):
         return blank
@@ -64,20 +105,6 @@ def make_plan(
         for of_task in present:
             of_task[index.position[day]] = False
     return blank.with_work(_work(index, present))
-
-
-def choose_phases(
-    pipeline: Pipeline, phases: str | None, profile: str | None
-) -> tuple[tuple[str, ...], Profile | None]:
-    """The phases to run, and the profile. Raises InputError for an unknown profile or phase."""
-    if profile is not None and profile not in pipeline.profiles:
-        raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, pipeline.profiles)}")
-    chosen = pipeline.profiles[profile] if profile else None
-    span = phases or (chosen.phases if chosen else f"1..{len(pipeline.phases)}")
-    try:
-        return select_phases(pipeline, span), chosen
-    except LookupError as error:
-        raise InputError(f"--phases: {error}") from error
 
 
 def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:

@@ -1,52 +1,28 @@
-"""Preflight over the ports: the schedule, what was named on purpose, the tables, and what the backend stands on."""
+"""Lines of preflight that every backend needs: the schedule, what was named on purpose, and the tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.operations.overrides import SHOWN, Overrides, check_overrides
+from phasegate.domain.operations.overrides import SHOWN, check_overrides
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
-from phasegate.domain.spec.pipeline import Pipeline
-from phasegate.ports import Installation, Warehouse
-from phasegate.services.starting.planner import choose_phases
-from phasegate.services.starting.starter import RunRequest
+from phasegate.ports import Warehouse
+from phasegate.services.starting.scope import RunScope
 
 
-@dataclass(frozen=True, slots=True)
-class RunScope:
-    """What preflight is about: phases of a pipeline over selected game dates.
-
-    days: in order.
-    """
-
-    pipeline: Pipeline
-    phases: tuple[str, ...]
-    calendar: Calendar
-    selection: Selection
-    days: tuple[date, ...]
-
-
-def subject_of(pipeline: Pipeline, calendar: Calendar, run_request: RunRequest) -> RunScope:
-    """What a request is about. Raises InputError for a selection without dates, an unknown phase or profile."""
-    phases, _ = choose_phases(pipeline, run_request.phases, run_request.profile)
-    return RunScope(pipeline, phases, calendar, run_request.selection, run_request.selection.resolve(calendar))
-
-
-def check_start(subject: RunScope, overrides: Overrides, now: datetime) -> list[PreflightLine]:
+def check_request(scope: RunScope, now: datetime) -> list[PreflightLine]:
     """What can be told before any backend is opened: the schedule, and what has to be named.
 
     Raises InputError as ``check_overrides`` does.
     """
-    return [*check_schedule(subject), *check_overrides(subject.pipeline, subject.phases, subject.days, overrides, now)]
+    overrides = check_overrides(scope.pipeline, scope.phases, scope.days, scope.request.overrides, now)
+    return [*check_schedule(scope), *overrides]
 
 
-def check_schedule(subject: RunScope) -> list[PreflightLine]:
+def check_schedule(scope: RunScope) -> list[PreflightLine]:
     """Is the schedule filled for the selection? A date that it does not hold would never be worked on, nor missed."""
-    table, dates = subject.pipeline.calendar.table, subject.calendar.dates
-    begins, ends = subject.selection.first, subject.selection.last
+    table, dates = scope.pipeline.calendar.table, scope.calendar.dates
+    begins, ends = scope.request.selection.first, scope.request.selection.last
     lines: list[PreflightLine] = []
     for flag, day, is_beyond in (
         ("--from", begins, begins is not None and begins < dates[0].day),
@@ -57,18 +33,18 @@ def check_schedule(subject: RunScope) -> list[PreflightLine]:
             lines.append(
                 warned("schedule", table, f"{flag} {day} lies outside: {extent}", "fill the schedule, or go on")
             )
-    by_day = subject.calendar.by_day
-    hollow = [str(day) for day in subject.days if not any(by_day[day].numbers.values())]
+    by_day = scope.calendar.by_day
+    hollow = [str(day) for day in scope.days if not any(by_day[day].numbers.values())]
     if hollow:
         detail = f"all numbers are 0 on {len(hollow)} dates: {', '.join(hollow[:SHOWN])}"
         lines.append(failed("schedule", table, detail, "fill it again, or correct calendar.numbers"))
-    for name, columns in subject.pipeline.calendar.entities.items():
-        bare = [str(day) for day in subject.days if not by_day[day].entities.get(name)]
+    for name, columns in scope.pipeline.calendar.entities.items():
+        bare = [str(day) for day in scope.days if not by_day[day].entities.get(name)]
         if bare:
             detail = f"no {name} on {len(bare)} dates: {', '.join(bare[:SHOWN])}"
             lines.append(warned("schedule", table, detail, f"fill {' and '.join(columns)}"))
     if not lines:
-        found = f"{len(subject.days)} game dates, {subject.days[0]} to {subject.days[-1]}"
+        found = f"{len(scope.days)} game dates, {scope.days[0]} to {scope.days[-1]}"
         lines.append(passed("schedule", table, found))
     return lines
 
@@ -95,15 +71,3 @@ def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list
     if not lines:
         lines.append(passed("tables", "all", f"{len(wanted)} tables are there, each with the column of its dates"))
     return lines
-
-
-def check_everything(
-    subject: RunScope, overrides: Overrides, now: datetime, warehouse: Warehouse, installation: Installation
-) -> list[PreflightLine]:
-    """All that preflight knows. Raises InputError as ``check_overrides`` does."""
-    tables = {**subject.pipeline.calendar.tables, **subject.pipeline.tables(subject.phases)}
-    return [
-        *check_start(subject, overrides, now),
-        *check_tables(tables, warehouse),
-        *installation.inspect(subject.pipeline, subject.phases),
-    ]

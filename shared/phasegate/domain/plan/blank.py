@@ -1,0 +1,43 @@
+"""The blank plan, in which every task runs on every date: a run's plan is made from it, an audit and a rollback need
+no other."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from phasegate import __version__
+from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.plan.document import RUN, Plan
+from phasegate.domain.spec.pipeline import Pipeline, RampStep
+
+
+def blank_plan(
+    pipeline: Pipeline,
+    phases: Sequence[str],
+    days: Sequence[date],
+    calendar: Sequence[GameDate],
+    *,
+    ramp: Sequence[RampStep] = (),
+    canary: Sequence[date] = (),
+    reprocess: str = "all",
+) -> Plan:
+    """The plan in which every processor of the phases runs on each of the days.
+
+    phases: in the pipeline's order. days: in order. calendar: the game dates among which windows are drawn.
+    """
+    return Plan(
+        pipeline=pipeline,
+        phases=tuple(phases),
+        days=tuple(days),
+        calendar=tuple(calendar),
+        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
+        ramp=tuple(ramp),
+        canary=tuple(canary),
+        reprocess=reprocess,
+        code_version=__version__,
+    )
+
+
+def seasons_around(calendar: Calendar, days: Sequence[date]) -> tuple[GameDate, ...]:
+    """Every game date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
+    seasons = {calendar.by_day[day].season for day in days}
+    return tuple(d for d in calendar.dates if d.season in seasons)

@@ -1,0 +1,144 @@
+"""What a start finds around it in embedded mode: a home folder and a source folder."""
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.bootstrap import (
+    Embedded,
+    EmbeddedOptions,
+    check_dispatch,
+    check_workers,
+    open_state,
+    open_warehouse,
+)
+from phasegate.domain.errors import HomeInUse
+from phasegate.domain.operations.preflight import PreflightLine, require_passed
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.installation import EmbeddedInstallation
+from phasegate.ports import Clock, State
+from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import Query
+from phasegate.services.starting.identity import RequestIdentity
+from phasegate.services.starting.preflight import check_tables
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.scope import RunScope
+
+
+class HomePreview:
+    """The ``PlanEnvironment`` of a home: it is looked at and not locked. A context manager, which closes the tables."""
+
+    def __init__(self, home: Home, source: Path) -> None:
+        self.home, self._source = home, source
+        self._stack = ExitStack()
+        self._prover: Prover | None = None
+        self.clock: Clock = SystemClock()
+
+    def __enter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def state(self) -> State | None:
+        """See the protocol."""
+        return open_state(self.home) if self.home.state.exists() else None
+
+    @property
+    def prover(self) -> Prover | None:
+        """See the protocol. Raises HomeInUse while another process has the warehouse."""
+        if self._prover is None and self.home.warehouse.exists():
+            require_free(self.home, "plan when that run has ended, or look at the run with `phasegate status`")
+            warehouse = open_warehouse(self.home)
+            self._stack.callback(warehouse.close)
+            self._prover = Prover(warehouse, FolderObjectStore(self.home.objects))
+        return self._prover
+
+    def read_pipeline(self, request: RunRequest) -> Pipeline:
+        """See the protocol."""
+        return load_pipeline(Path(request.pipeline_file))
+
+    def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - the folder is the request's
+        """See the protocol. The schedule is a file of the source folder: planning needs no warehouse."""
+        return ScheduleFile(self._source, pipeline.calendar).query
+
+    def inspect(self, scope: RunScope) -> list[PreflightLine]:
+        """See the protocol."""
+        return EmbeddedInstallation(self.home, self._source).inspect(scope.pipeline, scope.phases)
+
+
+class HomeStart(HomePreview):
+    """The ``StartEnvironment`` of a home, which is opened and locked as soon as it is there: nobody else begins the
+    same run meanwhile. A context manager, which closes the home.
+
+    Raises HomeInUse when another process drives this home.
+    """
+
+    def __init__(self, home: Home, source: Path, options: EmbeddedOptions | None = None) -> None:
+        super().__init__(home, source)
+        self._options = options or EmbeddedOptions()
+        self.clock = self._options.clock or self.clock
+        self._pipeline: Pipeline | None = None
+        self._opened: Embedded | None = None
+
+    @property
+    def embedded(self) -> Embedded:
+        """The open home, in which the run that was started is driven."""
+        if self._pipeline is None:
+            raise ValueError("the pipeline is read first")
+        if self._opened is None:
+            self._opened = self._stack.enter_context(Embedded(self.home, self._pipeline, self._source, self._options))
+        return self._opened
+
+    @property
+    def state(self) -> State | None:
+        """See the protocol."""
+        return self.embedded.state if self._opened is not None or self.home.state.exists() else None
+
+    @property
+    def prover(self) -> Prover:
+        """See the protocol."""
+        return Prover(self.embedded.warehouse, self.embedded.objects)
+
+    def read_pipeline(self, request: RunRequest) -> Pipeline:
+        """See the protocol."""
+        self._pipeline = super().read_pipeline(request)
+        return self._pipeline
+
+    def inspect(self, scope: RunScope) -> list[PreflightLine]:
+        """See the protocol. The tables are looked at by ``prepare``, when the workers have made them."""
+        check_dispatch(scope.pipeline, scope.phases)
+        check_workers(scope.pipeline, self._source)
+        return []
+
+    def prepare(self, scope: RunScope) -> State:
+        """See the protocol: the workers make their tables, which then must be right."""
+        self.embedded.prepare()
+        require_passed(check_tables(scope.tables, self.embedded.warehouse))
+        return self.embedded.state
+
+    def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:  # noqa: ARG002 - see below
+        """See the protocol. The home is locked, so that a name need not say what was asked for: it says when."""
+        yield f"{pipeline.pipeline}-{self.clock.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+
+    def wake(self, run_id: str) -> None:
+        """See the protocol. Whoever drives the home begins with a sweep, which wakes the run."""
+
+
+def require_free(home: Home, what_to_do: str) -> None:
+    """Raises HomeInUse while another process drives a home: only one process may read a warehouse."""
+    if driver := home.driver():
+        raise HomeInUse(f"{home.root} is in use by {driver}, and only one process may read its warehouse; {what_to_do}")

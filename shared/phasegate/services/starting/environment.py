@@ -1,0 +1,132 @@
+"""What a start finds around it: the one thing in which a home folder and a cloud differ on the way to a run."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from phasegate.domain.errors import InputError
+from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
+from phasegate.ports import Clock, Installation, State
+from phasegate.services.backend import Backend
+from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import Query
+from phasegate.services.starting.identity import RequestIdentity
+from phasegate.services.starting.preflight import check_tables
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.scope import RunScope
+
+
+class PlanEnvironment(Protocol):
+    """The surroundings in which a request is looked at, in one backend. Nothing is written."""
+
+    @property
+    def clock(self) -> Clock:
+        """Says where the live window begins, and when a run does."""
+
+    @property
+    def state(self) -> State | None:
+        """Where runs are kept; None: no run was ever written here."""
+
+    @property
+    def prover(self) -> Prover | None:
+        """Looks what the tables hold; None: there are no tables yet."""
+
+    def read_pipeline(self, request: RunRequest) -> Pipeline:
+        """The pipeline of a request; the first step. Raises InputError for a file that is wrong, and for a pipeline
+        that is not run here."""
+
+    def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:
+        """What answers the queries of the pipeline's calendar. Raises InputError when there is no schedule."""
+
+    def inspect(self, scope: RunScope) -> list[PreflightLine]:
+        """What a run of this scope stands on: tables, services, queues, rights.
+
+        Raises InputError for what makes every start impossible.
+        """
+
+
+class StartEnvironment(PlanEnvironment, Protocol):
+    """The surroundings in which a run is begun. Nothing is written before ``prepare``."""
+
+    def prepare(self, scope: RunScope) -> State:
+        """Make ready to plan and write a run: from here on ``state`` and ``prover`` are there.
+
+        Raises InputError, and no run is written, when that is not possible.
+        """
+
+    def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:
+        """Names for a run that nobody has named, to be tried in order; they do not end before one is free."""
+
+    def wake(self, run_id: str) -> None:
+        """Have the conductor look at a run that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEnvironment:
+    """The surroundings of a start where ports are shared: Google Cloud, or the local stack.
+
+    A run that nobody has named is named after its request, so that a message that is delivered to two processes at
+    once begins one run.
+    """
+
+    backend: Backend
+    """The ports."""
+
+    installation: Installation
+    """What a run stands on beside the ports."""
+
+    load: Callable[[RunRequest], Pipeline]
+    """Gives the pipeline of a request."""
+
+    @property
+    def clock(self) -> Clock:
+        """See the protocol."""
+        return self.backend.clock
+
+    @property
+    def state(self) -> State:
+        """See the protocol."""
+        return self.backend.state
+
+    @property
+    def prover(self) -> Prover:
+        """See the protocol."""
+        return Prover(self.backend.warehouse, self.backend.objects)
+
+    def read_pipeline(self, request: RunRequest) -> Pipeline:
+        """See the protocol."""
+        return self.load(request)
+
+    def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - one warehouse for all
+        """See the protocol. The schedule is a table of the warehouse."""
+        return lambda sql: list(self.backend.warehouse.query(sql))
+
+    def inspect(self, scope: RunScope) -> list[PreflightLine]:
+        """See the protocol."""
+        tables = {**scope.pipeline.calendar.tables, **scope.tables}
+        return [
+            *check_tables(tables, self.backend.warehouse),
+            *self.installation.inspect(scope.pipeline, scope.phases),
+        ]
+
+    def prepare(self, scope: RunScope) -> State:  # noqa: ARG002 - the deployment has prepared everything
+        """See the protocol."""
+        return self.backend.state
+
+    def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:
+        """See the protocol. Each later name is for when the earlier runs are over."""
+        first = f"{pipeline.pipeline}-{identity.digest}"
+        yield first
+        yield from (f"{first}-{number}" for number in count(2))
+
+    def wake(self, run_id: str) -> None:
+        """See the protocol. After a crash before this call the next sweep wakes the run."""
+        self.backend.wake_conductor(run_id)
+
+
+def require_deployed(pipeline: Pipeline, named: str | None) -> None:
+    """Raises InputError when a request names a pipeline that this deployment does not run."""
+    if named is not None and named != pipeline.pipeline:
+        raise InputError(f"pipeline: '{named}' is not deployed here{did_you_mean(named, [pipeline.pipeline])}")

@@ -1,0 +1,85 @@
+"""The way of a request, from the command or the message to the first wake-up: one line of steps, walked by both.
+
+    read the pipeline -> find an earlier run -> settle the dates -> preflight -> plan -> write -> wake
+
+The steps stand in modules of their own beside this one. Commands that only look stop earlier on the same line.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from phasegate.domain.operations.preflight import PreflightLine, require_passed
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.run import Run
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.earlier_run import find_earlier_run
+from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
+from phasegate.services.starting.identity import identify
+from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
+from phasegate.services.starting.preflight import check_request
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.scope import RunScope, settle_dates
+from phasegate.services.starting.write import NewRun, write_run
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run that answers a request."""
+
+    run: Run
+    """As it is kept."""
+
+    is_new: bool
+    """Whether it was written now; else the same request began it before."""
+
+    remade: tuple[date, ...] = ()
+    """Dates whose rows were made from another source folder, and are made again."""
+
+
+def start(
+    request: RunRequest, environment: StartEnvironment, run_id: str | None = None, sent_at: datetime | None = None
+) -> Started:
+    """The run that answers a request: the one of that id, the unfinished one of the same request, or a new one.
+
+    sent_at: when the message was published that asks; the same message again finds the run that it began, also after
+    its end. Raises InputError for a bad request and for what preflight fails, before anything is written;
+    TransientError when preflight could not ask.
+    """
+    pipeline = environment.read_pipeline(request)
+    identity = identify(request, pipeline)
+    earlier = find_earlier_run(environment.state, identity, run_id, sent_at)
+    if earlier is not None:
+        return Started(earlier, is_new=False)
+    scope = settle(request, pipeline, environment)
+    require_passed(preflight(scope, environment))
+    state = environment.prepare(scope)
+    made = plan_scope(scope, environment.prover, state)
+    run_ids = (run_id,) if run_id is not None else environment.run_ids(pipeline, identity)
+    run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan), run_ids, sent_at)
+    environment.wake(run.run_id)
+    return Started(run, is_new, made.remade)
+
+
+def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment) -> RunScope:
+    """What a request is about, by the calendar and the clock of its surroundings. Raises InputError for a bad one."""
+    calendar = read_calendar(pipeline.calendar, environment.schedule(request, pipeline))
+    scope = settle_dates(request, pipeline, calendar, environment.clock.now())
+    if request.reprocess == "failed" and environment.state is None:
+        require_earlier_run(scope.days, {})
+    return scope
+
+
+def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLine]:
+    """Everything that must be true before a start, a line for each."""
+    return [*check_request(scope, environment.clock.now()), *environment.inspect(scope)]
+
+
+def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[PreflightLine]:
+    """What ``start`` would check of a request. Raises InputError for a bad one."""
+    return preflight(settle(request, environment.read_pipeline(request), environment), environment)
+
+
+def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
+    """What ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
+    scope = settle(request, environment.read_pipeline(request), environment)
+    return plan_scope(scope, environment.prover, environment.state)

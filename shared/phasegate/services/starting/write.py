@@ -1,0 +1,60 @@
+"""Writes a run with its plan and a blank board: once, whoever asks and how often."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from phasegate.domain.plan import Plan
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.run import Run
+from phasegate.ports import Clock, State
+from phasegate.services.starting.earlier_run import is_answer
+from phasegate.services.starting.identity import RequestIdentity
+from phasegate.services.starting.request import RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run that is about to be written, but for its name."""
+
+    request: RunRequest
+    """What was asked for."""
+
+    identity: RequestIdentity
+    """What the run is found again by."""
+
+    plan: Plan
+    """What the run does."""
+
+
+def write_run(
+    state: State, clock: Clock, new: NewRun, run_ids: Iterable[str], sent_at: datetime | None = None
+) -> tuple[Run, bool]:
+    """Write a run under the first of these names that is free; the run, and whether it is new.
+
+    A run that has one of the names already, and is the answer to the request, is taken in its place; the run of the
+    last name is so in any case. Raises InputError when a name belongs to a run of another request.
+    """
+    for run_id in run_ids:
+        run, is_new = _write_once(state, clock, new, run_id)
+        if is_new or is_answer(state, run, sent_at):
+            break
+    return run, is_new
+
+
+def _write_once(state: State, clock: Clock, new: NewRun, run_id: str) -> tuple[Run, bool]:
+    run = Run(
+        run_id=run_id,
+        pipeline=new.plan.pipeline.pipeline,
+        pipeline_file=new.request.pipeline_file,
+        plan_hash=new.plan.hash,
+        request_hash=new.identity.digest,
+        source=new.request.source,
+        why=new.request.why,
+        created_at=clock.now(),
+    )
+    if state.create_run(run, new.plan, Board.blank(run_id, new.plan.index, run.created_at)):
+        return run, True
+    there = state.run(run_id)
+    new.identity.require_same(there)
+    return there, False

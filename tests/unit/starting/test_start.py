@@ -1,0 +1,117 @@
+"""The line from a request to a run, in a home: what it finds again, what it writes, and where it stops."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.plan import ADOPT
+from phasegate.domain.state.run import DesiredState
+from phasegate.embedded_start import HomePreview, HomeStart
+from phasegate.services.starting.identity import identify
+from phasegate.services.starting.request import RunRequest
+from phasegate.services.starting.start import Started, plan_only, preflight_only, start
+
+from tests.world import World
+
+
+def request(world: World, **changes: object) -> RunRequest:
+    """A request for the world's season."""
+    plain = RunRequest(Selection(seasons=("2023-24",)), str(world.pipeline_file), str(world.source))
+    return replace(plain, **changes)  # type: ignore[arg-type]  # the fields' own types
+
+
+def begin(world: World, run_id: str | None = None, **changes: object) -> Started:
+    """Walk the line, and leave the run undriven."""
+    with HomeStart(world.home, world.source, world.options) as environment:
+        return start(request(world, **changes), environment, run_id)
+
+
+def change(world: World, run_id: str, **values: object) -> None:
+    """Change a run that nobody drives."""
+    with world.open() as embedded:
+        embedded.state.change_run(run_id, lambda run: run.model_copy(update=values))
+
+
+def test_a_request_becomes_a_run_that_can_be_driven_from_the_open_home(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    with HomeStart(world.home, world.source, world.options) as environment:
+        started = start(request(world, why="first"), environment)
+        board = environment.embedded.drive(started.run.run_id)
+    assert (started.is_new, started.run.why, board.is_over(started.run)) == (True, "first", True)
+
+
+def test_the_same_request_finds_its_unfinished_run(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    first = begin(world)
+    assert begin(world) == Started(first.run, is_new=False)
+
+
+def test_a_run_that_was_begun_under_the_hash_of_8e42da0_is_found_by_the_same_request(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    run = begin(world, "r").run
+    (earlier,) = identify(request(world), world.pipeline).digests_of_version_1
+    change(world, "r", request_hash=earlier)
+    assert begin(world).run.run_id == begin(world, "r").run.run_id == run.run_id
+
+
+def test_a_request_that_differs_becomes_another_run(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    assert begin(world).run.run_id != begin(world, phases="1..2").run.run_id
+
+
+def test_a_cancelled_run_is_not_found_again(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    begin(world, "r")
+    change(world, "r", desired_state=DesiredState.CANCELLED)
+    assert begin(world).is_new
+
+
+def test_a_run_id_that_belongs_to_another_request_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    begin(world, "r")
+    with pytest.raises(InputError, match="run 'r' exists and was asked for differently"):
+        begin(world, "r", phases="1..2")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"selection": Selection(seasons=("1999-00",))}, {"phases": "9"}, {"profile": "bold"}, {"reprocess": "failed"}],
+)
+def test_a_bad_request_writes_nothing(tmp_path: Path, changes: dict[str, object]) -> None:
+    world = World(tmp_path, dates=2)
+    with pytest.raises(InputError):
+        begin(world, **changes)
+    assert not world.home.root.exists()
+
+
+def test_a_home_that_is_driven_begins_no_second_run(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    with world.open(), pytest.raises(HomeInUse):
+        begin(world)
+
+
+def test_what_only_looks_writes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    with HomePreview(world.home, world.source) as environment:
+        made = plan_only(request(world), environment)
+        lines = preflight_only(request(world), environment)
+    assert (len(made.plan.days), next(line.check for line in lines), world.home.root.exists()) == (2, "schedule", False)
+
+
+def test_a_plan_that_is_only_looked_at_is_the_plan_of_the_start(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    world.run(phases="1..2")
+    with HomePreview(world.home, world.source) as environment:
+        made = plan_only(request(world), environment)
+    assert made.plan.work["raw/a"] == ADOPT * 2
+    assert begin(world).run.plan_hash == made.plan.hash
+
+
+def test_dates_of_another_source_folder_are_told_of_and_made_again(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    world.run()
+    world.source.rename(tmp_path / "moved")
+    world.source = tmp_path / "moved"
+    assert begin(world).remade == tuple(world.days)
