@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.preflight import PreflightLine
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, PlanIndex
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Inputs, Proved
@@ -254,6 +254,9 @@ class State(Protocol):
 
     def plan(self, run_id: str) -> Plan:
         """The frozen plan."""
+
+    def index(self, run_id: str) -> PlanIndex:
+        """The compiled plan; it is kept, so that asking again costs nothing."""
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """A copy of the board, and its version."""

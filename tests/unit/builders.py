@@ -7,7 +7,7 @@ from typing import Any
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.plan import RUN, Plan, PlanIndex, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
 from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, Board
 from phasegate.domain.state.facts import (
@@ -99,7 +99,7 @@ class Conduct:
     """A board and the decisions made on it, step by step."""
 
     def __init__(self, change: Change = unchanged, *, run: Run | None = None, **plan_of: Any) -> None:
-        self.index: PlanIndex = plan(change, **plan_of).index
+        self.index: PlanIndex = compile_plan(plan(change, **plan_of))
         self.board = Board.blank("r", self.index, NOW)
         self.run = run or globals()["run"]()
         self.groups = {group.name: group.number for group in self.index.groups}
@@ -161,7 +161,7 @@ class Day:
     """The facts of the world's first date, written one by one."""
 
     def __init__(self, change: Change = unchanged, **plan_of: Any) -> None:
-        self.index = plan(change, **plan_of).index
+        self.index = compile_plan(plan(change, **plan_of))
         self.facts = DateFacts(self.index.days[0])
 
     def release(self, *groups: str, generation: int = 1, redo: dict[str, int] | None = None) -> "Day":

@@ -47,6 +47,7 @@ def pipeline_of(request: "Request") -> "Pipeline":
 
 def show_plan(request: "Request", as_json: bool) -> None:
     """The ``plan`` command."""
+    from phasegate.domain.plan import compile_plan
     from phasegate.report.plan import plan_document, plan_text
     from phasegate.services.reading.prover import Prover
     from phasegate.services.starting.kickoff import plan_for
@@ -54,7 +55,7 @@ def show_plan(request: "Request", as_json: bool) -> None:
 
     backend = deployment().backend
     made = plan_for(backend, pipeline_of(request), request.run_request)
-    lacking = missing_outside(made.index, Prover(backend.warehouse, backend.objects))
+    lacking = missing_outside(compile_plan(made), Prover(backend.warehouse, backend.objects))
     if as_json:
         options.write_json(plan_document(made, lacking))
     else:

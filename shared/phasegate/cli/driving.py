@@ -27,7 +27,7 @@ def drive_and_summarise(embedded: "Embedded", run: "Run", as_json: bool) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
-    with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
+    with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
     verified = report_at_end(embedded, run.run_id) if found.report.status.is_final else None

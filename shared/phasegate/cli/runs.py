@@ -178,6 +178,7 @@ def show_plan(request: Request, as_json: bool) -> None:
         return
     from phasegate.adapters.embedded.objects import FolderObjectStore
     from phasegate.bootstrap import open_state, open_warehouse
+    from phasegate.domain.plan import compile_plan
     from phasegate.report.plan import plan_document, plan_text
     from phasegate.services.reading.prover import Prover
     from phasegate.services.starting.planner import missing_outside
@@ -197,7 +198,7 @@ def show_plan(request: Request, as_json: bool) -> None:
     try:
         state = open_state(home) if home.state.exists() else None
         made = plan_of(request.run_request, pipeline, calendar, prover, state, say_remade)
-        lacking = missing_outside(made.index, prover)
+        lacking = missing_outside(compile_plan(made), prover)
     finally:
         if warehouse is not None:
             warehouse.close()

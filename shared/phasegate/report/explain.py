@@ -58,7 +58,7 @@ class Explanation:
 
 def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
     """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
-    run, index = state.run(run_id), state.plan(run_id).index
+    run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     if day is not None and day not in index.position:
         raise InputError(f"{day} is not a date of run '{run_id}' ({index.days[0]} to {index.days[-1]})")

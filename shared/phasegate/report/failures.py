@@ -40,7 +40,7 @@ class Alike:
 
 def failures_of(state: State, run_id: str) -> list[Alike]:
     """Every failed attempt of a run, grouped; those that ended most dates badly first. Reads every date."""
-    index = state.plan(run_id).index
+    index = state.index(run_id)
     board, _ = state.board(run_id)
     groups: dict[tuple[str, str], Alike] = {}
     for first in range(0, len(index.days), DATES_AT_ONCE):

@@ -13,15 +13,17 @@ from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
     Plan,
+    PlanIndex,
     SameDateEdge,
     WindowEdge,
+    compile_plan,
     expectation,
 )
 
 
 def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
     """The plan in numbers. ``missing_outside``: what it reads, does not make, and is not sound in the tables."""
-    index = plan.index
+    index = compile_plan(plan)
     return {
         "pipeline": plan.pipeline.pipeline,
         "plan_hash": plan.hash,
@@ -34,19 +36,19 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
             "run": sum(task.work.count(RUN) for task in index.tasks),
             "adopted": sum(len(task.work) - task.work.count(RUN) for task in index.tasks),
         },
-        "canary": _canary(plan),
-        "phases": {phase: _phase(plan, phase) for phase in plan.phases},
+        "canary": _canary(index),
+        "phases": {phase: _phase(index, phase) for phase in plan.phases},
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
     }
 
 
-def _canary(plan: Plan) -> dict[str, Any] | None:
+def _canary(index: PlanIndex) -> dict[str, Any] | None:
     """What goes first: the dates and why, how many dates their windows add, and the tasks of it all."""
+    plan = index.plan
     if not plan.canary:
         return None
-    index = plan.index
     found = choose(plan.pipeline.calendar, index.calendar, plan.days)
     return {
         "dates": {day.isoformat(): why for day, why in found.reasons.items()},
@@ -62,8 +64,8 @@ def _canary(plan: Plan) -> dict[str, Any] | None:
     }
 
 
-def _phase(plan: Plan, phase: str) -> dict[str, Any]:
-    index = plan.index
+def _phase(index: PlanIndex, phase: str) -> dict[str, Any]:
+    plan = index.plan
     tasks = [task for task in index.tasks if task.phase == phase]
     empty: Counter[str] = Counter()
     maybe: Counter[str] = Counter()
@@ -79,12 +81,11 @@ def _phase(plan: Plan, phase: str) -> dict[str, Any]:
         "tasks_adopted": sum(len(task.work) - task.work.count(RUN) for task in tasks),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
-        "waits_for": _edges(plan, phase),
+        "waits_for": _edges(index, phase),
     }
 
 
-def _edges(plan: Plan, phase: str) -> list[str]:
-    index = plan.index
+def _edges(index: PlanIndex, phase: str) -> list[str]:
     lines: dict[str, None] = {}
     for group in (index.groups[n] for n in index.groups_of(phase)):
         members = [index.tasks[t].processor for t in group.tasks]

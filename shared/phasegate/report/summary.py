@@ -47,7 +47,7 @@ class Summary:
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
     """Read state and tables of a run."""
     found = report(state, run_id, now)
-    index = state.plan(run_id).index
+    index = state.index(run_id)
     tables: list[TableRows] = []
     outputs = [task.spec.output for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     questions = [count_rows(output, index.days) for output in outputs]

@@ -20,13 +20,13 @@ from phasegate.domain.decisions.external_events import (
 from phasegate.domain.decisions.reconcile import TaskStatus, derive, overdue_dispatches, reconcile, silent_attempts
 from phasegate.domain.decisions.retry import reopen
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.plan import ADOPT, RUN, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
 
 from tests.unit.builders import NOW, Day, dispatched, failed, observing, plan, reported
 
-INDEX = plan(observing).index
+INDEX = compile_plan(plan(observing))
 TASK = INDEX.by_ref["raw/a"]
 OBSERVED = INDEX.observed[TASK.number]
 FETCH_1 = [("fetch/a", 1)]

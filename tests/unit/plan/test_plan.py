@@ -19,6 +19,7 @@ from phasegate.domain.plan import (
     PlanIndex,
     SameDateEdge,
     WindowEdge,
+    compile_plan,
     expectation,
 )
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
@@ -176,7 +177,7 @@ def test_what_an_earlier_run_finished_is_adopted_in_the_compiled_form_too() -> N
         prover=None,
         finished=lambda asked: {asked[0]: frozenset({"fetch/a", "fetch/b"}), asked[1]: frozenset({"fetch/b"})},
     )
-    assert {ref: task.work for ref, task in found.index.by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
+    assert {ref: task.work for ref, task in compile_plan(found).by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
 
 
 def groups(index: PlanIndex) -> dict[str, list[str]]:
@@ -185,7 +186,7 @@ def groups(index: PlanIndex) -> dict[str, list[str]]:
 
 
 def test_processors_that_share_their_edges_form_a_lane() -> None:
-    assert groups(plan().index) == {
+    assert groups(compile_plan(plan())) == {
         "fetch": ["a", "b"],
         "raw": ["a", "b"],
         "shape.1": ["left", "right"],
@@ -198,7 +199,7 @@ def test_a_processor_stands_after_what_it_needs_whatever_the_file_says() -> None
     def turn(document: dict[str, Any]) -> None:
         document["phases"][2]["processors"].reverse()
 
-    order = [task.processor for task in plan(turn).index.tasks if task.phase == "shape"]
+    order = [task.processor for task in compile_plan(plan(turn)).tasks if task.phase == "shape"]
     assert order.index("left") < order.index("right")
 
 
@@ -210,12 +211,12 @@ def test_tasks_are_in_an_order_of_their_needs_for_every_order_of_the_file(order:
             {"name": f"p{n}", "needs": [f"p{n - 1}"] if n else [], "output": {"kind": "none"}} for n in order
         ]
 
-    found = [task.processor for task in plan(chain).index.tasks if task.phase == "final"]
+    found = [task.processor for task in compile_plan(plan(chain)).tasks if task.phase == "final"]
     assert found == [f"p{n}" for n in range(6)]
 
 
 def test_needs_are_the_numbers_of_the_tasks_needed() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     needs = {task.ref: [index.tasks[n].ref for n in task.needs] for task in index.tasks if task.needs}
     assert needs == {
         "raw/a": ["fetch/a"],
@@ -226,23 +227,23 @@ def test_needs_are_the_numbers_of_the_tasks_needed() -> None:
 
 
 def test_dependants_are_the_needs_turned_round() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     pairs = {(n, task.number) for task in index.tasks for n in task.needs}
     assert {(n, d) for n, found in enumerate(index.dependants) for d in found} == pairs
 
 
 def test_a_phase_released_with_another_names_its_lanes() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     released_with = {group.name: [index.groups[n].name for n in group.released_with] for group in index.groups}
     assert {name: found for name, found in released_with.items() if found} == {"raw": ["fetch"]}
 
 
 def test_a_need_on_a_phase_that_the_run_leaves_out_is_dropped() -> None:
-    assert plan(phases="2..4").index.by_ref["raw/a"].needs == ()
+    assert compile_plan(plan(phases="2..4")).by_ref["raw/a"].needs == ()
 
 
 def test_a_processors_own_queue_stands_in_place_of_the_phases() -> None:
-    index = plan(lambda d: d["phases"][1]["processors"][0].update(queue="fetches")).index
+    index = compile_plan(plan(lambda d: d["phases"][1]["processors"][0].update(queue="fetches")))
     assert {ref: index.by_ref[ref].queue for ref in ("raw/a", "raw/b")} == {"raw/a": "fetches", "raw/b": "work"}
 
 
@@ -253,40 +254,40 @@ def edge(index: PlanIndex, group: str, kind: type[Edge]) -> Any:
 
 
 def test_a_window_inside_the_selection_is_a_range_of_positions() -> None:
-    assert edge(plan().index, "shape.2", WindowEdge).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
+    assert edge(compile_plan(plan()), "shape.2", WindowEdge).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
 
 
 def test_a_window_inside_the_selection_has_nothing_outside() -> None:
-    assert plan().index.outside == {}
+    assert compile_plan(plan()).outside == {}
 
 
 def test_dates_of_a_window_before_the_selection_are_outside() -> None:
     known = days(6)
-    index = plan(selected=known[4:], among=calendar(known)).index
+    index = compile_plan(plan(selected=known[4:], among=calendar(known)))
     assert edge(index, "shape.2", WindowEdge).outside == ((known[1], known[2], known[3]), (known[2], known[3]))
 
 
 def test_holes_in_the_selection_are_outside_and_the_rest_inside() -> None:
     known = days(5)
-    index = plan(selected=[known[1], known[3], known[4]], among=calendar(known)).index
+    index = compile_plan(plan(selected=[known[1], known[3], known[4]], among=calendar(known)))
     found = edge(index, "shape.2", WindowEdge)
     assert (found.inside, found.outside) == (((0, 0), (0, 1), (0, 2)), ((known[0],), (known[0], known[2]), (known[2],)))
 
 
 def test_a_window_does_not_reach_into_the_season_before() -> None:
-    index = plan(among=calendar(FIRST, SECOND)).index
+    index = compile_plan(plan(among=calendar(FIRST, SECOND)))
     assert edge(index, "shape.2", WindowEdge).inside[4:] == ((4, 4), (4, 5), (4, 6))
 
 
 def test_what_the_run_reads_and_does_not_make_is_listed_by_processor_and_date() -> None:
     known = days(6)
-    index = plan(selected=known[4:], among=calendar(known)).index
+    index = compile_plan(plan(selected=known[4:], among=calendar(known)))
     assert index.outside == {"shape/left": (known[1], known[2], known[3])}
 
 
 def test_a_lookback_on_a_phase_that_is_left_out_is_wholly_outside() -> None:
     known = days(4)
-    index = plan(selected=known[2:], among=calendar(known), phases="4..4").index
+    index = compile_plan(plan(selected=known[2:], among=calendar(known), phases="4..4"))
     assert index.outside == {
         "shape/ahead": (known[2], known[3]),
         "shape/left": tuple(known),
@@ -298,12 +299,12 @@ def test_what_a_barrier_asks_of_a_phase_that_is_left_out_is_judged_from_the_tabl
     def wall(document: dict[str, Any]) -> None:
         document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape"}]
 
-    index = plan(wall, dates=2, phases="4..4").index
+    index = compile_plan(plan(wall, dates=2, phases="4..4"))
     assert index.outside == dict.fromkeys(["shape/ahead", "shape/left", "shape/right"], tuple(days(2)))
 
 
 def test_all_succeeded_names_every_processor_of_the_phase_unless_told_otherwise() -> None:
-    index = plan(lambda d: d["phases"][2]["gates"][0].update(processors=["b"])).index
+    index = compile_plan(plan(lambda d: d["phases"][2]["gates"][0].update(processors=["b"])))
     assert edge(index, "shape.1", SameDateEdge).refs == {"raw/b"}
     assert edge(index, "final", SameDateEdge).refs == {"shape/left", "shape/right", "shape/ahead"}
 
@@ -317,14 +318,16 @@ def test_a_barrier_reaches_over_the_run_or_over_the_dates_season(
     def wall(document: dict[str, Any]) -> None:
         document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape", "scope": scope}]
 
-    assert edge(plan(wall, among=calendar(FIRST, SECOND)).index, "final", BarrierEdge).ranges == ranges
+    assert edge(compile_plan(plan(wall, among=calendar(FIRST, SECOND))), "final", BarrierEdge).ranges == ranges
 
 
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=25), st.data(), st.integers(1, 6))
 def test_inside_and_outside_together_are_the_window(gaps: list[int], data: st.DataObject, width: int) -> None:
     known = [date(2024, 1, 1) + timedelta(days=sum(gaps[: n + 1])) for n in range(len(gaps))]
     chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, unique=True).map(sorted))
-    index = plan(lambda d: d["phases"][2]["gates"][1].update(dates=width), selected=chosen, among=calendar(known)).index
+    index = compile_plan(
+        plan(lambda d: d["phases"][2]["gates"][1].update(dates=width), selected=chosen, among=calendar(known))
+    )
     found = edge(index, "shape.2", WindowEdge)
     for position, day in enumerate(chosen):
         first, last = found.inside[position]

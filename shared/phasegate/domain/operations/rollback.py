@@ -8,7 +8,7 @@ from functools import cached_property
 from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.plan import RUN, Plan, PlanIndex, compile_plan
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, TableOutput, did_you_mean, select_phases
 
 
@@ -37,7 +37,7 @@ class Scope:
             reprocess="all",
             code_version=__version__,
         )
-        return plan.index
+        return compile_plan(plan)
 
     @cached_property
     def outputs(self) -> dict[str, TableOutput | ObjectOutput]:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from phasegate.domain.calendar.dates import GameDate
-from phasegate.domain.plan.index import PlanIndex
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 RUN, ADOPT = "r", "a"
@@ -48,8 +47,3 @@ class Plan(BaseModel):
         """The same plan with other letters."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Plan(**{**fields, "work": work})
-
-    @cached_property
-    def index(self) -> PlanIndex:
-        """The compiled form."""
-        return PlanIndex(self)

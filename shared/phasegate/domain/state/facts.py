@@ -4,14 +4,13 @@ Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` t
 ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import Field, TypeAdapter
-from pydantic_core import to_json
+from pydantic import Field
 
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 
@@ -229,13 +228,14 @@ class DateFacts:
         return next(a for a in attempts if a.number == number)
 
 
-_FIELDS: dict[type, str] = {
+FACT_NAMES: Mapping[type[Fact], str] = {
     Dispatched: "dispatched",
     Abandoned: "abandoned",
     Reported: "reported",
     Healed: "healed",
     Proved: "proved",
 }
+"""The field of ``AttemptFacts`` that a fact stands in, and the name that it is stored under."""
 
 
 def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
@@ -244,7 +244,7 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
     The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
     """
     attempt = facts.attempt(key.phase, key.processor, key.attempt)
-    name = _FIELDS[type(fact)]
+    name = FACT_NAMES[type(fact)]
     there = getattr(attempt, name)
     if there is None:
         setattr(attempt, name, fact)
@@ -261,29 +261,4 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
 
 def fact_name(fact: Fact) -> str:
     """The field that a fact is stored under."""
-    return _FIELDS[type(fact)]
-
-
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in _FIELDS.items()}
-_CELLS = TypeAdapter(Cell)
-
-
-def fact_to_json(fact: Fact) -> str:
-    """A fact as a JSON document."""
-    return to_json(fact).decode()
-
-
-def fact_from_json(name: str, text: str) -> Fact:
-    """The fact stored under a field's name. Raises ValueError for a document of another shape."""
-    fact: Fact = _ADAPTERS[name].validate_json(text)
-    return fact
-
-
-def cell_to_json(cell: Cell) -> str:
-    """A cell as a JSON document."""
-    return _CELLS.dump_json(cell, by_alias=True).decode()
-
-
-def cell_from_json(text: str) -> Cell:
-    """The cell of a document. Raises ValueError for a document of another shape."""
-    return _CELLS.validate_json(text)
+    return FACT_NAMES[type(fact)]

@@ -45,7 +45,7 @@ class RunRecord:
 
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
-    run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
+    run, index, (board, _) = state.run(run_id), state.index(run_id), state.board(run_id)
     later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final
     waivers = in_force(run, now)

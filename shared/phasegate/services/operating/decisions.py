@@ -61,13 +61,14 @@ def waive(
     nothing in the scope has, an end that is past, or without a reason.
     """
     change(state, run_id, "waive a check of", lambda _: {})
-    plan, now = state.plan(run_id), clock.now()
+    index, now = state.index(run_id), clock.now()
+    plan = index.plan
     run, (board, _) = state.run(run_id), state.board(run_id)
     if board.is_over(run) and board.status is RunStatus.COMPLETED:
         raise InputError(f"run '{run_id}' is completed: there is nothing left to waive")
     days = tuple(sorted(set(dates)))
     for day in days:
-        if day not in plan.index.position:
+        if day not in index.position:
             raise InputError(f"--date: {day} is not a date of run '{run_id}'")
     if not 0 < len(days) <= MOST_WAIVED:
         raise InputError(f"--date: give 1 to {MOST_WAIVED} dates a waiver, not {len(days)}")

@@ -64,14 +64,15 @@ def retry(
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
     change(state, run_id, "retry", lambda _: {})
-    plan = state.plan(run_id)
+    index = state.index(run_id)
+    plan = index.plan
     if phase is not None and phase not in plan.phases:
         raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
     known = {name for (_, name) in plan.pipeline.registry}
     if processor is not None and processor not in known:
         raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
     for day in dates:
-        if day not in plan.index.position:
+        if day not in index.position:
             raise InputError(f"--date: {day} is not a date of run '{run_id}'")
     intent = RetryIntent(
         id=uuid.uuid4().hex[:12],

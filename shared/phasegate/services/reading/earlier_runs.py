@@ -16,7 +16,7 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
     for run in state.runs():
         if run.pipeline != pipeline:
             continue
-        index = state.plan(run.run_id).index
+        index = state.index(run.run_id)
         board, _ = state.board(run.run_id)
         for day, facts in state.dates(run.run_id, [day for day in days if day in index.position]).items():
             views = derive(facts, index)
@@ -32,7 +32,7 @@ def made_from_another_source(state: State, pipeline: str, source: str, days: Seq
     newest: dict[date, str | None] = {}
     for run in state.runs():
         if run.pipeline == pipeline:
-            position = state.plan(run.run_id).index.position
+            position = state.index(run.run_id).position
             for day in days:
                 if day in position:
                     newest.setdefault(day, run.source)

@@ -107,7 +107,7 @@ Seen = Callable[[DateFacts, Sequence[TaskView]], None]
 
 def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts, _views: None) -> RunReport:
     """Derive everything from the facts. Reads every date of the run; ``seen`` is told of each."""
-    run, index = state.run(run_id), state.plan(run_id).index
+    run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     blockage = Blockage(index, board)
     running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}

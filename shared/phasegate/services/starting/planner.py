@@ -10,7 +10,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
-from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec
+from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
 from phasegate.services.reading.prover import Prover
@@ -55,7 +55,7 @@ def make_plan(
     )
     if reprocess == "all" or (reprocess == "missing" and prover is None):
         return blank
-    index = blank.index
+    index = compile_plan(blank)
     if reprocess == "failed":
         present = _present_by_state(index, finished(days))
     else:

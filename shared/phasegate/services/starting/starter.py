@@ -11,7 +11,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.operations.overrides import NO_OVERRIDES, Overrides, without_live
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import DesiredState, Run
@@ -131,7 +131,7 @@ def begin_run(
         why=run_request.why,
         created_at=clock.now(),
     )
-    if state.create_run(run, plan, Board.blank(run_id, plan.index, run.created_at)):
+    if state.create_run(run, plan, Board.blank(run_id, compile_plan(plan), run.created_at)):
         return run, True
     there = state.run(run_id)
     _refuse_another_request(there, asked)
