@@ -14,7 +14,7 @@ from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
 from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
-from phasegate.ports import State
+from phasegate.ports import RunReader
 from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
 
 
@@ -56,7 +56,7 @@ class Explanation:
     cells: tuple[CellExplained, ...]
 
 
-def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
+def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) -> Explanation:
     """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
     run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
@@ -138,7 +138,7 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
     return tuple(found)
 
 
-def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
+def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
     unasked = [(day, "a table or a check", why) for day, why in sorted(board.unjudged.items())]
     if board.outside_unasked is not None:
@@ -175,7 +175,7 @@ def _remedy(run: Run, kind: str, detail: str, day: date, ref: str) -> str:
 
 
 def _cell(
-    state: State, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
+    state: RunReader, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
 ) -> CellExplained:
     position = index.position[day]
     facts = state.dates(run.run_id, (day,))[day]

@@ -14,7 +14,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.board import BLOCKED, Board
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
-from phasegate.ports import State
+from phasegate.ports import RunReader, State
 from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
 
 
@@ -87,7 +87,7 @@ def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superse
     return Recorded(Word.NOTHING if is_over else Word.OPEN)
 
 
-def _worked_on_later(state: State, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
+def _worked_on_later(state: RunReader, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
     """(date, ref) of the attempts of the same pipeline's runs that began after this one.
 
     A later run that took over what it found has written nothing, and explains nothing.

@@ -13,11 +13,11 @@ from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import OWN_CHECKS
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
-from phasegate.ports import Clock, State
+from phasegate.ports import Clock, RunWriter
 from phasegate.services.operating.operators import change
 
 
-def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
+def approve(state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
     """Let a phase go, for all dates of the run.
 
     Raises InputError for a cancelled run, an unknown phase, one that no approval holds, or one that was approved.
@@ -42,7 +42,7 @@ def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why
 
 
 def waive(
-    state: State,
+    state: RunWriter,
     clock: Clock,
     run_id: str,
     *,

@@ -20,7 +20,7 @@ from phasegate.domain.operations.rollback import Holding, Scope, place_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.ports import Clock, Leases, ObjectStore, State, Warehouse
+from phasegate.ports import Clock, Leases, ObjectStore, RunReader, State, Warehouse
 from phasegate.services.reading.progress import current_status
 from phasegate.services.reading.prover import Prover
 
@@ -181,7 +181,7 @@ def _holdings(
     return tuple(found)
 
 
-def _refuse_unfinished(scope: Scope, places: set[str], state: State, run: Run) -> None:
+def _refuse_unfinished(scope: Scope, places: set[str], state: RunReader, run: Run) -> None:
     index = state.index(run.run_id)
     days = [day for day in scope.days if day in index.position]
     phases = sorted({t.phase for t in index.tasks if _is_among(t.spec.output, places)})

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import date
 
 from phasegate.domain.decisions.reconcile import PROVED, derive
-from phasegate.ports import State
+from phasegate.ports import RunReader
 
 
-def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
+def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
     """For each date that some run covered: the refs that the newest run of each brought to a good end.
 
     A processor whose check blocks is not among them, although its task succeeded.
@@ -27,7 +27,7 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
     return {day: frozenset(ref for ref, is_good in word.items() if is_good) for day, word in found.items()}
 
 
-def made_from_another_source(state: State, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
+def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
     """The dates whose newest run read another source folder: their tables are not this source's."""
     newest: dict[date, str | None] = {}
     for run in state.runs():

@@ -25,7 +25,7 @@ from phasegate.domain.state.board import (
 )
 from phasegate.domain.state.facts import AttemptKey, DateFacts
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
-from phasegate.ports import State
+from phasegate.ports import RunReader, State
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
 TASK_STATES = (
@@ -145,7 +145,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     )
 
 
-def run_document(state: State, run: Run) -> dict[str, Any]:
+def run_document(state: RunReader, run: Run) -> dict[str, Any]:
     """A run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
     board, _ = state.board(run.run_id)
     plan = state.plan(run.run_id)
