@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from phasegate.domain.state.board import PASSED
+from phasegate.domain.state.board import BoardLetter
 from phasegate.ports import ClaimRequest
 
 from tests.contract.conftest import DAYS, NOW, create
@@ -44,7 +44,7 @@ def test_a_commit_of_the_conductor_whose_answer_was_lost_is_its_own(
     backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board, version = backend.state.board("r")
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     lose_the_first_answer(monkeypatch, backend)
     assert backend.state.commit("r", board, version, {})
     assert not backend.state.commit("r", board, version, {}), "another one on the same version loses"

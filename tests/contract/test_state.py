@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan, compile_plan
-from phasegate.domain.state.board import PASSED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
@@ -170,8 +170,8 @@ def test_an_unknown_run_cannot_be_changed(started: Backend) -> None:
 
 def test_changing_a_board_that_was_read_changes_nothing_that_is_stored(started: Backend) -> None:
     board, _ = started.state.board("r")
-    board.set_letter("raw", 0, PASSED)
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    board.set_letter("raw", 0, BoardLetter.PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
 
 
 # Commits
@@ -182,7 +182,7 @@ CELL = Cell(2, {"raw": GroupState(2, NOW)}, {"a": 2})
 @WHOEVER_READS
 def test_board_and_cells_are_committed_together(started: Backend, then: Step) -> None:
     board, version = started.state.board("r")
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     board.status = RunStatus.PAUSED
     assert started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
     then(started)
@@ -193,10 +193,10 @@ def test_board_and_cells_are_committed_together(started: Backend, then: Step) ->
 def test_a_commit_on_a_board_that_another_one_has_changed_writes_nothing(started: Backend) -> None:
     board, version = started.state.board("r")
     started.state.commit("r", board, version, {})
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     assert not started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
     started.reopen()
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].cells == {}
 
 
@@ -227,8 +227,8 @@ def test_a_commit_raises_the_version_of_the_board(started: Backend) -> None:
 def test_what_is_done_to_a_board_after_its_commit_is_not_stored(started: Backend) -> None:
     board, version = started.state.board("r")
     started.state.commit("r", board, version, {})
-    board.set_letter("raw", 0, PASSED)
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    board.set_letter("raw", 0, BoardLetter.PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
 
 
 # Facts

@@ -7,9 +7,9 @@ from typing import Any
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import RUN, Plan, PlanIndex, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
     AttemptKey,
     Cell,
@@ -74,7 +74,7 @@ def plan(
         "phases": names,
         "days": chosen,
         "calendar": known.dates,
-        "work": {f"{n}/{x.name}": RUN * len(chosen) for n in names for x in found.phase(n).processors},
+        "work": {f"{n}/{x.name}": WorkLetter.RUN * len(chosen) for n in names for x in found.phase(n).processors},
         "reprocess": "all",
         "code_version": "test",
     }
@@ -109,10 +109,10 @@ class Conduct:
         found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
         return {(self.index.groups[group].name, position) for position, group in found.releases}
 
-    def ends(self, group: str, *positions: int, letter: str = PASSED, **bad: str) -> list[GroupOutcome]:
+    def ends(self, group: str, *positions: int, letter: str = BoardLetter.PASSED, **bad: str) -> list[GroupOutcome]:
         """Outcomes of a release group; ``bad``: processor -> why, of the letter's kind."""
         phase = self.index.groups[self.groups[group]].phase
-        kind = letter if letter in (BLOCKED, FAILED) else FAILED
+        kind = letter if letter in (BoardLetter.BLOCKED, BoardLetter.FAILED) else BoardLetter.FAILED
         reasons = {f"{phase}/{name}": (kind, why) for name, why in bad.items()}
         return [GroupOutcome(p, self.groups[group], letter, dict(reasons)) for p in positions]
 

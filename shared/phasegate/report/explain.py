@@ -11,7 +11,7 @@ from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.spec.pipeline import did_you_mean
-from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED, UPSTREAM, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.ports import RunReader
@@ -90,17 +90,17 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
     waiting: dict[tuple[date, str], dict[tuple[date, str], None]] = {}
     for group in index.groups:
         for position, day in enumerate(index.days):
-            if board.letter(group.name, position) == PENDING:
+            if board.is_pending(group.name, position):
                 for root in blockage.roots(group.number, position):
                     waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
     found: list[Root] = []
     for day, bad in sorted(board.bad.items()):
         for ref, (kind, detail) in sorted(bad.items()):
-            if kind == UPSTREAM:
+            if kind == BoardLetter.UPSTREAM:
                 continue
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
-            name = {BLOCKED: "blocked", FAILED: "failed"}[kind]
+            name = {BoardLetter.BLOCKED: "blocked", BoardLetter.FAILED: "failed"}[kind]
             remedy = _remedy(run, kind, detail, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
@@ -130,7 +130,7 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
             for group in index.groups
             if any(isinstance(edge, ApprovalEdge) and edge.phase == phase for edge in group.edges)
             for p in range(len(index.days))
-            if board.letter(group.name, p) == PENDING
+            if board.is_pending(group.name, p)
         ]
         behind = tuple(dict.fromkeys(held))
         remedy = f"phasegate approve {board.run_id} {phase}"
@@ -148,7 +148,7 @@ def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) ->
         for day, what, (tries, _, why) in unasked
     ]
     for position, day in enumerate(index.days):
-        if any(board.letter(group.name, position) == RELEASED for group in index.groups):
+        if any(board.letter(group.name, position) == BoardLetter.RELEASED for group in index.groups):
             views = derive(state.dates(run_id, (day,))[day], index)
             found += [
                 Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
@@ -161,7 +161,7 @@ def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) ->
 def _remedy(run: Run, kind: str, detail: str, day: date, ref: str) -> str:
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
-    if kind == BLOCKED:
+    if kind == BoardLetter.BLOCKED:
         return f"mend the source, then: {command}"
     if detail.startswith(f"{UNRECOVERABLE}:"):
         waive = f"phasegate waive {run.run_id} --date {day} --check {UNRECOVERABLE} --phase {phase}"
@@ -183,7 +183,7 @@ def _cell(
     waits: dict[str, None] = {}
     for number in index.groups_of(phase):
         group = index.groups[number]
-        if board.letter(group.name, position) == PENDING:
+        if board.is_pending(group.name, position):
             for obstacle in obstacles(index, board, group, position):
                 where = f"{obstacle.day} {obstacle.ref}"
                 waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None

@@ -9,7 +9,7 @@ from typing import Any
 from phasegate.domain.decisions.failures import signature
 from phasegate.domain.decisions.reconcile import failure_of
 from phasegate.domain.messages.worker_protocol import ErrorClass
-from phasegate.domain.state.board import FAILED
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import DateFacts
 from phasegate.ports import RunReader
 from phasegate.services.reading.progress import DATES_AT_ONCE
@@ -55,7 +55,7 @@ def failures_of(state: RunReader, run_id: str) -> list[Alike]:
                     group.dates.append(day)
                     kind, reason = bad.get(f"{phase}/{processor}", ("", ""))
                     stands, _, said = reason.partition(": ")
-                    if kind == FAILED and sign == signature(stands, processor, said):
+                    if kind == BoardLetter.FAILED and sign == signature(stands, processor, said):
                         group.failed.append(day)
     for ref, breaker in board.breakers.items():
         if (group_ := groups.get((ref.partition("/")[0], breaker.signature))) is not None:

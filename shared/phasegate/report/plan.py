@@ -7,15 +7,14 @@ from typing import Any
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.plan import (
-    EMPTY,
-    OPTIONAL,
-    RUN,
     ApprovalEdge,
     BarrierEdge,
+    ExpectationLetter,
     Plan,
     PlanIndex,
     SameDateEdge,
     WindowEdge,
+    WorkLetter,
     compile_plan,
     expectation,
 )
@@ -33,8 +32,8 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
         "last": plan.days[-1].isoformat(),
         "tasks": {
             "expected": len(index.tasks) * len(plan.days),
-            "run": sum(task.work.count(RUN) for task in index.tasks),
-            "adopted": sum(len(task.work) - task.work.count(RUN) for task in index.tasks),
+            "run": sum(task.work.count(WorkLetter.RUN) for task in index.tasks),
+            "adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in index.tasks),
         },
         "canary": _canary(index),
         "phases": {phase: _phase(index, phase) for phase in plan.phases},
@@ -55,7 +54,7 @@ def _canary(index: PlanIndex) -> dict[str, Any] | None:
         "lacking": list(found.lacking),
         "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
         "tasks_to_run": sum(
-            index.tasks[n].work[p] == RUN
+            index.tasks[n].work[p] == WorkLetter.RUN
             for group, strip in index.canary.items()
             for n in index.groups[group].tasks
             for p, is_in in enumerate(strip)
@@ -71,14 +70,14 @@ def _phase(index: PlanIndex, phase: str) -> dict[str, Any]:
     maybe: Counter[str] = Counter()
     for task in tasks:
         for letter, day in zip(task.expects, plan.days, strict=True):
-            if letter in (EMPTY, OPTIONAL):
+            if letter in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
                 reason = expectation(plan.pipeline, index.calendar, task.spec, day)[1]
-                (empty if letter == EMPTY else maybe)[reason] += 1
+                (empty if letter == ExpectationLetter.EMPTY else maybe)[reason] += 1
     return {
         "processors": len(tasks),
-        "dates_to_run": sum(any(t.work[p] == RUN for t in tasks) for p in range(len(plan.days))),
-        "tasks_to_run": sum(task.work.count(RUN) for task in tasks),
-        "tasks_adopted": sum(len(task.work) - task.work.count(RUN) for task in tasks),
+        "dates_to_run": sum(any(t.work[p] == WorkLetter.RUN for t in tasks) for p in range(len(plan.days))),
+        "tasks_to_run": sum(task.work.count(WorkLetter.RUN) for task in tasks),
+        "tasks_adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in tasks),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
         "waits_for": _edges(index, phase),

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import (
-    EMPTY,
-    EXPECTED,
-    OPTIONAL,
     BarrierEdge,
     Edge,
+    ExpectationLetter,
     Plan,
     PlanIndex,
     SameDateEdge,
@@ -47,38 +45,41 @@ def expected(changed: Pipeline, day: date) -> tuple[str, str]:
 
 
 def test_a_date_after_the_bootstrap_days_should_hold_rows() -> None:
-    assert expected(total(), FIRST[2]) == (EXPECTED, "")
+    assert expected(total(), FIRST[2]) == (ExpectationLetter.EXPECTED, "")
 
 
 @pytest.mark.parametrize("day", [FIRST[0], FIRST[1], SECOND[0], SECOND[1]])
 def test_the_bootstrap_days_of_every_season_are_rightly_empty(day: date) -> None:
-    assert expected(total(), day) == (EMPTY, "bootstrap: the first 2 days of a season")
+    assert expected(total(), day) == (ExpectationLetter.EMPTY, "bootstrap: the first 2 days of a season")
 
 
 def test_bootstrap_is_counted_in_calendar_days_and_not_in_game_dates() -> None:
     gap = calendar([FIRST[0], FIRST[3]])
     found = total()
-    assert expectation(found, gap, found.phase("final").processors[0], FIRST[3])[0] == EXPECTED
+    assert expectation(found, gap, found.phase("final").processors[0], FIRST[3])[0] == ExpectationLetter.EXPECTED
 
 
 def test_a_processor_without_bootstrap_holds_rows_from_the_first_day_on() -> None:
-    assert expected(total(bootstrap=False), FIRST[0]) == (EXPECTED, "")
+    assert expected(total(bootstrap=False), FIRST[0]) == (ExpectationLetter.EXPECTED, "")
 
 
 def test_before_its_source_begins_a_date_is_rightly_empty() -> None:
-    assert expected(total(available_from="2024-01-08"), FIRST[2]) == (EMPTY, "the source begins on 2024-01-08")
+    assert expected(total(available_from="2024-01-08"), FIRST[2]) == (
+        ExpectationLetter.EMPTY,
+        "the source begins on 2024-01-08",
+    )
 
 
 def test_on_the_day_on_which_its_source_begins_a_date_should_hold_rows() -> None:
-    assert expected(total(available_from="2024-01-08"), FIRST[3]) == (EXPECTED, "")
+    assert expected(total(available_from="2024-01-08"), FIRST[3]) == (ExpectationLetter.EXPECTED, "")
 
 
 def test_what_may_be_empty_is_optional_with_its_reason() -> None:
-    assert expected(total(may_be_empty="no odds"), FIRST[2]) == (OPTIONAL, "no odds")
+    assert expected(total(may_be_empty="no odds"), FIRST[2]) == (ExpectationLetter.OPTIONAL, "no odds")
 
 
 def test_rightly_empty_outranks_what_may_be_empty() -> None:
-    assert expected(total(may_be_empty="no odds"), FIRST[0])[0] == EMPTY
+    assert expected(total(may_be_empty="no odds"), FIRST[0])[0] == ExpectationLetter.EMPTY
 
 
 ODDS = {"odds": {"table": "raw.odds", "date_column": "d", "file": "odds.parquet", "otherwise": "no odds were kept"}}
@@ -98,7 +99,7 @@ def test_what_its_source_does_not_hold_is_rightly_empty_with_its_reason() -> Non
     known = Calendar.of(replace(game_date(day), not_held_by=("odds",) * (day == FIRST[2])) for day in FIRST)
     found = limited()
     letters = [expectation(found, known, found.phase("final").processors[0], day) for day in FIRST[2:]]
-    assert letters == [(EMPTY, "no odds were kept"), (EXPECTED, "")]
+    assert letters == [(ExpectationLetter.EMPTY, "no odds were kept"), (ExpectationLetter.EXPECTED, "")]
 
 
 def test_a_plan_keeps_what_the_sources_held_when_it_was_made() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phasegate.adapters.state_codec import board_of
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import compile_plan
-from phasegate.domain.state.board import BLOCKED, FAILED, UPSTREAM, Board, Unasked
+from phasegate.domain.plan import ExpectationLetter, WorkLetter, compile_plan
+from phasegate.domain.state.board import Board, BoardLetter, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus
 
 from tests.unit.builders import NOW, Conduct, plan, run
@@ -27,7 +27,11 @@ BOARDS = st.builds(
         names, st.text("., rpkbfu".replace(", ", ""), max_size=9).map(lambda s: bytearray(s, "ascii"))
     ),
     bad=st.dictionaries(
-        st.dates(), st.dictionaries(names, st.tuples(st.sampled_from([BLOCKED, FAILED, UPSTREAM]), names)), max_size=3
+        st.dates(),
+        st.dictionaries(
+            names, st.tuples(st.sampled_from([BoardLetter.BLOCKED, BoardLetter.FAILED, BoardLetter.UPSTREAM]), names)
+        ),
+        max_size=3,
     ),
     outside=st.none() | st.dictionaries(names, st.dictionaries(st.dates(), names, max_size=3), max_size=3),
     outside_unasked=st.none() | unasked,
@@ -48,6 +52,36 @@ def test_a_board_of_another_version_is_refused() -> None:
         board_of("r", {**document, "schema_version": 2})
 
 
+def test_letters_are_stored_as_they_always_were() -> None:
+    assert {letter.name: letter.value for letter in BoardLetter} == {
+        "PENDING": ".", "RELEASED": "r", "PASSED": "p", "SKIPPED": "k", "BLOCKED": "b", "FAILED": "f", "UNJUDGED": "u",
+        "UPSTREAM": "n",
+    }  # fmt: skip
+    assert {letter.name: letter.value for letter in WorkLetter} == {"RUN": "r", "ADOPT": "a"}
+    assert {letter.name: letter.value for letter in ExpectationLetter} == {
+        "EXPECTED": "e",
+        "OPTIONAL": "o",
+        "EMPTY": "z",
+    }
+
+
+def test_a_board_is_written_in_plain_letters() -> None:
+    board = Board.blank("r", compile_plan(plan(dates=3)), NOW)
+    board.set_letter("raw", 1, BoardLetter.FAILED)
+    board.bad[plan().days[1]] = {"raw/a": (BoardLetter.FAILED, "why")}
+    document = board.to_document()
+    assert (document["lanes"]["raw"], document["bad"]) == (".f.", {"2024-01-02": {"raw/a": ["f", "why"]}})
+    assert type(document["bad"]["2024-01-02"]["raw/a"][0]) is str
+
+
+@pytest.mark.parametrize("strip", ["..x", "..n", "..ä"])
+def test_a_board_with_a_letter_that_is_none_is_refused(strip: str) -> None:
+    document = Board.blank("r", compile_plan(plan(dates=3)), NOW).to_document()
+    document["lanes"]["raw"] = strip
+    with pytest.raises(InputError, match="the board of run 'r' is damaged"):
+        board_of("r", document)
+
+
 def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
     board = Board.blank("r", compile_plan(plan(dates=3)), NOW)
     assert {name: strip.decode() for name, strip in board.groups.items()} == dict.fromkeys(
@@ -57,11 +91,11 @@ def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
 
 def test_changing_a_copy_leaves_the_board_alone() -> None:
     board = Board.blank("r", compile_plan(plan()), NOW)
-    board.bad[plan().days[0]] = {"raw/a": (FAILED, "why")}
+    board.bad[plan().days[0]] = {"raw/a": (BoardLetter.FAILED, "why")}
     before = board.to_document()
     other = board.copy()
-    other.set_letter("fetch", 0, FAILED)
-    other.bad[plan().days[0]]["raw/b"] = (FAILED, "why")
+    other.set_letter("fetch", 0, BoardLetter.FAILED)
+    other.bad[plan().days[0]]["raw/b"] = (BoardLetter.FAILED, "why")
     other.unjudged[plan().days[1]] = Unasked(1, NOW, "why")
     assert board.to_document() == before
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from phasegate.domain.decisions.failures import signature
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import FAILED, Board, CircuitBreaker
+from phasegate.domain.state.board import Board, BoardLetter, CircuitBreaker
 
 
 def breakers(index: PlanIndex, board: Board, refs: Collection[str], now: datetime) -> dict[str, CircuitBreaker]:
@@ -22,7 +22,7 @@ def breakers(index: PlanIndex, board: Board, refs: Collection[str], now: datetim
     for day, bad in board.bad.items():
         for ref in bad.keys() & (board.breakers.keys() | refs):
             kind, reason = bad[ref]
-            if kind == FAILED:
+            if kind == BoardLetter.FAILED:
                 error_class, _, message = reason.partition(": ")
                 alike.setdefault((ref, signature(error_class, index.by_ref[ref].processor, message)), []).append(day)
     found: dict[str, CircuitBreaker] = {}

@@ -9,8 +9,8 @@ from datetime import date
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.plan import EMPTY, PlanIndex, ReleaseGroup
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED, UPSTREAM
+from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
 
@@ -29,7 +29,7 @@ def judge_group(
     verdicts: of the checks. waivers: those in force.
     """
     given = list(waived(verdicts, index.days[position], group.phase, waivers))
-    bad: dict[str, tuple[str, str]] = {}
+    bad: dict[str, tuple[BoardLetter, str]] = {}
     for number in group.tasks:
         task, view = index.tasks[number], views[number]
         if view.status not in BAD:
@@ -37,21 +37,23 @@ def judge_group(
         if (let_pass := _let_pass(index, position, number, views, waivers)) is not None:
             given.append(let_pass)
         elif view.status is TaskStatus.UPSTREAM_FAILED:
-            bad[task.ref] = (UPSTREAM, "not run: something it needs ended badly")
+            bad[task.ref] = (BoardLetter.UPSTREAM, "not run: something it needs ended badly")
         else:
             error_class = view.error_class.value if view.error_class else "transient"
-            bad[task.ref] = (FAILED, f"{error_class}: {view.message}")
+            bad[task.ref] = (BoardLetter.FAILED, f"{error_class}: {view.message}")
     has_failed = bool(bad)
     for verdict in given:
         if blocks(verdict):
-            bad.setdefault(f"{group.phase}/{verdict.subject}", (BLOCKED, str(verdict)))
+            bad.setdefault(f"{group.phase}/{verdict.subject}", (BoardLetter.BLOCKED, str(verdict)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
-        letter = UNJUDGED
+        letter = BoardLetter.UNJUDGED
     elif bad:
-        letter = FAILED if has_failed else BLOCKED
+        letter = BoardLetter.FAILED if has_failed else BoardLetter.BLOCKED
     else:
-        is_rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in group.tasks)
-        letter = SKIPPED if is_rightly_empty else PASSED
+        is_rightly_empty = all(
+            index.tasks[number].expects[position] == ExpectationLetter.EMPTY for number in group.tasks
+        )
+        letter = BoardLetter.SKIPPED if is_rightly_empty else BoardLetter.PASSED
     return GroupOutcome(position, group.number, letter, bad, tuple(given))
 
 

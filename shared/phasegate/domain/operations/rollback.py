@@ -8,7 +8,7 @@ from functools import cached_property
 from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import RUN, Plan, PlanIndex, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, TableOutput, did_you_mean, select_phases
 
 
@@ -33,7 +33,9 @@ class Scope:
             phases=names,
             days=tuple(d.day for d in dates),
             calendar=dates,
-            work={f"{n}/{x.name}": RUN * len(dates) for n in names for x in self.pipeline.phase(n).processors},
+            work={
+                f"{n}/{x.name}": WorkLetter.RUN * len(dates) for n in names for x in self.pipeline.phase(n).processors
+            },
             reprocess="all",
             code_version=__version__,
         )

@@ -6,7 +6,7 @@ from datetime import date
 from functools import cached_property
 
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.expectation import expectation
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan.document import Plan
 from phasegate.domain.plan.release_groups import (
@@ -154,8 +154,8 @@ class PlanIndex:
             walled |= {group.number for group in self.groups if not walled.isdisjoint(_waits_for(group))}
         return walled
 
-    def expectation(self, processor: Processor, day: date) -> str:
-        """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""
+    def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
+        """What the processor's output should hold, for any game date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
     def processor(self, ref: str) -> Processor:

@@ -4,6 +4,7 @@ truth."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from phasegate.domain.plan import PlanIndex
@@ -11,15 +12,44 @@ from phasegate.domain.state.run import Run, RunStatus
 
 BOARD_VERSION = 1
 
-PENDING, RELEASED, PASSED, SKIPPED, BLOCKED, FAILED, UNJUDGED = ".", "r", "p", "k", "b", "f", "u"
-"""Not released; released; every task proved and sound; the same, and rightly empty; a check blocks; a task ended badly;
-a check could not be asked (asked again with backoff)."""
 
-UPSTREAM = "n"
-"""In ``Board.bad``: not run, because something it needs ended badly."""
+class BoardLetter(StrEnum):
+    """How a release group stands on a date; in ``Board.bad``, how a processor ended that is not sound."""
 
-GOOD = PASSED + SKIPPED
-ENDED = GOOD + BLOCKED + FAILED
+    PENDING = "."
+    """Not released."""
+    RELEASED = "r"
+    """Released, and not at rest."""
+    PASSED = "p"
+    """Every task proved and sound."""
+    SKIPPED = "k"
+    """The same, and rightly empty."""
+    BLOCKED = "b"
+    """A check blocks."""
+    FAILED = "f"
+    """A task ended badly."""
+    UNJUDGED = "u"
+    """A check could not be asked, and is asked again with backoff."""
+    UPSTREAM = "n"
+    """Only in ``Board.bad``: not run, because something that it needs ended badly."""
+
+
+def bytes_of(letters: Iterable[BoardLetter]) -> bytes:
+    """Letters as a strip holds them, for the methods of ``bytes`` that take many dates at a time."""
+    return "".join(letters).encode("ascii")
+
+
+GOOD = frozenset({BoardLetter.PASSED, BoardLetter.SKIPPED})
+BADLY_ENDED = frozenset({BoardLetter.BLOCKED, BoardLetter.FAILED})
+ENDED = GOOD | BADLY_ENDED
+OPEN = frozenset({BoardLetter.RELEASED, BoardLetter.UNJUDGED})
+"""Released, and not come to rest."""
+
+# A strip holds bytes: looked up once here, as release decisions look at every date.
+_PENDING = ord(BoardLetter.PENDING)
+_OPEN = bytes_of(OPEN)
+_BY_BYTE = {ord(letter): letter for letter in BoardLetter if letter is not BoardLetter.UPSTREAM}
+_ON_STRIPS = bytes(_BY_BYTE)
 
 
 ASK_AGAIN = timedelta(seconds=2)
@@ -29,11 +59,14 @@ _MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 class Unasked(NamedTuple):
-    """A question to the tables that got no answer: how often it was put, when it is put again, why it failed."""
+    """A question to the tables that got no answer."""
 
     tries: int
+    """How often it was put."""
     at: datetime
+    """When it is put again, UTC."""
     why: str
+    """Why it failed the last time."""
 
     @classmethod
     def again(cls, before: "Unasked | None", why: str, now: datetime) -> "Unasked":
@@ -44,16 +77,16 @@ class Unasked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Why a processor is started no more.
-
-    signature: what its failures have in common. dates: on how many distinct dates, when it was pulled. first: the
-    earliest of them.
-    """
+    """Why a processor is started no more."""
 
     signature: str
+    """What its failures have in common."""
     dates: int
+    """On how many distinct dates it had failed when the breaker opened."""
     first: date
+    """The earliest of these dates."""
     at: datetime
+    """When the breaker opened, UTC."""
 
     def __str__(self) -> str:
         return f"the circuit breaker is open since {self.dates} dates failed alike ({self.signature})"
@@ -61,44 +94,54 @@ class CircuitBreaker:
 
 @dataclass(slots=True)
 class Board:
-    """Observed state of one run.
-
-    cursor: how far the conductor has read the dates' changes. groups: name -> one letter a date.
-    bad: date -> ref -> why the processor is not sound: (BLOCKED, FAILED or UPSTREAM, a sentence).
-    outside: ref -> date -> why, for what the run reads and does not make; None before it was judged.
-    outside_unasked: that it could not be judged yet. unjudged: the dates that could not be.
-    applied: ids of the retries, waivers and approvals that were acted on. waivers: ids of those in force, as the
-    release groups were judged. approved: the phases that a person let go.
-    breakers: ref -> why the processor is started no more.
-    """
+    """Observed state of one run."""
 
     run_id: str
+    """The run that it is of."""
     status: RunStatus
+    """The state that the run is in."""
     started_at: datetime
+    """When the run was created, UTC."""
     finished_at: datetime | None = None
+    """When the run came to a final status, UTC; None before, and after a retry opened it again."""
     cursor: str = ""
+    """How far the conductor has read the dates' changes; empty: not at all."""
     groups: dict[str, bytearray] = field(default_factory=dict)
-    bad: dict[date, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """By name of the release group: its strip, one letter per date of the run."""
+    bad: dict[date, dict[str, tuple[BoardLetter, str]]] = field(default_factory=dict)
+    """By date and ref: why the processor is not sound (BLOCKED, FAILED or UPSTREAM, and a sentence)."""
     outside: dict[str, dict[date, str]] | None = None
+    """By ref and date: what is wrong with what the run reads and does not make; None before it was judged."""
     outside_unasked: Unasked | None = None
+    """That ``outside`` could not be judged yet; None: it was, or nobody asked."""
     unjudged: dict[date, Unasked] = field(default_factory=dict)
+    """The dates that could not be judged."""
     applied: tuple[str, ...] = ()
+    """Ids of the retries, waivers and approvals that were acted on."""
     waivers: tuple[str, ...] = ()
+    """Ids of the waivers in force when the release groups were judged."""
     approved: tuple[str, ...] = ()
+    """The phases that a person let go."""
     halted_because: str = ""
+    """Why nothing more is released; empty: nothing halts the run."""
     breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    """By ref: why the processor is started no more."""
 
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
         """The board of a run that has not begun."""
-        groups = {group.name: bytearray(PENDING * len(index.days), "ascii") for group in index.groups}
+        groups = {group.name: bytearray(BoardLetter.PENDING * len(index.days), "ascii") for group in index.groups}
         return cls(run_id, RunStatus.RUNNING, now, groups=groups)
 
-    def letter(self, group: str, position: int) -> str:
+    def letter(self, group: str, position: int) -> BoardLetter:
         """The letter of a release group at a date."""
-        return chr(self.groups[group][position])
+        return _BY_BYTE[self.groups[group][position]]
 
-    def set_letter(self, group: str, position: int, letter: str) -> None:
+    def is_pending(self, group: str, position: int) -> bool:
+        """Whether a release group was not released at a date."""
+        return self.groups[group][position] == _PENDING
+
+    def set_letter(self, group: str, position: int, letter: BoardLetter) -> None:
         """Write one letter."""
         self.groups[group][position] = ord(letter)
 
@@ -109,8 +152,7 @@ class Board:
 
     def open_days(self, index: PlanIndex) -> list[date]:
         """Dates with a release group that was released and has not come to rest."""
-        going = (ord(RELEASED), ord(UNJUDGED))
-        return [day for p, day in enumerate(index.days) if any(strip[p] in going for strip in self.groups.values())]
+        return [day for p, day in enumerate(index.days) if any(strip[p] in _OPEN for strip in self.groups.values())]
 
     def forget(self, day: date, refs: Iterable[str]) -> None:
         """Drop what is known against these processors on a date."""
@@ -150,7 +192,10 @@ class Board:
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "cursor": self.cursor,
             "lanes": {name: strip.decode("ascii") for name, strip in self.groups.items()},
-            "bad": {day.isoformat(): {r: list(w) for r, w in why.items()} for day, why in self.bad.items()},
+            "bad": {
+                day.isoformat(): {ref: [letter.value, why] for ref, (letter, why) in refs.items()}
+                for day, refs in self.bad.items()
+            },
             "outside": None
             if self.outside is None
             else {ref: {d.isoformat(): why for d, why in days.items()} for ref, days in self.outside.items()},
@@ -168,7 +213,7 @@ class Board:
 
     @classmethod
     def from_document(cls, doc: dict[str, Any]) -> "Board":
-        """The board of a document made by ``to_document``."""
+        """The board of a document made by ``to_document``. Raises ValueError for a letter that is none."""
         outside = doc["outside"]
         return cls(
             run_id=doc["run_id"],
@@ -176,8 +221,11 @@ class Board:
             started_at=datetime.fromisoformat(doc["started_at"]),
             finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
             cursor=doc["cursor"],
-            groups={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
-            bad={date.fromisoformat(d): {r: (w[0], w[1]) for r, w in why.items()} for d, why in doc["bad"].items()},
+            groups={name: _strip_of(name, text) for name, text in doc["lanes"].items()},
+            bad={
+                date.fromisoformat(day): {ref: (BoardLetter(letter), why) for ref, (letter, why) in refs.items()}
+                for day, refs in doc["bad"].items()
+            },
             outside=None
             if outside is None
             else {r: {date.fromisoformat(d): why for d, why in days.items()} for r, days in outside.items()},
@@ -194,6 +242,13 @@ class Board:
                 for ref, b in doc.get("brakes", {}).items()
             },
         )
+
+
+def _strip_of(group: str, text: str) -> bytearray:
+    strip = bytearray(text, "ascii")
+    if unknown := strip.translate(None, _ON_STRIPS):
+        raise ValueError(f"'{chr(unknown[0])}' is no letter of release group {group}")
+    return strip
 
 
 def _unasked_to_document(unasked: Unasked) -> list[Any]:

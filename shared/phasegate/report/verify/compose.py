@@ -9,7 +9,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.decisions.waiving import in_force, waived
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import NOTHING_HELD
-from phasegate.domain.plan import RUN, Plan, PlanIndex, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Waiver
@@ -45,7 +45,7 @@ def audit_plan(pipeline: Pipeline, calendar: Calendar, phases: Sequence[str], da
         phases=tuple(phases),
         days=tuple(days),
         calendar=calendar.dates,
-        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
+        work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
         reprocess="all",
         code_version=code,
     )

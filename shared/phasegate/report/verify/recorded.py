@@ -11,7 +11,7 @@ from phasegate.domain.decisions.waiving import in_force
 from phasegate.domain.operations.audit import Recorded, Word
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.board import BLOCKED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import RunReader, State
@@ -68,7 +68,7 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
 
 
 def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superseded: bool) -> Recorded:
-    if view.status in PROVED and not (bad and bad[0] == BLOCKED):
+    if view.status in PROVED and not (bad and bad[0] == BoardLetter.BLOCKED):
         facts = view.facts
         proved = facts.proved if facts else None
         reported = facts.reported if facts else None
@@ -78,7 +78,7 @@ def _word(view: TaskView, bad: tuple[str, str] | None, is_over: bool, is_superse
             reported.fence if reported else None,
             is_superseded=is_superseded,
         )
-    if bad and bad[0] == BLOCKED:
+    if bad and bad[0] == BoardLetter.BLOCKED:
         return Recorded(Word.BAD, why=bad[1])
     if view.status in (TaskStatus.FAILED, TaskStatus.UNRECOVERABLE):
         return Recorded(Word.BAD, why=view.message)

@@ -11,18 +11,7 @@ from phasegate.domain.decisions.failures import signature
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import (
-    BLOCKED,
-    FAILED,
-    GOOD,
-    PASSED,
-    PENDING,
-    RELEASED,
-    SKIPPED,
-    UNJUDGED,
-    UPSTREAM,
-    Board,
-)
+from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import RunReader, State
@@ -191,7 +180,7 @@ def _count_tasks(
         group = index.groups[task.group]
         if task.ref in passing:
             name = TaskStatus.EMPTY_OK.value
-        elif view.status is TaskStatus.PENDING and board.letter(group.name, position) == PENDING:
+        elif view.status is TaskStatus.PENDING and board.is_pending(group.name, position):
             name = "blocked" if blockage.roots(group.number, position) else "pending"
         elif view.status is TaskStatus.PENDING and view.attempt:
             name = "queued"
@@ -219,16 +208,16 @@ def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, p
     """One word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
     groups = [index.groups[n] for n in index.groups_of(phase)]
     letters = {board.letter(group.name, position) for group in groups}
-    if FAILED in letters:
+    if BoardLetter.FAILED in letters:
         return "failed"
-    if BLOCKED in letters:
+    if BoardLetter.BLOCKED in letters:
         return "blocked"
-    if letters <= set(GOOD):
-        return "skipped" if letters == {SKIPPED} else "passed"
-    waiting = [group for group in groups if board.letter(group.name, position) == PENDING]
+    if letters <= GOOD:
+        return "skipped" if letters == {BoardLetter.SKIPPED} else "passed"
+    waiting = [group for group in groups if board.is_pending(group.name, position)]
     if any(blockage.roots(group.number, position) for group in waiting):
         return "blocked"
-    return "released" if letters & {RELEASED, UNJUDGED, PASSED, SKIPPED} else "pending"
+    return "released" if letters & (OPEN | GOOD) else "pending"
 
 
 def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[BlockedCell]:
@@ -244,14 +233,14 @@ def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[Bl
 def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> list[Reason]:
     """Why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
     day = index.days[position]
-    names = {BLOCKED: "check", FAILED: "failed", UPSTREAM: "needs"}
+    names = {BoardLetter.BLOCKED: "check", BoardLetter.FAILED: "failed", BoardLetter.UPSTREAM: "needs"}
     reasons: dict[Reason, None] = {}
     for ref, (kind, detail) in board.bad.get(day, {}).items():
         if ref.startswith(f"{phase}/"):
-            text = detail if kind == BLOCKED else f"{ref.partition('/')[2]}: {detail}"
+            text = detail if kind == BoardLetter.BLOCKED else f"{ref.partition('/')[2]}: {detail}"
             reasons[Reason(names[kind], text)] = None
     for number in index.groups_of(phase):
-        if board.letter(index.groups[number].name, position) == PENDING:
+        if board.is_pending(index.groups[number].name, position):
             for root in blockage.roots(number, position):
                 reasons[Reason(root.check, describe(root, day))] = None
     return list(reasons)
@@ -260,7 +249,7 @@ def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str,
 def describe(root: Obstacle, day: date) -> str:
     """One obstacle in words; the date is named when it is another one."""
     where = root.ref if root.day == day else f"{root.day} {root.ref}"
-    kind = "blocked" if root.letter == BLOCKED else "failed"
+    kind = "blocked" if root.letter == BoardLetter.BLOCKED else "failed"
     return f"{where} is {kind}: {root.detail}" if root.detail else f"{where} is {kind}"
 
 

@@ -10,7 +10,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
-from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec, compile_plan
+from phasegate.domain.plan import ExpectationLetter, Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, Profile, TableOutput, did_you_mean, select_phases
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
 from phasegate.services.reading.prover import Prover
@@ -47,7 +47,7 @@ def make_plan(
         phases=names,
         days=days,
         calendar=tuple(d for d in calendar.dates if d.season in seasons),
-        work={f"{n}/{x.name}": RUN * len(days) for n in names for x in pipeline.phase(n).processors},
+        work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in names for x in pipeline.phase(n).processors},
         ramp=tuple(chosen.ramp) if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
@@ -131,13 +131,13 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
         unsound = {day for day, verdict in judged[task.ref] if verdict.outcome in (BLOCK, UNKNOWN)}
         for position, day in enumerate(index.days):
             rows = counts[day].rows if day in counts else 0
-            if expects[day] == OPTIONAL and not rows:
+            if expects[day] == ExpectationLetter.OPTIONAL and not rows:
                 open_question.append((task, position))
             else:
-                is_right = not rows if expects[day] == EMPTY else rows > 0
+                is_right = not rows if expects[day] == ExpectationLetter.EMPTY else rows > 0
                 present[task.number][position] = is_right and day not in unsound
     for task, position in open_question:
-        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == ExpectationLetter.EXPECTED]
         present[task.number][position] = bool(cell) and all(
             present[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput)
         )
@@ -151,4 +151,6 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
 def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
     """Letters: what is not there runs, and so does everything that was or will be built on it."""
     runs = spread(index, [[not is_there for is_there in of_task] for of_task in present])
-    return {task.ref: "".join(RUN if r else ADOPT for r in runs[task.number]) for task in index.tasks}
+    return {
+        task.ref: "".join(WorkLetter.RUN if r else WorkLetter.ADOPT for r in runs[task.number]) for task in index.tasks
+    }

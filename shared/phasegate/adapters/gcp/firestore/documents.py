@@ -24,7 +24,7 @@ from phasegate.adapters.state_codec import (
     run_of,
 )
 from phasegate.domain.plan import PLAN_VERSION, Plan
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
     AttemptKey,
     Cell,
@@ -45,15 +45,6 @@ READABLE_BYTES = 300_000
 MESSAGE_CHARACTERS = 500
 """Of a message or reason, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
 
-_WORDS = {
-    PENDING: "pending",
-    RELEASED: "released",
-    PASSED: "passed",
-    SKIPPED: "skipped",
-    BLOCKED: "blocked",
-    FAILED: "failed",
-    UNJUDGED: "unjudged",
-}
 _EMPTY: Mapping[str, Document] = {
     "dispatched": {"inputs": (), "not_before": None},
     "abandoned": {},
@@ -105,7 +96,7 @@ def board_document(board: Board) -> Document:
     """``runs/{run}/board/0``: as ``Board.to_document``, with counts for people; large reasons are packed."""
     document = board.to_document()
     document["counts"] = {
-        name: {word: found[letter] for letter, word in _WORDS.items() if found[letter]}
+        name: {letter.name.lower(): found[letter] for letter in BoardLetter if found[letter]}
         for name, strip in board.groups.items()
         for found in (Counter(strip.decode("ascii")),)
     }
