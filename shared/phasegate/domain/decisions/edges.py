@@ -17,20 +17,22 @@ _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One thing that an edge still lacks.
-
-    ref: the processor, or the phase when it is not about one. release group and position: where it is on the board;
-    None when the tables outside the run were judged. letter: the group's letter there. detail: why, when it is
-    known.
-    """
+    """One thing that an edge still lacks."""
 
     check: str
+    """The gate's check, or ``brake``, ``canary`` or ``released_with``."""
     day: date
+    """The date on which it lacks."""
     ref: str
+    """The processor, or the phase when it is not about one."""
     group: int | None
+    """The release group that it is about; None when the tables outside the run were judged."""
     position: int | None
+    """The position of its date on the board; None likewise."""
     letter: BoardLetter
+    """How the release group stands there."""
     detail: str = ""
+    """Why, when it is known."""
 
     @property
     def is_bad(self) -> bool:
