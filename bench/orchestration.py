@@ -13,6 +13,7 @@ from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, RunStatus
@@ -87,7 +88,7 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
             created_at=SystemClock().now(),
         )
         embedded.warehouse.apply_schema(HISTORY)
-        embedded.state.create_run(run, plan, Board.blank(run.run_id, plan.index, run.created_at))
+        embedded.state.create_run(run, plan, Board.blank(run.run_id, compile_plan(plan), run.created_at))
         engine = embedded.engine("bench")
         begun = time.perf_counter()
         board = engine.drive()

@@ -27,6 +27,7 @@ from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import StaleFence
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
@@ -336,7 +337,7 @@ class World:
             source=str(self.source),
             created_at=self.clock.now(),
         )
-        if embedded.state.create_run(run, plan, Board.blank(run_id, plan.index, run.created_at)):
+        if embedded.state.create_run(run, plan, Board.blank(run_id, compile_plan(plan), run.created_at)):
             return run
         return embedded.state.run(run_id)
 

@@ -31,6 +31,7 @@ from phasegate.bootstrap import Services
 from phasegate.deployment import WAKE_BUCKET
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import Run
@@ -181,7 +182,7 @@ class CloudWorld:
             request_hash="",
             created_at=now,
         )
-        assert self.state.create_run(run, plan, Board.blank("r", plan.index, now))
+        assert self.state.create_run(run, plan, Board.blank("r", compile_plan(plan), now))
         self.backend.wake_conductor("r")
 
     def drive(self, within: timedelta, stop: Callable[[], bool] = lambda: False) -> RunReport:

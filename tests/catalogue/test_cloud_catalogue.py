@@ -17,6 +17,7 @@ from phasegate.adapters.gcp.clients import bigquery_client, firestore_client
 from phasegate.adapters.gcp.firestore.state import FirestoreState
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import StaleFence
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import RunStatus
@@ -135,7 +136,7 @@ def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     project = f"t{uuid.uuid4().hex[:20]}"
     state = FirestoreState(firestore_client(CloudSettings(project=project)))
     frozen, key = plan(), AttemptKey(FIRST_DAY, "raw", "a", 1)
-    state.create_run(run(run_id="r", created_at=START), frozen, Board.blank("r", frozen.index, START))
+    state.create_run(run(run_id="r", created_at=START), frozen, Board.blank("r", compile_plan(frozen), START))
     requests = [ClaimRequest(key._replace(attempt=n), 1, 1, (), START) for n in (1, 2)]
     first, second = (claim.fence for claim in state.claim("r", requests, START) if claim)
     settings = CloudSettings.from_environment()

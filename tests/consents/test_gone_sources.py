@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from phasegate.domain.errors import InputError
-from phasegate.domain.state.board import FAILED, PASSED, PENDING, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RunStatus, Waiver
 from phasegate.report.explain import explain, explanation_text
 from phasegate.services.operating.decisions import approve, waive
@@ -72,12 +72,16 @@ def letters(board: Board, position: int = 1) -> dict[str, str]:
 
 def test_the_date_goes_on_without_it_and_what_needs_it_is_not_run(tmp_path: Path) -> None:
     gone = Gone(tmp_path)
-    assert letters(gone.go_on()) == dict.fromkeys(("fetch", "raw"), FAILED) | dict.fromkeys(
-        ("shape.1", "shape.2", "final"), PENDING
+    assert letters(gone.go_on()) == dict.fromkeys(("fetch", "raw"), BoardLetter.FAILED) | dict.fromkeys(
+        ("shape.1", "shape.2", "final"), BoardLetter.PENDING
     )
     gone.waive()
     board = gone.go_on()
-    assert (board.status, letters(board)["raw"], letters(board)["final"]) == (RunStatus.COMPLETED, PASSED, PASSED)
+    assert (board.status, letters(board)["raw"], letters(board)["final"]) == (
+        RunStatus.COMPLETED,
+        BoardLetter.PASSED,
+        BoardLetter.PASSED,
+    )
     assert (gone.calls("fetch"), gone.calls("raw")) == (1, 0)
 
 
@@ -121,12 +125,16 @@ def test_a_waiver_made_before_the_source_was_found_gone_counts_at_once(tmp_path:
 def test_when_it_ends_the_date_has_failed_again_and_nothing_more_is_released_on_it(tmp_path: Path) -> None:
     gone = Gone(tmp_path, change=approved)
     gone.waive()
-    assert letters(gone.go_on())["raw"] == PASSED
+    assert letters(gone.go_on())["raw"] == BoardLetter.PASSED
     gone.later(hours=3)
     with gone.world.open() as embedded:
         approve(embedded.state, gone.world.clock, "r", "shape", by="ann", why="")
     board = gone.go_on()
-    assert (letters(board)["fetch"], letters(board)["raw"], letters(board)["shape.1"]) == (FAILED, FAILED, PENDING)
+    assert (letters(board)["fetch"], letters(board)["raw"], letters(board)["shape.1"]) == (
+        BoardLetter.FAILED,
+        BoardLetter.FAILED,
+        BoardLetter.PENDING,
+    )
     assert board.groups["shape.1"].decode() == "p.pp", "the other dates went on"
     assert gone.world.report().tasks["unrecoverable"] == 1
 
@@ -140,13 +148,13 @@ def test_it_lets_nothing_pass_beyond_its_scope(tmp_path: Path, more: dict[str, A
     gone = Gone(tmp_path)
     gone.waive(**more)
     board = gone.go_on()
-    assert (letters(board)["fetch"], letters(board)["raw"]) == (FAILED, FAILED)
+    assert (letters(board)["fetch"], letters(board)["raw"]) == (BoardLetter.FAILED, BoardLetter.FAILED)
 
 
 def test_what_failed_for_another_reason_stays_failed(tmp_path: Path) -> None:
     gone = Gone(tmp_path, act=["fail:bug"])
     gone.waive(phase=None, processor=None)
-    assert letters(gone.go_on())["raw"] == FAILED
+    assert letters(gone.go_on())["raw"] == BoardLetter.FAILED
 
 
 def test_what_needs_a_second_one_that_nobody_signed_for_stays_failed(tmp_path: Path) -> None:
@@ -157,7 +165,7 @@ def test_what_needs_a_second_one_that_nobody_signed_for_stays_failed(tmp_path: P
     gone.world.misbehave(fetch__b__1=GONE, fetch__a__1=["fail:bug"])
     gone.waive()
     board = gone.go_on()
-    assert (letters(board)["fetch"], letters(board)["raw"]) == (FAILED, FAILED)
+    assert (letters(board)["fetch"], letters(board)["raw"]) == (BoardLetter.FAILED, BoardLetter.FAILED)
     assert set(board.bad[gone.world.days[1]]) == {"fetch/a", "raw/a", "raw/b"}
 
 

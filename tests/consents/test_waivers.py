@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from phasegate.bootstrap import Embedded
 from phasegate.domain.errors import InputError
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, PENDING
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import BLOCK
 from phasegate.domain.state.run import RunStatus, Waiver
 from phasegate.services.operating.decisions import moment, waive
@@ -86,11 +86,11 @@ def verdict_of(blocked: Blocked, check: str = "range") -> Any:
 
 def test_a_waived_lane_passes_without_a_new_attempt_and_the_run_completes(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path)
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, BLOCKED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, BoardLetter.BLOCKED)
     before = blocked.claims()
     waiver = blocked.waive()
     blocked.go_on()
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED, PASSED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED, BoardLetter.PASSED)
     assert blocked.claims() == before
     found = verdict_of(blocked)
     assert (found.outcome, found.waived_by, found.expected, found.found) == (BLOCK, waiver.id, 4, 3)
@@ -128,17 +128,21 @@ def test_a_waiver_lets_nothing_pass_beyond_its_scope(tmp_path: Path, scope: dict
     blocked = Blocked(tmp_path, dates=2)
     blocked.waive(**scope)
     blocked.go_on()
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, BLOCKED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, BoardLetter.BLOCKED)
 
 
 def test_when_it_ends_the_lane_is_blocked_again_and_nothing_more_is_released_on_it(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path, ranged_and_approved)
     blocked.waive(hours=2)
     blocked.go_on()
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.WAITING, PASSED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.WAITING, BoardLetter.PASSED)
     blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=3))
     blocked.go_on()
-    assert (blocked.letter("raw"), blocked.letter("shape.1"), verdict_of(blocked).waived_by) == (BLOCKED, PENDING, "")
+    assert (blocked.letter("raw"), blocked.letter("shape.1"), verdict_of(blocked).waived_by) == (
+        BoardLetter.BLOCKED,
+        BoardLetter.PENDING,
+        "",
+    )
     blocked.reconcile(lambda e: approved(blocked, e))
     blocked.go_on()
     assert blocked.board.status is RunStatus.COMPLETED_WITH_FAILURES
@@ -156,14 +160,14 @@ def test_a_retry_releases_nothing_on_a_waiver_that_has_ended(tmp_path: Path) -> 
     blocked = Blocked(tmp_path, ranged_and_approved)
     blocked.waive(hours=2)
     blocked.go_on()
-    assert (blocked.letter("raw"), blocked.letter("shape.1")) == (PASSED, PENDING)
+    assert (blocked.letter("raw"), blocked.letter("shape.1")) == (BoardLetter.PASSED, BoardLetter.PENDING)
     blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=3))
     blocked.reconcile(lambda e: approved(blocked, e))
     blocked.reconcile(
         lambda e: retry(e.state, blocked.world.clock, "r", dates=(), phase=None, processor="b", signature=None, why="")
     )
     blocked.go_on()
-    assert (blocked.letter("raw"), blocked.board.groups["shape.1"].decode()) == (BLOCKED, "p.pp")
+    assert (blocked.letter("raw"), blocked.board.groups["shape.1"].decode()) == (BoardLetter.BLOCKED, "p.pp")
 
 
 def approved(blocked: Blocked, embedded: Embedded) -> None:
@@ -179,7 +183,7 @@ def test_a_run_that_is_over_stays_as_it_ended(tmp_path: Path) -> None:
     blocked.go_on()
     blocked.world.clock.move_to(blocked.world.clock.now() + timedelta(hours=9))
     blocked.go_on()
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED, PASSED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED, BoardLetter.PASSED)
 
 
 def test_what_failed_stays_failed(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_what_failed_stays_failed(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path, dates=2)
     blocked.waive()
     blocked.go_on()
-    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, FAILED)
+    assert (blocked.board.status, blocked.letter("raw")) == (RunStatus.COMPLETED_WITH_FAILURES, BoardLetter.FAILED)
     assert list(blocked.board.bad[blocked.day]) == ["raw/b"]
 
 

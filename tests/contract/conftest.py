@@ -15,7 +15,7 @@ from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.gcp.clients import tasks_client
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
@@ -151,7 +151,7 @@ def create(state: State, run_id: str = "r", *, created: int = 0, **more: object)
     """Create a run of the world, so many seconds after the start."""
     made = run(run_id=run_id, created_at=NOW + timedelta(seconds=created), **more)
     frozen = plan()
-    board = Board.blank(run_id, frozen.index, NOW)
+    board = Board.blank(run_id, compile_plan(frozen), NOW)
     return made, frozen, board, state.create_run(made, frozen, board)
 
 

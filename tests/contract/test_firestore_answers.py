@@ -1,11 +1,15 @@
-"""Answers that are lost on the way: the call was applied, its sender does not know, and sends it again."""
+"""Answers that are lost on the way, and changes that meet another: what was applied is known as one's own."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from phasegate.domain.state.board import PASSED
+from phasegate.adapters.gcp.firestore.state import UNTIL_ALONE
+from phasegate.adapters.gcp.retries import retry_within
+from phasegate.domain.errors import TransientError
+from phasegate.domain.state.board import BoardLetter
+from phasegate.domain.state.run import Run
 from phasegate.ports import ClaimRequest
 
 from tests.contract.conftest import DAYS, NOW, create
@@ -27,7 +31,7 @@ def lose_the_first_answer(patch: pytest.MonkeyPatch, backend: FirestoreBackend) 
     commit: Callable[..., Any] = api.commit
     lost: list[object] = []
 
-    def losing(*arguments: Any, retry: Any, **named: Any) -> Any:
+    def losing(*arguments: Any, retry: Any = None, **named: Any) -> Any:
         def once() -> Any:
             answer = commit(*arguments, **named)
             if not lost:
@@ -35,7 +39,7 @@ def lose_the_first_answer(patch: pytest.MonkeyPatch, backend: FirestoreBackend) 
                 raise ServiceUnavailable("the connection broke")
             return answer
 
-        return retry(once)()
+        return (retry or retry_within(5.0))(once)()
 
     patch.setattr(api, "commit", losing)
 
@@ -44,7 +48,7 @@ def test_a_commit_of_the_conductor_whose_answer_was_lost_is_its_own(
     backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board, version = backend.state.board("r")
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     lose_the_first_answer(monkeypatch, backend)
     assert backend.state.commit("r", board, version, {})
     assert not backend.state.commit("r", board, version, {}), "another one on the same version loses"
@@ -59,3 +63,44 @@ def test_a_claim_whose_answer_was_lost_belongs_to_who_made_it(
     assert mine is not None and mine.key.day == DAYS[0]
     assert backend.state.claim("r", [wanted], NOW) == [None]
     assert backend.state.claims("r", [key()]) == {key(): mine}
+
+
+def raised(run: Run) -> Run:
+    """A change that builds on what is there."""
+    return run.model_copy(update={"epoch": run.epoch + 1})
+
+
+def test_a_change_of_a_run_whose_answer_was_lost_is_made_once(
+    backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_first_answer(monkeypatch, backend)
+    backend.state.change_run("r", raised)
+    assert backend.state.run("r").epoch == 2
+
+
+def test_a_change_of_a_run_that_met_another_one_is_made_anew_on_it(backend: FirestoreBackend) -> None:
+    seen: list[int] = []
+
+    def meeting(run: Run) -> Run:
+        seen.append(run.epoch)
+        if len(seen) == 1:
+            backend.beside().change_run("r", raised)
+        return run.model_copy(update={"why": "a reason"})
+
+    changed = backend.state.change_run("r", meeting)
+    assert (changed.epoch, changed.why, seen) == (2, "a reason", [1, 2])
+
+
+def test_a_change_of_a_run_that_always_meets_another_one_is_given_up_in_the_end(
+    backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = backend.beside()
+
+    def meeting(run: Run) -> Run:
+        beside.change_run("r", raised)
+        return run.model_copy(update={"why": "never written"})
+
+    monkeypatch.setattr("phasegate.adapters.gcp.firestore.state.UNTIL_ALONE", UNTIL_ALONE.with_timeout(0))
+    with pytest.raises(TransientError, match="run 'r' is being changed by others all the time; try again"):
+        backend.state.change_run("r", meeting)
+    assert (backend.state.run("r").epoch, backend.state.run("r").why) == (2, "")

@@ -22,13 +22,14 @@ from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
 from phasegate.domain.decisions.answers import understand
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.domain.plan import compile_plan
 from werkzeug.serving import make_server
 
 from tests.unit.builders import plan
 
 ROOT = Path(__file__).parents[2]
 BODY: dict[str, Any] = {"run_id": "r", "date": "2024-01-15", "deadline": "2100-01-01T00:00:00Z"}
-TASK = next(iter(plan().index.by_ref.values()))
+TASK = next(iter(compile_plan(plan()).by_ref.values()))
 
 Answer = Callable[[], Response | tuple[Any, ...] | dict[str, Any] | str]
 

@@ -23,6 +23,7 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Parameter, QueueTask, Row
@@ -123,7 +124,7 @@ class Cloud:
             request_hash="",
             created_at=START,
         )
-        self.state.create_run(run, self.plan, Board.blank("r", self.plan.index, START))
+        self.state.create_run(run, self.plan, Board.blank("r", compile_plan(self.plan), START))
         backend.wake_conductor("r")
 
     # The ports that only count

@@ -21,7 +21,7 @@ from phasegate.bootstrap import Embedded
 from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.messages.worker_protocol import ResultStatus
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned, Dispatched, Healed, Reported
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
@@ -68,7 +68,7 @@ class Step:
 
 def seen(state: State, days: Sequence[date]) -> Seen:
     """Look at everything, as a handler would."""
-    index = state.plan("r").index
+    index = state.index("r")
     board = state.board("r")[0].to_document()
     del board["cursor"]
     facts = state.dates("r", days)
@@ -279,7 +279,7 @@ def replay(folder: Path, states: Mapping[str, State], seed: int, *, is_away: boo
     assert any(step.seen.board["unjudged"] for step in steps) is is_away
     assert RunStatus(steps[-1].seen.board["status"]).is_final
     for state in states.values():
-        state.create_run(run, plan, Board.blank("r", plan.index, run.created_at))
+        state.create_run(run, plan, Board.blank("r", compile_plan(plan), run.created_at))
     replayed = {name: Replayed(state) for name, state in states.items()}
     for number, step in enumerate(steps):
         for name, other in replayed.items():

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from phasegate.domain.errors import InputError
-from phasegate.domain.state.board import PASSED
+from phasegate.domain.plan import Plan, compile_plan
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
-from tests.unit.builders import dispatched, proved, reported
+from tests.unit.builders import dispatched, plan, proved, reported, run
 
 
 @pytest.fixture(params=["embedded", "firestore"])
@@ -91,6 +92,38 @@ def test_an_unknown_run_where_there_are_none_says_so(backend: Backend) -> None:
         backend.state.run("x")
 
 
+@pytest.mark.parametrize("read", ["run", "plan", "board"])
+def test_what_another_version_wrote_is_refused_in_the_same_words(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("phasegate.domain.state.board.BOARD_VERSION", 2)
+        made, frozen = run(run_id="r", schema_version=2, created_at=NOW), plan(schema_version=2)
+        backend.state.create_run(made, frozen, Board.blank("r", compile_plan(frozen), NOW))
+    backend.reopen()
+    with pytest.raises(InputError) as refusal:
+        getattr(backend.state, read)("r")
+    assert str(refusal.value) == (
+        f"the {read} of run 'r' has version 2, this program reads 1; use the program that made it"
+    )
+
+
+def test_plans_of_many_unfinished_runs_are_compiled_once_each(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [f"r{number}" for number in range(12)]
+    for run_id in runs:
+        create(backend.state, run_id)
+    backend.reopen()
+    compiled: list[Plan] = []
+    monkeypatch.setattr(
+        "phasegate.adapters.state_base.compile_plan", lambda plan: (compiled.append(plan), compile_plan(plan))[1]
+    )
+    for run_id in runs * 3:
+        assert backend.state.index(run_id).plan == backend.state.plan(run_id)
+    assert len(compiled) == len(runs)
+
+
 def test_a_run_is_unfinished_until_its_board_is_final(started: Backend) -> None:
     create(started.state, "done")
     board, version = started.state.board("done")
@@ -137,8 +170,8 @@ def test_an_unknown_run_cannot_be_changed(started: Backend) -> None:
 
 def test_changing_a_board_that_was_read_changes_nothing_that_is_stored(started: Backend) -> None:
     board, _ = started.state.board("r")
-    board.set_letter("raw", 0, PASSED)
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    board.set_letter("raw", 0, BoardLetter.PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
 
 
 # Commits
@@ -149,7 +182,7 @@ CELL = Cell(2, {"raw": GroupState(2, NOW)}, {"a": 2})
 @WHOEVER_READS
 def test_board_and_cells_are_committed_together(started: Backend, then: Step) -> None:
     board, version = started.state.board("r")
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     board.status = RunStatus.PAUSED
     assert started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
     then(started)
@@ -160,10 +193,10 @@ def test_board_and_cells_are_committed_together(started: Backend, then: Step) ->
 def test_a_commit_on_a_board_that_another_one_has_changed_writes_nothing(started: Backend) -> None:
     board, version = started.state.board("r")
     started.state.commit("r", board, version, {})
-    board.set_letter("raw", 0, PASSED)
+    board.set_letter("raw", 0, BoardLetter.PASSED)
     assert not started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
     started.reopen()
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].cells == {}
 
 
@@ -194,8 +227,8 @@ def test_a_commit_raises_the_version_of_the_board(started: Backend) -> None:
 def test_what_is_done_to_a_board_after_its_commit_is_not_stored(started: Backend) -> None:
     board, version = started.state.board("r")
     started.state.commit("r", board, version, {})
-    board.set_letter("raw", 0, PASSED)
-    assert started.state.board("r")[0].letter("raw", 0) != PASSED
+    board.set_letter("raw", 0, BoardLetter.PASSED)
+    assert started.state.board("r")[0].letter("raw", 0) != BoardLetter.PASSED
 
 
 # Facts

@@ -12,7 +12,7 @@ from nba_worker.sql_processors import PIPELINE
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
 from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, WARN, Verdict
 from phasegate.ports import Parameter, Row
@@ -112,15 +112,16 @@ def index_of(played: Played, pipeline: Pipeline) -> PlanIndex:
     """A plan over the played dates."""
     calendar = read_calendar(pipeline.calendar, played.warehouse.query)
     phases = select_phases(pipeline, "1..4")
-    return Plan(
+    plan = Plan(
         pipeline=pipeline,
         phases=phases,
         days=played.days,
         calendar=calendar.dates,
-        work={f"{n}/{x.name}": RUN * len(played.days) for n in phases for x in pipeline.phase(n).processors},
+        work={f"{n}/{x.name}": WorkLetter.RUN * len(played.days) for n in phases for x in pipeline.phase(n).processors},
         reprocess="all",
         code_version="test",
-    ).index
+    )
+    return compile_plan(plan)
 
 
 @pytest.fixture(scope="module")

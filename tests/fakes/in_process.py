@@ -19,6 +19,7 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Services
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
@@ -97,7 +98,7 @@ class UsersWorld:
             request_hash="",
             created_at=self.clock.now(),
         )
-        self.state.create_run(run, plan, Board.blank(run_id, plan.index, run.created_at))
+        self.state.create_run(run, plan, Board.blank(run_id, compile_plan(plan), run.created_at))
 
     def services(self, tasks: Tasks) -> Services:
         """The services over this world's ports."""

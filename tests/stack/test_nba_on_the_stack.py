@@ -52,7 +52,7 @@ class BothRuns:
     @property
     def days(self) -> list[date]:
         """The dates of the run on the stack."""
-        return list(self.cloud.backend.state.plan(self.run_id).index.days)
+        return list(self.cloud.backend.state.index(self.run_id).days)
 
 
 @pytest.fixture(scope="module")

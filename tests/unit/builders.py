@@ -7,9 +7,9 @@ from typing import Any
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import RUN, Plan, PlanIndex
+from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
-from phasegate.domain.state.board import BLOCKED, PASSED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
     AttemptKey,
     Cell,
@@ -75,7 +75,7 @@ def plan(
         "phases": names,
         "days": chosen,
         "calendar": known.dates,
-        "work": {f"{n}/{x.name}": RUN * len(chosen) for n in names for x in found.phase(n).processors},
+        "work": {f"{n}/{x.name}": WorkLetter.RUN * len(chosen) for n in names for x in found.phase(n).processors},
         "reprocess": "all",
         "code_version": "test",
     }
@@ -100,7 +100,7 @@ class Conduct:
     """A board and the decisions made on it, step by step."""
 
     def __init__(self, change: Change = unchanged, *, run: Run | None = None, **plan_of: Any) -> None:
-        self.index: PlanIndex = plan(change, **plan_of).index
+        self.index: PlanIndex = compile_plan(plan(change, **plan_of))
         self.board = Board.blank("r", self.index, NOW)
         self.run = run or globals()["run"]()
         self.groups = {group.name: group.number for group in self.index.groups}
@@ -110,7 +110,9 @@ class Conduct:
         found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
         return {(self.index.groups[group].name, position) for position, group in found.releases}
 
-    def ends(self, group: str, *positions: int, letter: str = PASSED, **bad: str | Failure) -> list[GroupOutcome]:
+    def ends(
+        self, group: str, *positions: int, letter: str = BoardLetter.PASSED, **bad: str | Failure
+    ) -> list[GroupOutcome]:
         """Outcomes of a release group; ``bad``: processor -> its failure, or a word on a block or a bug."""
         phase = self.index.groups[self.groups[group]].phase
         reasons = {f"{phase}/{name}": _unsound(letter, why) for name, why in bad.items()}
@@ -130,7 +132,7 @@ class Conduct:
 def _unsound(letter: str, why: str | Failure) -> Unsound:
     if isinstance(why, Failure):
         return why
-    return Blocked(why) if letter == BLOCKED else Failure(ErrorClass.BUG, why)
+    return Blocked(why) if letter == BoardLetter.BLOCKED else Failure(ErrorClass.BUG, why)
 
 
 def dispatched(dispatch: int = 1, *, generation: int = 1, inputs: Any = (), at: datetime = NOW) -> Dispatched:
@@ -167,7 +169,7 @@ class Day:
     """The facts of the world's first date, written one by one."""
 
     def __init__(self, change: Change = unchanged, **plan_of: Any) -> None:
-        self.index = plan(change, **plan_of).index
+        self.index = compile_plan(plan(change, **plan_of))
         self.facts = DateFacts(self.index.days[0])
 
     def release(self, *groups: str, generation: int = 1, redo: dict[str, int] | None = None) -> "Day":

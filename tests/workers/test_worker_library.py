@@ -24,6 +24,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import Claim, Partition, Warehouse
@@ -402,7 +403,7 @@ def test_a_range_that_ends_before_it_starts_is_refused() -> None:
 
 
 def test_a_worker_and_the_runner_report_the_same_end_under_the_same_id() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     task = next(iter(index.by_ref.values()))
     started = datetime(2026, 1, 1, tzinfo=UTC)
     key = AttemptKey(DAY, task.phase, task.processor, 2)

@@ -12,11 +12,11 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.spec.pipeline import did_you_mean
-from phasegate.domain.state.board import PENDING, RELEASED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
-from phasegate.ports import State
+from phasegate.ports import RunReader
 from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
 
 
@@ -78,9 +78,9 @@ class Explanation:
     """The cells that were asked about."""
 
 
-def explain(state: State, run_id: str, day: date | None, phase: str | None) -> Explanation:
+def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) -> Explanation:
     """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
-    run, index = state.run(run_id), state.plan(run_id).index
+    run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     if day is not None and day not in index.position:
         raise InputError(f"{day} is not a date of run '{run_id}' ({index.days[0]} to {index.days[-1]})")
@@ -112,7 +112,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
     waiting: dict[tuple[date, str], dict[tuple[date, str], None]] = {}
     for group in index.groups:
         for position, day in enumerate(index.days):
-            if board.letter(group.name, position) == PENDING:
+            if board.is_pending(group.name, position):
                 for root in blockage.roots(group.number, position):
                     waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
     found: list[Root] = []
@@ -153,7 +153,7 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
             for group in index.groups
             if any(isinstance(edge, ApprovalEdge) and edge.phase == phase for edge in group.edges)
             for p in range(len(index.days))
-            if board.letter(group.name, p) == PENDING
+            if board.is_pending(group.name, p)
         ]
         behind = tuple(dict.fromkeys(held))
         remedy = f"phasegate approve {board.run_id} {phase}"
@@ -161,7 +161,7 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
     return tuple(found)
 
 
-def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
+def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """What goes on by itself but not smoothly: attempts after a failure, and checks that could not be asked."""
     unasked = [(day, "a table or a check", why) for day, why in sorted(board.unjudged.items())]
     if board.outside_unasked is not None:
@@ -171,7 +171,7 @@ def _under_way(state: State, run_id: str, index: PlanIndex, board: Board) -> tup
         for day, what, (tries, _, why) in unasked
     ]
     for position, day in enumerate(index.days):
-        if any(board.letter(group.name, position) == RELEASED for group in index.groups):
+        if any(board.letter(group.name, position) == BoardLetter.RELEASED for group in index.groups):
             views = derive(state.dates(run_id, (day,))[day], index)
             found += [
                 Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
@@ -198,7 +198,7 @@ def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
 
 
 def _cell(
-    state: State, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
+    state: RunReader, run: Run, index: PlanIndex, board: Board, blockage: Blockage, day: date, phase: str
 ) -> CellExplained:
     position = index.position[day]
     facts = state.dates(run.run_id, (day,))[day]
@@ -206,7 +206,7 @@ def _cell(
     waits: dict[str, None] = {}
     for number in index.groups_of(phase):
         group = index.groups[number]
-        if board.letter(group.name, position) == PENDING:
+        if board.is_pending(group.name, position):
             for obstacle in obstacles(index, board, group, position):
                 where = f"{obstacle.day} {obstacle.ref}"
                 waits[f"{obstacle.check}: {where}{f' ({obstacle.detail})' if obstacle.detail else ''}"] = None

@@ -10,7 +10,7 @@ from phasegate.domain.decisions.reconcile import bad_end_of
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.state.facts import DateFacts
 from phasegate.domain.state.unsound import Failure
-from phasegate.ports import State
+from phasegate.ports import RunReader
 from phasegate.services.reading.progress import DATES_AT_ONCE
 
 
@@ -42,9 +42,9 @@ class Alike:
         return f"phasegate retry {run_id} --signature {shlex.quote(self.signature)}" if self.failed else None
 
 
-def failures_of(state: State, run_id: str) -> list[Alike]:
+def failures_of(state: RunReader, run_id: str) -> list[Alike]:
     """Every failed attempt of a run, grouped; those that ended most dates badly first. Reads every date."""
-    index = state.plan(run_id).index
+    index = state.index(run_id)
     board, _ = state.board(run_id)
     groups: dict[tuple[str, str], Alike] = {}
     for first in range(0, len(index.days), DATES_AT_ONCE):

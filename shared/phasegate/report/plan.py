@@ -7,21 +7,22 @@ from typing import Any
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.plan import (
-    EMPTY,
-    OPTIONAL,
-    RUN,
     ApprovalEdge,
     BarrierEdge,
+    ExpectationLetter,
     Plan,
+    PlanIndex,
     SameDateEdge,
     WindowEdge,
+    WorkLetter,
+    compile_plan,
     expectation,
 )
 
 
 def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
     """The plan in numbers. ``missing_outside``: what it reads, does not make, and is not sound in the tables."""
-    index = plan.index
+    index = compile_plan(plan)
     return {
         "pipeline": plan.pipeline.pipeline,
         "plan_hash": plan.hash,
@@ -31,29 +32,29 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
         "last": plan.days[-1].isoformat(),
         "tasks": {
             "expected": len(index.tasks) * len(plan.days),
-            "run": sum(task.work.count(RUN) for task in index.tasks),
-            "adopted": sum(len(task.work) - task.work.count(RUN) for task in index.tasks),
+            "run": sum(task.work.count(WorkLetter.RUN) for task in index.tasks),
+            "adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in index.tasks),
         },
-        "canary": _canary(plan),
-        "phases": {phase: _phase(plan, phase) for phase in plan.phases},
+        "canary": _canary(index),
+        "phases": {phase: _phase(index, phase) for phase in plan.phases},
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
     }
 
 
-def _canary(plan: Plan) -> dict[str, Any] | None:
+def _canary(index: PlanIndex) -> dict[str, Any] | None:
     """What goes first: the dates and why, how many dates their windows add, and the tasks of it all."""
+    plan = index.plan
     if not plan.canary:
         return None
-    index = plan.index
     found = choose(plan.pipeline.calendar, index.calendar, plan.days)
     return {
         "dates": {day.isoformat(): why for day, why in found.reasons.items()},
         "lacking": list(found.lacking),
         "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
         "tasks_to_run": sum(
-            index.tasks[n].work[p] == RUN
+            index.tasks[n].work[p] == WorkLetter.RUN
             for group, strip in index.canary.items()
             for n in index.groups[group].tasks
             for p, is_in in enumerate(strip)
@@ -62,29 +63,28 @@ def _canary(plan: Plan) -> dict[str, Any] | None:
     }
 
 
-def _phase(plan: Plan, phase: str) -> dict[str, Any]:
-    index = plan.index
+def _phase(index: PlanIndex, phase: str) -> dict[str, Any]:
+    plan = index.plan
     tasks = [task for task in index.tasks if task.phase == phase]
     empty: Counter[str] = Counter()
     maybe: Counter[str] = Counter()
     for task in tasks:
         for letter, day in zip(task.expects, plan.days, strict=True):
-            if letter in (EMPTY, OPTIONAL):
+            if letter in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
                 reason = expectation(plan.pipeline, index.calendar, task.spec, day)[1]
-                (empty if letter == EMPTY else maybe)[reason] += 1
+                (empty if letter == ExpectationLetter.EMPTY else maybe)[reason] += 1
     return {
         "processors": len(tasks),
-        "dates_to_run": sum(any(t.work[p] == RUN for t in tasks) for p in range(len(plan.days))),
-        "tasks_to_run": sum(task.work.count(RUN) for task in tasks),
-        "tasks_adopted": sum(len(task.work) - task.work.count(RUN) for task in tasks),
+        "dates_to_run": sum(any(t.work[p] == WorkLetter.RUN for t in tasks) for p in range(len(plan.days))),
+        "tasks_to_run": sum(task.work.count(WorkLetter.RUN) for task in tasks),
+        "tasks_adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in tasks),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
-        "waits_for": _edges(plan, phase),
+        "waits_for": _edges(index, phase),
     }
 
 
-def _edges(plan: Plan, phase: str) -> list[str]:
-    index = plan.index
+def _edges(index: PlanIndex, phase: str) -> list[str]:
     lines: dict[str, None] = {}
     for group in (index.groups[n] for n in index.groups_of(phase)):
         members = [index.tasks[t].processor for t in group.tasks]

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.errors import PhasegateError
-from phasegate.domain.plan import EMPTY, expectation
+from phasegate.domain.plan import ExpectationLetter, expectation
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
@@ -47,7 +47,7 @@ class Summary:
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
     """Read state and tables of a run."""
     found = report(state, run_id, now)
-    index = state.plan(run_id).index
+    index = state.index(run_id)
     tables: list[TableRows] = []
     outputs = [task.spec.output for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     questions = [count_rows(output, index.days) for output in outputs]
@@ -60,7 +60,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
     for phase in index.plan.phases:
         tasks = [t for t in index.tasks if t.phase == phase]
         for position, day in enumerate(index.days):
-            if all(t.expects[position] == EMPTY for t in tasks):
+            if all(t.expects[position] == ExpectationLetter.EMPTY for t in tasks):
                 reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1

@@ -39,7 +39,7 @@ class Backend:
 
     def index(self, run_id: str) -> PlanIndex:
         """The compiled plan of a run."""
-        return self.state.plan(run_id).index
+        return self.state.index(run_id)
 
     def ask_for_report(self, run_id: str, ended_at: datetime) -> None:
         """Have the verifier report on a run that has ended, once for each end."""

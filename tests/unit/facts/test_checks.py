@@ -14,7 +14,7 @@ from phasegate.domain.checks.question import Question
 from phasegate.domain.checks.registry import ask, judge, unasked
 from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import EMPTY, EXPECTED, OPTIONAL
+from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.spec.checks import (
     Check,
     CoverageCheck,
@@ -52,11 +52,11 @@ def proof(output: Output, expects: str, found: int | None, claimed: int | None =
 
 
 def test_rows_that_agree_with_the_report_are_a_proof() -> None:
-    assert proof(TABLE, EXPECTED, 4) == Proved(True, 4, "", None, NOW)
+    assert proof(TABLE, ExpectationLetter.EXPECTED, 4) == Proved(True, 4, "", None, NOW)
 
 
 def test_another_number_of_rows_than_reported_is_disproved_and_tried_again() -> None:
-    found = proof(TABLE, EXPECTED, 2)
+    found = proof(TABLE, ExpectationLetter.EXPECTED, 2)
     assert (found.ok, found.error_class, found.detail) == (
         False,
         ErrorClass.TRANSIENT,
@@ -65,11 +65,11 @@ def test_another_number_of_rows_than_reported_is_disproved_and_tried_again() -> 
 
 
 def test_a_success_that_names_no_rows_is_proved_by_rows_in_the_table() -> None:
-    assert proof(TABLE, EXPECTED, 4, claimed=None).ok
+    assert proof(TABLE, ExpectationLetter.EXPECTED, 4, claimed=None).ok
 
 
 def test_a_success_without_a_row_is_disproved_and_tried_again() -> None:
-    found = proof(TABLE, EXPECTED, 0, claimed=None)
+    found = proof(TABLE, ExpectationLetter.EXPECTED, 0, claimed=None)
     assert (found.ok, found.error_class, found.detail) == (
         False,
         ErrorClass.TRANSIENT,
@@ -78,7 +78,7 @@ def test_a_success_without_a_row_is_disproved_and_tried_again() -> None:
 
 
 def test_an_empty_answer_where_rows_are_expected_is_not_published_yet() -> None:
-    found = proof(TABLE, EXPECTED, 0, claimed=0, status=ResultStatus.EMPTY, message="no odds")
+    found = proof(TABLE, ExpectationLetter.EXPECTED, 0, claimed=0, status=ResultStatus.EMPTY, message="no odds")
     assert (found.ok, found.error_class, found.detail) == (
         False,
         ErrorClass.NOT_YET,
@@ -87,20 +87,20 @@ def test_an_empty_answer_where_rows_are_expected_is_not_published_yet() -> None:
 
 
 def test_an_empty_answer_without_a_reason_is_disproved_as_such() -> None:
-    assert "no reason given" in proof(TABLE, EXPECTED, 0, claimed=0, status=ResultStatus.EMPTY).detail
+    assert "no reason given" in proof(TABLE, ExpectationLetter.EXPECTED, 0, claimed=0, status=ResultStatus.EMPTY).detail
 
 
-@pytest.mark.parametrize("expects", [EMPTY, OPTIONAL])
+@pytest.mark.parametrize("expects", [ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL])
 def test_no_row_is_a_proof_where_none_is_right(expects: str) -> None:
     assert proof(TABLE, expects, 0, claimed=0, status=ResultStatus.EMPTY) == Proved(True, 0, "", None, NOW)
 
 
 def test_rows_are_a_proof_where_they_are_optional() -> None:
-    assert proof(TABLE, OPTIONAL, 4).ok
+    assert proof(TABLE, ExpectationLetter.OPTIONAL, 4).ok
 
 
 def test_rows_where_none_are_right_are_a_bug() -> None:
-    found = proof(TABLE, EMPTY, 4)
+    found = proof(TABLE, ExpectationLetter.EMPTY, 4)
     assert (found.ok, found.error_class, found.detail) == (
         False,
         ErrorClass.BUG,
@@ -109,32 +109,32 @@ def test_rows_where_none_are_right_are_a_bug() -> None:
 
 
 def test_an_object_that_is_there_is_a_proof() -> None:
-    assert proof(OBJECT, EXPECTED, 1, claimed=None).ok
+    assert proof(OBJECT, ExpectationLetter.EXPECTED, 1, claimed=None).ok
 
 
 def test_an_object_that_is_not_there_is_disproved_and_tried_again() -> None:
-    found = proof(OBJECT, EXPECTED, 0, claimed=None)
+    found = proof(OBJECT, ExpectationLetter.EXPECTED, 0, claimed=None)
     assert (found.ok, found.error_class) == (False, ErrorClass.TRANSIENT)
 
 
 def test_where_there_is_nothing_to_look_at_the_word_is_taken() -> None:
-    assert proof(NoOutput(), EXPECTED, None, claimed=None) == Proved(True, None, "", None, NOW)
+    assert proof(NoOutput(), ExpectationLetter.EXPECTED, None, claimed=None) == Proved(True, None, "", None, NOW)
 
 
 def test_a_healed_success_is_proved_by_the_rows_in_the_table() -> None:
     healed = AttemptFacts(1, healed=Healed(HealedAs.SUCCESS, "the event was lost", NOW))
-    assert judge_proof(healed, TABLE, [], EXPECTED, Found(4, 1, 1), NOW).ok
+    assert judge_proof(healed, TABLE, [], ExpectationLetter.EXPECTED, Found(4, 1, 1), NOW).ok
 
 
 def test_rows_that_an_earlier_attempt_left_behind_prove_nothing() -> None:
     attempt = AttemptFacts(1, reported=replace(reported(rows=4), fence=7))
-    assert judge_proof(attempt, TABLE, [], EXPECTED, Found(4, 7, 7), NOW).ok
-    found = judge_proof(attempt, TABLE, [], EXPECTED, Found(4, 6, 6), NOW)
+    assert judge_proof(attempt, TABLE, [], ExpectationLetter.EXPECTED, Found(4, 7, 7), NOW).ok
+    found = judge_proof(attempt, TABLE, [], ExpectationLetter.EXPECTED, Found(4, 6, 6), NOW)
     assert (found.ok, found.detail) == (False, "the table holds 4 rows, of an earlier attempt: this one wrote none")
 
 
 def test_an_empty_report_over_rows_that_are_there_is_disproved() -> None:
-    assert not proof(TABLE, EXPECTED, 4, claimed=None, status=ResultStatus.EMPTY).ok
+    assert not proof(TABLE, ExpectationLetter.EXPECTED, 4, claimed=None, status=ResultStatus.EMPTY).ok
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_empty_report_over_rows_that_are_there_is_disproved() -> None:
 )
 def test_a_partial_success_needs_a_check_that_says_whether_it_is_enough(checks: list[Check], is_proved: bool) -> None:
     attempt = AttemptFacts(1, reported=reported(ResultStatus.PARTIAL, rows=4))
-    assert judge_proof(attempt, TABLE, checks, EXPECTED, Found(4), NOW).ok is is_proved
+    assert judge_proof(attempt, TABLE, checks, ExpectationLetter.EXPECTED, Found(4), NOW).ok is is_proved
 
 
 # Which dates checks apply to
@@ -158,7 +158,13 @@ def test_a_partial_success_needs_a_check_that_says_whether_it_is_enough(checks: 
 
 @pytest.mark.parametrize(
     ("letter", "rows", "applies"),
-    [(EXPECTED, 0, True), (EXPECTED, 4, True), (OPTIONAL, 0, False), (OPTIONAL, 4, True), (EMPTY, 0, False)],
+    [
+        (ExpectationLetter.EXPECTED, 0, True),
+        (ExpectationLetter.EXPECTED, 4, True),
+        (ExpectationLetter.OPTIONAL, 0, False),
+        (ExpectationLetter.OPTIONAL, 4, True),
+        (ExpectationLetter.EMPTY, 0, False),
+    ],
 )
 def test_checks_apply_where_rows_are_expected_or_optional_and_there(letter: str, rows: int, applies: bool) -> None:
     assert bool(checked_days({DAYS[0]: letter}, {DAYS[0]: Found(rows)})) is applies

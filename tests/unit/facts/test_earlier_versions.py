@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from phasegate.adapters.gcp.firestore.documents import cell_document, read_date, read_run, run_document
+from phasegate.adapters.state_codec import cell_from_json, cell_to_json
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import BLOCK, Cell, GroupState, Verdict, cell_from_json, cell_to_json
+from phasegate.domain.state.facts import BLOCK, Cell, GroupState, Verdict
 from phasegate.domain.state.run import Run
 
 from tests.unit.builders import NOW, days, plan, run
@@ -22,7 +24,7 @@ def without(document: Any, *names: str) -> Any:
 
 
 def test_a_board_without_waivers_and_approvals() -> None:
-    board = Board.blank("r", plan().index, NOW)
+    board = Board.blank("r", compile_plan(plan()), NOW)
     assert Board.from_document(without(board.to_document(), "waivers", "approved")) == board
 
 

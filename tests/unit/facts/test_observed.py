@@ -20,14 +20,14 @@ from phasegate.domain.decisions.external_events import (
 from phasegate.domain.decisions.reconcile import TaskStatus, derive, overdue_dispatches, reconcile, silent_attempts
 from phasegate.domain.decisions.retry import reopen
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
 from phasegate.domain.state.unsound import Failure
 
 from tests.unit.builders import NOW, Day, dispatched, failed, observing, plan, reported
 
-INDEX = plan(observing).index
+INDEX = compile_plan(plan(observing))
 TASK = INDEX.by_ref["raw/a"]
 OBSERVED = INDEX.observed[TASK.number]
 FETCH_1 = [("fetch/a", 1)]
@@ -193,7 +193,7 @@ def test_an_end_before_the_look_counts_for_a_task_that_was_asked_for_anew() -> N
 
 
 def test_a_table_that_the_run_adopted_waits_for_nothing() -> None:
-    work = dict.fromkeys(INDEX.by_ref, RUN * 6) | {"raw/a": ADOPT * 6}
+    work = dict.fromkeys(INDEX.by_ref, WorkLetter.RUN * 6) | {"raw/a": WorkLetter.ADOPT * 6}
     day = Day(observing, work=work).release("fetch", "raw")
     assert attempt(day) == "the run adopted its output when it was planned"
 

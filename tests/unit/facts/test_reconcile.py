@@ -17,7 +17,7 @@ from phasegate.domain.decisions.reconcile import (
     reconcile,
 )
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import ADOPT, RUN
+from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
 from phasegate.domain.state.unsound import Failure
 
@@ -128,13 +128,17 @@ def test_what_needs_an_upstream_failed_task_is_upstream_failed_too() -> None:
 
 
 def test_an_adopted_task_has_succeeded_without_an_attempt() -> None:
-    work = {task.ref: (ADOPT if task.ref == LEFT else RUN) * 6 for task in plan().index.tasks}
+    work = {
+        task.ref: (WorkLetter.ADOPT if task.ref == LEFT else WorkLetter.RUN) * 6 for task in compile_plan(plan()).tasks
+    }
     day = Day(work=work).release(GROUP)
     assert (status(day, LEFT), due(day)) == (TaskStatus.SUCCEEDED, [(RIGHT, 1)])
 
 
 def test_an_adopted_task_runs_when_a_retry_wants_it_again() -> None:
-    work = {task.ref: (ADOPT if task.ref == LEFT else RUN) * 6 for task in plan().index.tasks}
+    work = {
+        task.ref: (WorkLetter.ADOPT if task.ref == LEFT else WorkLetter.RUN) * 6 for task in compile_plan(plan()).tasks
+    }
     assert due(Day(work=work).release(GROUP, generation=2, redo={"left": 2})) == [(LEFT, 1)]
 
 
@@ -320,7 +324,7 @@ def test_a_claimed_dispatch_is_left_alone() -> None:
 
 # Properties
 
-INDEX = plan().index
+INDEX = compile_plan(plan())
 REFS = [task.ref for task in INDEX.tasks]
 GROUPS = [group.name for group in INDEX.groups]
 some_fact: st.SearchStrategy[Fact] = st.one_of(

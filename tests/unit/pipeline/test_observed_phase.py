@@ -11,6 +11,7 @@ from phasegate.adapters.gcp.tasks import delivery_deadlines
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import check_dispatch
 from phasegate.domain.errors import InputError
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 
 from tests.unit.builders import observing, plan
@@ -113,7 +114,7 @@ def test_a_topic_speaks_for_one_phase_only(tmp_path: Path) -> None:
 
 
 def test_an_observed_task_has_no_queue_and_nobody_to_call() -> None:
-    task = plan(observing).index.by_ref["raw/a"]
+    task = compile_plan(plan(observing)).by_ref["raw/a"]
     assert task.queue is None
     with pytest.raises(InputError, match="raw/a is observed on topic 'raw-done'"):
         _ = task.call

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.decisions.built_on import built_on, unseen
+from phasegate.domain.plan import compile_plan
 
 from tests.unit.builders import FIRST_DAY, days, plan
 
@@ -17,7 +18,7 @@ def numbers(found: Mapping[str, tuple[date, ...]]) -> dict[str, list[int]]:
 
 
 def test_needs_gates_and_windows_reach_what_was_built() -> None:
-    found = numbers(built_on(plan().index, {"shape/left": [DAYS[1]]}))
+    found = numbers(built_on(compile_plan(plan()), {"shape/left": [DAYS[1]]}))
     assert found == {
         "shape/right": [1],
         "shape/ahead": [2, 3, 4],
@@ -27,7 +28,7 @@ def test_needs_gates_and_windows_reach_what_was_built() -> None:
 
 
 def test_what_is_gone_itself_is_not_stale() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     assert built_on(index, {"final/total": DAYS, "final/note": DAYS}) == {}
     assert numbers(built_on(index, {"shape/left": DAYS, "shape/right": DAYS, "final/total": DAYS})) == {
         "shape/ahead": [1, 2, 3, 4, 5],
@@ -36,15 +37,15 @@ def test_what_is_gone_itself_is_not_stale() -> None:
 
 
 def test_nothing_gone_leaves_nothing_stale() -> None:
-    assert built_on(plan().index, {}) == {}
+    assert built_on(compile_plan(plan()), {}) == {}
 
 
 def test_an_expected_table_that_is_gone_is_noticed() -> None:
-    assert unseen(plan().index, {"final/total": DAYS, "raw/a": DAYS[:1]}) == ()
+    assert unseen(compile_plan(plan()), {"final/total": DAYS, "raw/a": DAYS[:1]}) == ()
 
 
 def test_objects_are_noticed_with_the_tables_that_need_them() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     assert unseen(index, {"fetch/a": DAYS[:1]}) == ("fetch/a",)
     assert unseen(index, {"fetch/a": DAYS[:1], "raw/a": DAYS[:1]}) == ()
     assert unseen(index, {"fetch/a": DAYS[:2], "raw/a": DAYS[:1]}) == ("fetch/a",)
@@ -54,7 +55,7 @@ def test_a_table_that_may_be_empty_is_noticed_with_others_of_its_phase_or_before
     def change(document: dict[str, Any]) -> None:
         document["phases"][1]["processors"][1]["may_be_empty"] = "no odds"
 
-    index = plan(change).index
+    index = compile_plan(plan(change))
     assert unseen(index, {"raw/b": DAYS}) == ("raw/b",)
     assert unseen(index, {"raw/b": DAYS, "raw/a": DAYS}) == ()
     assert unseen(index, {"raw/b": DAYS[:1], "raw/a": DAYS[1:]}) == ("raw/b",)

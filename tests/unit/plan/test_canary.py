@@ -7,7 +7,7 @@ from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.decisions.edges import obstacles
 from phasegate.domain.spec.pipeline import CalendarSpec
-from phasegate.domain.state.board import BLOCKED, FAILED
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RunStatus
 
 from tests.unit.builders import Conduct, days
@@ -78,19 +78,19 @@ def test_a_canary_that_ended_badly_holds_back_everything_and_is_the_root() -> No
     conduct = Conduct(unlimited, dates=12, canary=(DAYS[0],))
     conduct.advance()
     conduct.advance(*conduct.ends("fetch", 0))
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"))
     assert conduct.strips()["raw"] == "f" + 11 * "."
     assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
     raw = next(group for group in conduct.index.groups if group.name == "raw")
     root = next(o for o in obstacles(conduct.index, conduct.board, raw, 7) if o.check == "canary")
-    assert (root.day, root.ref, root.letter, root.is_bad) == (DAYS[0], "raw/a", FAILED, True)
+    assert (root.day, root.ref, root.letter, root.is_bad) == (DAYS[0], "raw/a", BoardLetter.FAILED, True)
 
 
 def test_a_blocked_window_date_of_a_canary_holds_back_the_rest_too() -> None:
     conduct = Conduct(unlimited, dates=12, canary=(DAYS[8],))
     conduct.advance()
     conduct.advance(*conduct.ends("fetch", 5))
-    conduct.advance(*conduct.ends("raw", 5, letter=BLOCKED, a="3 of 4 rows"))
+    conduct.advance(*conduct.ends("raw", 5, letter=BoardLetter.BLOCKED, a="3 of 4 rows"))
     assert conduct.strips()["raw"][:5] + conduct.strips()["raw"][9:] == 8 * "."
 
 

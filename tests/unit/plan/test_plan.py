@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import (
-    EMPTY,
-    EXPECTED,
-    OPTIONAL,
     BarrierEdge,
     Edge,
+    ExpectationLetter,
     Plan,
     PlanIndex,
     SameDateEdge,
     WindowEdge,
+    compile_plan,
     expectation,
 )
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
@@ -46,38 +45,41 @@ def expected(changed: Pipeline, day: date) -> tuple[str, str]:
 
 
 def test_a_date_after_the_bootstrap_days_should_hold_rows() -> None:
-    assert expected(total(), FIRST[2]) == (EXPECTED, "")
+    assert expected(total(), FIRST[2]) == (ExpectationLetter.EXPECTED, "")
 
 
 @pytest.mark.parametrize("day", [FIRST[0], FIRST[1], SECOND[0], SECOND[1]])
 def test_the_bootstrap_days_of_every_season_are_rightly_empty(day: date) -> None:
-    assert expected(total(), day) == (EMPTY, "bootstrap: the first 2 days of a season")
+    assert expected(total(), day) == (ExpectationLetter.EMPTY, "bootstrap: the first 2 days of a season")
 
 
 def test_bootstrap_is_counted_in_calendar_days_and_not_in_game_dates() -> None:
     gap = calendar([FIRST[0], FIRST[3]])
     found = total()
-    assert expectation(found, gap, found.phase("final").processors[0], FIRST[3])[0] == EXPECTED
+    assert expectation(found, gap, found.phase("final").processors[0], FIRST[3])[0] == ExpectationLetter.EXPECTED
 
 
 def test_a_processor_without_bootstrap_holds_rows_from_the_first_day_on() -> None:
-    assert expected(total(bootstrap=False), FIRST[0]) == (EXPECTED, "")
+    assert expected(total(bootstrap=False), FIRST[0]) == (ExpectationLetter.EXPECTED, "")
 
 
 def test_before_its_source_begins_a_date_is_rightly_empty() -> None:
-    assert expected(total(available_from="2024-01-08"), FIRST[2]) == (EMPTY, "the source begins on 2024-01-08")
+    assert expected(total(available_from="2024-01-08"), FIRST[2]) == (
+        ExpectationLetter.EMPTY,
+        "the source begins on 2024-01-08",
+    )
 
 
 def test_on_the_day_on_which_its_source_begins_a_date_should_hold_rows() -> None:
-    assert expected(total(available_from="2024-01-08"), FIRST[3]) == (EXPECTED, "")
+    assert expected(total(available_from="2024-01-08"), FIRST[3]) == (ExpectationLetter.EXPECTED, "")
 
 
 def test_what_may_be_empty_is_optional_with_its_reason() -> None:
-    assert expected(total(may_be_empty="no odds"), FIRST[2]) == (OPTIONAL, "no odds")
+    assert expected(total(may_be_empty="no odds"), FIRST[2]) == (ExpectationLetter.OPTIONAL, "no odds")
 
 
 def test_rightly_empty_outranks_what_may_be_empty() -> None:
-    assert expected(total(may_be_empty="no odds"), FIRST[0])[0] == EMPTY
+    assert expected(total(may_be_empty="no odds"), FIRST[0])[0] == ExpectationLetter.EMPTY
 
 
 ODDS = {"odds": {"table": "raw.odds", "date_column": "d", "file": "odds.parquet", "otherwise": "no odds were kept"}}
@@ -97,7 +99,7 @@ def test_what_its_source_does_not_hold_is_rightly_empty_with_its_reason() -> Non
     known = Calendar.of(replace(game_date(day), not_held_by=("odds",) * (day == FIRST[2])) for day in FIRST)
     found = limited()
     letters = [expectation(found, known, found.phase("final").processors[0], day) for day in FIRST[2:]]
-    assert letters == [(EMPTY, "no odds were kept"), (EXPECTED, "")]
+    assert letters == [(ExpectationLetter.EMPTY, "no odds were kept"), (ExpectationLetter.EXPECTED, "")]
 
 
 def test_a_plan_keeps_what_the_sources_held_when_it_was_made() -> None:
@@ -176,7 +178,7 @@ def test_what_an_earlier_run_finished_is_adopted_in_the_compiled_form_too() -> N
         prover=None,
         finished=lambda asked: {asked[0]: frozenset({"fetch/a", "fetch/b"}), asked[1]: frozenset({"fetch/b"})},
     )
-    assert {ref: task.work for ref, task in found.index.by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
+    assert {ref: task.work for ref, task in compile_plan(found).by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
 
 
 def groups(index: PlanIndex) -> dict[str, list[str]]:
@@ -185,7 +187,7 @@ def groups(index: PlanIndex) -> dict[str, list[str]]:
 
 
 def test_processors_that_share_their_edges_form_a_lane() -> None:
-    assert groups(plan().index) == {
+    assert groups(compile_plan(plan())) == {
         "fetch": ["a", "b"],
         "raw": ["a", "b"],
         "shape.1": ["left", "right"],
@@ -198,7 +200,7 @@ def test_a_processor_stands_after_what_it_needs_whatever_the_file_says() -> None
     def turn(document: dict[str, Any]) -> None:
         document["phases"][2]["processors"].reverse()
 
-    order = [task.processor for task in plan(turn).index.tasks if task.phase == "shape"]
+    order = [task.processor for task in compile_plan(plan(turn)).tasks if task.phase == "shape"]
     assert order.index("left") < order.index("right")
 
 
@@ -210,12 +212,12 @@ def test_tasks_are_in_an_order_of_their_needs_for_every_order_of_the_file(order:
             {"name": f"p{n}", "needs": [f"p{n - 1}"] if n else [], "output": {"kind": "none"}} for n in order
         ]
 
-    found = [task.processor for task in plan(chain).index.tasks if task.phase == "final"]
+    found = [task.processor for task in compile_plan(plan(chain)).tasks if task.phase == "final"]
     assert found == [f"p{n}" for n in range(6)]
 
 
 def test_needs_are_the_numbers_of_the_tasks_needed() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     needs = {task.ref: [index.tasks[n].ref for n in task.needs] for task in index.tasks if task.needs}
     assert needs == {
         "raw/a": ["fetch/a"],
@@ -226,23 +228,23 @@ def test_needs_are_the_numbers_of_the_tasks_needed() -> None:
 
 
 def test_dependants_are_the_needs_turned_round() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     pairs = {(n, task.number) for task in index.tasks for n in task.needs}
     assert {(n, d) for n, found in enumerate(index.dependants) for d in found} == pairs
 
 
 def test_a_phase_released_with_another_names_its_lanes() -> None:
-    index = plan().index
+    index = compile_plan(plan())
     released_with = {group.name: [index.groups[n].name for n in group.released_with] for group in index.groups}
     assert {name: found for name, found in released_with.items() if found} == {"raw": ["fetch"]}
 
 
 def test_a_need_on_a_phase_that_the_run_leaves_out_is_dropped() -> None:
-    assert plan(phases="2..4").index.by_ref["raw/a"].needs == ()
+    assert compile_plan(plan(phases="2..4")).by_ref["raw/a"].needs == ()
 
 
 def test_a_processors_own_queue_stands_in_place_of_the_phases() -> None:
-    index = plan(lambda d: d["phases"][1]["processors"][0].update(queue="fetches")).index
+    index = compile_plan(plan(lambda d: d["phases"][1]["processors"][0].update(queue="fetches")))
     assert {ref: index.by_ref[ref].queue for ref in ("raw/a", "raw/b")} == {"raw/a": "fetches", "raw/b": "work"}
 
 
@@ -253,40 +255,40 @@ def edge(index: PlanIndex, group: str, kind: type[Edge]) -> Any:
 
 
 def test_a_window_inside_the_selection_is_a_range_of_positions() -> None:
-    assert edge(plan().index, "shape.2", WindowEdge).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
+    assert edge(compile_plan(plan()), "shape.2", WindowEdge).inside == ((0, 0), (0, 1), (0, 2), (0, 3), (1, 4), (2, 5))
 
 
 def test_a_window_inside_the_selection_has_nothing_outside() -> None:
-    assert plan().index.outside == {}
+    assert compile_plan(plan()).outside == {}
 
 
 def test_dates_of_a_window_before_the_selection_are_outside() -> None:
     known = days(6)
-    index = plan(selected=known[4:], among=calendar(known)).index
+    index = compile_plan(plan(selected=known[4:], among=calendar(known)))
     assert edge(index, "shape.2", WindowEdge).outside == ((known[1], known[2], known[3]), (known[2], known[3]))
 
 
 def test_holes_in_the_selection_are_outside_and_the_rest_inside() -> None:
     known = days(5)
-    index = plan(selected=[known[1], known[3], known[4]], among=calendar(known)).index
+    index = compile_plan(plan(selected=[known[1], known[3], known[4]], among=calendar(known)))
     found = edge(index, "shape.2", WindowEdge)
     assert (found.inside, found.outside) == (((0, 0), (0, 1), (0, 2)), ((known[0],), (known[0], known[2]), (known[2],)))
 
 
 def test_a_window_does_not_reach_into_the_season_before() -> None:
-    index = plan(among=calendar(FIRST, SECOND)).index
+    index = compile_plan(plan(among=calendar(FIRST, SECOND)))
     assert edge(index, "shape.2", WindowEdge).inside[4:] == ((4, 4), (4, 5), (4, 6))
 
 
 def test_what_the_run_reads_and_does_not_make_is_listed_by_processor_and_date() -> None:
     known = days(6)
-    index = plan(selected=known[4:], among=calendar(known)).index
+    index = compile_plan(plan(selected=known[4:], among=calendar(known)))
     assert index.outside == {"shape/left": (known[1], known[2], known[3])}
 
 
 def test_a_lookback_on_a_phase_that_is_left_out_is_wholly_outside() -> None:
     known = days(4)
-    index = plan(selected=known[2:], among=calendar(known), phases="4..4").index
+    index = compile_plan(plan(selected=known[2:], among=calendar(known), phases="4..4"))
     assert index.outside == {
         "shape/ahead": (known[2], known[3]),
         "shape/left": tuple(known),
@@ -298,12 +300,12 @@ def test_what_a_barrier_asks_of_a_phase_that_is_left_out_is_judged_from_the_tabl
     def wall(document: dict[str, Any]) -> None:
         document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape"}]
 
-    index = plan(wall, dates=2, phases="4..4").index
+    index = compile_plan(plan(wall, dates=2, phases="4..4"))
     assert index.outside == dict.fromkeys(["shape/ahead", "shape/left", "shape/right"], tuple(days(2)))
 
 
 def test_all_succeeded_names_every_processor_of_the_phase_unless_told_otherwise() -> None:
-    index = plan(lambda d: d["phases"][2]["gates"][0].update(processors=["b"])).index
+    index = compile_plan(plan(lambda d: d["phases"][2]["gates"][0].update(processors=["b"])))
     assert edge(index, "shape.1", SameDateEdge).refs == {"raw/b"}
     assert edge(index, "final", SameDateEdge).refs == {"shape/left", "shape/right", "shape/ahead"}
 
@@ -317,14 +319,16 @@ def test_a_barrier_reaches_over_the_run_or_over_the_dates_season(
     def wall(document: dict[str, Any]) -> None:
         document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape", "scope": scope}]
 
-    assert edge(plan(wall, among=calendar(FIRST, SECOND)).index, "final", BarrierEdge).ranges == ranges
+    assert edge(compile_plan(plan(wall, among=calendar(FIRST, SECOND))), "final", BarrierEdge).ranges == ranges
 
 
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=25), st.data(), st.integers(1, 6))
 def test_inside_and_outside_together_are_the_window(gaps: list[int], data: st.DataObject, width: int) -> None:
     known = [date(2024, 1, 1) + timedelta(days=sum(gaps[: n + 1])) for n in range(len(gaps))]
     chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, unique=True).map(sorted))
-    index = plan(lambda d: d["phases"][2]["gates"][1].update(dates=width), selected=chosen, among=calendar(known)).index
+    index = compile_plan(
+        plan(lambda d: d["phases"][2]["gates"][1].update(dates=width), selected=chosen, among=calendar(known))
+    )
     found = edge(index, "shape.2", WindowEdge)
     for position, day in enumerate(chosen):
         first, last = found.inside[position]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.spec.pipeline import RampStep
-from phasegate.domain.state.board import BLOCKED, FAILED, GOOD, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED
+from phasegate.domain.state.board import GOOD, BoardLetter
 from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.domain.state.unsound import Failure, NotRun, Unsound
 
@@ -68,7 +68,7 @@ def test_a_phase_waits_for_every_lane_of_the_one_before() -> None:
 def test_a_rightly_empty_lane_counts_as_passed() -> None:
     conduct = Conduct(unlimited, dates=1)
     through(conduct, "fetch")
-    assert conduct.advance(*conduct.ends("raw", 0, letter=SKIPPED)) == {("shape.1", 0), ("shape.2", 0)}
+    assert conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.SKIPPED)) == {("shape.1", 0), ("shape.2", 0)}
 
 
 def test_a_lookback_waits_for_its_own_processors_on_exactly_its_window() -> None:
@@ -94,10 +94,10 @@ def test_a_lookback_ends_at_the_start_of_a_season() -> None:
 @pytest.mark.parametrize(
     ("letter", "blocked", "waiting"),
     [
-        (FAILED, "left", "r...rr"),
-        (BLOCKED, "left", "r...rr"),
-        (FAILED, "right", "rrrrrr"),
-        (BLOCKED, "right", "rrrrrr"),
+        (BoardLetter.FAILED, "left", "r...rr"),
+        (BoardLetter.BLOCKED, "left", "r...rr"),
+        (BoardLetter.FAILED, "right", "rrrrrr"),
+        (BoardLetter.BLOCKED, "right", "rrrrrr"),
     ],
     ids=["left failed", "left is blocked", "right failed", "right is blocked"],
 )
@@ -113,7 +113,7 @@ def test_what_was_not_run_for_a_failed_need_holds_back_its_windows_too() -> None
     conduct = Conduct(lambda d: (unlimited(d), d["phases"][2]["gates"][1].update(processors=["right"]))[0], dates=3)
     through(conduct, "fetch", "raw")
     bad: dict[str, Unsound] = {"shape/left": Failure(ErrorClass.BUG, "why"), "shape/right": NotRun("not run")}
-    conduct.advance(GroupOutcome(0, conduct.groups["shape.1"], FAILED, bad), *conduct.ends("shape.1", 1, 2))
+    conduct.advance(GroupOutcome(0, conduct.groups["shape.1"], BoardLetter.FAILED, bad), *conduct.ends("shape.1", 1, 2))
     assert conduct.strips()["shape.2"] == "r.."
 
 
@@ -125,26 +125,26 @@ def test_a_failure_that_nothing_names_holds_back_the_date_only_if_the_policy_say
 
     conduct = Conduct(change, dates=1)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, b="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, b="why"))
     assert conduct.strips()["shape.1"] == released
 
 
 def test_a_failure_that_an_edge_names_holds_back_the_lane_under_every_policy() -> None:
     conduct = Conduct(policy(1, then="continue"), dates=1)
     through(conduct, "fetch")
-    assert conduct.advance(*conduct.ends("raw", 0, letter=FAILED, b="why")) == set()
+    assert conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, b="why")) == set()
 
 
 def test_a_lane_whose_check_could_not_be_asked_does_not_let_the_next_one_go() -> None:
     conduct = Conduct(unlimited, dates=1)
     through(conduct, "fetch")
-    assert conduct.advance(*conduct.ends("raw", 0, letter=UNJUDGED)) == set()
+    assert conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.UNJUDGED)) == set()
 
 
 def test_a_lane_whose_check_could_be_asked_in_the_end_lets_the_next_one_go() -> None:
     conduct = Conduct(unlimited, dates=1)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=UNJUDGED))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.UNJUDGED))
     assert conduct.advance(*conduct.ends("raw", 0)) == {("shape.1", 0), ("shape.2", 0)}
 
 
@@ -164,7 +164,7 @@ def test_a_barrier_over_the_season_waits_for_the_dates_of_the_season_only() -> N
 def test_a_barrier_does_not_fall_while_one_date_failed() -> None:
     conduct = Conduct(walled("run"), dates=2)
     through(conduct, "fetch", "raw", "shape.1")
-    conduct.advance(*conduct.ends("shape.2", 0), *conduct.ends("shape.2", 1, letter=FAILED, ahead="why"))
+    conduct.advance(*conduct.ends("shape.2", 0), *conduct.ends("shape.2", 1, letter=BoardLetter.FAILED, ahead="why"))
     assert conduct.strips()["final"] == ".."
 
 
@@ -253,7 +253,8 @@ RAMP = (RampStep(active_dates=1, until_finished=1), RampStep(active_dates=2))
 def entered(conduct: Conduct) -> str:
     """``x`` for each date that has entered the run."""
     return "".join(
-        "." if all(s[p] == PENDING for s in conduct.strips().values()) else "x" for p in range(len(conduct.index.days))
+        "." if all(s[p] == BoardLetter.PENDING for s in conduct.strips().values()) else "x"
+        for p in range(len(conduct.index.days))
     )
 
 
@@ -279,14 +280,14 @@ def test_a_ramp_goes_on_with_more_when_enough_dates_have_finished_the_run() -> N
 def test_a_date_that_failed_does_not_hold_the_ramp() -> None:
     conduct = Conduct(unlimited, ramp=RAMP)
     through(conduct, "fetch", positions=range(1))
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"))
     assert entered(conduct) == "xxx..."
 
 
 def test_a_date_that_only_waits_for_a_failed_one_does_not_hold_the_ramp() -> None:
     conduct = Conduct(unlimited, ramp=(RampStep(active_dates=1),))
     through(conduct, "fetch", positions=range(1))
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"))
     for group in ("fetch", "raw", "shape.1"):
         conduct.advance(*conduct.ends(group, 1))
     assert conduct.strips()["shape.2"] == "......"
@@ -305,15 +306,15 @@ def test_a_run_whose_lanes_have_all_passed_is_completed() -> None:
 def test_a_run_in_which_nothing_can_move_any_more_has_completed_with_failures() -> None:
     conduct = Conduct(unlimited, dates=1)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=BLOCKED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.BLOCKED, a="why"))
     assert conduct.board.status is RunStatus.COMPLETED_WITH_FAILURES
 
 
-@pytest.mark.parametrize("letter", [RELEASED, UNJUDGED])
+@pytest.mark.parametrize("letter", [BoardLetter.RELEASED, BoardLetter.UNJUDGED])
 def test_a_run_with_an_open_lane_is_running(letter: str) -> None:
     conduct = Conduct(unlimited, dates=2)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"), *conduct.ends("raw", 1, letter=letter))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"), *conduct.ends("raw", 1, letter=letter))
     assert conduct.board.status is RunStatus.RUNNING
 
 
@@ -341,7 +342,7 @@ def test_a_run_that_was_paused_after_its_last_lane_passed_is_completed() -> None
 def test_a_failure_halts_a_run_whose_policy_says_so() -> None:
     conduct = Conduct(policy(1, then="halt_run"), dates=2)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"))
     assert conduct.advance(*conduct.ends("raw", 1)) == set()
     assert (conduct.board.status, conduct.board.halted_because) == (
         RunStatus.HALTED,
@@ -352,7 +353,7 @@ def test_a_failure_halts_a_run_whose_policy_says_so() -> None:
 def test_a_halting_run_is_running_until_its_open_lanes_have_ended() -> None:
     conduct = Conduct(policy(1, then="halt_run"), dates=2)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, letter=BoardLetter.FAILED, a="why"))
     assert conduct.board.status is RunStatus.RUNNING
 
 
@@ -360,7 +361,7 @@ def test_a_halting_run_is_running_until_its_open_lanes_have_ended() -> None:
 def test_a_run_halts_when_more_dates_failed_than_are_tolerated(failures: int, halted: bool) -> None:
     conduct = Conduct(policy(1, tolerated_dates=1), dates=3)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", *range(failures), letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", *range(failures), letter=BoardLetter.FAILED, a="why"))
     assert bool(conduct.board.halted_because) is halted
 
 
@@ -368,7 +369,8 @@ def test_failures_in_several_lanes_of_one_date_count_once() -> None:
     conduct = Conduct(policy(2, tolerated_dates=1), dates=2)
     through(conduct, "fetch", "raw")
     conduct.advance(
-        *conduct.ends("shape.1", 0, letter=FAILED, left="why"), *conduct.ends("shape.2", 0, letter=FAILED, ahead="why")
+        *conduct.ends("shape.1", 0, letter=BoardLetter.FAILED, left="why"),
+        *conduct.ends("shape.2", 0, letter=BoardLetter.FAILED, ahead="why"),
     )
     assert conduct.board.halted_because == ""
 
@@ -380,14 +382,14 @@ def test_failures_in_several_lanes_of_one_date_count_once() -> None:
 def test_a_share_of_the_dates_is_tolerated(tolerated: float, dates: int, failures: int, halted: bool) -> None:
     conduct = Conduct(policy(1, tolerated_percent=tolerated), dates=dates)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", *range(failures), letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", *range(failures), letter=BoardLetter.FAILED, a="why"))
     assert bool(conduct.board.halted_because) is halted
 
 
 def test_of_a_count_and_a_share_the_lower_one_is_tolerated() -> None:
     conduct = Conduct(policy(1, tolerated_percent=50, tolerated_dates=1), dates=6)
     through(conduct, "fetch")
-    conduct.advance(*conduct.ends("raw", 0, 1, letter=FAILED, a="why"))
+    conduct.advance(*conduct.ends("raw", 0, 1, letter=BoardLetter.FAILED, a="why"))
     assert conduct.board.halted_because == "raw: 2 date(s) ended badly, 1 tolerated (first: 2024-01-01)"
 
 
@@ -399,7 +401,7 @@ def braked(conduct: Conduct, *reasons: Failure) -> dict[str, int]:
     dates."""
     through(conduct, "fetch", "raw")
     for position, reason in enumerate(reasons):
-        conduct.advance(*conduct.ends("shape.1", position, letter=FAILED, left=reason))
+        conduct.advance(*conduct.ends("shape.1", position, letter=BoardLetter.FAILED, left=reason))
     return {ref: breaker.dates for ref, breaker in conduct.board.breakers.items()}
 
 
@@ -440,7 +442,7 @@ def test_a_brake_is_pulled_once() -> None:
     conduct = Conduct(policy(2, circuit_breaker=2))
     braked(conduct, *[bug("row 17")] * 2)
     (breaker,) = conduct.board.breakers.values()
-    conduct.advance(*conduct.ends("shape.1", 2, letter=FAILED, left=bug("row 17")))
+    conduct.advance(*conduct.ends("shape.1", 2, letter=BoardLetter.FAILED, left=bug("row 17")))
     assert list(conduct.board.breakers.values()) == [breaker]
 
 
@@ -462,7 +464,7 @@ def sound(conduct: Conduct, group: str, position: int, processor: str) -> bool:
     letter = conduct.strips()[group][position]
     ref = f"{group.partition('.')[0]}/{processor}"
     bad = conduct.board.bad.get(conduct.index.days[position], {})
-    return letter in GOOD or (letter in (BLOCKED, FAILED) and ref not in bad)
+    return letter in GOOD or (letter in (BoardLetter.BLOCKED, BoardLetter.FAILED) and ref not in bad)
 
 
 def may_go(conduct: Conduct, group: str, position: int) -> bool:
@@ -473,7 +475,7 @@ def may_go(conduct: Conduct, group: str, position: int) -> bool:
     if group == "fetch":
         return True
     if group == "raw":
-        return strips["fetch"][position] != PENDING
+        return strips["fetch"][position] != BoardLetter.PENDING
     if group.startswith("shape"):
         return strips["raw"][position] in GOOD and window
     return strips["shape.1"][position] in GOOD and strips["shape.2"][position] in GOOD and window
@@ -482,7 +484,12 @@ def may_go(conduct: Conduct, group: str, position: int) -> bool:
 Step = tuple[int, str, int]
 steps = st.lists(
     st.tuples(
-        st.integers(0, 99), st.sampled_from([PASSED] * 6 + [SKIPPED, BLOCKED, FAILED, UNJUDGED]), st.integers(0, 9)
+        st.integers(0, 99),
+        st.sampled_from(
+            [BoardLetter.PASSED] * 6
+            + [BoardLetter.SKIPPED, BoardLetter.BLOCKED, BoardLetter.FAILED, BoardLetter.UNJUDGED]
+        ),
+        st.integers(0, 9),
     ),
     max_size=40,
 )
@@ -492,14 +499,17 @@ def outcome(conduct: Conduct, step: Step) -> list[GroupOutcome]:
     """One open release group comes to rest; none when none is open."""
     which, letter, member = step
     opened = [
-        (name, p) for name, strip in conduct.strips().items() for p, c in enumerate(strip) if c in (RELEASED, UNJUDGED)
+        (name, p)
+        for name, strip in conduct.strips().items()
+        for p, c in enumerate(strip)
+        if c in (BoardLetter.RELEASED, BoardLetter.UNJUDGED)
     ]
     if not opened:
         return []
     name, position = opened[which % len(opened)]
     tasks = conduct.index.groups[conduct.groups[name]].tasks
     culprit = conduct.index.tasks[tasks[member % len(tasks)]].processor
-    bad = {culprit: "why"} if letter in (BLOCKED, FAILED) else {}
+    bad = {culprit: "why"} if letter in (BoardLetter.BLOCKED, BoardLetter.FAILED) else {}
     return conduct.ends(name, position, letter=letter, **bad)
 
 
@@ -522,7 +532,12 @@ def test_a_lane_is_never_released_before_its_edges_pass(all_steps: list[Step]) -
 @given(steps)
 def test_without_limits_every_lane_is_released_as_soon_as_its_edges_pass(all_steps: list[Step]) -> None:
     def judge(conduct: Conduct, _: set[tuple[str, int]]) -> None:
-        held = [(n, p) for n, strip in conduct.strips().items() for p, letter in enumerate(strip) if letter == PENDING]
+        held = [
+            (n, p)
+            for n, strip in conduct.strips().items()
+            for p, letter in enumerate(strip)
+            if letter == BoardLetter.PENDING
+        ]
         assert [at for at in held if may_go(conduct, *at)] == []
 
     played(unlimited, all_steps, judge)
@@ -553,7 +568,9 @@ def test_a_second_look_at_the_same_board_decides_nothing_new(all_steps: list[Ste
 def test_there_are_never_more_active_dates_than_the_limit(all_steps: list[Step]) -> None:
     def judge(conduct: Conduct, _: set[tuple[str, int]]) -> None:
         strips = conduct.strips()
-        active = [p for p in range(6) if {strips["fetch"][p], strips["raw"][p]} & {RELEASED, UNJUDGED}]
+        active = [
+            p for p in range(6) if {strips["fetch"][p], strips["raw"][p]} & {BoardLetter.RELEASED, BoardLetter.UNJUDGED}
+        ]
         assert len(active) <= 3
 
     played(lambda _: None, all_steps, judge)

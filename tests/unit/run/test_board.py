@@ -5,8 +5,11 @@ from datetime import UTC, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phasegate.adapters.state_codec import board_of
+from phasegate.domain.errors import InputError
 from phasegate.domain.messages.worker_protocol import ErrorClass
-from phasegate.domain.state.board import FAILED, Board, Unasked
+from phasegate.domain.plan import ExpectationLetter, WorkLetter, compile_plan
+from phasegate.domain.state.board import Board, BoardLetter, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
@@ -51,7 +54,7 @@ def test_a_board_is_read_from_its_document_as_it_was_written(board: Board) -> No
     ids=["a failure", "a failure without a word", "blocked", "not run"],
 )
 def test_why_something_is_not_sound_is_stored_as_a_letter_and_a_sentence(why: Unsound, stored: list[str]) -> None:
-    index = plan().index
+    index = compile_plan(plan())
     board = Board.blank("r", index, NOW)
     board.bad[index.days[0]] = {"raw/a": why}
     document = board.to_document()
@@ -60,24 +63,54 @@ def test_why_something_is_not_sound_is_stored_as_a_letter_and_a_sentence(why: Un
 
 
 def test_a_board_of_another_version_is_refused() -> None:
-    document = Board.blank("r", plan().index, NOW).to_document()
-    with pytest.raises(ValueError, match="board version 2 is not 1"):
-        Board.from_document({**document, "schema_version": 2})
+    document = Board.blank("r", compile_plan(plan()), NOW).to_document()
+    with pytest.raises(InputError, match="the board of run 'r' has version 2, this program reads 1"):
+        board_of("r", {**document, "schema_version": 2})
+
+
+def test_letters_are_stored_as_they_always_were() -> None:
+    assert {letter.name: letter.value for letter in BoardLetter} == {
+        "PENDING": ".", "RELEASED": "r", "PASSED": "p", "SKIPPED": "k", "BLOCKED": "b", "FAILED": "f", "UNJUDGED": "u",
+        "UPSTREAM": "n",
+    }  # fmt: skip
+    assert {letter.name: letter.value for letter in WorkLetter} == {"RUN": "r", "ADOPT": "a"}
+    assert {letter.name: letter.value for letter in ExpectationLetter} == {
+        "EXPECTED": "e",
+        "OPTIONAL": "o",
+        "EMPTY": "z",
+    }
+
+
+def test_a_board_is_written_in_plain_letters() -> None:
+    board = Board.blank("r", compile_plan(plan(dates=3)), NOW)
+    board.set_letter("raw", 1, BoardLetter.FAILED)
+    board.bad[plan().days[1]] = {"raw/a": Failure(ErrorClass.BUG, "why")}
+    document = board.to_document()
+    assert (document["lanes"]["raw"], document["bad"]) == (".f.", {"2024-01-02": {"raw/a": ["f", "bug: why"]}})
+    assert type(document["bad"]["2024-01-02"]["raw/a"][0]) is str
+
+
+@pytest.mark.parametrize("strip", ["..x", "..n", "..ä"])
+def test_a_board_with_a_letter_that_is_none_is_refused(strip: str) -> None:
+    document = Board.blank("r", compile_plan(plan(dates=3)), NOW).to_document()
+    document["lanes"]["raw"] = strip
+    with pytest.raises(InputError, match="the board of run 'r' is damaged"):
+        board_of("r", document)
 
 
 def test_a_blank_board_has_every_lane_pending_on_every_date() -> None:
-    board = Board.blank("r", plan(dates=3).index, NOW)
+    board = Board.blank("r", compile_plan(plan(dates=3)), NOW)
     assert {name: strip.decode() for name, strip in board.groups.items()} == dict.fromkeys(
         ["fetch", "raw", "shape.1", "shape.2", "final"], "..."
     )
 
 
 def test_changing_a_copy_leaves_the_board_alone() -> None:
-    board = Board.blank("r", plan().index, NOW)
+    board = Board.blank("r", compile_plan(plan()), NOW)
     board.bad[plan().days[0]] = {"raw/a": Blocked("why")}
     before = board.to_document()
     other = board.copy()
-    other.set_letter("fetch", 0, FAILED)
+    other.set_letter("fetch", 0, BoardLetter.FAILED)
     other.bad[plan().days[0]]["raw/b"] = Blocked("why")
     other.unjudged[plan().days[1]] = Unasked(1, NOW, "why")
     assert board.to_document() == before

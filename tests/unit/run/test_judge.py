@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import ADOPT, RUN
-from phasegate.domain.state.board import FAILED
+from phasegate.domain.plan import WorkLetter, compile_plan
+from phasegate.domain.state.board import BoardLetter
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.judge import Judge, Judgement
 
@@ -32,9 +32,12 @@ def judged(day: Day) -> Judgement:
 
 
 def test_a_lane_that_rests_since_a_proof_failed_is_for_the_next_round() -> None:
-    work = {task.ref: (ADOPT if task.ref == "raw/b" else RUN) * 6 for task in plan().index.tasks}
+    work = {
+        task.ref: (WorkLetter.ADOPT if task.ref == "raw/b" else WorkLetter.RUN) * 6
+        for task in compile_plan(plan()).tasks
+    }
     day = Day(work=work).release("fetch", "raw")
     day.note("fetch/a", 1, reported(rows=None)).note("fetch/b", 1, reported(rows=None))
     found = judged(day)
-    assert [(outcome.group, outcome.letter) for outcome in found.outcomes] == [(0, FAILED)]
+    assert [(outcome.group, outcome.letter) for outcome in found.outcomes] == [(0, BoardLetter.FAILED)]
     assert {key.ref for key, proof in found.proofs if not proof.ok} == {"fetch/a", "fetch/b"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from phasegate.domain.decisions.retry import Reopening, reopen, retry_targets
-from phasegate.domain.state.board import BLOCKED, FAILED, PENDING, RELEASED
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import NotRun
 
@@ -40,38 +40,41 @@ def redo(cells: dict[tuple[int, str], Reopening]) -> dict[tuple[int, str], set[s
 
 
 def test_failed_work_runs_again_by_itself() -> None:
-    conduct = finished_but_for("raw", FAILED, a="why")
+    conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
     assert redo(retry(conduct, (0, "raw/a"))) == {(0, "raw"): {"a"}}
 
 
 def test_blocked_work_runs_again_from_its_source() -> None:
-    conduct = finished_but_for("raw", BLOCKED, a="2 of 4 rows")
+    conduct = finished_but_for("raw", BoardLetter.BLOCKED, a="2 of 4 rows")
     assert redo(retry(conduct, (0, "raw/a"))) == {(0, "fetch"): {"a"}, (0, "raw"): {"a"}}
 
 
 def test_blocked_work_reads_its_way_back_through_earlier_phases() -> None:
-    conduct = finished_but_for("shape.1", BLOCKED, left="2 of 4 rows")
+    conduct = finished_but_for("shape.1", BoardLetter.BLOCKED, left="2 of 4 rows")
     found = redo(retry(conduct, (0, "shape/left")))
     assert {at: found[at] for at in ((0, "fetch"), (0, "raw"))} == {(0, "fetch"): {"a"}, (0, "raw"): {"a"}}
 
 
 def test_reopened_lanes_are_released_and_no_longer_bad() -> None:
-    conduct = finished_but_for("raw", FAILED, a="why")
+    conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
     retry(conduct, (0, "raw/a"))
-    assert (conduct.board.letter("raw", 0), conduct.board.bad) == (RELEASED, {})
+    assert (conduct.board.letter("raw", 0), conduct.board.bad) == (BoardLetter.RELEASED, {})
 
 
 def test_what_was_not_run_for_a_failed_need_is_no_target_of_its_own() -> None:
-    conduct = finished_but_for("shape.1", FAILED, left="why")
+    conduct = finished_but_for("shape.1", BoardLetter.FAILED, left="why")
     conduct.board.bad[conduct.index.days[0]]["shape/right"] = NotRun("not run")
     intent = RetryIntent(id="x", at=START)
     assert retry_targets(conduct.board, conduct.index.plan, intent) == [(conduct.index.days[0], "shape/left")]
 
 
 def test_lanes_that_stand_on_reopened_work_are_taken_back() -> None:
-    conduct = finished_but_for("shape.1", BLOCKED, left="2 of 4 rows")
+    conduct = finished_but_for("shape.1", BoardLetter.BLOCKED, left="2 of 4 rows")
     retry(conduct, (0, "shape/left"))
-    assert (conduct.board.letter("shape.1", 0), conduct.board.letter("shape.2", 0)) == (PENDING, PENDING)
+    assert (conduct.board.letter("shape.1", 0), conduct.board.letter("shape.2", 0)) == (
+        BoardLetter.PENDING,
+        BoardLetter.PENDING,
+    )
 
 
 def test_later_dates_that_looked_back_on_reopened_work_are_taken_back_with_all_that_stands_on_them() -> None:
@@ -100,14 +103,19 @@ def test_reopened_work_does_not_reach_into_the_next_season() -> None:
 
 
 def test_lanes_that_were_never_released_are_left_alone() -> None:
-    conduct = finished_but_for("raw", BLOCKED, a="2 of 4 rows")
+    conduct = finished_but_for("raw", BoardLetter.BLOCKED, a="2 of 4 rows")
     assert {phase for _, phase in retry(conduct, (0, "raw/a"))} == {"fetch", "raw"}
 
 
 def test_after_a_retry_that_passes_the_run_completes() -> None:
-    conduct = finished_but_for("shape.1", BLOCKED, left="2 of 4 rows")
+    conduct = finished_but_for("shape.1", BoardLetter.BLOCKED, left="2 of 4 rows")
     retry(conduct, (0, "shape/left"))
-    opened = {(n, p) for n, strip in conduct.strips().items() for p, letter in enumerate(strip) if letter == RELEASED}
+    opened = {
+        (n, p)
+        for n, strip in conduct.strips().items()
+        for p, letter in enumerate(strip)
+        if letter == BoardLetter.RELEASED
+    }
     outcomes = [o for name, p in opened for o in conduct.ends(name, p)]
     released = conduct.advance(*outcomes)
     while released:
@@ -116,7 +124,7 @@ def test_after_a_retry_that_passes_the_run_completes() -> None:
 
 
 def test_a_retry_lifts_a_halt() -> None:
-    conduct = finished_but_for("raw", FAILED, a="why")
+    conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
     conduct.board.halted_because = "raw: 1 date(s) ended badly"
     retry(conduct, (0, "raw/a"))
     conduct.advance()
@@ -139,7 +147,7 @@ def test_what_needs_reopened_work_in_a_lane_that_was_never_released_still_waits_
 
     conduct = Conduct(ahead_needs_right, dates=2)
     through(conduct, "fetch", "raw")
-    conduct.advance(*conduct.ends("shape.1", 1, letter=FAILED, right="why"))
+    conduct.advance(*conduct.ends("shape.1", 1, letter=BoardLetter.FAILED, right="why"))
     assert conduct.strips()["shape.2"] == "r."
     retry(conduct, (1, "shape/right"))
     assert conduct.strips()["shape.2"] == "r."
@@ -168,7 +176,7 @@ def test_behind_a_barrier_too_work_is_taken_back_until_what_it_reads_has_run_aga
         walled("run")(document)
         document["phases"][3]["processors"][0]["reads"] = ["shape/right"]
 
-    conduct = finished_but_for("final", BLOCKED, reads_right, total="0 of 1 rows")
+    conduct = finished_but_for("final", BoardLetter.BLOCKED, reads_right, total="0 of 1 rows")
     retry(conduct, (0, "final/total"))
     assert conduct.board.letter("shape.1", 0) != "p"
-    assert conduct.board.letter("final", 0) == PENDING
+    assert conduct.board.letter("final", 0) == BoardLetter.PENDING

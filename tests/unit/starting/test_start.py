@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError
-from phasegate.domain.plan import ADOPT
+from phasegate.domain.plan import WorkLetter
 from phasegate.domain.state.run import DesiredState
 from phasegate.embedded_start import HomePreview, HomeStart
 from phasegate.services.starting.identity import identify
@@ -105,7 +105,7 @@ def test_a_plan_that_is_only_looked_at_is_the_plan_of_the_start(tmp_path: Path) 
     world.run(phases="1..2")
     with HomePreview(world.home, world.source) as environment:
         made = plan_only(request(world), environment)
-    assert made.plan.work["raw/a"] == ADOPT * 2
+    assert made.plan.work["raw/a"] == WorkLetter.ADOPT * 2
     assert begin(world).run.plan_hash == made.plan.hash
 
 

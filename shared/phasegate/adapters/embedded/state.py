@@ -16,9 +16,17 @@ from pydantic_core import to_json
 
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.leases import SqliteLeases
-from phasegate.domain.errors import InputError, UnknownRun
-from phasegate.domain.plan import PLAN_VERSION, Plan
-from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.adapters.state_base import StateBase
+from phasegate.adapters.state_codec import (
+    board_of,
+    cell_from_json,
+    cell_to_json,
+    fact_from_json,
+    fact_to_json,
+    plan_of,
+    run_of,
+)
+from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
     AttemptKey,
@@ -27,28 +35,24 @@ from phasegate.domain.state.facts import (
     Dispatched,
     Fact,
     Proved,
-    cell_from_json,
-    cell_to_json,
-    fact_from_json,
     fact_name,
-    fact_to_json,
     record,
 )
-from phasegate.domain.state.run import RUN_VERSION, Run, RunStatus
+from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-class SqliteState:
+class SqliteState(StateBase):
     """The ``State`` port. ``keeps_dates``: only for the process that holds the home's lock."""
 
     def __init__(self, database: Database, *, keeps_dates: bool) -> None:
+        super().__init__()
         self._database = database
         self.leases = SqliteLeases(database)
         self._keeps_dates = keeps_dates
-        self._plans: dict[str, Plan] = {}
         self._last_run: tuple[str, Run] | None = None
         self._boards: dict[str, tuple[Board, int]] = {}
         self._dates: OrderedDict[tuple[str, date], DateFacts] = OrderedDict()
@@ -80,11 +84,14 @@ class SqliteState:
         """See the port."""
         row = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
-            known = [r[0] for r in self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")]
-            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+            raise self._unknown(run_id)
         if self._last_run is None or self._last_run[0] != row[0]:
-            self._last_run = (row[0], _read_run(row[0]))
+            self._last_run = (row[0], run_of(json.loads(row[0])))
         return self._last_run[1]
+
+    def _newest_runs(self) -> list[str]:
+        rows = self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")
+        return [run_id for (run_id,) in rows]
 
     def glance(self, run_id: str) -> Run:
         """See the port; reading costs nothing here."""
@@ -97,9 +104,8 @@ class SqliteState:
 
     def runs(self) -> list[Run]:
         """See the port."""
-        return [
-            _read_run(r[0]) for r in self._database.execute("SELECT doc FROM runs ORDER BY created_at DESC, run_id")
-        ]
+        rows = self._database.execute("SELECT doc FROM runs ORDER BY created_at DESC, run_id")
+        return [run_of(json.loads(doc)) for (doc,) in rows]
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""
@@ -108,16 +114,11 @@ class SqliteState:
             self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (changed.model_dump_json(), run_id))
         return changed
 
-    def plan(self, run_id: str) -> Plan:
-        """See the port."""
-        if run_id not in self._plans:
-            row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
-            if row is None:
-                self.run(run_id)
-            doc = json.loads(row[0])
-            _refuse_other_version("plan", run_id, doc.get("schema_version"), PLAN_VERSION)
-            self._plans[run_id] = Plan.model_validate(doc)
-        return self._plans[run_id]
+    def _read_plan(self, run_id: str) -> Plan:
+        row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise self._unknown(run_id)
+        return plan_of(run_id, json.loads(row[0]))
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """See the port."""
@@ -126,12 +127,8 @@ class SqliteState:
             return board.copy(), version
         row = self._database.execute("SELECT doc, version FROM boards WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
-            self.run(run_id)
-        try:
-            board = Board.from_document(json.loads(row[0]))
-        except ValueError as error:
-            raise InputError(f"run '{run_id}': {error}; use the program that made it") from error
-        return board, int(row[1])
+            raise self._unknown(run_id)
+        return board_of(run_id, json.loads(row[0])), int(row[1])
 
     def commit(
         self,
@@ -370,14 +367,3 @@ def _read_claim(row: Sequence[Any]) -> Claim:
         datetime.fromisoformat(claimed_at),
         incarnation,
     )
-
-
-def _read_run(text: str) -> Run:
-    doc = json.loads(text)
-    _refuse_other_version("run", doc.get("run_id"), doc.get("schema_version"), RUN_VERSION)
-    return Run.model_validate(doc)
-
-
-def _refuse_other_version(what: str, run_id: object, version: object, known: int) -> None:
-    if version != known:
-        raise InputError(f"the {what} of '{run_id}' has version {version}, this program reads {known}")

@@ -20,6 +20,7 @@ from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import State
@@ -86,7 +87,7 @@ class CloudCommands:
         """See the protocol."""
         environment = self._environment()
         plan = plan_only(run_request, environment).plan
-        return PlanInputs(plan, missing_outside(plan.index, environment.prover))
+        return PlanInputs(plan, missing_outside(compile_plan(plan), environment.prover))
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

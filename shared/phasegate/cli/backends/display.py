@@ -11,7 +11,7 @@ from rich.text import Text
 
 from phasegate.adapters.embedded.engine import Progress as EngineProgress
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import BLOCKED, ENDED, FAILED, Board
+from phasegate.domain.state.board import BADLY_ENDED, ENDED, Board
 
 PLAIN_EVERY_SECONDS = 5.0
 _PACE_SECONDS = 10.0
@@ -86,5 +86,5 @@ def _phase(index: PlanIndex, board: Board, phase: str) -> tuple[int, int]:
     """(dates at their end, dates failed or blocked) of a phase."""
     strips = [board.groups[index.groups[n].name].decode("ascii") for n in index.groups_of(phase)]
     done = sum(all(letter in ENDED for letter in letters) for letters in zip(*strips, strict=True))
-    bad = sum(any(letter in (BLOCKED, FAILED) for letter in letters) for letters in zip(*strips, strict=True))
+    bad = sum(any(letter in BADLY_ENDED for letter in letters) for letters in zip(*strips, strict=True))
     return done, bad

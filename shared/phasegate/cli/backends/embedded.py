@@ -33,6 +33,7 @@ from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
 from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.embedded_start import HomePreview, HomeStart, require_free
 from phasegate.ports import State
@@ -96,7 +97,7 @@ class EmbeddedCommands:
         with HomePreview(self._home, _folder(run_request.source)) as environment:
             made = plan_only(run_request, environment)
             _say_remade(made.remade)
-            return PlanInputs(made.plan, missing_outside(made.plan.index, environment.prover))
+            return PlanInputs(made.plan, missing_outside(compile_plan(made.plan), environment.prover))
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:
         """See the protocol."""
@@ -250,7 +251,7 @@ def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
-    with Interruption() as interruption, Display(run.run_id, embedded.state.plan(run.run_id).index) as display:
+    with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
     status = found.report.status

@@ -1,22 +1,36 @@
 """What the output of a processor should hold on a game date."""
 
 from datetime import date
+from enum import StrEnum
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.spec.pipeline import Pipeline, Processor
 
-EXPECTED, OPTIONAL, EMPTY = "e", "o", "z"
-"""What a task's table should hold for a date: rows; rows or nothing; nothing."""
+
+class ExpectationLetter(StrEnum):
+    """What the output of a processor should hold for a date, as a letter."""
+
+    EXPECTED = "e"
+    """Rows."""
+    OPTIONAL = "o"
+    """Rows or nothing."""
+    EMPTY = "z"
+    """Nothing."""
 
 
-def expectation(pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date) -> tuple[str, str]:
-    """(letter, reason) for what a processor's output should hold on a game date."""
+_ROWS = (ExpectationLetter.EXPECTED, "")
+
+
+def expectation(
+    pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date
+) -> tuple[ExpectationLetter, str]:
+    """What a processor's output should hold on a game date, and why if that is not simply rows."""
     if processor.available_from and day < processor.available_from:
-        return EMPTY, f"the source begins on {processor.available_from}"
+        return ExpectationLetter.EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:
-        return EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
+        return ExpectationLetter.EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
     if processor.source_dates in calendar.by_day[day].not_held_by:
-        return EMPTY, pipeline.calendar.sources[str(processor.source_dates)].otherwise
+        return ExpectationLetter.EMPTY, pipeline.calendar.sources[str(processor.source_dates)].otherwise
     if processor.may_be_empty:
-        return OPTIONAL, processor.may_be_empty
-    return EXPECTED, ""
+        return ExpectationLetter.OPTIONAL, processor.may_be_empty
+    return _ROWS

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil
 
 from phasegate.domain.calendar.dates import Calendar, LeftOutDate
-from phasegate.domain.plan import EMPTY, EXPECTED, expectation
+from phasegate.domain.plan import ExpectationLetter, expectation
 from phasegate.domain.spec.arithmetic import evaluate
 from phasegate.domain.spec.checks import Check, EntitiesCheck, RowsCheck
 from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, Processor
@@ -81,10 +81,10 @@ def expected_work(
 
 def _expected_of(pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date) -> Expectation:
     letter, reason = expectation(pipeline, calendar, processor, day)
-    if letter == EXPECTED:
+    if letter == ExpectationLetter.EXPECTED:
         amounts = tuple(_amounts(processor, pipeline.phase(phase).checks_of(processor), calendar, day))
         return Expectation(day, phase, processor.name, WorkKind.EXPECTED, amounts)
-    return Expectation(day, phase, processor.name, WorkKind.EMPTY_OK, (), reason, letter != EMPTY)
+    return Expectation(day, phase, processor.name, WorkKind.EMPTY_OK, (), reason, letter != ExpectationLetter.EMPTY)
 
 
 def _amounts(processor: Processor, checks: Iterable[Check], calendar: Calendar, day: date) -> Iterator[Amount]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from phasegate.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
 from phasegate.domain.checks.subject import KEYS_SHOWN, CheckSubject, Finding, named
-from phasegate.domain.plan import EXPECTED, expectation
+from phasegate.domain.plan import ExpectationLetter, expectation
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from phasegate.domain.spec.pipeline import TableOutput
 
@@ -95,7 +95,7 @@ def judge_coverage(check: CoverageCheck, subject: CheckSubject, answer: Answer) 
     findings: dict[date, Finding] = {}
     for day in subject.days:
         expected, found = numbers.get(day, (0, 0))
-        is_owed = expectation(subject.pipeline, subject.calendar, processor, day)[0] == EXPECTED
+        is_owed = expectation(subject.pipeline, subject.calendar, processor, day)[0] == ExpectationLetter.EXPECTED
         is_right = found >= Fraction(str(check.at_least)) * expected if expected else not is_owed
         keys = sorted(missing[day])
         names = f" (missing: {named(keys, expected - found)})" if keys else ""

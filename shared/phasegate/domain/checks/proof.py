@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from phasegate.domain.checks.question import Question, on_days, question, quoted
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import EMPTY, EXPECTED
+from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.spec.checks import Check, says_how_much
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import AttemptFacts, Proved
@@ -63,9 +63,9 @@ def judge_proof(
         return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
     if status is ResultStatus.EMPTY and rows:
         return Proved(False, rows, f"reported empty, the table holds {rows} rows", ErrorClass.TRANSIENT, now)
-    if expects == EMPTY and rows:
+    if expects == ExpectationLetter.EMPTY and rows:
         return Proved(False, rows, f"0 rows are right here, the table holds {rows}", ErrorClass.BUG, now)
-    if expects == EXPECTED and not rows:
+    if expects == ExpectationLetter.EXPECTED and not rows:
         if status is ResultStatus.EMPTY:
             why = (reported.message if reported else "") or "no reason given"
             detail = f"empty where rows are expected: {why}"

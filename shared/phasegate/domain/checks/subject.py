@@ -6,7 +6,7 @@ from datetime import date
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.plan import EXPECTED, OPTIONAL
+from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 
 KEYS_SHOWN = 20
@@ -59,7 +59,8 @@ def checked_days(expects: Mapping[date, str], counts: Mapping[date, Found]) -> t
     return tuple(
         d
         for d, letter in expects.items()
-        if letter == EXPECTED or (letter == OPTIONAL and d in counts and counts[d].rows)
+        if letter == ExpectationLetter.EXPECTED
+        or (letter == ExpectationLetter.OPTIONAL and d in counts and counts[d].rows)
     )
 
 

@@ -1,6 +1,6 @@
 """The decision of the conductor: what passed, which release groups are released, and when a run has come to its end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -9,12 +9,10 @@ from phasegate.domain.decisions.circuit_breaker import breakers
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, canary_left, obstacles
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, SameDateEdge
 from phasegate.domain.spec.pipeline import FailurePolicy
-from phasegate.domain.state.board import ENDED, FAILED, GOOD, PENDING, RELEASED, UNJUDGED, Board
+from phasegate.domain.state.board import ENDED, GOOD, OPEN, Board, BoardLetter, bytes_of
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.domain.state.unsound import Unsound
-
-_OPEN = (RELEASED, UNJUDGED)
 
 MOST_RELEASES = 400
 """Release groups that were released in one pass: their cells go into one commit (10 MiB, Firestore quotas); the next
@@ -29,7 +27,7 @@ class GroupOutcome:
     """The position of the date."""
     group: int
     """The number of the release group."""
-    letter: str
+    letter: BoardLetter
     """The letter that it gets on the board."""
     bad: dict[str, Unsound] = field(default_factory=dict)
     """``phase/processor`` -> why it is not sound."""
@@ -85,10 +83,7 @@ def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
         if allowed is None:
             continue
         failed = {
-            i
-            for n in index.groups_of(phase)
-            for i, c in enumerate(board.groups[index.groups[n].name])
-            if chr(c) == FAILED
+            i for n in index.groups_of(phase) for i, c in enumerate(board.groups[index.groups[n].name]) if c == _FAILED
         }
         if len(failed) > allowed:
             board.halted_because = (
@@ -116,16 +111,18 @@ def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
             if admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
                 admission.enter(group, position)
                 releases.append((position, group.number))
-                board.set_letter(group.name, position, RELEASED)
+                board.set_letter(group.name, position, BoardLetter.RELEASED)
             position = candidates.find(1, position + 1)
     return releases
 
 
-def _mask(letters: str) -> bytes:
-    return bytes(letter in letters.encode() for letter in range(256))
+def _mask(letters: Iterable[BoardLetter]) -> bytes:
+    """1 for each of the letters, 0 for every other byte."""
+    return bytes(byte in bytes_of(letters) for byte in range(256))
 
 
-_IS_PENDING, _IS_ENDED = _mask(PENDING), _mask(ENDED)
+_IS_PENDING, _IS_ENDED = _mask([BoardLetter.PENDING]), _mask(ENDED)
+_GOOD, _OPEN, _FAILED = bytes_of(GOOD), bytes_of(OPEN), ord(BoardLetter.FAILED)
 
 
 def _candidates(index: PlanIndex, board: Board, group: ReleaseGroup, *, is_canary: bool) -> bytes:
@@ -170,7 +167,7 @@ class _Admission:
         limit, active = self._limit[first], self._active[first]
         if limit is None or len(active) < limit:
             return False
-        return all(self._board.letter(group.name, position) != PENDING for position in active)
+        return all(not self._board.is_pending(group.name, position) for position in active)
 
     def admits(self, group: ReleaseGroup, position: int) -> bool:
         """Whether the limits allow this release group at this date."""
@@ -187,16 +184,16 @@ class _Admission:
         self._active[self._first[group.phase]].add(position)
 
     def _is_untouched(self, position: int) -> bool:
-        return all(self._board.letter(group.name, position) == PENDING for group in self._index.groups)
+        return all(self._board.is_pending(group.name, position) for group in self._index.groups)
 
 
 def _open_positions(strip: bytearray) -> Iterator[int]:
     """Dates of a release group that were released and have not come to rest."""
     for letter in _OPEN:
-        position = strip.find(ord(letter))
+        position = strip.find(letter)
         while position != -1:
             yield position
-            position = strip.find(ord(letter), position + 1)
+            position = strip.find(letter, position + 1)
 
 
 def _ramp_room(index: PlanIndex, board: Board) -> int | None:
@@ -207,9 +204,9 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
     blockage = Blockage(index, board)
     for position in range(len(index.days)):
         letters = {board.letter(group.name, position) for group in index.groups}
-        if letters == {PENDING}:
+        if letters == {BoardLetter.PENDING}:
             continue
-        if letters <= set(ENDED) or (not letters & set(_OPEN) and blockage.is_stuck(position)):
+        if letters <= ENDED or (not letters & OPEN and blockage.is_stuck(position)):
             finished += 1
         else:
             active += 1
@@ -222,10 +219,9 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
 def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
     if run.desired_state is DesiredState.CANCELLED:
         return RunStatus.CANCELLED
-    good = GOOD.encode()
-    if all(not strip.translate(None, good) for strip in board.groups.values()):
+    if all(not strip.translate(None, _GOOD) for strip in board.groups.values()):
         return RunStatus.COMPLETED
-    is_open = any(strip.find(ord(letter)) != -1 for strip in board.groups.values() for letter in _OPEN)
+    is_open = any(strip.find(letter) != -1 for strip in board.groups.values() for letter in _OPEN)
     if is_open or not run.admits:
         return {
             DesiredState.RUNNING: RunStatus.RUNNING,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.plan import EXPECTED, OPTIONAL, PlanIndex, SameDateEdge, TaskSpec, WindowEdge
+from phasegate.domain.plan import ExpectationLetter, PlanIndex, SameDateEdge, TaskSpec, WindowEdge
 from phasegate.domain.spec.pipeline import TableOutput
 
 Marks = list[list[bool]]
@@ -70,9 +70,9 @@ def _is_noticed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -
     if not isinstance(task.spec.output, TableOutput):
         behind = index.dependants[task.number]
         return not behind or any(taken[n][position] for n in behind)
-    if task.expects[position] != OPTIONAL:
+    if task.expects[position] != ExpectationLetter.OPTIONAL:
         return True
-    cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+    cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == ExpectationLetter.EXPECTED]
     return not cell or any(taken[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput))
 
 

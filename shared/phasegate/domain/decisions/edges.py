@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from phasegate.domain.plan import ApprovalEdge, BarrierEdge, Edge, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
-from phasegate.domain.state.board import BLOCKED, ENDED, FAILED, GOOD, PENDING, Board
+from phasegate.domain.state.board import BADLY_ENDED, ENDED, GOOD, Board, BoardLetter, bytes_of
 from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 
-_GOOD = GOOD.encode()
+_GOOD = bytes_of(GOOD)
 _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 
 
@@ -30,7 +30,7 @@ class Obstacle:
     """The number of the release group on the board; None when the tables outside the run were judged."""
     position: int | None
     """The position of the date on the board; None as for ``group``."""
-    letter: str
+    letter: BoardLetter
     """The release group's letter there."""
     detail: str = ""
     """Why, when it is known."""
@@ -38,7 +38,7 @@ class Obstacle:
     @property
     def is_bad(self) -> bool:
         """It will not go away by waiting."""
-        return self.letter in (BLOCKED, FAILED)
+        return self.letter in BADLY_ENDED
 
     @property
     def wants_a_person(self) -> bool:
@@ -52,13 +52,15 @@ def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int
         ref = index.tasks[task].ref
         if (breaker := board.breakers.get(ref)) is not None:
             at = index.position[breaker.first]
-            yield Obstacle("brake", breaker.first, ref, group.number, at, FAILED, str(breaker))
+            yield Obstacle("brake", breaker.first, ref, group.number, at, BoardLetter.FAILED, str(breaker))
     if index.canary and not (group.number in index.canary and index.canary[group.number][position]):
         yield from _canary(index, board)
     for number in group.released_with:
         companion = index.groups[number]
-        if board.letter(companion.name, position) == PENDING:
-            yield Obstacle("released_with", index.days[position], companion.phase, number, position, PENDING)
+        if board.is_pending(companion.name, position):
+            yield Obstacle(
+                "released_with", index.days[position], companion.phase, number, position, BoardLetter.PENDING
+            )
     for edge in group.edges:
         yield from _edge(index, board, edge, position)
 
@@ -114,7 +116,7 @@ def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator
     elif isinstance(edge, ApprovalEdge):
         if edge.phase not in board.approved:
             remedy = f"a person says go: phasegate approve {board.run_id} {edge.phase}"
-            yield Obstacle(edge.check, index.days[position], edge.phase, None, None, PENDING, remedy)
+            yield Obstacle(edge.check, index.days[position], edge.phase, None, None, BoardLetter.PENDING, remedy)
     else:
         yield from _all_dates(index, board, edge, position)
 
@@ -139,27 +141,27 @@ def _at(
         return
     bad = board.bad.get(day, {})
     policy = index.tasks[group.tasks[0]].failure.then
-    whole = not other_date and letter == FAILED and policy != "continue"
+    whole = not other_date and letter == BoardLetter.FAILED and policy != "continue"
     for ref, why in bad.items():
         in_group = ref in index.by_ref and index.by_ref[ref].group == number
         if in_group and (whole or ref in refs):
             yield Obstacle(check, day, ref, number, position, _letter(why), str(why))
 
 
-def _letter(why: Unsound) -> str:
-    return BLOCKED if isinstance(why, Blocked) else FAILED
+def _letter(why: Unsound) -> BoardLetter:
+    return BoardLetter.BLOCKED if isinstance(why, Blocked) else BoardLetter.FAILED
 
 
 def _outside(board: Board, check: str, ref: str, days: tuple[date, ...]) -> Iterator[Obstacle]:
     if not days:
         return
     if board.outside is None:
-        yield Obstacle(check, days[0], ref, None, None, PENDING, "not judged yet")
+        yield Obstacle(check, days[0], ref, None, None, BoardLetter.PENDING, "not judged yet")
         return
     bad = board.outside.get(ref, {})
     for day in days:
         if day in bad:
-            yield Obstacle(check, day, ref, None, None, BLOCKED, bad[day])
+            yield Obstacle(check, day, ref, None, None, BoardLetter.BLOCKED, bad[day])
 
 
 def _all_dates(index: PlanIndex, board: Board, edge: BarrierEdge, position: int) -> Iterator[Obstacle]:
@@ -172,7 +174,7 @@ def _all_dates(index: PlanIndex, board: Board, edge: BarrierEdge, position: int)
         if not strip[first:last].translate(None, _GOOD):
             continue
         for p in range(first, last):
-            letter = chr(strip[p])
+            letter = board.letter(group.name, p)
             if letter in GOOD:
                 continue
             reasons = [
@@ -188,12 +190,12 @@ def awaited_approvals(index: PlanIndex, board: Board) -> tuple[str, ...]:
         missing = {edge.phase for edge in group.edges if isinstance(edge, ApprovalEdge)}.difference(
             board.approved, wanted
         )
-        position = board.groups[group.name].find(ord(PENDING)) if missing else -1
+        position = board.groups[group.name].find(ord(BoardLetter.PENDING)) if missing else -1
         while position != -1:
             if all(obstacle.wants_a_person for obstacle in obstacles(index, board, group, position)):
                 wanted.update(dict.fromkeys(sorted(missing)))
                 break
-            position = board.groups[group.name].find(ord(PENDING), position + 1)
+            position = board.groups[group.name].find(ord(BoardLetter.PENDING), position + 1)
     return tuple(wanted)
 
 
@@ -229,10 +231,10 @@ class Blockage:
         return [
             (o.group, o.position)
             for o in self._obstacles[key]
-            if o.letter == PENDING and o.group is not None and o.position is not None
+            if o.letter == BoardLetter.PENDING and o.group is not None and o.position is not None
         ]
 
     def is_stuck(self, position: int) -> bool:
         """Whether none of the date's pending release groups can move until somebody acts."""
-        pending = [group for group in self._index.groups if self._board.letter(group.name, position) == PENDING]
+        pending = [group for group in self._index.groups if self._board.is_pending(group.name, position)]
         return all(self.roots(group.number, position) for group in pending)

@@ -9,8 +9,8 @@ from datetime import date
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.plan import EMPTY, PlanIndex, ReleaseGroup
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, SKIPPED, UNJUDGED
+from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup
+from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
@@ -46,12 +46,14 @@ def judge_group(
         if blocks(verdict):
             bad.setdefault(f"{group.phase}/{verdict.subject}", Blocked(str(verdict)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
-        letter = UNJUDGED
+        letter = BoardLetter.UNJUDGED
     elif bad:
-        letter = FAILED if has_failed else BLOCKED
+        letter = BoardLetter.FAILED if has_failed else BoardLetter.BLOCKED
     else:
-        is_rightly_empty = all(index.tasks[number].expects[position] == EMPTY for number in group.tasks)
-        letter = SKIPPED if is_rightly_empty else PASSED
+        is_rightly_empty = all(
+            index.tasks[number].expects[position] == ExpectationLetter.EMPTY for number in group.tasks
+        )
+        letter = BoardLetter.SKIPPED if is_rightly_empty else BoardLetter.PASSED
     return GroupOutcome(position, group.number, letter, bad, tuple(given))
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 
 from phasegate.domain.decisions.failures import backoff, may_retry
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
-from phasegate.domain.plan import ADOPT, PlanIndex, TaskSpec
+from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
 from phasegate.domain.state.unsound import Failure
 
@@ -120,7 +120,7 @@ class _Derivation:
         cell = self._facts.cells.get(task.phase, _NO_CELL)
         released = self._index.groups[task.group].name in cell.groups
         required = cell.redo.get(task.processor, 1)
-        if required == 1 and task.work[self._position] == ADOPT:
+        if required == 1 and task.work[self._position] == WorkLetter.ADOPT:
             return TaskView(TaskStatus.SUCCEEDED, note="adopted: the table already holds it")
         needs = [self.view(n) for n in task.needs]
         attempts = self._facts.tasks.get((task.phase, task.processor))

@@ -4,8 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from phasegate.domain.plan import ADOPT, ApprovalEdge, Edge, Plan, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
-from phasegate.domain.state.board import PENDING, RELEASED, Board
+from phasegate.domain.plan import (
+    ApprovalEdge,
+    Edge,
+    Plan,
+    PlanIndex,
+    ReleaseGroup,
+    SameDateEdge,
+    WindowEdge,
+    WorkLetter,
+)
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RetryIntent
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 
@@ -65,7 +74,9 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     for (position, _), cell in spread.cells.items():
         for number in cell.reopened | cell.withdrawn:
             group = index.groups[number]
-            board.set_letter(group.name, position, PENDING if number in cell.withdrawn else RELEASED)
+            board.set_letter(
+                group.name, position, BoardLetter.PENDING if number in cell.withdrawn else BoardLetter.RELEASED
+            )
             board.forget(index.days[position], [index.tasks[t].ref for t in group.tasks])
         board.unjudged.pop(index.days[position], None)
     if index.outside:
@@ -111,7 +122,7 @@ class _Spread:
     def _is_out(self, position: int, group: ReleaseGroup) -> bool:
         """Whether a release group is released, as far as this retry leaves it so."""
         cell = self.cells.get((position, group.phase), Reopening())
-        return self._board.letter(group.name, position) != PENDING and group.number not in cell.withdrawn
+        return not self._board.is_pending(group.name, position) and group.number not in cell.withdrawn
 
     def _follow(self, position: int, tasks: set[int]) -> None:
         """Reopen the release groups of tasks that run again, and take back what an edge releases on top of them."""
@@ -129,7 +140,7 @@ class _Spread:
                     cell.reopened.discard(group.number)
                     self._redo(p, group.tasks)
                 else:
-                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] == ADOPT])
+                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] == WorkLetter.ADOPT])
 
     @staticmethod
     def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:

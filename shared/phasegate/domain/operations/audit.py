@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from phasegate.domain.decisions.waiving import blocks
-from phasegate.domain.plan import EMPTY, EXPECTED
+from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
 
 
@@ -135,9 +135,9 @@ def is_sound(expects: str, held: TableContent, verdicts: Sequence[Verdict]) -> b
 
     A check that blocks, could not be asked or passes by a waiver is not met.
     """
-    if expects == EMPTY:
+    if expects == ExpectationLetter.EMPTY:
         return not held.rows
-    if held.doubled or (expects == EXPECTED and not held.rows):
+    if held.doubled or (expects == ExpectationLetter.EXPECTED and not held.rows):
         return False
     return not any(verdict.outcome in (UNKNOWN, BLOCK) for verdict in verdicts)
 
@@ -169,7 +169,7 @@ def differences(
             held.doubled,
             Own.KEYS,
         )
-    if expects == EMPTY and held.rows:
+    if expects == ExpectationLetter.EMPTY and held.rows:
         yield Difference(
             Discrepancy.NOT_RIGHT, f"{rows_in_words(held.rows)} where none are right", 0, held.rows, Own.ROWS
         )
@@ -208,9 +208,9 @@ def shortfalls(
     expects: str, held: TableContent, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
 ) -> Iterator[Difference]:
     """What the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
-    if expects == EMPTY:
+    if expects == ExpectationLetter.EMPTY:
         return
-    if expects == EXPECTED and not held.rows:
+    if expects == ExpectationLetter.EXPECTED and not held.rows:
         if not _is_gone(verdicts):
             yield Difference(Discrepancy.MISSING, "nothing there", None, 0, Own.ROWS)
         return

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan import PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, TableOutput, did_you_mean, select_phases
 
@@ -27,7 +27,7 @@ class Scope:
         """Every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
         dates = seasons_around(self.calendar, self.days)
         plan = blank_plan(self.pipeline, self.pipeline.phase_names, [d.day for d in dates], dates)
-        return plan.index
+        return compile_plan(plan)
 
     @cached_property
     def outputs(self) -> dict[str, TableOutput | ObjectOutput]:

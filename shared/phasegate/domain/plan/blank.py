@@ -6,7 +6,7 @@ from datetime import date
 
 from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar, GameDate
-from phasegate.domain.plan.document import RUN, Plan
+from phasegate.domain.plan.document import Plan, WorkLetter
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 
@@ -29,7 +29,7 @@ def blank_plan(
         phases=tuple(phases),
         days=tuple(days),
         calendar=tuple(calendar),
-        work={f"{n}/{x.name}": RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
+        work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
         ramp=tuple(ramp),
         canary=tuple(canary),
         reprocess=reprocess,

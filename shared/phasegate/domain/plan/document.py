@@ -3,40 +3,45 @@
 import hashlib
 import json
 from datetime import date
+from enum import StrEnum
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import GameDate
-from phasegate.domain.plan.index import PlanIndex
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
-
-RUN, ADOPT = "r", "a"
-"""Letters of ``Plan.work``: the task is run, or its output was found sound in the table and is adopted."""
 
 PLAN_VERSION = 1
 
 
-class Plan(BaseModel):
-    """What one run does: frozen when the run starts.
+class WorkLetter(StrEnum):
+    """What a run does for a task on a date: a letter of ``Plan.work``."""
 
-    phases: the selected ones, in order. days: the selected game dates, in order. calendar: every game date of the
-    seasons concerned (windows reach beyond the selection). work: ``phase/processor`` -> one letter a selected date.
-    canary: the dates that go first, each with those of its windows.
-    """
+    RUN = "r"
+    """The task is run."""
+    ADOPT = "a"
+    """Its output was found sound in the table, and is adopted."""
+
+
+class Plan(BaseModel):
+    """What one run does: frozen when the run starts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: int = PLAN_VERSION
-    pipeline: Pipeline
-    phases: tuple[str, ...]
-    days: tuple[date, ...]
-    calendar: tuple[GameDate, ...]
-    work: dict[str, str]
-    ramp: tuple[RampStep, ...] = ()
-    canary: tuple[date, ...] = ()
-    reprocess: str
-    code_version: str
+    schema_version: int = Field(default=PLAN_VERSION, description="the layout of this document")
+    pipeline: Pipeline = Field(description="the whole pipeline file, as it was when the run was planned")
+    phases: tuple[str, ...] = Field(description="the selected phases, in order")
+    days: tuple[date, ...] = Field(description="the selected game dates, in order")
+    calendar: tuple[GameDate, ...] = Field(
+        description="every game date of the seasons concerned: windows reach beyond the selection"
+    )
+    work: dict[str, str] = Field(description="by phase/processor: one WorkLetter per selected date")
+    ramp: tuple[RampStep, ...] = Field(default=(), description="how many dates may be active while the run ramps up")
+    canary: tuple[date, ...] = Field(
+        default=(), description="the dates that go first, each with those of its windows; none: all go alike"
+    )
+    reprocess: str = Field(description="what was asked to be made again: missing, failed or all")
+    code_version: str = Field(description="the version of the program that planned it")
 
     @cached_property
     def hash(self) -> str:
@@ -48,8 +53,3 @@ class Plan(BaseModel):
         """The same plan with other letters."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Plan(**{**fields, "work": work})
-
-    @cached_property
-    def index(self) -> PlanIndex:
-        """The compiled form."""
-        return PlanIndex(self)

@@ -1,31 +1,24 @@
 """The compiled form of a plan: tasks in topological order, release groups, and the windows of their edges."""
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.expectation import expectation
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.errors import InputError
+from phasegate.domain.plan.document import Plan
 from phasegate.domain.plan.release_groups import (
-    ApprovalEdge,
     BarrierEdge,
-    Edge,
     ReleaseGroup,
     SameDateEdge,
     TaskSpec,
     WindowEdge,
 )
 from phasegate.domain.spec.checks import Check
-from phasegate.domain.spec.dispatch import Dispatch, Observed
-from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Barrier, EdgeGate, Lookback
-from phasegate.domain.spec.ordering import gates_of
-from phasegate.domain.spec.pipeline import Processor, TableOutput, did_you_mean
-
-if TYPE_CHECKING:
-    from phasegate.domain.plan.document import Plan
+from phasegate.domain.spec.dispatch import Observed
+from phasegate.domain.spec.pipeline import Processor, did_you_mean
 
 
 def _waits_for(group: ReleaseGroup) -> Iterator[int]:
@@ -38,28 +31,51 @@ def _waits_for(group: ReleaseGroup) -> Iterator[int]:
             yield from (at for _, at in edge.refs if at is not None)
 
 
+@dataclass(frozen=True, eq=False)
 class PlanIndex:
-    """A plan made quick to decide on. Lists are indexed by task, release group or position of the date."""
+    """A plan made quick to decide on, by ``compile_plan``.
 
-    def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
-        self.days = plan.days
-        self.position: Mapping[date, int] = {day: i for i, day in enumerate(plan.days)}
-        self.calendar = Calendar(plan.calendar)
-        self.season_of = tuple(self.calendar.by_day[day].season for day in plan.days)
-        self._groups_of: dict[str, list[int]] = {}
-        self._numbers: dict[str, int] = {}
-        self.tasks: list[TaskSpec] = []
-        self.groups: list[ReleaseGroup] = []
-        for phase in plan.phases:
-            self._compile(phase)
-        self.by_ref: Mapping[str, TaskSpec] = {task.ref: task for task in self.tasks}
-        self.observed: Mapping[int, Observed] = {
-            task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)
-        }
-        self.dependants: tuple[tuple[int, ...], ...] = tuple(
-            tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks
-        )
+    Lists of tasks and release groups are indexed by number, strips by the position of the date.
+    """
+
+    plan: Plan
+    """The document that this is derived from."""
+    calendar: Calendar
+    """Every game date of the seasons concerned."""
+    tasks: tuple[TaskSpec, ...]
+    """The tasks, by number: each after those that it needs."""
+    groups: tuple[ReleaseGroup, ...]
+    """The release groups, by number, in the order of the phases."""
+
+    @cached_property
+    def days(self) -> tuple[date, ...]:
+        """The selected game dates, in order."""
+        return self.plan.days
+
+    @cached_property
+    def position(self) -> Mapping[date, int]:
+        """The position of each selected date."""
+        return {day: i for i, day in enumerate(self.days)}
+
+    @cached_property
+    def season_of(self) -> tuple[str, ...]:
+        """The season of each selected date."""
+        return tuple(self.calendar.by_day[day].season for day in self.days)
+
+    @cached_property
+    def by_ref(self) -> Mapping[str, TaskSpec]:
+        """The task of each ``phase/processor`` of the run."""
+        return {task.ref: task for task in self.tasks}
+
+    @cached_property
+    def observed(self) -> Mapping[int, Observed]:
+        """How the ends of observed tasks are known, by number of the task."""
+        return {task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)}
+
+    @cached_property
+    def dependants(self) -> tuple[tuple[int, ...], ...]:
+        """For each task, the tasks that need it."""
+        return tuple(tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks)
 
     def task(self, ref: str) -> TaskSpec:
         """The task of ``phase/processor``. Raises InputError for one that is not in the run."""
@@ -76,7 +92,11 @@ class PlanIndex:
 
     def groups_of(self, phase: str) -> tuple[int, ...]:
         """Release group numbers of a phase."""
-        return tuple(self._groups_of[phase])
+        return self._groups_of[phase]
+
+    @cached_property
+    def _groups_of(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tuple(g.number for g in self.groups if g.phase == name) for name in self.plan.phases}
 
     @cached_property
     def outside(self) -> Mapping[str, tuple[date, ...]]:
@@ -134,126 +154,14 @@ class PlanIndex:
             walled |= {group.number for group in self.groups if not walled.isdisjoint(_waits_for(group))}
         return walled
 
-    def expectation(self, processor: Processor, day: date) -> str:
-        """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""
+    def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
+        """What the processor's output should hold, for any game date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
     def processor(self, ref: str) -> Processor:
         """The processor of ``phase/processor``, in the run or not."""
-        phase, _, name = ref.partition("/")
-        return next(x for x in self.plan.pipeline.phase(phase).processors if x.name == name)
+        return self.plan.pipeline.processor(ref)
 
     def checks(self, ref: str) -> tuple[Check, ...]:
         """What the table of ``phase/processor`` must hold."""
         return self.plan.pipeline.phase(ref.partition("/")[0]).checks_of(self.processor(ref))
-
-    def _compile(self, name: str) -> None:
-        pipeline, phase = self.plan.pipeline, self.plan.pipeline.phase(name)
-        by_gates: dict[tuple[tuple[str, int], ...], list[Processor]] = {}
-        for processor in _in_order_of_needs(phase.processors, name):
-            by_gates.setdefault(gates_of(pipeline, name, processor.name), []).append(processor)
-        first = len(self.groups)
-        order = {p.name: (group, p) for group, members_ in enumerate(by_gates.values(), first) for p in members_}
-        self._groups_of[name] = list(range(first, first + len(by_gates)))
-        members: dict[int, list[int]] = {}
-        for processor in _in_order_of_needs(phase.processors, name):
-            group = order[processor.name][0]
-            number, ref = len(self.tasks), f"{name}/{processor.name}"
-            self._numbers[ref] = number
-            members.setdefault(group, []).append(number)
-            companions = [p for p in (name, phase.released_with) if p in self.plan.phases]
-            needs = [
-                "/".join(pipeline.resolve(need, [p for p in (name, phase.released_with) if p]))
-                for need in processor.needs
-            ]
-            made_here = [need for need in needs if need.partition("/")[0] in companions]
-            self.tasks.append(
-                TaskSpec(
-                    number=number,
-                    phase=name,
-                    processor=processor.name,
-                    ref=ref,
-                    group=group,
-                    needs=tuple(self._numbers[n] for n in made_here),
-                    need_refs=tuple(made_here),
-                    spec=processor,
-                    dispatch=phase.how,
-                    queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
-                    failure=phase.failure,
-                    work=self.plan.work[ref],
-                    expects="".join(self.expectation(processor, day) for day in self.days),
-                )
-            )
-        for k, gates in enumerate(by_gates):
-            group = first + k
-            together = phase.released_with if phase.released_with in self.plan.phases else None
-            self.groups.append(
-                ReleaseGroup(
-                    number=group,
-                    name=name if len(by_gates) == 1 else f"{name}.{k + 1}",
-                    phase=name,
-                    tasks=tuple(members[group]),
-                    edges=tuple(
-                        self._edge(gate, owner)
-                        for owner, gate in ((owner, pipeline.phase(owner).gates[g]) for owner, g in gates)
-                        # Nobody is asked to let a phase go that the run leaves out.
-                        if owner in self.plan.phases or not isinstance(gate, ApprovalGate)
-                    ),
-                    released_with=self.groups_of(together) if together else (),
-                )
-            )
-
-    def _edge(self, gate: EdgeGate, phase: str) -> Edge:
-        pipeline = self.plan.pipeline
-        if isinstance(gate, AllSucceeded):
-            names = gate.processors or [x.name for x in pipeline.phase(gate.phase).processors]
-            refs = [f"{gate.phase}/{name}" for name in names]
-            inside = [ref for ref in refs if ref in self._numbers]
-            groups = sorted({self.tasks[self._numbers[ref]].group for ref in inside})
-            return SameDateEdge(gate.check, gate.phase, tuple(groups), frozenset(inside), self._tables_outside(refs))
-        if isinstance(gate, Lookback):
-            upstream = pipeline.phase_names[: pipeline.phase_names.index(phase) + 1]
-            found = ["/".join(pipeline.resolve(name, upstream)) for name in gate.processors]
-            whole = tuple(self.calendar.window(day, dates=gate.dates, days=gate.days) for day in self.days)
-            ranges = tuple((bisect_left(self.days, w[0]) if w else i, i) for i, w in enumerate(whole))
-            beyond = tuple(tuple(d for d in w if d not in self.position) for w in whole)
-            return WindowEdge(gate.check, tuple((ref, self._group_of(ref)) for ref in found), ranges, beyond, whole)
-        if isinstance(gate, ApprovalGate):
-            return ApprovalEdge(gate.check, phase)
-        if not isinstance(gate, Barrier):
-            raise TypeError(gate.check)
-        everything = (0, len(self.days))
-        spans = {
-            s: (self.season_of.index(s), len(self.days) - self.season_of[::-1].index(s)) for s in set(self.season_of)
-        }
-        outside = self._tables_outside([f"{gate.phase}/{x.name}" for x in pipeline.phase(gate.phase).processors])
-        dates = tuple(spans[s] if gate.scope == "season" else everything for s in self.season_of)
-        return BarrierEdge(gate.check, gate.phase, tuple(self._groups_of.get(gate.phase, ())), dates, outside)
-
-    def _tables_outside(self, refs: list[str]) -> tuple[str, ...]:
-        """Those of the processors that the run leaves out and whose tables can be judged."""
-        left_out = [ref for ref in refs if ref not in self._numbers]
-        return tuple(ref for ref in left_out if isinstance(self.processor(ref).output, TableOutput))
-
-    def _group_of(self, ref: str) -> int | None:
-        """The release group of a ref; None for a processor that the run leaves out."""
-        return self.tasks[self._numbers[ref]].group if ref in self._numbers else None
-
-
-def _in_order_of_needs(processors: list[Processor], phase: str) -> list[Processor]:
-    """Processors so that each stands after those of its own phase that it needs; else in the file's order."""
-    placed: dict[str, Processor] = {}
-
-    def place(processor: Processor) -> None:
-        for need in processor.needs:
-            owner, _, name = need.rpartition("/")
-            if owner in ("", phase):
-                place(next(x for x in processors if x.name == name))
-        placed.setdefault(processor.name, processor)
-
-    by_own_phase = {x.name for x in processors}
-    for processor in processors:
-        if any(n.rpartition("/")[0] in ("", phase) and n.rpartition("/")[2] in by_own_phase for n in processor.needs):
-            place(processor)
-        placed.setdefault(processor.name, processor)
-    return list(placed.values())

@@ -11,24 +11,34 @@ from phasegate.domain.spec.pipeline import FailurePolicy, Processor
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One processor of the plan. ``needs`` are task numbers; ``expects`` has a letter a selected date.
-
-    queue: the Cloud Tasks queue that its tasks go through; None when it is observed, and nobody dispatches it.
-    """
+    """One processor of the plan."""
 
     number: int
+    """Its place in ``PlanIndex.tasks``."""
     phase: str
+    """The phase that it belongs to."""
     processor: str
+    """Its canonical name."""
     ref: str
+    """``phase/processor``."""
     group: int
+    """The number of its release group."""
     needs: tuple[int, ...]
+    """The tasks of the same date that it needs, by number: of its phase, and of one released with it."""
     need_refs: tuple[str, ...]
+    """The same, by ref."""
     spec: Processor
+    """What the pipeline file says of it."""
     dispatch: Dispatch | Observed
+    """How its worker is called, or whose events tell of its end."""
     queue: str | None
+    """The Cloud Tasks queue that its tasks go through; None when it is observed, and nobody dispatches it."""
     failure: FailurePolicy
+    """What its phase does when it ends badly."""
     work: str
+    """One ``WorkLetter`` per selected date."""
     expects: str
+    """One ``ExpectationLetter`` per selected date."""
 
     @property
     def call(self) -> Dispatch:
@@ -40,41 +50,50 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True)
 class SameDateEdge:
-    """Edge: these processors (of ``groups``) on the same date. ``outside``: refs of phases that the run leaves
-    out."""
+    """Edge: these processors on the same date."""
 
     check: str
+    """The gate's check, as the pipeline file names it."""
     phase: str
+    """The phase of the processors."""
     groups: tuple[int, ...]
+    """Their release groups, by number."""
     refs: frozenset[str]
+    """Those of the processors that are in the run."""
     outside: tuple[str, ...]
+    """Refs of those that the run leaves out, judged from their tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowEdge:
-    """Edge: ``refs`` on the dates before this one.
-
-    inside: for each selected date the range of selected dates in its window; outside: the window's dates that the
-    run does not cover (for processors it leaves out: all of them).
-    """
+    """Edge: some processors on the dates before this one."""
 
     check: str
+    """The gate's check, as the pipeline file names it."""
     refs: tuple[tuple[str, int | None], ...]
+    """The processors, each with its release group; None for one that the run leaves out."""
     inside: tuple[tuple[int, int], ...]
+    """For each selected date, the positions of the selected dates in its window: the first, and one past the last."""
     outside: tuple[tuple[date, ...], ...]
+    """For each selected date, the dates of its window that the run does not cover."""
     whole: tuple[tuple[date, ...], ...]
+    """For each selected date, all dates of its window."""
 
 
 @dataclass(frozen=True, slots=True)
 class BarrierEdge:
-    """Edge: every date of the run, or of the season, has passed these release groups. ``outside``: as in
-    ``SameDateEdge``."""
+    """Edge: every date of the run, or of the season, has passed some release groups."""
 
     check: str
+    """The gate's check, as the pipeline file names it."""
     phase: str
+    """The phase that has to be passed."""
     groups: tuple[int, ...]
+    """Its release groups, by number."""
     ranges: tuple[tuple[int, int], ...]
+    """For each selected date, the positions of the dates that it waits for: the first, and one past the last."""
     outside: tuple[str, ...]
+    """Refs of processors that the run leaves out, judged from their tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +101,9 @@ class ApprovalEdge:
     """Edge: a person says that the phase may go, for all dates of the run at once."""
 
     check: str
+    """The gate's check, as the pipeline file names it."""
     phase: str
+    """The phase that waits for the approval."""
 
 
 Edge = SameDateEdge | WindowEdge | BarrierEdge | ApprovalEdge
@@ -93,8 +114,14 @@ class ReleaseGroup:
     """The tasks of a cell that share the same edges: what is released together."""
 
     number: int
+    """Its place in ``PlanIndex.groups``."""
     name: str
+    """The phase's name, with a number behind it where the phase has several groups."""
     phase: str
+    """The phase that it belongs to."""
     tasks: tuple[int, ...]
+    """Its tasks, by number."""
     edges: tuple[Edge, ...]
+    """What it waits for."""
     released_with: tuple[int, ...]
+    """The release groups of the phase that it is released together with, by number."""

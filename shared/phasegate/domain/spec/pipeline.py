@@ -256,6 +256,14 @@ class Pipeline(Strict):
                 return phase
         raise KeyError(name)
 
+    def processor(self, ref: str) -> Processor:
+        """The processor of ``phase/processor``. Raises KeyError."""
+        phase, _, name = ref.partition("/")
+        for processor in self.phase(phase).processors:
+            if processor.name == name:
+                return processor
+        raise KeyError(ref)
+
     @cached_property
     def registry(self) -> Mapping[tuple[str, str], str]:
         """(phase, canonical name or alias) -> canonical name: the one place where names are known."""

@@ -4,6 +4,7 @@ truth."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from phasegate.domain.messages.worker_protocol import ErrorClass
@@ -13,15 +14,44 @@ from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
 BOARD_VERSION = 1
 
-PENDING, RELEASED, PASSED, SKIPPED, BLOCKED, FAILED, UNJUDGED = ".", "r", "p", "k", "b", "f", "u"
-"""Not released; released; every task proved and sound; the same, and rightly empty; a check blocks; a task ended badly;
-a check could not be asked (asked again with backoff)."""
 
-UPSTREAM = "n"
-"""In a board's document, beside BLOCKED and FAILED: not run, because something it needs ended badly."""
+class BoardLetter(StrEnum):
+    """How a release group stands on a date; in ``Board.bad``, how a processor ended that is not sound."""
 
-GOOD = PASSED + SKIPPED
-ENDED = GOOD + BLOCKED + FAILED
+    PENDING = "."
+    """Not released."""
+    RELEASED = "r"
+    """Released, and not at rest."""
+    PASSED = "p"
+    """Every task proved and sound."""
+    SKIPPED = "k"
+    """The same, and rightly empty."""
+    BLOCKED = "b"
+    """A check blocks."""
+    FAILED = "f"
+    """A task ended badly."""
+    UNJUDGED = "u"
+    """A check could not be asked, and is asked again with backoff."""
+    UPSTREAM = "n"
+    """Only in ``Board.bad``: not run, because something that it needs ended badly."""
+
+
+def bytes_of(letters: Iterable[BoardLetter]) -> bytes:
+    """Letters as a strip holds them, for the methods of ``bytes`` that take many dates at a time."""
+    return "".join(letters).encode("ascii")
+
+
+GOOD = frozenset({BoardLetter.PASSED, BoardLetter.SKIPPED})
+BADLY_ENDED = frozenset({BoardLetter.BLOCKED, BoardLetter.FAILED})
+ENDED = GOOD | BADLY_ENDED
+OPEN = frozenset({BoardLetter.RELEASED, BoardLetter.UNJUDGED})
+"""Released, and not come to rest."""
+
+# A strip holds bytes: looked up once here, as release decisions look at every date.
+_PENDING = ord(BoardLetter.PENDING)
+_OPEN = bytes_of(OPEN)
+_BY_BYTE = {ord(letter): letter for letter in BoardLetter if letter is not BoardLetter.UPSTREAM}
+_ON_STRIPS = bytes(_BY_BYTE)
 
 ASK_AGAIN = timedelta(seconds=2)
 """First wait after a table could not be asked; doubles to at most 5 minutes."""
@@ -101,14 +131,18 @@ class Board:
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
         """The board of a run that has not begun."""
-        groups = {group.name: bytearray(PENDING * len(index.days), "ascii") for group in index.groups}
+        groups = {group.name: bytearray(BoardLetter.PENDING * len(index.days), "ascii") for group in index.groups}
         return cls(run_id, RunStatus.RUNNING, now, groups=groups)
 
-    def letter(self, group: str, position: int) -> str:
+    def letter(self, group: str, position: int) -> BoardLetter:
         """The letter of a release group at a date."""
-        return chr(self.groups[group][position])
+        return _BY_BYTE[self.groups[group][position]]
 
-    def set_letter(self, group: str, position: int, letter: str) -> None:
+    def is_pending(self, group: str, position: int) -> bool:
+        """Whether a release group was not released at a date."""
+        return self.groups[group][position] == _PENDING
+
+    def set_letter(self, group: str, position: int, letter: BoardLetter) -> None:
         """Write one letter."""
         self.groups[group][position] = ord(letter)
 
@@ -119,8 +153,7 @@ class Board:
 
     def open_days(self, index: PlanIndex) -> list[date]:
         """Dates with a release group that was released and has not come to rest."""
-        going = (ord(RELEASED), ord(UNJUDGED))
-        return [day for p, day in enumerate(index.days) if any(strip[p] in going for strip in self.groups.values())]
+        return [day for p, day in enumerate(index.days) if any(strip[p] in _OPEN for strip in self.groups.values())]
 
     def forget(self, day: date, refs: Iterable[str]) -> None:
         """Drop what is known against these processors on a date."""
@@ -181,9 +214,7 @@ class Board:
 
     @classmethod
     def from_document(cls, doc: dict[str, Any]) -> "Board":
-        """The board of a document made by ``to_document``. Raises ValueError for another version or shape."""
-        if doc.get("schema_version") != BOARD_VERSION:
-            raise ValueError(f"board version {doc.get('schema_version')} is not {BOARD_VERSION}")
+        """The board of a document made by ``to_document``. Raises ValueError for a letter that is none."""
         outside = doc["outside"]
         return cls(
             run_id=doc["run_id"],
@@ -191,7 +222,7 @@ class Board:
             started_at=datetime.fromisoformat(doc["started_at"]),
             finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
             cursor=doc["cursor"],
-            groups={name: bytearray(strip, "ascii") for name, strip in doc["lanes"].items()},
+            groups={name: _strip_of(name, text) for name, text in doc["lanes"].items()},
             bad={
                 date.fromisoformat(d): {r: _unsound_of(why) for r, why in bad.items()} for d, bad in doc["bad"].items()
             },
@@ -213,17 +244,30 @@ class Board:
         )
 
 
+def _strip_of(group: str, text: str) -> bytearray:
+    strip = bytearray(text, "ascii")
+    if unknown := strip.translate(None, _ON_STRIPS):
+        raise ValueError(f"'{chr(unknown[0])}' is no letter of release group {group}")
+    return strip
+
+
+_UNSOUND: dict[type[Unsound], BoardLetter] = {
+    Failure: BoardLetter.FAILED,
+    Blocked: BoardLetter.BLOCKED,
+    NotRun: BoardLetter.UPSTREAM,
+}
+
+
 def _unsound_to_document(why: Unsound) -> list[str]:
-    letter = FAILED if isinstance(why, Failure) else BLOCKED if isinstance(why, Blocked) else UPSTREAM
-    return [letter, str(why)]
+    return [_UNSOUND[type(why)].value, str(why)]
 
 
 def _unsound_of(doc: list[str]) -> Unsound:
-    letter, sentence = doc
-    if letter == FAILED:
+    letter, sentence = BoardLetter(doc[0]), doc[1]
+    if letter is BoardLetter.FAILED:
         error_class, _, message = sentence.partition(": ")
         return Failure(ErrorClass(error_class), message)
-    return Blocked(sentence) if letter == BLOCKED else NotRun(sentence)
+    return Blocked(sentence) if letter is BoardLetter.BLOCKED else NotRun(sentence)
 
 
 def _unasked_to_document(unasked: Unasked) -> list[Any]:

@@ -4,14 +4,13 @@ Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` t
 ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import Field, TypeAdapter
-from pydantic_core import to_json
+from pydantic import Field
 
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 
@@ -23,9 +22,13 @@ class AttemptKey(NamedTuple):
     """Identity of an attempt inside a run."""
 
     day: date
+    """The game date."""
     phase: str
+    """The phase."""
     processor: str
+    """The processor's canonical name."""
     attempt: int
+    """Counts the attempts of the task, from 1."""
 
     @property
     def ref(self) -> str:
@@ -38,17 +41,18 @@ class AttemptKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """A Cloud Task was created; or, for an observed task, its end is awaited.
-
-    dispatch: counts the Cloud Tasks created for this attempt, from 1.
-    not_before: the end of a backoff; the task cannot start earlier.
-    """
+    """A Cloud Task was created; or, for an observed task, its end is awaited."""
 
     dispatch: int
+    """Counts the Cloud Tasks created for this attempt, from 1."""
     generation: int
+    """The generation of the cell that it was dispatched for."""
     inputs: Inputs
+    """The attempts of its needs that it is made from."""
     at: datetime
+    """When it was created, UTC."""
     not_before: datetime | None = None
+    """The end of a backoff, UTC: the task cannot start earlier; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +60,37 @@ class Abandoned:
     """The runner claimed the attempt, found the run not running, and called nobody."""
 
     reason: str
+    """Why nobody was called, as a sentence."""
     at: datetime
+    """When it was given up, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The attempt's completion event. ``rows``: as the worker says; None when it writes no table."""
+    """The attempt's completion event."""
 
     status: ResultStatus
+    """How it ended, as the worker says."""
     rows: int | None
+    """Rows written, as the worker says; None when it writes no table."""
     error_class: ErrorClass | None
+    """Of a failure: whether to try again; None otherwise."""
     message: str
+    """What the worker says about it."""
     fence: int
+    """The fence of the claim that it ran under."""
     generation: int
+    """The generation of the cell that it was claimed for."""
     inputs: Inputs
+    """The attempts of its needs that it was made from."""
     started_at: datetime
+    """When the worker was called, UTC."""
     finished_at: datetime
+    """When it ended, UTC."""
     event_id: str
+    """The event's id: the same event again is no contradiction."""
     code_version: str = ""
+    """The version of the worker's program, as it says; empty: it does not."""
 
 
 class HealedAs(StrEnum):
@@ -92,19 +109,27 @@ class Healed:
     """The sweeper ended an attempt that never reported."""
 
     outcome: HealedAs
+    """What was found in place of the completion."""
     reason: str
+    """Why it was ended, as a sentence."""
     at: datetime
+    """When it was ended, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The output was looked at. ``rows``: found in the table; ``detail`` says what was wrong when not ok."""
+    """The output was looked at."""
 
     ok: bool
+    """It is what the completion said, and what the date should hold."""
     rows: int | None
+    """Rows found in the table; None when there is no table."""
     detail: str
+    """What was wrong when not ok; else empty."""
     error_class: ErrorClass | None
+    """Whether to try again when not ok; else None."""
     at: datetime
+    """When it was looked at, UTC."""
 
 
 Fact = Dispatched | Abandoned | Reported | Healed | Proved
@@ -115,11 +140,17 @@ class AttemptFacts:
     """Everything known of one attempt."""
 
     number: int
+    """Counts the attempts of the task, from 1."""
     dispatched: Dispatched | None = None
+    """Its youngest dispatch."""
     abandoned: Abandoned | None = None
+    """That it was given up before it ran."""
     reported: Reported | None = None
+    """Its completion."""
     healed: Healed | None = None
+    """That the sweeper ended it."""
     proved: Proved | None = None
+    """What was found when its output was looked at."""
 
     @property
     def origin(self) -> Dispatched | Reported | None:
@@ -140,23 +171,28 @@ class AttemptFacts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcome of one check for one date, with the numbers that decided it.
-
-    expected, found: rows, keys or values for the date, as the check counts them. missing: the keys that it is about
-    (missing, or there twice), at most 20, sorted. threshold: what was demanded. fingerprint: names the query that was
-    asked. waived_by: the waiver that lets a BLOCK pass; empty: none.
-    """
+    """Outcome of one check for one date, with the numbers that decided it."""
 
     outcome: str
+    """PASS, WARN, BLOCK or UNKNOWN."""
     check: str
+    """The check's name."""
     subject: str
+    """The processor whose output was checked."""
     expected: int
+    """Rows, keys or values that the date should have, as the check counts them."""
     found: int
+    """The same, as they were found."""
     detail: str
+    """The numbers as a sentence."""
     missing: tuple[str, ...] = ()
+    """The keys that it is about (missing, or there twice), at most 20, sorted."""
     threshold: str = ""
+    """What was demanded."""
     fingerprint: str = ""
+    """Names the query that was asked."""
     waived_by: str = ""
+    """The waiver that lets a BLOCK pass; empty: none."""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.detail}"
@@ -175,32 +211,42 @@ OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """What the conductor wrote about a release group of one date: released for a generation, concluded with a
-    letter."""
+    """What the conductor wrote about a release group of one date."""
 
     generation: int
+    """The generation of the cell that it was released for."""
     released_at: datetime
+    """When it was released, UTC."""
     concluded: str | None = None
+    """The ``BoardLetter`` that it came to; None: it has not come to rest."""
     concluded_at: datetime | None = None
+    """When it came to rest, UTC; None: not yet."""
     verdicts: tuple[Verdict, ...] = ()
+    """What its checks said when it came to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """(date, phase). ``redo``: processor -> the generation from which on its attempts count."""
+    """What the conductor wrote about one date of one phase."""
 
     generation: int = 1
+    """Raised by a retry, for what must be made again."""
     groups: Annotated[dict[str, GroupState], Field(alias="lanes")] = field(default_factory=dict)
+    """Its release groups that were released, by name."""
     redo: dict[str, int] = field(default_factory=dict)
+    """By processor: the generation from which on its attempts count."""
 
 
 @dataclass(slots=True)
 class DateFacts:
-    """All facts of one date of a run: attempts by (phase, processor) in order of number, and cells by phase."""
+    """All facts of one date of a run."""
 
     day: date
+    """The game date."""
     tasks: dict[tuple[str, str], list[AttemptFacts]] = field(default_factory=dict)
+    """By (phase, processor): the attempts, in order of number."""
     cells: dict[str, Cell] = field(default_factory=dict)
+    """By phase: what the conductor wrote."""
 
     def with_proofs(self, proofs: Iterable[tuple[AttemptKey, Proved]]) -> "DateFacts":
         """These facts and proofs of attempts that have none; nothing of these is changed."""
@@ -229,13 +275,14 @@ class DateFacts:
         return next(a for a in attempts if a.number == number)
 
 
-_FIELDS: dict[type, str] = {
+FACT_NAMES: Mapping[type[Fact], str] = {
     Dispatched: "dispatched",
     Abandoned: "abandoned",
     Reported: "reported",
     Healed: "healed",
     Proved: "proved",
 }
+"""The field of ``AttemptFacts`` that a fact stands in, and the name that it is stored under."""
 
 
 def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
@@ -244,7 +291,7 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
     The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
     """
     attempt = facts.attempt(key.phase, key.processor, key.attempt)
-    name = _FIELDS[type(fact)]
+    name = FACT_NAMES[type(fact)]
     there = getattr(attempt, name)
     if there is None:
         setattr(attempt, name, fact)
@@ -261,29 +308,4 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
 
 def fact_name(fact: Fact) -> str:
     """The field that a fact is stored under."""
-    return _FIELDS[type(fact)]
-
-
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in _FIELDS.items()}
-_CELLS = TypeAdapter(Cell)
-
-
-def fact_to_json(fact: Fact) -> str:
-    """A fact as a JSON document."""
-    return to_json(fact).decode()
-
-
-def fact_from_json(name: str, text: str) -> Fact:
-    """The fact stored under a field's name. Raises ValueError for a document of another shape."""
-    fact: Fact = _ADAPTERS[name].validate_json(text)
-    return fact
-
-
-def cell_to_json(cell: Cell) -> str:
-    """A cell as a JSON document."""
-    return _CELLS.dump_json(cell, by_alias=True).decode()
-
-
-def cell_from_json(text: str) -> Cell:
-    """The cell of a document. Raises ValueError for a document of another shape."""
-    return _CELLS.validate_json(text)
+    return FACT_NAMES[type(fact)]

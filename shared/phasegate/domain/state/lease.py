@@ -10,27 +10,36 @@ from phasegate.domain.errors import InputError
 class Lease:
     """The right to write one date of a table, for one holder, until a moment (UTC).
 
-    fence: rises with every taking. It is of the same rising sequence as the fences of claims, so that a writer that
-    puts it on its rows is neither undone by an attempt that was claimed before, nor in the way of one claimed later.
-    The runner takes leases as others do, and never uses their fence: what a worker gets and an event repeats is the
-    claim's, which names the attempt and rises as well. A lease's own is for writers that have no claim.
+    Its fence is of the same rising sequence as the fences of claims, so that a writer that puts it on its rows is
+    neither undone by an attempt that was claimed before, nor in the way of one claimed later. The runner takes leases
+    as others do, and never uses their fence: what a worker gets and an event repeats is the claim's, which names the
+    attempt and rises as well. A lease's own is for writers that have no claim.
     """
 
     table: str
+    """``dataset.table``."""
     day: date
+    """The date of the table that may be written."""
     holder: str
+    """The name by which people know the writer."""
     fence: int
+    """Rises with every taking."""
     until: datetime
+    """When it ends by itself, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody else has the lease, until a moment (UTC) at the latest."""
+    """Somebody else has the lease, until a moment at the latest."""
 
     table: str
+    """``dataset.table``."""
     day: date
+    """The date of the table that is being written."""
     holder: str
+    """Who writes it."""
     until: datetime
+    """When the lease ends at the latest, UTC."""
 
     def __str__(self) -> str:
         return f"{self.table} of {self.day} is being written by {self.holder} until {self.until:%H:%M:%SZ}"

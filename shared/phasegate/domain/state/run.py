@@ -54,13 +54,13 @@ class RetryIntent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    dates: tuple[date, ...] = ()
-    phase: str | None = None
-    processor: str | None = None
-    signature: str | None = None
-    why: str = ""
-    at: datetime
+    id: str = Field(description="names it in Board.applied once it was acted on")
+    dates: tuple[date, ...] = Field(default=(), description="the dates that it is about")
+    phase: str | None = Field(default=None, description="the phase that it is about")
+    processor: str | None = Field(default=None, description="the processor that it is about, canonical or an alias")
+    signature: str | None = Field(default=None, description="what the failures that it is about have in common")
+    why: str = Field(default="", description="the person's reason")
+    at: datetime = Field(description="when it was asked for, UTC")
 
 
 MOST_WAIVED = 200
@@ -68,19 +68,21 @@ MOST_WAIVED = 200
 
 
 class Waiver(BaseModel):
-    """A blocked check may pass on these dates, until an end. phase, processor: None means any."""
+    """A blocked check may pass on these dates, until an end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    dates: tuple[date, ...] = Field(min_length=1, max_length=MOST_WAIVED)
-    check: str
-    phase: str | None = None
-    processor: str | None = None
-    why: str
-    by: str
-    at: datetime
-    until: datetime
+    id: str = Field(description="names it in Board.applied and Board.waivers, and in the verdicts that it lets pass")
+    dates: tuple[date, ...] = Field(
+        min_length=1, max_length=MOST_WAIVED, description="the dates on which the check may pass"
+    )
+    check: str = Field(description="the check's name")
+    phase: str | None = Field(default=None, description="the phase that it is about; none: any")
+    processor: str | None = Field(default=None, description="the processor's canonical name; none: any")
+    why: str = Field(description="why the check may pass; stands in the report")
+    by: str = Field(description="the person who decided it")
+    at: datetime = Field(description="when it was decided, UTC")
+    until: datetime = Field(description="its end, UTC")
 
     def covers(self, day: date, phase: str, processor: str, check: str) -> bool:
         """Whether a verdict is in its scope; processor: the canonical name."""
@@ -97,38 +99,37 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    phase: str
-    by: str
-    why: str = ""
-    at: datetime
+    id: str = Field(description="names it in Board.applied once it was acted on")
+    phase: str = Field(description="the phase that may go")
+    by: str = Field(description="the person who decided it")
+    why: str = Field(default="", description="the person's reason")
+    at: datetime = Field(description="when it was decided, UTC")
 
 
 class Run(BaseModel):
-    """One backfill, as people want it.
-
-    request_hash: what was asked for (pipeline, selection, flags); the same request finds its unfinished run again.
-    epoch: raised by a cancel; a claim made under an older one calls nobody.
-    active_dates: live limits by phase, in place of the pipeline's.
-    """
+    """One backfill, as people want it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
-    schema_version: int = RUN_VERSION
-    run_id: str = Field(pattern=f"^{RUN_ID}$")
-    pipeline: str
-    pipeline_file: str
-    plan_hash: str
-    request_hash: str
-    source: str | None = None
-    desired_state: DesiredState = Field(default=DesiredState.RUNNING, alias="wanted")
-    epoch: int = 1
-    active_dates: dict[str, int] = {}
-    retries: tuple[RetryIntent, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    approvals: tuple[Approval, ...] = ()
-    why: str = ""
-    created_at: datetime
+    schema_version: int = Field(default=RUN_VERSION, description="the layout of this document")
+    run_id: str = Field(pattern=f"^{RUN_ID}$", description="the run's name, in commands and documents")
+    pipeline: str = Field(description="the pipeline's name")
+    pipeline_file: str = Field(description="the pipeline file that it was planned with")
+    plan_hash: str = Field(description="the hash of the frozen plan")
+    request_hash: str = Field(
+        description="what was asked for (pipeline, selection, flags): the same request finds its unfinished run again"
+    )
+    source: str | None = Field(default=None, description="the source folder; none: the pipeline has no such folder")
+    desired_state: DesiredState = Field(
+        default=DesiredState.RUNNING, alias="wanted", description="the state that a person asked for"
+    )
+    epoch: int = Field(default=1, description="raised by a cancel: a claim made under an older one calls nobody")
+    active_dates: dict[str, int] = Field(default={}, description="live limits by phase, in place of the pipeline's")
+    retries: tuple[RetryIntent, ...] = Field(default=(), description="work that people asked for again, oldest first")
+    waivers: tuple[Waiver, ...] = Field(default=(), description="checks that people let pass, oldest first")
+    approvals: tuple[Approval, ...] = Field(default=(), description="phases that people let go, oldest first")
+    why: str = Field(default="", description="the person's reason for the run")
+    created_at: datetime = Field(description="when the run was created, UTC")
 
     @property
     def intents(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from phasegate.domain.decisions.waiving import in_force, waived
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import NOTHING_HELD
-from phasegate.domain.plan import Plan, PlanIndex
+from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Parameter, Row, State, Warehouse
@@ -41,13 +41,13 @@ def report_on_run(ground: VerifierInputs, run_id: str, now: datetime) -> Report:
     if ground.state is None:
         raise ValueError("a run cannot be verified without state")
     record = read_run(ground.state, run_id, now)
-    evidence = _gather(ground, ground.state.plan(run_id).index, record, now)
+    evidence = _gather(ground, ground.state.index(run_id), record, now)
     return _compose(evidence, now, ground.is_cloud)
 
 
 def report_on_dates(ground: VerifierInputs, plan: Plan, now: datetime) -> Report:
     """The report of dates without a run."""
-    return _compose(_gather(ground, plan.index, None, now), now, ground.is_cloud)
+    return _compose(_gather(ground, compile_plan(plan), None, now), now, ground.is_cloud)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from phasegate.domain.decisions.waiving import is_in_force
 from phasegate.domain.operations.audit import NOTHING_HELD, Own
-from phasegate.domain.plan import EMPTY, OPTIONAL, PlanIndex, expectation
+from phasegate.domain.plan import ExpectationLetter, PlanIndex, expectation
 from phasegate.domain.state.facts import WARN
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import Row
@@ -51,9 +51,9 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
         processor = index.processor(output.ref)
         reasons: dict[tuple[str, bool], list[date]] = {}
         for day in index.days:
-            if output.expects[day] in (EMPTY, OPTIONAL):
+            if output.expects[day] in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
                 reason = expectation(index.plan.pipeline, index.calendar, processor, day)[1]
-                reasons.setdefault((reason, output.expects[day] == EMPTY), []).append(day)
+                reasons.setdefault((reason, output.expects[day] == ExpectationLetter.EMPTY), []).append(day)
         for (reason, is_demanded), days in reasons.items():
             found.append(
                 Emptiness(
@@ -225,7 +225,7 @@ def compared(reading: Reading) -> list[KeysCompared]:
         both_due = [
             day
             for day, letter in expects[pair.table.table].items()
-            if EMPTY not in (letter, expects[pair.against.table][day])
+            if ExpectationLetter.EMPTY not in (letter, expects[pair.against.table][day])
         ]
         by_day = {row["d"]: row for row in rows}
         dates = [

@@ -17,7 +17,7 @@ from phasegate.domain.operations.audit import (
     rows_in_words,
     shortfalls,
 )
-from phasegate.domain.plan import EMPTY, EXPECTED, PlanIndex
+from phasegate.domain.plan import ExpectationLetter, PlanIndex
 from phasegate.domain.spec.pipeline import NoOutput
 from phasegate.domain.state.facts import UNKNOWN as UNASKED
 from phasegate.domain.state.facts import Verdict
@@ -236,9 +236,9 @@ def _calm(outputs: Sequence[Output], day: date, index: PlanIndex, has_record: bo
         return GAP if any(output.table and not is_whole(output, day) for output in outputs) else OUTSIDE
     if any(is_waived(output, day) for output in outputs):
         return WAIVED
-    return RIGHTLY_EMPTY if all(output.expects[day] == EMPTY for output in outputs) else WHOLE
+    return RIGHTLY_EMPTY if all(output.expects[day] == ExpectationLetter.EMPTY for output in outputs) else WHOLE
 
 
 def demanded(output: Output, days: Iterable[date]) -> list[date]:
     """The dates on which the calendar demands rows."""
-    return [day for day in days if output.expects[day] == EXPECTED]
+    return [day for day in days if output.expects[day] == ExpectationLetter.EXPECTED]

@@ -8,7 +8,7 @@ from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import REPEATS, ROWS, Own, TableContent
-from phasegate.domain.plan import EMPTY, PlanIndex
+from phasegate.domain.plan import ExpectationLetter, PlanIndex
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict
@@ -165,7 +165,7 @@ def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
     """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check."""
     subjects = {
         ref: (
-            {d: e for d, e in output.expects.items() if e != EMPTY and output.held.get(d)},
+            {d: e for d, e in output.expects.items() if e != ExpectationLetter.EMPTY and output.held.get(d)},
             {day: Found(held.rows, held.lowest_fence, held.highest_fence) for day, held in output.held.items()},
         )
         for ref, output in reading.outputs.items()

@@ -15,7 +15,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Unsound
-from phasegate.ports import State
+from phasegate.ports import RunReader, State
 from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
 
 
@@ -46,7 +46,7 @@ class RunRecord:
 
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
-    run, index, (board, _) = state.run(run_id), state.plan(run_id).index, state.board(run_id)
+    run, index, (board, _) = state.run(run_id), state.index(run_id), state.board(run_id)
     later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final
     waivers = in_force(run, now)
@@ -88,7 +88,7 @@ def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: boo
     return Recorded(Word.NOTHING if is_over else Word.OPEN)
 
 
-def _worked_on_later(state: State, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
+def _worked_on_later(state: RunReader, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
     """(date, ref) of the attempts of the same pipeline's runs that began after this one.
 
     A later run that took over what it found has written nothing, and explains nothing.

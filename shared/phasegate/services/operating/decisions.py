@@ -13,11 +13,11 @@ from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import OWN_CHECKS
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
-from phasegate.ports import Clock, State
+from phasegate.ports import Clock, RunWriter
 from phasegate.services.operating.operators import change
 
 
-def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
+def approve(state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
     """Let a phase go, for all dates of the run.
 
     Raises InputError for a cancelled run, an unknown phase, one that no approval holds, or one that was approved.
@@ -42,7 +42,7 @@ def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why
 
 
 def waive(
-    state: State,
+    state: RunWriter,
     clock: Clock,
     run_id: str,
     *,
@@ -61,13 +61,14 @@ def waive(
     nothing in the scope has, an end that is past, or without a reason.
     """
     change(state, run_id, "waive a check of", lambda _: {})
-    plan, now = state.plan(run_id), clock.now()
+    index, now = state.index(run_id), clock.now()
+    plan = index.plan
     run, (board, _) = state.run(run_id), state.board(run_id)
     if board.is_over(run) and board.status is RunStatus.COMPLETED:
         raise InputError(f"run '{run_id}' is completed: there is nothing left to waive")
     days = tuple(sorted(set(dates)))
     for day in days:
-        if day not in plan.index.position:
+        if day not in index.position:
             raise InputError(f"--date: {day} is not a date of run '{run_id}'")
     if not 0 < len(days) <= MOST_WAIVED:
         raise InputError(f"--date: give 1 to {MOST_WAIVED} dates a waiver, not {len(days)}")

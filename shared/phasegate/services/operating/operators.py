@@ -10,7 +10,7 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
-from phasegate.ports import Claim, Clock, State
+from phasegate.ports import Claim, Clock, RunReader, RunWriter, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,17 @@ class Cancelled:
     open_claims: tuple[AttemptKey, ...]
 
 
-def pause(state: State, run_id: str) -> Run:
+def pause(state: RunWriter, run_id: str) -> Run:
     """Start nothing more until ``resume``; what runs, ends."""
     return _want(state, run_id, "pause", DesiredState.PAUSED)
 
 
-def drain(state: State, run_id: str) -> Run:
+def drain(state: RunWriter, run_id: str) -> Run:
     """Start nothing more, and let the driving process end when what runs has ended."""
     return _want(state, run_id, "drain", DesiredState.DRAINING)
 
 
-def resume(state: State, run_id: str) -> Run:
+def resume(state: RunWriter, run_id: str) -> Run:
     """Go on after ``pause`` or ``drain``."""
     return _want(state, run_id, "resume", DesiredState.RUNNING)
 
@@ -46,7 +46,7 @@ def cancel(state: State, run_id: str) -> Cancelled:
 
 
 def retry(
-    state: State,
+    state: RunWriter,
     clock: Clock,
     run_id: str,
     *,
@@ -64,14 +64,15 @@ def retry(
     Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
     """
     change(state, run_id, "retry", lambda _: {})
-    plan = state.plan(run_id)
+    index = state.index(run_id)
+    plan = index.plan
     if phase is not None and phase not in plan.phases:
         raise InputError(f"--phase: unknown phase '{phase}'{did_you_mean(phase, plan.phases)}")
     known = {name for (_, name) in plan.pipeline.registry}
     if processor is not None and processor not in known:
         raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
     for day in dates:
-        if day not in plan.index.position:
+        if day not in index.position:
             raise InputError(f"--date: {day} is not a date of run '{run_id}'")
     intent = RetryIntent(
         id=uuid.uuid4().hex[:12],
@@ -91,7 +92,7 @@ def retry(
     return targets
 
 
-def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
+def set_limit(state: RunWriter, run_id: str, phase: str, active_dates: int) -> Run:
     """Let so many dates be active in a phase from now on; those that are already, go on.
 
     Raises InputError for an unknown phase, one that is released with another (whose limit counts), or a number below 1.
@@ -107,12 +108,12 @@ def set_limit(state: State, run_id: str, phase: str, active_dates: int) -> Run:
     return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
 
 
-def _want(state: State, run_id: str, verb: str, wanted: DesiredState) -> Run:
+def _want(state: RunWriter, run_id: str, verb: str, wanted: DesiredState) -> Run:
     _refuse_finished(state, run_id, verb)
     return change(state, run_id, verb, lambda _: {"desired_state": wanted})
 
 
-def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
+def change(state: RunWriter, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:
     """Change the run's document; a cancelled run stays cancelled, whoever came first. Raises InputError for one."""
 
     def changed(run: Run) -> Run:
@@ -123,7 +124,7 @@ def change(state: State, run_id: str, verb: str, update: Callable[[Run], dict[st
     return state.change_run(run_id, changed)
 
 
-def _refuse_finished(state: State, run_id: str, verb: str) -> None:
+def _refuse_finished(state: RunReader, run_id: str, verb: str) -> None:
     run = state.run(run_id)
     board, _ = state.board(run_id)
     if run.desired_state is not DesiredState.CANCELLED and board.is_over(run):

@@ -20,7 +20,7 @@ from phasegate.domain.operations.rollback import Holding, Scope, place_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.ports import Clock, Leases, ObjectStore, State, Warehouse
+from phasegate.ports import Clock, Leases, ObjectStore, RunReader, State, Warehouse
 from phasegate.services.reading.progress import current_status
 from phasegate.services.reading.prover import Prover
 
@@ -181,8 +181,8 @@ def _holdings(
     return tuple(found)
 
 
-def _refuse_unfinished(scope: Scope, places: set[str], state: State, run: Run) -> None:
-    index = state.plan(run.run_id).index
+def _refuse_unfinished(scope: Scope, places: set[str], state: RunReader, run: Run) -> None:
+    index = state.index(run.run_id)
     days = [day for day in scope.days if day in index.position]
     phases = sorted({t.phase for t in index.tasks if _is_among(t.spec.output, places)})
     verb = "holds"
@@ -201,7 +201,7 @@ def _refuse_unfinished(scope: Scope, places: set[str], state: State, run: Run) -
 
 
 def _refuse_still_writing(scope: Scope, places: set[str], state: State, run: Run, now: datetime) -> None:
-    index = state.plan(run.run_id).index
+    index = state.index(run.run_id)
     days = [day for day in scope.days if day in index.position]
     for claim in state.open_claims(run.run_id, days) if days else ():
         output = index.processor(f"{claim.key.phase}/{claim.key.processor}").output

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import date
 
 from phasegate.domain.decisions.reconcile import PROVED, derive
-from phasegate.ports import State
+from phasegate.ports import RunReader
 
 
-def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
+def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
     """For each date that some run covered: the refs that the newest run of each brought to a good end.
 
     A processor whose check blocks is not among them, although its task succeeded.
@@ -16,7 +16,7 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
     for run in state.runs():
         if run.pipeline != pipeline:
             continue
-        index = state.plan(run.run_id).index
+        index = state.index(run.run_id)
         board, _ = state.board(run.run_id)
         for day, facts in state.dates(run.run_id, [day for day in days if day in index.position]).items():
             views = derive(facts, index)
@@ -27,12 +27,12 @@ def finished_in(state: State, pipeline: str, days: Sequence[date]) -> dict[date,
     return {day: frozenset(ref for ref, is_good in word.items() if is_good) for day, word in found.items()}
 
 
-def made_from_another_source(state: State, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
+def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
     """The dates whose newest run read another source folder: their tables are not this source's."""
     newest: dict[date, str | None] = {}
     for run in state.runs():
         if run.pipeline == pipeline:
-            position = state.plan(run.run_id).index.position
+            position = state.index(run.run_id).position
             for day in days:
                 if day in position:
                     newest.setdefault(day, run.source)

@@ -10,21 +10,11 @@ from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approva
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import (
-    BLOCKED,
-    FAILED,
-    GOOD,
-    PASSED,
-    PENDING,
-    RELEASED,
-    SKIPPED,
-    UNJUDGED,
-    Board,
-)
+from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
-from phasegate.ports import State
+from phasegate.ports import RunReader, State
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
 TASK_STATES = (
@@ -128,7 +118,7 @@ Seen = Callable[[DateFacts, Sequence[TaskView]], None]
 
 def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts, _views: None) -> RunReport:
     """Derive everything from the facts. Reads every date of the run; ``seen`` is told of each."""
-    run, index = state.run(run_id), state.plan(run_id).index
+    run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     blockage = Blockage(index, board)
     running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}
@@ -166,7 +156,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     )
 
 
-def run_document(state: State, run: Run) -> dict[str, Any]:
+def run_document(state: RunReader, run: Run) -> dict[str, Any]:
     """A run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
     board, _ = state.board(run.run_id)
     plan = state.plan(run.run_id)
@@ -212,7 +202,7 @@ def _count_tasks(
         group = index.groups[task.group]
         if task.ref in passing:
             name = TaskStatus.EMPTY_OK.value
-        elif view.status is TaskStatus.PENDING and board.letter(group.name, position) == PENDING:
+        elif view.status is TaskStatus.PENDING and board.is_pending(group.name, position):
             name = "blocked" if blockage.roots(group.number, position) else "pending"
         elif view.status is TaskStatus.PENDING and view.attempt:
             name = "queued"
@@ -236,16 +226,16 @@ def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, p
     """One word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
     groups = [index.groups[n] for n in index.groups_of(phase)]
     letters = {board.letter(group.name, position) for group in groups}
-    if FAILED in letters:
+    if BoardLetter.FAILED in letters:
         return "failed"
-    if BLOCKED in letters:
+    if BoardLetter.BLOCKED in letters:
         return "blocked"
-    if letters <= set(GOOD):
-        return "skipped" if letters == {SKIPPED} else "passed"
-    waiting = [group for group in groups if board.letter(group.name, position) == PENDING]
+    if letters <= GOOD:
+        return "skipped" if letters == {BoardLetter.SKIPPED} else "passed"
+    waiting = [group for group in groups if board.is_pending(group.name, position)]
     if any(blockage.roots(group.number, position) for group in waiting):
         return "blocked"
-    return "released" if letters & {RELEASED, UNJUDGED, PASSED, SKIPPED} else "pending"
+    return "released" if letters & (OPEN | GOOD) else "pending"
 
 
 def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[BlockedCell]:
@@ -266,7 +256,7 @@ def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str,
         if ref.startswith(f"{phase}/"):
             reasons[_reason(ref.partition("/")[2], why)] = None
     for number in index.groups_of(phase):
-        if board.letter(index.groups[number].name, position) == PENDING:
+        if board.is_pending(index.groups[number].name, position):
             for root in blockage.roots(number, position):
                 reasons[Reason(root.check, describe(root, day))] = None
     return list(reasons)
@@ -281,7 +271,7 @@ def _reason(processor: str, why: Unsound) -> Reason:
 def describe(root: Obstacle, day: date) -> str:
     """One obstacle in words; the date is named when it is another one."""
     where = root.ref if root.day == day else f"{root.day} {root.ref}"
-    kind = "blocked" if root.letter == BLOCKED else "failed"
+    kind = "blocked" if root.letter == BoardLetter.BLOCKED else "failed"
     return f"{where} is {kind}: {root.detail}" if root.detail else f"{where} is {kind}"
 
 

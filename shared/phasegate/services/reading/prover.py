@@ -8,7 +8,7 @@ from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question, together
 from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
-from phasegate.domain.plan import EMPTY, EXPECTED, PlanIndex
+from phasegate.domain.plan import ExpectationLetter, PlanIndex
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
@@ -170,7 +170,7 @@ def _as_asked(questions: Sequence[Question]) -> list[tuple[str, Mapping[str, Par
 def _unexpected(name: str, expects: Mapping[date, str], counts: Counts) -> Iterable[tuple[date, str]]:
     """Dates without rows where rows are due, and with rows where none are right."""
     for day, letter in expects.items():
-        if letter == EXPECTED and day not in counts:
+        if letter == ExpectationLetter.EXPECTED and day not in counts:
             yield day, f"{name}: no rows"
-        elif letter == EMPTY and day in counts:
+        elif letter == ExpectationLetter.EMPTY and day in counts:
             yield day, f"{name}: {counts[day].rows} rows where none are right"

@@ -10,7 +10,7 @@ from phasegate.domain.decisions.retry import reopen, retry_targets
 from phasegate.domain.decisions.waiving import dates_to_judge_again, in_force
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import ENDED, UNJUDGED, Board, Unasked
+from phasegate.domain.state.board import ENDED, Board, BoardLetter, Unasked
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor_pass import ConductorPass
@@ -161,7 +161,7 @@ class Conductor:
         self._read(pass_, [pass_.index.days[position] for position, _ in decisions.releases])
         now = self._backend.clock.now()
         for outcome in outcomes:
-            if outcome.letter != UNJUDGED:
+            if outcome.letter != BoardLetter.UNJUDGED:
                 pass_.conclude(outcome, now)
         for position, number in decisions.releases:
             pass_.release(position, number, now)

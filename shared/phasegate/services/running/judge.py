@@ -20,7 +20,7 @@ from phasegate.domain.decisions.reconcile import (
 )
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.messages.worker_protocol import ErrorClass
-from phasegate.domain.plan import EXPECTED, PlanIndex, ReleaseGroup, TaskSpec
+from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.state.facts import ADOPTED, BLOCK, PROOF, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
@@ -198,7 +198,7 @@ def _lost(task: TaskSpec, position: int, day: date, view: TaskView, held: Counte
     """
     if isinstance(held, PhasegateError):
         return Verdict(BLOCK, PROOF, task.processor, 0, 0, f"the output cannot be asked: {held}")
-    if view.attempt or held is None or day in held or task.expects[position] != EXPECTED:
+    if view.attempt or held is None or day in held or task.expects[position] != ExpectationLetter.EXPECTED:
         return None
     return Verdict(BLOCK, ADOPTED, task.processor, 1, 0, "adopted when planned, and not there any more")
 

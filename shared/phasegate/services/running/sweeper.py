@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.plan import EMPTY, PlanIndex
+from phasegate.domain.plan import ExpectationLetter, PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Healed, HealedAs
@@ -148,7 +148,7 @@ class Sweeper:
             return Healed(HealedAs.LOST, f"{silence}, and there is no output to look at", now)
         if day in counts:
             return Healed(HealedAs.SUCCESS, f"{silence}, but the output is there", now)
-        if expects == EMPTY:
+        if expects == ExpectationLetter.EMPTY:
             return Healed(HealedAs.SUCCESS, f"{silence}, and rightly there is no output", now)
         return Healed(HealedAs.LOST, f"{silence}, and there is no output", now)
 

@@ -9,7 +9,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
-from phasegate.domain.plan import ADOPT, EMPTY, EXPECTED, OPTIONAL, RUN, Plan, PlanIndex, TaskSpec
+from phasegate.domain.plan import ExpectationLetter, Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
@@ -96,7 +96,7 @@ def make_plan(
     )
     if reprocess == "all" or (reprocess == "missing" and prover is None):
         return blank
-    index = blank.index
+    index = compile_plan(blank)
     if reprocess == "failed":
         present = _present_by_state(index, finished(days))
     else:
@@ -158,13 +158,13 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
         unsound = {day for day, verdict in judged[task.ref] if verdict.outcome in (BLOCK, UNKNOWN)}
         for position, day in enumerate(index.days):
             rows = counts[day].rows if day in counts else 0
-            if expects[day] == OPTIONAL and not rows:
+            if expects[day] == ExpectationLetter.OPTIONAL and not rows:
                 open_question.append((task, position))
             else:
-                is_right = not rows if expects[day] == EMPTY else rows > 0
+                is_right = not rows if expects[day] == ExpectationLetter.EMPTY else rows > 0
                 present[task.number][position] = is_right and day not in unsound
     for task, position in open_question:
-        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == EXPECTED]
+        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == ExpectationLetter.EXPECTED]
         present[task.number][position] = bool(cell) and all(
             present[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput)
         )
@@ -178,4 +178,6 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
 def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
     """Letters: what is not there runs, and so does everything that was or will be built on it."""
     runs = spread(index, [[not is_there for is_there in of_task] for of_task in present])
-    return {task.ref: "".join(RUN if r else ADOPT for r in runs[task.number]) for task in index.tasks}
+    return {
+        task.ref: "".join(WorkLetter.RUN if r else WorkLetter.ADOPT for r in runs[task.number]) for task in index.tasks
+    }

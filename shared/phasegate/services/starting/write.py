@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, State
@@ -53,7 +53,7 @@ def _write_once(state: State, clock: Clock, new: NewRun, run_id: str) -> tuple[R
         why=new.request.why,
         created_at=clock.now(),
     )
-    if state.create_run(run, new.plan, Board.blank(run_id, new.plan.index, run.created_at)):
+    if state.create_run(run, new.plan, Board.blank(run_id, compile_plan(new.plan), run.created_at)):
         return run, True
     there = state.run(run_id)
     new.identity.require_same(there)

@@ -13,28 +13,28 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from phasegate.domain.errors import InputError
+from phasegate.adapters.state_codec import (
+    Document,
+    board_of,
+    cell_of,
+    cell_to_document,
+    fact_of,
+    plan_of,
+    require_plan_version,
+    run_of,
+)
 from phasegate.domain.plan import PLAN_VERSION, Plan
-from phasegate.domain.state.board import BLOCKED, FAILED, PASSED, PENDING, RELEASED, SKIPPED, UNJUDGED, Board
+from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
-    Abandoned,
     AttemptKey,
     Cell,
     DateFacts,
-    Dispatched,
     Fact,
-    Healed,
-    Proved,
-    Reported,
     fact_name,
     record,
 )
-from phasegate.domain.state.run import RUN_VERSION, Run
+from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
-
-Document = dict[str, Any]
 
 PART_BYTES = 900_000
 """Bytes of a plan's content in one document: a document holds at most 1 MiB (Firestore quotas)."""
@@ -45,22 +45,6 @@ READABLE_BYTES = 300_000
 MESSAGE_CHARACTERS = 500
 """Of a message or reason, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
 
-_WORDS = {
-    PENDING: "pending",
-    RELEASED: "released",
-    PASSED: "passed",
-    SKIPPED: "skipped",
-    BLOCKED: "blocked",
-    FAILED: "failed",
-    UNJUDGED: "unjudged",
-}
-_FACTS: Mapping[str, TypeAdapter[Any]] = {
-    "dispatched": TypeAdapter(Dispatched),
-    "abandoned": TypeAdapter(Abandoned),
-    "reported": TypeAdapter(Reported),
-    "healed": TypeAdapter(Healed),
-    "proved": TypeAdapter(Proved),
-}
 _EMPTY: Mapping[str, Document] = {
     "dispatched": {"inputs": (), "not_before": None},
     "abandoned": {},
@@ -70,8 +54,6 @@ _EMPTY: Mapping[str, Document] = {
 }
 """Values of the fields that a document leaves out."""
 
-_CELL = TypeAdapter(Cell)
-
 
 def run_document(run: Run) -> Document:
     """``runs/{run}``."""
@@ -80,8 +62,7 @@ def run_document(run: Run) -> Document:
 
 def read_run(document: Document) -> Run:
     """Raises InputError for another version."""
-    _refuse_other_version("run", document.get("run_id"), document.get("schema_version"), RUN_VERSION)
-    return Run.model_validate(plain(document))
+    return run_of(plain(document))
 
 
 def plan_documents(plan: Plan) -> list[Document]:
@@ -107,15 +88,15 @@ def read_plan(run_id: str, documents: Iterable[Document]) -> Plan:
     """The plan of its parts, in order. Raises InputError for another version."""
     parts = list(documents)
     for part in parts:
-        _refuse_other_version("plan", run_id, part.get("schema_version"), PLAN_VERSION)
-    return Plan.model_validate_json(gzip.decompress(b"".join(part["content"] for part in parts)))
+        require_plan_version(run_id, part)
+    return plan_of(run_id, json.loads(gzip.decompress(b"".join(part["content"] for part in parts))))
 
 
 def board_document(board: Board) -> Document:
     """``runs/{run}/board/0``: as ``Board.to_document``, with counts for people; large reasons are packed."""
     document = board.to_document()
     document["counts"] = {
-        name: {word: found[letter] for letter, word in _WORDS.items() if found[letter]}
+        name: {letter.name.lower(): found[letter] for letter in BoardLetter if found[letter]}
         for name, strip in board.groups.items()
         for found in (Counter(strip.decode("ascii")),)
     }
@@ -129,10 +110,7 @@ def board_document(board: Board) -> Document:
 def read_board(run_id: str, document: Document) -> Board:
     """Raises InputError for another version."""
     reasons = json.loads(gzip.decompress(document["packed"])) if document.get("packed") else {}
-    try:
-        return Board.from_document({**document, **reasons})
-    except ValueError as error:
-        raise InputError(f"run '{run_id}': {error}; use the program that made it") from error
+    return board_of(run_id, {**document, **reasons})
 
 
 def fact_document(fact: Fact) -> Document:
@@ -153,8 +131,7 @@ def fact_document(fact: Fact) -> Document:
 
 def _read_fact(name: str, document: Document) -> Fact:
     inputs = tuple(document.get("inputs", {}).items())
-    fact: Fact = _FACTS[name].validate_python({**_EMPTY[name], **document, **({"inputs": inputs} if inputs else {})})
-    return fact
+    return fact_of(name, {**_EMPTY[name], **document, **({"inputs": inputs} if inputs else {})})
 
 
 def task_path(key: AttemptKey) -> tuple[str, ...]:
@@ -169,7 +146,7 @@ def fact_path(key: AttemptKey, fact: Fact) -> tuple[str, ...]:
 
 def cell_document(cell: Cell) -> Document:
     """``cells.{phase}`` of a date's document."""
-    document: Document = _CELL.dump_python(cell, by_alias=True)
+    document = cell_to_document(cell)
     for group in document["lanes"].values():
         group["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in group["verdicts"]]
     return document
@@ -191,7 +168,7 @@ def read_date(day: date, document: Document | None) -> DateFacts:
                 for name, values in found.items():
                     for value in values if isinstance(values, list) else [values]:
                         record(facts, key, _read_fact(name, value))
-    facts.cells = {phase: _CELL.validate_python(cell) for phase, cell in document.get("cells", {}).items()}
+    facts.cells = {phase: cell_of(cell) for phase, cell in document.get("cells", {}).items()}
     return facts
 
 
@@ -284,8 +261,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return datetime(*value.utctimetuple()[:6], value.microsecond, tzinfo=UTC)
     return value
-
-
-def _refuse_other_version(what: str, run_id: object, version: object, known: int) -> None:
-    if version != known:
-        raise InputError(f"the {what} of '{run_id}' has version {version}, this program reads {known}")

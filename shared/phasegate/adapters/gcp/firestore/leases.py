@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import AlreadyExists, FailedPrecondition, NotFound
 
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
-from phasegate.adapters.gcp.firestore.documents import Document, fence_of, plain
+from phasegate.adapters.gcp.firestore.documents import fence_of, plain
+from phasegate.adapters.state_codec import Document
 from phasegate.domain.errors import TransientError
 from phasegate.domain.state.lease import Held, Lease, check_holder, is_held
 

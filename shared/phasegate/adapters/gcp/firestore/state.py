@@ -4,24 +4,24 @@ Nothing that several write is read, changed and written back, and no transaction
 """
 
 import hashlib
-import random
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
-from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition
+from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, RetryError
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter
 
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
-from phasegate.domain.errors import TransientError, UnknownRun
+from phasegate.adapters.state_base import StateBase
+from phasegate.adapters.state_codec import Document
+from phasegate.domain.errors import TransientError
 from phasegate.domain.plan import Plan
-from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from phasegate.domain.state.run import Run, RunStatus
@@ -37,17 +37,20 @@ GLANCE = timedelta(seconds=2)
 MARGIN = timedelta(seconds=2)
 """A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
 
-PLANS_KEPT = 8
-CHANGES_TRIED = 30
+MET_ANOTHER = (FailedPrecondition, Aborted)
+"""What is answered to a change of a document that somebody else changes."""
+
+UNTIL_ALONE = Retry(predicate=if_exception_type(*MET_ANOTHER), initial=0.02, maximum=1.0, multiplier=2.0, timeout=15.0)
+"""How a change is repeated: after waits, with jitter, that double from 20 ms to a second; no try begins after 15 s."""
 
 
-class FirestoreState:
+class FirestoreState(StateBase):
     """The ``State`` port. Thread-safe; one for a process."""
 
     def __init__(self, client: "Client") -> None:
+        super().__init__()
         self._client = client
         self.leases = FirestoreLeases(client)
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._glances: dict[str, tuple[Run, float]] = {}
         self._run_reads: SingleFlight[Any] = SingleFlight()
 
@@ -102,38 +105,35 @@ class FirestoreState:
         """See the port. Raises TransientError when others change it all the time."""
         reference = self._run(run_id)
         changed: Run | None = None
-        for tried in range(CHANGES_TRIED):
-            with errors_explained():
-                found = reference.get(**CALL)
-                there = documents.read_run(self._there(run_id, found))
-                if there == changed:
-                    return there  # by this very call, whose first answer was lost
-                changed = change(there)
-                unchanged = self._client.write_option(last_update_time=found.update_time)
-                try:
-                    reference.update(documents.run_document(changed), option=unchanged)
-                except (FailedPrecondition, Aborted):
-                    time.sleep(random.uniform(0, min(1.0, 0.02 * 2**tried)))  # noqa: S311 - jitter
-                else:
-                    self._glances.pop(run_id, None)
-                    return changed
-        raise TransientError(f"run '{run_id}' is being changed by others all the time; try again")
 
-    def plan(self, run_id: str) -> Plan:
-        """See the port; a plan never changes, so that a process reads it once."""
-        plan = self._plans.get(run_id)
-        if plan is None:
-            with errors_explained():
-                parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(**CALL)}
-            if not parts:
-                self.run(run_id)
-            plan = documents.read_plan(run_id, [parts[number] for number in sorted(parts, key=int)])
-            self._plans[run_id] = plan
-            if len(self._plans) > PLANS_KEPT:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(run_id)
-        return plan
+        def attempt() -> Run:
+            nonlocal changed
+            found = reference.get(**CALL)
+            there = documents.read_run(self._there(run_id, found))
+            if there == changed:
+                return there  # by this very call, whose first answer was lost
+            changed = change(there)
+            unchanged = self._client.write_option(last_update_time=found.update_time)
+            reference.update(documents.run_document(changed), option=unchanged)
+            return changed
+
+        with errors_explained():
+            try:
+                made = UNTIL_ALONE(attempt)()
+            except RetryError as error:
+                if isinstance(error.cause, MET_ANOTHER):
+                    why = f"run '{run_id}' is being changed by others all the time; try again"
+                    raise TransientError(why) from error
+                raise
+        self._glances.pop(run_id, None)
+        return made
+
+    def _read_plan(self, run_id: str) -> Plan:
+        with errors_explained():
+            parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(**CALL)}
+        if not parts:
+            raise self._unknown(run_id)
+        return documents.read_plan(run_id, [parts[number] for number in sorted(parts, key=int)])
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """See the port. The version is the document's update time, in nanoseconds."""
@@ -151,7 +151,7 @@ class FirestoreState:
         proofs: Sequence[tuple[AttemptKey, Proved]] = (),
     ) -> bool:
         """See the port. One write a date, one for the board."""
-        index = self.plan(run_id).index
+        index = self.index(run_id)
         writes: dict[date, _DateWrite] = {}
         for (day, phase), cell in cells.items():
             writes.setdefault(day, _DateWrite()).put(("cells", phase), documents.cell_document(cell))
@@ -322,7 +322,7 @@ class FirestoreState:
             found = [documents.read_report(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda note: (note.at, note.id))
 
-    def _create_once(self, reference: "DocumentReference", document: documents.Document) -> None:
+    def _create_once(self, reference: "DocumentReference", document: Document) -> None:
         with errors_explained():
             try:
                 reference.create(document, **CALL)
@@ -350,20 +350,23 @@ class FirestoreState:
         found: CollectionReference = self._run(run_id).collection("attempts")
         return found
 
-    def _there(self, run_id: str, found: "DocumentSnapshot[Any]") -> documents.Document:
+    def _there(self, run_id: str, found: "DocumentSnapshot[Any]") -> Document:
         document = found.to_dict()
         if document is None:
-            query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
-            known = [one.id for one in query.select([]).stream(**CALL)]
-            raise UnknownRun(f"unknown run '{run_id}'{did_you_mean(run_id, known) or '; there are no runs here yet'}")
+            raise self._unknown(run_id)
         return document
+
+    def _newest_runs(self) -> list[str]:
+        query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
+        with errors_explained():
+            return [one.id for one in query.select([]).stream(**CALL)]
 
 
 class _DateWrite:
     """Fields to replace in a date's document, each as a whole."""
 
     def __init__(self) -> None:
-        self.document: documents.Document = {}
+        self.document: Document = {}
         self._paths: list[tuple[str, ...]] = []
 
     def put(self, path: tuple[str, ...], value: Any) -> None:
@@ -379,9 +382,9 @@ class _DateWrite:
         return [client.field_path(*path) for path in self._paths]
 
 
-def _content(found: "DocumentSnapshot[Any]") -> documents.Document | None:
+def _content(found: "DocumentSnapshot[Any]") -> Document | None:
     """A date's document, not to be changed. ``to_dict`` would copy it once more: 3 ms for 52 tasks."""
-    content: documents.Document | None = found._data
+    content: Document | None = found._data
     return content
 
 

@@ -1,0 +1,81 @@
+"""Who may work: claims of attempts, and leases on the dates of tables that have more than one writer."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from phasegate.domain.state.facts import AttemptKey, Inputs
+from phasegate.domain.state.lease import Held, Lease
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """An attempt that somebody wants to run, and what it was dispatched from."""
+
+    key: AttemptKey
+    """The attempt."""
+    epoch: int
+    """The run's epoch, as it was when the attempt was claimed."""
+    generation: int
+    """The generation of the cell that it is dispatched for."""
+    inputs: Inputs
+    """The attempts of its needs that it is made from."""
+    lease_until: datetime
+    """When the claim ends unless it is extended, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who runs an attempt."""
+
+    key: AttemptKey
+    """The attempt."""
+    fence: int
+    """Rises with every claim, over all runs: of two writers the one with the higher fence wins."""
+    epoch: int
+    """The run's epoch, as it was when the attempt was claimed."""
+    generation: int
+    """The generation of the cell that it was dispatched for."""
+    inputs: Inputs
+    """The attempts of its needs that it is made from."""
+    lease_until: datetime
+    """When the claim ends unless it is extended, UTC."""
+    claimed_at: datetime
+    """When it was made, UTC."""
+    incarnation: str
+    """Names the process that made it."""
+
+
+class ClaimStore(Protocol):
+    """Claims of attempts. For the runner, the listener and the sweeper."""
+
+    def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
+        """Create claims; None for an attempt that is claimed already."""
+
+    def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
+        """The claims of these attempts, where there are any."""
+
+    def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
+        """Claims of attempts on these dates (None: all) that were neither reported nor healed nor abandoned."""
+
+    def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
+        """The worker is alive: the claim holds until then."""
+
+
+class Leases(Protocol):
+    """Who may write a date of a table that has more than one writer. For the runner, and for the other writer."""
+
+    def take(self, table: str, day: date, holder: str, until: datetime, now: datetime) -> Lease | Held:
+        """Take the lease on one date of a table (``dataset.table``), or learn who has it.
+
+        It is free when nobody took it, when it was given back, and from the end of its time on. A holder who has it
+        and asks again is told so like anybody else: two processes may go by one name.
+        Raises InputError without a holder or a time, TransientError when others take it and give it back all the time.
+        """
+
+    def give_back(self, lease: Lease) -> None:
+        """The writer has ended. Changes nothing when the lease ran out and somebody else has it.
+
+        One that cannot be given back now is left to run out; nothing is raised for that.
+        """

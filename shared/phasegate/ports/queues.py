@@ -1,0 +1,29 @@
+"""Task queues with Cloud Tasks' semantics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTask:
+    """One Cloud Task. A name is used once: creating it again within the name's memory changes nothing."""
+
+    run_id: str
+    """The run whose work it is."""
+    queue: str
+    """The queue that it goes through."""
+    name: str
+    """What makes it the same task when it is created again."""
+    payload: str
+    """JSON text."""
+    not_before: datetime | None = None
+    """The earliest start, UTC; None: at once."""
+
+
+class Tasks(Protocol):
+    """Task queues with Cloud Tasks' semantics: rate, concurrency, schedule time, names, at-least-once delivery."""
+
+    def create(self, tasks: Sequence[QueueTask]) -> None:
+        """Put tasks on their queues. A name that is known is left as it is."""

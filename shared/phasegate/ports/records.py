@@ -1,0 +1,82 @@
+"""What is kept beside a run for people to read: events set aside, what was healed, summaries of reports."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """An event that matched nothing or contradicts."""
+
+    id: str
+    """What makes it the same record when it is kept again."""
+    run_id: str | None
+    """The run that it names, when there is such a run."""
+    reason: str
+    """Why it could not be applied, as a sentence."""
+    event: str
+    """The event as it came."""
+    at: datetime
+    """When it was set aside, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """Something that no message brought about, and that a sweep found and mended."""
+
+    kind: str
+    """``dispatch`` (due work that was not started), ``delivery`` (a task that never arrived), ``lease`` (an attempt
+    that ended without a word), ``event`` (the table has the rows, the completion never came) or ``at_rest`` (a settled
+    release group that nobody told the conductor of)."""
+    subject: str
+    """What it is about."""
+    detail: str
+    """Why it was healed."""
+    at: datetime
+    """When it was healed, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNote:
+    """The summary of a report on a run."""
+
+    id: str
+    """What makes it the same note when it is kept again."""
+    at: datetime
+    """When the report was made, UTC."""
+    agrees: bool
+    """Nothing is missing, and state, tables and calendar say the same."""
+    is_final: bool
+    """The run had ended."""
+    findings: int
+    """How many findings there are."""
+    kinds: Mapping[str, int]
+    """Findings by kind, for those that there are."""
+    verdict: str
+    """The report's first sentence."""
+    place: str
+    """Where its files lie in the object store."""
+
+
+class RecordStore(Protocol):
+    """Records beside runs. Each is kept once."""
+
+    def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
+        """Keep events that could not be applied. A known id changes nothing."""
+
+    def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
+        """What was set aside for a run, or (None) for no known run, oldest first."""
+
+    def note_heal(self, run_id: str, heal: Heal) -> None:
+        """Keep what a sweep mended. A known one changes nothing."""
+
+    def heals(self, run_id: str) -> list[Heal]:
+        """What sweeps mended in a run, oldest first."""
+
+    def note_report(self, run_id: str, note: ReportNote) -> None:
+        """Keep the summary of a report. A known one changes nothing."""
+
+    def reports(self, run_id: str) -> list[ReportNote]:
+        """Summaries of the reports on a run, oldest first."""

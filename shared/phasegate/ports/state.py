@@ -1,0 +1,90 @@
+"""The state of runs: split by who needs what, and its sum, which a backend provides.
+
+Writers never read, change and write back what others write.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+from phasegate.domain.plan import Plan, PlanIndex
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
+from phasegate.domain.state.run import Run
+from phasegate.ports.claims import ClaimStore, Leases
+from phasegate.ports.records import RecordStore
+
+
+class RunReader(Protocol):
+    """What is known of runs. For whoever plans after them, explains them or reports on them."""
+
+    def run(self, run_id: str) -> Run:
+        """The run's document, uncached. Raises InputError for an unknown run."""
+
+    def glance(self, run_id: str) -> Run:
+        """The run's document as it was at most a moment ago, for whoever starts nothing by itself.
+
+        A run that does not admit is never older than now, so that nobody waits for one that was resumed.
+        """
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+
+    def unfinished(self) -> list[str]:
+        """Ids of the runs whose board has not come to a final status."""
+
+    def plan(self, run_id: str) -> Plan:
+        """The frozen plan."""
+
+    def index(self, run_id: str) -> PlanIndex:
+        """The compiled plan; it is kept, so that asking again costs nothing."""
+
+    def board(self, run_id: str) -> tuple[Board, int]:
+        """A copy of the board, and its version."""
+
+    def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
+        """Facts of these dates; a date without any is empty. Not to be changed by the reader."""
+
+
+class RunWriter(RunReader, Protocol):
+    """What people want of runs. For the starter and the commands of operators."""
+
+    def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
+        """Write a run, its plan and its board; False when the run id is there already."""
+
+    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """Apply a pure change to the run's document, repeated until it met no other writer."""
+
+
+class FactStore(Protocol):
+    """What happened on the dates of a run, and what the conductor made of it. For the handlers of messages."""
+
+    def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
+        """Add facts, without reading what is there. The first value of a fact stands; a later dispatch counts."""
+
+    def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
+        """Somebody saw a release group of these dates at rest: the conductor should look at them."""
+
+    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
+        """Dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
+
+        Some of them may be given again at the next call; none is ever left out.
+        """
+
+    def commit(
+        self,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
+        """Write board, cells and proofs in one batch; False, and nothing written, when the board is not ``version``."""
+
+
+class State(RunWriter, FactStore, ClaimStore, RecordStore, Protocol):
+    """Facts, claims, cells and boards, and the records beside them."""
+
+    @property
+    def leases(self) -> Leases:
+        """Leases on tables' dates, which lie beside the runs and belong to none."""

@@ -1,0 +1,66 @@
+"""Tables with date partitions, as workers write them and the services read them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+from phasegate.domain.errors import PhasegateError
+
+Row = dict[str, Any]
+Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The rows of one table that belong to one date."""
+
+    table: str
+    """``dataset.table``."""
+    date_column: str
+    """The DATE column that the table is partitioned by."""
+    day: date
+    """The date that the rows belong to."""
+
+
+class Warehouse(Protocol):
+    """Tables with date partitions. SQL is written in the BigQuery dialect, with ``@name`` parameters."""
+
+    def apply_schema(self, ddl: str) -> None:
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements."""
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Rows of one SELECT. Raises TransientError for what a retry may mend."""
+
+    def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
+        """The rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
+
+    def replace_partition(
+        self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
+    ) -> int:
+        """Replace the partition by the rows of ``select`` in one transaction; returns the rows written.
+
+        The select names its columns as the table does; the column ``_fence`` is added here.
+        Raises StaleFence when a row of the partition carries a higher fence: nothing is changed then.
+        """
+
+    def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
+        """The same from JSON lines (UTF-8, one object a row, keys are column names)."""
+
+    def replace_table(self, table: str, lines: bytes) -> int:
+        """Replace a whole reference table by JSON lines, in one transaction; returns the rows written."""
+
+    def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Append, in one statement, the rows whose keys the table does not hold yet; returns how many."""
+
+    def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
+        """Delete the rows of these dates in one statement, whatever fence they carry; returns how many there were.
+
+        What is gone already is no error. Raises InputError for a name that is none, and for a table that is not there.
+        """
+
+    def close(self) -> None:
+        """Release the files or connections."""

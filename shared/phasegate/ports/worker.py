@@ -1,0 +1,21 @@
+"""A processing service, as the runner calls it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Worker(Protocol):
+    """A processing service. In-process here, behind HTTP elsewhere: the bodies are the same. Thread-safe."""
+
+    def prepare(self) -> None:
+        """Set up what every request relies on: tables, reference data. Repeatable.
+
+        Embedded mode calls it before a run is driven, ``stack up`` when the service has started; on Google Cloud it
+        belongs to the deployment of the service.
+        """
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request: HTTP status and JSON body (a ``WorkerAnswer`` when 200).
+
+        In process it may raise HaltError (a full disk); anything else that it raises counts as transient.
+        """
