@@ -51,18 +51,18 @@ SELECTIONS = {
     "an unknown season": (("--season", "2023-25"), "unknown season '2023-25'; did you mean '2023-24'?"),
     "a range of off days": (
         ("--from", "2023-12-01", "--to", "2023-12-31"),
-        "no game dates selected (2023-12-01 to 2023-12-31); the schedule runs from 2024-01-01 to 2024-01-06",
+        "no dates selected (2023-12-01 to 2023-12-31); the schedule runs from 2024-01-01 to 2024-01-06",
     ),
-    "everything excluded": (("--dates", "2024-01-01", "--exclude", "2024-01-01"), "no game dates selected"),
+    "everything excluded": (("--dates", "2024-01-01", "--exclude", "2024-01-01"), "no dates selected"),
     "from after to": (("--from", "2024-01-05", "--to", "2024-01-02"), "--from 2024-01-05 is after --to 2024-01-02"),
     "a range without its end": (("--from", "2024-01-05"), "--from and --to belong together; give both"),
     "a date without a game": (
         ("--dates", "2024-01-09"),
-        "--dates: 2024-01-09 is not a game date of the schedule; the nearest game date is 2024-01-06",
+        "--dates: 2024-01-09 is not a date of the schedule; the nearest is 2024-01-06",
     ),
     "an excluded date without a game": (
         (*SEASON, "--exclude", "2024-01-09"),
-        "--exclude: 2024-01-09 is not a game date",
+        "--exclude: 2024-01-09 is not a date of the schedule",
     ),
     "a malformed date": (("--dates", "01/02/2024"), "--dates: '01/02/2024' is not a date"),
     "a date that does not exist": (
@@ -257,7 +257,7 @@ def test_an_unknown_name_of_a_known_run_changes_nothing(used: Site, arguments: t
 
 def test_a_bad_selection_leaves_a_used_home_as_it_was(used: Site) -> None:
     before = contents(used.home)
-    assert_refused(used.call(*used.selecting("run", "--dates", "2024-01-09")), "is not a game date")
+    assert_refused(used.call(*used.selecting("run", "--dates", "2024-01-09")), "is not a date of the schedule")
     assert contents(used.home) == before
 
 

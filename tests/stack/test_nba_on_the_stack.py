@@ -16,13 +16,14 @@ import pytest
 from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import open_warehouse
-from phasegate.deployment import NBA_PIPELINE, Deployment
+from phasegate.deployment import Deployment
 from phasegate.ports import Warehouse
 from phasegate.stack.commands import EXAMPLE
 
 from tests.conftest import as_json, run_command
 from tests.stack.running import RunningStack, connected, type_line
 
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "nba"
 FIRST, LAST = date(2023, 10, 24), date(2023, 11, 6)
 AFTER_BOOTSTRAP = date(2023, 10, 31)
 """Seven days after the season's first: phase 4 has rows from here on."""
@@ -32,7 +33,7 @@ TASKS_A_DATE = 52
 HISTORY = "nba_reference.processor_run_history"
 TABLES = sorted(
     f"{created_table(tree).db}.{created_table(tree).name}"
-    for script in (NBA_PIPELINE.parent / "schema").glob("*.sql")
+    for script in (PIPELINE / "schema").glob("*.sql")
     for tree in read_script(script.read_text(encoding="utf-8"))
 )
 

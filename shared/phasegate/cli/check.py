@@ -110,6 +110,6 @@ def _lines(request: "Request") -> "list[PreflightLine]":
     from phasegate.installation import EmbeddedInstallation
 
     pipeline, calendar = runs.read_inputs(request)
-    installation = EmbeddedInstallation(request.settings.home, request.folder)
+    installation = EmbeddedInstallation(request.settings.home, request.pipeline_file, request.folder)
     found = installation.inspect(pipeline, runs.chosen_phases(pipeline, request))
     return [*runs.start_lines(request, pipeline, calendar), *found]

@@ -220,8 +220,9 @@ def run_request(request: Request, run_id: str | None, durable: bool, as_json: bo
     pipeline, calendar = read_inputs(request)
     require_passed(start_lines(request, pipeline, calendar))
     check_dispatch(pipeline, chosen_phases(pipeline, request))
-    check_workers(pipeline, request.folder)
-    with Embedded(request.settings.home, pipeline, request.folder, EmbeddedOptions(durable=durable)) as embedded:
+    check_workers(request.pipeline_file, pipeline, request.folder)
+    how, file = EmbeddedOptions(durable=durable), request.pipeline_file
+    with Embedded(request.settings.home, pipeline, request.folder, how, pipeline_file=file) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
         return drive_and_summarise(embedded, run, as_json)
 
@@ -240,9 +241,9 @@ def start_in_background(request: Request, run_id: str | None, as_json: bool) -> 
     pipeline, calendar = read_inputs(request)
     require_passed(start_lines(request, pipeline, calendar))
     check_dispatch(pipeline, chosen_phases(pipeline, request))
-    check_workers(pipeline, request.folder)
+    check_workers(request.pipeline_file, pipeline, request.folder)
     home = request.settings.home
-    with Embedded(home, pipeline, request.folder) as embedded:
+    with Embedded(home, pipeline, request.folder, pipeline_file=request.pipeline_file) as embedded:
         run = _begin(request, pipeline, calendar, embedded, run_id)
     home.reports.mkdir(parents=True, exist_ok=True)
     with (home.reports / f"{run.run_id}.log").open("ab") as log:

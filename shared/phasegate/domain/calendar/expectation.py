@@ -1,4 +1,4 @@
-"""What the output of a processor should hold on a game date."""
+"""What the output of a processor should hold on a date."""
 
 from datetime import date
 
@@ -10,7 +10,7 @@ EXPECTED, OPTIONAL, EMPTY = "e", "o", "z"
 
 
 def expectation(pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date) -> tuple[str, str]:
-    """(letter, reason) for what a processor's output should hold on a game date."""
+    """(letter, reason) for what a processor's output should hold on a date."""
     if processor.available_from and day < processor.available_from:
         return EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:

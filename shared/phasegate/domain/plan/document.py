@@ -20,7 +20,7 @@ PLAN_VERSION = 1
 class Plan(BaseModel):
     """What one run does: frozen when the run starts.
 
-    phases: the selected ones, in order. days: the selected game dates, in order. calendar: every game date of the
+    phases: the selected ones, in order. days: the selected dates, in order. calendar: every date of the
     seasons concerned (windows reach beyond the selection). work: ``phase/processor`` -> one letter a selected date.
     canary: the dates that go first, each with those of its windows.
     """

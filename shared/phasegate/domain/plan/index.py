@@ -135,7 +135,7 @@ class PlanIndex:
         return walled
 
     def expectation(self, processor: Processor, day: date) -> str:
-        """EXPECTED, OPTIONAL or EMPTY for any game date of the calendar."""
+        """EXPECTED, OPTIONAL or EMPTY for any date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
     def processor(self, ref: str) -> Processor:

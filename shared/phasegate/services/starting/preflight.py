@@ -17,7 +17,7 @@ from phasegate.services.starting.starter import RunRequest
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """What preflight is about: phases of a pipeline over selected game dates.
+    """What preflight is about: phases of a pipeline over selected dates.
 
     days: in order.
     """
@@ -68,7 +68,7 @@ def check_schedule(subject: RunScope) -> list[PreflightLine]:
             detail = f"no {name} on {len(bare)} dates: {', '.join(bare[:SHOWN])}"
             lines.append(warned("schedule", table, detail, f"fill {' and '.join(columns)}"))
     if not lines:
-        found = f"{len(subject.days)} game dates, {subject.days[0]} to {subject.days[-1]}"
+        found = f"{len(subject.days)} dates, {subject.days[0]} to {subject.days[-1]}"
         lines.append(passed("schedule", table, found))
     return lines
 
