@@ -77,11 +77,12 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
 
 def _constants(pipeline: Pipeline, name: str, worker: WorkerSpec) -> Iterator[tuple[str, str]]:
     """A constant must not stand where a request says what is to be done."""
-    taken = dict.fromkeys(OWN_FIELDS, "a field of every request")
+    taken: dict[str, str] = {}
     for phase in pipeline.phases:
         if isinstance(phase.dispatch, Dispatch) and phase.dispatch.worker == name:
             taken |= {phase.dispatch.date_field: f"the date's name in {phase.name}"}
             taken |= {phase.dispatch.processor_field: f"the processor's name in {phase.name}"}
+    taken |= dict.fromkeys(OWN_FIELDS, "a field of every request")
     for key in worker.request or ():
         if key in taken:
             yield f"workers.{name}.request.{key}", f"'{key}' is {taken[key]}; choose another"
