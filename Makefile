@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+PIPELINE ?= pipelines/nba/pipeline.yaml
 SEASON ?= 2023-24
 HOME_DIR ?= .phasegate
 # The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
@@ -27,20 +28,20 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
 
 demo: $(VENV)/.installed
 ifdef SOURCE
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(SOURCE) --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(SOURCE) --season $(SEASON)
 else
-	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --pipeline $(PIPELINE) --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
-	$(BIN)/phasegate --home $(HOME_DIR) run --source $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(HOME_DIR)/sample --season $(SEASON)
 endif
 
 # Two weeks on the local stack, begun as one begins a run on Google Cloud.
 stack-demo: emulators
 ifndef SOURCE
-	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --pipeline $(PIPELINE) --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 endif
-	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
+	PHASEGATE_PIPELINE=$(PIPELINE) PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(or $(SOURCE),$(HOME_DIR)/sample)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from bench.stack import measure_stack
 from bench.verifying import measure_verifier
 
 ROOT = Path(__file__).parents[1]
+PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
 ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
 
 
@@ -105,7 +106,8 @@ def main() -> None:
         source = arguments.source
         if not (source / "schedule.parquet").exists():
             source = Path(folder) / "sample"
-            phasegate("sample", source, *[word for season in ALL_SEASONS for word in ("--season", season)])
+            seasons = [word for season in ALL_SEASONS for word in ("--season", season)]
+            phasegate("sample", source, "--pipeline", PIPELINE, *seasons)
             print("games: a made-up league")
         if arguments.only in (None, "orchestration"):
             orchestration(bounds)

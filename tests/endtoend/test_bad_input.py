@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.endtoend.test_command_line import Answer, Site
+from tests.endtoend.test_command_line import ROOT, Answer, Site
 
 SEASON = ("--season", "2023-24")
 
@@ -203,9 +203,10 @@ def test_a_source_that_nobody_names_is_asked_for(site: Site) -> None:
 
 
 def test_a_table_of_the_source_with_a_missing_column_writes_nothing(site: Site) -> None:
-    site.call("sample", "league")
+    pipeline = ("--pipeline", str(ROOT / "pipelines" / "nba" / "pipeline.yaml"))
+    site.call("sample", "league", *pipeline)
     without_column(site.folder / "league" / "team_boxscores.parquet", "team")
-    answer = site.call("--home", "home", "run", "--source", "league", "--dates", "2023-10-24")
+    answer = site.call("--home", "home", "run", *pipeline, "--source", "league", "--dates", "2023-10-24")
     assert_refused(answer, "team_boxscores.parquet")
     assert not site.home.exists()
 

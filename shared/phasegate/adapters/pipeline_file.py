@@ -5,6 +5,7 @@ Every error names file, line and column, path and remedy.
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,20 @@ def _wrong_values(document: YamlDocument, error: ValidationError) -> list[tuple[
     found: list[tuple[Sequence[Part], str]] = []
     for problem in error.errors():
         at = _path_in(document.content, problem["loc"])
-        found.append((at, _sentence(dict(problem), document.content, at)))
+        if problem["type"] == "union_tag_not_found":
+            found.append(_without_kind(document.content, at, problem["ctx"]["discriminator"].strip("'")))
+        else:
+            found.append((at, _sentence(dict(problem), document.content, at)))
     return found
+
+
+def _without_kind(content: Any, path: Sequence[Part], key: str) -> tuple[Sequence[Part], str]:
+    """(path, sentence) for a mapping that does not say what it is, or says it under a misspelt key."""
+    for part in path:
+        content = _inside(content, part)
+    if near := get_close_matches(key, list(content), n=1, cutoff=0.7):
+        return [*path, near[0]], f"unknown key; did you mean '{key}'?"
+    return [*path, key], "is required and not there"
 
 
 def _path_in(content: Any, location: Sequence[Part]) -> list[Part]:
@@ -96,6 +109,9 @@ def _sentence(error: dict[str, Any], content: Any, path: Sequence[Part]) -> str:
         return _unknown_key(content, path)
     if kind == "missing":
         return "is required and not there"
+    if kind == "union_tag_invalid":
+        tag, known = error["ctx"]["tag"], re.findall(r"'(\w+)'", error["ctx"]["expected_tags"])
+        return f"unknown {error['ctx']['discriminator'].strip(chr(39))} '{tag}'{did_you_mean(tag, known)}"
     given = "" if isinstance(shown, dict | list) else f" (given: {shown!r})"
     return f"{error['msg']}{given}"
 

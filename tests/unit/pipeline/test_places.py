@@ -89,8 +89,9 @@ def test_the_file_itself_is_sound(tmp_path: Path) -> None:
             "factroy:",
             "FILE:12:10: workers.shop.factroy: unknown key; did you mean 'factory'?",
         ),
+        ("- check: all", "- chek: all", "FILE:26:9: phases[1].gates[0].chek: unknown key; did you mean 'check'?"),
     ],
-    ids=["a gate", "a policy", "a queue", "the calendar", "a dispatch", "an output", "a worker"],
+    ids=["a gate", "a policy", "a queue", "the calendar", "a dispatch", "an output", "a worker", "a kind"],
 )
 def test_an_unknown_key_is_named_with_its_place_and_the_nearest_key_of_that_mapping(
     tmp_path: Path, old: str, new: str, message: str
@@ -103,18 +104,28 @@ def test_an_unknown_key_is_named_with_its_place_and_the_nearest_key_of_that_mapp
     [
         ("retries: 1", "retries: many", "FILE:29:15: phases[1].failure.retries: Input should be a valid integer"),
         ("          table: shop.totals\n", "", "FILE:32:9: phases[1].processors[0].output.table: is required and not"),
+        ("check: rows, ", "", "FILE:22:13: phases[0].processors[0].checks[0].check: is required and not there"),
         ("timezone: Europe/Berlin\n", "", "FILE:2:1: timezone: is required and not there"),
-        ("kind: table,", "kind: tabel,", "FILE:20:9: phases[0].processors[0].output: Input tag 'tabel' found using"),
+        (
+            "kind: table,",
+            "kind: tabel,",
+            "FILE:20:9: phases[0].processors[0].output: unknown kind 'tabel'; did you mean 'table'?",
+        ),
         ("date_column: d\n          keys", "date_column: 2\n          keys", "FILE:35:11: phases[1].processors[0].out"),
         ("keys: [k]}", "keys: [k, '!']}", "FILE:20:76: phases[0].processors[0].output.keys[1]: String should match"),
         ("phase: fetch", "phase: fech", "FILE:27:9: phases[1].gates[0].phase: unknown phase 'fech'; did you mean 'fet"),
         ("exactly: orders", "exactly: ordrs", "FILE:22:13: phases[0].processors[0].checks[0]: unknown number 'ordrs'"),
         ("Europe/Berlin", "Berlin", "FILE:4:1: timezone: unknown time zone 'Berlin'"),
-        ("- check: all_succeeded", "- check: all_suceeded", "FILE:26:9: phases[1].gates[0]: Input tag 'all_suceeded' "),
+        (
+            "- check: all_succeeded",
+            "- check: all_suceeded",
+            "FILE:26:9: phases[1].gates[0]: unknown check 'all_suceeded'; did you ",
+        ),
     ],
     ids=[
         "a wrong type",
         "a key that is missing",
+        "a kind that is missing",
         "a key of the file that is missing",
         "an unknown kind",
         "a number for a name",
