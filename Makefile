@@ -39,7 +39,7 @@ demo: $(VENV)/.installed
 ifdef SOURCE
 	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(SOURCE) --season $(SEASON)
 else
-	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --pipeline $(PIPELINE) --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 	$(BIN)/phasegate --home $(HOME_DIR) run --pipeline $(PIPELINE) --source $(HOME_DIR)/sample --season $(SEASON)
 endif
@@ -47,7 +47,7 @@ endif
 # Two weeks on the local stack, begun as one begins a run on Google Cloud.
 stack-demo: emulators
 ifndef SOURCE
-	$(BIN)/phasegate sample $(HOME_DIR)/sample --season $(SEASON)
+	$(BIN)/phasegate sample $(HOME_DIR)/sample --pipeline $(PIPELINE) --season $(SEASON)
 	@echo "No SOURCE was given: the league in $(HOME_DIR)/sample is made up." >&2
 endif
 	PHASEGATE="$(BIN)/phasegate --home $(HOME_DIR)" bash shared/phasegate/stack/demo.sh $(PIPELINE) $(or $(SOURCE),$(HOME_DIR)/sample)

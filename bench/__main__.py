@@ -106,7 +106,8 @@ def main() -> None:
         source = arguments.source
         if not (source / "schedule.parquet").exists():
             source = Path(folder) / "sample"
-            phasegate("sample", source, *[word for season in ALL_SEASONS for word in ("--season", season)])
+            seasons = [word for season in ALL_SEASONS for word in ("--season", season)]
+            phasegate("sample", source, "--pipeline", PIPELINE, *seasons)
             print("games: a made-up league")
         if arguments.only in (None, "orchestration"):
             orchestration(bounds)

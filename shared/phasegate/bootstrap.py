@@ -1,6 +1,5 @@
 """Wires a backend and the services together: the one place that knows both."""
 
-import importlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.factories import load_factory
 from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
@@ -121,15 +121,21 @@ def open_warehouse(home: Home) -> DuckDbWarehouse:
         raise InputError(str(error)) from error
 
 
-def load_worker(spec: WorkerSpec, name: str, source: Path | None, warehouse: Warehouse, objects: ObjectStore) -> Worker:
+def load_worker(
+    pipeline_file: Path | None,
+    spec: WorkerSpec,
+    name: str,
+    source: Path | None,
+    warehouse: Warehouse,
+    objects: ObjectStore,
+) -> Worker:
     """The worker that a pipeline file names, in this process. Raises InputError when it cannot be made."""
     if spec.factory is None:
         raise InputError(f"worker '{name}' has no factory; embedded mode calls workers in its own process")
-    module, _, attribute = spec.factory.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"worker '{name}': cannot load {spec.factory}: {error}") from error
+        factory = load_factory(pipeline_file, spec.factory)
+    except InputError as error:
+        raise InputError(f"worker '{name}': {error}") from error
     worker: Worker = factory(source, warehouse, objects)
     return worker
 
@@ -145,15 +151,15 @@ def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
             )
 
 
-def check_workers(pipeline: Pipeline, source: Path | None) -> None:
+def check_workers(pipeline_file: Path | None, pipeline: Pipeline, source: Path | None) -> None:
     """Make every worker once, on a warehouse in memory: a bad source folder is found before anything is written.
 
-    Raises InputError.
+    pipeline_file: where the pipeline was read, beside which its workers lie. Raises InputError.
     """
     warehouse = DuckDbWarehouse(Path(":memory:"))
     try:
         for name, spec in pipeline.workers.items():
-            load_worker(spec, name, source, warehouse, FolderObjectStore(Path(":memory:")))
+            load_worker(pipeline_file, spec, name, source, warehouse, FolderObjectStore(Path(":memory:")))
     finally:
         warehouse.close()
 
@@ -177,13 +183,20 @@ class EmbeddedOptions:
 class Embedded:
     """A home folder opened for driving runs. A context manager: it holds the home's lock.
 
-    Raises HomeInUse when another process drives this home.
+    pipeline_file: where the pipeline was read, now or when the run began; its workers lie beside it. None: they are
+    looked up on Python's path alone. Raises HomeInUse when another process drives this home.
     """
 
     def __init__(
-        self, home: Home, pipeline: Pipeline, source: Path | None, options: EmbeddedOptions | None = None
+        self,
+        home: Home,
+        pipeline: Pipeline,
+        source: Path | None,
+        options: EmbeddedOptions | None = None,
+        *,
+        pipeline_file: Path | None = None,
     ) -> None:
-        self.home, self.pipeline, self._source = home, pipeline, source
+        self.home, self.pipeline, self._source, self._pipeline_file = home, pipeline, source, pipeline_file
         self._options = options or EmbeddedOptions()
         self._stack = ExitStack()
 
@@ -200,7 +213,7 @@ class Embedded:
             self.warehouse = open_warehouse(self.home)
             stack.callback(self.warehouse.close)
             self.workers = {
-                name: load_worker(spec, name, self._source, self.warehouse, self.objects)
+                name: load_worker(self._pipeline_file, spec, name, self._source, self.warehouse, self.objects)
                 for name, spec in self.pipeline.workers.items()
             }
             self._stack = stack.pop_all()

@@ -26,8 +26,6 @@ from phasegate.services.running.sweeper import Sweeper
 WAKE_BUCKET = timedelta(milliseconds=500)
 """The conductor is woken at most this often (design, section 3)."""
 
-NBA_PIPELINE = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
-
 
 class Deployment:
     """The services over Google Cloud. Each is made when it is first used, and so is each client behind it.
@@ -45,8 +43,13 @@ class Deployment:
 
     @property
     def pipeline_file(self) -> Path:
-        """Where it lies."""
-        return self.settings.pipeline or NBA_PIPELINE
+        """Where it lies. Raises InputError when the deployment does not say."""
+        if self.settings.pipeline is None:
+            raise InputError(
+                "PHASEGATE_PIPELINE: is not set; give the path of the deployed pipeline file (docs/stack.md has the "
+                "environment of a deployment)"
+            )
+        return self.settings.pipeline
 
     @cached_property
     def backend(self) -> Backend:

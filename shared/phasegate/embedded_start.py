@@ -40,6 +40,7 @@ class HomePreview:
         self.home, self._source = home, source
         self._stack = ExitStack()
         self._prover: Prover | None = None
+        self._pipeline_file: Path | None = None
         self.clock: Clock = SystemClock()
 
     def __enter__(self) -> Self:
@@ -69,7 +70,8 @@ class HomePreview:
 
     def read_pipeline(self, request: RunRequest) -> Pipeline:
         """See the protocol."""
-        return load_pipeline(Path(request.pipeline_file))
+        self._pipeline_file = Path(request.pipeline_file)
+        return load_pipeline(self._pipeline_file)
 
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - the folder is the request's
         """See the protocol. The schedule is a file of the source folder: planning needs no warehouse."""
@@ -77,7 +79,7 @@ class HomePreview:
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol."""
-        return EmbeddedInstallation(self.home, self._source).inspect(scope.pipeline, scope.phases)
+        return EmbeddedInstallation(self.home, self._pipeline_file, self._source).inspect(scope.pipeline, scope.phases)
 
 
 class HomeStart(HomePreview):
@@ -100,7 +102,9 @@ class HomeStart(HomePreview):
         if self._pipeline is None:
             raise ValueError("the pipeline is read first")
         if self._opened is None:
-            self._opened = self._stack.enter_context(Embedded(self.home, self._pipeline, self._source, self._options))
+            file = self._pipeline_file
+            home = Embedded(self.home, self._pipeline, self._source, self._options, pipeline_file=file)
+            self._opened = self._stack.enter_context(home)
         return self._opened
 
     @property
@@ -121,7 +125,7 @@ class HomeStart(HomePreview):
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol. The tables are looked at by ``prepare``, when the workers have made them."""
         check_dispatch(scope.pipeline, scope.phases)
-        check_workers(scope.pipeline, self._source)
+        check_workers(self._pipeline_file, scope.pipeline, self._source)
         return []
 
     def prepare(self, scope: RunScope) -> State:

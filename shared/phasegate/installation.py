@@ -12,16 +12,20 @@ from phasegate.services.starting.preflight import check_tables
 
 
 class EmbeddedInstallation:
-    """The ``Installation`` port for one home and source folder. Nothing is written."""
+    """The ``Installation`` port for one home, pipeline file and source folder. Nothing is written."""
 
-    def __init__(self, home: Home, source: Path) -> None:
-        self._home, self._source = home, source
+    def __init__(self, home: Home, pipeline_file: Path | None, source: Path) -> None:
+        self._home, self._pipeline_file, self._source = home, pipeline_file, source
 
     def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """Whether the phases can be run here, the workers load, the home is free and its tables are right."""
         return [
             _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
-            _tried("workers", ", ".join(pipeline.workers), lambda: check_workers(pipeline, self._source)),
+            _tried(
+                "workers",
+                ", ".join(pipeline.workers),
+                lambda: check_workers(self._pipeline_file, pipeline, self._source),
+            ),
             *self._home_lines(pipeline, phases),
         ]
 

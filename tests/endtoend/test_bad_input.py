@@ -52,18 +52,18 @@ SELECTIONS = {
     "an unknown season": (("--season", "2023-25"), "unknown season '2023-25'; did you mean '2023-24'?"),
     "a range of off days": (
         ("--from", "2023-12-01", "--to", "2023-12-31"),
-        "no game dates selected (2023-12-01 to 2023-12-31); the schedule runs from 2024-01-01 to 2024-01-06",
+        "no dates selected (2023-12-01 to 2023-12-31); the schedule runs from 2024-01-01 to 2024-01-06",
     ),
-    "everything excluded": (("--dates", "2024-01-01", "--exclude", "2024-01-01"), "no game dates selected"),
+    "everything excluded": (("--dates", "2024-01-01", "--exclude", "2024-01-01"), "no dates selected"),
     "from after to": (("--from", "2024-01-05", "--to", "2024-01-02"), "--from 2024-01-05 is after --to 2024-01-02"),
     "a range without its end": (("--from", "2024-01-05"), "--from and --to belong together; give both"),
     "a date without a game": (
         ("--dates", "2024-01-09"),
-        "--dates: 2024-01-09 is not a game date of the schedule; the nearest game date is 2024-01-06",
+        "--dates: 2024-01-09 is not a date of the schedule; the nearest is 2024-01-06",
     ),
     "an excluded date without a game": (
         (*SEASON, "--exclude", "2024-01-09"),
-        "--exclude: 2024-01-09 is not a game date",
+        "--exclude: 2024-01-09 is not a date of the schedule",
     ),
     "a malformed date": (("--dates", "01/02/2024"), "--dates: '01/02/2024' is not a date"),
     "a date that does not exist": (
@@ -204,10 +204,10 @@ def test_a_source_that_nobody_names_is_asked_for(site: Site) -> None:
 
 
 def test_a_table_of_the_source_with_a_missing_column_writes_nothing(site: Site) -> None:
-    site.call("sample", "league")
+    pipeline = ("--pipeline", str(NBA_PIPELINE))
+    site.call("sample", "league", *pipeline)
     without_column(site.folder / "league" / "team_boxscores.parquet", "team")
-    chosen = ("--pipeline", str(NBA_PIPELINE), "--source", "league", "--dates", "2023-10-24")
-    answer = site.call("--home", "home", "run", *chosen)
+    answer = site.call("--home", "home", "run", *pipeline, "--source", "league", "--dates", "2023-10-24")
     assert_refused(answer, "team_boxscores.parquet")
     assert not site.home.exists()
 
@@ -259,7 +259,7 @@ def test_an_unknown_name_of_a_known_run_changes_nothing(used: Site, arguments: t
 
 def test_a_bad_selection_leaves_a_used_home_as_it_was(used: Site) -> None:
     before = contents(used.home)
-    assert_refused(used.call(*used.selecting("run", "--dates", "2024-01-09")), "is not a game date")
+    assert_refused(used.call(*used.selecting("run", "--dates", "2024-01-09")), "is not a date of the schedule")
     assert contents(used.home) == before
 
 

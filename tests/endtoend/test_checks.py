@@ -78,7 +78,7 @@ def test_the_calendar_of_one_date_says_how_much_each_processor_should_hold(site:
 
 def test_without_a_selection_the_calendar_is_that_of_every_date(site: Site) -> None:
     answer = site.call("calendar", "--pipeline", "pipeline.yaml", "--source", "source")
-    assert answer.out.startswith("Expected work of pipeline world: 6 game dates, 2024-01-01 to 2024-01-06")
+    assert answer.out.startswith("Expected work of pipeline world: 6 dates, 2024-01-01 to 2024-01-06")
     assert "    2 rightly empty: bootstrap: the first 2 days of a season" in answer.out.splitlines()
 
 

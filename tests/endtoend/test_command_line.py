@@ -396,7 +396,7 @@ def test_schema_prints_one_json_document(site: Site) -> None:
 
 
 def test_sample_writes_a_source_folder_and_says_what_is_in_it(site: Site) -> None:
-    answer = site.call("sample", "league", "--json")
+    answer = site.call("sample", "league", "--pipeline", str(ROOT / "pipelines" / "nba" / "pipeline.yaml"), "--json")
     assert (answer.code, answer.document["games"]) == (0, 1230)
     assert (site.folder / "league" / "schedule.parquet").exists()
 

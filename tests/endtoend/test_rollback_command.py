@@ -80,11 +80,14 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no dates": (("--phase", "shape"), "say which dates: --season S, or --from D --to D, or --dates D,D"),
     "an unknown season": (("--season", "2023-25", "--phase", "shape"), "unknown season '2023-25'; did you mean"),
-    "a date without a game": (("--dates", "2024-01-09", "--phase", "shape"), "2024-01-09 is not a game date"),
+    "a date without a game": (
+        ("--dates", "2024-01-09", "--phase", "shape"),
+        "2024-01-09 is not a date of the schedule",
+    ),
     "a malformed date": (("--dates", "1/2/24", "--phase", "shape"), "--dates: '1/2/24' is not a date"),
     "an empty selection": (
         ("--dates", "2024-01-01", "--exclude", "2024-01-01", "--phase", "shape"),
-        "no game dates selected",
+        "no dates selected",
     ),
     "a live date that is not selected": (
         (*SEASON, "--phase", "shape", "--include-live", "2024-02-01"),

@@ -28,7 +28,7 @@ BAD_KICKOFFS: dict[str, tuple[object, str]] = {
     "a wrong type": ({"season": 5}, "season"),
     "a date that is none": ({"from": "2024-13-01", "to": "2024-01-02"}, "from"),
     "half a range": ({"from": "2024-01-01"}, "--from and --to belong together"),
-    "an empty selection": ({"from": "2031-01-01", "to": "2031-02-01"}, "no game dates selected"),
+    "an empty selection": ({"from": "2031-01-01", "to": "2031-02-01"}, "no dates selected"),
     "an unknown season": ({"season": "1999-00"}, "unknown season '1999-00'"),
     "an unknown phase": ({"season": "2023-24", "phases": "fetsch"}, "unknown phase 'fetsch'; did you mean 'fetch'?"),
     "an unknown profile": ({"season": "2023-24", "profile": "fast"}, "unknown profile 'fast'"),

@@ -353,7 +353,7 @@ REFUSED = {
     "retrying an unknown run": (("retry", "nowhere"), "unknown run 'nowhere'"),
     "cancelling an unknown run": (("cancel", "nowhere"), "unknown run 'nowhere'"),
     "no dates at all": (("start",), "say which dates: --season S"),
-    "dates without games": (("run", "--from", "2023-12-01", "--to", "2023-12-31"), "no game dates selected"),
+    "dates without games": (("run", "--from", "2023-12-01", "--to", "2023-12-31"), "no dates selected"),
     "an unknown phase": (("plan", *SEASON, "--phases", "fetch..shap"), "did you mean 'shape'?"),
     "a run id that is none": (("start", *SEASON, "--run-id", "a/b"), "letters, digits, '-', '_' and '.'"),
     "a source folder": (("start", *SEASON, "--source", "."), "on gcp the workers know their source"),

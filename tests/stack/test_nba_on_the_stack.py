@@ -16,7 +16,7 @@ import pytest
 from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import open_warehouse
-from phasegate.deployment import NBA_PIPELINE, Deployment
+from phasegate.deployment import Deployment
 from phasegate.ports import Warehouse
 from phasegate.stack.commands import EXAMPLE
 
@@ -24,6 +24,7 @@ from tests.conftest import as_json, run_command
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.stack.running import RunningStack, connected, type_line
 
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "nba"
 FIRST, LAST = date(2023, 10, 24), date(2023, 11, 6)
 AFTER_BOOTSTRAP = date(2023, 10, 31)
 """Seven days after the season's first: phase 4 has rows from here on."""
@@ -33,7 +34,7 @@ TASKS_A_DATE = 52
 HISTORY = "nba_reference.processor_run_history"
 TABLES = sorted(
     f"{created_table(tree).db}.{created_table(tree).name}"
-    for script in (NBA_PIPELINE.parent / "schema").glob("*.sql")
+    for script in (PIPELINE / "schema").glob("*.sql")
     for tree in read_script(script.read_text(encoding="utf-8"))
 )
 
@@ -58,7 +59,7 @@ class BothRuns:
 @pytest.fixture(scope="module")
 def both(stack: RunningStack, games: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothRuns]:
     home = tmp_path_factory.mktemp("embedded") / "home"
-    chosen = ("--pipeline", NBA_PIPELINE, "--source", games, "--from", FIRST, "--to", LAST)
+    chosen = ("--pipeline", PIPELINE / "pipeline.yaml", "--source", games, "--from", FIRST, "--to", LAST)
     done = run_command("run", *chosen, "--run-id", "embedded", home=home)
     assert done.returncode == 0, done.stderr + done.stdout
     embedded_status = as_json(run_command("status", "embedded", "--json", home=home))

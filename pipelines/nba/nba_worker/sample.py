@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -28,6 +28,9 @@ MARKER = "SAMPLE.json"
 
 VERSION = 1
 """Of the made-up content: raise it with every change that makes the same seed give other rows."""
+
+DEFAULT_SEASONS = ("2023-24",)
+"""What is made up when nobody names a season."""
 
 _COUNTS = ("fgm", "fga", "fg3m", "fg3a", "ftm", "fta", "oreb", "dreb", "reb", "ast", "stl", "blk")
 
@@ -74,7 +77,12 @@ class _Marker(BaseModel):
     summary: SampleSummary | None = None
 
 
-def write_sample(folder: Path, *, seasons: Sequence[str] = ("2023-24",), seed: int = 7) -> SampleSummary:
+def make(folder: Path, seasons: Sequence[str], seed: int) -> dict[str, Any]:
+    """What ``phasegate sample`` calls: writes a made-up league, returns what lies in the folder. Raises InputError."""
+    return asdict(write_sample(folder, seasons=seasons or DEFAULT_SEASONS, seed=seed))
+
+
+def write_sample(folder: Path, *, seasons: Sequence[str] = DEFAULT_SEASONS, seed: int = 7) -> SampleSummary:
     """Write ``schedule.parquet``, ``team_boxscores.parquet`` and ``player_boxscores.parquet`` of a made-up league.
 
     The same seed gives the same rows in the same order, and a season the same games whatever other seasons are

@@ -1,40 +1,29 @@
 """Reads a pipeline file: YAML, then types, then names, edges and the SQL of checks.
 
-Every error names file, path and remedy.
+Every error names file, line and column, path and remedy.
 """
 
-import sys
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from phasegate.adapters.check_sql import sql_problems
+from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
 from phasegate.domain.spec.problems import problems
+from phasegate.domain.spec.strict import FORMER_NAMES
 
 MAX_BYTES = 1_000_000
 MAX_SHOWN = 20
-MAX_DEPTH = 50
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Strict(Loader):  # type: ignore[misc, valid-type]
-    """Refuses a key that is given twice, which YAML would let the second one win."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """A mapping whose keys are all different."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))
+_FORMER_SPELLINGS = {name: former for former, name in FORMER_NAMES.items()}
+_KIND_KEYS = ("check", "kind")
+"""The keys by which a mapping of the file says what it is."""
 
 
 def load_pipeline(path: Path) -> Pipeline:
@@ -42,59 +31,137 @@ def load_pipeline(path: Path) -> Pipeline:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes; this is not a pipeline file")
-        text = path.read_text(encoding="utf-8")
-        _refuse_deep_nesting(path, text)
-        document = yaml.load(text, Loader=_Strict)  # noqa: S506 - derived from SafeLoader
+        document = YamlDocument(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such pipeline file; give one with --pipeline FILE") from error
+    except YamlProblem as error:
+        raise InputError(f"{path}:{error.place}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: a value or key that YAML cannot make: {error}") from error
-    if not isinstance(document, dict):
+    if not isinstance(document.content, dict):
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
     try:
-        pipeline = Pipeline.model_validate(document)
+        pipeline = Pipeline.model_validate(document.content)
     except ValidationError as error:
-        found = [f"{path}: {_path(e['loc'])}: {_sentence(dict(e))}" for e in error.errors()]
-        raise InputError(_listed(found)) from error
-    wrong = [*problems(pipeline), *sql_problems(pipeline)]
+        raise InputError(_listed(path, document, _wrong_values(document, error))) from error
+    wrong = [(_parts(at), sentence) for at, sentence in (*problems(pipeline), *sql_problems(pipeline))]
     if wrong:
-        raise InputError(_listed([f"{path}: {at}: {sentence}" for at, sentence in wrong]))
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+        raise InputError(_listed(path, document, wrong))
     return pipeline
 
 
-def _refuse_deep_nesting(path: Path, text: str) -> None:
-    """The C loader builds nested values by recursion: too deep a nesting would end the process."""
-    depth = 0
-    for event in yaml.parse(text, Loader=Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise InputError(f"{path}: nested more than {MAX_DEPTH} levels deep; this is not a pipeline file")
+def _wrong_values(document: YamlDocument, error: ValidationError) -> list[tuple[Sequence[Part], str]]:
+    """(path in the file, sentence) for each value of a wrong type, and each key that is missing or unknown."""
+    found: list[tuple[Sequence[Part], str]] = []
+    for problem in error.errors():
+        at = _path_in(document.content, problem["loc"])
+        if problem["type"] == "union_tag_not_found":
+            found.append(_without_kind(document.content, at, problem["ctx"]["discriminator"].strip("'")))
+        else:
+            found.append((at, _sentence(dict(problem), document.content, at)))
+    return found
 
 
-def _path(location: tuple[str | int, ...]) -> str:
-    text = ""
+def _without_kind(content: Any, path: Sequence[Part], key: str) -> tuple[Sequence[Part], str]:
+    """(path, sentence) for a mapping that does not say what it is, or says it under a misspelt key."""
+    for part in path:
+        content = _inside(content, part)
+    if near := get_close_matches(key, list(content), n=1, cutoff=0.7):
+        return [*path, near[0]], f"unknown key; did you mean '{key}'?"
+    return [*path, key], "is required and not there"
+
+
+def _path_in(content: Any, location: Sequence[Part]) -> list[Part]:
+    """The path of a value in the file: without the names of kinds that pydantic puts between the keys."""
+    path: list[Part] = []
+    told_apart = False
     for part in location:
+        if not told_apart and isinstance(content, dict) and part in [content.get(key) for key in _KIND_KEYS]:
+            told_apart = True
+            continue
+        told_apart = False
+        path.append(part)
+        content = _inside(content, part)
+    return path
+
+
+def _inside(content: Any, part: Part) -> Any:
+    if isinstance(content, dict):
+        return content.get(part)
+    return content[part] if isinstance(content, list) and isinstance(part, int) and part < len(content) else None
+
+
+def _parts(path: str) -> list[Part]:
+    """The parts of ``phases[2].gates[0].phase``."""
+    return [int(n) if n else key for n, key in re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)]
+
+
+def _written(path: Sequence[Part]) -> str:
+    text = ""
+    for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
     return text or "file"
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _sentence(error: dict[str, Any], content: Any, path: Sequence[Part]) -> str:
     kind, shown = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        return "unknown key; remove it, or see `phasegate schema` for the known ones"
+        return _unknown_key(content, path)
     if kind == "missing":
         return "is required and not there"
+    if kind == "union_tag_invalid":
+        tag, known = error["ctx"]["tag"], re.findall(r"'(\w+)'", error["ctx"]["expected_tags"])
+        return f"unknown {error['ctx']['discriminator'].strip(chr(39))} '{tag}'{did_you_mean(tag, known)}"
     given = "" if isinstance(shown, dict | list) else f" (given: {shown!r})"
     return f"{error['msg']}{given}"
 
 
-def _listed(found: list[str]) -> str:
-    more = f"\n… and {len(found) - MAX_SHOWN} more" if len(found) > MAX_SHOWN else ""
-    return "\n".join(found[:MAX_SHOWN]) + more
+def _unknown_key(content: Any, path: Sequence[Part]) -> str:
+    key = str(path[-1])
+    known = set(_known_keys(content, path[:-1]))
+    if (name := FORMER_NAMES.get(key)) in known:
+        return f"is the former name of '{name}', which is given too; remove one of them"
+    hint = did_you_mean(key, known)
+    return (
+        f"unknown key{hint}"
+        if hint.startswith("; did")
+        else ("unknown key; remove it, or see `phasegate schema` for the known ones")
+    )
+
+
+def _known_keys(content: Any, path: Sequence[Part]) -> Iterator[str]:
+    """The keys that may stand in the mapping at a path."""
+    root = Pipeline.model_json_schema(by_alias=True)
+    schema = _settled(root, root, content)
+    for part in path:
+        content = _inside(content, part)
+        inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
+        if inner is None:
+            inner = next(iter(schema.get("patternProperties", {}).values()), {})
+        schema = _settled(root, inner, content)
+    for key, value in schema.get("properties", {}).items():
+        if not value.get("deprecated"):
+            yield key
+
+
+def _settled(root: dict[str, Any], schema: dict[str, Any], content: Any) -> dict[str, Any]:
+    """The schema of one mapping, where there is a choice that of what the content says it is."""
+    while True:
+        if "$ref" in schema:
+            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+        elif "discriminator" in schema:
+            kinds = schema["discriminator"]
+            kind = content.get(kinds["propertyName"]) if isinstance(content, dict) else None
+            schema = {"$ref": kinds["mapping"][kind]} if kind in kinds["mapping"] else {}
+        elif "anyOf" in schema:
+            given = set(content) if isinstance(content, dict) else set()
+            choices = [_settled(root, each, content) for each in schema["anyOf"]]
+            schema = max(choices, key=lambda each: len(given & set(each.get("properties", ()))))
+        else:
+            return schema
+
+
+def _listed(path: Path, document: YamlDocument, found: Sequence[tuple[Sequence[Part], str]]) -> str:
+    lines = [f"{path}:{document.place(at, _FORMER_SPELLINGS)}: {_written(at)}: {sentence}" for at, sentence in found]
+    more = f"\n… and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""
+    return "\n".join(lines[:MAX_SHOWN]) + more

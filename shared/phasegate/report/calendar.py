@@ -32,7 +32,7 @@ def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
     """Counts for a terminal; a reason follows its count."""
     days = sorted({each.day for each in work if each.kind is not WorkKind.NOT_APPLICABLE})
     span = f", {days[0]} to {days[-1]}" if days else ""
-    lines = [f"Expected work of pipeline {pipeline}: {len(days)} game dates{span}"]
+    lines = [f"Expected work of pipeline {pipeline}: {len(days)} dates{span}"]
     shown = ""
     wrong = {(e.phase, e.processor, e.reason) for e in work if e.kind is WorkKind.EMPTY_OK and not e.may_hold_rows}
     for (phase, processor), kinds in _counts(work).items():

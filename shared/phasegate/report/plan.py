@@ -98,7 +98,7 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
                 case WindowEdge():
                     longest = max((len(w) for w in edge.whole), default=0)
                     names = ", ".join(ref.partition("/")[2] for ref, _ in edge.refs)
-                    lines[f"{who}: {names} on up to {longest} game dates before"] = None
+                    lines[f"{who}: {names} on up to {longest} dates before"] = None
                 case BarrierEdge():
                     lines[f"{who}: all dates of {edge.phase}"] = None
                 case ApprovalEdge():
@@ -111,7 +111,7 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
     document = plan_document(plan, lacking)
     tasks = document["tasks"]
     lines = [
-        f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} game dates "
+        f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
         f"from {document['first']} to {document['last']}",
         f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted "
         f"(reprocess {document['reprocess']})",

@@ -1,14 +1,14 @@
 """The processes of a stack that are not emulators: functions, worker services, and the sweeper's schedule."""
 
-import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from phasegate.adapters.factories import find_factory
 from phasegate.adapters.gcp.layout import Function
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import Pipeline
@@ -23,13 +23,29 @@ WORKER_CONCURRENCY = 32
 
 @dataclass(frozen=True, slots=True)
 class StackProcess:
-    """One process to start. path: a GET without effect that it answers; port None: it answers nowhere."""
+    """One process to start."""
 
     name: str
+    """What the stack calls it."""
     command: tuple[str, ...]
+    """Program and arguments."""
     port: int | None
+    """Where it answers; None: nowhere."""
     path: str
+    """A GET without effect that it answers."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    """What it needs beside the stack's common variables."""
+    folder: Path | None = None
+    """What stands first on its Python path; None: nothing beside the common folders."""
+
+
+class WorkerFile(NamedTuple):
+    """The code of a worker that the stack serves."""
+
+    main: Path
+    """The ``main.py`` beside the module of the worker's factory."""
+    folder: Path | None
+    """The pipeline's folder, which its imports need; None when Python's path has what they need."""
 
 
 def function_part(function: Function, port: int) -> StackProcess:
@@ -40,9 +56,10 @@ def function_part(function: Function, port: int) -> StackProcess:
     return _framework(function.name, file, function.name, function.signature, port, function.concurrency)
 
 
-def worker_part(name: str, file: Path, port: int) -> StackProcess:
+def worker_part(name: str, service: WorkerFile, port: int) -> StackProcess:
     """A worker service: the target ``name`` of a ``main.py``."""
-    return _framework(worker_part_name(name), file, name, "http", port, WORKER_CONCURRENCY)
+    part = _framework(worker_part_name(name), service.main, name, "http", port, WORKER_CONCURRENCY)
+    return replace(part, folder=service.folder)
 
 
 def worker_part_name(name: str) -> str:
@@ -63,32 +80,29 @@ def _framework(name: str, file: Path, target: str, signature: str, port: int, co
     return StackProcess(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})
 
 
-def worker_services(pipeline: Pipeline, file: Path) -> dict[str, Path]:
-    """The ``main.py`` of each worker without a URL: it lies beside the module of the worker's factory.
+def worker_services(pipeline: Pipeline, file: Path) -> dict[str, WorkerFile]:
+    """The code of each worker without a URL: a ``main.py`` beside the module of the worker's factory.
 
     Raises InputError for a worker that has neither.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, WorkerFile] = {}
     for name, spec in pipeline.workers.items():
         if spec.url is not None:
             continue
         where = f"{file}: workers.{name}"
         if spec.factory is None:
             raise InputError(f"{where}: has no url, and no factory beside which a service could lie; give it a url")
-        module = spec.factory.partition(":")[0]
         try:
-            known = importlib.util.find_spec(module)
-        except ImportError:
-            known = None
-        if known is None or known.origin is None:
-            raise InputError(f"{where}: there is no module {module} (its factory); mend it, or give the worker a url")
-        service = Path(known.origin).parent / "main.py"
+            module = find_factory(file, spec.factory)
+        except InputError as error:
+            raise InputError(f"{where}: {error}; mend it, or give the worker a url") from error
+        service = module.file.parent / "main.py"
         if not service.is_file():
             raise InputError(
                 f"{where}: its factory has no service beside it ({service} is not there); write one that "
                 f"functions-framework can serve under the target '{name}', or give the worker a url"
             )
-        found[name] = service
+        found[name] = WorkerFile(service, module.folder)
     return found
 
 

@@ -93,7 +93,8 @@ class Start:
         ports = self._ledger.ports
         functions = [parts.function_part(f, ports[f.name]) for f in self._layout.functions]
         workers = [
-            parts.worker_part(name, file, ports[parts.worker_part_name(name)]) for name, file in self._services.items()
+            parts.worker_part(name, service, ports[parts.worker_part_name(name)])
+            for name, service in self._services.items()
         ]
         schedules = [
             parts.schedule_part(s.name, url_of(self._ledger, s.function), self._request.sweep_every)
@@ -164,17 +165,17 @@ class Start:
         # gunicorn keeps a socket in here; without it all stacks of a person would share one in the home folder.
         sockets = self._folder / "run"
         sockets.mkdir(exist_ok=True)
-        python = os.pathsep.join(filter(None, [str(parts.ROOT), os.environ.get("PYTHONPATH")]))
-        common = {"PYTHONPATH": python, "PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(sockets), **ledger.environment}
+        path = [str(parts.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        common = {"PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(sockets), **ledger.environment}
         for part in self._parts:
             if part.name not in alive:
                 if part.port is not None:
                     self._require_free(part.name, part.port)
+                python = os.pathsep.join([*([str(part.folder)] if part.folder else []), *path])
+                environment = {"PYTHONPATH": python, **common, **part.environment}
                 self._note(
                     begun,
-                    start_server(
-                        part.name, part.command, part.port or 0, self._folder, {**common, **part.environment}, part.path
-                    ),
+                    start_server(part.name, part.command, part.port or 0, self._folder, environment, part.path),
                 )
 
     def _note(self, begun: dict[str, Server], server: Server) -> None:

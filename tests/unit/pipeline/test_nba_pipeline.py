@@ -168,7 +168,17 @@ _KEYWORDS: dict[str, Any] = {
     "exclusiveMaximum": lambda r, v: not _is_number(v) or v < r["exclusiveMaximum"],
     "exclusiveMinimum": lambda r, v: not _is_number(v) or v > r["exclusiveMinimum"],
 }
-for _ignored in ("$schema", "$defs", "title", "description", "default", "examples", "format", "discriminator"):
+for _ignored in (
+    "$schema",
+    "$defs",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "format",
+    "discriminator",
+    "deprecated",
+):
     _KEYWORDS[_ignored] = lambda _rule, _value: True
 
 

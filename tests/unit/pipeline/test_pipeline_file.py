@@ -1,5 +1,6 @@
 """The loader: every mistake is found at load, and its message names file, path and remedy."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ Document = dict[str, Any]
 FETCH, RAW, SHAPE, FINAL = range(4)
 
 
-def refusal(folder: Path, content: str | bytes) -> str:
-    """What the loader says about a file."""
+def refusal_with_places(folder: Path, content: str | bytes) -> str:
+    """What the loader says about a file, with line and column."""
     path = folder / "pipeline.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError) as error:
         load_pipeline(path)
     return str(error.value).replace(f"{path}", "FILE")
+
+
+def refusal(folder: Path, content: str | bytes) -> str:
+    """What the loader says about a file, wherever in it."""
+    return re.sub(r"^FILE:\d+:\d+: ", "FILE: ", refusal_with_places(folder, content), flags=re.MULTILINE)
 
 
 def refusal_of(folder: Path, change: Callable[[Document], object]) -> str:
@@ -67,9 +73,12 @@ def test_a_file_that_is_not_there_is_named_with_the_flag_that_gives_one(tmp_path
     ("content", "message"),
     [
         ("phases: [a, b", "FILE: not valid YAML: "),
-        ("pipeline: a\n\tphases: b", "line 2, column 1"),
+        ("pipeline: a\n\tphases: b", "FILE: not valid YAML: "),
         ("pipeline: a\npipeline: b", "the key 'pipeline' is given twice"),
-        ("calendar:\n  table: a.b\n  table: c.d", "FILE: not valid YAML: the key 'table' is given twice in "),
+        (
+            "calendar:\n  table: a.b\n  table: c.d",
+            "FILE: not valid YAML: the key 'table' is given twice, before in line 2",
+        ),
         ("pipeline: !!python/object:os.system x", "FILE: not valid YAML: could not determine a constructor"),
         ("- a\n- b", "FILE: a pipeline file is a mapping; see: phasegate schema"),
         ("", "FILE: a pipeline file is a mapping; see: phasegate schema"),
@@ -115,7 +124,7 @@ def without(key: str) -> Callable[[Document], object]:
     [
         (without("timezone"), "FILE: timezone: is required and not there"),
         (lambda d: phase(d, RAW).pop("dispatch"), "FILE: phases[1].dispatch: is required and not there"),
-        (lambda d: processor(d, SHAPE, "left")["output"].pop("keys"), "phases[2].processors[0].output.table.keys: is"),
+        (lambda d: processor(d, SHAPE, "left")["output"].pop("keys"), "phases[2].processors[0].output.keys: is"),
         (lambda d: d.update(colour="red"), "FILE: colour: unknown key; remove it, or see `phasegate schema`"),
         (lambda d: phase(d, SHAPE).update(retires=3), "FILE: phases[2].retires: unknown key"),
         (lambda d: d.update(schema_version=2), "FILE: schema_version: "),
@@ -126,7 +135,7 @@ def without(key: str) -> Callable[[Document], object]:
         (lambda d: d.update(phases=[]), "FILE: phases: "),
         (lambda d: gate(d, SHAPE, check="guess", phase="raw"), "FILE: phases[2].gates[0]: "),
         (lambda d: first_check(d, check="guess"), "FILE: phases[2].processors[0].checks[0]: "),
-        (lambda d: processor(d, FETCH, "a")["output"].update(path="a.jsonl"), "phases[0].processors[0].output.object"),
+        (lambda d: processor(d, FETCH, "a")["output"].update(path="a.jsonl"), "phases[0].processors[0].output.path"),
     ],
     ids=[
         "a key of the file is missing",
@@ -294,11 +303,11 @@ def test_an_unknown_name_is_found_with_what_was_perhaps_meant(
         ),
         (
             lambda d: gate(d, FINAL, check="lookback", processors=["left"], dates=2, days=2),
-            "FILE: phases[3].gates[0]: give either dates (game dates) or days (calendar days)",
+            "FILE: phases[3].gates[0]: give either dates (of the calendar) or days (calendar days)",
         ),
         (
             lambda d: gate(d, FINAL, check="lookback", processors=["left"]),
-            "FILE: phases[3].gates[0]: give either dates (game dates) or days (calendar days)",
+            "FILE: phases[3].gates[0]: give either dates (of the calendar) or days (calendar days)",
         ),
         (
             lambda d: phase(d, FINAL).pop("gates"),

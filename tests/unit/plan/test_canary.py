@@ -22,7 +22,7 @@ def spec(**keys: Any) -> CalendarSpec:
 
 
 def calendar(*late: date) -> Calendar:
-    """Twenty dates of a season; playoffs on the late ones."""
+    """Twenty dates of a season; some are late ones."""
     return Calendar.of(GameDate(day, "S1", {"games": 2, "late": int(day in late)}, {}) for day in DAYS)
 
 
@@ -35,19 +35,19 @@ def walled(document: dict[str, Any]) -> None:
     document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape"}]
 
 
-def test_first_middle_last_bootstrap_and_playoff_dates_are_chosen() -> None:
-    found = choose(spec(bootstrap_days=7, playoffs="late"), calendar(DAYS[15], DAYS[16]), DAYS[2:])
-    assert found.reasons == {DAYS[2]: "first, bootstrap", DAYS[11]: "middle", DAYS[15]: "playoffs", DAYS[19]: "last"}
+def test_first_middle_last_bootstrap_and_special_dates_are_chosen() -> None:
+    found = choose(spec(bootstrap_days=7, canary_number="late"), calendar(DAYS[15], DAYS[16]), DAYS[2:])
+    assert found.reasons == {DAYS[2]: "first, bootstrap", DAYS[11]: "middle", DAYS[15]: "late", DAYS[19]: "last"}
     assert found.lacking == ()
 
 
 def test_kinds_of_dates_that_are_not_selected_are_named() -> None:
-    found = choose(spec(bootstrap_days=7, playoffs="late"), calendar(DAYS[1]), DAYS[8:])
-    assert found.lacking == ("no bootstrap date is selected", "no playoff date is selected")
+    found = choose(spec(bootstrap_days=7, canary_number="late"), calendar(DAYS[1]), DAYS[8:])
+    assert found.lacking == ("no bootstrap date is selected", "no date with late above 0 is selected")
 
 
 def test_a_calendar_without_such_kinds_says_so() -> None:
-    lacking = ("the calendar has no bootstrap days", "the calendar does not say which dates are playoffs")
+    lacking = ("the calendar has no bootstrap days", "the calendar has no `canary_number`, which marks special dates")
     assert choose(spec(), calendar(), DAYS).lacking == lacking
 
 

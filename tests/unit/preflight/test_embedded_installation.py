@@ -14,7 +14,9 @@ from tests.world import World
 
 def levels(world: World) -> dict[str, tuple[Level, str]]:
     """Check -> level and detail."""
-    found = EmbeddedInstallation(world.home, world.source).inspect(world.pipeline, world.pipeline.phase_names)
+    found = EmbeddedInstallation(world.home, world.pipeline_file, world.source).inspect(
+        world.pipeline, world.pipeline.phase_names
+    )
     return {line.check: (line.level, line.detail) for line in found}
 
 

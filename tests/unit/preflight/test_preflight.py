@@ -55,7 +55,7 @@ def test_what_could_only_not_be_asked_is_worth_another_try() -> None:
 
 def test_a_schedule_that_covers_the_selection_passes_with_its_extent() -> None:
     (line,) = schedule(Selection(seasons=("S1",)))
-    assert (line.level, line.detail) == (Level.PASS, "6 game dates, 2024-01-01 to 2024-01-06")
+    assert (line.level, line.detail) == (Level.PASS, "6 dates, 2024-01-01 to 2024-01-06")
 
 
 @pytest.mark.parametrize(

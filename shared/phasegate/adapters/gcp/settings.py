@@ -14,7 +14,8 @@ PREFIX = "PHASEGATE_"
 class CloudSettings(BaseModel):
     """One deployment on Google Cloud, or the local stack that stands in for it.
 
-    pipeline: the deployed pipeline file; None: the NBA pipeline. bucket: the object store. database: Firestore's.
+    pipeline: the deployed pipeline file; None: not said, as in a worker's service, which needs none. bucket: the
+    object store. database: Firestore's.
     dispatcher_url, runner_url, conductor_url, verifier_url: where Cloud Tasks delivers. sweeper_url: where Cloud
     Scheduler calls, for preflight. invoker: the service account whose identity token Cloud Tasks sends (functions send
     their own); empty: none (the local stack).

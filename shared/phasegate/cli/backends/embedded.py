@@ -156,7 +156,8 @@ class EmbeddedCommands:
         state = self.state()
         run, plan = state.run(run_id), state.plan(run_id)
         source = Path(run.source) if run.source else None
-        with Embedded(self._home, plan.pipeline, source) as embedded:
+        file = Path(run.pipeline_file) if run.pipeline_file else None
+        with Embedded(self._home, plan.pipeline, source, pipeline_file=file) as embedded:
             return _drive(embedded, run, as_json)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":

@@ -1,7 +1,7 @@
 """retry, pause, resume, drain, set, cancel, sample: what people do to a run, also while another process drives it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -113,27 +113,45 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def sample(
+        context: typer.Context,
         folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+        pipeline: options.PipelineOption = None,
         season: options.SeasonOption = None,
-        seed: Annotated[int, typer.Option(help="Another seed, another league.")] = 7,
+        seed: Annotated[int, typer.Option(help="Another seed, other made-up data.")] = 7,
         as_json: options.JsonOption = False,
     ) -> None:
-        """Write a made-up league in the shape of the real source folder."""
-        from dataclasses import asdict
-
-        from nba_worker.sample import write_sample
-
-        try:
-            made = write_sample(folder, seasons=tuple(season or ("2023-24",)), seed=seed)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+        """Make up a source folder for the pipeline, if its file names a maker of samples."""
+        made = make_sample(context.obj.pipeline(pipeline), folder, tuple(season or ()), seed)
         if as_json:
-            write_json(asdict(made))
+            write_json(made)
         else:
-            typer.echo(
-                f"{folder}: a made-up league (seed {seed}): {made.games:,} games on {made.game_dates} dates, "
-                f"{made.player_rows:,} player rows"
+            figures = ", ".join(
+                f"{count:,} {what.replace('_', ' ')}" for what, count in made.items() if isinstance(count, int)
             )
+            typer.echo(f"{folder}: a made-up source folder (seed {seed}): {figures}")
+
+
+def make_sample(pipeline_file: Path, folder: Path, seasons: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """Have the pipeline's own maker write a source folder; what it says of what lies there, by name.
+
+    seasons: empty where the maker is to choose. Raises InputError when the pipeline has no maker, or it refuses.
+    """
+    from phasegate.adapters.factories import load_factory
+    from phasegate.adapters.pipeline_file import load_pipeline
+
+    factory = load_pipeline(pipeline_file).sample
+    if factory is None:
+        raise InputError(
+            f"{pipeline_file}: this pipeline names no maker of samples (`sample: module:callable`, docs/pipeline.md); "
+            "give another file with --pipeline, or use a source folder of your own"
+        )
+    try:
+        made: dict[str, Any] = load_factory(pipeline_file, factory)(folder, seasons, seed)
+    except InputError as error:
+        raise InputError(f"sample: {error}") from error
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+    return made
 
 
 def _answer(run: "Run", as_json: bool) -> None:

@@ -16,7 +16,7 @@ class Canary(NamedTuple):
 
 
 def choose(spec: CalendarSpec, calendar: Calendar, days: Sequence[date]) -> Canary:
-    """First, middle and last of the selected dates, one bootstrap date and one date with playoff games."""
+    """First, middle and last of the selected dates, one bootstrap date, and one whose canary number is above 0."""
     chosen: dict[date, list[str]] = {}
     lacking: list[str] = []
     for day, why in ((days[0], "first"), (days[len(days) // 2], "middle"), (days[-1], "last")):
@@ -26,12 +26,12 @@ def choose(spec: CalendarSpec, calendar: Calendar, days: Sequence[date]) -> Cana
         chosen.setdefault(bootstrap, []).append("bootstrap")
     else:
         lacking.append("no bootstrap date is selected" if spec.bootstrap_days else "the calendar has no bootstrap days")
-    if spec.playoffs is None:
-        lacking.append("the calendar does not say which dates are playoffs")
+    if (number := spec.canary_number) is None:
+        lacking.append("the calendar has no `canary_number`, which marks special dates")
     else:
-        playoffs = (day for day in days if calendar.by_day[day].numbers[spec.playoffs] > 0)
-        if (playoff := next(playoffs, None)) is not None:
-            chosen.setdefault(playoff, []).append("playoffs")
+        special = next((day for day in days if calendar.by_day[day].numbers[number] > 0), None)
+        if special is not None:
+            chosen.setdefault(special, []).append(number)
         else:
-            lacking.append("no playoff date is selected")
+            lacking.append(f"no date with {number} above 0 is selected")
     return Canary({day: ", ".join(why) for day, why in sorted(chosen.items())}, tuple(lacking))

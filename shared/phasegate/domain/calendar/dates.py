@@ -1,7 +1,7 @@
-"""Game dates, seasons and windows.
+"""Dates, seasons and windows.
 
 A date is a plain date in the pipeline's time zone. Only dates with at least one row that meets the calendar's
-condition exist; everything else (an off day, a day whose games were all postponed) cannot be selected.
+condition exist; everything else (an off day, a day on which everything was postponed) cannot be selected.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ from phasegate.domain.spec.pipeline import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class GameDate:
-    """One date of the calendar: its season, its numbers (``games: 8``) and its entities (``teams: (ATL, …)``).
+    """One date of the calendar: its season, its numbers (``orders: 8``) and its entities (``shops: (A, …)``).
 
     not_held_by: those of the calendar's sources that hold nothing of this date.
     """
@@ -39,7 +39,7 @@ class LeftOutDate:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Every game date that the schedule knows, in order."""
+    """Every date that the schedule knows, in order."""
 
     dates: tuple[GameDate, ...]
 
@@ -50,15 +50,15 @@ class Calendar:
 
     @cached_property
     def by_day(self) -> Mapping[date, GameDate]:
-        """Game dates by day."""
+        """Dates by day."""
         return {d.day: d for d in self.dates}
 
     @cached_property
     def seasons(self) -> Mapping[str, tuple[date, ...]]:
         """Days of each season, in order of the seasons' starts."""
         seasons: dict[str, list[date]] = {}
-        for game_date in self.dates:
-            seasons.setdefault(game_date.season, []).append(game_date.day)
+        for each in self.dates:
+            seasons.setdefault(each.season, []).append(each.day)
         return {name: tuple(days) for name, days in seasons.items()}
 
     def season(self, name: str) -> tuple[date, ...]:
@@ -68,11 +68,11 @@ class Calendar:
         return self.seasons[name]
 
     def days_since_start(self, day: date) -> int:
-        """Calendar days from the season's first game date to this one (0 on that first date)."""
+        """Calendar days from the season's first date to this one (0 on that first date)."""
         return (day - self.seasons[self.by_day[day].season][0]).days
 
     def window(self, day: date, *, dates: int | None = None, days: int | None = None) -> tuple[date, ...]:
-        """Game dates before ``day``, inside its season: the last ``dates`` of them, or those within ``days`` days."""
+        """Dates before ``day``, inside its season: the last ``dates`` of them, or those within ``days`` days."""
         season = self.seasons[self.by_day[day].season]
         end = bisect_left(season, day)
         if dates is not None:

@@ -1,4 +1,4 @@
-"""What the output of a processor should hold on a game date."""
+"""What the output of a processor should hold on a date."""
 
 from datetime import date
 from enum import StrEnum
@@ -24,7 +24,7 @@ _ROWS = (ExpectationLetter.EXPECTED, "")
 def expectation(
     pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date
 ) -> tuple[ExpectationLetter, str]:
-    """What a processor's output should hold on a game date, and why if that is not simply rows."""
+    """What a processor's output should hold on a date, and why if that is not simply rows."""
     if processor.available_from and day < processor.available_from:
         return ExpectationLetter.EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:

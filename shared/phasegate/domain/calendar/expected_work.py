@@ -66,7 +66,7 @@ def expected_work(
 ) -> Iterator[Expectation]:
     """What is expected of every processor of the phases, date by date; dates in order.
 
-    days: game dates of the calendar. left_out: dates on which the schedule has rows and none counts.
+    days: dates of the calendar. left_out: dates on which the schedule has rows and none counts.
     """
     without_work = {found.day: f"{pipeline.calendar.left_out} ({_rows(found.rows)} left out)" for found in left_out}
     for day in sorted({*days, *without_work}):
@@ -91,12 +91,12 @@ def _amounts(processor: Processor, checks: Iterable[Check], calendar: Calendar, 
     """What the calendar alone can say: an expectation of other tables' keys has no number before they are made."""
     if isinstance(processor.output, ObjectOutput):
         yield Amount("objects", 1, True)
-    game_date = calendar.by_day[day]
+    known = calendar.by_day[day]
     for check in checks:
         if isinstance(check, RowsCheck):
-            yield Amount("rows", evaluate(check.expression, game_date.numbers), check.exactly is not None)
+            yield Amount("rows", evaluate(check.expression, known.numbers), check.exactly is not None)
         elif isinstance(check, EntitiesCheck) and check.calendar is not None:
-            keys = len(game_date.entities.get(check.calendar, ()))
+            keys = len(known.entities.get(check.calendar, ()))
             yield Amount(check.key, ceil(Fraction(str(check.at_least)) * keys), False)
 
 

@@ -1,4 +1,4 @@
-"""Which dates a person asked for. An empty answer is an error, and so is a date without a game."""
+"""Which dates a person asked for. An empty answer is an error, and so is a date that the schedule does not have."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +27,7 @@ class Selection:
         return not (self.seasons or self.first or self.last or self.dates or self.exclude)
 
     def covers(self, day: date, season: str) -> bool:
-        """Whether a date lies where this selection looks, game date or not; a blank one looks everywhere."""
+        """Whether a date lies where this selection looks, in the schedule or not; a blank one looks everywhere."""
         if day in self.exclude:
             return False
         if self.first is not None and self.last is not None:
@@ -35,9 +35,9 @@ class Selection:
         return self.is_blank or day in self.dates or season in self.seasons
 
     def resolve(self, calendar: Calendar) -> tuple[date, ...]:
-        """The selected game dates, in order.
+        """The selected dates, in order.
 
-        Raises InputError for an unknown season, a date without a game, a range that ends before it begins, more
+        Raises InputError for an unknown season, a date that is not there, a range that ends before it begins, more
         than one way of selecting, and an empty result.
         """
         ways = [bool(self.seasons), self.first is not None or self.last is not None, bool(self.dates)]
@@ -47,13 +47,13 @@ class Selection:
             chosen = {day for season in self.seasons for day in calendar.season(season)}
             asked = f"season {', '.join(self.seasons)}"
         elif self.dates:
-            chosen = {self._game_date(calendar, day, "--dates") for day in self.dates}
+            chosen = {self._known_date(calendar, day, "--dates") for day in self.dates}
             asked = "--dates"
         else:
             chosen, asked = self._range(calendar)
-        excluded = {self._game_date(calendar, day, "--exclude") for day in self.exclude}
+        excluded = {self._known_date(calendar, day, "--exclude") for day in self.exclude}
         if not chosen - excluded:
-            raise InputError(f"no game dates selected ({asked}); {_extent(calendar)}")
+            raise InputError(f"no dates selected ({asked}); {_extent(calendar)}")
         return tuple(sorted(chosen - excluded))
 
     def _range(self, calendar: Calendar) -> tuple[set[date], str]:
@@ -64,16 +64,16 @@ class Selection:
         return {d.day for d in calendar.dates if self.first <= d.day <= self.last}, f"{self.first} to {self.last}"
 
     @staticmethod
-    def _game_date(calendar: Calendar, day: date, flag: str) -> date:
+    def _known_date(calendar: Calendar, day: date, flag: str) -> date:
         if day not in calendar.by_day:
             near = min((d.day for d in calendar.dates), key=lambda d: abs((d - day).days), default=None)
-            hint = f"; the nearest game date is {near}" if near else ""
-            raise InputError(f"{flag}: {day} is not a game date of the schedule{hint}")
+            hint = f"; the nearest is {near}" if near else ""
+            raise InputError(f"{flag}: {day} is not a date of the schedule{hint}")
         return day
 
 
 def _extent(calendar: Calendar) -> str:
     if not calendar.dates:
-        return "the schedule holds no finished game at all"
+        return "the schedule holds no row that counts"
     seasons = ", ".join(calendar.seasons)
     return f"the schedule runs from {calendar.dates[0].day} to {calendar.dates[-1].day} (seasons {seasons})"

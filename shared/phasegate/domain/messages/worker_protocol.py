@@ -4,11 +4,13 @@ The same two models serve the HTTP runner and the in-process one, and the worker
 sender and receiver can never disagree on a field name. Unknown keys are errors.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 MOST_ROWS = 2**63 - 1
 """What a 64-bit integer holds, in tables and documents alike."""
@@ -43,24 +45,49 @@ class ResultStatus(StrEnum):
 class WorkerRequest(BaseModel):
     """One task, as the worker receives it.
 
-    ``date`` travels under the name that the pipeline file gives it (``game_date``, ``analysis_date``).
-    ``fence`` only rises: a partition that carries a higher one must not be written.
-    ``deadline`` is UTC; after it the attempt's lease is void.
+    ``date`` and ``processor`` travel under the names that the pipeline file gives them. The three fields of
+    ``FORMER_CONSTANTS`` may be there or not: the pipeline file says what is sent beside the protocol's own fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run_id: str
+    run_id: str = Field(description="the run's id")
     date: date
-    phase: str
-    processor: str
-    attempt: int = Field(ge=1)
-    fence: int = Field(ge=1)
-    deadline: datetime
-    skip_downstream_trigger: Literal[True] = True
-    backfill_mode: Literal[True] = True
-    backfill_reason: str = ""
-    correlation_id: str = ""
+    """The date to process."""
+    phase: str = Field(description="the phase of the pipeline file")
+    processor: str = Field(description="the processor's name in the pipeline file")
+    attempt: int = Field(ge=1, description="how often this run has tried it, this time included")
+    fence: int = Field(ge=1, description="only rises: a partition that carries a higher one must not be written")
+    deadline: datetime = Field(description="UTC; after it the attempt's lease is void")
+    skip_downstream_trigger: Literal[True] = Field(default=True, description="a service must not wake its live cascade")
+    backfill_mode: Literal[True] = Field(default=True, description="this is no live work")
+    backfill_reason: str = Field(default="", description="the run's reason")
+    correlation_id: str = Field(default="", description="names the attempt, in every run")
+
+
+FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(
+    {"skip_downstream_trigger": True, "backfill_mode": True, "backfill_reason": "{why}"}
+)
+"""What a worker is sent whose pipeline file does not say ``request``: no live cascade may wake for want of a key."""
+
+OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
+"""Fields of the protocol itself, which no constant may replace."""
+
+
+def request_body(
+    request: WorkerRequest, constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
+) -> dict[str, JsonValue]:
+    """The request as it is sent: under the pipeline file's names, with its constants.
+
+    constants: by field; ``{why}`` in a text becomes the run's reason.
+    """
+    body: dict[str, JsonValue] = request.model_dump(mode="json", include=set(OWN_FIELDS))
+    for field, name in (("date", date_field), ("processor", processor_field)):
+        if name != field:
+            body[name] = body.pop(field)
+    for name, value in constants.items():
+        body[name] = value.replace("{why}", why) if isinstance(value, str) else value
+    return body
 
 
 class ProcessorResult(BaseModel):

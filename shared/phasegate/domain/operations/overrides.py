@@ -45,7 +45,7 @@ def check_overrides(
 def without_live(
     selection: Selection, pipeline: Pipeline, days: Collection[date], overrides: Overrides, now: datetime
 ) -> Selection:
-    """The selection, less the dates of the live window that nobody named, if that is asked for. days: every game date.
+    """The selection, less the dates of the live window that nobody named, if that is asked for. days: every date.
 
     now: as above. What comes of it holds plain dates: that today is today is kept nowhere.
     """

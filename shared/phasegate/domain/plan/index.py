@@ -155,7 +155,7 @@ class PlanIndex:
         return walled
 
     def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
-        """What the processor's output should hold, for any game date of the calendar."""
+        """What the processor's output should hold, for any date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
     def processor(self, ref: str) -> Processor:

@@ -8,21 +8,24 @@ from phasegate.domain.spec.strict import Column, Name, Strict
 
 
 class TableCheck(Strict):
-    """A question about one processor's table.
-
-    name: what verdicts and waivers call it. severity: ``warn`` is stored and shown, and holds nothing back.
-    """
+    """A question about one processor's table."""
 
     name: Name | None = Field(default=None, description="what verdicts and waivers call it; default: the check's kind")
-    severity: Literal["block", "warn"] = Field(default="block", description="warn: shown, and holds nothing back")
+    severity: Literal["block", "warn"] = Field(
+        default="block", description="warn: stored and shown, and holds nothing back"
+    )
 
 
 class RowsCheck(TableCheck):
     """Does the table hold the rows that this date should have? Arithmetic over the calendar's numbers."""
 
-    check: Literal["rows"] = "rows"
-    exactly: str | None = Field(default=None, examples=["2 * games"])
-    at_least: str | None = Field(default=None, examples=["16 * games"])
+    check: Literal["rows"] = Field(default="rows", description="the kind of check")
+    exactly: str | None = Field(
+        default=None, examples=["2 * orders"], description="so many rows: integers, the calendar's numbers, + - * ()"
+    )
+    at_least: str | None = Field(
+        default=None, examples=["16 * orders"], description="so many rows or more: integers, numbers, + - * ()"
+    )
 
     @property
     def expression(self) -> str:
@@ -38,10 +41,10 @@ class RowsCheck(TableCheck):
 class EntitiesCheck(TableCheck):
     """Are the expected keys present: an entity list of the calendar, or the keys of another processor's table?"""
 
-    check: Literal["entities"] = "entities"
-    key: Column
-    calendar: Name | None = None
-    processor: str | None = None
+    check: Literal["entities"] = Field(default="entities", description="the kind of check")
+    key: Column = Field(description="the table's column that holds the keys")
+    calendar: Name | None = Field(default=None, description="an entity list of the calendar: the expected keys")
+    processor: str | None = Field(default=None, description="whose table's keys are expected, named as in `needs`")
     at_least: float = Field(default=1.0, gt=0, le=1, description="share of the expected keys")
 
     @property
@@ -53,7 +56,7 @@ class EntitiesCheck(TableCheck):
 class CoverageCheck(TableCheck):
     """How many of the keys of another processor's table are in this one? Only numbers travel, and a few keys."""
 
-    check: Literal["coverage"] = "coverage"
+    check: Literal["coverage"] = Field(default="coverage", description="the kind of check")
     processor: str = Field(description="whose keys are to be covered")
     keys: list[Column] = Field(min_length=1, description="columns of both tables that make a key together")
     at_least: float = Field(default=1.0, gt=0, le=1, description="share of the other table's keys")
@@ -67,8 +70,8 @@ class CoverageCheck(TableCheck):
 class NullsCheck(TableCheck):
     """What share of a column is NULL?"""
 
-    check: Literal["nulls"] = "nulls"
-    column: Column
+    check: Literal["nulls"] = Field(default="nulls", description="the kind of check")
+    column: Column = Field(description="the column whose NULLs are counted")
     at_most: float = Field(default=0.0, ge=0, lt=1, description="share of the date's rows")
 
     @property
@@ -80,10 +83,10 @@ class NullsCheck(TableCheck):
 class RangeCheck(TableCheck):
     """What share of a column's values lies outside a sane range? Both ends are inside, NaN is not; NULL is no value."""
 
-    check: Literal["range"] = "range"
-    column: Column
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    max: float | None = Field(default=None, allow_inf_nan=False)
+    check: Literal["range"] = Field(default="range", description="the kind of check")
+    column: Column = Field(description="the column whose values are looked at")
+    min: float | None = Field(default=None, allow_inf_nan=False, description="the smallest sane value; default: any")
+    max: float | None = Field(default=None, allow_inf_nan=False, description="the largest sane value; default: any")
     at_most: float = Field(default=0.0, ge=0, lt=1, description="share of the date's values")
 
     @property
@@ -102,7 +105,7 @@ class RangeCheck(TableCheck):
 class DuplicatesCheck(TableCheck):
     """Is no key there twice?"""
 
-    check: Literal["duplicates"] = "duplicates"
+    check: Literal["duplicates"] = Field(default="duplicates", description="the kind of check")
     keys: list[Column] | None = Field(default=None, min_length=1, description="default: the output's keys")
 
     @property
@@ -117,8 +120,8 @@ class SqlCheck(TableCheck):
     It may return the whole numbers ``expected`` and ``found`` too. A date that it does not name is blocked.
     """
 
-    check: Literal["sql"] = "sql"
-    query: str = Field(min_length=1, max_length=10_000, description="BigQuery dialect")
+    check: Literal["sql"] = Field(default="sql", description="the kind of check")
+    query: str = Field(min_length=1, max_length=10_000, description="one SELECT in the BigQuery dialect")
 
     @property
     def threshold(self) -> str:

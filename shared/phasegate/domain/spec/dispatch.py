@@ -14,54 +14,68 @@ TopicId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]{2,229}$", de
 
 
 class Dispatch(Strict):
-    """How a task of the phase reaches its worker."""
+    """How a task of the phase reaches its worker: Phasegate calls it."""
 
-    worker: Name
-    path: str = Field(pattern=r"^/[A-Za-z0-9/_-]*$")
-    date_field: Name = "date"
-    processor_field: Name = "processor"
+    worker: Name = Field(description="one of `workers`")
+    path: str = Field(pattern=r"^/[A-Za-z0-9/_-]*$", description="path of the request, below the worker's address")
+    date_field: Name = Field(default="date", description="the request's name for the date")
+    processor_field: Name = Field(default="processor", description="the request's name for the processor")
     results: str = Field(default="results", description="dotted path to the per-processor results in the answer")
-    timeout_seconds: int = Field(default=540, ge=1, le=1800, description="Cloud Tasks allows up to 30 minutes")
-    queue: Name
+    timeout_seconds: int = Field(
+        default=540, ge=1, le=1800, description="how long an answer is waited for; Cloud Tasks allows up to 30 minutes"
+    )
+    queue: Name = Field(description="one of `queues`")
 
 
 class MessageFields(Strict):
-    """Where a message of the existing system says what: dotted paths.
+    """Where a message of the existing system says what: dotted paths."""
 
-    id: what names this one event, the same whenever it is delivered; without it the whole content does.
-    rows: leave it out where the number is not that of the date's rows (a message a game, for example).
-    error: the word for what went wrong, looked up in ``Observed.errors``.
-    """
-
-    date: FieldPath
-    processor: FieldPath
-    status: FieldPath
-    id: FieldPath | None = None
-    rows: FieldPath | None = None
-    message: FieldPath | None = None
-    error: FieldPath | None = None
+    date: FieldPath = Field(description="dotted path to the date")
+    processor: FieldPath = Field(description="dotted path to the processor's name or alias")
+    status: FieldPath = Field(description="dotted path to the word for how it ended, looked up in `statuses`")
+    id: FieldPath | None = Field(
+        default=None,
+        description="dotted path to what names this one event, the same whenever it is delivered; without it the "
+        "whole content does",
+    )
+    rows: FieldPath | None = Field(
+        default=None,
+        description="dotted path to the number of the date's rows; leave it out where the number is another one "
+        "(several messages per date, for example)",
+    )
+    message: FieldPath | None = Field(default=None, description="dotted path to a text for people")
+    error: FieldPath | None = Field(
+        default=None, description="dotted path to the word for what went wrong, looked up in `errors`"
+    )
 
 
 class Observed(Strict):
-    """The existing system starts the work by its own events and says on ``topic`` what became of it; nobody calls it.
+    """The existing system starts the work by its own events and says on ``topic`` what became of it; nobody calls
+    it."""
 
-    statuses: its word -> ours; a word that is not here is set aside. errors: its word for what went wrong -> our class;
-    any other is transient. ignore: path -> values; a message with one of them there is about nothing that ended.
-    timeout_seconds: how long after it could begin its word is waited for before the output is looked at.
-    """
-
-    topic: TopicId
-    fields: MessageFields
-    statuses: dict[str, Literal["success", "partial", "empty", "failed"]] = Field(min_length=1)
-    errors: dict[str, Literal["transient", "not_yet", "unrecoverable", "bug"]] = Field(default={})
-    ignore: dict[FieldPath, list[str]] = Field(default={})
-    timeout_seconds: int = Field(default=3600, ge=1, le=86400)
+    topic: TopicId = Field(description="the Pub/Sub topic on which the existing system reports")
+    fields: MessageFields = Field(description="where its messages say what")
+    statuses: dict[str, Literal["success", "partial", "empty", "failed"]] = Field(
+        min_length=1, description="its word for how a task ended -> ours; a word that is not here is set aside"
+    )
+    errors: dict[str, Literal["transient", "not_yet", "unrecoverable", "bug"]] = Field(
+        default={}, description="its word for what went wrong -> our class; any other is transient"
+    )
+    ignore: dict[FieldPath, list[str]] = Field(
+        default={}, description="dotted path -> values; a message with one of them there is about nothing that ended"
+    )
+    timeout_seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=86400,
+        description="how long after it could begin its word is waited for before the output is looked at",
+    )
 
 
 class ObservedDispatch(Strict):
-    """``dispatch: {observed: …}``."""
+    """``dispatch: {observed: …}``: an existing system starts the tasks of the phase."""
 
-    observed: Observed
+    observed: Observed = Field(description="what that system says of them, and where")
 
 
 def _by_key(value: Any) -> Any:

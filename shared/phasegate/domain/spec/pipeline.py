@@ -9,47 +9,73 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
+from phasegate.domain.messages.worker_protocol import FORMER_CONSTANTS
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
 from phasegate.domain.spec.report import ReportSpec
-from phasegate.domain.spec.strict import Column, Name, Strict, TableName
+from phasegate.domain.spec.strict import Column, Name, Strict, TableName, with_former_names
+
+FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class SourceSpec(Strict):
-    """A source that is known to hold only some dates: a table (or view) with at least one row for each of them.
+    """A source that is known to hold only some dates: a table (or view) with at least one row for each of them."""
 
-    file: what stands for it in the source folder of embedded mode; without that file it holds no date at all.
-    otherwise: why a date that it does not hold is rightly empty, in words for people.
-    """
-
-    table: TableName
-    date_column: Column
-    file: str = Field(pattern=r"^[A-Za-z0-9_-]+\.parquet$", examples=["props.parquet"])
-    otherwise: str = Field(min_length=1, examples=["no odds were kept for this date"])
+    table: TableName = Field(description="where its dates are read")
+    date_column: Column = Field(description="the table's column for the date")
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9_-]+\.parquet$",
+        examples=["prices.parquet"],
+        description="what stands for the table in the source folder of embedded mode; without it no date is held",
+    )
+    otherwise: str = Field(
+        min_length=1,
+        examples=["no prices were kept for this date"],
+        description="why a date that it does not hold is rightly empty, in words for people",
+    )
 
 
 class CalendarSpec(Strict):
-    """Where the game dates come from, and the numbers that each date carries.
+    """Where the dates come from, and the numbers that each of them carries."""
 
-    numbers: name -> SQL aggregate over the date's rows (``games: COUNT(*)``); expectations refer to them.
-    entities: name -> columns whose distinct values are the date's keys (``teams: [home_team, away_team]``).
-    playoffs: the one of the numbers that is above 0 on a date with playoff games.
-    left_out: why a date whose rows all fail the condition has no work, in words for people.
-    """
+    model_config = ConfigDict(json_schema_extra=with_former_names)
 
-    table: TableName
-    date_column: Column
-    season_column: Column
+    table: TableName = Field(description="the schedule; in embedded mode `schedule.parquet` of the source folder")
+    date_column: Column = Field(description="the schedule's column for the date")
+    season_column: Column = Field(description="the schedule's column for the season")
     condition: str = Field(default="TRUE", description="SQL: which rows of the schedule count")
-    left_out: str = Field(default="no row of the schedule counts", min_length=1, examples=["all games were postponed"])
-    numbers: dict[Name, str] = Field(min_length=1)
-    entities: dict[Name, list[Column]] = Field(default={})
-    playoffs: Name | None = None
+    left_out: str = Field(
+        default="no row of the schedule counts",
+        min_length=1,
+        examples=["everything was postponed"],
+        description="why a date whose rows all fail the condition has no work, in words for people",
+    )
+    numbers: dict[Name, str] = Field(
+        min_length=1,
+        examples=[{"orders": "COUNT(*)"}],
+        description="name -> SQL aggregate over the date's rows; expectations refer to them",
+    )
+    entities: dict[Name, list[Column]] = Field(
+        default={},
+        examples=[{"shops": ["seller", "buyer"]}],
+        description="name -> columns whose distinct values are the date's keys",
+    )
+    canary_number: Name | None = Field(
+        default=None,
+        validation_alias=AliasChoices("canary_number", "playoffs"),
+        serialization_alias="playoffs",
+        description="the one of `numbers` that is above 0 on the special dates, of which a canary takes one",
+    )
     sources: dict[Name, SourceSpec] = Field(default={}, description="sources that hold only some dates")
-    bootstrap_days: int = Field(default=0, ge=0, le=60, description="calendar days at the start of a season")
+    bootstrap_days: int = Field(
+        default=0,
+        ge=0,
+        le=60,
+        description="calendar days at the start of a season on which `bootstrap` processors are rightly empty",
+    )
 
     @property
     def tables(self) -> dict[str, str]:
@@ -58,25 +84,32 @@ class CalendarSpec(Strict):
 
 
 class TableOutput(Strict):
-    """Rows of one date in one table; ``keys`` identify a row within the date.
+    """Rows of one date in one table."""
 
-    fence_column: where the worker writes its fence; lets a lost completion be recognised from the rows themselves.
-    other_writer: who else writes the table, in words for people; a task then takes a lease on its date first.
-    """
-
-    kind: Literal["table"] = "table"
-    table: TableName
-    date_column: Column
-    keys: list[Column] = Field(min_length=1)
-    fence_column: Column | None = None
-    other_writer: str | None = Field(default=None, min_length=1, examples=["the live pipeline, every evening"])
+    kind: Literal["table"] = Field(default="table", description="the kind of output")
+    table: TableName = Field(description="the table; only one processor of the file writes it")
+    date_column: Column = Field(description="its column for the date")
+    keys: list[Column] = Field(min_length=1, description="columns that tell the rows of one date apart")
+    fence_column: Column | None = Field(
+        default=None,
+        description="where the worker writes its fence; lets a lost completion be recognised from the rows themselves",
+    )
+    other_writer: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["the live pipeline, every evening"],
+        description="who else writes the table, in words for people; a task then takes a lease on its date first",
+    )
 
 
 class ObjectOutput(Strict):
-    """One object a date; ``{date}`` in the path stands for it."""
+    """One object per date."""
 
-    kind: Literal["object"] = "object"
-    path: str = Field(pattern=r"^[A-Za-z0-9_./{}=-]*\{date\}[A-Za-z0-9_./{}=-]*$")
+    kind: Literal["object"] = Field(default="object", description="the kind of output")
+    path: str = Field(
+        pattern=r"^[A-Za-z0-9_./{}=-]*\{date\}[A-Za-z0-9_./{}=-]*$",
+        description="the object's name; `{date}` in it stands for the date",
+    )
 
     def name_on(self, day: date) -> str:
         """The object's name on a date."""
@@ -86,7 +119,7 @@ class ObjectOutput(Strict):
 class NoOutput(Strict):
     """Nothing that could be looked at: the worker's word is all there is."""
 
-    kind: Literal["none"] = "none"
+    kind: Literal["none"] = Field(default="none", description="the kind of output")
 
 
 Output = Annotated[TableOutput | ObjectOutput | NoOutput, Field(discriminator="kind")]
@@ -95,7 +128,7 @@ Output = Annotated[TableOutput | ObjectOutput | NoOutput, Field(discriminator="k
 class Processor(Strict):
     """A unit of work that runs for one date and writes one output."""
 
-    name: Name
+    name: Name = Field(description="unique in its phase")
     aliases: list[str] = Field(default=[], description="names under which workers or events call it")
     needs: list[str] = Field(
         default=[], description="processors of this phase, or of the phase it is released with, that must have reported"
@@ -103,8 +136,8 @@ class Processor(Strict):
     reads: list[str] = Field(
         default=[], description="same-date processors of earlier phases it reads: what a retry mends"
     )
-    output: Output
-    checks: list[Check] = Field(default=[])
+    output: Output = Field(description="what it leaves behind")
+    checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")
     bootstrap: bool = Field(default=False, description="rightly empty on the bootstrap days of a season")
     available_from: date | None = Field(default=None, description="the source begins here; empty before")
@@ -118,49 +151,62 @@ class Processor(Strict):
 
 
 class FailurePolicy(Strict):
-    """What happens after a failure.
+    """What happens after a failure."""
 
-    retries: further attempts after a transient failure or a disproved success.
-    not_yet_retries: further attempts while the source has not published.
-    then: ``block_date`` holds back every later phase of the date; ``continue`` only what names the failed
-    processor; ``halt_run`` stops admission.
-    tolerated_dates, tolerated_percent: distinct dates, or their share of the run's, that may end badly in this phase
-    before admission stops; None: any number. Both: whichever is reached first.
-    circuit_breaker: so many distinct dates that failed alike stop the processor; None: it is tried on every date.
-    """
+    model_config = ConfigDict(json_schema_extra=with_former_names)
 
-    retries: int = Field(default=3, ge=0, le=20)
-    not_yet_retries: int = Field(default=2, ge=0, le=20)
-    first_backoff_seconds: float = Field(default=5.0, gt=0, le=3600)
-    max_backoff_seconds: float = Field(default=600.0, gt=0, le=86400)
-    then: Literal["continue", "block_date", "halt_run"] = "block_date"
-    tolerated_dates: int | None = Field(default=None, ge=0)
-    tolerated_percent: float | None = Field(default=None, ge=0, le=100)
+    retries: int = Field(
+        default=3, ge=0, le=20, description="further attempts after a transient failure or a disproved success"
+    )
+    not_yet_retries: int = Field(
+        default=2, ge=0, le=20, description="further attempts while the source has not published"
+    )
+    first_backoff_seconds: float = Field(
+        default=5.0, gt=0, le=3600, description="wait before the first further attempt; it doubles with each one"
+    )
+    max_backoff_seconds: float = Field(default=600.0, gt=0, le=86400, description="the longest wait")
+    then: Literal["continue", "block_date", "halt_run"] = Field(
+        default="block_date",
+        description="after the last attempt: `block_date` holds back every later phase of the date, `continue` only "
+        "what names the failed processor, `halt_run` stops admission",
+    )
+    tolerated_dates: int | None = Field(
+        default=None, ge=0, description="dates that may end badly in this phase before admission stops; null: any"
+    )
+    tolerated_percent: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="the same as a share of the run's dates; of both, whichever is reached first",
+    )
     circuit_breaker: int | None = Field(
         default=10,
         ge=2,
         validation_alias=AliasChoices("circuit_breaker", "brake"),
         serialization_alias="brake",
+        description="so many distinct dates that failed alike stop the processor; null: it is tried on every date",
     )
 
 
 class PhaseLimits(Strict):
-    """active_dates: dates of the phase that may be released and not yet settled; None: no limit."""
+    """How much of a phase may be under way."""
 
-    active_dates: int | None = Field(default=None, ge=1)
+    active_dates: int | None = Field(
+        default=None, ge=1, description="dates of the phase that may be released and not yet settled; null: no limit"
+    )
 
 
 class Phase(Strict):
     """One step of the pipeline for every date."""
 
-    name: Name
-    dispatch: PhaseDispatch
+    name: Name = Field(description="unique in the file")
+    dispatch: PhaseDispatch = Field(description="how its tasks come to be done")
     released_with: Name | None = Field(default=None, description="released together with this earlier phase")
-    gates: list[EdgeGate] = Field(default=[])
-    failure: FailurePolicy = FailurePolicy()
-    limits: PhaseLimits = PhaseLimits()
+    gates: list[EdgeGate] = Field(default=[], description="the edges into the phase: what must hold before it")
+    failure: FailurePolicy = Field(default=FailurePolicy(), description="what happens after a failure")
+    limits: PhaseLimits = Field(default=PhaseLimits(), description="how much of it may be under way")
     checks: list[Check] = Field(default=[], description="for each of its processors that writes a table")
-    processors: list[Processor] = Field(min_length=1)
+    processors: list[Processor] = Field(min_length=1, description="its units of work")
 
     def checks_of(self, processor: Processor) -> tuple[Check, ...]:
         """What a processor's table must hold: the checks of the whole phase, and its own."""
@@ -173,14 +219,29 @@ class Phase(Strict):
 
 
 class WorkerSpec(Strict):
-    """A processing service: ``factory`` in embedded mode (``module:callable``), ``url`` elsewhere.
+    """A processing service: ``factory`` in embedded mode, ``url`` elsewhere."""
 
-    version: the code version that ``url`` has to answer for; None: any.
-    """
+    factory: FactoryName | None = Field(
+        default=None,
+        description="`module:callable`, looked up in the folder of this file first; called with source folder, "
+        "warehouse and object store",
+    )
+    url: str | None = Field(default=None, description="address of the service, where it is called over HTTP")
+    version: str | None = Field(
+        default=None, min_length=1, description="the code version that `url` has to answer for; default: any"
+    )
+    request: dict[str, JsonValue] | None = Field(
+        default=None,
+        exclude_if=lambda request: request is None,
+        examples=[{"skip_downstream_trigger": True}],
+        description="constants that each request to it carries beside the protocol's own fields; `{why}` in a text "
+        "stands for the run's reason; default: skip_downstream_trigger, backfill_mode and backfill_reason",
+    )
 
-    factory: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    url: str | None = None
-    version: str | None = Field(default=None, min_length=1)
+    @property
+    def constants(self) -> Mapping[str, JsonValue]:
+        """What each request carries beside the protocol's own fields."""
+        return FORMER_CONSTANTS if self.request is None else self.request
 
 
 class QueueSpec(Strict):
@@ -189,47 +250,58 @@ class QueueSpec(Strict):
     Sources of the bounds: at most 500 dispatches/s and 5,000 concurrent a queue (Cloud Tasks quotas).
     """
 
-    max_per_second: float = Field(default=500, gt=0, le=500)
-    max_concurrent: int = Field(default=100, ge=1, le=5000)
-    min_backoff_seconds: float = Field(default=0.1, gt=0)
-    max_backoff_seconds: float = Field(default=60, gt=0)
+    max_per_second: float = Field(default=500, gt=0, le=500, description="deliveries per second")
+    max_concurrent: int = Field(default=100, ge=1, le=5000, description="deliveries under way")
+    min_backoff_seconds: float = Field(default=0.1, gt=0, description="wait after the first failed delivery")
+    max_backoff_seconds: float = Field(default=60, gt=0, description="the longest wait; it doubles up to this")
 
 
 class RampStep(Strict):
-    """``active_dates`` at once until so many dates have finished the run (None: to the end)."""
+    """How many dates go at once for a while."""
 
-    active_dates: int = Field(ge=1)
-    until_finished: int | None = Field(default=None, ge=1)
+    active_dates: int = Field(ge=1, description="dates of the run at once")
+    until_finished: int | None = Field(
+        default=None, ge=1, description="until so many dates have finished the run; null: to the end"
+    )
 
 
 class Profile(Strict):
-    """A named way of running: which phases, and how carefully to begin.
-
-    canary: first, middle and last date, a bootstrap and a playoff date go through all phases before the rest may start.
-    """
+    """A named way of running: which phases, and how carefully to begin."""
 
     phases: str = Field(description="A..B, both included")
-    ramp: list[RampStep] = Field(default=[])
-    canary: bool = False
+    ramp: list[RampStep] = Field(default=[], description="steps of dates at once, in order; default: no ramp")
+    canary: bool = Field(
+        default=False,
+        description="first, middle and last date, a bootstrap date and one on which `canary_number` is above 0 go "
+        "through all phases before the rest may start",
+    )
 
 
 class Pipeline(Strict):
     """The single source of truth: what runs, in which order, and what must hold in between."""
 
-    schema_version: Literal[1]
-    pipeline: Name
-    description: str = ""
-    timezone: str
-    calendar: CalendarSpec
+    schema_version: Literal[1] = Field(description="version of this format")
+    pipeline: Name = Field(description="name of the pipeline")
+    description: str = Field(default="", description="for people")
+    timezone: str = Field(examples=["America/New_York"], description="the zone in which dates are meant")
+    calendar: CalendarSpec = Field(description="where the dates come from")
     live_window: int | None = Field(
         default=1, ge=0, le=30, description="days before today from which on dates are the live pipeline's; null: none"
     )
-    history_table: TableName = Field(description="where one row an attempt is kept, written in batches")
-    workers: dict[Name, WorkerSpec] = Field(min_length=1)
-    queues: dict[Name, QueueSpec] = Field(min_length=1)
-    profiles: dict[Name, Profile] = Field(default={})
-    phases: list[Phase] = Field(min_length=1)
-    report: ReportSpec = ReportSpec()
+    history_table: TableName = Field(description="where one row per attempt is kept, written in batches")
+    sample: FactoryName | None = Field(
+        default=None,
+        exclude_if=lambda sample: sample is None,
+        description="`module:callable` that makes up a source folder, for `phasegate sample`; looked up as a "
+        "worker's factory",
+    )
+    workers: dict[Name, WorkerSpec] = Field(min_length=1, description="name -> processing service")
+    queues: dict[Name, QueueSpec] = Field(min_length=1, description="name -> queue of a constrained resource")
+    profiles: dict[Name, Profile] = Field(default={}, description="name -> a way of running")
+    phases: list[Phase] = Field(min_length=1, description="the steps, in order")
+    report: ReportSpec = Field(
+        default=ReportSpec(), description="what the verifier's report looks at beside rows and keys"
+    )
 
     @cached_property
     def phase_names(self) -> tuple[str, ...]:

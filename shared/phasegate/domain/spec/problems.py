@@ -3,11 +3,20 @@
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
+from phasegate.domain.messages.worker_protocol import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
 from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
-from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean, select_phases
+from phasegate.domain.spec.pipeline import (
+    Phase,
+    Pipeline,
+    Processor,
+    TableOutput,
+    WorkerSpec,
+    did_you_mean,
+    select_phases,
+)
 
 RESERVED_QUEUES = ("conductor", "dispatch", "verify")
 """Queues that Phasegate uses for itself."""
@@ -24,8 +33,10 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     except (ValueError, OSError, LookupError):
         yield "timezone", f"unknown time zone '{pipeline.timezone}'; write one like America/New_York"
     numbers = pipeline.calendar.numbers
-    if (playoffs := pipeline.calendar.playoffs) is not None and playoffs not in numbers:
-        yield "calendar.playoffs", f"unknown number '{playoffs}'{did_you_mean(playoffs, numbers)}"
+    if (number := pipeline.calendar.canary_number) is not None and number not in numbers:
+        yield "calendar.canary_number", f"unknown number '{number}'{did_you_mean(number, numbers)}"
+    for name, worker in pipeline.workers.items():
+        yield from _constants(pipeline, name, worker)
     calendars = {pipeline.calendar.table: "calendar.table"}
     for name, source in pipeline.calendar.sources.items():
         if (other := calendars.setdefault(source.table, f"calendar.sources.{name}")) != f"calendar.sources.{name}":
@@ -62,6 +73,19 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             select_phases(pipeline, profile.phases)
         except LookupError as error:
             yield f"profiles.{name}.phases", str(error)
+
+
+def _constants(pipeline: Pipeline, name: str, worker: WorkerSpec) -> Iterator[tuple[str, str]]:
+    """A constant must not stand where a request says what is to be done."""
+    taken: dict[str, str] = {}
+    for phase in pipeline.phases:
+        if isinstance(phase.dispatch, Dispatch) and phase.dispatch.worker == name:
+            taken |= {phase.dispatch.date_field: f"the date's name in {phase.name}"}
+            taken |= {phase.dispatch.processor_field: f"the processor's name in {phase.name}"}
+    taken |= dict.fromkeys(OWN_FIELDS, "a field of every request")
+    for key in worker.request or ():
+        if key in taken:
+            yield f"workers.{name}.request.{key}", f"'{key}' is {taken[key]}; choose another"
 
 
 def _reported(pipeline: Pipeline, at: str, reference: str) -> Iterator[tuple[str, str]]:
@@ -153,7 +177,7 @@ def _lookback(
     pipeline: Pipeline, phase: Phase, gate: Lookback, at: str, earlier: tuple[str, ...]
 ) -> Iterator[tuple[str, str]]:
     if (gate.dates is None) == (gate.days is None):
-        yield at, "give either dates (game dates) or days (calendar days)"
+        yield at, "give either dates (of the calendar) or days (calendar days)"
     looking = set(gate.only_for or [x.name for x in phase.processors])
     for name in gate.processors:
         try:

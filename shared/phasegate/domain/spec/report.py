@@ -8,37 +8,35 @@ from phasegate.domain.spec.strict import Column, Strict, TableName
 class FieldsOf(Strict):
     """Columns of one processor's table."""
 
-    processor: str
-    columns: list[Column] = Field(min_length=1)
+    processor: str = Field(description="a processor that writes a table, named as in `needs`")
+    columns: list[Column] = Field(min_length=1, description="columns of its table")
 
 
 class QualityOf(Strict):
     """A score of a processor's table, between 0 and 100, in one column."""
 
-    processor: str
-    column: Column
+    processor: str = Field(description="a processor that writes a table, named as in `needs`")
+    column: Column = Field(description="the column of its table that holds the score")
 
 
 class KeysCompared(Strict):
     """Distinct values of a column on each date: how many the one table has, how many the other one has of them."""
 
-    key: Column
-    processor: str
-    against: str
+    key: Column = Field(description="a column of both tables")
+    processor: str = Field(description="the processor whose table has the values, named as in `needs`")
+    against: str = Field(description="the processor in whose table they are looked for, named as in `needs`")
 
 
 class ReportSpec(Strict):
-    """The ``report`` section of a pipeline file; processors are named as in ``needs``.
+    """The ``report`` section of a pipeline file; processors are named as in ``needs``."""
 
-    table: where one row a report is kept; made when it is not there. critical: fields whose NULLs are counted.
-    averages: fields whose mean is given by season. quality: scores put into buckets by year.
-    """
-
-    table: TableName | None = None
-    critical: list[FieldsOf] = Field(default=[])
-    averages: list[FieldsOf] = Field(default=[])
-    quality: list[QualityOf] = Field(default=[])
-    compared: list[KeysCompared] = Field(default=[])
+    table: TableName | None = Field(
+        default=None, description="where one row per report is kept; made when it is not there"
+    )
+    critical: list[FieldsOf] = Field(default=[], description="fields whose NULLs are counted, by season")
+    averages: list[FieldsOf] = Field(default=[], description="fields whose mean is given, by season")
+    quality: list[QualityOf] = Field(default=[], description="scores that are put into buckets, by year")
+    compared: list[KeysCompared] = Field(default=[], description="keys of one table that are looked for in another")
 
     @property
     def processors(self) -> tuple[tuple[str, str], ...]:

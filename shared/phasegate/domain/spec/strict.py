@@ -3,13 +3,27 @@
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="dataset.table")]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
+FORMER_NAMES = {"brake": "circuit_breaker", "playoffs": "canary_number"}
+"""Keys that had another name before: former name -> name. Both are read; the former is what is stored and hashed."""
+
+
 class Strict(BaseModel):
     """Unknown keys are errors, values never change after load."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def with_former_names(schema: JsonDict) -> None:
+    """Add the former names of keys to the JSON Schema of a model, as deprecated: an editor accepts what is read."""
+    properties = schema["properties"]
+    if isinstance(properties, dict):
+        for former, name in FORMER_NAMES.items():
+            if isinstance(rule := properties.get(name), dict):
+                properties[former] = {**rule, "deprecated": True, "description": f"former name of `{name}`"}

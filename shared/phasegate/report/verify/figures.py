@@ -218,7 +218,7 @@ def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
 
 
 def compared(reading: Reading) -> list[KeysCompared]:
-    """Keys of one table in another, by game date; dates on which all agree are only counted."""
+    """Keys of one table in another, by date; dates on which all agree are only counted."""
     found: list[KeysCompared] = []
     expects = {output.table: output.expects for output in reading.outputs.values()}
     for pair, query, rows in reading.compared:
@@ -256,6 +256,6 @@ def _by_season(rows: Iterable[Row], index: PlanIndex) -> dict[str, list[Row]]:
     """Rows of the calendar's dates, by season in the calendar's order."""
     found: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["d"]):
-        if game_date := index.calendar.by_day.get(row["d"]):
-            found.setdefault(game_date.season, []).append(row)
+        if known := index.calendar.by_day.get(row["d"]):
+            found.setdefault(known.season, []).append(row)
     return found

@@ -166,7 +166,7 @@ def is_short(output: Output, day: date) -> bool:
 
 
 def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
-    """Runs of game dates on which an output is missing or incomplete, over the whole calendar: verified, and beyond.
+    """Runs of dates on which an output is missing or incomplete, over the whole calendar: verified, and beyond.
 
     Of what lies beyond, only tables are told: objects of other dates may rightly be gone.
     """
@@ -174,8 +174,8 @@ def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
     for output in reading.outputs.values():
         spans: list[list[date]] = []
         before: bool | None = None
-        for game_date in index.calendar.dates:
-            day = game_date.day
+        for each in index.calendar.dates:
+            day = each.day
             is_beyond = day not in index.position
             if not is_short(output, day) or (is_beyond and output.table is None):
                 before = None

@@ -30,10 +30,10 @@ from phasegate.services.reading.prover import Prover, ask, checks_of
 
 @dataclass(slots=True)
 class Output:
-    """What one processor left behind, by date. expects: the calendar's letter for every game date.
+    """What one processor left behind, by date. expects: the calendar's letter for every date.
 
-    error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that are no game dates.
-    undated: rows whose date is NULL.
+    error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that the calendar
+    does not have. undated: rows whose date is NULL.
     looks_at: by check, as ``audit.differences`` takes it. queries: of checks, by name, and of the verifier's own.
     """
 

@@ -1,7 +1,7 @@
 """Executes one task: claims the attempt, calls the worker, publishes the completion."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, Transie
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.names import COMPLETIONS
 from phasegate.domain.messages.tasks import TaskPayload
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest
+from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.plan import TaskSpec
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell
@@ -173,7 +173,9 @@ class Runner:
         if call.refused is not None:
             return call.refused
         try:
-            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
+            worker = task.call.worker
+            constants = self._backend.index(call.run.run_id).plan.pipeline.workers[worker].constants
+            status, body = self._backend.workers[worker].handle(task.call.path, _request(call, constants))
             return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
@@ -215,9 +217,9 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
     )
 
 
-def _request(call: Call) -> dict[str, Any]:
+def _request(call: Call, constants: Mapping[str, Any]) -> dict[str, Any]:
     key, dispatch = call.claim.key, call.task.call
-    body = WorkerRequest(
+    request = WorkerRequest(
         run_id=call.run.run_id,
         date=key.day,
         phase=key.phase,
@@ -225,10 +227,6 @@ def _request(call: Call) -> dict[str, Any]:
         attempt=key.attempt,
         fence=call.claim.fence,
         deadline=call.claim.lease_until - LEASE_MARGIN,
-        backfill_reason=call.run.why,
         correlation_id=call.correlation_id,
-    ).model_dump(mode="json")
-    for field, name in (("date", dispatch.date_field), ("processor", dispatch.processor_field)):
-        if name != field:
-            body[name] = body.pop(field)
-    return body
+    )
+    return request_body(request, constants, call.run.why, dispatch.date_field, dispatch.processor_field)

@@ -44,7 +44,7 @@ def check_schedule(scope: RunScope) -> list[PreflightLine]:
             detail = f"no {name} on {len(bare)} dates: {', '.join(bare[:SHOWN])}"
             lines.append(warned("schedule", table, detail, f"fill {' and '.join(columns)}"))
     if not lines:
-        found = f"{len(scope.days)} game dates, {scope.days[0]} to {scope.days[-1]}"
+        found = f"{len(scope.days)} dates, {scope.days[0]} to {scope.days[-1]}"
         lines.append(passed("schedule", table, found))
     return lines
 

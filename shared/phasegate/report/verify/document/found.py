@@ -29,7 +29,7 @@ class FindingLine(ReportPart):
 
 
 class Coverage(ReportPart):
-    """One output in one season. expected: game dates on which rows are due; whole: those of them that are sound.
+    """One output in one season. expected: dates on which rows are due; whole: those of them that are sound.
 
     waived: those of them that waivers let pass. with_rows, rows: null where the output could not be asked.
     covered: dates of the season that are verified; the others of the season count as ``beyond``.
@@ -49,7 +49,7 @@ class Coverage(ReportPart):
 
 
 class MissingDates(ReportPart):
-    """Game dates in a row on which an output is missing or incomplete. beyond: outside of what was verified."""
+    """Dates in a row on which an output is missing or incomplete. beyond: outside of what was verified."""
 
     phase: str
     processor: str

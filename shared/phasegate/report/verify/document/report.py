@@ -25,7 +25,7 @@ class Report(ReportPart):
 
     agrees: nothing is missing but what waivers let pass, and state, tables and calendar say the same. is_final: the
     run has ended.
-    seasons: first and last game date of each season of the calendar.
+    seasons: first and last date of each season of the calendar.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,116 @@
+"""What a request carries beside the protocol's own fields: constants of the pipeline file, or the three of before."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from phasegate.domain.messages.worker_protocol import FORMER_CONSTANTS, WorkerRequest, request_body
+from phasegate.domain.spec.pipeline import WorkerSpec
+from phasegate.ports import Worker
+
+from tests.unit.pipeline.test_pipeline_file import RAW, phase, refusal_of
+from tests.world import World
+
+REQUEST = WorkerRequest(
+    run_id="r",
+    date=date(2024, 1, 15),
+    phase="raw",
+    processor="a",
+    attempt=1,
+    fence=7,
+    deadline=datetime(2100, 1, 1, tzinfo=UTC),
+    correlation_id="r/2024-01-15/raw/a/1",
+)
+OWN = {
+    "run_id": "r",
+    "phase": "raw",
+    "attempt": 1,
+    "fence": 7,
+    "deadline": "2100-01-01T00:00:00Z",
+    "correlation_id": "r/2024-01-15/raw/a/1",
+}
+
+
+class Recorder:
+    """A worker that keeps what it is sent."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self.sent = worker, list[dict[str, Any]]()
+        self.prepare = worker.prepare
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """One request."""
+        self.sent.append(dict(body))
+        return self._worker.handle(path, body)
+
+
+def sent_to(folder: Path, **worker: Any) -> dict[str, Any]:
+    """The first request of a run whose worker has these keys in the pipeline file, without the protocol's own."""
+    world = World(folder, dates=1, change=lambda document: document["workers"]["world"].update(worker))
+    with world.open() as embedded:
+        recorder = Recorder(embedded.workers["world"])
+        embedded.workers["world"] = recorder
+        world.begin(embedded)
+        embedded.drive("r")
+    return {key: value for key, value in recorder.sent[0].items() if key not in {*OWN, "date", "processor"}}
+
+
+def test_a_file_that_says_nothing_sends_the_three_of_before(tmp_path: Path) -> None:
+    before = {"skip_downstream_trigger": True, "backfill_mode": True, "backfill_reason": ""}
+    assert sent_to(tmp_path) == before
+
+
+def test_an_empty_request_sends_none(tmp_path: Path) -> None:
+    assert sent_to(tmp_path, request={}) == {}
+
+
+def test_the_files_constants_are_sent_as_they_are() -> None:
+    constants = WorkerSpec(request={"dry": False, "tags": ["a", 1], "reason": "because: {why}"}).constants
+    assert request_body(REQUEST, constants, "of {why}", "game_date", "scraper") == {
+        **OWN,
+        "game_date": "2024-01-15",
+        "scraper": "a",
+        "dry": False,
+        "tags": ["a", 1],
+        "reason": "because: of {why}",
+    }
+
+
+def test_the_three_of_before_carry_the_runs_reason() -> None:
+    body = request_body(REQUEST, WorkerSpec().constants, "late data", "date", "processor")
+    three = {"skip_downstream_trigger": True, "backfill_mode": True, "backfill_reason": "late data"}
+    assert body == {**OWN, "date": "2024-01-15", "processor": "a", **three}
+    assert WorkerRequest.model_validate(body).backfill_reason == "late data"
+
+
+def test_the_reference_pipeline_says_the_three_itself() -> None:
+    from phasegate.adapters.pipeline_file import load_pipeline
+
+    nba = load_pipeline(Path(__file__).parents[3] / "pipelines" / "nba" / "pipeline.yaml")
+    assert nba.workers["nba"].request == dict(FORMER_CONSTANTS)
+
+
+@pytest.mark.parametrize(
+    ("constant", "message"),
+    [
+        ("fence", "FILE: workers.world.request.fence: 'fence' is a field of every request; choose another"),
+        ("date", "FILE: workers.world.request.date: 'date' is a field of every request; choose another"),
+        ("day", "FILE: workers.world.request.day: 'day' is the date's name in raw; choose another"),
+        ("what", "FILE: workers.world.request.what: 'what' is the processor's name in raw; choose another"),
+    ],
+)
+def test_a_constant_must_not_replace_a_field_of_the_protocol(tmp_path: Path, constant: str, message: str) -> None:
+    def change(document: dict[str, Any]) -> None:
+        phase(document, RAW)["dispatch"].update(date_field="day", processor_field="what")
+        document["workers"]["world"]["request"] = {constant: 1}
+
+    assert message in refusal_of(tmp_path, change)
+
+
+def test_a_constant_is_a_value_of_json(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["workers"]["world"]["request"] = {"since": date(2024, 1, 15)}
+
+    assert "FILE: workers.world.request.since: " in refusal_of(tmp_path, change)
