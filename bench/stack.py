@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 
 import requests
+
+from bench.orchestration import HISTORY
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.state.facts import DateFacts
-
-from bench.orchestration import HISTORY
 from tests.stack.idle import idle_worker, write_history, write_idle_pipeline, write_schedule
 from tests.stack.running import running_stack
 

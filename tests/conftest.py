@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from nba_worker.sample import write_sample
 
 ROOT = Path(__file__).parents[1]

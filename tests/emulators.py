@@ -7,6 +7,7 @@ topics or runs of its own name.
 from collections.abc import Iterator
 
 import pytest
+
 from phasegate.adapters.gcp import clients
 from phasegate.domain.errors import InputError
 from phasegate.stack.emulators import BIGQUERY, FIRESTORE, PUBSUB, STORAGE, Emulator, Server, start_emulator

@@ -8,9 +8,10 @@ the stand-in is compared with, and nowhere else (docs/decisions/0019-locked-vers
 from functools import lru_cache
 from typing import Any
 
+from sqlglot import exp
+
 from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, select_of
 from phasegate.adapters.bigquery_sql import read_statement
-from sqlglot import exp
 
 Row = list[tuple[str, str, Any]]
 """Of every column: its name, the name of its value's type, its value."""

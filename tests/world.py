@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import yaml
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.executor import VirtualExecutor
 from phasegate.adapters.embedded.home import Home

@@ -2,6 +2,7 @@
 
 import functions_framework
 from cloudevents.http import CloudEvent
+
 from phasegate import telemetry
 from phasegate.entrypoints import listen, serve
 

@@ -2,6 +2,7 @@
 
 import functions_framework
 from flask import Request
+
 from phasegate import telemetry
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.entrypoints import Answer, answer, deployment, serve

@@ -4,11 +4,12 @@ from datetime import datetime
 
 import functions_framework
 from flask import Request
+
 from phasegate import telemetry
+from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
 from phasegate.services.reading.progress import run_document
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
-from phasegate.services.starting.kickoff import Kickoff
 from phasegate.services.starting.start import start
 
 telemetry.configure("starter")

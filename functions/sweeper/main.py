@@ -2,6 +2,7 @@
 
 import functions_framework
 from flask import Request
+
 from phasegate import telemetry
 from phasegate.domain.messages.requests import SweepRequest
 from phasegate.entrypoints import Answer, answer, deployment, serve

@@ -21,6 +21,7 @@ from phasegate.bootstrap import (
     open_warehouse,
 )
 from phasegate.domain.errors import HomeInUse
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.installation import EmbeddedInstallation
@@ -29,7 +30,6 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
 from phasegate.services.starting.preflight import check_tables
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.scope import RunScope
 
 

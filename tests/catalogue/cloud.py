@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 from google.cloud.tasks_v2.types import Task
+
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.engine import Engine
 from phasegate.adapters.embedded.events import SqliteEvents
@@ -39,7 +40,6 @@ from phasegate.ports import QueueTask
 from phasegate.services.backend import Backend
 from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.starting.planner import make_plan
-
 from tests.world import World, build
 
 CONTROL = (CONDUCTOR_QUEUE, DISPATCH_QUEUE)

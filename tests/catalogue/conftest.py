@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.gcp.clients import tasks_client
 from phasegate.stack.emulators import CLOUD_TASKS, HOST
-
 from tests.catalogue.deployed import CLOUD_TASKS_REST
 from tests.catalogue.rows import Act, Row
 from tests.stack.target import TasksServer, cloud_tasks

@@ -13,6 +13,7 @@ from typing import Any
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
+
 from phasegate import entrypoints, telemetry
 from phasegate.adapters.gcp.layout import FUNCTIONS as LISTED
 from phasegate.adapters.gcp.layout import Layout, layout_of
@@ -23,7 +24,6 @@ from phasegate.deployment import Deployment
 from phasegate.domain.operations.preflight import failures
 from phasegate.stack.emulators import HOST, PUBSUB, STORAGE
 from phasegate.stack.resources import Addresses, create_resources
-
 from tests.catalogue.cloud import CloudWorld
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"

@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from pydantic import ConfigDict, ValidationError
+
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.tasks import SqliteTasks
@@ -38,8 +40,6 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
 from phasegate.services.running.runner import Runner
-from pydantic import ConfigDict, ValidationError
-
 from tests.world import FIRST_DAY, START, World, drive, write_source
 
 Scenario = Callable[[Path, pytest.MonkeyPatch], None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client, firestore_client
@@ -23,7 +24,6 @@ from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ClaimRequest, Partition
 from phasegate.services.operating.decisions import waive
-
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.rows import Act, Mutated, Row, mutations_of
 from tests.catalogue.test_catalogue import (

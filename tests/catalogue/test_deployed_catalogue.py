@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
 from phasegate.adapters.gcp import layout
 from phasegate.adapters.gcp.layout import Layout, layout_of
 from phasegate.adapters.gcp.preflight import queues, services, topics
@@ -20,8 +22,6 @@ from phasegate.domain.operations.preflight import Level
 from phasegate.domain.state.run import RunStatus
 from phasegate.stack import resources
 from phasegate.stack.emulators import HOST
-from pydantic import BaseModel
-
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.deployed import (
     FUNCTIONS,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from phasegate.adapters.embedded import leases as embedded_leases
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.firestore import leases as gcp_leases
@@ -19,7 +20,6 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import Leases
 from phasegate.services.reading.progress import report
 from phasegate.services.running.runner import Runner
-
 from tests.catalogue.cloud import CloudWorld
 from tests.world import FIRST_DAY, START, World
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain, explanation_text
@@ -11,7 +12,6 @@ from phasegate.report.summary import next_command
 from phasegate.services.operating.decisions import approve
 from phasegate.services.operating.operators import pause, resume
 from phasegate.services.reading.progress import as_json
-
 from tests.world import World
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RunStatus, Waiver
@@ -13,7 +14,6 @@ from phasegate.report.explain import explain, explanation_text
 from phasegate.services.operating.decisions import approve, waive
 from phasegate.services.operating.operators import retry
 from phasegate.services.reading.progress import as_json
-
 from tests.world import World
 
 GONE = ["fail:unrecoverable"] * 3

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.bootstrap import Embedded
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.board import BoardLetter
@@ -12,7 +13,6 @@ from phasegate.domain.state.facts import BLOCK
 from phasegate.domain.state.run import RunStatus, Waiver
 from phasegate.services.operating.decisions import moment, waive
 from phasegate.services.reading.progress import as_json, report
-
 from tests.world import World
 
 RANGE = {"check": "range", "column": "v", "min": 0, "max": 500}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.events import SqliteEvents
@@ -21,7 +22,6 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.ports import Events, ObjectStore, QueueTask, State, Tasks
 from phasegate.stack.emulators import CLOUD_TASKS
-
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 from tests.unit.builders import plan, run
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.cloud.tasks_v2.types import Queue, RateLimits, Task
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.events import SqliteEvents
@@ -22,7 +23,6 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.gcp.tasks import CloudTasks
 from phasegate.domain.spec.pipeline import QueueSpec
 from phasegate.ports import Events, Tasks
-
 from tests.contract.conftest import NOW
 from tests.stack.target import PATIENCE_SECONDS, Target, TasksServer
 

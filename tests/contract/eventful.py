@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import TransientError
 from phasegate.domain.messages.names import COMPLETIONS
@@ -15,7 +16,6 @@ from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve, waive
-
 from tests.catalogue.cloud import CloudWorld
 
 LOST, PAUSING = "fetch/b", "shape/left"

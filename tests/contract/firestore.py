@@ -7,7 +7,6 @@ from phasegate.adapters.gcp.clients import firestore_client
 from phasegate.adapters.gcp.firestore.state import FirestoreState
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.ports import State
-
 from tests.contract.conftest import NOW
 
 

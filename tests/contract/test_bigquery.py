@@ -6,6 +6,7 @@ import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, TransportError
 from google.cloud.bigquery import Client
+
 from phasegate.adapters.gcp.bigquery import warehouse as module
 from phasegate.adapters.gcp.bigquery.errors import explained
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse

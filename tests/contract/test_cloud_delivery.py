@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.cloud.tasks_v2.types import Queue, Task
+
 from phasegate import telemetry
 from phasegate.adapters.gcp import clients, events, tasks
 from phasegate.adapters.gcp.clients import tasks_client
@@ -16,7 +17,6 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
 from phasegate.domain.errors import HaltError, TransientError
 from phasegate.ports import QueueTask
-
 from tests.contract.delivery import PubSubEventLine
 from tests.unit.builders import pipeline
 

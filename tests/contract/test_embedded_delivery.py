@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from phasegate.ports import QueueTask
 
+from phasegate.ports import QueueTask
 from tests.contract.conftest import NOW, Backend, Step, after, dies, stays
 
 WHOEVER_DELIVERS = pytest.mark.parametrize("then", [stays, dies], ids=["in the same process", "in the next process"])

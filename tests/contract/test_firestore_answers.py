@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+
 from phasegate.adapters.gcp.firestore.state import UNTIL_ALONE
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.domain.errors import TransientError
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import Run
 from phasegate.ports import ClaimRequest
-
 from tests.contract.conftest import DAYS, NOW, create
 from tests.contract.firestore import FirestoreBackend
 from tests.contract.test_state import key, request

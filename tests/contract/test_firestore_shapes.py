@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore import Query
-from phasegate.domain.errors import InputError
 
+from phasegate.domain.errors import InputError
 from tests.contract.eventful import EventfulRun
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.operating.decisions import waive
-
 from tests.catalogue.cloud import CloudWorld
 
 A_WHILE = timedelta(minutes=5)

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.domain.errors import HomeInUse
 

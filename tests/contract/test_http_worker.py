@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
+from werkzeug.serving import make_server
+
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.identity import IdentityTokens
 from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
@@ -23,8 +25,6 @@ from phasegate.domain.decisions.answers import understand
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.domain.plan import compile_plan
-from werkzeug.serving import make_server
-
 from tests.unit.builders import plan
 
 ROOT = Path(__file__).parents[2]

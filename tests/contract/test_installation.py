@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+
 from phasegate import __version__
 from phasegate.adapters.gcp.layout import layout_of
 from phasegate.adapters.gcp.preflight import data, queues, services
@@ -14,7 +15,6 @@ from phasegate.domain.errors import TransientError
 from phasegate.domain.operations.preflight import Level, PreflightLine
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.stack.emulators import BIGQUERY, CLOUD_TASKS, STORAGE
-
 from tests.fakes.health import answering
 from tests.unit.builders import pipeline
 

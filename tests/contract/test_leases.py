@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.firestore import DocumentReference
+
 from phasegate.adapters.gcp.clients import firestore_client
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.ports import ClaimRequest, Leases
-
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.gcp import objects
 from phasegate.adapters.gcp.clients import storage_client

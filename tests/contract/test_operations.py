@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore import Client, DocumentReference, Query, WriteBatch
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.gcp.clients import firestore_client
 from phasegate.adapters.gcp.firestore.state import FirestoreState
@@ -36,7 +37,6 @@ from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import Runner
 from phasegate.services.running.sweeper import Sweeper
 from phasegate.services.starting.planner import make_plan
-
 from tests.stack.idle import write_idle_pipeline
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.checks.proof import Found

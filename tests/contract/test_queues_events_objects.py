@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from phasegate.domain.errors import InputError
 from phasegate.ports import QueueTask
-
 from tests.contract.conftest import Backend, Step, dies, stays
 from tests.contract.delivery import (
     QUEUE,

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -19,7 +20,6 @@ from phasegate.domain.errors import TransientError
 from phasegate.domain.operations.rollback import Scope, choose_refs
 from phasegate.ports import ObjectStore, Partition, State, Warehouse
 from phasegate.services.operating.rollback import Deleted, Signature, Survey, delete, survey
-
 from tests.contract.conftest import NOW, Backend
 from tests.unit.builders import calendar, days, pipeline
 from tests.world import TABLES

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.state import SqliteState
@@ -31,7 +32,6 @@ from phasegate.services.operating import operators
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import Historian
-
 from tests.contract.firestore import FirestoreBackend
 from tests.world import START, World
 

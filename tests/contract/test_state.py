@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
-
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
 from tests.unit.builders import dispatched, plan, proved, reported, run

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.domain.errors import HaltError, InputError

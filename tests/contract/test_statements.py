@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from google.cloud.bigquery import LoadJobConfig, SourceFormat
+
 from nba_worker.schedule import WINDOW_DATES
 from nba_worker.service import NbaWorker, build
 from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessor, select_of
@@ -42,7 +43,6 @@ from phasegate.report.verify.questions import (
 )
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.stack.emulators import Server
-
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
 

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client

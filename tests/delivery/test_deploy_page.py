@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer.main
+
 from phasegate.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +148,7 @@ def test_every_phasegate_command_is_one_that_phasegate_knows() -> None:
 
 
 def test_every_kickoff_is_a_request_that_the_starter_takes() -> None:
-    from phasegate.services.starting.kickoff import Kickoff
+    from phasegate.domain.messages.kickoff import Kickoff
 
     sent = [words[words.index("--message") + 1] for words in commands("gcloud") if "--message" in words]
     assert len(sent) == 2

@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from phasegate.ports import ObjectStore, Warehouse
 
+from phasegate.ports import ObjectStore, Warehouse
 from tests.world import World, WorldWorker
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
 from nba_worker.service import NbaWorker
 from nba_worker.service import build as build_nba
 from phasegate.adapters.json_lines import json_lines
 from phasegate.ports import ObjectStore, Partition, Warehouse
-
 from tests.conftest import NBA_PIPELINE, as_json, run_command
 
 SHORT = date(2023, 11, 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from phasegate.bootstrap import Services
 from phasegate.domain.errors import TransientError
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE
@@ -15,7 +16,6 @@ from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
 from phasegate.report.explain import explain
 from phasegate.services.operating import operators
-
 from tests.conftest import run_command
 from tests.fakes.in_process import PIPELINE, NoTasks, UsersWorld
 from tests.fakes.users_services import RAW_DONE, RAW_NAMES, Oddities

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlglot import exp
+
 from nba_worker.schedule import WINDOW_DATES
 from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, SqlProcessor, select_of
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.ports import Partition, Row
-from sqlglot import exp
-
 from tests.conftest import as_json, run_command
 from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER
 

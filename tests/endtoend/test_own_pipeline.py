@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from phasegate.stack.parts import worker_services
 
 PIPELINE = """\

@@ -6,7 +6,6 @@ from typing import Any
 from phasegate.domain.state.facts import PASS, WARN
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.reading.progress import as_json
-
 from tests.world import World, drive
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from nba_worker.sample import write_sample
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.leases import SqliteLeases
-
 from tests.conftest import NBA_PIPELINE
 from tests.endtoend.test_bad_input import SEASON, assert_refused, contents
 from tests.endtoend.test_command_line import Answer, Site

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
-
 from tests.fakes.in_process import UsersWorld
 from tests.fakes.users_services import RAW_DONE, RAW_NAMES, TABLES, TEAMS, Oddities
 

@@ -28,7 +28,6 @@ from phasegate.services.backend import Backend
 from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import make_plan
-
 from tests.fakes.users_services import COMPLETIONS, OWN_TOPICS, RAW_DONE, Oddities, OneService, UsersServices
 from tests.world import START
 

@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
+
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client, storage_client
 from phasegate.adapters.gcp.objects import GcsObjectStore
 from phasegate.adapters.gcp.settings import CloudSettings
-
 from tests.fakes.users_services import OWN_TOPICS, RAW_DONE, SCRAPED, Oddities, UsersServices
 
 SOON_SECONDS = 0.5

@@ -9,6 +9,7 @@ from typing import Any
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
+
 from phasegate import entrypoints, telemetry
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.bootstrap import Embedded
@@ -16,7 +17,6 @@ from phasegate.deployment import Deployment
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.services.backend import Backend
-
 from tests.world import World
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"

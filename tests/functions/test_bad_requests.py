@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
+
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import QuarantineRecord
-
 from tests.functions.conftest import Calls, completion, released, task
 from tests.functions.test_requests import pushed
 

@@ -1,10 +1,10 @@
 """Functions whose callers are named refuse everybody else, and write nothing."""
 
 import pytest
+
 from phasegate import entrypoints
 from phasegate.adapters.gcp.http.callers import Refused
 from phasegate.domain.errors import TransientError
-
 from tests.functions.conftest import Calls, task
 
 FUNCTIONS = ("starter", "dispatcher", "runner", "conductor", "sweeper", "verifier", "listener")

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+
 from phasegate import __version__
 from phasegate.adapters.gcp.layout import FUNCTIONS
 from phasegate.domain.operations.preflight import failed, unanswered
-
 from tests.functions.conftest import Calls
 from tests.functions.test_bad_requests import set_aside_in
 from tests.functions.test_requests import pushed

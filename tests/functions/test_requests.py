@@ -4,11 +4,10 @@ import base64
 import json
 from dataclasses import replace
 
+from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState
 from phasegate.services.starting.identity import identify
-from phasegate.services.starting.kickoff import Kickoff
-
 from tests.functions.conftest import Calls, completion, released, task
 
 

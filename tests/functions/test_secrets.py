@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.worker import HttpWorker
 from phasegate.bootstrap import Embedded
@@ -16,7 +17,6 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ObjectStore, Warehouse
 from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
-
 from tests.contract.test_http_worker import Service
 from tests.world import World, WorldWorker
 

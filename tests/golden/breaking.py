@@ -6,7 +6,6 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve, waive
-
 from tests.catalogue.cloud import CloudWorld
 
 

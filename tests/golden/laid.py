@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate import entrypoints, telemetry
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.deployment import Deployment
 from phasegate.services.backend import Backend
-
 from tests.fakes.in_process import UsersWorld
 from tests.fakes.users_services import Oddities, OneService
 from tests.functions.conftest import Calls, Sound

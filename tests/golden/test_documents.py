@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
-
 from tests.golden.laid import DATA, golden
 
 NAMES = sorted(path.stem for path in (DATA / "documents").glob("*.json"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.gcp.clients import firestore_client
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.state import FirestoreState
@@ -16,7 +17,6 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.state.lease import Held
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.reading.progress import report
-
 from tests.catalogue.cloud import CloudWorld
 from tests.golden.breaking import change
 from tests.golden.laid import from_json, golden, unpack

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from phasegate.domain.state.facts import AttemptKey
 
+from phasegate.domain.state.facts import AttemptKey
 from tests.functions.conftest import Calls
 from tests.golden.laid import Functions, functions_over, golden, unpack
 from tests.world import START

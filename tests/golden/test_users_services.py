@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from phasegate import entrypoints, telemetry
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.bootstrap import Embedded
 from phasegate.deployment import Deployment
 from phasegate.domain.state.run import RunStatus
-
 from tests.fakes.in_process import _CONTROL, PIPELINE, UsersWorld
 from tests.fakes.users_services import Oddities
 from tests.functions.conftest import Sound

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import structlog
+
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.running.quarantine import set_aside
 from phasegate.telemetry.logs import configure_logs
-
 from tests.conftest import ROOT
 from tests.world import World
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+
 from phasegate.adapters.gcp.layout import (
     ACK_DEADLINE_SECONDS,
     CONTROL_QUEUES,
@@ -18,11 +19,10 @@ from phasegate.adapters.gcp.layout import (
 )
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.domain.spec.pipeline import QueueSpec
-from phasegate.services.starting.kickoff import Kickoff
 from phasegate.stack import resources
 from phasegate.stack.start import PROJECT
-
 from tests.conftest import ROOT
 from tests.infra.conftest import Plan
 

@@ -8,8 +8,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from phasegate.adapters.gcp.layout import FUNCTIONS
 
+from phasegate.adapters.gcp.layout import FUNCTIONS
 from tests.conftest import ROOT
 
 STARTS = """

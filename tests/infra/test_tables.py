@@ -5,7 +5,6 @@ from pathlib import Path
 
 from phasegate.adapters.bigquery_sql import read_script
 from phasegate.report.verifier import _COLUMNS
-
 from tests.conftest import ROOT
 
 SCHEMAS = ROOT / "infra" / "terraform" / "schemas"

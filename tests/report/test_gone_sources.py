@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.calendar.selection import Selection
 from phasegate.report.verify.page import html_of, markdown_of
 from phasegate.services.operating.decisions import waive
-
 from tests.report.verifying import Finished, kinds, with_report
 
 GONE = ["fail:unrecoverable"]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
-
 from tests.report.verifying import Finished
 
 WORDS = "<script>alert('x')</script> & <img src=https://example.org/x>"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.report.verify.document.report import Report
 from phasegate.services.operating.decisions import waive
-
 from tests.report.verifying import Finished, kinds, parameters_of, with_report
 from tests.world import World
 

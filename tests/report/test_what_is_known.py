@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.report.verify.page import html_of, markdown_of
-
 from tests.report.verifying import Finished, kinds, with_report
 from tests.world import write_source
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from phasegate.domain.errors import HaltError
 from phasegate.domain.messages.names import VERIFY_QUEUE
 from phasegate.domain.state.run import RunStatus
@@ -12,7 +13,6 @@ from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import Historian
-
 from tests.report.verifying import Finished
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.bootstrap import open_state, open_warehouse
 from phasegate.domain.calendar.selection import Selection
@@ -16,7 +17,6 @@ from phasegate.report.verifier import Verified, verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
-
 from tests.world import FIRST_DAY, World, drive, write_source
 
 Spoil = Callable[["Finished"], object]

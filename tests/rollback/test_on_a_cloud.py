@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from phasegate.bootstrap import Embedded
 from phasegate.cli import main
 from phasegate.cli.backends.cloud import CloudCommands
@@ -15,7 +16,6 @@ from phasegate.domain.errors import TransientError
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import ClaimRequest
 from phasegate.services.operating import operators
-
 from tests.world import World
 
 SCHEDULE = (

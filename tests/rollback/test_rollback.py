@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.bootstrap import Embedded
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
@@ -27,7 +28,6 @@ from phasegate.services.operating.rollback import (
     require_named,
     survey,
 )
-
 from tests.world import World
 
 ANN = Signature("ann", "wrong odds")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded import warehouse
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.dialect import translate_ddl
@@ -21,7 +22,6 @@ from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.ports import ObjectStore, Partition, Warehouse
-
 from tests.world import TABLES, WorldWorker
 
 WRITERS: dict[type, tuple[str, ...]] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.home import Home
@@ -24,7 +25,6 @@ from phasegate.domain.state.board import Board
 from phasegate.services.operating import operators
 from phasegate.services.reading.progress import report
 from phasegate.services.running.runner import Call
-
 from tests.simulation.effects import Crash, Effects
 from tests.world import START, World
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
 from phasegate.report.failures import failures_document, failures_of
 from phasegate.services.operating import operators
-
 from tests.world import START, World
 
 BREAKER, AT_ONCE, DATES = 3, 2, 24

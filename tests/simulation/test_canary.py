@@ -8,7 +8,6 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
 from phasegate.report.plan import plan_text
 from phasegate.services.operating import operators
-
 from tests.world import START, World, drive
 
 DATES = 12

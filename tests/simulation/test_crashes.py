@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
 from phasegate.domain.messages.names import COMPLETIONS
-
 from tests.conftest import FULL
 from tests.simulation.effects import WRITERS, Crash, Effects
 from tests.simulation.lives import MortalWorld, Outcome

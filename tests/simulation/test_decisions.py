@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, TransientError
@@ -19,7 +20,6 @@ from phasegate.services.operating import operators
 from phasegate.services.reading.progress import report
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor import Conductor
-
 from tests.world import START, World, drive
 
 Document = dict[str, Any]

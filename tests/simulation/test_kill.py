@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from phasegate.adapters.embedded.home import Home
 
+from phasegate.adapters.embedded.home import Home
 from tests.conftest import FULL
 from tests.world import World
 

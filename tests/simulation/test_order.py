@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate import bootstrap
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
@@ -26,7 +27,6 @@ from phasegate.domain.state.facts import Healed, HealedAs, Reported
 from phasegate.ports import QueueTask
 from phasegate.services.running.runner import Call
 from phasegate.services.running.sweeper import DISPATCH_GRACE
-
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
 from tests.world import FIRST_DAY, START, World, write_source
 

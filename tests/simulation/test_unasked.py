@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from phasegate.domain.state.run import RunStatus
 
+from phasegate.domain.state.run import RunStatus
 from tests.world import START, World
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from phasegate.domain.state.run import RunStatus
-
 from tests.world import World
 
 

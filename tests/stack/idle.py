@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from flask import Flask, request
 from google.cloud.bigquery import Client
+from werkzeug.serving import make_server
+
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
-from werkzeug.serving import make_server
 
 NBA = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
 

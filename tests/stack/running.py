@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.gcp import clients
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment

@@ -13,6 +13,7 @@ from typing import TypeVar
 import grpc
 from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+
 from phasegate.stack.emulators import CLOUD_TASKS, HOST, Server, free_port, start_emulator
 
 PATIENCE_SECONDS = 25.0

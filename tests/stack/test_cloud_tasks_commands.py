@@ -15,8 +15,8 @@ from google.api_core import exceptions
 from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.types import HttpMethod, Queue, RateLimits, RetryConfig, Task
 from google.protobuf.field_mask_pb2 import FieldMask
-from phasegate.stack.emulators import HOST
 
+from phasegate.stack.emulators import HOST
 from tests.conftest import ROOT
 from tests.stack.line import LOCATION, Line, backoff, name_of
 from tests.stack.target import Answer, Target, TasksServer, cloud_tasks

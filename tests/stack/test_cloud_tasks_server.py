@@ -10,8 +10,8 @@ from google.api_core import exceptions
 from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.types import Queue, RateLimits, RetryConfig
 from google.protobuf.field_mask_pb2 import FieldMask
-from phasegate.stack.emulators import HOST
 
+from phasegate.stack.emulators import HOST
 from tests.stack.line import Line, backoff, name_of
 from tests.stack.target import PATIENCE_SECONDS, Answer, Target, until
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.services.reading.progress import as_json, report
 from phasegate.stack.commands import EXAMPLE
-
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack

@@ -12,9 +12,9 @@ import pytest
 import requests
 from flask import Flask, request
 from google.cloud.pubsub_v1 import SubscriberClient
-from phasegate.domain.state.run import RunStatus
 from werkzeug.serving import make_server
 
+from phasegate.domain.state.run import RunStatus
 from tests.stack.world_service import WorldOnTheStack, expected_tables, world_on_the_stack
 
 KILLED = ("runner", "listener", "pubsub", "conductor", "dispatcher", "sweeper")

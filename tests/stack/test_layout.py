@@ -7,7 +7,6 @@ from phasegate.adapters.gcp.layout import FUNCTIONS, SCHEDULES, environment_of, 
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.world import definition
 
 ROOT = Path(__file__).parents[2]

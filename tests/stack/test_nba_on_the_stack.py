@@ -13,13 +13,13 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import open_warehouse
 from phasegate.deployment import Deployment
 from phasegate.ports import Warehouse
 from phasegate.stack.commands import EXAMPLE
-
 from tests.conftest import as_json, run_command
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.stack.running import RunningStack, connected, type_line

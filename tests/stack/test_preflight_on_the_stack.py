@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+
 from phasegate.adapters.gcp import clients
 from phasegate.adapters.gcp.layout import FUNCTIONS
 from phasegate.domain.messages.names import COMPLETIONS, KICKOFF
-
 from tests.endtoend.test_command_line import Answer
 from tests.stack.running import ROOT, clean_environment
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack

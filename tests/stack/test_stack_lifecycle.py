@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import InputError
@@ -20,7 +21,6 @@ from phasegate.stack import processes
 from phasegate.stack.ledger import Started, only_one, read_ledger, write_ledger
 from phasegate.stack.local import Stack
 from phasegate.stack.processes import ProcessId, end
-
 from tests.stack.running import RunningStack, running_stack, skip_unless_installed, type_command
 from tests.world import definition
 

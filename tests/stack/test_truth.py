@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import ObjectStore, Warehouse
-
 from tests.conftest import as_json
 from tests.stack.target import until
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import requests
-from phasegate.stack.emulators import free_port
 
+from phasegate.stack.emulators import free_port
 from tests.fakes.in_process import PIPELINE
 from tests.fakes.users_services import RAW_NAMES
 from tests.stack.running import ROOT, RunningStack, running_stack, skip_unless_installed

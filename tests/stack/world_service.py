@@ -15,6 +15,8 @@ import pytest
 import yaml
 from flask import Flask, request
 from google.cloud.bigquery import LoadJobConfig, WriteDisposition
+from werkzeug.serving import make_server
+
 from phasegate.adapters.gcp import clients
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.objects import GcsObjectStore
@@ -22,8 +24,6 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State
-from werkzeug.serving import make_server
-
 from tests.stack.running import RunningStack, running_stack
 from tests.world import TABLES, World, WorldWorker, definition
 

@@ -23,7 +23,6 @@ from phasegate.domain.state.facts import (
 )
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
-
 from tests.world import FIRST_DAY, definition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cloudevents.http import CloudEvent
+
 from phasegate import entrypoints
 
 ExternalEvent = list[tuple[str, list[str]]]

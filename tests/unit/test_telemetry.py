@@ -15,6 +15,7 @@ import pytest
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 from phasegate import telemetry
 from phasegate.domain.errors import InputError
 from phasegate.telemetry.logs import CloudLogHandler

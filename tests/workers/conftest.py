@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from nba_worker.scrapers import ENDPOINTS
 from nba_worker.service import NbaWorker, build
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-
 from tests.workers.reference import Reference
 
 SEASON = "2023-24"

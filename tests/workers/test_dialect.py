@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 from phasegate.adapters.embedded.dialect import translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone

@@ -11,6 +11,8 @@ from typing import Any
 import flask
 import functions_framework
 import pytest
+from werkzeug.serving import make_server
+
 from nba_worker.service import NbaWorker, build
 from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE
 from phasegate import __version__
@@ -21,8 +23,6 @@ from phasegate.adapters.gcp.clients import storage_client
 from phasegate.adapters.gcp.http.worker import HttpWorker
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
-from werkzeug.serving import make_server
-
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
 
 MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"

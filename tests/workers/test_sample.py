@@ -8,6 +8,7 @@ from random import Random
 
 import duckdb
 import pytest
+
 from nba_worker.sample import SampleSummary, write_sample
 from nba_worker.sample_rosters import draw_rosters
 from nba_worker.sample_schedule import CALENDARS, Fixture, draw_fixtures

@@ -4,9 +4,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from nba_worker.source import SourceFolder, player_lookup
 from phasegate.domain.errors import InputError
-
 from tests.workers.conftest import MakeFolder
 
 

@@ -4,8 +4,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from phasegate.ports import Partition
 
+from phasegate.ports import Partition
 from tests.workers.conftest import Played
 from tests.workers.reference import Reference
 

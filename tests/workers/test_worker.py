@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from nba_worker.scrapers import ENDPOINTS
 from nba_worker.service import build
 from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, TransientError
-
 from tests.workers.conftest import ORDER, PRECOMPUTE_ORDER, MakeFolder, Played, play, request_body
 from tests.workers.reference import Reference
 

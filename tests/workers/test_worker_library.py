@@ -18,6 +18,7 @@ import functions_framework
 import pytest
 import yaml
 from flask.testing import FlaskClient
+
 from phasegate import telemetry
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -31,7 +32,6 @@ from phasegate.ports import Claim, Partition, Warehouse
 from phasegate.services.running.runner import Call, completion
 from phasegate.worker import Accepted, RangeRequest, WorkerService, check_fence, completed_event, heartbeat
 from phasegate.worker.service import MAX_BODY_BYTES
-
 from tests.unit.builders import plan, run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workers.md").read_text(encoding="utf-8")

@@ -12,14 +12,14 @@ from threading import Lock
 
 import flask
 import functions_framework
+
+from nba_worker.service import NbaWorker, build
 from phasegate import telemetry
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client, storage_client
 from phasegate.adapters.gcp.objects import GcsObjectStore
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
-
-from nba_worker.service import NbaWorker, build
 
 SOURCE = "PHASEGATE_NBA_SOURCE"
 

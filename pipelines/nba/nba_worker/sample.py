@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
-from phasegate.domain.errors import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nba_worker.sample_boxscores import League, Side, StatLine
 from nba_worker.sample_rosters import draw_rosters
 from nba_worker.sample_schedule import CALENDARS, Fixture, draw_fixtures
+from phasegate.domain.errors import InputError
 
 MARKER = "SAMPLE.json"
 """The file that says a folder's parquet files were made here, and from what."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from phasegate.domain.errors import InputError
 
 from nba_worker.schedule import FINAL, Schedule
+from phasegate.domain.errors import InputError
 
 Row = dict[str, Any]
 

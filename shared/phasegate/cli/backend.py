@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from phasegate.domain.calendar.dates import Calendar
     from phasegate.domain.calendar.selection import Selection
+    from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.schedule import Query
-    from phasegate.services.starting.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from phasegate.services.starting.request import RunRequest
+    from phasegate.domain.messages.run_request import RunRequest
 
 
 def request_of(
@@ -22,8 +22,8 @@ def request_of(
     why: str = "",
 ) -> "RunRequest":
     """What the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
+    from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.overrides import Overrides
-    from phasegate.services.starting.request import RunRequest
 
     if reprocess not in ("missing", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.cli.session import Session
 from phasegate.cli.settings import Settings
 from phasegate.domain.errors import InputError

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from phasegate.cli.settings import Settings
 from phasegate.domain.errors import InputError
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlglot import exp
+
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.domain.checks.proof import Found, count_rows, judge_proof
 from phasegate.domain.checks.question import Question
@@ -32,8 +34,6 @@ from phasegate.domain.spec.pipeline import (
     TableOutput,
 )
 from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, AttemptFacts, Healed, HealedAs, Proved, Verdict
-from sqlglot import exp
-
 from tests.unit.builders import NOW, calendar, days, pipeline, reported
 
 TABLE = TableOutput(table="shape.left_side", date_column="d", keys=["k"])

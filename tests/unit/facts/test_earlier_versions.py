@@ -9,7 +9,6 @@ from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import BLOCK, Cell, GroupState, Verdict
 from phasegate.domain.state.run import Run
-
 from tests.unit.builders import NOW, days, plan, run
 
 VERDICT = Verdict(BLOCK, "rows", "a", 4, 2, "2 of 4 rows")

@@ -5,6 +5,7 @@ from datetime import UTC, date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.adapters.state_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import (
@@ -23,7 +24,6 @@ from phasegate.domain.state.facts import (
     fact_name,
     record,
 )
-
 from tests.unit.builders import NOW, dispatched, proved, reported
 
 DAY = date(2024, 1, 1)

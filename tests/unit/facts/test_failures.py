@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy

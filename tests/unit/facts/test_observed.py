@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from phasegate.domain.decisions.external_events import (
     Awaited,
     ExternalEvent,
@@ -24,7 +25,6 @@ from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
 from phasegate.domain.state.unsound import Failure
-
 from tests.unit.builders import NOW, Day, dispatched, failed, observing, plan, reported
 
 INDEX = compile_plan(plan(observing))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.domain.decisions.reconcile import (
     DueTask,
     Reconciliation,
@@ -20,7 +21,6 @@ from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
 from phasegate.domain.state.unsound import Failure
-
 from tests.unit.builders import NOW, Day, dispatched, failed, plan, proved, reported
 
 LEFT, RIGHT = "shape/left", "shape/right"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.domain.errors import NoAnswer, TransientError
 from phasegate.domain.messages.completion import Completion
@@ -14,7 +15,6 @@ from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.ports import QueueTask
 from phasegate.services.running.runner import LEASE_MARGIN
-
 from tests.world import FIRST_DAY, START, World
 
 OTHER = "the live pipeline, every evening"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.unit.pipeline.test_pipeline_file import FETCH, FINAL, SHAPE, Document, first_check, phase, refusal_of
 from tests.world import definition
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.errors import InputError

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from phasegate.adapters import factories
 from phasegate.adapters.factories import find_factory, load_factory
 from phasegate.domain.errors import InputError

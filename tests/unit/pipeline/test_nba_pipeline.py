@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.main import app
 from phasegate.domain.spec.gates import AllSucceeded, Lookback
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
-from typer.testing import CliRunner
-
 from tests.conftest import NBA_PIPELINE
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from phasegate.adapters.gcp.layout import layout_of
 from phasegate.adapters.gcp.tasks import delivery_deadlines
 from phasegate.adapters.pipeline_file import load_pipeline
@@ -13,7 +14,6 @@ from phasegate.bootstrap import check_dispatch
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.unit.builders import observing, plan
 from tests.unit.pipeline.test_pipeline_file import RAW, SHAPE, phase, processor, refusal
 from tests.world import definition

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+
 from phasegate.adapters.pipeline_file import MAX_BYTES, load_pipeline
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.world import definition
 
 Document = dict[str, Any]

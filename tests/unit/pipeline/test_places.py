@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.adapters.yaml_document import YamlDocument
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.unit.pipeline.test_nba_pipeline import accepts, schema
 from tests.unit.pipeline.test_pipeline_file import refusal_with_places
 from tests.world import definition

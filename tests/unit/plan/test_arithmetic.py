@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.domain.spec.arithmetic import ArithmeticProblem, evaluate, names_in
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from phasegate.domain.decisions.built_on import built_on, unseen
 from phasegate.domain.plan import compile_plan
-
 from tests.unit.builders import FIRST_DAY, days, plan
 
 DAYS = days(6)

@@ -3,9 +3,9 @@
 from datetime import date
 
 import pytest
+
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
-
 from tests.unit.builders import calendar, game_date
 
 FIRST = [date(2024, 1, d) for d in (1, 2, 4, 8)]

@@ -9,7 +9,6 @@ from phasegate.domain.decisions.edges import obstacles
 from phasegate.domain.spec.pipeline import CalendarSpec
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RunStatus
-
 from tests.unit.builders import Conduct, days
 
 DAYS = days(20)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from phasegate.adapters.state_base import PLANS_KEPT, StateBase
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.plan import Plan
-
 from tests.unit.builders import plan
 
 THREADS = 8

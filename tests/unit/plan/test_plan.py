@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import (
@@ -22,7 +23,6 @@ from phasegate.domain.plan import (
 )
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 from phasegate.services.starting.planner import make_plan
-
 from tests.unit.builders import calendar, days, game_date, pipeline, plan
 from tests.world import definition
 

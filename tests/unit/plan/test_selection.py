@@ -4,10 +4,10 @@ from datetime import date
 from typing import Any
 
 import pytest
+
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
-
 from tests.unit.builders import calendar
 
 FIRST = [date(2024, 1, d) for d in (1, 2, 4, 8)]

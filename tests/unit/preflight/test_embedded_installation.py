@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.domain.operations.preflight import Level
 from phasegate.installation import EmbeddedInstallation
-
 from tests.world import World
 
 

@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.operations.overrides import Overrides, check_overrides, without_live
 from phasegate.domain.operations.preflight import Level, PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline
-
 from tests.unit.builders import calendar, days, pipeline
 
 NOW = datetime(2024, 1, 5, 12, tzinfo=UTC)

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.dates import Calendar, GameDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import (
     Level,
     PreflightLine,
@@ -19,9 +21,7 @@ from phasegate.domain.operations.preflight import (
     warned,
 )
 from phasegate.services.starting.preflight import check_schedule, check_tables
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.scope import settle_dates
-
 from tests.unit.builders import NOW, calendar, days, pipeline
 
 TEAMS = {"teams": ("BOS", "NYK")}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.domain.calendar.dates import LeftOutDate
 from phasegate.domain.errors import InputError
 from phasegate.services.reading.schedule import read_calendar, read_left_out
-
 from tests.unit.builders import pipeline
 
 SPEC = pipeline().calendar

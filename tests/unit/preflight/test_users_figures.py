@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.expected_work import Expectation, WorkKind, expected_work

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.spec.pipeline import RampStep
 from phasegate.domain.state.board import GOOD, BoardLetter
 from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.domain.state.unsound import Failure, NotRun, Unsound
-
 from tests.unit.builders import NOW, Change, Conduct, calendar, days, run
 
 Document = dict[str, Any]

@@ -5,6 +5,7 @@ from datetime import UTC, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from phasegate.adapters.state_codec import board_of
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.worker_protocol import ErrorClass
@@ -12,7 +13,6 @@ from phasegate.domain.plan import ExpectationLetter, WorkLetter, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
-
 from tests.unit.builders import NOW, Conduct, plan, run
 
 moments = st.datetimes(timezones=st.just(UTC))

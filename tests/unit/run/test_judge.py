@@ -9,7 +9,6 @@ from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.state.board import BoardLetter
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.judge import Judge, Judgement
-
 from tests.unit.builders import NOW, Day, plan, reported
 
 

@@ -6,7 +6,6 @@ from phasegate.domain.decisions.retry import Reopening, reopen, retry_targets
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import NotRun
-
 from tests.unit.builders import Change, Conduct, calendar, days
 from tests.unit.run.test_advance import through, unlimited, walled
 from tests.world import START

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from google.auth import crypt, jwt
+
 from phasegate.adapters.gcp.http.callers import REMOVED, Callers, Refused
 from phasegate.domain.errors import TransientError
-
 from tests.unit.security.keys import CERTIFICATE, PRIVATE_KEY
 
 ACCOUNT = "phasegate-tasks@demo.iam.gserviceaccount.com"

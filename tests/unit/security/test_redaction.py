@@ -1,6 +1,7 @@
 """What looks like a secret is taken out of a text, and nothing else."""
 
 import pytest
+
 from phasegate.domain.redaction import REDACTED, redacted
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6InNhQHgifQ.c2lnbmF0dXJl"

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
+
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.overrides import Overrides
 from phasegate.domain.spec.pipeline import Pipeline, WorkerSpec
 from phasegate.domain.state.run import Run
 from phasegate.services.starting.identity import given_values, identify
-from phasegate.services.starting.request import RunRequest
 
 FILES = {name: Path(__file__).parent / "data" / f"{name}_8e42da0.yaml" for name in ("users", "nba")}
 """Pipeline files as they were at commit 8e42da0."""

@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import WorkLetter
 from phasegate.domain.state.run import DesiredState
 from phasegate.embedded_start import HomePreview, HomeStart
 from phasegate.services.starting.identity import identify
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.start import Started, plan_only, preflight_only, start
-
 from tests.world import World
 
 

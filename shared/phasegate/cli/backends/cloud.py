@@ -19,6 +19,7 @@ from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary,
 from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
@@ -31,7 +32,6 @@ from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.planner import missing_outside
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.start import plan_only, preflight_only, start
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary,
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
@@ -43,7 +44,6 @@ from phasegate.services.reading.progress import as_json as progress_document
 from phasegate.services.reading.progress import report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.start import plan_only, preflight_only, start
 
 if TYPE_CHECKING:

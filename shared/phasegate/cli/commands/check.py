@@ -14,7 +14,7 @@ from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from phasegate.services.starting.request import RunRequest
+    from phasegate.domain.messages.run_request import RunRequest
 
 DateOption = Annotated[str | None, typer.Option("--date", help="One date: what is expected of each processor on it.")]
 

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Protocol
 
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
 from phasegate.ports import Clock, Installation, State
@@ -14,7 +15,6 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
 from phasegate.services.starting.preflight import check_tables
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.scope import RunScope
 
 

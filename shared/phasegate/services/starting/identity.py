@@ -14,10 +14,10 @@ from typing import Any
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
 from phasegate.services.starting.pipeline_keys_of_version_1 import PIPELINE_KEYS, Keys
-from phasegate.services.starting.request import RunRequest
 
 IDENTITY_VERSION = 2
 """Raised when the dictionary of given values changes its shape: the digest before is then looked for as well."""

@@ -9,6 +9,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
+from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import ExpectationLetter, Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import Pipeline, TableOutput
@@ -16,7 +17,6 @@ from phasegate.domain.state.facts import BLOCK, UNKNOWN
 from phasegate.ports import State
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
 from phasegate.services.reading.prover import Prover
-from phasegate.services.starting.request import Reprocess
 from phasegate.services.starting.scope import RunScope, choose_phases
 
 Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]

@@ -6,9 +6,9 @@ from datetime import date, datetime
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.overrides import without_live
 from phasegate.domain.spec.pipeline import Pipeline, Profile, did_you_mean, select_phases
-from phasegate.services.starting.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)

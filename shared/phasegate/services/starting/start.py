@@ -8,6 +8,7 @@ The steps stand in modules of their own beside this one. Commands that only look
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
@@ -17,7 +18,6 @@ from phasegate.services.starting.environment import PlanEnvironment, StartEnviro
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
 from phasegate.services.starting.preflight import check_request
-from phasegate.services.starting.request import RunRequest
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
 

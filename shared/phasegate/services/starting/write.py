@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, State
 from phasegate.services.starting.earlier_run import is_answer
 from phasegate.services.starting.identity import RequestIdentity
-from phasegate.services.starting.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.messages.requests import Days, Names
+from phasegate.domain.messages.run_request import Reprocess, RunRequest
 from phasegate.domain.operations.overrides import Overrides
 from phasegate.domain.state.run import RUN_ID
-from phasegate.services.starting.request import Reprocess, RunRequest
 
 
 class Kickoff(BaseModel):
