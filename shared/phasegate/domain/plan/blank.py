@@ -22,7 +22,7 @@ def blank_plan(
 ) -> Plan:
     """The plan in which every processor of the phases runs on each of the days.
 
-    phases: in the pipeline's order. days: in order. calendar: the game dates among which windows are drawn.
+    phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn.
     """
     return Plan(
         pipeline=pipeline,
@@ -38,6 +38,6 @@ def blank_plan(
 
 
 def seasons_around(calendar: Calendar, days: Sequence[date]) -> tuple[GameDate, ...]:
-    """Every game date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
+    """Every date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
     seasons = {calendar.by_day[day].season for day in days}
     return tuple(d for d in calendar.dates if d.season in seasons)

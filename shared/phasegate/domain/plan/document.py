@@ -31,9 +31,9 @@ class Plan(BaseModel):
     schema_version: int = Field(default=PLAN_VERSION, description="the layout of this document")
     pipeline: Pipeline = Field(description="the whole pipeline file, as it was when the run was planned")
     phases: tuple[str, ...] = Field(description="the selected phases, in order")
-    days: tuple[date, ...] = Field(description="the selected game dates, in order")
+    days: tuple[date, ...] = Field(description="the selected dates, in order")
     calendar: tuple[GameDate, ...] = Field(
-        description="every game date of the seasons concerned: windows reach beyond the selection"
+        description="every date of the seasons concerned: windows reach beyond the selection"
     )
     work: dict[str, str] = Field(description="by phase/processor: one WorkLetter per selected date")
     ramp: tuple[RampStep, ...] = Field(default=(), description="how many dates may be active while the run ramps up")

@@ -41,7 +41,7 @@ class PlanIndex:
     plan: Plan
     """The document that this is derived from."""
     calendar: Calendar
-    """Every game date of the seasons concerned."""
+    """Every date of the seasons concerned."""
     tasks: tuple[TaskSpec, ...]
     """The tasks, by number: each after those that it needs."""
     groups: tuple[ReleaseGroup, ...]
@@ -49,7 +49,7 @@ class PlanIndex:
 
     @cached_property
     def days(self) -> tuple[date, ...]:
-        """The selected game dates, in order."""
+        """The selected dates, in order."""
         return self.plan.days
 
     @cached_property

@@ -22,7 +22,7 @@ class AttemptKey(NamedTuple):
     """Identity of an attempt inside a run."""
 
     day: date
-    """The game date."""
+    """The date."""
     phase: str
     """The phase."""
     processor: str
@@ -242,7 +242,7 @@ class DateFacts:
     """All facts of one date of a run."""
 
     day: date
-    """The game date."""
+    """The date."""
     tasks: dict[tuple[str, str], list[AttemptFacts]] = field(default_factory=dict)
     """By (phase, processor): the attempts, in order of number."""
     cells: dict[str, Cell] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from phasegate.domain.spec.pipeline import Pipeline, Profile, did_you_mean, sele
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """What a run would be about: phases of a pipeline over game dates."""
+    """What a run would be about: phases of a pipeline over dates."""
 
     request: RunRequest
     """What was asked for, its selection free of the day on which it was asked."""
@@ -25,10 +25,10 @@ class RunScope:
     """The chosen phases, in the pipeline's order."""
 
     calendar: Calendar
-    """Every game date that the schedule knows."""
+    """Every date that the schedule knows."""
 
     days: tuple[date, ...]
-    """The selected game dates, in order."""
+    """The selected dates, in order."""
 
     @property
     def tables(self) -> Mapping[str, str | None]:
