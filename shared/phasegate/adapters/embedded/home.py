@@ -37,7 +37,7 @@ class Home:
         return self.root / "reports"
 
     def driver(self) -> str | None:
-        """Who drives a run in this home now ("process 1234, run 20260101-…"), or None."""
+        """Who drives a run in this home now ("process 1234, run shop-…"), or None."""
         path = self.root / "engine.lock"
         if not path.exists():
             return None

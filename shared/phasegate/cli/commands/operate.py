@@ -1,14 +1,13 @@
 """retry, pause, resume, drain, set, cancel, sample: what people do to a run, also while another process drives it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasegate.cli import options
 from phasegate.cli.output import say, write_json
 from phasegate.cli.session import Session
-from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.domain.state.run import Run
@@ -121,6 +120,8 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Make up a source folder for the pipeline, if its file names a maker of samples."""
+        from phasegate.samples import make_sample
+
         made = make_sample(context.obj.pipeline(pipeline), folder, tuple(season or ()), seed)
         if as_json:
             write_json(made)
@@ -129,29 +130,6 @@ def register(app: typer.Typer) -> None:
                 f"{count:,} {what.replace('_', ' ')}" for what, count in made.items() if isinstance(count, int)
             )
             typer.echo(f"{folder}: a made-up source folder (seed {seed}): {figures}")
-
-
-def make_sample(pipeline_file: Path, folder: Path, seasons: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """Have the pipeline's own maker write a source folder; what it says of what lies there, by name.
-
-    seasons: empty where the maker is to choose. Raises InputError when the pipeline has no maker, or it refuses.
-    """
-    from phasegate.adapters.factories import load_factory
-    from phasegate.adapters.pipeline_file import load_pipeline
-
-    factory = load_pipeline(pipeline_file).sample
-    if factory is None:
-        raise InputError(
-            f"{pipeline_file}: this pipeline names no maker of samples (`sample: module:callable`, docs/pipeline.md); "
-            "give another file with --pipeline, or use a source folder of your own"
-        )
-    try:
-        made: dict[str, Any] = load_factory(pipeline_file, factory)(folder, seasons, seed)
-    except InputError as error:
-        raise InputError(f"sample: {error}") from error
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
-    return made
 
 
 def _answer(run: "Run", as_json: bool) -> None:

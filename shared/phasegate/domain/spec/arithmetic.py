@@ -1,4 +1,4 @@
-"""Arithmetic over a date's calendar numbers, as in ``2 * games``: integers, names, ``+ - *`` and brackets."""
+"""Arithmetic over a date's calendar numbers, as in ``2 * orders``: integers, names, ``+ - *`` and brackets."""
 
 import ast
 import operator
