@@ -61,7 +61,7 @@ def test_a_board_is_read_and_written_again(name: str) -> None:
 
 
 def test_the_plan_of_the_reference_pipeline_names_its_worker_as_it_did() -> None:
-    assert json.loads(text_of("nba-plan"))["pipeline"]["workers"]["nba"]["factory"] == "nba_worker.service:build"
+    assert json.loads(text_of("nba-plan"))["pipeline"]["workers"]["nba"]["factory"] == "workers.nba.service:build"
 
 
 @pytest.mark.parametrize("name", ["nba", "takings"])
