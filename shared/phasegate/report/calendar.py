@@ -1,4 +1,4 @@
-"""The calendar of expected work, as it is shown to a person or a program."""
+"""Expected work by date, as a person or a program is shown it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from phasegate.domain.calendar.expected_work import Expectation, WorkKind
 
 
 def calendar_document(pipeline: str, work: Sequence[Expectation]) -> dict[str, Any]:
-    """Counts by processor, kind and reason, and every (processor, date)."""
+    """The document counts dates by processor, kind and reason, and lists every (processor, date)."""
     return {
         "pipeline": pipeline,
         "dates": len({each.day for each in work if each.kind is not WorkKind.NOT_APPLICABLE}),
@@ -29,7 +29,7 @@ def calendar_document(pipeline: str, work: Sequence[Expectation]) -> dict[str, A
 
 
 def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
-    """Counts for a terminal; a reason follows its count."""
+    """The text counts dates by processor, kind and reason; a reason follows its count."""
     days = sorted({each.day for each in work if each.kind is not WorkKind.NOT_APPLICABLE})
     span = f", {days[0]} to {days[-1]}" if days else ""
     lines = [f"Expected work of pipeline {pipeline}: {len(days)} dates{span}"]
@@ -48,7 +48,7 @@ def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
 
 
 def date_text(day: date, work: Sequence[Expectation]) -> str:
-    """What is expected on one date, a line a processor."""
+    """The text says what is expected on one date, in one line per processor."""
     lines = [f"Expected on {day}"]
     for each in work:
         if each.kind is WorkKind.EXPECTED:
@@ -62,12 +62,12 @@ def date_text(day: date, work: Sequence[Expectation]) -> str:
 
 
 def _counts(work: Sequence[Expectation]) -> dict[tuple[str, str], dict[WorkKind, Counter[str]]]:
-    """Dates by reason, for each processor and kind; in the order of the pipeline file."""
-    found: dict[tuple[str, str], dict[WorkKind, Counter[str]]] = {}
+    """Dates are counted by reason per processor and kind, in the order of the pipeline file."""
+    counts: dict[tuple[str, str], dict[WorkKind, Counter[str]]] = {}
     for each in work:
-        kinds = found.setdefault((each.phase, each.processor), {kind: Counter() for kind in WorkKind})
+        kinds = counts.setdefault((each.phase, each.processor), {kind: Counter() for kind in WorkKind})
         kinds[each.kind][each.reason] += 1
-    return found
+    return counts
 
 
 def _line(each: Expectation) -> dict[str, Any]:

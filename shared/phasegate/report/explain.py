@@ -1,4 +1,4 @@
-"""Why something is not done: cells, their reasons down to the root, and the command that mends each root."""
+"""An explanation says why something is not done: cells, reasons down to the root, what to type for each root."""
 
 import shlex
 from collections.abc import Iterable
@@ -22,64 +22,81 @@ from phasegate.services.reading.progress import cell_reasons, cell_state, curren
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Something that ended badly, what waits for it, and what to type."""
+    """A root is something that ended badly or waits: it says what waits for it, and what to type."""
 
     day: date
-    """The date on which it did."""
+    """The date on which it ended badly, or on which something waits first."""
+
     phase: str
-    """The phase of it."""
+    """The phase of the processor; empty: it belongs to none."""
+
     processor: str
-    """The processor, or what else it is about."""
+    """The processor, or what else the root is about."""
+
     kind: str
     """In what way it ended badly, in a few words."""
+
     detail: str
     """What was found or said."""
+
     waiting: tuple[tuple[date, str], ...]
     """The cells that wait for it: (date, phase)."""
+
     remedy: str
     """What to type."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellExplained:
-    """One (date, phase): its state, why, what it waits for, and the checks that were made."""
+    """A cell is explained by its state, the reasons for it, what it waits for, and what the checks found."""
 
     day: date
-    """The date."""
+    """The date of the cell."""
+
     phase: str
-    """The phase."""
+    """The phase of the cell."""
+
     state: str
     """One word, as ``cell_state`` has it."""
+
     reasons: tuple[str, ...]
     """Why it does not pass."""
+
     waits_for: tuple[str, ...]
     """What keeps it from being released."""
+
     tasks: tuple[tuple[str, str, str], ...]
     """(processor, status, what was said) of each task."""
+
     verdicts: tuple[Verdict, ...]
     """What the checks found."""
+
     waivers: tuple[Waiver, ...]
     """The waivers that are about it, or were used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer for a run, or for some of its cells."""
+    """An explanation says why a run, or some of its cells, are not done."""
 
     run_id: str
-    """The run."""
+    """The run's name."""
+
     status: RunStatus
-    """Its status."""
+    """The run's status."""
+
     note: str
     """What there is to say of the run as a whole; empty: nothing."""
+
     roots: tuple[Root, ...]
     """What ended badly, or waits for a person or an answer."""
+
     cells: tuple[CellExplained, ...]
-    """The cells that were asked about."""
+    """The cells of the date (and phase) that was asked about; empty: the whole run was."""
 
 
 def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) -> Explanation:
-    """Explain a run, a date of it, or a (date, phase). Raises InputError for a date or phase that is not the run's."""
+    """Explain a run, one of its dates, or a (date, phase). Raises InputError for a date or phase that it has not."""
     run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     if day is not None and day not in index.position:
@@ -92,8 +109,8 @@ def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) 
     if day is not None:
         phases = [phase] if phase else list(index.plan.phases)
         cells = tuple(_cell(state, run, index, board, blockage, day, name) for name in phases)
-        wanted = {(day, name) for name in phases}
-        roots = tuple(r for r in roots if (r.day, r.phase) in wanted or wanted & set(r.waiting))
+        cells_asked = {(day, name) for name in phases}
+        roots = tuple(r for r in roots if (r.day, r.phase) in cells_asked or cells_asked & set(r.waiting))
     return Explanation(run_id, current_status(run, board), _note(run, board, roots), roots, cells)
 
 
@@ -115,7 +132,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             if board.is_pending(group.name, position):
                 for root in blockage.roots(group.number, position):
                     waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
-    found: list[Root] = []
+    roots: list[Root] = []
     for day, bad in sorted(board.bad.items()):
         for ref in sorted(bad):
             why = bad[ref]
@@ -129,7 +146,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
                 detail = f"{detail}; {breaker}"
                 command = f"phasegate retry {run.run_id} --signature {shlex.quote(breaker.signature)}"
                 remedy = f"mend the cause, then: {command}"
-            found.append(Root(day, phase, processor, name, detail, behind, remedy))
+            roots.append(Root(day, phase, processor, name, detail, behind, remedy))
     outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
     for day, ref in outside:
         phase, _, processor = ref.partition("/")
@@ -140,13 +157,13 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         )
         detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
         cells = tuple(waiting[day, ref])
-        found.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
-    return tuple(found)
+        roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
+    return tuple(roots)
 
 
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
     """The phases that wait for a person, from the first date on which nothing else is in the way."""
-    found: list[Root] = []
+    roots: list[Root] = []
     for phase in awaited_approvals(index, board):
         held = [
             (index.days[p], group.phase)
@@ -157,8 +174,8 @@ def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
         ]
         behind = tuple(dict.fromkeys(held))
         remedy = f"phasegate approve {board.run_id} {phase}"
-        found.append(Root(behind[0][0], phase, phase, "waiting for a person", "nobody said go", behind, remedy))
-    return tuple(found)
+        roots.append(Root(behind[0][0], phase, phase, "waiting for a person", "nobody said go", behind, remedy))
+    return tuple(roots)
 
 
 def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) -> tuple[Root, ...]:
@@ -166,19 +183,19 @@ def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) ->
     unasked = [(day, "a table or a check", why) for day, why in sorted(board.unjudged.items())]
     if board.outside_unasked is not None:
         unasked.append((index.days[0], "a table outside the run", board.outside_unasked))
-    found = [
+    roots = [
         Root(day, "", what, "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})")
         for day, what, (tries, _, why) in unasked
     ]
     for position, day in enumerate(index.days):
         if any(board.letter(group.name, position) == BoardLetter.RELEASED for group in index.groups):
             views = derive(state.dates(run_id, (day,))[day], index)
-            found += [
+            roots += [
                 Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
                 for task, view in zip(index.tasks, views, strict=True)
                 if view.message and view.status in (TaskStatus.QUEUED, TaskStatus.PENDING)
             ]
-    return tuple(found)
+    return tuple(roots)
 
 
 def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
@@ -237,12 +254,12 @@ def _silence(index: PlanIndex, number: int, view: TaskView) -> str:
     return f"waits for a message on topic {observed.topic}; after {observed.timeout_seconds} s the output is looked at"
 
 
-def explanation_document(found: Explanation) -> dict[str, Any]:
-    """For programs."""
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    """The document has every reason, however many there are."""
     return {
-        "run_id": found.run_id,
-        "status": found.status.value,
-        "note": found.note,
+        "run_id": explanation.run_id,
+        "status": explanation.status.value,
+        "note": explanation.note,
         "roots": [
             {
                 "date": r.day.isoformat(),
@@ -253,7 +270,7 @@ def explanation_document(found: Explanation) -> dict[str, Any]:
                 "waiting": [{"date": d.isoformat(), "phase": p} for d, p in r.waiting],
                 "remedy": r.remedy,
             }
-            for r in found.roots
+            for r in explanation.roots
         ],
         "cells": [
             {
@@ -280,31 +297,31 @@ def explanation_document(found: Explanation) -> dict[str, Any]:
                 ],
                 "waivers": [w.model_dump(mode="json") for w in c.waivers],
             }
-            for c in found.cells
+            for c in explanation.cells
         ],
     }
 
 
-def explanation_text(found: Explanation) -> str:
-    """For people."""
-    lines = [f"run {found.run_id}: {found.status.value}"]
-    if found.note:
-        lines.append(found.note)
-    for cell in found.cells:
+def explanation_text(explanation: Explanation) -> str:
+    """The text is for people: it cuts long lists."""
+    lines = [f"run {explanation.run_id}: {explanation.status.value}"]
+    if explanation.note:
+        lines.append(explanation.note)
+    for cell in explanation.cells:
         lines.append(f"\n{cell.day} {cell.phase}: {cell.state}")
         lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
         lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
         lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
         signed = {w.id: f" (waived until {w.until:%Y-%m-%d %H:%M} UTC by {w.by}: {w.why})" for w in cell.waivers}
         lines.extend(f"  check {v.check} {v.outcome}: {v}{signed.get(v.waived_by, '')}" for v in cell.verdicts)
-    if found.roots:
+    if explanation.roots:
         lines.append("\nThe roots of it:")
-        lines.extend(roots_text(found.roots))
+        lines.extend(roots_text(explanation.roots))
     return "\n".join(lines)
 
 
 def roots_text(roots: Iterable[Root]) -> list[str]:
-    """Roots that have the same remedy together: what is wrong, what waits for it, what to type."""
+    """The lines put roots of one remedy together: what is wrong, what waits for it, what to type."""
     groups: dict[tuple[str, str, str], list[Root]] = {}
     for root in roots:
         groups.setdefault((root.remedy, root.phase, root.kind), []).append(root)
@@ -327,6 +344,7 @@ def roots_text(roots: Iterable[Root]) -> list[str]:
 
 
 MOST_DETAILS = 25
+"""Details that are shown of the roots of one remedy."""
 
 
 def _shortened(lines: list[str], most: int = 10) -> list[str]:

@@ -1,4 +1,4 @@
-"""The failures of a run, those that are alike together: how many, since when, an example, and what to type."""
+"""The failures of a run are counted by signature: how many, since when, an example, and what to type."""
 
 import shlex
 from collections.abc import Iterator
@@ -16,34 +16,42 @@ from phasegate.services.reading.progress import DATES_AT_ONCE
 
 @dataclass(slots=True)
 class Alike:
-    """Failed attempts of one signature in one phase."""
+    """Failed attempts that are alike have one signature, in one phase."""
 
     signature: str
-    """What they have in common."""
+    """Error class, processor, and the message without numbers, ids and quoted values."""
+
     error_class: ErrorClass
-    """The class of all of them."""
+    """The error class that all of them have."""
+
     phase: str
     """The phase of the processor."""
+
     processor: str
-    """The processor."""
+    """The processor that they are of."""
+
     attempts: int = 0
-    """How many they are."""
+    """How many attempts failed so."""
+
     dates: list[date] = field(default_factory=list)
-    """The distinct dates, in order."""
+    """The distinct dates on which they failed, in order."""
+
     failed: list[date] = field(default_factory=list)
-    """Those on which the processor has ended badly; on the others it is tried again, or has succeeded since."""
+    """The dates on which the processor has ended badly; on the others it is tried again, or has succeeded since."""
+
     has_open_breaker: bool = False
     """The circuit breaker is open since so many failed alike."""
+
     example: str = ""
     """A message as it came, of the last date."""
 
     def command(self, run_id: str) -> str | None:
-        """What runs the failed dates again; None when there is none."""
+        """The command that runs the failed dates again; None when there are none."""
         return f"phasegate retry {run_id} --signature {shlex.quote(self.signature)}" if self.failed else None
 
 
 def failures_of(state: RunReader, run_id: str) -> list[Alike]:
-    """Every failed attempt of a run, grouped; those that ended most dates badly first. Reads every date."""
+    """Group every failed attempt of a run; those that ended most dates badly come first. Reads every date."""
     index = state.index(run_id)
     board, _ = state.board(run_id)
     groups: dict[tuple[str, str], Alike] = {}
@@ -73,8 +81,8 @@ def _failed_attempts(facts: DateFacts) -> Iterator[tuple[str, str, Failure]]:
                 yield phase, processor, end.failure
 
 
-def failures_document(run_id: str, found: list[Alike]) -> dict[str, Any]:
-    """For programs."""
+def failures_document(run_id: str, failures: list[Alike]) -> dict[str, Any]:
+    """The document has each signature with its counts, an example and the command that tries it again."""
     return {
         "run_id": run_id,
         "failures": [
@@ -92,23 +100,23 @@ def failures_document(run_id: str, found: list[Alike]) -> dict[str, Any]:
                 "example": each.example,
                 "command": each.command(run_id),
             }
-            for each in found
+            for each in failures
         ],
     }
 
 
-def failures_text(run_id: str, found: list[Alike]) -> str:
-    """For people."""
-    if not found:
+def failures_text(run_id: str, failures: list[Alike]) -> str:
+    """The text says the same to people, in a few lines per signature."""
+    if not failures:
         return f"run {run_id}: nothing has failed"
     lines: list[str] = []
-    for each in found:
+    for each in failures:
         span = f"{each.dates[0]}" if len(each.dates) == 1 else f"{each.dates[0]} to {each.dates[-1]}"
         stands = f"{len(each.failed)} ended badly" if each.failed else "none ended badly"
         lines.append(
             f"{each.phase} {each.signature}\n"
             f"  {each.attempts} attempts on {len(each.dates)} dates, {span}; {stands}"
-            f"{'; the brake is on' if each.has_open_breaker else ''}\n"
+            f"{'; the circuit breaker is open' if each.has_open_breaker else ''}\n"
             f"  for example: {each.example[:300]}"
         )
         if command := each.command(run_id):

@@ -1,4 +1,4 @@
-"""A plan, as it is shown to a person or a program."""
+"""A plan, as a person or a program is shown it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ from phasegate.domain.plan import (
 
 
 def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
-    """The plan in numbers. ``missing_outside``: what it reads, does not make, and is not sound in the tables."""
+    """The document gives the plan in numbers.
+
+    lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables.
+    """
     index = compile_plan(plan)
     return {
         "pipeline": plan.pipeline.pipeline,
@@ -44,14 +47,14 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
 
 
 def _canary(index: PlanIndex) -> dict[str, Any] | None:
-    """What goes first: the dates and why, how many dates their windows add, and the tasks of it all."""
+    """What goes first: the dates and why, how many dates they are with their windows, and the tasks of these."""
     plan = index.plan
     if not plan.canary:
         return None
-    found = choose(plan.pipeline.calendar, index.calendar, plan.days)
+    canary = choose(plan.pipeline.calendar, index.calendar, plan.days)
     return {
-        "dates": {day.isoformat(): why for day, why in found.reasons.items()},
-        "lacking": list(found.lacking),
+        "dates": {day.isoformat(): why for day, why in canary.reasons.items()},
+        "lacking": list(canary.lacking),
         "dates_with_windows": sum(any(at) for at in zip(*index.canary.values(), strict=True)),
         "tasks_to_run": sum(
             index.tasks[n].work[p] == WorkLetter.RUN
@@ -107,7 +110,7 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
 
 
 def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
-    """The plan for a terminal."""
+    """The text gives the plan in numbers, as ``plan_document`` has them."""
     document = plan_document(plan, lacking)
     tasks = document["tasks"]
     lines = [

@@ -1,4 +1,4 @@
-"""What preflight found, as it is shown to a person or a program."""
+"""What preflight found, as a person or a program is shown it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from phasegate.domain.operations.preflight import Level, PreflightLine, failures
 
 
 def preflight_document(lines: Sequence[PreflightLine]) -> dict[str, Any]:
-    """Whether a run may start, how many lines there are of each level, and every line."""
+    """The document says whether a run may start, counts the lines of each level, and has every line."""
     return {
         "may_start": not failures(lines),
         "counts": {level.value: sum(line.level is level for line in lines) for level in Level},
@@ -25,9 +25,11 @@ def preflight_document(lines: Sequence[PreflightLine]) -> dict[str, Any]:
 
 
 def preflight_text(lines: Sequence[PreflightLine]) -> str:
-    """A line each, and what follows from them."""
-    found = len(failures(lines))
+    """The text has every line, and says in the end what follows from them."""
+    failed = len(failures(lines))
     end = (
-        f"{found} of {len(lines)} checks failed: no run may start" if found else f"{len(lines)} checks: a run may start"
+        f"{failed} of {len(lines)} checks failed: no run may start"
+        if failed
+        else f"{len(lines)} checks: a run may start"
     )
     return "\n".join([*map(str, lines), end])

@@ -1,4 +1,4 @@
-"""A rollback, as it is shown to a person or a program: what is deleted, what is stale, what to type next."""
+"""A rollback, as a person or a program is shown it: what is deleted, what is stale, what to type next."""
 
 import shlex
 from collections.abc import Sequence
@@ -20,22 +20,27 @@ LISTED = 12
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What was typed, for commands to copy.
-
-    program: the command with its global options. inputs: pipeline file and source. dates: the selection. live: what was
-    said of the live window. processors: as they were named.
-    """
+    """Words are what a person typed, for the commands that are printed to copy."""
 
     program: tuple[str, ...]
+    """The command with its global options."""
+
     inputs: tuple[str, ...]
+    """The options that name pipeline file and source."""
+
     dates: tuple[str, ...]
+    """The options that select dates."""
+
     live: tuple[str, ...] = ()
+    """The options that speak of the live window."""
+
     processors: tuple[str, ...] = ()
+    """The processors as they were named; empty: all of the phases."""
 
 
-def rollback_document(found: Survey, deleted: Deleted | None, words: Words) -> dict[str, Any]:
-    """What would be deleted (or, with ``deleted``, was), what is stale, and the commands that follow."""
-    scope = found.scope
+def rollback_document(survey: Survey, deleted: Deleted | None, words: Words) -> dict[str, Any]:
+    """The document says what would be deleted (or, with ``deleted``, was), what is stale, and what to type next."""
+    scope = survey.scope
     return {
         "pipeline": scope.pipeline.pipeline,
         "phases": list(scope.phases),
@@ -44,52 +49,52 @@ def rollback_document(found: Survey, deleted: Deleted | None, words: Words) -> d
         "first": scope.days[0].isoformat(),
         "last": scope.days[-1].isoformat(),
         "is_done": deleted is not None,
-        "rows": sum(each.rows for each in found.holdings if each.is_table),
-        "objects": sum(each.rows for each in found.holdings if not each.is_table),
-        "outputs": [_holding(each, deleted) for each in found.holdings],
-        "not_there": list(found.not_there),
-        "without_output": list(found.wordless),
-        "stale": [_holding(each, None) for each in found.stale],
+        "rows": sum(each.rows for each in survey.holdings if each.is_table),
+        "objects": sum(each.rows for each in survey.holdings if not each.is_table),
+        "outputs": [_holding(each, deleted) for each in survey.holdings],
+        "not_there": list(survey.not_there),
+        "without_output": list(survey.wordless),
+        "stale": [_holding(each, None) for each in survey.stale],
         "record": deleted.record if deleted else None,
-        "commands": commands(found, deleted, words),
+        "commands": commands(survey, deleted, words),
     }
 
 
-def commands(found: Survey, deleted: Deleted | None, words: Words) -> dict[str, str]:
-    """By what they do: ``delete`` what is shown, ``delete_stale`` what was built on it, ``make_anew`` all of it."""
+def commands(survey: Survey, deleted: Deleted | None, words: Words) -> dict[str, str]:
+    """Each key says what its command does: delete what is shown, delete what was built on it, make all of it anew."""
     made: dict[str, str] = {}
-    if found.holdings and deleted is None:
-        phases, named = _span(found.scope.phases), _flags("--processor", words.processors)
+    if survey.holdings and deleted is None:
+        phases, named = _span(survey.scope.phases), _flags("--processor", words.processors)
         made["delete"] = _join(words, ["rollback", *words.inputs, "--phase", phases, *named, *words.dates, "--yes"])
-    if found.stale:
-        made["delete_stale"] = _delete_stale(found, words)
-    if found.holdings or found.stale:
-        made["make_anew"] = _make_anew(found, words)
+    if survey.stale:
+        made["delete_stale"] = _delete_stale(survey, words)
+    if survey.holdings or survey.stale:
+        made["make_anew"] = _make_anew(survey, words)
     return made
 
 
-def rollback_text(found: Survey, deleted: Deleted | None, words: Words) -> str:
-    """The same for a terminal."""
+def rollback_text(survey: Survey, deleted: Deleted | None, words: Words) -> str:
+    """The text says for a terminal what ``rollback_document`` holds."""
     out = StringIO()
     console = Console(file=out, width=120, highlight=False, emoji=False, markup=False, soft_wrap=True)
-    console.print(_headline(found, deleted))
-    if found.holdings:
-        console.print(_table(found.holdings, deleted))
-    typed = commands(found, deleted, words)
-    for table in found.not_there:
+    console.print(_headline(survey, deleted))
+    if survey.holdings:
+        console.print(_table(survey.holdings, deleted))
+    typed = commands(survey, deleted, words)
+    for table in survey.not_there:
         console.print(f"not there yet: {table}")
-    for ref in found.wordless:
+    for ref in survey.wordless:
         console.print(f"nothing to delete of {ref}: it leaves no table and no object behind")
-    if found.stale:
+    if survey.stale:
         console.print(f"built from it, still there, and stale{' then' if 'delete' in typed else ''}:")
-        console.print(_table(found.stale, None))
+        console.print(_table(survey.stale, None))
     if deleted is not None:
         console.print(f"recorded: {deleted.record}")
-    if found.unseen and "make_anew" in typed:
-        console.print(f"not judged by what is missing, so that all of it is made again: {', '.join(found.unseen)}")
+    if survey.unseen and "make_anew" in typed:
+        console.print(f"not judged by what is missing, so that all of it is made again: {', '.join(survey.unseen)}")
     for key, says in (
         ("delete_stale", "to delete what was built from it"),
-        ("make_anew", "to make all of it anew" if found.stale else "to make it again"),
+        ("make_anew", "to make all of it anew" if survey.stale else "to make it again"),
         ("delete", "nothing was deleted yet; to delete"),
     ):
         if key in typed:
@@ -97,18 +102,18 @@ def rollback_text(found: Survey, deleted: Deleted | None, words: Words) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip()
 
 
-def _headline(found: Survey, deleted: Deleted | None) -> str:
-    scope = found.scope
+def _headline(survey: Survey, deleted: Deleted | None) -> str:
+    scope = survey.scope
     span = f"{_span(scope.phases)}, {_dates(scope.days)}"
-    if not found.holdings:
+    if not survey.holdings:
         return f"rollback of {span}: nothing to delete"
     if deleted is None:
         return f"rollback of {span}: this would be deleted"
-    tables = {each.ref for each in found.holdings if each.is_table}
+    tables = {each.ref for each in survey.holdings if each.is_table}
     rows = sum(count for ref, count in deleted.by_ref.items() if ref in tables)
     objects = sum(count for ref, count in deleted.by_ref.items() if ref not in tables)
     parts = [f"{rows:,} row(s) of {len(tables)} table(s)"] if tables else []
-    parts += [f"{objects:,} object(s)"] if len(tables) < len(found.holdings) else []
+    parts += [f"{objects:,} object(s)"] if len(tables) < len(survey.holdings) else []
     return f"rollback of {span}: deleted {' and '.join(parts)}"
 
 
@@ -139,28 +144,28 @@ def _holding(each: Holding, deleted: Deleted | None) -> dict[str, Any]:
     } | ({"deleted": deleted.by_ref[each.ref]} if deleted else {})
 
 
-def _delete_stale(found: Survey, words: Words) -> str:
+def _delete_stale(survey: Survey, words: Words) -> str:
     """The rollback of the outputs that are stale, on all dates on which one of them is."""
-    pipeline = found.scope.pipeline
-    refs = {each.ref for each in found.stale}
+    pipeline = survey.scope.pipeline
+    refs = {each.ref for each in survey.stale}
     owners = [phase for phase in pipeline.phase_names if any(ref.startswith(f"{phase}/") for ref in refs)]
     order = pipeline.phase_names
     span = order[order.index(owners[0]) : order.index(owners[-1]) + 1]
     all_of_span = {f"{phase}/{x.name}" for phase in span for x in pipeline.phase(phase).processors}
-    others = {ref for ref in all_of_span - refs if found.scope.index.processor(ref).output.kind != "none"}
+    others = {ref for ref in all_of_span - refs if survey.scope.index.processor(ref).output.kind != "none"}
     named = _flags("--processor", sorted(refs)) if others else []
-    days = {day for each in found.stale for day in each.days}
-    dates = words.dates if days <= set(found.scope.days) else _selection(days)
+    days = {day for each in survey.stale for day in each.days}
+    dates = words.dates if days <= set(survey.scope.days) else _selection(days)
     return _join(words, ["rollback", *words.inputs, "--phase", _span(span), *named, *dates])
 
 
-def _make_anew(found: Survey, words: Words) -> str:
+def _make_anew(survey: Survey, words: Words) -> str:
     """The run that makes again what is deleted, and all that was built from it."""
-    scope, last = found.scope, found.scope.pipeline.phase_names[-1]
-    days = {day for each in found.stale for day in each.days} | set(scope.days)
+    scope, last = survey.scope, survey.scope.pipeline.phase_names[-1]
+    days = {day for each in survey.stale for day in each.days} | set(scope.days)
     dates = words.dates if days == set(scope.days) else _selection(days)
-    again = ["--phases", _span((scope.phases[0], last)), "--reprocess", "all"] if found.unseen else []
-    refs = {each.ref for each in (*found.holdings, *found.stale)}
+    again = ["--phases", _span((scope.phases[0], last)), "--reprocess", "all"] if survey.unseen else []
+    refs = {each.ref for each in (*survey.holdings, *survey.stale)}
     destructive = [ref for ref in sorted(refs) if scope.index.processor(ref).destructive]
     return _join(words, ["run", *words.inputs, *dates, *again, *_flags("--allow-destructive", destructive)])
 

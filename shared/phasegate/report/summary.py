@@ -1,4 +1,4 @@
-"""The summary at the end of a run: what the tables hold, what is missing by name, and what to type next."""
+"""The summary of a run says what the tables hold, what is missing by name, and what to type next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,31 +22,46 @@ from phasegate.services.reading.progress import RunReport, as_json, report
 from phasegate.services.reading.prover import ask
 
 SHOWN_MISSING = 40
+"""Lines of missing tasks that a terminal is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows and dates of one output table within the run's dates; None when the table could not be asked."""
+    """What one output table holds is counted on the run's dates."""
 
     table: str
+    """``dataset.table``."""
+
     rows: int | None
+    """Its rows on these dates; None when the table could not be asked."""
+
     dates: int | None
+    """The dates on which it holds rows; None when the table could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run at its end (or where it was left). ``skipped``: phase -> reason -> dates."""
+    """A summary says what a run leaves at its end, or where it was left."""
 
     report: RunReport
+    """Where the run stands."""
+
     tables: tuple[TableRows, ...]
+    """The output tables of the run, in the order of the plan."""
+
     skipped: dict[str, dict[str, int]]
+    """Phase -> reason -> how many dates on which all of the phase is rightly empty."""
+
     roots: tuple[Root, ...]
+    """What ended badly, or waits for a person or an answer."""
+
     seconds: float
+    """Seconds from the start of the run to its end, or until now."""
 
 
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
-    """Read state and tables of a run."""
-    found = report(state, run_id, now)
+    """Read state and tables of a run, and sum up where it stands."""
+    progress = report(state, run_id, now)
     index = state.index(run_id)
     tables: list[TableRows] = []
     outputs = [task.spec.output for task in index.tasks if isinstance(task.spec.output, TableOutput)]
@@ -64,12 +79,12 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
                 reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
-    seconds = ((found.finished_at or now) - found.started_at).total_seconds()
-    return Summary(found, tuple(tables), skipped, explain(state, run_id, None, None).roots, seconds)
+    seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
+    return Summary(progress, tuple(tables), skipped, explain(state, run_id, None, None).roots, seconds)
 
 
 def summary_document(summary: Summary) -> dict[str, Any]:
-    """``status --json``, with the tables and everything that is missing by name."""
+    """The document is that of ``status --json``, with the tables and every missing task by name."""
     return {
         **as_json(summary.report),
         "seconds": round(summary.seconds, 1),
@@ -84,15 +99,15 @@ def summary_document(summary: Summary) -> dict[str, Any]:
 
 
 def summary_text(summary: Summary) -> str:
-    """The summary for a terminal."""
-    found = summary.report
+    """The text is the summary for a terminal; what is missing is cut after ``SHOWN_MISSING`` lines."""
+    progress = summary.report
     out = StringIO()
     console = Console(file=out, width=110, highlight=False, emoji=False, markup=False)
     console.print(_sentence(summary))
     phases = Table(box=box.SIMPLE)
     for name in ("phase", "dates", "passed", "skipped", "failed", "blocked", "open"):
         phases.add_column(name, justify="left" if name == "phase" else "right")
-    for phase, n in found.phases.items():
+    for phase, n in progress.phases.items():
         cells = (n["dates"], n["passed"], n["skipped"], n["failed"], n["blocked"], n["pending"] + n["released"])
         phases.add_row(phase, *map(str, cells))
     console.print(phases)
@@ -106,37 +121,37 @@ def summary_text(summary: Summary) -> str:
     for t in summary.tables:
         tables.add_row(t.table, "?" if t.rows is None else f"{t.rows:,}", "?" if t.dates is None else str(t.dates))
     console.print(tables)
-    for line in notices_text(found.run_id, found.by_people, found.notices, found.now):
+    for line in notices_text(progress.run_id, progress.by_people, progress.notices, progress.now):
         console.print(line)
     _print_missing(console, summary)
-    if found.quarantined:
-        console.print(f"{found.quarantined} event(s) in quarantine")
-    console.print(f"next: {next_command(found)}")
+    if progress.quarantined:
+        console.print(f"{progress.quarantined} event(s) in quarantine")
+    console.print(f"next: {next_command(progress)}")
     return out.getvalue().rstrip()
 
 
 def _sentence(summary: Summary) -> str:
-    found = summary.report
-    done = found.tasks["succeeded"] + found.tasks["empty_ok"]
+    progress = summary.report
+    done = progress.tasks["succeeded"] + progress.tasks["empty_ok"]
     pace = f", {done / summary.seconds:,.0f} tasks/s" if summary.seconds >= 1 else ""
-    halted = f" ({found.halted_because})" if found.halted_because else ""
+    halted = f" ({progress.halted_because})" if progress.halted_because else ""
     return (
-        f"Run {found.run_id}: {found.status.value}{halted}. {found.dates} dates, {done:,} of "
-        f"{found.tasks['expected']:,} tasks done ({found.tasks['empty_ok']:,} rightly empty) "
+        f"Run {progress.run_id}: {progress.status.value}{halted}. {progress.dates} dates, {done:,} of "
+        f"{progress.tasks['expected']:,} tasks done ({progress.tasks['empty_ok']:,} rightly empty) "
         f"in {summary.seconds:,.1f} s{pace}"
     )
 
 
 def _print_missing(console: Console, summary: Summary) -> None:
-    found = summary.report
-    if not found.missing:
+    progress = summary.report
+    if not progress.missing:
         return
-    console.print(f"missing: {len(found.missing):,} tasks, by name:")
-    lines = _missing_lines(found.missing)
+    console.print(f"missing: {len(progress.missing):,} tasks, by name:")
+    lines = _missing_lines(progress.missing)
     for line in lines[:SHOWN_MISSING]:
         console.print(f"  {line}")
     if len(lines) > SHOWN_MISSING:
-        console.print(f"  … and {len(lines) - SHOWN_MISSING} more: phasegate status {found.run_id} --json")
+        console.print(f"  … and {len(lines) - SHOWN_MISSING} more: phasegate status {progress.run_id} --json")
     if summary.roots:
         console.print("why, and what to do:")
         for line in roots_text(summary.roots):
@@ -144,7 +159,7 @@ def _print_missing(console: Console, summary: Summary) -> None:
 
 
 def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
-    """A line a date and phase, naming each missing processor."""
+    """One line per date and phase names each missing processor."""
     groups: dict[tuple[date, str], list[str]] = {}
     for day, ref in missing:
         phase, _, processor = ref.partition("/")
@@ -152,14 +167,14 @@ def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
     return [f"{day} {phase}: {', '.join(processors)}" for (day, phase), processors in groups.items()]
 
 
-def next_command(found: RunReport) -> str:
-    """What to type next."""
-    if found.status is RunStatus.COMPLETED:
-        return f"phasegate status {found.run_id}"
-    if found.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
-        return f"phasegate explain {found.run_id}, mend what it names, then phasegate retry {found.run_id}"
-    if found.status is RunStatus.WAITING:
-        return f"phasegate approve {found.run_id} {found.by_people.wanted[0]}"
-    if found.status is RunStatus.CANCELLED:
+def next_command(progress: RunReport) -> str:
+    """The command that a person types next."""
+    if progress.status is RunStatus.COMPLETED:
+        return f"phasegate status {progress.run_id}"
+    if progress.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
+        return f"phasegate explain {progress.run_id}, mend what it names, then phasegate retry {progress.run_id}"
+    if progress.status is RunStatus.WAITING:
+        return f"phasegate approve {progress.run_id} {progress.by_people.wanted[0]}"
+    if progress.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
-    return f"phasegate resume {found.run_id}"
+    return f"phasegate resume {progress.run_id}"

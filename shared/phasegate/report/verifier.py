@@ -1,7 +1,7 @@
-"""The verifier: reads the tables of every phase over the whole calendar, compares with state and plan, writes a report.
+"""The verifier reads all tables over the whole calendar, compares them with state and plan, and writes a report.
 
-It is kept as ``report.json`` (``docs/report.schema.json``), ``report.md`` and ``report.html`` below ``reports/{run}``
-of a store, as a row in the pipeline's reports table, and for a run as a summary in its state.
+The report is kept as ``report.json`` (``docs/report.schema.json``), ``report.md`` and ``report.html`` below
+``reports/{run}`` of a store, as a row in the pipeline's reports table, and for a run as a summary in its state.
 """
 
 import json
@@ -26,18 +26,21 @@ VERDICT_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A report that was made, and the names of its files in the store."""
+    """A verification has made a report, and has written its files."""
 
     report: Report
+    """What was found, as one document."""
+
     names: tuple[str, ...]
+    """The names of its files in the store."""
 
     @property
     def page(self) -> str:
-        """The name of the HTML page."""
+        """The name that the HTML page has in the store."""
         return next(name for name in self.names if name.endswith(".html"))
 
     def summary(self) -> dict[str, Any]:
-        """The answer of the function: the verdict in short."""
+        """The summary is what the function ``verifier`` answers: the verdict, and where the files are."""
         return {
             "report_id": self.report.report_id,
             "run_id": self.report.run_id,
@@ -49,15 +52,15 @@ class Verified:
         }
 
 
-def verify_run(ground: VerifierInputs, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
+def verify_run(inputs: VerifierInputs, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
     """Verify a run, also one that is still going. Raises InputError for an unknown run."""
-    report = report_on_run(ground, run_id, clock.now())
-    assert ground.state is not None  # noqa: S101 - the report was made from it
-    return _keep(ground, store, report, ground.state.plan(run_id).pipeline, run_id)
+    report = report_on_run(inputs, run_id, clock.now())
+    assert inputs.state is not None  # noqa: S101 - the report was made from it
+    return _keep(inputs, store, report, inputs.state.plan(run_id).pipeline, run_id)
 
 
 def verify_dates(
-    ground: VerifierInputs,
+    inputs: VerifierInputs,
     store: ObjectStore,
     clock: Clock,
     pipeline: Pipeline,
@@ -70,12 +73,12 @@ def verify_dates(
     Raises InputError for an unknown phase and an empty selection, before anything is written.
     """
     plan = plan_of_dates(pipeline, calendar, selection, phases)
-    report = report_on_dates(ground, plan, clock.now())
-    return _keep(ground, store, report, pipeline, report.report_id)
+    report = report_on_dates(inputs, plan, clock.now())
+    return _keep(inputs, store, report, pipeline, report.report_id)
 
 
 def plan_of_dates(pipeline: Pipeline, calendar: Calendar, selection: Selection, phases: str | None) -> Plan:
-    """The plan along which dates are verified, against the whole calendar.
+    """Plan the dates that are verified, against the whole calendar.
 
     Raises InputError for an unknown phase, an empty selection, and phases without any output.
     """
@@ -89,7 +92,7 @@ def plan_of_dates(pipeline: Pipeline, calendar: Calendar, selection: Selection, 
 
 
 def files_of(report: Report) -> dict[str, bytes]:
-    """The report's files: name and content."""
+    """The files that a report is written to: content by name."""
     document = json.dumps(report.model_dump(mode="json"), indent=1, ensure_ascii=False)
     return {
         "report.json": document.encode(),
@@ -98,16 +101,16 @@ def files_of(report: Report) -> dict[str, bytes]:
     }
 
 
-def _keep(ground: VerifierInputs, store: ObjectStore, report: Report, pipeline: Pipeline, folder: str) -> Verified:
-    """Write files, row and summary, in this order: what is told of is there."""
+def _keep(inputs: VerifierInputs, store: ObjectStore, report: Report, pipeline: Pipeline, folder: str) -> Verified:
+    """Write files, row and summary, in this order: the files that the summary names are there."""
     place = f"reports/{folder}"
     files = {f"{place}/{name}": content for name, content in files_of(report).items()}
     for name, content in files.items():
         store.write(name, content)
     kinds = {kind.kind: kind.findings for kind in report.kinds if kind.findings}
     if pipeline.report.table is not None:
-        _append_row(ground, report, pipeline.report.table, kinds, place)
-    if report.run_id is not None and ground.state is not None:
+        _append_row(inputs, report, pipeline.report.table, kinds, place)
+    if report.run_id is not None and inputs.state is not None:
         note = ReportNote(
             report.report_id,
             report.made_at,
@@ -118,7 +121,7 @@ def _keep(ground: VerifierInputs, store: ObjectStore, report: Report, pipeline: 
             report.verdict[:VERDICT_KEPT],
             place,
         )
-        ground.state.note_report(report.run_id, note)
+        inputs.state.note_report(report.run_id, note)
     return Verified(report, tuple(files))
 
 
@@ -128,8 +131,8 @@ _COLUMNS = (
 )
 
 
-def _append_row(ground: VerifierInputs, report: Report, table: str, kinds: dict[str, int], place: str) -> None:
-    ground.warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table}` ({_COLUMNS})")
+def _append_row(inputs: VerifierInputs, report: Report, table: str, kinds: dict[str, int], place: str) -> None:
+    inputs.warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table}` ({_COLUMNS})")
     row = {
         "report_id": report.report_id,
         "run_id": report.run_id,
@@ -145,4 +148,4 @@ def _append_row(ground: VerifierInputs, report: Report, table: str, kinds: dict[
         "verdict": report.verdict[:VERDICT_KEPT],
         "place": place,
     }
-    ground.warehouse.append_missing(table, [row], ("report_id",))
+    inputs.warehouse.append_missing(table, [row], ("report_id",))

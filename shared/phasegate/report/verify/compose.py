@@ -1,4 +1,4 @@
-"""Puts a report together: reads tables and state, and compares them."""
+"""A report is composed from what tables, objects, history and state hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,53 +25,63 @@ from phasegate.report.verify.verdict import verdict_of
 
 @dataclass(frozen=True, slots=True)
 class VerifierInputs:
-    """Where a verification looks. state: None where there is none, as for a backfill made by hand.
-
-    is_cloud: whether what a run cost was really paid.
-    """
+    """The inputs of a verifier are where it reads."""
 
     state: State | None
+    """What runs did; None where there is no state, as for a backfill made by hand."""
+
     warehouse: Warehouse
+    """Where the output tables are."""
+
     objects: ObjectStore
+    """Where the output objects are."""
+
     is_cloud: bool = False
+    """Runs were on Google Cloud: what they cost was really paid."""
 
 
-def report_on_run(ground: VerifierInputs, run_id: str, now: datetime) -> Report:
-    """The report of a run, also of one that is still going. Raises InputError for an unknown run."""
-    if ground.state is None:
+def report_on_run(inputs: VerifierInputs, run_id: str, now: datetime) -> Report:
+    """Report on a run, also on one that is still going. Raises InputError for an unknown run."""
+    if inputs.state is None:
         raise ValueError("a run cannot be verified without state")
-    record = read_run(ground.state, run_id, now)
-    evidence = _gather(ground, ground.state.index(run_id), record, now)
-    return _compose(evidence, now, ground.is_cloud)
+    record = read_run(inputs.state, run_id, now)
+    evidence = _gather(inputs, inputs.state.index(run_id), record, now)
+    return _compose(evidence, now, inputs.is_cloud)
 
 
-def report_on_dates(ground: VerifierInputs, plan: Plan, now: datetime) -> Report:
-    """The report of dates without a run."""
-    return _compose(_gather(ground, compile_plan(plan), None, now), now, ground.is_cloud)
+def report_on_dates(inputs: VerifierInputs, plan: Plan, now: datetime) -> Report:
+    """Report on the dates of a plan without a run."""
+    return _compose(_gather(inputs, compile_plan(plan), None, now), now, inputs.is_cloud)
 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """Everything that a report is made from. record: None without a run.
-
-    attempts: the run's rows in the history table; None without a run, or when it could not be asked.
-    """
+    """The evidence is everything that a report is made from."""
 
     index: PlanIndex
+    """The plan that is verified."""
+
     reading: Reading
+    """What the tables and objects hold."""
+
     record: RunRecord | None
+    """What the run says of its tasks; None without a run."""
+
     attempts: list[Row] | None
+    """The run's rows in the history table; None without a run, or when the table could not be asked."""
+
     history_query: str
+    """The name of the query of these rows; empty: there is no run."""
 
 
-def _gather(ground: VerifierInputs, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
+def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
     """Read tables, objects and history, and mark what waivers let pass."""
-    reading = read_outputs(ground.warehouse, ground.objects, index)
+    reading = read_outputs(inputs.warehouse, inputs.objects, index)
     if record is None:
         return _Evidence(index, reading, None, None, "")
     _waive(reading, in_force(record.run, now))
     _go_on_without(reading, record.let_pass)
-    attempts, query = _read_history(ground.warehouse, index, record, reading)
+    attempts, query = _read_history(inputs.warehouse, index, record, reading)
     reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
     return _Evidence(index, reading, record, attempts, query)
 
@@ -173,7 +183,7 @@ def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
             return {"set": sets.setdefault(tuple(value), f"dates_{len(sets) + 1}")}
         return value
 
-    found = [
+    queries = [
         Query(
             name=query.name,
             reads=query.reads,
@@ -183,4 +193,4 @@ def _queries(reading: Reading) -> tuple[list[Query], dict[str, list[date]]]:
         )
         for query in reading.queries.values()
     ]
-    return found, {name: list(days) for days, name in sets.items()}
+    return queries, {name: list(days) for days, name in sets.items()}

@@ -16,17 +16,17 @@ from phasegate.report.verify.questions import BUCKETS, Table
 from phasegate.report.verify.reading import Reading
 
 EXAMPLES = 5
-"""Of what a waiver lets pass."""
+"""Verdicts that are shown of those that a waiver lets pass."""
 
 
 def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
-    """Each output in each season of the calendar."""
-    found: list[Coverage] = []
+    """Count for each output, in each season of the calendar, the dates that are due, whole and let pass."""
+    lines: list[Coverage] = []
     for season, days in index.calendar.seasons.items():
         for output in reading.outputs.values():
             held = [output.held[day] for day in days if day in output.held]
             due = demanded(output, days)
-            found.append(
+            lines.append(
                 Coverage(
                     season=season,
                     phase=output.phase,
@@ -41,12 +41,12 @@ def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
                     query=output.query(Own.ROWS),
                 )
             )
-    return found
+    return lines
 
 
 def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
-    """Where the calendar demands or allows that nothing is there, on the dates that are verified."""
-    found: list[Emptiness] = []
+    """Count the verified dates on which the calendar demands or allows that an output holds nothing, by reason."""
+    lines: list[Emptiness] = []
     for output in reading.outputs.values():
         processor = index.processor(output.ref)
         reasons: dict[tuple[str, bool], list[date]] = {}
@@ -55,7 +55,7 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
                 reason = expectation(index.plan.pipeline, index.calendar, processor, day)[1]
                 reasons.setdefault((reason, output.expects[day] == ExpectationLetter.EMPTY), []).append(day)
         for (reason, is_demanded), days in reasons.items():
-            found.append(
+            lines.append(
                 Emptiness(
                     phase=output.phase,
                     processor=output.processor,
@@ -66,12 +66,12 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
                     query=output.query(Own.ROWS),
                 )
             )
-    return found
+    return lines
 
 
 def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
-    """What checks found that only warn, by output and check."""
-    found: list[Warned] = []
+    """Count the dates that checks warn of, by output and check."""
+    lines: list[Warned] = []
     for output in reading.outputs.values():
         said: dict[str, dict[date, str]] = {}
         for day in index.days:
@@ -79,7 +79,7 @@ def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
                 if verdict.outcome == WARN:
                     said.setdefault(verdict.check, {})[day] = verdict.detail
         for check, details in said.items():
-            found.append(
+            lines.append(
                 Warned(
                     phase=output.phase,
                     processor=output.processor,
@@ -92,11 +92,11 @@ def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
                     query=output.query(check),
                 )
             )
-    return found
+    return lines
 
 
 def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:
-    """Every waiver, with what passes by it."""
+    """List every waiver, with what passes by it."""
     marked = [
         (day, verdict)
         for output in reading.outputs.values()
@@ -104,10 +104,10 @@ def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[W
         for verdict in verdicts
     ]
     marked += [(day, verdict) for (day, _), verdict in reading.let_pass.items()]
-    found: list[Waived] = []
+    lines: list[Waived] = []
     for waiver in waivers:
         passes = [f"{day} {verdict}" for day, verdict in marked if verdict.waived_by == waiver.id]
-        found.append(
+        lines.append(
             Waived(
                 **waiver.model_dump(exclude={"dates"}),
                 dates=len(waiver.dates),
@@ -118,30 +118,30 @@ def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[W
                 examples=passes[:EXAMPLES],
             )
         )
-    return found
+    return lines
 
 
 def duplicates(reading: Reading) -> list[Duplicates]:
-    """Tables with rows that repeat keys, over the whole calendar."""
-    found: list[Duplicates] = []
+    """List the tables with rows that repeat keys, over the whole calendar."""
+    lines: list[Duplicates] = []
     for output in reading.outputs.values():
         doubled = [held.doubled for held in output.held.values() if held.doubled]
         if doubled and output.table:
-            found.append(
+            lines.append(
                 Duplicates(table=output.table, dates=len(doubled), rows=sum(doubled), query=output.query(Own.KEYS))
             )
-    return found
+    return lines
 
 
 def nulls(reading: Reading, index: PlanIndex) -> list[Nulls]:
-    """NULLs of critical fields by season."""
-    found: list[Nulls] = []
+    """Count the NULLs of critical fields by season."""
+    lines: list[Nulls] = []
     for table, query, rows in reading.figures:
         for season, of_season in _by_season(rows, index).items():
             total = sum(int(row["n"]) for row in of_season)
             for column in table.critical:
                 lacking = total - sum(int(row[f"has_{column}"]) for row in of_season)
-                found.append(
+                lines.append(
                     Nulls(
                         table=table.name,
                         column=column,
@@ -152,18 +152,18 @@ def nulls(reading: Reading, index: PlanIndex) -> list[Nulls]:
                         query=query,
                     )
                 )
-    return found
+    return lines
 
 
 def averages(reading: Reading, index: PlanIndex) -> list[Average]:
-    """Means by season, with the change against the season before it in the calendar."""
-    found: list[Average] = []
+    """Take the means of fields by season, with the change against the season before it in the calendar."""
+    lines: list[Average] = []
     for table, query, rows in reading.figures:
         by_season = _by_season(rows, index)
         seasons = {name: by_season.get(name, []) for name in index.calendar.seasons}
         for column in table.averages:
-            found += _averages_of(table, column, seasons, query)
-    return found
+            lines += _averages_of(table, column, seasons, query)
+    return lines
 
 
 def _averages_of(table: Table, column: str, seasons: Mapping[str, list[Row]], query: str) -> Iterable[Average]:
@@ -187,8 +187,8 @@ def _averages_of(table: Table, column: str, seasons: Mapping[str, list[Row]], qu
 
 
 def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
-    """Scores of the calendar's dates in buckets, by table and year."""
-    found: list[Quality] = []
+    """Count the rows of the calendar's dates by score, in buckets, per table and year."""
+    lines: list[Quality] = []
     for table, query, rows in reading.figures:
         for column in table.quality:
             years: dict[int, list[Row]] = {}
@@ -200,7 +200,7 @@ def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
                 best, good, fair, poor = (
                     sum(int(row[f"bucket{n}_{column}"]) for row in of_year) for n in range(len(BUCKETS))
                 )
-                found.append(
+                lines.append(
                     Quality(
                         table=table.name,
                         column=column,
@@ -214,12 +214,12 @@ def quality(reading: Reading, index: PlanIndex) -> list[Quality]:
                         query=query,
                     )
                 )
-    return found
+    return lines
 
 
 def compared(reading: Reading) -> list[KeysCompared]:
-    """Keys of one table in another, by date; dates on which all agree are only counted."""
-    found: list[KeysCompared] = []
+    """Count the keys of one table in another by date; dates on which all agree are only counted."""
+    lines: list[KeysCompared] = []
     expects = {output.table: output.expects for output in reading.outputs.values()}
     for pair, query, rows in reading.compared:
         both_due = [
@@ -234,7 +234,7 @@ def compared(reading: Reading) -> list[KeysCompared]:
             if (row := by_day.get(day))
         ]
         here, both = sum(each.here for each in dates), sum(each.both for each in dates)
-        found.append(
+        lines.append(
             KeysCompared(
                 key=pair.key,
                 table=pair.table.table,
@@ -249,13 +249,13 @@ def compared(reading: Reading) -> list[KeysCompared]:
                 query=query,
             )
         )
-    return found
+    return lines
 
 
 def _by_season(rows: Iterable[Row], index: PlanIndex) -> dict[str, list[Row]]:
     """Rows of the calendar's dates, by season in the calendar's order."""
-    found: dict[str, list[Row]] = {}
+    rows_by_season: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["d"]):
         if known := index.calendar.by_day.get(row["d"]):
-            found.setdefault(known.season, []).append(row)
-    return found
+            rows_by_season.setdefault(known.season, []).append(row)
+    return rows_by_season

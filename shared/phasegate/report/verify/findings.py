@@ -1,4 +1,4 @@
-"""From what was read to what is wrong: every difference by itself, runs of missing dates, the heat map."""
+"""What was read is turned into what is wrong: every difference by itself, missing dates in a row, the heat map."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -27,7 +27,7 @@ from phasegate.report.verify.reading import Output, Reading
 
 WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
 DIFFERS, UNKNOWN, WAIVED, OUTSIDE, GAP = "d", "u", "p", "o", "g"
-"""A letter for each date and phase; OUTSIDE and GAP for dates of the calendar that are not verified."""
+"""The letters of the heat map, one per date and phase; OUTSIDE and GAP are of dates that are not verified."""
 
 LEGEND = {
     WHOLE: "whole",
@@ -49,38 +49,38 @@ _LETTERS = {
     Discrepancy.NOT_ASKED: UNKNOWN,
 }
 DETAIL_KEPT = 1000
-"""Characters of a finding in words."""
+"""Characters that are kept of a finding in words."""
 
 _WORST = (UNKNOWN, MISSING, SHORT, DIFFERS)
 
 
 def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None) -> list[FindingLine]:
-    """Every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run."""
-    found: list[FindingLine] = []
+    """List every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run."""
+    lines: list[FindingLine] = []
     for output in reading.outputs.values():
         if output.error is not None:
-            found.append(_line(output, Discrepancy.NOT_ASKED, None, output.error, None, None, Own.ROWS))
+            lines.append(_line(output, Discrepancy.NOT_ASKED, None, output.error, None, None, Own.ROWS))
             continue
         for shown_by, query in output.queries.items():
             error = reading.unread.get(query)
             if error is not None and shown_by in _unasked(output, tasks):
                 name = shown_by.value if isinstance(shown_by, Own) else shown_by
-                found.append(_line(output, Discrepancy.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
+                lines.append(_line(output, Discrepancy.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
         for day in index.days:
             recorded = None if tasks is None else tasks.get((day, output.ref))
-            found += [
+            lines += [
                 _line(output, each.kind, day, each.detail, each.expected, each.found, each.shown_by)
                 for each in differences(*_judged(output, day), recorded)
             ]
         if output.undated:
             text = f"{rows_in_words(output.undated)} without a date"
-            found.append(_line(output, Discrepancy.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
+            lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
         for day, rows in output.off_calendar.items():
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
-                found.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
-    found += _without_output(reading, index, tasks or {})
-    return sorted(found, key=lambda line: (line.date is not None, line.date or date.min))
+                lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
+    lines += _without_output(reading, index, tasks or {})
+    return sorted(lines, key=lambda line: (line.date is not None, line.date or date.min))
 
 
 def _judged(output: Output, day: date) -> tuple[str, TableContent, list[Verdict], Mapping[str, str]]:
@@ -139,7 +139,7 @@ def _line(
 
 
 def count_kinds(findings: Iterable[FindingLine]) -> list[KindCount]:
-    """How many there are of each kind; kinds without any stand in the list too."""
+    """Count the findings of each kind; kinds without any stand in the list too."""
     counts = dict.fromkeys(Discrepancy, 0)
     for line in findings:
         counts[Discrepancy(line.kind)] += 1
@@ -166,11 +166,11 @@ def is_short(output: Output, day: date) -> bool:
 
 
 def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
-    """Runs of dates on which an output is missing or incomplete, over the whole calendar: verified, and beyond.
+    """List the dates in a row on which an output is missing or incomplete, over the whole calendar.
 
-    Of what lies beyond, only tables are told: objects of other dates may rightly be gone.
+    Of dates that are not verified, only tables are told: objects of other dates may rightly be gone.
     """
-    found: list[MissingDates] = []
+    missing: list[MissingDates] = []
     for output in reading.outputs.values():
         spans: list[list[date]] = []
         before: bool | None = None
@@ -184,7 +184,7 @@ def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
                 spans.append([])
             spans[-1].append(day)
             before = is_beyond
-        found += [
+        missing += [
             MissingDates(
                 phase=output.phase,
                 processor=output.processor,
@@ -196,7 +196,7 @@ def missing_dates(reading: Reading, index: PlanIndex) -> list[MissingDates]:
             )
             for span in spans
         ]
-    return found
+    return missing
 
 
 def heat_map(
@@ -205,7 +205,7 @@ def heat_map(
     findings: Sequence[FindingLine],
     tasks: Mapping[tuple[date, str], Recorded] | None,
 ) -> HeatMap:
-    """The worst that is known of each date and phase, over the whole calendar. tasks: as for ``find``."""
+    """Find the worst that is known per date and phase, over the whole calendar. tasks: as for ``find``."""
     worst: dict[tuple[date, str], str] = {}
     unknown = {line.phase for line in findings if line.kind == Discrepancy.NOT_ASKED and line.date is None}
     for line in findings:
@@ -240,5 +240,5 @@ def _calm(outputs: Sequence[Output], day: date, index: PlanIndex, has_record: bo
 
 
 def demanded(output: Output, days: Iterable[date]) -> list[date]:
-    """The dates on which the calendar demands rows."""
+    """Choose the dates on which the calendar demands rows."""
     return [day for day in days if output.expects[day] == ExpectationLetter.EXPECTED]

@@ -9,20 +9,21 @@ from phasegate.ports import Row
 from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
 
 SPANS = 120
-"""Points of the pictures over time."""
+"""Spans into which a run's time is cut, for the pictures over time."""
 
 READS_A_TASK, WRITES_A_TASK = 1.8, 2.5
-"""Firestore operations of a task in a crowd; ``tests/contract/test_operations.py`` holds the line."""
+"""Firestore operations per task, when many run at once; ``tests/contract/test_operations.py`` holds the line."""
 
 FIRESTORE_READ, FIRESTORE_WRITE, CLOUD_TASK = 0.06e-5, 0.18e-5, 0.40e-6
-"""Dollars an operation: list prices of 2026 (Firestore $0.06 and $0.18 per 100,000 reads and writes, Cloud Tasks $0.40
+"""Dollars per operation: list prices of 2026 (Firestore $0.06 and $0.18 per 100,000 reads and writes, Cloud Tasks $0.40
 per million), before what is free."""
 
 MESSAGE_SHOWN = 300
+"""Characters of a failure's message that are kept."""
 
 
 def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
-    """Attempts that failed or were not borne out, those that are alike together; most frequent first."""
+    """Count the attempts that failed or were not borne out by signature, most frequent first."""
     alike: dict[str, list[Row]] = {}
     for row in rows:
         has_failed = row["status"] in (ResultStatus.FAILED.value, "healed_lost")
@@ -45,7 +46,7 @@ def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
 
 
 def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
-    """Median and 95th percentile of each processor's attempts, slowest first."""
+    """Take the median and the 95th percentile of the seconds of each processor's attempts, slowest first."""
     taken: dict[tuple[str, str], list[float]] = {}
     for row in timed(rows):
         seconds = (row["finished_at"] - row["started_at"]).total_seconds()
@@ -65,7 +66,7 @@ def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
 
 
 def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
-    """Throughput and parallelism over time; None when nothing has ended."""
+    """Measure throughput and parallelism over time; None when nothing has ended."""
     done = timed(rows)
     if not done:
         return None
@@ -95,11 +96,11 @@ def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
 
 
 def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[GateWait]:
-    """How long release groups waited at the gates of each phase."""
-    found: list[GateWait] = []
+    """Measure how long release groups waited at the gates of each phase."""
+    lines: list[GateWait] = []
     for phase, of_phase in waits.items():
         seconds = [wait.total_seconds() for wait in of_phase]
-        found.append(
+        lines.append(
             GateWait(
                 phase=phase,
                 lanes=len(seconds),
@@ -109,11 +110,11 @@ def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[Gat
                 query=query,
             )
         )
-    return found
+    return lines
 
 
 def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
-    """Orchestration at list prices, from the number of ended attempts."""
+    """Price the orchestration of a run at list prices, from the number of ended attempts."""
     attempts = len(rows)
     lines = [
         _cost_line("Firestore reads", attempts * READS_A_TASK, FIRESTORE_READ, "$0.06 per 100,000"),
@@ -135,12 +136,12 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
 
 
 def timed(rows: Sequence[Row]) -> list[Row]:
-    """Attempts whose start and end are known."""
+    """Choose the attempts whose start and end are known."""
     return [row for row in rows if row["started_at"] is not None and row["finished_at"] is not None]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value at a share of the sorted values, interpolated between neighbours, as SQL's PERCENTILE_CONT."""
+    """Take the value at a share (0 to 1) of the sorted values, between neighbours as SQL's PERCENTILE_CONT does."""
     ordered = sorted(values)
     place = share * (len(ordered) - 1)
     low = int(place)

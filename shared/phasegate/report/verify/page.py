@@ -1,4 +1,4 @@
-"""The report for people: one HTML page that needs no network, and Markdown. Everything that is said is escaped."""
+"""The report for people is one HTML page that needs no network, and Markdown. Everything that it says is escaped."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SHOWN = 200
 """Rows of a table that may grow without bound; the JSON has all of them."""
 
 WIDTH, HEIGHT = 960, 120
-"""Of the pictures over time, in units of their own: they fill the width that there is."""
+"""Size of the pictures over time, in units of their own: they fill the width that there is."""
 
 TICKS = 4
 """Parts of the axis of time."""
@@ -29,7 +29,7 @@ _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 
 
 def html_of(report: Report) -> str:
-    """The page."""
+    """Render the HTML page."""
     pace = report.pace
     return (
         _templates()
@@ -55,7 +55,7 @@ def html_of(report: Report) -> str:
 
 
 def markdown_of(report: Report) -> str:
-    """The same in Markdown, without pictures."""
+    """Render the report in Markdown, without pictures."""
     template = _templates().get_template("report.md.j2")
     return template.render(r=report, shown=SHOWN, whole=_whole(report.coverage), unasked=_unasked(report))
 

@@ -1,4 +1,4 @@
-"""The page's pictures as shapes: where the cells of a heat map and the points of a curve lie. Pure geometry.
+"""The page's pictures are shapes: where the cells of a heat map and the points of a curve lie. Pure geometry.
 
 Colours are told apart by people of every colour vision (after Okabe and Ito), and every bad letter has its own form.
 """
@@ -25,10 +25,10 @@ CELL = 8
 """Side of a day in the heat map, with its margin, in pixels."""
 
 LABEL, HEAD = 24, 9
-"""Width of the months' names; height of the days' numbers."""
+"""Width of the months' names; height of the days' numbers; in pixels."""
 
 DAYS = tuple((LABEL + (day - 1) * CELL, day) for day in (1, 8, 15, 22, 29))
-"""Where a column of the heat map has its number."""
+"""The columns of the heat map that are numbered: (x in pixels, day of the month)."""
 
 COLOURS: Mapping[str, str] = {
     WHOLE: "#0072b2",
@@ -47,28 +47,42 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All cells of one letter, as one path."""
+    """A shape draws all cells of one letter in a panel."""
 
     letter: str
+    """The letter, one of those of the heat map's legend."""
+
     colour: str
+    """Its colour, as ``#rrggbb``."""
+
     path: str
+    """The outline of all cells, as the ``d`` of an SVG path, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One phase in one year of the heat map: a row a month, a column a day."""
+    """A panel is one phase in one season of the heat map: a row per month, a column per day."""
 
     title: str
+    """Season and phase."""
+
     width: int
+    """How wide it is, in pixels."""
+
     height: int
+    """How high it is, in pixels."""
+
     months: tuple[tuple[int, str], ...]
+    """The labels of the rows: (y in pixels, name of the month)."""
+
     shapes: tuple[Shape, ...]
+    """The cells, a shape per letter."""
 
 
 def panels(heat: HeatMap, seasons: Mapping[str, Sequence[date]]) -> list[Panel]:
-    """A panel a season and phase."""
+    """Draw a panel per season and phase."""
     position = {day: n for n, day in enumerate(heat.dates)}
-    found: list[Panel] = []
+    drawn: list[Panel] = []
     for season, days in seasons.items():
         months = list(dict.fromkeys((day.year, day.month) for day in days))
         for phase, letters in heat.phases.items():
@@ -79,12 +93,12 @@ def panels(heat: HeatMap, seasons: Mapping[str, Sequence[date]]) -> list[Panel]:
                 paths.setdefault(letter, []).append(mark(letter, x, y))
             shapes = tuple(Shape(letter, COLOURS[letter], "".join(cells)) for letter, cells in sorted(paths.items()))
             labels = tuple((HEAD + n * CELL + CELL - 1, _MONTHS[month - 1]) for n, (_, month) in enumerate(months))
-            found.append(Panel(f"{season} · {phase}", LABEL + 31 * CELL, HEAD + len(months) * CELL, labels, shapes))
-    return found
+            drawn.append(Panel(f"{season} · {phase}", LABEL + 31 * CELL, HEAD + len(months) * CELL, labels, shapes))
+    return drawn
 
 
 def mark(letter: str, x: int, y: int) -> str:
-    """The form of a letter, as a path: a filled square is as it should be, everything else looks otherwise."""
+    """Draw the form of a letter as a path: a filled square is as it should be, everything else looks otherwise."""
     side = CELL - 1
     if letter == SHORT:
         return f"M{x} {y}v{side}h{side}z"
@@ -105,15 +119,20 @@ def mark(letter: str, x: int, y: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of a phase in which attempts were under way. opacity: how many, against the busiest."""
+    """A bar is a stretch of time in which attempts of a phase were under way."""
 
     x: float
+    """Where it begins, in the picture's units."""
+
     width: float
+    """How wide it is, in the picture's units."""
+
     opacity: float
+    """How many attempts were under way, against the busiest stretch of all phases: 0.25 to 1."""
 
 
 def gantt(pace: Pace, width: int) -> dict[str, list[Bar]]:
-    """For each phase its busy stretches, over the run's time."""
+    """Draw the busy stretches of each phase, over the run's time."""
     most = max((max(values, default=0.0) for values in pace.busy.values()), default=0.0) or 1.0
     bars: dict[str, list[Bar]] = {}
     for phase, values in pace.busy.items():
@@ -127,7 +146,7 @@ def gantt(pace: Pace, width: int) -> dict[str, list[Bar]]:
 
 
 def curve(values: Sequence[float], width: int, height: int) -> str:
-    """The area under a series, as a path."""
+    """Draw the area under a series as a path."""
     most = max(values, default=0) or 1
     step = width / max(len(values), 1)
     points = []

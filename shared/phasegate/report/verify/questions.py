@@ -1,4 +1,4 @@
-"""What the verifier asks of the tables: a few queries a table, each over all dates at once, each with a name."""
+"""What the verifier asks of the tables: a few queries per table, each over all dates at once, each with a name."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,37 +12,53 @@ BUCKETS = ((90.0, None), (70.0, 90.0), (50.0, 70.0), (None, 50.0))
 """Quality scores: from (included) and up to (excluded)."""
 
 STATE_QUERY = "state"
-"""Names what is read of a run's own documents."""
+"""The name, among the queries, of what is read of a run's own documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedQuery:
-    """One SELECT in the BigQuery dialect, or (``sql`` is None) something else that is read. reads: it in words."""
+    """A named query is a SELECT, or something else that is read, to which the report can point."""
 
     name: str
+    """What the report calls it; unique in a report."""
+
     reads: str
+    """What it reads, in words."""
+
     sql: str | None = None
+    """The SELECT in the BigQuery dialect; None: something else than tables is read."""
+
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    """The values of the SELECT's parameters, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An output table of the pipeline, and the columns of it that the report looks at."""
+    """A table is an output of the pipeline, with the columns of it that the report looks at."""
 
     ref: str
+    """``phase/processor`` of the processor that writes it."""
+
     output: TableOutput
+    """Where it lies, and its columns of date, keys and fence."""
+
     critical: tuple[str, ...] = ()
+    """The columns whose NULLs are counted."""
+
     averages: tuple[str, ...] = ()
+    """The columns whose mean is given."""
+
     quality: tuple[str, ...] = ()
+    """The columns that hold a score between 0 and 100."""
 
     @property
     def name(self) -> str:
-        """``dataset.table``."""
+        """The name by which queries call it: ``dataset.table``."""
         return self.output.table
 
 
 def tables_of(pipeline: Pipeline, phases: Iterable[str]) -> tuple[Table, ...]:
-    """The tables of these phases, in the file's order."""
+    """List the tables of these phases, in the order of the pipeline file."""
     spec = pipeline.report
     return tuple(
         Table(
@@ -71,7 +87,7 @@ def _columns(pipeline: Pipeline, spec: ReportSpec, section: str, phase: str, pro
 
 
 def rows_query(table: Table, first: date, last: date) -> NamedQuery:
-    """Rows by date: ``d``, ``n``; those without a date too."""
+    """Count rows by date: ``d``, ``n``; those without a date too."""
     day = table.output.date_column
     where = f"{_within(day)} OR {day} IS NULL"
     sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {where} GROUP BY {day}"
@@ -79,7 +95,7 @@ def rows_query(table: Table, first: date, last: date) -> NamedQuery:
 
 
 def fences_query(table: Table, first: date, last: date) -> NamedQuery:
-    """Fences by date: ``d``, ``lowest``, ``highest``, ``unfenced``. For tables that keep one."""
+    """Ask for the fences by date: ``d``, ``lowest``, ``highest``, ``unfenced``. For tables that keep one."""
     day, fence = table.output.date_column, table.output.fence_column
     sql = (
         f"SELECT {day} AS d, MIN({fence}) AS lowest, MAX({fence}) AS highest, COUNT(*) - COUNT({fence}) AS unfenced "
@@ -89,7 +105,7 @@ def fences_query(table: Table, first: date, last: date) -> NamedQuery:
 
 
 def keys_query(table: Table, first: date, last: date) -> NamedQuery:
-    """Rows that repeat the keys of another one, by date: ``d``, ``doubled``; only dates that have some."""
+    """Count rows that repeat keys by date: ``d``, ``doubled``; only dates that have some."""
     day, keys = table.output.date_column, ", ".join(dict.fromkeys([table.output.date_column, *table.output.keys]))
     sql = (
         f"SELECT g.d AS d, SUM(g.n - 1) AS doubled FROM (SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` "
@@ -99,7 +115,7 @@ def keys_query(table: Table, first: date, last: date) -> NamedQuery:
 
 
 def figures_query(table: Table, first: date, last: date) -> NamedQuery | None:
-    """By date: values and sums of the columns that the report looks at, and scores by bucket; None without any."""
+    """Count and sum the columns that the report looks at, and count scores by bucket, by date; None without any."""
     columns = dict.fromkeys((*table.critical, *table.averages, *table.quality))
     if not columns:
         return None
@@ -119,27 +135,32 @@ def figures_query(table: Table, first: date, last: date) -> NamedQuery | None:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two tables whose distinct keys are compared by date."""
+    """Two tables are compared by their distinct keys per date."""
 
     key: str
+    """The column of both tables whose values are compared."""
+
     table: TableOutput
+    """The table whose keys are looked for."""
+
     against: TableOutput
+    """The table in which they are looked for."""
 
 
 def compared_of(pipeline: Pipeline, phases: Sequence[str]) -> tuple[Compared, ...]:
-    """The comparisons of the report section whose tables both belong to these phases."""
-    found: list[Compared] = []
+    """List the comparisons of the report section whose tables both belong to these phases."""
+    comparisons: list[Compared] = []
     for each in pipeline.report.compared:
         ends = [pipeline.resolve(name, pipeline.phase_names) for name in (each.processor, each.against)]
         if all(phase in phases for phase, _ in ends):
             outputs = [next(x.output for x in pipeline.phase(p).processors if x.name == n) for p, n in ends]
             tables = [output for output in outputs if isinstance(output, TableOutput)]
-            found.append(Compared(each.key, tables[0], tables[1]))
-    return tuple(found)
+            comparisons.append(Compared(each.key, tables[0], tables[1]))
+    return tuple(comparisons)
 
 
 def compared_query(pair: Compared, first: date, last: date) -> NamedQuery:
-    """Distinct keys by date: ``d``, ``here`` and ``there`` of the two tables, ``both``."""
+    """Count distinct keys by date: ``d``, ``here`` and ``there`` of the two tables, ``both_have``."""
 
     def side(table: TableOutput, here: int) -> str:
         day = table.date_column
@@ -159,7 +180,7 @@ def compared_query(pair: Compared, first: date, last: date) -> NamedQuery:
 
 
 def history_query(table: str, run_id: str, first: date, last: date) -> NamedQuery:
-    """The attempts of a run that have ended, as the history table keeps them."""
+    """Ask for the attempts of a run that have ended, as the history table keeps them."""
     sql = (
         "SELECT data_date AS d, phase, processor_name, attempt, status, error_class, message, proved, started_at, "
         f"finished_at FROM `{table}` WHERE run_id = @run_id AND {_within('data_date')}"

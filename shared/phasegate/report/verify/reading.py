@@ -1,4 +1,4 @@
-"""Reads every output of a plan over its whole calendar: what the tables hold, judged by the plan's own checks."""
+"""Every output of a plan is read over its whole calendar, and judged by the plan's own checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,52 +30,74 @@ from phasegate.services.reading.prover import Prover, ask, checks_of
 
 @dataclass(slots=True)
 class Output:
-    """What one processor left behind, by date. expects: the calendar's letter for every date.
-
-    error: why it could not be asked; nothing else is known then. off_calendar: rows on dates that the calendar
-    does not have. undated: rows whose date is NULL.
-    looks_at: by check, as ``audit.differences`` takes it. queries: of checks, by name, and of the verifier's own.
-    """
+    """An output is what one processor left behind, by date."""
 
     ref: str
+    """``phase/processor`` of the processor that writes it."""
+
     expects: Mapping[date, str]
+    """What the calendar expects of it, as an ExpectationLetter for every date."""
+
     table: str | None
+    """``dataset.table``; None: it is an object."""
+
     held: dict[date, TableContent] = field(default_factory=dict)
+    """What it holds, on the calendar's dates that have anything."""
+
     verdicts: dict[date, list[Verdict]] = field(default_factory=dict)
+    """What the plan's checks say of it."""
+
     looks_at: dict[str, str] = field(default_factory=dict)
+    """By check: ROWS or REPEATS, as ``audit.differences`` takes it."""
+
     off_calendar: dict[date, int] = field(default_factory=dict)
+    """Rows on dates that the calendar does not have."""
+
     undated: int = 0
+    """Rows whose date is NULL."""
+
     error: str | None = None
+    """Why it could not be asked, and nothing else is known; None: it was answered."""
+
     queries: dict[Own | str, str] = field(default_factory=dict)
+    """Names of the queries that were asked of it: by check, and the verifier's own."""
 
     @property
     def phase(self) -> str:
-        """Whose it is."""
+        """The phase that its processor is in."""
         return self.ref.partition("/")[0]
 
     @property
     def processor(self) -> str:
-        """Its name."""
+        """The processor that writes it."""
         return self.ref.partition("/")[2]
 
     def query(self, shown_by: Own | str) -> str:
-        """The query that shows what was found; a check that asks nothing looks at the rows."""
+        """The name of the query that shows what was found; a check that asks nothing looks at the rows."""
         return self.queries.get(shown_by) or self.queries.get(Own.ROWS, "")
 
 
 @dataclass(slots=True)
 class Reading:
-    """Everything that was read. figures, compared: rows of those queries, or the error that met one.
-
-    let_pass: tasks that leave no output, and that waivers let pass.
-    """
+    """A reading holds everything that was read of tables and objects."""
 
     outputs: dict[str, Output] = field(default_factory=dict)
+    """By ``phase/processor``: what each one that leaves an output left behind, in the order of the plan."""
+
     figures: list[tuple[Table, str, list[Row]]] = field(default_factory=list)
+    """(table, name of the query, its rows) of the figures that were answered."""
+
     compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
+    """(comparison, name of the query, its rows) of the comparisons that were answered."""
+
     queries: dict[str, NamedQuery] = field(default_factory=dict)
+    """By name: everything that was asked."""
+
     unread: dict[str, str] = field(default_factory=dict)
+    """By the name of a query that was not answered: the error that met it."""
+
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
+    """By (date, ``phase/processor``): the waived verdict of a task that leaves no output."""
 
     def note(self, query: NamedQuery) -> NamedQuery:
         """Keep a query for the report."""
@@ -148,17 +170,17 @@ def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:
 
 
 def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehouse, index: PlanIndex) -> None:
-    wanted = {ref: index.processor(ref).output for ref in reading.outputs}
-    paths = {ref: output for ref, output in wanted.items() if isinstance(output, ObjectOutput)}
+    outputs = {ref: index.processor(ref).output for ref in reading.outputs}
+    paths = {ref: output for ref, output in outputs.items() if isinstance(output, ObjectOutput)}
     counted = Prover(warehouse, objects).count({ref: (out, reading.outputs[ref].expects) for ref, out in paths.items()})
-    for ref, found in counted.items():
+    for ref, answer in counted.items():
         output = reading.outputs[ref]
         query = reading.note(NamedQuery(f"objects.{ref}", f"whether {paths[ref].path} is there, for each date"))
         output.queries[Own.ROWS] = query.name
-        if isinstance(found, PhasegateError):
-            output.error = reading.unread[query.name] = str(found)
+        if isinstance(answer, PhasegateError):
+            output.error = reading.unread[query.name] = str(answer)
         else:
-            output.held.update({day: TableContent(each.rows) for day, each in (found or {}).items()})
+            output.held.update({day: TableContent(each.rows) for day, each in (answer or {}).items()})
 
 
 def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:

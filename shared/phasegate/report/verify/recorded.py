@@ -21,31 +21,39 @@ from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunR
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run's own word. waits: by phase, how long each released group waited since the phase before had ended.
-
-    let_pass: what has no output, as its source is gone, and passes by a waiver that is in force.
-    """
+    """A record is what a run itself says of its tasks."""
 
     run: Run
+    """The run's document: what people want of it."""
+
     board: Board
+    """How far each release group of each date has come."""
+
     progress: RunReport
+    """Where the run stands, in counts."""
+
     tasks: dict[tuple[date, str], Recorded] = field(default_factory=dict)
+    """By (date, ``phase/processor``): what the run says of every task."""
+
     waits: dict[str, list[timedelta]] = field(default_factory=dict)
+    """By phase: how long each released group waited since the phase before had ended on its date."""
+
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
+    """By (date, ``phase/processor``): what has no output, as its source is gone, and passes by a waiver in force."""
 
     @property
     def status(self) -> RunStatus:
-        """Where it stands."""
+        """The status that the run is in."""
         return self.progress.status
 
     @property
     def blocked(self) -> tuple[BlockedCell, ...]:
-        """Cells that cannot go on."""
+        """The cells that cannot go on until somebody acts."""
         return self.progress.blocked
 
 
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
-    """Everything that state says of a run. Reads every date of it. Raises InputError for an unknown run."""
+    """Read everything that state says of a run, every date of it. Raises InputError for an unknown run."""
     run, index, (board, _) = state.run(run_id), state.index(run_id), state.board(run_id)
     later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final

@@ -1,4 +1,4 @@
-"""The verdict: a report in one sentence."""
+"""The verdict says a report in one sentence."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from phasegate.report.verify.reading import Reading
 from phasegate.report.verify.recorded import RunRecord
 
 NAMED = 4
-"""Kinds of findings that the verdict names."""
+"""Kinds of findings that the verdict names; the others are counted."""
 
 
 def verdict_of(
@@ -22,7 +22,10 @@ def verdict_of(
     findings: Sequence[FindingLine],
     gaps: Iterable[MissingDates],
 ) -> str:
-    """Whether all is there and agrees; if not, what is wrong; what waivers let pass. record: None without a run."""
+    """The sentence says whether all is there and agrees, what is wrong if not, and what waivers let pass.
+
+    record: None without a run.
+    """
     span = f"{_counted(len(index.days), 'date')} from {index.days[0]} to {index.days[-1]}"
     if len(index.days) == 1:
         span = f"the date {index.days[0]}"

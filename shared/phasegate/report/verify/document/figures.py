@@ -1,83 +1,86 @@
 """Figures of what the tables hold."""
 
 from datetime import date
+from typing import Annotated
 
 from pydantic import Field
 
-from phasegate.report.verify.document.part import ReportPart
+from phasegate.report.verify.document.part import FROM_QUERY, ReportPart
 
 
 class Quality(ReportPart):
-    """Scores of a table in a year: 90 and more, 70 to below 90, 50 to below 70, below 50, none."""
+    """A quality line counts the rows of a table by their score, on the calendar's dates in one year."""
 
-    table: str
-    column: str
-    year: int
-    rows: int
-    from_90: int
-    from_70: int
-    from_50: int
-    below_50: int
-    unscored: int
-    query: str
+    table: str = Field(description="`dataset.table`")
+    column: str = Field(description="the column that holds the score, between 0 and 100")
+    year: int = Field(description="the year of the dates")
+    rows: int = Field(description="rows of all scores, and of none")
+    from_90: int = Field(description="rows with 90 and more")
+    from_70: int = Field(description="rows with 70 to below 90")
+    from_50: int = Field(description="rows with 50 to below 70")
+    below_50: int = Field(description="rows with less than 50")
+    unscored: int = Field(description="rows without a score")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Nulls(ReportPart):
-    """NULLs of a critical field in a season. share: of the rows, 0 to 1."""
+    """A line of NULLs counts those of a critical field on the dates of one season."""
 
-    table: str
-    column: str
-    season: str
-    rows: int
-    nulls: int
-    share: float
-    query: str
+    table: str = Field(description="`dataset.table`")
+    column: str = Field(description="the critical field")
+    season: str = Field(description="the season, as the calendar names it")
+    rows: int = Field(description="rows on the season's dates")
+    nulls: int = Field(description="those of them whose field is NULL")
+    share: float = Field(description="`nulls` over `rows`, 0 to 1")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Average(ReportPart):
-    """Mean of a field in a season. change: against the season before, as a share of it; null for the first."""
+    """An average is the mean of a field over the dates of one season."""
 
-    table: str
-    column: str
-    season: str
-    values: int
-    average: float
-    change: float | None
-    query: str
+    table: str = Field(description="`dataset.table`")
+    column: str = Field(description="the field")
+    season: str = Field(description="the season, as the calendar names it")
+    values: int = Field(description="how many values that are not NULL the mean is of")
+    average: float = Field(description="the mean, in the field's own unit")
+    change: float | None = Field(
+        description="against the season before, as a share of its mean; null: there is none, or no mean but 0"
+    )
+    query: str = Field(description=FROM_QUERY)
 
 
 class KeysOfDate(ReportPart):
-    """Distinct keys of one date: in the one table, in the other one, in both."""
+    """The keys of one date are counted in the one table, in the other one, and in both."""
 
-    date: date
-    here: int
-    there: int
-    both: int
+    # Annotated: a value under the name `date` would stand in the way of the type.
+    date: Annotated[date, Field(description="the date on which the keys are counted")]
+    here: int = Field(description="distinct keys in `table`")
+    there: int = Field(description="distinct keys in `against`")
+    both: int = Field(description="distinct keys that are in both tables")
 
 
 class KeysCompared(ReportPart):
-    """Two tables whose keys are compared by date. share: ``both`` over ``here``, all dates together.
+    """Two tables are compared by their distinct keys per date; the numbers are sums over the dates."""
 
-    left_out: dates on which one of the two rightly holds nothing; they count in none of the numbers.
-    """
-
-    key: str
-    table: str
-    against: str
-    here: int
-    there: int
-    both: int
-    share: float | None
-    dates: int
-    left_out: int
+    key: str = Field(description="the column of both tables whose values are compared")
+    table: str = Field(description="`dataset.table` whose keys are looked for")
+    against: str = Field(description="`dataset.table` in which they are looked for")
+    here: int = Field(description="distinct keys in `table`")
+    there: int = Field(description="distinct keys in `against`")
+    both: int = Field(description="distinct keys that are in both tables")
+    share: float | None = Field(description="`both` over `here`, 0 to 1; null: `table` has no keys")
+    dates: int = Field(description="dates that are compared: those on which one of the tables has keys")
+    left_out: int = Field(
+        description="dates on which one of the two rightly holds nothing; they count in none of the other numbers"
+    )
     unlike: list[KeysOfDate] = Field(description="dates on which the two differ")
-    query: str
+    query: str = Field(description=FROM_QUERY)
 
 
 class Duplicates(ReportPart):
-    """Rows that repeat the keys of another one, in one table."""
+    """A line of duplicates counts the rows of one table that repeat keys, over the whole calendar."""
 
-    table: str
-    dates: int
-    rows: int
-    query: str
+    table: str = Field(description="`dataset.table`")
+    dates: int = Field(description="dates with such rows")
+    rows: int = Field(description="rows beyond the first of their keys")
+    query: str = Field(description=FROM_QUERY)

@@ -1,121 +1,124 @@
 """What the report says of the outputs: what is wrong, missing, rightly empty, or let pass."""
 
 from datetime import date, datetime
+from typing import Annotated
 
-from phasegate.report.verify.document.part import ReportPart
+from pydantic import Field
+
+from phasegate.report.verify.document.part import FROM_QUERY, ReportPart
 
 
 class KindCount(ReportPart):
-    """Findings of one kind."""
+    """A count says how many findings of one kind there are."""
 
-    kind: str
-    between: str
-    meaning: str
-    findings: int
+    kind: str = Field(description="the kind's name, as `findings` have it")
+    between: str = Field(description="the two that disagree, such as `state and tables`")
+    meaning: str = Field(description="what findings of this kind mean")
+    findings: int = Field(description="how many there are; 0: none")
 
 
 class FindingLine(ReportPart):
-    """One difference. date: null when the whole output is meant, or rows that have none."""
+    """A finding is one difference between calendar, plan, state and tables."""
 
-    kind: str
-    date: date | None
-    phase: str
-    processor: str
-    table: str | None
-    detail: str
-    expected: int | None
-    found: int | None
-    query: str
+    kind: str = Field(description="in what way they differ; `kinds` explains it")
+    # Annotated: a value under the name `date` would stand in the way of the type.
+    date: Annotated[
+        date | None, Field(description="the date; null: the whole output is meant, or rows that have no date")
+    ]
+    phase: str = Field(description="the phase of the task")
+    processor: str = Field(description="the processor of the task")
+    table: str | None = Field(description="`dataset.table`; null: the output is an object, or the task leaves none")
+    detail: str = Field(description="the difference in a sentence, at most 1,000 characters")
+    expected: int | None = Field(description="the rows, keys or values that should be there; null: no number says it")
+    found: int | None = Field(description="the rows, keys or values that are there; null: no number says it")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Coverage(ReportPart):
-    """One output in one season. expected: dates on which rows are due; whole: those of them that are sound.
+    """A coverage says how much of one output is there in one season of the calendar."""
 
-    waived: those of them that waivers let pass. with_rows, rows: null where the output could not be asked.
-    covered: dates of the season that are verified; the others of the season count as ``beyond``.
-    """
-
-    season: str
-    phase: str
-    processor: str
-    table: str | None
-    covered: int
-    expected: int
-    whole: int
-    waived: int
-    with_rows: int | None
-    rows: int | None
-    query: str
+    season: str = Field(description="the season, as the calendar names it")
+    phase: str = Field(description="the phase of the processor that writes the output")
+    processor: str = Field(description="the processor that writes the output")
+    table: str | None = Field(description="`dataset.table`; null: the output is an object")
+    covered: int = Field(description="dates of the season that are verified; the others of the season lie beyond")
+    expected: int = Field(description="dates of the season on which rows are due")
+    whole: int = Field(description="those of `expected` that are sound")
+    waived: int = Field(description="those of `expected` that waivers let pass")
+    with_rows: int | None = Field(description="dates that hold rows; null: the output could not be asked")
+    rows: int | None = Field(description="rows on the season's dates; null: the output could not be asked")
+    query: str = Field(description=FROM_QUERY)
 
 
 class MissingDates(ReportPart):
-    """Dates in a row on which an output is missing or incomplete. beyond: outside of what was verified."""
+    """Missing dates are dates in a row on which an output is missing or incomplete."""
 
-    phase: str
-    processor: str
-    first: date
-    last: date
-    dates: int
-    beyond: bool
-    query: str
+    phase: str = Field(description="the phase of the processor that writes the output")
+    processor: str = Field(description="the processor that writes the output")
+    first: date = Field(description="the first date of the row")
+    last: date = Field(description="the last date of the row")
+    dates: int = Field(description="how many dates of the calendar the row has")
+    beyond: bool = Field(description="the row lies outside of what was verified")
+    query: str = Field(description=FROM_QUERY)
 
 
 class HeatMap(ReportPart):
-    """A letter a date for each phase; ``legend`` explains the letters."""
+    """The heat map has a letter per date and phase, over the whole calendar."""
 
-    dates: list[date]
-    phases: dict[str, str]
-    legend: dict[str, str]
+    dates: list[date] = Field(description="the dates of the calendar, earliest first")
+    phases: dict[str, str] = Field(description="by phase: one letter for each of `dates`, in their order")
+    legend: dict[str, str] = Field(description="by letter: what it means")
 
 
 class Blocked(ReportPart):
-    """A cell that cannot go on, and why."""
+    """A blocked cell is a date of a phase that cannot go on until somebody acts."""
 
-    date: date
-    phase: str
-    reasons: list[str]
+    # Annotated: a value under the name `date` would stand in the way of the type.
+    date: Annotated[date, Field(description="the date of the cell")]
+    phase: str = Field(description="the phase of the cell")
+    reasons: list[str] = Field(description="what keeps it, as `check: what it found`")
 
 
 class Emptiness(ReportPart):
-    """Dates on which an output rightly holds nothing. found: those of them that are empty; null: not known."""
+    """An emptiness says on how many of the verified dates an output rightly holds nothing, for one reason."""
 
-    phase: str
-    processor: str
-    reason: str
-    is_demanded: bool
-    dates: int
-    found: int | None
-    query: str
+    phase: str = Field(description="the phase of the processor that writes the output")
+    processor: str = Field(description="the processor that writes the output")
+    reason: str = Field(description="why it may be empty, in words")
+    is_demanded: bool = Field(description="rows would be wrong; false: rows are as right as none")
+    dates: int = Field(description="dates to which the reason applies")
+    found: int | None = Field(description="those of them that are empty; null: the output could not be asked")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Warned(ReportPart):
-    """What a check that only warns found wrong with an output, on the dates that are verified."""
+    """A warning is what a check that only warns says against an output, on the dates that are verified."""
 
-    phase: str
-    processor: str
-    table: str | None
-    check: str
-    dates: int
-    first: date
-    last: date
-    example: str
-    query: str
+    phase: str = Field(description="the phase of the processor that writes the output")
+    processor: str = Field(description="the processor that writes the output")
+    table: str | None = Field(description="`dataset.table`; null: the output is an object")
+    check: str = Field(description="the check's name")
+    dates: int = Field(description="how many dates it warns of")
+    first: date = Field(description="the earliest of these dates")
+    last: date = Field(description="the latest of these dates")
+    example: str = Field(description="what it says of the earliest, at most 1,000 characters")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Waived(ReportPart):
-    """A waiver, and what passes by it. first, last: of its dates. lets_pass: how much; examples: the first of it."""
+    """A waiver lets a check pass on some dates until an end; what passes by it is told with it."""
 
-    id: str
-    check: str
-    phase: str | None
-    processor: str | None
-    dates: int
-    first: date
-    last: date
-    why: str
-    by: str
-    at: datetime
-    until: datetime
-    is_in_force: bool
-    lets_pass: int
-    examples: list[str]
+    id: str = Field(description="the waiver's name in the run")
+    check: str = Field(description="the name of the check that may pass")
+    phase: str | None = Field(description="the phase that it is about; null: any")
+    processor: str | None = Field(description="the processor that it is about; null: any")
+    dates: int = Field(description="on how many dates the check may pass")
+    first: date = Field(description="the earliest of these dates")
+    last: date = Field(description="the latest of these dates")
+    why: str = Field(description="why the check may pass, as the person says")
+    by: str = Field(description="the person who decided it")
+    at: datetime = Field(description="when it was decided, UTC")
+    until: datetime = Field(description="its end, UTC")
+    is_in_force: bool = Field(description="it had not ended when the report was made")
+    lets_pass: int = Field(description="how many verdicts of checks pass by it")
+    examples: list[str] = Field(description="the first five of what passes by it: date, processor and verdict")

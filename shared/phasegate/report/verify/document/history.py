@@ -2,76 +2,80 @@
 
 from datetime import date, datetime
 
-from phasegate.report.verify.document.part import ReportPart
+from pydantic import Field
+
+from phasegate.report.verify.document.part import FROM_QUERY, ReportPart
 
 
 class FailureLine(ReportPart):
-    """Attempts that failed alike."""
+    """A failure line counts the attempts of a run that failed alike, also those that a later attempt mended."""
 
-    signature: str
-    attempts: int
-    dates: int
-    first: date
-    last: date
-    example: str
-    query: str
+    signature: str = Field(description="error class, processor, and the message without numbers, ids and quoted values")
+    attempts: int = Field(description="how many failed so, or reported what the output does not bear out")
+    dates: int = Field(description="on how many distinct dates they failed")
+    first: date = Field(description="the earliest of these dates")
+    last: date = Field(description="the latest of these dates")
+    example: str = Field(description="the message of one of them, at most 300 characters")
+    query: str = Field(description=FROM_QUERY)
 
 
 class RunTime(ReportPart):
-    """Seconds from the start to the end of a processor's attempts."""
+    """A run time is what the attempts of one processor took, in seconds from start to end."""
 
-    phase: str
-    processor: str
-    attempts: int
-    median_seconds: float
-    p95_seconds: float
-    query: str
+    phase: str = Field(description="the processor's phase")
+    processor: str = Field(description="the processor's name")
+    attempts: int = Field(description="how many of its attempts have a known start and end")
+    median_seconds: float = Field(description="half of the attempts took no longer")
+    p95_seconds: float = Field(description="95 percent of the attempts took no longer, interpolated between neighbours")
+    query: str = Field(description=FROM_QUERY)
 
 
 class Pace(ReportPart):
-    """How a run went over time. ended, at_once, busy: a value for each span of ``bucket_seconds``.
+    """The pace says how a run went over time, in spans of equal length from the first start to the last end."""
 
-    ended: attempts that ended in it; at_once: attempts under way on average; busy: the same by phase.
-    """
-
-    started_at: datetime
-    wall_seconds: float
-    attempts: int
-    per_second: float
-    mean_at_once: float
-    bucket_seconds: float
-    ended: list[int]
-    at_once: list[float]
-    busy: dict[str, list[float]]
-    query: str
+    started_at: datetime = Field(description="the first start of an attempt, UTC")
+    wall_seconds: float = Field(description="seconds from the first start to the last end of an attempt")
+    attempts: int = Field(description="how many attempts have a known start and end")
+    per_second: float = Field(description="attempts that ended per second of `wall_seconds`")
+    mean_at_once: float = Field(description="how many attempts were under way at the same time, on average")
+    bucket_seconds: float = Field(description="the length of one span, in seconds")
+    ended: list[int] = Field(description="per span: how many attempts ended in it")
+    at_once: list[float] = Field(description="per span: how many attempts were under way in it, on average")
+    busy: dict[str, list[float]] = Field(
+        description="by phase: per span, how many attempts were under way in it, on average"
+    )
+    query: str = Field(description=FROM_QUERY)
 
 
 class GateWait(ReportPart):
-    """Seconds that released lanes of a phase had waited since the phase before had ended on their date."""
+    """A gate wait says how long the released groups of a phase had waited since the phase before ended on their date.
 
-    phase: str
-    lanes: int
-    median_seconds: float
-    p95_seconds: float
-    longest_seconds: float
-    query: str
+    Times are in seconds.
+    """
+
+    phase: str = Field(description="the phase into which the groups were released")
+    lanes: int = Field(description="how many times a release group was released: groups times dates")
+    median_seconds: float = Field(description="half of them waited no longer")
+    p95_seconds: float = Field(description="95 percent of them waited no longer, interpolated between neighbours")
+    longest_seconds: float = Field(description="the longest wait")
+    query: str = Field(description=FROM_QUERY)
 
 
 class CostLine(ReportPart):
-    """One service's share. dollars: at the list price given in ``price``."""
+    """A cost line is the share of one service in what a run cost."""
 
-    service: str
-    operations: int
-    dollars: float
-    price: str
+    service: str = Field(description="the service of Google Cloud, and what is paid for")
+    operations: int = Field(description="how many operations, reckoned from the number of attempts")
+    dollars: float = Field(description="their price in US dollars, at the list price")
+    price: str = Field(description="the list price in words")
 
 
 class Cost(ReportPart):
-    """What a run cost (``estimate``: would have cost) on Google Cloud, but for what ``not_counted`` names."""
+    """A cost is what the orchestration of a run cost, or would have cost, on Google Cloud at list prices."""
 
-    is_estimate: bool
-    attempts: int
-    lines: list[CostLine]
-    dollars: float
-    not_counted: list[str]
-    query: str
+    is_estimate: bool = Field(description="the run was not on Google Cloud: nothing was paid")
+    attempts: int = Field(description="how many ended attempts the cost is reckoned from")
+    lines: list[CostLine] = Field(description="the cost by service")
+    dollars: float = Field(description="the sum of the lines, in US dollars")
+    not_counted: list[str] = Field(description="what else costs money, in words")
+    query: str = Field(description=FROM_QUERY)

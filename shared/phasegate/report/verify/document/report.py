@@ -1,6 +1,8 @@
-"""The report as a document: what the JSON holds. ``docs/report.schema.json`` is made from these models."""
+"""A report is one document: these models say what its JSON holds. ``docs/report.schema.json`` is their schema."""
 
 from datetime import date, datetime
+
+from pydantic import Field
 
 from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, Nulls, Quality
 from phasegate.report.verify.document.found import (
@@ -21,48 +23,52 @@ SCHEMA_VERSION = 1
 
 
 class Report(ReportPart):
-    """A verification: of a run, or (run_id is null) of dates without one.
+    """A report is the outcome of one verification: of a run, or of dates without one."""
 
-    agrees: nothing is missing but what waivers let pass, and state, tables and calendar say the same. is_final: the
-    run has ended.
-    seasons: first and last date of each season of the calendar.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    report_id: str
-    run_id: str | None
-    pipeline: str
-    made_at: datetime
-    status: str | None
-    is_final: bool
-    agrees: bool
-    verdict: str
-    first: date
-    last: date
-    dates: int
-    calendar_dates: int
-    seasons: dict[str, tuple[date, date]]
-    phases: list[str]
-    outputs: int
-    findings_total: int
-    kinds: list[KindCount]
-    findings: list[FindingLine]
-    coverage: list[Coverage]
-    missing: list[MissingDates]
-    heat_map: HeatMap
-    failures: list[FailureLine]
-    blocked: list[Blocked]
-    warnings: list[Warned]
-    emptiness: list[Emptiness]
-    quality: list[Quality]
-    nulls: list[Nulls]
-    averages: list[Average]
-    compared: list[KeysCompared]
-    duplicates: list[Duplicates]
-    run_times: list[RunTime]
-    pace: Pace | None
-    gate_waits: list[GateWait]
-    waivers: list[Waived]
-    cost: Cost | None
-    queries: list[Query]
-    date_sets: dict[str, list[date]]
+    schema_version: int = Field(default=SCHEMA_VERSION, description="the layout of this document")
+    report_id: str = Field(description="the run (without one the pipeline) and the time of the verification")
+    run_id: str | None = Field(description="the run that is verified; null: dates without a run")
+    pipeline: str = Field(description="the pipeline's name")
+    made_at: datetime = Field(description="the time of the verification, UTC")
+    status: str | None = Field(description="the run's status; null: dates without a run")
+    is_final: bool = Field(description="the run has ended, or there is none")
+    agrees: bool = Field(
+        description="the report is final, nothing is missing but what waivers let pass, "
+        "and state, tables and calendar say the same"
+    )
+    verdict: str = Field(description="the whole report in one sentence")
+    first: date = Field(description="the earliest date that is verified")
+    last: date = Field(description="the latest date that is verified")
+    dates: int = Field(description="how many dates are verified")
+    calendar_dates: int = Field(description="how many dates the whole calendar has")
+    seasons: dict[str, tuple[date, date]] = Field(description="by season of the calendar: its first and last date")
+    phases: list[str] = Field(description="the phases that are verified, in the order of the plan")
+    outputs: int = Field(description="how many tables and objects these phases write per date")
+    findings_total: int = Field(description="how many findings there are")
+    kinds: list[KindCount] = Field(description="findings counted by kind; every kind is there")
+    findings: list[FindingLine] = Field(
+        description="every difference on the verified dates: those of a whole output first, then by date"
+    )
+    coverage: list[Coverage] = Field(description="how much of each output is there, by season of the calendar")
+    missing: list[MissingDates] = Field(
+        description="dates in a row on which an output is missing or incomplete, over the whole calendar"
+    )
+    heat_map: HeatMap = Field(description="the worst that is known per date and phase")
+    failures: list[FailureLine] = Field(description="failed attempts of the run by signature, most frequent first")
+    blocked: list[Blocked] = Field(description="cells of the run that cannot go on until somebody acts")
+    warnings: list[Warned] = Field(description="what checks that only warn say, by output and check")
+    emptiness: list[Emptiness] = Field(description="where outputs rightly hold nothing, by output and reason")
+    quality: list[Quality] = Field(description="rows by score, per table and year")
+    nulls: list[Nulls] = Field(description="NULLs of critical fields, by season")
+    averages: list[Average] = Field(description="means of fields, by season")
+    compared: list[KeysCompared] = Field(description="keys of one table that are looked for in another")
+    duplicates: list[Duplicates] = Field(description="tables with rows that repeat keys")
+    run_times: list[RunTime] = Field(description="what the run's attempts took by processor, slowest first")
+    pace: Pace | None = Field(description="how the run went over time; null: no attempt is known to have ended")
+    gate_waits: list[GateWait] = Field(description="how long the run's release groups waited, by phase")
+    waivers: list[Waived] = Field(description="every waiver of the run, with what passes by it")
+    cost: Cost | None = Field(description="what the run cost; null: there is no run, or its history could not be asked")
+    queries: list[Query] = Field(description="every query that numbers of the report are from")
+    date_sets: dict[str, list[date]] = Field(
+        description="by name: a list of dates that parameters of `queries` stand for"
+    )
