@@ -159,7 +159,7 @@ def next_command(found: RunReport) -> str:
     if found.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
         return f"phasegate explain {found.run_id}, mend what it names, then phasegate retry {found.run_id}"
     if found.status is RunStatus.WAITING:
-        return f"phasegate approve {found.run_id} {found.by_people.wanted[0]}"
+        return f"phasegate approve {found.run_id} {found.by_people.awaited[0]}"
     if found.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
     return f"phasegate resume {found.run_id}"
