@@ -1,3 +1,3 @@
-"""Phasegate's library: domain, services, ports and adapters."""
+"""Phasegate runs and supervises backfills: domain, services, ports and adapters."""
 
 __version__ = "0.1.0"

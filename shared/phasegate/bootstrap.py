@@ -1,4 +1,4 @@
-"""Wires a backend and the services together: the one place that knows both."""
+"""The bootstrap wires a backend and the services together: the one place that knows both."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -39,7 +39,7 @@ from phasegate.services.running.runner import Call, Runner
 from phasegate.services.running.sweeper import Sweeper
 
 WAKE_BUCKET = timedelta(milliseconds=50)
-"""Embedded: the conductor looks at most this often. On a cloud it is half a second (design, section 3)."""
+"""In embedded mode the conductor is woken at most once in this time; on a cloud it is half a second."""
 
 WORKER_THREADS = 4
 
@@ -49,7 +49,7 @@ Execute = Callable[[Call], Completion | None]
 
 
 class Services:
-    """The services over one backend, in the shape in which the embedded engine calls them."""
+    """The services stand over one backend, in the shape in which the embedded engine calls them."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -67,7 +67,7 @@ class Services:
         return self.runner.claim([TaskPayload.model_validate_json(task.payload) for task in tasks])
 
     def describe(self, call: Call) -> str:
-        """A call in a few words."""
+        """Describe a call in a few words."""
         return f"{call.claim.key.day} {call.task.processor}"
 
     def abandon(self, calls: Sequence[Call]) -> None:
@@ -98,23 +98,24 @@ class Services:
         self.sweeper.sweep(run_id)
 
     def run(self, run_id: str) -> Run:
-        """The run as people want it now."""
+        """Return the run as people want it now."""
         return self.backend.state.run(run_id)
 
     def board(self, run_id: str) -> Board:
-        """The run as it stands."""
+        """Return the run as it stands."""
         return self.backend.state.board(run_id)[0]
 
 
 def open_state(home: Home) -> SqliteState:
-    """The state of a home for commands beside a driving process. Raises InputError when there is none yet."""
+    """Open the state of a home for commands beside a driving process. Raises InputError when there is none yet."""
     if not home.state.exists():
         raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
     return SqliteState(Database(home.state), keeps_dates=False)
 
 
 def open_warehouse(home: Home) -> DuckDbWarehouse:
-    """The warehouse of a home. Raises InputError for a file that is none, HomeInUse when another process has it."""
+    """Open the warehouse of a home. Raises InputError for a file that is none, HomeInUse when another process has
+    it."""
     try:
         return DuckDbWarehouse(home.warehouse)
     except HaltError as error:
@@ -129,7 +130,7 @@ def load_worker(
     warehouse: Warehouse,
     objects: ObjectStore,
 ) -> Worker:
-    """The worker that a pipeline file names, in this process. Raises InputError when it cannot be made."""
+    """Load the worker that a pipeline file names, into this process. Raises InputError when it cannot be made."""
     if spec.factory is None:
         raise InputError(f"worker '{name}' has no factory; embedded mode calls workers in its own process")
     try:
@@ -141,12 +142,12 @@ def load_worker(
 
 
 def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
-    """Raises InputError for a phase that an existing system starts: nothing from outside is heard in embedded mode."""
+    """Refuse a phase that an existing system starts, whose messages do not come to embedded mode: raises InputError."""
     for name in phases:
         how = pipeline.phase(name).how
         if isinstance(how, Observed):
             raise InputError(
-                f"phase '{name}' is observed on Pub/Sub topic '{how.topic}', which embedded mode does not hear; "
+                f"phase '{name}' is observed on Pub/Sub topic '{how.topic}', which embedded mode does not listen to; "
                 "leave it out with --phases, or run with --backend gcp"
             )
 
@@ -166,22 +167,29 @@ def check_workers(pipeline_file: Path | None, pipeline: Pipeline, source: Path |
 
 @dataclass(slots=True)
 class EmbeddedOptions:
-    """How the embedded backend is set up.
-
-    durable: survive a power cut, not only the death of the process. threads: workers at once.
-    atomic_turns: one transaction a turn; False makes every effect its own, as on a cloud.
-    """
+    """The options say how the embedded backend is set up."""
 
     durable: bool = False
+    """Whether what is written survives a power cut, not only the death of the process."""
+
     threads: int = WORKER_THREADS
+    """How many workers are called at once."""
+
     atomic_turns: bool = True
+    """Whether a turn of the engine is one transaction; False: every effect is its own, as on a cloud."""
+
     clock: Clock | None = None
+    """What tells the time; None: the system's clock."""
+
     executor: Callable[[Execute, Clock], Executor[Call, Completion | None]] | None = None
+    """Makes what executes the calls; None: threads."""
+
     wake_bucket: timedelta = WAKE_BUCKET
+    """The conductor is woken at most once in this time."""
 
 
 class Embedded:
-    """A home folder opened for driving runs. A context manager: it holds the home's lock.
+    """A home folder is opened here for driving runs. A context manager: it holds the home's lock.
 
     pipeline_file: where the pipeline was read, now or when the run began; its workers lie beside it. None: they are
     looked up on Python's path alone. Raises HomeInUse when another process drives this home.
@@ -226,7 +234,7 @@ class Embedded:
         self._stack.__exit__(kind, error, trace)
 
     def engine(self, run_id: str) -> Engine[Call]:
-        """An engine for one run of this home."""
+        """Make an engine for one run of this home."""
         pipeline = self.state.plan(run_id).pipeline
         queues = {**pipeline.queues, **_CONTROL}
         tasks = SqliteTasks(self.database, self.clock, queues, run_id)

@@ -1,4 +1,5 @@
-"""Wires the services to Google Cloud: what a function, or the command line against the same project, works with."""
+"""A deployment wires the services to Google Cloud: what a function, or the command line against the same project, works
+with."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,11 +25,12 @@ from phasegate.services.running.runner import Runner
 from phasegate.services.running.sweeper import Sweeper
 
 WAKE_BUCKET = timedelta(milliseconds=500)
-"""The conductor is woken at most this often (design, section 3)."""
+"""The conductor is woken at most once in this time, however many dates come to rest meanwhile."""
 
 
 class Deployment:
-    """The services over Google Cloud. Each is made when it is first used, and so is each client behind it.
+    """A deployment gives the services over Google Cloud. Each is made when it is first used, and so is each client
+    behind it.
 
     Raises InputError for a setting or a pipeline file that is wrong.
     """
@@ -38,12 +40,12 @@ class Deployment:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """The deployed pipeline."""
+        """Load the deployed pipeline."""
         return load_pipeline(self.pipeline_file)
 
     @property
     def pipeline_file(self) -> Path:
-        """Where it lies. Raises InputError when the deployment does not say."""
+        """Say where it lies. Raises InputError when the deployment does not say."""
         if self.settings.pipeline is None:
             raise InputError(
                 "PHASEGATE_PIPELINE: is not set; give the path of the deployed pipeline file (docs/stack.md has the "
@@ -53,7 +55,7 @@ class Deployment:
 
     @cached_property
     def backend(self) -> Backend:
-        """The ports."""
+        """Make the ports."""
         return Backend(
             state=cast(State, _Late(self._state)),
             tasks=cast(Tasks, _Late(self._tasks)),
@@ -68,7 +70,7 @@ class Deployment:
 
     @cached_property
     def installation(self) -> Installation:
-        """What a run stands on beside the ports."""
+        """Return what a run stands on beside the ports."""
         from phasegate.adapters.gcp.preflight.installation import CloudInstallation
 
         return CloudInstallation(self.settings)

@@ -1,4 +1,4 @@
-"""What a start finds around it in embedded mode: a home folder and a source folder."""
+"""In embedded mode a start finds around it a home folder and a source folder."""
 
 import os
 from collections.abc import Iterable
@@ -34,7 +34,8 @@ from phasegate.services.starting.scope import RunScope
 
 
 class HomePreview:
-    """The ``PlanEnvironment`` of a home: it is looked at and not locked. A context manager, which closes the tables."""
+    """A preview is the ``PlanEnvironment`` of a home: the home is read and not locked. A context manager, which closes
+    the tables."""
 
     def __init__(self, home: Home, source: Path) -> None:
         self.home, self._source = home, source
@@ -44,7 +45,7 @@ class HomePreview:
         self.clock: Clock = SystemClock()
 
     def __enter__(self) -> Self:
-        """Nothing is opened before it is needed."""
+        """Open nothing before it is needed."""
         return self
 
     def __exit__(
@@ -83,8 +84,8 @@ class HomePreview:
 
 
 class HomeStart(HomePreview):
-    """The ``StartEnvironment`` of a home, which is opened and locked as soon as it is there: nobody else begins the
-    same run meanwhile. A context manager, which closes the home.
+    """A start in a home is its ``StartEnvironment``; the home is opened and locked as soon as it is there: nobody else
+    begins the same run meanwhile. A context manager, which closes the home.
 
     Raises HomeInUse when another process drives this home.
     """
@@ -98,7 +99,7 @@ class HomeStart(HomePreview):
 
     @property
     def embedded(self) -> Embedded:
-        """The open home, in which the run that was started is driven."""
+        """Return the open home, in which the run that was started is driven."""
         if self._pipeline is None:
             raise ValueError("the pipeline is read first")
         if self._opened is None:
@@ -123,7 +124,7 @@ class HomeStart(HomePreview):
         return self._pipeline
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
-        """See the protocol. The tables are looked at by ``prepare``, when the workers have made them."""
+        """See the protocol. The tables are checked by ``prepare``, when the workers have made them."""
         check_dispatch(scope.pipeline, scope.phases)
         check_workers(self._pipeline_file, scope.pipeline, self._source)
         return []
@@ -143,6 +144,6 @@ class HomeStart(HomePreview):
 
 
 def require_free(home: Home, what_to_do: str) -> None:
-    """Raises HomeInUse while another process drives a home: only one process may read a warehouse."""
+    """Refuse a home that another process drives, as only one process may read a warehouse: raises HomeInUse."""
     if driver := home.driver():
         raise HomeInUse(f"{home.root} is in use by {driver}, and only one process may read its warehouse; {what_to_do}")

@@ -1,4 +1,4 @@
-"""HTTP around the services: what every function does with a request before and after its service.
+"""The entry points put HTTP around the services: what every function does with a request before and after its service.
 
 Settled is 2xx, also what went to quarantine; a bad request of a person is 4xx, and nothing was written; 5xx is for what
 a later delivery may mend. What Cloud Tasks or Pub/Sub deliver is never answered 4xx: they would deliver it again.
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=1)
 def deployment() -> Deployment:
-    """The deployment that this process belongs to. Raises InputError that names a missing variable."""
+    """Return the deployment that this process belongs to. Raises InputError that names a missing variable."""
     return Deployment(CloudSettings.from_environment())
 
 
@@ -109,7 +109,8 @@ def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]
 
 
 def read(model: type[Body], text: str) -> Body:
-    """The JSON text as a model; an empty text is an empty object. Raises InputError that names field and remedy."""
+    """Read the JSON text as a model; an empty text is an empty object. Raises InputError that names field and
+    remedy."""
     try:
         return model.model_validate_json(text or "{}")
     except ValidationError as error:
@@ -121,9 +122,11 @@ def read(model: type[Body], text: str) -> Body:
 class _PushedMessage(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    data: str = ""
-    attributes: dict[str, str] = {}
-    publish_time: AwareDatetime | None = Field(default=None, alias="publishTime")
+    data: str = Field(default="", description="the message's text, as base64")
+    attributes: dict[str, str] = Field(default={}, description="its attributes, by name")
+    publish_time: AwareDatetime | None = Field(
+        default=None, alias="publishTime", description="when it was published; null: the push does not say"
+    )
 
 
 class _Push(BaseModel):
@@ -131,12 +134,12 @@ class _Push(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    message: _PushedMessage
-    subscription: str
+    message: _PushedMessage = Field(description="what was published")
+    subscription: str = Field(description="the subscription that pushes it, by its full name")
 
 
 def pushed(text: str) -> tuple[str, Mapping[str, str], datetime | None] | None:
-    """(text, attributes, publish time) of a message that Pub/Sub pushed; None when the body is no push."""
+    """Read (text, attributes, publish time) of a message that Pub/Sub pushed; None when the body is no push."""
     try:
         push = _Push.model_validate_json(text)
     except ValidationError:
@@ -145,7 +148,8 @@ def pushed(text: str) -> tuple[str, Mapping[str, str], datetime | None] | None:
 
 
 def listen(event: "CloudEvent") -> None:
-    """Hand a message to who knows its topic: the observer for those of an existing system, else the listener.
+    """Hand a message to the listener of its topic: the external event listener for those of an existing system, else
+    the listener of completions.
 
     What is no message is set aside. Raises when a later delivery may help.
     """
@@ -163,7 +167,7 @@ def listen(event: "CloudEvent") -> None:
 
 
 def decoded(data: str) -> str:
-    """The text of a message's base64 data; data that is none is given as it is."""
+    """Return the text of a message's base64 data; data that is none is given as it is."""
     try:
         return base64.b64decode(data, validate=True).decode(errors="replace")
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What a run in embedded mode stands on: the workers in this process, and the home."""
+"""A run in embedded mode stands on the workers in this process, and the home."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from phasegate.services.starting.preflight import check_tables
 
 
 class EmbeddedInstallation:
-    """The ``Installation`` port for one home, pipeline file and source folder. Nothing is written."""
+    """An embedded installation is the ``Installation`` port for one home, pipeline file and source folder. Nothing is
+    written."""
 
     def __init__(self, home: Home, pipeline_file: Path | None, source: Path) -> None:
         self._home, self._pipeline_file, self._source = home, pipeline_file, source
 
     def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
-        """Whether the phases can be run here, the workers load, the home is free and its tables are right."""
+        """Check that the phases can be run here, the workers load, the home is free and its tables are right."""
         return [
             _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
             _tried(
@@ -36,7 +37,7 @@ class EmbeddedInstallation:
         free = passed("home", home, "no other process uses it")
         if not self._home.warehouse.exists():
             unseen = "not checked: there is no warehouse yet, the workers make their tables at the start"
-            return [free, warned("tables", "all", unseen, "nothing now: the start looks before it writes a run")]
+            return [free, warned("tables", "all", unseen, "nothing now: the start checks before it writes a run")]
         try:
             warehouse = open_warehouse(self._home)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Made-up source folders: only a pipeline knows what its own looks like, so its file names who makes one up."""
+"""A source folder can be made up, but only a pipeline knows how its own is filled, so its file names the maker."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""One piece of work for all who ask for it at the same time."""
+"""One piece of work serves all who ask for it at the same time."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -15,7 +15,7 @@ class _Flight(Generic[Value]):
 
 
 class SingleFlight(Generic[Value]):
-    """Reads and looks, shared by threads that ask for the same one.
+    """A single flight is work that is shared by threads which ask for the same.
 
     A caller gets the outcome of work that began after it asked, never of work that was already under way: what it
     learns is as fresh as by its own work, also after a write of its own. Without a crowd each works by itself.
@@ -27,7 +27,7 @@ class SingleFlight(Generic[Value]):
         self._waiting: dict[Hashable, _Flight[Value]] = {}
 
     def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """The outcome of ``work``, or of the same work by another thread. Raises what the work raised."""
+        """Return the outcome of ``work``, or of the same work by another thread. Raises what the work raised."""
         with self._lock:
             flying, flight = self._flying.get(key), self._waiting.get(key)
             leads = flight is None

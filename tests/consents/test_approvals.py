@@ -35,7 +35,7 @@ def test_the_run_waits_for_a_person_when_nothing_else_goes_on(tmp_path: Path) ->
     }  # fmt: skip
     assert board.groups["final"].decode() == "..."
     found = world.report()
-    assert (found.status, found.by_people.wanted, next_command(found)) == (
+    assert (found.status, found.by_people.awaited, next_command(found)) == (
         RunStatus.WAITING,
         ("final",),
         "phasegate approve r final",
@@ -83,7 +83,7 @@ def test_where_other_edges_are_blocked_too_an_approval_is_not_what_is_missing(tm
     world.misbehave(shape__left__0=["fail:bug"])
     board = world.run()
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert world.report().by_people.wanted == ()
+    assert world.report().by_people.awaited == ()
 
 
 def test_a_paused_run_does_not_wait_for_a_person(tmp_path: Path) -> None:

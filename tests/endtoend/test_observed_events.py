@@ -199,5 +199,5 @@ def test_embedded_mode_refuses_to_run_an_observed_phase_before_anything_is_writt
     done = run_command(
         "run", "--pipeline", world.pipeline_file, "--source", world.source, "--season", "2023-24", home=home
     )
-    assert (done.returncode, "'raw-done', which embedded mode does not hear" in done.stderr) == (2, True)
+    assert (done.returncode, "'raw-done', which embedded mode does not listen to" in done.stderr) == (2, True)
     assert not (home / "state.sqlite").exists()

@@ -1,4 +1,4 @@
-"""The errors that a person is meant to read.
+"""These are the errors that a person is meant to read.
 
 Every message says what was wrong, where, and what to do about it. The command line turns each
 class into an exit status; an HTTP entry point turns it into a response code.
@@ -6,7 +6,7 @@ class into an exit status; an HTTP entry point turns it into a response code.
 
 
 class PhasegateError(Exception):
-    """Root of all errors raised on purpose by Phasegate."""
+    """Every error that Phasegate raises on purpose descends from this one."""
 
 
 class InputError(PhasegateError):
@@ -34,4 +34,4 @@ class NoAnswer(TransientError):
 
 
 class UnknownRun(InputError):
-    """There is no run of that id."""
+    """A run is named that is not there."""

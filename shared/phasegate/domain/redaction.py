@@ -1,4 +1,5 @@
-"""Takes out of a text what looks like a secret: others' words end in state, logs and reports, which many may read."""
+"""Redaction takes out of a text what looks like a secret: others' words end in state, logs and reports, which many may
+read."""
 
 import re
 from typing import Annotated
@@ -27,7 +28,7 @@ _SECRETS = re.compile(
 
 
 def redacted(text: str) -> str:
-    """The text with ``[redacted]`` where it holds a key, a token, a password or a signature in one of the usual forms.
+    """Put ``[redacted]`` where the text holds a key, a token, a password or a signature in one of the usual forms.
 
     A guess: it knows forms, not secrets. ``token: word`` is left alone, parsers speak so. What is kept out of messages
     in the first place needs no luck.

@@ -174,7 +174,7 @@ def next_command(progress: RunReport) -> str:
     if progress.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
         return f"phasegate explain {progress.run_id}, mend what it names, then phasegate retry {progress.run_id}"
     if progress.status is RunStatus.WAITING:
-        return f"phasegate approve {progress.run_id} {progress.by_people.wanted[0]}"
+        return f"phasegate approve {progress.run_id} {progress.by_people.awaited[0]}"
     if progress.status is RunStatus.CANCELLED:
         return "phasegate run … --reprocess failed"
     return f"phasegate resume {progress.run_id}"

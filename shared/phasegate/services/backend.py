@@ -1,4 +1,4 @@
-"""What the services work with: the ports of one backend."""
+"""The services work with the ports of one backend."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The ports of one backend, which every service is given."""
+    """A backend holds the ports that every service is given."""
 
     state: State
     """Runs, boards, facts and claims."""
@@ -38,7 +38,7 @@ class Backend:
     """A run that has ended is reported on by a task (a cloud); else whoever drives the run does it."""
 
     def index(self, run_id: str) -> PlanIndex:
-        """The compiled plan of a run."""
+        """Return the compiled plan of a run."""
         return self.state.index(run_id)
 
     def ask_for_report(self, run_id: str, ended_at: datetime) -> None:

@@ -1,4 +1,5 @@
-"""Logs and traces: what a line of the log belongs to, and the trace that ties the handlers of one task together.
+"""Telemetry is logs and traces: what a line of the log belongs to, and the trace that ties the handlers of one task
+together.
 
 A trace travels as the W3C header ``traceparent``: in HTTP requests, in Cloud Tasks headers, in Pub/Sub attributes.
 Without ``configure`` (embedded mode, tests) nothing is written.

@@ -1,4 +1,4 @@
-"""What the present piece of work belongs to: its trace, and the fields that its log lines carry.
+"""The context of the present piece of work is its trace, and the fields that its log lines carry.
 
 The trace lies in OpenTelemetry's own context and travels by its propagator; the fields are context variables of
 structlog.
@@ -24,38 +24,38 @@ _WIRE = TraceContextTextMapPropagator()
 
 
 class Headers(Protocol):
-    """Headers of a request or attributes of a message: a mapping, or the header types of HTTP libraries."""
+    """Headers belong to a request, or are attributes of a message: a mapping, or the header types of HTTP libraries."""
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """Pairs of name and value."""
+        """Give the pairs of name and value."""
 
 
 def outgoing() -> dict[str, str]:
-    """Headers (or message attributes) that carry the trace on; empty when there is none."""
+    """Return the headers (or message attributes) that carry the trace on; empty when there is none."""
     carrier: dict[str, str] = {}
     _WIRE.inject(carrier)
     return carrier
 
 
 def current_trace() -> str:
-    """The ``traceparent`` of the present piece of work; empty when it belongs to no trace."""
+    """Return the ``traceparent`` of the present piece of work; empty when it belongs to no trace."""
     return outgoing().get(TRACEPARENT, "")
 
 
 def trace_and_span() -> tuple[str, str] | None:
-    """Trace id and span id of the present piece of work, in hexadecimal; None when it belongs to no trace."""
+    """Return trace id and span id of the present piece of work, in hexadecimal; None when it belongs to no trace."""
     span = get_current_span().get_span_context()
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
 
 def trace_in(headers: Headers) -> Context | None:
-    """The trace that these headers carry, whatever their case; None when there is none or it is malformed."""
+    """Return the trace that these headers carry, whatever their case; None when there is none or it is malformed."""
     found = _WIRE.extract({name.lower(): value for name, value in headers.items()}, Context())
     return found if get_current_span(found).get_span_context().is_valid else None
 
 
 def new_trace() -> Context:
-    """A trace that begins here. Its flags say that nobody has recorded a span of it."""
+    """Begin a trace here. Its flags say that nobody has recorded a span of it."""
     begun = SpanContext(1 + secrets.randbits(127), 1 + secrets.randbits(63), is_remote=False, trace_flags=TraceFlags(0))
     return set_span_in_context(NonRecordingSpan(begun), Context())
 

@@ -1,4 +1,4 @@
-"""Log lines as JSON on standard output, in the field names that Cloud Logging takes out of them."""
+"""Log lines are JSON on standard output, in the field names that Cloud Logging takes out of them."""
 
 import logging
 import os
@@ -18,7 +18,8 @@ _Line = MutableMapping[str, Any]
 
 
 class CloudLogHandler(logging.Handler):
-    """One line a record, on what is standard output at that moment (functions-framework puts its own there)."""
+    """The handler writes one line per record, on what is standard output at that moment (functions-framework puts its
+    own there)."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record as one line."""

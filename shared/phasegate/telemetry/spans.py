@@ -1,4 +1,5 @@
-"""OpenTelemetry spans, one a handler and one a worker call; only where the environment asks for them.
+"""A span of OpenTelemetry stands for a handler or a worker call; spans are made only where the environment asks for
+them.
 
 Nothing of OpenTelemetry's SDK is imported otherwise, and the trace passes through all the same. Which traces are kept
 is for OpenTelemetry's own ``OTEL_TRACES_SAMPLER`` to say; by default those whose ``traceparent`` is flagged as sampled.
@@ -27,7 +28,7 @@ _Kind = Literal["SERVER", "CLIENT"]
 
 
 class Spans:
-    """Makes spans and sends them to the collector that OpenTelemetry's own variables name."""
+    """A maker of spans sends them to the collector that OpenTelemetry's own variables name."""
 
     def __init__(self, service: str, exporter: "SpanExporter") -> None:
         from opentelemetry.sdk.resources import Resource
@@ -41,7 +42,7 @@ class Spans:
 
     @contextmanager
     def span(self, name: str, kind: _Kind, parent: Context | None = None) -> Iterator[None]:
-        """A span below the one of ``parent`` (None: below the present one); work within belongs to it."""
+        """Begin a span below the one of ``parent`` (None: below the present one); work within belongs to it."""
         from opentelemetry.trace import SpanKind
 
         attributes = {name: str(value) for name, value in fields().items()}
@@ -63,13 +64,13 @@ _spans: Spans | None = None
 def configure_spans(service: str) -> None:
     """Make spans from now on if the environment asks for them. Raises InputError for an exporter that is not known."""
     global _spans
-    wanted = os.environ.get(EXPORTER) or ("otlp" if any(os.environ.get(name) for name in ENDPOINTS) else "none")
-    if wanted not in ("otlp", "none"):
-        raise InputError(f"{EXPORTER}={wanted}: unknown exporter; use otlp or none")
+    exporter = os.environ.get(EXPORTER) or ("otlp" if any(os.environ.get(name) for name in ENDPOINTS) else "none")
+    if exporter not in ("otlp", "none"):
+        raise InputError(f"{EXPORTER}={exporter}: unknown exporter; use otlp or none")
     if _spans is not None:
         _spans.close()
         _spans = None
-    if wanted == "none":
+    if exporter == "none":
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 

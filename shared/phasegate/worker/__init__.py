@@ -1,4 +1,4 @@
-"""The worker's side of the protocol: what a processing service of one's own needs to take part in a backfill.
+"""The worker's side of the protocol is what a processing service of one's own needs to take part in a backfill.
 
 ``WorkerService`` answers requests, ``check_fence`` keeps late writers off, ``heartbeat`` and ``completed_event`` are
 for work that outlasts a request, ``has_passed`` for work in steps; ``lease`` keeps the other writer of a table, which

@@ -1,4 +1,4 @@
-"""Events of a worker that answers 202: that it began, that it goes on, and how it ended.
+"""A worker that answers 202 tells by events that it began, that it goes on, and how it ended.
 
 They go to Phasegate's own topic, ``backfill-completions``; the service publishes them with its own client.
 """
@@ -29,7 +29,8 @@ Publish = Callable[[str], object]
 def completed_event(
     request: WorkerRequest, result: ProcessorResult, started_at: datetime, code_version: str = ""
 ) -> Completion:
-    """The event that ends the attempt; publish ``.model_dump_json()``. A second one for the same request is the same.
+    """Make the event that ends the attempt; publish ``.model_dump_json()``. A second one for the same request is the
+    same.
 
     started_at: when the work began, UTC, aware. code_version: of the service, for the history.
     """

@@ -1,4 +1,4 @@
-"""For the other writer of a table: writing a date only while no backfill writes it."""
+"""With a lease the other writer of a table writes a date only while no backfill writes it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

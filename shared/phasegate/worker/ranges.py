@@ -1,21 +1,24 @@
-"""Requests for a range of dates: for people and scripts that ask for more than one date at a time."""
+"""A request for a range of dates is for people and scripts that ask for more than one date at a time."""
 
 import datetime
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 
 
 class RangeRequest(WorkerRequest):
-    """One processor over the dates from ``date`` (``start_date`` on the wire) to ``end_date``, both included.
+    """A range request asks for one processor over the dates from ``date`` (``start_date`` on the wire) to ``end_date``,
+    both included.
 
     Without ``end_date`` it is the one date: so Phasegate itself calls it.
     """
 
-    end_date: datetime.date | None = None
+    end_date: datetime.date | None = Field(
+        default=None, description="the last date of the range, itself included; null: `date` alone"
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -25,12 +28,12 @@ class RangeRequest(WorkerRequest):
 
     @property
     def last(self) -> datetime.date:
-        """The last date of the range."""
+        """Return the last date of the range."""
         return self.end_date or self.date
 
 
 def summed_up(by_date: Mapping[datetime.date, ProcessorResult]) -> ProcessorResult:
-    """One result for all the dates: the first failure if there is one; rows are those of all dates together."""
+    """Sum up one result for all the dates: the first failure if there is one; rows are those of all dates together."""
     if len(by_date) == 1:
         return next(iter(by_date.values()))
     rows = [result.rows for result in by_date.values() if result.rows is not None]

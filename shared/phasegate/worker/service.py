@@ -1,4 +1,4 @@
-"""A processing service: from a request to the user's own function, and back to an answer of the protocol."""
+"""A processing service goes from a request to the user's own function, and back to an answer of the protocol."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import flask
 
 MAX_BODY_BYTES = 2_000_000
-"""A request names one task; Cloud Tasks itself takes none above 1 MiB (gcp-limits.md)."""
+"""A request names one task; Cloud Tasks itself takes none above 1 MiB (Cloud Tasks quotas)."""
 
 _CHUNK = 64 * 1024
 
@@ -29,9 +29,11 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Returned in place of a result: the work goes on elsewhere, and ends with a completed event (HTTP 202)."""
+    """Work was accepted, and is returned in place of a result: it goes on elsewhere, and ends with a completed event
+    (HTTP 202)."""
 
     message: str = "the end will be reported by event"
+    """What the answer says, for people."""
 
 
 Handler = Callable[[WorkerRequest], ProcessorResult | Accepted]
@@ -43,14 +45,23 @@ class _Route:
     """How a request of one path is read, and the function from that request to the answer's body."""
 
     model: type[WorkerRequest]
+    """What the request is read as."""
+
     date_field: str
+    """The name under which the date travels."""
+
     processor_fields: tuple[str, ...]
+    """The names of which exactly one carries the processor."""
+
     processors: frozenset[str] | None
+    """The processors that the path knows; None: the function sees to that."""
+
     answer: Callable[[Any], Accepted | dict[str, Any]]
+    """Takes the request, as ``model``, to the answer's body."""
 
 
 class WorkerService:
-    """A service of one's own. Thread-safe if its functions are.
+    """A worker service turns functions of one's own into a service. Thread-safe if its functions are.
 
     Behind HTTP its entry point calls ``respond``; ``handle`` and ``prepare`` make it a worker in process. Not for
     services that are there already and speak HTTP by themselves: they need the protocol, not the library.
@@ -72,7 +83,7 @@ class WorkerService:
         processor_fields: tuple[str, ...] = ("processor",),
         processors: Collection[str] | None = None,
     ) -> Callable[[Handler], Handler]:
-        """Decorate the function that processes one processor and date a request.
+        """Decorate the function that processes one processor and date per request.
 
         date_field, processor_fields: the names under which date and processor travel. processors: those that the
         path knows; None: the function sees to that. What the function raises is answered as ``handle`` says.
@@ -168,7 +179,7 @@ class WorkerService:
 
 
 def has_passed(deadline: datetime) -> bool:
-    """Whether a request's deadline lies behind; without a zone it is UTC."""
+    """Tell whether a request's deadline lies behind; without a zone it is UTC."""
     return datetime.now(UTC) >= (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC))
 
 

@@ -1,4 +1,5 @@
-"""Canary dates: a few of a run's dates that go through all phases first; the rest is let go when they have passed."""
+"""Canary dates are a few of a run's dates that go through all phases first; the rest is let go when they have
+passed."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,14 +10,18 @@ from phasegate.domain.spec.pipeline import CalendarSpec
 
 
 class Canary(NamedTuple):
-    """reasons: why each date was chosen, in date order. lacking: which kinds of dates there are none of, and why."""
+    """A canary names the dates that go through all phases before the rest."""
 
     reasons: dict[date, str]
+    """Date -> why it was chosen; in order of the dates."""
+
     lacking: tuple[str, ...]
+    """Which kinds of dates there are none of, and why, a sentence each."""
 
 
 def choose(spec: CalendarSpec, calendar: Calendar, days: Sequence[date]) -> Canary:
-    """First, middle and last of the selected dates, one bootstrap date, and one whose canary number is above 0."""
+    """Choose the first, middle and last of the selected dates, one bootstrap date, and one whose canary number is above
+    0."""
     chosen: dict[date, list[str]] = {}
     lacking: list[str] = []
     for day, why in ((days[0], "first"), (days[len(days) // 2], "middle"), (days[-1], "last")):

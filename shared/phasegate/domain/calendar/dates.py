@@ -1,4 +1,4 @@
-"""Dates, seasons and windows.
+"""The calendar knows dates, seasons and windows.
 
 A date is a plain date in the pipeline's time zone. Only dates with at least one row that meets the calendar's
 condition exist; everything else (an off day, a day on which everything was postponed) cannot be selected.
@@ -16,63 +16,76 @@ from phasegate.domain.spec.pipeline import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class GameDate:
-    """One date of the calendar: its season, its numbers (``orders: 8``) and its entities (``shops: (A, …)``).
-
-    not_held_by: those of the calendar's sources that hold nothing of this date.
-    """
+    """A date of the calendar carries its season, its numbers and its entities."""
 
     day: date
+    """The date itself, in the pipeline's time zone."""
+
     season: str
+    """The one season that it lies in, as the schedule writes it."""
+
     numbers: Mapping[str, int]
+    """Name -> value of each of the calendar's numbers, for example ``orders: 8``."""
+
     entities: Mapping[str, tuple[str, ...]]
+    """Name of an entity list -> the date's keys in it, sorted, for example ``shops: (A, B)``; without keys: absent."""
+
     not_held_by: tuple[str, ...] = ()
+    """Those of the calendar's sources that hold nothing of this date, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOutDate:
-    """A date with rows in the schedule of which none meets the calendar's condition. rows: how many."""
+    """A date is left out when it has rows in the schedule, and none of them meets the calendar's condition."""
 
     day: date
+    """The date itself."""
+
     season: str
+    """The season that its rows name."""
+
     rows: int
+    """How many rows of the schedule it has."""
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Every date that the schedule knows, in order."""
+    """The calendar holds every date that the schedule knows."""
 
     dates: tuple[GameDate, ...]
+    """All its dates, in order, each once."""
 
     @classmethod
     def of(cls, dates: Iterable[GameDate]) -> "Calendar":
-        """A calendar of these dates, put in order."""
+        """Make a calendar of these dates, put in order."""
         return cls(tuple(sorted(dates, key=lambda d: d.day)))
 
     @cached_property
     def by_day(self) -> Mapping[date, GameDate]:
-        """Dates by day."""
+        """Map each day to its date."""
         return {d.day: d for d in self.dates}
 
     @cached_property
     def seasons(self) -> Mapping[str, tuple[date, ...]]:
-        """Days of each season, in order of the seasons' starts."""
+        """Map each season to its days; seasons are in order of their starts."""
         seasons: dict[str, list[date]] = {}
         for each in self.dates:
             seasons.setdefault(each.season, []).append(each.day)
         return {name: tuple(days) for name, days in seasons.items()}
 
     def season(self, name: str) -> tuple[date, ...]:
-        """Days of a season. Raises InputError for a name that the schedule does not have."""
+        """Return the days of a season. Raises InputError for a name that the schedule does not have."""
         if name not in self.seasons:
             raise InputError(f"unknown season '{name}'{did_you_mean(name, self.seasons)}")
         return self.seasons[name]
 
     def days_since_start(self, day: date) -> int:
-        """Calendar days from the season's first date to this one (0 on that first date)."""
+        """Count the calendar days from the season's first date to this one (0 on that first date)."""
         return (day - self.seasons[self.by_day[day].season][0]).days
 
     def window(self, day: date, *, dates: int | None = None, days: int | None = None) -> tuple[date, ...]:
-        """Dates before ``day``, inside its season: the last ``dates`` of them, or those within ``days`` days."""
+        """Return the dates before ``day``, inside its season: the last ``dates`` of them, or those within ``days``
+        days."""
         season = self.seasons[self.by_day[day].season]
         end = bisect_left(season, day)
         if dates is not None:

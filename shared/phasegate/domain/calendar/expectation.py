@@ -1,4 +1,4 @@
-"""What the output of a processor should hold on a date."""
+"""The calendar says what the output of a processor should hold on a date."""
 
 from datetime import date
 from enum import StrEnum
@@ -8,7 +8,7 @@ from phasegate.domain.spec.pipeline import Pipeline, Processor
 
 
 class ExpectationLetter(StrEnum):
-    """What the output of a processor should hold for a date, as a letter."""
+    """A letter says what the output of a processor should hold for a date."""
 
     EXPECTED = "e"
     """Rows."""
@@ -24,7 +24,7 @@ _ROWS = (ExpectationLetter.EXPECTED, "")
 def expectation(
     pipeline: Pipeline, calendar: Calendar, processor: Processor, day: date
 ) -> tuple[ExpectationLetter, str]:
-    """What a processor's output should hold on a date, and why if that is not simply rows."""
+    """Say what a processor's output should hold on a date, and why if that is not simply rows."""
     if processor.available_from and day < processor.available_from:
         return ExpectationLetter.EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:

@@ -1,4 +1,5 @@
-"""The calendar of expected work: for every (processor, date) whether its output should hold something, and how much."""
+"""The calendar of expected work says for every (processor, date) whether its output should hold something, and how
+much."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, Processor
 
 
 class WorkKind(StrEnum):
-    """What is expected of a processor on a date."""
+    """The kind of work says what is expected of a processor on a date."""
 
     EXPECTED = "expected"
     EMPTY_OK = "empty_ok"
@@ -24,14 +25,16 @@ class WorkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much an output should hold for a date. what: ``rows``, ``objects`` or the key column whose values count.
-
-    is_exact: so many, neither more nor fewer; else at least so many.
-    """
+    """An amount says how much an output should hold for a date."""
 
     what: str
+    """What is counted: ``rows``, ``objects``, or distinct values of the key column of this name."""
+
     count: int
+    """How many of them there should be."""
+
     is_exact: bool
+    """Whether neither more nor fewer are right; False: at least so many are."""
 
     def __str__(self) -> str:
         unit = self.what if self.what in ("rows", "objects") else f"values of {self.what}"
@@ -42,19 +45,28 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected of one processor on one date.
-
-    amounts: of an EXPECTED output, as far as the calendar knows them. reason: why emptiness is right, or why there is
-    no work. may_hold_rows: False where rows would be wrong.
-    """
+    """An expectation says what one processor should leave behind on one date."""
 
     day: date
+    """The date that is worked on."""
+
     phase: str
+    """The name of the processor's phase."""
+
     processor: str
+    """The canonical name of the processor."""
+
     kind: WorkKind
+    """Whether there is work, and whether its output may be empty."""
+
     amounts: tuple[Amount, ...] = ()
+    """How much an EXPECTED output should hold, as far as the calendar knows; empty for the other kinds."""
+
     reason: str = ""
+    """Why emptiness is right, or why there is no work; empty when EXPECTED."""
+
     may_hold_rows: bool = True
+    """Whether the output may hold anything; False: rows would be wrong."""
 
 
 def expected_work(
@@ -64,7 +76,7 @@ def expected_work(
     days: Iterable[date],
     left_out: Iterable[LeftOutDate] = (),
 ) -> Iterator[Expectation]:
-    """What is expected of every processor of the phases, date by date; dates in order.
+    """Say what is expected of every processor of the phases, date by date; dates in order.
 
     days: dates of the calendar. left_out: dates on which the schedule has rows and none counts.
     """

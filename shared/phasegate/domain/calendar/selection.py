@@ -1,4 +1,5 @@
-"""Which dates a person asked for. An empty answer is an error, and so is a date that the schedule does not have."""
+"""A selection says which dates a person asked for. An empty answer is an error, and so is a date that the schedule does
+not have."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,25 +10,33 @@ from phasegate.domain.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Seasons, or a range, or single dates; less the excluded ones.
-
-    exclude_live: and less those of the live window, which ``overrides.without_live`` finds.
-    """
+    """A selection names seasons, or a range, or single dates; less the excluded ones."""
 
     seasons: tuple[str, ...] = ()
+    """Seasons whose dates are selected; empty: none is named."""
+
     first: date | None = None
+    """The first date of a range, itself included; None: no range is given."""
+
     last: date | None = None
+    """The last date of the range, itself included; None as for ``first``."""
+
     dates: tuple[date, ...] = ()
+    """Single dates, in the order given; empty: none is named."""
+
     exclude: tuple[date, ...] = ()
+    """Dates that are left out of what the others select."""
+
     exclude_live: bool = False
+    """Whether the dates of the live window are left out too; ``overrides.without_live`` finds them."""
 
     @property
     def is_blank(self) -> bool:
-        """Nobody said which dates."""
+        """Tell whether nobody said which dates."""
         return not (self.seasons or self.first or self.last or self.dates or self.exclude)
 
     def covers(self, day: date, season: str) -> bool:
-        """Whether a date lies where this selection looks, in the schedule or not; a blank one looks everywhere."""
+        """Tell whether a date lies where this selection looks, in the schedule or not; a blank one looks everywhere."""
         if day in self.exclude:
             return False
         if self.first is not None and self.last is not None:
@@ -35,7 +44,7 @@ class Selection:
         return self.is_blank or day in self.dates or season in self.seasons
 
     def resolve(self, calendar: Calendar) -> tuple[date, ...]:
-        """The selected dates, in order.
+        """Return the selected dates, in order.
 
         Raises InputError for an unknown season, a date that is not there, a range that ends before it begins, more
         than one way of selecting, and an empty result.

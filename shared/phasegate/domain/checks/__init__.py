@@ -1,1 +1,1 @@
-"""What is asked of the tables: the proof that an output is there, and the checks that say whether it is sound."""
+"""Proofs and checks ask the tables: the proof, whether an output is there; the checks, whether it is sound."""

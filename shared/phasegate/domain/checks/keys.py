@@ -1,4 +1,4 @@
-"""The checks that compare keys: ``entities``, ``coverage`` and ``duplicates``."""
+"""The checks ``entities``, ``coverage`` and ``duplicates`` compare keys."""
 
 from datetime import date
 from fractions import Fraction
@@ -11,7 +11,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 
 
 def ask_entities(check: EntitiesCheck, subject: CheckSubject) -> Question:
-    """The table's keys by date; with another processor's table, its keys and whether each is here."""
+    """Ask for the table's keys by date; with another processor's table, for its keys and whether each is here."""
     column, table, key = subject.output.date_column, subject.output.table, quoted(check.key)
     if check.calendar is not None:
         return question(
@@ -61,7 +61,7 @@ def judge_entities(check: EntitiesCheck, subject: CheckSubject, answer: Answer) 
 
 
 def ask_coverage(check: CoverageCheck, subject: CheckSubject) -> Question:
-    """By date, how many keys the other table has and how many of them are here, with the first that are not."""
+    """Ask, by date, how many keys the other table has and how many of them are here, with the first that are not."""
     _, other = subject.other(check.processor)
     key = key_text(check.keys)
     sides = [
@@ -109,7 +109,7 @@ def _no_keys_of(other: TableOutput) -> str:
 
 
 def ask_duplicates(check: DuplicatesCheck, subject: CheckSubject) -> Question:
-    """The keys that are there more than once, the first ones of each date, and how many such there are."""
+    """Ask for the keys that are there more than once, the first ones of each date, and how many such there are."""
     column, table = subject.output.date_column, subject.output.table
     key = key_text(check.keys or subject.output.keys)
     twice = (
@@ -126,7 +126,7 @@ def ask_duplicates(check: DuplicatesCheck, subject: CheckSubject) -> Question:
 
 
 def judge_duplicates(_check: DuplicatesCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
-    """No key twice: 0 are expected, and so many were found."""
+    """Judge that no key is there twice: 0 are expected, and so many were found."""
     doubled: dict[date, int] = dict.fromkeys(subject.days, 0)
     keys: dict[date, dict[str, int]] = {day: {} for day in subject.days}
     for row in answer:

@@ -1,4 +1,4 @@
-"""The proof: what a table holds for a date, and whether that bears out what was reported."""
+"""A proof compares what a table holds for a date with what was reported."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,20 @@ from phasegate.domain.state.facts import AttemptFacts, Proved
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a table holds for one date: rows, and the lowest and highest fence among them (None: it keeps none)."""
+    """What is found is how much an output holds for one date, and under which fences."""
 
     rows: int
+    """Rows of the table; 1 for an object that is there."""
+
     lowest_fence: int | None = None
+    """The lowest fence among the rows; None: they keep none."""
+
     highest_fence: int | None = None
+    """The highest fence among the rows; None: they keep none."""
 
 
 def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
-    """Rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
+    """Ask for the rows of one table by date (``n``), with their lowest and highest fence where the table keeps it."""
     column, fence = output.date_column, output.fence_column
     lowest, highest = (f"{of}({quoted(fence)})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
     return question(
@@ -36,7 +41,7 @@ def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
 def judge_proof(
     attempt: AttemptFacts, output: Output, checks: Sequence[Check], expects: str, found: Found | None, now: datetime
 ) -> Proved:
-    """Whether the output bears out what was reported.
+    """Judge whether the output bears out what was reported.
 
     checks: what its table must hold, the phase's too. expects: EXPECTED, OPTIONAL or EMPTY. found: what the table
     holds, one row for an object that is there, None when there is nothing to look at. Disproved are: a success

@@ -1,4 +1,4 @@
-"""Questions to a warehouse: asked for many dates at once, and for many tables together."""
+"""Questions to a warehouse are asked for many dates at once, and for many tables together."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,50 +11,53 @@ Answer = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One SELECT in the BigQuery dialect; its rows carry the date as ``d``.
-
-    Questions of one shape have the same columns, of the same types: about the same dates they are asked together.
-    """
+    """A question is one SELECT about some dates, with its parameters."""
 
     sql: str
+    """The SELECT, in the BigQuery dialect; except for the check ``sql``, its rows carry the date as ``d``."""
+
     parameters: Mapping[str, Any]
+    """Name -> value: ``first``, ``last`` and ``days`` are the dates; others bound the values of a range."""
+
     shape: str
+    """Questions of one shape have the same columns, of the same types: about the same dates they are asked
+    together."""
 
     @property
     def fingerprint(self) -> str:
-        """Names the statement, whatever its dates and bounds: 12 hex digits of its SHA-256."""
+        """Name the statement, whatever its dates and bounds: 12 hex digits of its SHA-256."""
         return hashlib.sha256(self.sql.encode()).hexdigest()[:12]
 
 
 def question(sql: str, days: Iterable[date], shape: str, values: Mapping[str, float] | None = None) -> Question:
-    """A question about these dates. values: further parameters, by names made with ``value_name``."""
+    """Make a question about these dates. values: further parameters, by names made with ``value_name``."""
     days = sorted(days)
     return Question(sql, {"first": days[0], "last": days[-1], "days": days, **(values or {})}, shape)
 
 
 def value_name(value: float) -> str:
-    """A parameter's name that tells its value, so that questions with different values can be asked together."""
+    """Name a parameter after its value, so that questions with different values can be asked together."""
     return f"v_{hashlib.sha256(repr(value).encode()).hexdigest()[:12]}"
 
 
 def together(questions: Sequence[Question]) -> Question:
-    """One question for several of one shape about the same dates; each row says which it answers (``asked``)."""
+    """Make one question of several of one shape about the same dates; each row says which it answers (``asked``)."""
     parts = (f"SELECT {n} AS asked, q{n}.* FROM ({each.sql}\n) AS q{n}" for n, each in enumerate(questions))
     parameters = {name: value for each in questions for name, value in each.parameters.items()}
     return Question(" UNION ALL ".join(parts), parameters, "")
 
 
 def quoted(column: str) -> str:
-    """A column as SQL names it, also where its name is a word of SQL (``end``, ``rows``)."""
+    """Write a column as SQL names it, also where its name is a word of SQL (``end``, ``rows``)."""
     return f"`{column}`"
 
 
 def on_days(column: str) -> str:
-    """The condition that bounds a table by the question's dates."""
+    """Write the condition that bounds a table by the question's dates."""
     name = quoted(column)
     return f"{name} BETWEEN @first AND @last AND {name} IN (SELECT x FROM UNNEST(@days) AS x)"
 
 
 def key_text(columns: Sequence[str]) -> str:
-    """Several columns as one text; NULL is a key like any other."""
+    """Write several columns as one text; NULL is a key like any other."""
     return " || '/' || ".join(f"COALESCE(CAST({quoted(column)} AS STRING), 'NULL')" for column in columns)

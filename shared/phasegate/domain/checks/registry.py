@@ -1,4 +1,4 @@
-"""The one registry of checks: a check of the pipeline file, and the two functions that make it."""
+"""The one registry of checks gives, for a check of the pipeline file, the two functions that make it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from phasegate.domain.state.facts import BLOCK, PASS, WARN, Verdict
 
 @dataclass(frozen=True, slots=True)
 class CheckFunctions:
-    """How a check is made: the question (None: the counts suffice) and the judgement of its answer.
-
-    Both take the check as the type that the registry's key stands for.
-    """
+    """Two functions make a check. Both take it as the type that the registry's key stands for."""
 
     ask: Callable[[Any, CheckSubject], Question | None]
+    """Makes the question about the subject; None: the counts of the proof suffice."""
+
     judge: Callable[[Any, CheckSubject, Answer], dict[date, Finding]]
+    """Judges the answer (empty where there was no question), for each date of the subject."""
 
 
 REGISTRY: Mapping[str, CheckFunctions] = {
@@ -36,12 +36,12 @@ REGISTRY: Mapping[str, CheckFunctions] = {
 
 
 def ask(check: Check, subject: CheckSubject) -> Question | None:
-    """The check's question about all dates of the subject; None when the counts suffice."""
+    """Ask the check's question about all dates of the subject; None when the counts suffice."""
     return REGISTRY[check.check].ask(check, subject)
 
 
 def judge(check: Check, subject: CheckSubject, answer: Answer) -> dict[date, Verdict]:
-    """The check's verdicts by date; what is wrong blocks, or warns where the check says so."""
+    """Give the check's verdicts by date; what is wrong blocks, or warns where the check says so."""
     findings = REGISTRY[check.check].judge(check, subject, answer)
     asked = ask(check, subject) or count_rows(subject.output, subject.days)
     wrong = WARN if check.severity == "warn" else BLOCK
@@ -62,7 +62,7 @@ def judge(check: Check, subject: CheckSubject, answer: Answer) -> dict[date, Ver
 
 
 def unasked(check: Check, subject: CheckSubject, outcome: str, error: str) -> dict[date, Verdict]:
-    """Verdicts for a check whose query failed, never PASS.
+    """Give verdicts for a check whose query failed, never PASS.
 
     outcome: UNKNOWN when it is worth asking again, else BLOCK. A check that only warns holds nothing back either way.
     """

@@ -1,4 +1,4 @@
-"""The check ``rows``: as many rows as the date's schedule demands."""
+"""The check ``rows`` demands as many rows as the date's schedule does."""
 
 from datetime import date
 
@@ -9,7 +9,7 @@ from phasegate.domain.spec.checks import RowsCheck
 
 
 def ask(_check: RowsCheck, _subject: CheckSubject) -> None:
-    """Nothing: the proof has counted already."""
+    """Ask nothing: the proof has counted already."""
 
 
 def judge(check: RowsCheck, subject: CheckSubject, _answer: Answer) -> dict[date, Finding]:

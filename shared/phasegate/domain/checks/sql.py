@@ -1,4 +1,4 @@
-"""The check ``sql``: a SELECT of the pipeline file says by itself whether a date is right."""
+"""The check ``sql`` is a SELECT of the pipeline file, which says by itself whether a date is right."""
 
 from datetime import date
 from typing import Any
@@ -9,7 +9,7 @@ from phasegate.domain.spec.checks import SqlCheck
 
 
 def ask(check: SqlCheck, subject: CheckSubject) -> Question:
-    """The query as it was written. Its columns are its own, so it is asked together with no other."""
+    """Ask the query as it was written. Its columns are its own, so it is asked together with no other."""
     return question(check.query, subject.days, f"sql {check.query}")
 
 

@@ -1,4 +1,4 @@
-"""What a check is about, and what it found there."""
+"""A check has a subject, and a finding says what it found there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,44 +18,63 @@ KEYS_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class CheckSubject:
-    """What a check is about: a processor with its table, over some dates, each with the rows counted in it.
-
-    counts: what the table holds by date; a date that is absent has no rows.
-    """
+    """A check is about a processor with its table, over some dates."""
 
     pipeline: Pipeline
+    """The pipeline of the processor."""
+
     calendar: Calendar
+    """Every date of the seasons concerned, with what is expected of it."""
+
     phase: str
+    """The name of the processor's phase."""
+
     processor: Processor
+    """What the pipeline file says of the processor."""
+
     output: TableOutput
+    """The processor's table."""
+
     days: tuple[date, ...]
+    """The dates to check, all of them dates of the calendar."""
+
     counts: Mapping[date, Found] = field(default_factory=dict)
+    """Date -> what the table holds of it; a date that is absent has no rows."""
 
     def other(self, name: str) -> tuple[Processor, TableOutput]:
-        """Another processor that the check names, with its table."""
+        """Return another processor that the check names, with its table."""
         phases = self.pipeline.phase_names[: self.pipeline.phase_names.index(self.phase) + 1]
-        phase, wanted = self.pipeline.resolve(name, phases)
-        processor = next(x for x in self.pipeline.phase(phase).processors if x.name == wanted)
+        phase, canonical = self.pipeline.resolve(name, phases)
+        processor = next(x for x in self.pipeline.phase(phase).processors if x.name == canonical)
         assert isinstance(processor.output, TableOutput)  # noqa: S101 - asserted when the pipeline file was loaded
         return processor, processor.output
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found on one date. ``keys``: those that it is about, missing or doubled, at most 20, sorted."""
+    """A finding says what one check found on one date."""
 
     is_right: bool
+    """Whether the check's demand is met."""
+
     expected: int
+    """Rows, keys or values that should be there, as the check counts them."""
+
     found: int
+    """How many of what is counted are there."""
+
     detail: str
+    """The numbers as a sentence."""
+
     keys: tuple[str, ...] = ()
+    """The keys that it is about, missing or doubled; at most 20, sorted."""
 
 
 NOTHING = Finding(False, 0, 0, "no rows to look at")
 
 
 def checked_days(expects: Mapping[date, str], counts: Mapping[date, Found]) -> tuple[date, ...]:
-    """The dates that checks apply to: not where emptiness is right, nor where it is allowed and found."""
+    """Return the dates that checks apply to: not where emptiness is right, nor where it is allowed and found."""
     return tuple(
         d
         for d, letter in expects.items()
@@ -65,5 +84,5 @@ def checked_days(expects: Mapping[date, str], counts: Mapping[date, Found]) -> t
 
 
 def named(keys: Sequence[str], how_many: int) -> str:
-    """The first of so many keys, for a sentence."""
+    """Name the first of so many keys, for a sentence."""
     return f"{', '.join(keys[:KEYS_NAMED])}{', …' if how_many > KEYS_NAMED else ''}"

@@ -1,4 +1,4 @@
-"""The checks of one column's values: ``nulls`` and ``range``."""
+"""The checks ``nulls`` and ``range`` judge one column's values."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +11,7 @@ from phasegate.domain.spec.checks import NullsCheck, RangeCheck
 
 
 def ask_nulls(check: NullsCheck, subject: CheckSubject) -> Question:
-    """Rows by date, and those without a value."""
+    """Ask for the rows by date, and those without a value."""
     column, table = subject.output.date_column, subject.output.table
     return question(
         f"SELECT {quoted(column)} AS d, COUNT(*) AS n, COUNTIF({quoted(check.column)} IS NULL) AS bad "
@@ -22,7 +22,8 @@ def ask_nulls(check: NullsCheck, subject: CheckSubject) -> Question:
 
 
 def judge_nulls(check: NullsCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
-    """expected: the rows that should have a value; found: those that have one."""
+    """Compare rows without a value with the allowed share. expected: the rows that should have one; found: those that
+    do."""
     findings = dict.fromkeys(subject.days, NOTHING)
     for row in answer:
         n, bad = row["n"], row["bad"]
@@ -32,7 +33,7 @@ def judge_nulls(check: NullsCheck, subject: CheckSubject, answer: Answer) -> dic
 
 
 def ask_range(check: RangeCheck, subject: CheckSubject) -> Question:
-    """Values by date, those outside, those that are NaN, and the lowest and highest of the others.
+    """Ask for the values by date, those outside, those that are NaN, and the lowest and highest of the others.
 
     NaN is outside of every range, and the statement says so: by itself it is above every number in DuckDB, and
     compares with none in BigQuery.
@@ -53,7 +54,8 @@ def ask_range(check: RangeCheck, subject: CheckSubject) -> Question:
 
 
 def judge_range(check: RangeCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
-    """expected: the values; found: those inside. Rows without any value have none outside."""
+    """Compare values outside the range with the allowed share. expected: the values; found: those inside. Rows without
+    any value have none outside."""
     findings = dict.fromkeys(subject.days, NOTHING)
     for row in answer:
         n, bad = row["n"], row["bad"]

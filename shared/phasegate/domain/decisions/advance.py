@@ -1,4 +1,4 @@
-"""The decision of the conductor: what passed, which release groups are released, and when a run has come to its end."""
+"""The conductor decides what passed, which release groups are released, and when a run has come to its end."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ pass goes on."""
 
 @dataclass(frozen=True, slots=True)
 class GroupOutcome:
-    """A release group of a date that came to rest."""
+    """An outcome says how a release group came to rest on a date."""
 
     position: int
     """The position of the date."""
@@ -37,7 +37,7 @@ class GroupOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What follows from a board, the outcomes and what people want."""
+    """Decisions follow from a board, the outcomes and what people want."""
 
     board: Board
     """The board as it should be."""

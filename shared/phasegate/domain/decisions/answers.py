@@ -1,4 +1,4 @@
-"""What is understood of a worker's answer: a status and a body in, the result of the task's processor out."""
+"""A worker's answer is understood here: a status and a body in, the result of the task's processor out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _PASSING = frozenset({408, 425})
 
 
 def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
-    """The result for the task's processor in a worker's answer.
+    """Take the result for the task's processor out of a worker's answer.
 
     A class that the worker names itself counts more than the status. Where it says when to come back
     (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
@@ -70,5 +70,5 @@ def _settled(result: ProcessorResult) -> ProcessorResult:
 
 
 def failed(error_class: ErrorClass, message: str) -> ProcessorResult:
-    """The result of an attempt that ended badly."""
+    """Make the result of an attempt that ended badly."""
     return ProcessorResult(status=ResultStatus.FAILED, error_class=error_class, message=message)

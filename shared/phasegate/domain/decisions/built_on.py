@@ -1,4 +1,4 @@
-"""What was made from what, over tasks and dates: which outputs are stale once others are gone or made again."""
+"""Outputs are built on others, over tasks and dates: once those are gone or made again, these are stale."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -7,48 +7,48 @@ from phasegate.domain.plan import ExpectationLetter, PlanIndex, SameDateEdge, Ta
 from phasegate.domain.spec.pipeline import TableOutput
 
 Marks = list[list[bool]]
-"""For each task, in the order of the index, one mark a date."""
+"""For each task, in the order of the index, one mark per date."""
 
 
 def marks(index: PlanIndex, days_of: Mapping[str, Iterable[date]]) -> Marks:
-    """The marks of these dates. days_of: ref -> dates of the index."""
-    found = [[False] * len(index.days) for _ in index.tasks]
+    """Mark these dates. days_of: ref -> dates of the index."""
+    marked = [[False] * len(index.days) for _ in index.tasks]
     for ref, days in days_of.items():
         for day in days:
-            found[index.by_ref[ref].number][index.position[day]] = True
-    return found
+            marked[index.by_ref[ref].number][index.position[day]] = True
+    return marked
 
 
 def spread(index: PlanIndex, seeds: Sequence[Sequence[bool]]) -> Marks:
-    """What is marked, and all that is built on it: by a need, by a gate on its date, by a window over dates before."""
-    found: Marks = [[False] * len(index.days) for _ in index.tasks]
+    """Spread the marks to all that is built on what is marked: by a need, a gate on its date, a window before it."""
+    reached: Marks = [[False] * len(index.days) for _ in index.tasks]
     upstream = [_upstream(index, task) for task in index.tasks]
     for position in range(len(index.days)):
         for task in index.tasks:
             same_date, windows = upstream[task.number]
-            found[task.number][position] = (
+            reached[task.number][position] = (
                 seeds[task.number][position]
-                or any(found[n][position] for n in same_date)
-                or any(any(found[n][slice(*edge.inside[position])]) for n, edge in windows)
+                or any(reached[n][position] for n in same_date)
+                or any(any(reached[n][slice(*edge.inside[position])]) for n, edge in windows)
             )
-    return found
+    return reached
 
 
 def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str, tuple[date, ...]]:
-    """What was made from outputs that are gone: ref -> dates, in order, without what is gone itself."""
+    """Find what was made from outputs that are gone: ref -> dates, in order, without what is gone itself."""
     seeds = marks(index, gone)
     reached = spread(index, seeds)
-    found = {
+    days_by_ref = {
         task.ref: tuple(
             day for p, day in enumerate(index.days) if reached[task.number][p] and not seeds[task.number][p]
         )
         for task in index.tasks
     }
-    return {ref: days for ref, days in found.items() if days}
+    return {ref: days for ref, days in days_by_ref.items() if days}
 
 
 def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str, ...]:
-    """Those of the outputs that are gone which a plan of what is *missing* does not make again, on some date.
+    """Find those of the outputs that are gone which a plan of what is *missing* does not make again, on some date.
 
     The planner judges objects by the tables that need them, and a table that may be empty by the others of its phase
     (``planner._present_by_tables``): where those are still there, nothing is missing.

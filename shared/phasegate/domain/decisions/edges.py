@@ -1,4 +1,4 @@
-"""Edges, judged on the board: what stands in the way of a release group, and down to which root.
+"""Edges are judged on the board: what stands in the way of a release group, and down to which root.
 
 One function answers both questions, "may it start?" and "why does it wait?", so that the release decision and its
 explanation cannot disagree.
@@ -18,7 +18,7 @@ _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One thing that an edge still lacks."""
+    """An obstacle is one thing that an edge still lacks."""
 
     check: str
     """The kind of edge."""
@@ -37,17 +37,17 @@ class Obstacle:
 
     @property
     def is_bad(self) -> bool:
-        """It will not go away by waiting."""
+        """Tell whether it will not go away by waiting."""
         return self.letter in BADLY_ENDED
 
     @property
-    def wants_a_person(self) -> bool:
-        """It is an approval that nobody has given yet."""
+    def needs_a_person(self) -> bool:
+        """Tell whether it is an approval that nobody has given yet."""
         return self.check == "approval"
 
 
 def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int) -> Iterator[Obstacle]:
-    """Everything that keeps a release group from being released at a date; nothing when it may start."""
+    """Find everything that keeps a release group from being released at a date; nothing when it may start."""
     for task in group.tasks:
         ref = index.tasks[task].ref
         if (breaker := board.breakers.get(ref)) is not None:
@@ -66,12 +66,12 @@ def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int
 
 
 def canary_left(index: PlanIndex, board: Board) -> dict[int, bytes]:
-    """What of the canary dates has not passed: for each release group, 1 at each such date."""
+    """Find what of the canary dates has not passed: for each release group, 1 at each such date."""
     left: dict[int, bytes] = {}
     for number, strip in index.canary.items():
         letters = int.from_bytes(board.groups[index.groups[number].name].translate(_IS_NOT_GOOD))
-        if found := letters & int.from_bytes(strip):
-            left[number] = found.to_bytes(len(strip))
+        if left_of_group := letters & int.from_bytes(strip):
+            left[number] = left_of_group.to_bytes(len(strip))
     return left
 
 
@@ -184,24 +184,24 @@ def _all_dates(index: PlanIndex, board: Board, edge: BarrierEdge, position: int)
 
 
 def awaited_approvals(index: PlanIndex, board: Board) -> tuple[str, ...]:
-    """The phases whose approval, and nothing else, keeps some release group from being released."""
-    wanted: dict[str, None] = {}
+    """Find the phases whose approval, and nothing else, keeps some release group from being released."""
+    awaited: dict[str, None] = {}
     for group in index.groups:
         missing = {edge.phase for edge in group.edges if isinstance(edge, ApprovalEdge)}.difference(
-            board.approved, wanted
+            board.approved, awaited
         )
         position = board.groups[group.name].find(ord(BoardLetter.PENDING)) if missing else -1
         while position != -1:
-            if all(obstacle.wants_a_person for obstacle in obstacles(index, board, group, position)):
-                wanted.update(dict.fromkeys(sorted(missing)))
+            if all(obstacle.needs_a_person for obstacle in obstacles(index, board, group, position)):
+                awaited.update(dict.fromkeys(sorted(missing)))
                 break
             position = board.groups[group.name].find(ord(BoardLetter.PENDING), position + 1)
-    return tuple(wanted)
+    return tuple(awaited)
 
 
 class Blockage:
-    """Which pending release groups cannot move until somebody acts, and the roots of it. Made for one state of the
-    board."""
+    """A blockage knows which pending release groups cannot move until somebody acts, and the roots of it. Made for one
+    state of the board."""
 
     def __init__(self, index: PlanIndex, board: Board) -> None:
         self._index, self._board = index, board
@@ -209,7 +209,7 @@ class Blockage:
         self._roots: dict[tuple[int, int], tuple[Obstacle, ...]] = {}
 
     def roots(self, group: int, position: int) -> tuple[Obstacle, ...]:
-        """The bad obstacles behind a pending release group, its own or those of what it waits for; empty: it just
+        """Find the bad obstacles behind a pending release group, its own or those of what it waits for; empty: it just
         waits."""
         stack = [(group, position)]
         while stack:
@@ -235,6 +235,6 @@ class Blockage:
         ]
 
     def is_stuck(self, position: int) -> bool:
-        """Whether none of the date's pending release groups can move until somebody acts."""
+        """Tell whether none of the date's pending release groups can move until somebody acts."""
         pending = [group for group in self._index.groups if self._board.is_pending(group.name, position)]
         return all(self.roots(group.number, position) for group in pending)

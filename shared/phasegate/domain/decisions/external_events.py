@@ -1,4 +1,4 @@
-"""What an existing system says on its own topic, in Phasegate's words, and which attempt it is about."""
+"""An existing system's message is read in Phasegate's words here, and given to the attempt that it is about."""
 
 import hashlib
 import json
@@ -25,12 +25,12 @@ _ANY_CASE = "; words count as they are written"
 
 
 class Unreadable(ValueError):
-    """A message that the mapping of the pipeline file cannot read. Says which field, and why."""
+    """The mapping of the pipeline file cannot read a message. Says which field, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalEvent:
-    """The end of one processor's work for a date, as the existing system says."""
+    """An external event is the end of one processor's work for a date, as the existing system says."""
 
     day: date
     """The date that was worked on."""
@@ -50,7 +50,7 @@ class ExternalEvent:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """The attempt that an end is counted for, and what it was made from."""
+    """An awaited attempt is the one that an end is counted for."""
 
     key: AttemptKey
     """Which attempt it is."""
@@ -61,7 +61,7 @@ class Awaited:
 
 
 def document_of(text: str) -> Mapping[str, Any]:
-    """The message as an object. Raises Unreadable."""
+    """Read the message as an object. Raises Unreadable."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -72,12 +72,12 @@ def document_of(text: str) -> Mapping[str, Any]:
 
 
 def is_ignored(document: Mapping[str, Any], observed: Observed) -> bool:
-    """Whether the pipeline file says that such a message is about nothing that ended."""
+    """Tell whether the pipeline file says that such a message is about nothing that ended."""
     return any(_word(_at(document, path)) in values for path, values in observed.ignore.items())
 
 
 def day_of(document: Mapping[str, Any], observed: Observed) -> date:
-    """The date that a message is about. Raises Unreadable."""
+    """Read the date that a message is about. Raises Unreadable."""
     text = _text(document, observed.fields.date)
     try:
         return date.fromisoformat(text)
@@ -88,7 +88,7 @@ def day_of(document: Mapping[str, Any], observed: Observed) -> date:
 def read_external_event(
     document: Mapping[str, Any], observed: Observed, phase: str, registry: Mapping[tuple[str, str], str]
 ) -> ExternalEvent:
-    """A message in our words. Raises Unreadable, also for a processor or a status that the file does not name."""
+    """Read a message in our words. Raises Unreadable, also for a processor or a status that the file does not name."""
     fields = observed.fields
     name = _text(document, fields.processor)
     processor = registry.get((phase, name))
@@ -115,7 +115,7 @@ def read_external_event(
 
 
 def attempt_for(facts: DateFacts, index: PlanIndex, task: TaskSpec) -> Awaited | str:
-    """The attempt that an end counts for: the one that is awaited, or else the next one; or why there is none.
+    """Find the attempt that an end counts for: the one that is awaited, or else the next one; or why there is none.
 
     An event may come before its attempt is awaited, even before the report of what it was made from: then it counts as
     made from the attempts of its needs that are under way.
@@ -147,7 +147,7 @@ def attempt_for(facts: DateFacts, index: PlanIndex, task: TaskSpec) -> Awaited |
 
 
 def says_nothing_new(end: ExternalEvent, facts: DateFacts, task: TaskSpec) -> bool:
-    """Whether an end that no attempt waits for only repeats what the last one reported, or was found to be."""
+    """Tell whether an end that no attempt waits for only repeats what the last one reported, or was found to be."""
     attempts = facts.tasks.get((task.phase, task.processor), [])
     if not attempts:
         return False
@@ -159,7 +159,7 @@ def says_nothing_new(end: ExternalEvent, facts: DateFacts, task: TaskSpec) -> bo
 
 
 def is_known(end: ExternalEvent, facts: DateFacts, task: TaskSpec) -> bool:
-    """Whether this very event was applied before."""
+    """Tell whether this very event was applied before."""
     attempts = facts.tasks.get((task.phase, task.processor), [])
     return any(a.reported is not None and a.reported.event_id == end.event_id for a in attempts)
 

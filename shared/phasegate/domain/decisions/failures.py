@@ -1,4 +1,4 @@
-"""What a failure costs, and when it is tried again."""
+"""A failure costs an attempt or none, and says when the task is tried again."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,18 +10,19 @@ from phasegate.domain.spec.pipeline import FailurePolicy
 _FREE = frozenset({ErrorClass.THROTTLE})
 MOST_THROTTLES = 50
 """Throttled attempts of one task before it fails: 8 hours at the longest default backoff. Their facts lie in the date's
-document, which holds 1 MiB (gcp-limits.md, Firestore)."""
+document, which holds 1 MiB (Firestore quotas)."""
 
 _HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})
 
 
 def costs_an_attempt(error_class: ErrorClass) -> bool:
-    """A throttle is the warehouse's or the source's word about load, not about this task."""
+    """Tell whether a failure is counted: a throttle is the warehouse's or the source's word about load, not about this
+    task."""
     return error_class not in _FREE
 
 
 def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: FailurePolicy) -> bool:
-    """Whether one more attempt is made after these failures, the last of which is of ``error_class``.
+    """Tell whether one more attempt is made after these failures, the last of which is of ``error_class``.
 
     "Not yet" has an allowance of its own, and so have throttles; the others share one.
     """
@@ -36,7 +37,7 @@ def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: F
 
 
 def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:
-    """Wait before the attempt that follows attempt number ``attempt``: doubling, capped, with jitter.
+    """Return the wait before the attempt that follows attempt number ``attempt``: doubling, capped, with jitter.
 
     The jitter takes off up to half and is a pure function of the identity, so that a decision made twice is the
     same decision.

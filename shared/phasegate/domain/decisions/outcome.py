@@ -1,4 +1,4 @@
-"""What comes of a release group at rest: judged by its tasks, its checks and the waivers in force.
+"""A release group at rest is judged by its tasks, its checks and the waivers in force.
 
 The same function judges again when a waiver came or ended: from what was found once, no table is asked for that.
 """
@@ -24,8 +24,7 @@ def judge_group(
     verdicts: Sequence[Verdict],
     waivers: Sequence[Waiver],
 ) -> GroupOutcome:
-    """The outcome of a release group at a date. views: its tasks and, where one ended badly, all of the date; by
-    number.
+    """Judge a release group at a date. views: its tasks and, where one ended badly, all of the date; by number.
 
     verdicts: of the checks. waivers: those in force.
     """
@@ -60,7 +59,7 @@ def judge_group(
 def judge_again(
     index: PlanIndex, group: ReleaseGroup, state: GroupState, facts: DateFacts, waivers: Sequence[Waiver]
 ) -> GroupOutcome | None:
-    """The outcome of a release group that had come to rest, under these waivers; None when it stays as it is.
+    """Judge a release group that had come to rest, under these waivers; None when it stays as it is.
 
     facts: of its date.
     """
@@ -75,14 +74,15 @@ def judge_again(
 def passes_without(
     index: PlanIndex, day: date, views: Sequence[TaskView], waivers: Sequence[Waiver]
 ) -> dict[str, Verdict]:
-    """What passes on a date without an output under these waivers, by ``phase/processor``. views: of all its tasks."""
+    """Find what passes on a date without an output under these waivers, by ``phase/processor``. views: of all its
+    tasks."""
     position, by_number = index.position[day], dict(enumerate(views))
-    found: dict[str, Verdict] = {}
+    passing: dict[str, Verdict] = {}
     for number, view in by_number.items():
         verdict = _let_pass(index, position, number, by_number, waivers) if view.status in BAD else None
         if verdict is not None:
-            found[index.tasks[number].ref] = verdict
-    return found
+            passing[index.tasks[number].ref] = verdict
+    return passing
 
 
 def _let_pass(
@@ -115,7 +115,7 @@ def _roots(index: PlanIndex, number: int, views: Mapping[int, TaskView]) -> Iter
 
 
 def let_pass(facts: DateFacts) -> set[str]:
-    """What has no output on a date and passes all the same, as ``phase/processor``."""
+    """Find what has no output on a date and passes all the same, as ``phase/processor``."""
     return {
         f"{phase}/{verdict.subject}"
         for phase, cell in facts.cells.items()

@@ -1,4 +1,4 @@
-"""Reconciles one date: what is the state of every task, and what should be running and is not.
+"""Reconciling one date says what the state of every task is, and what should be running and is not.
 
 ``derive`` turns facts into statuses, with a fixed precedence. ``reconcile`` adds what is due. Neither knows what had it
 called; called twice on the same facts they give the same answer.
@@ -16,7 +16,7 @@ from phasegate.domain.state.unsound import Failure
 
 
 class TaskStatus(Enum):
-    """Where a task stands. ``REPORTED`` and better unlock what needs it inside the cell."""
+    """The status says where a task stands. ``REPORTED`` and better unlock what needs it inside the cell."""
 
     PENDING = "pending"
     UPSTREAM_FAILED = "blocked"
@@ -35,7 +35,7 @@ PROVED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
 
 @dataclass(slots=True)
 class TaskView:
-    """A task's derived state."""
+    """A view is a task's derived state."""
 
     status: TaskStatus
     """Where it stands."""
@@ -54,13 +54,13 @@ class TaskView:
 
     @property
     def message(self) -> str:
-        """What there is to say of the task: its failure's message, or the note."""
+        """Say what there is to say of the task: its failure's message, or the note."""
         return self.note if self.failure is None else self.failure.message
 
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """An attempt that should be dispatched, or awaited."""
+    """A due task is an attempt that should be dispatched, or awaited."""
 
     task: TaskSpec
     """What the plan says of its task."""
@@ -78,7 +78,7 @@ class DueTask:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Where one date stands, and what is missing there."""
+    """A reconciliation says where one date stands, and what is missing there."""
 
     views: dict[int, TaskView]
     """The tasks of open release groups, by number."""
@@ -173,7 +173,7 @@ class _Derivation:
 
 
 def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
-    """Status of every task of the date, in the order of ``index.tasks``."""
+    """Derive the status of every task of the date, in the order of ``index.tasks``."""
     derivation = _Derivation(facts, index)
     return [derivation.view(task.number) for task in index.tasks]
 
@@ -206,7 +206,7 @@ def _is_void(attempt: AttemptFacts) -> bool:
 
 
 def bad_end_of(attempt: AttemptFacts) -> BadEnd | None:
-    """How an attempt ended badly, if it did. A heal outranks a report, a proof outranks both."""
+    """Find out how an attempt ended badly, if it did. A heal outranks a report, a proof outranks both."""
     healed, reported, proved = attempt.healed, attempt.reported, attempt.proved
     if healed is not None and healed.outcome is HealedAs.LOST:
         return BadEnd(Failure(ErrorClass.TRANSIENT, healed.reason), healed.at)
@@ -219,7 +219,7 @@ def bad_end_of(attempt: AttemptFacts) -> BadEnd | None:
 
 
 def reconcile(facts: DateFacts, index: PlanIndex) -> Reconciliation:
-    """The attempts that should be dispatched now, and the release groups that have come to rest."""
+    """Find the attempts that should be dispatched now, and the release groups that have come to rest."""
     derivation = _Derivation(facts, index)
     views: dict[int, TaskView] = {}
     due: list[DueTask] = []
@@ -255,21 +255,22 @@ def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, numbe
 
 
 def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[AttemptKey]:
-    """Observed attempts that have been awaited for longer than their phase's timeout."""
+    """Find the observed attempts that have been awaited for longer than their phase's timeout."""
     derivation = _Derivation(facts, index)
-    found: list[AttemptKey] = []
+    silent: list[AttemptKey] = []
     for number, observed in index.observed.items():
         view, task = derivation.view(number), index.tasks[number]
         awaited = view.facts.dispatched if view.status is TaskStatus.QUEUED and view.facts else None
         if awaited and awaited.at + timedelta(seconds=observed.timeout_seconds) < now:
-            found.append(AttemptKey(facts.day, task.phase, task.processor, view.attempt))
-    return found
+            silent.append(AttemptKey(facts.day, task.phase, task.processor, view.attempt))
+    return silent
 
 
 def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], since: datetime) -> list[DueTask]:
-    """Attempts that were to start before ``since`` and that nobody claimed: their task is slow, used up or lost."""
+    """Find the attempts that were to start before ``since`` and that nobody claimed: their task is slow, used up or
+    lost."""
     views = derive(facts, index)
-    found: list[DueTask] = []
+    overdue: list[DueTask] = []
     for task in index.tasks:
         view = views[task.number]
         dispatched = view.facts.dispatched if view.facts else None
@@ -277,5 +278,5 @@ def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptK
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
         if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) < since:
-            found.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
-    return found
+            overdue.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
+    return overdue

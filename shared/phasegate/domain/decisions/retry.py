@@ -1,4 +1,4 @@
-"""A retry: what it is about, and how far it reaches, back to the sources and forward to all that was built on them."""
+"""A retry reaches back to the sources and forward to all that was built on them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 
 
 def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
-    """The (date, ``phase/processor``) pairs that failed or are blocked and that a retry is about.
+    """Find the (date, ``phase/processor``) pairs that failed or are blocked and that a retry is about.
 
     What did not run because something else failed is no target: it follows by itself.
     """
@@ -45,7 +45,7 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
 
 @dataclass(slots=True)
 class Reopening:
-    """What a retry changes in one cell."""
+    """A reopening says what a retry changes in one cell."""
 
     redo: set[str] = field(default_factory=set)
     """The processors to run again."""
@@ -171,10 +171,10 @@ def _sources(index: PlanIndex, ref: str) -> set[int]:
 
 
 def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
-    found, queue = set(tasks), list(tasks)
+    reached, queue = set(tasks), list(tasks)
     while queue:
         for number in index.dependants[queue.pop()]:
-            if number not in found:
-                found.add(number)
+            if number not in reached:
+                reached.add(number)
                 queue.append(number)
-    return found
+    return reached

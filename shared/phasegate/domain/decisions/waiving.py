@@ -1,4 +1,4 @@
-"""Waivers: a person lets a blocked check pass, or a source that is gone, for some dates, until an end.
+"""A waiver lets a blocked check pass, or a source that is gone, for some dates, until an end; a person gives it.
 
 The verdict stays BLOCK in what is stored, with the waiver's id. It is never asked again for that: what was found once
 is judged again (``outcome``), with the waivers that are in force, when one is added and when one ends.
@@ -15,32 +15,32 @@ from phasegate.domain.state.run import Run, Waiver
 
 
 def is_in_force(waiver: Waiver, now: datetime) -> bool:
-    """Whether a waiver has not ended."""
+    """Tell whether a waiver has not ended."""
     return now < waiver.until
 
 
 def in_force(run: Run, now: datetime) -> tuple[Waiver, ...]:
-    """The waivers of a run that have not ended."""
+    """Return the waivers of a run that have not ended."""
     return tuple(waiver for waiver in run.waivers if is_in_force(waiver, now))
 
 
 def waived(verdicts: Iterable[Verdict], day: date, phase: str, waivers: Sequence[Waiver]) -> tuple[Verdict, ...]:
-    """The same verdicts, each BLOCK marked with the first waiver that covers it, or with none."""
-    found: list[Verdict] = []
+    """Mark each BLOCK of the verdicts with the first waiver that covers it, or with none."""
+    marked: list[Verdict] = []
     for verdict in verdicts:
         covering = (w.id for w in waivers if w.covers(day, phase, verdict.subject, verdict.check))
         waived_by = next(covering, "") if verdict.outcome == BLOCK else ""
-        found.append(verdict if verdict.waived_by == waived_by else replace(verdict, waived_by=waived_by))
-    return tuple(found)
+        marked.append(verdict if verdict.waived_by == waived_by else replace(verdict, waived_by=waived_by))
+    return tuple(marked)
 
 
 def dates_to_judge_again(index: PlanIndex, board: Board, run: Run, now: datetime) -> list[date]:
-    """The dates of the waivers that came into force or ended since the board was written."""
+    """Find the dates of the waivers that came into force or ended since the board was written."""
     changed = {waiver.id for waiver in in_force(run, now)}.symmetric_difference(board.waivers)
     days = {day for waiver in run.waivers if waiver.id in changed for day in waiver.dates}
     return sorted(days & index.position.keys())
 
 
 def blocks(verdict: Verdict) -> bool:
-    """Whether a verdict holds its release group back."""
+    """Tell whether a verdict holds its release group back."""
     return verdict.outcome == BLOCK and not verdict.waived_by

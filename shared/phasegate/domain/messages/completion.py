@@ -1,4 +1,4 @@
-"""The completion event: one model for sender and receiver, versioned, unknown keys rejected."""
+"""The completion event has one model for sender and receiver, versioned; unknown keys are rejected."""
 
 from datetime import date
 from typing import Annotated, Literal, Self

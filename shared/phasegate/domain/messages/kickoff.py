@@ -1,4 +1,4 @@
-"""A kick-off: what a person, a schedule or another service asks the starter for, over HTTP or in a message."""
+"""A kick-off is what a person, a schedule or another service asks the starter for, over HTTP or in a message."""
 
 from datetime import date
 
@@ -32,7 +32,7 @@ class Kickoff(BaseModel):
     allow_destructive: Names = Field(default=(), description="destructive processors that may run")
 
     def run_request(self, pipeline_file: str) -> RunRequest:
-        """What the kick-off asks for. pipeline_file: the deployed one."""
+        """Return what the kick-off asks for. pipeline_file: the deployed one."""
         selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
         overrides = Overrides(self.include_live, self.allow_destructive)
         return RunRequest(

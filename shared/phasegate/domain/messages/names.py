@@ -1,4 +1,4 @@
-"""The names by which the parts of Phasegate find each other on a cloud: topics, queues and tasks.
+"""By these names the parts of Phasegate find each other on a cloud: topics, queues and tasks.
 
 None of them changes with a release: what an earlier one has queued or published is still to be delivered.
 """
@@ -22,5 +22,5 @@ VERIFY_QUEUE = "verify"
 
 
 def task_name(*parts: str) -> str:
-    """A task's name: hashed, so that names spread over Cloud Tasks' index and hold only characters it allows."""
+    """Name a task by a hash, so that names spread over Cloud Tasks' index and hold only characters it allows."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]

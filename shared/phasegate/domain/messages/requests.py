@@ -1,4 +1,4 @@
-"""What people and schedules ask of the functions: a sweep, or a report."""
+"""People and schedules ask the functions for a sweep, or a report."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ class VerifyRequest(BaseModel):
 
     @property
     def selection(self) -> Selection | None:
-        """The dates, where no run is named. Raises InputError when both are given."""
+        """Return the dates, where no run is named. Raises InputError when both are given."""
         named = bool(self.season or self.first or self.last or self.dates or self.exclude or self.phases)
         if self.run_id is not None:
             if named:

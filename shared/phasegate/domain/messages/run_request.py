@@ -1,4 +1,4 @@
-"""What somebody asks for, by flags or by a message: which dates of which pipeline, and how."""
+"""A run request is what somebody asks for, by flags or by a message: which dates of which pipeline, and how."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ Reprocess = Literal["missing", "failed", "all"]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A request for a run, as it was given: nothing in it depends on the calendar, the tables or the day."""
+    """A run request is kept as it was given: nothing in it depends on the calendar, the tables or the day."""
 
     selection: Selection
     """Which dates are asked for."""

@@ -1,4 +1,4 @@
-"""What the tasks of the queues carry: a wake-up, a page of dates, or one attempt for the runner.
+"""The tasks of the queues carry a wake-up, a page of dates, or one attempt for the runner.
 
 A task may have been queued by an earlier release, so that keys are added with a default, and none is taken away.
 """

@@ -1,4 +1,4 @@
-"""What the runner sends to a worker and what it understands of the answer.
+"""The worker protocol is what the runner sends to a worker and what it understands of the answer.
 
 The same two models serve the HTTP runner and the in-process one, and the worker's own side, so that
 sender and receiver can never disagree on a field name. Unknown keys are errors.
@@ -17,7 +17,7 @@ MOST_ROWS = 2**63 - 1
 
 
 class ErrorClass(StrEnum):
-    """Why an attempt did not succeed; decides whether and when it is tried again."""
+    """The class of an error says why an attempt did not succeed; it decides whether and when it is tried again."""
 
     TRANSIENT = "transient"
     """Timeout, 5xx, connection reset: tried again with exponential backoff."""
@@ -34,7 +34,7 @@ class ErrorClass(StrEnum):
 
 
 class ResultStatus(StrEnum):
-    """A worker's own word about one processor and date."""
+    """The status is a worker's own word about one processor and date."""
 
     SUCCESS = "success"
     PARTIAL = "partial"
@@ -43,7 +43,7 @@ class ResultStatus(StrEnum):
 
 
 class WorkerRequest(BaseModel):
-    """One task, as the worker receives it.
+    """A request is one task, as the worker receives it.
 
     ``date`` and ``processor`` travel under the names that the pipeline file gives them. The three fields of
     ``FORMER_CONSTANTS`` may be there or not: the pipeline file says what is sent beside the protocol's own fields.
@@ -77,7 +77,7 @@ OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
 def request_body(
     request: WorkerRequest, constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
 ) -> dict[str, JsonValue]:
-    """The request as it is sent: under the pipeline file's names, with its constants.
+    """Write the request as it is sent: under the pipeline file's names, with its constants.
 
     constants: by field; ``{why}`` in a text becomes the run's reason.
     """
@@ -91,7 +91,7 @@ def request_body(
 
 
 class ProcessorResult(BaseModel):
-    """What became of one processor."""
+    """A result says what became of one processor."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,7 +102,7 @@ class ProcessorResult(BaseModel):
 
 
 class WorkerAnswer(BaseModel):
-    """Results by processor name, canonical or alias."""
+    """An answer holds results by processor name, canonical or alias."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

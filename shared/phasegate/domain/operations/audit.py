@@ -1,4 +1,4 @@
-"""The audit of one task: what a table holds against what the calendar demands and what a run says of it. Pure."""
+"""The audit of one task compares what a table holds with what the calendar demands and what a run says of it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
 
 
 class Discrepancy(StrEnum):
-    """Ways in which state, tables and calendar differ. Each is counted by itself."""
+    """State, tables and calendar differ in these ways. Each is counted by itself."""
 
     MISSING = "missing"
     INCOMPLETE = "incomplete"
@@ -58,7 +58,7 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
 
 
 class Own(Enum):
-    """What the verifier itself asks of an output. No text, so that no check is taken for it, whatever its name."""
+    """The verifier itself asks this of an output. No text, so that no check is taken for it, whatever its name."""
 
     ROWS = "rows"
     KEYS = "keys"
@@ -68,7 +68,7 @@ class Own(Enum):
 
 
 class Word(StrEnum):
-    """What a run says of a task. OPEN: it is still to come; NOTHING: it never came to an end."""
+    """A word is what a run says of a task. OPEN: it is still to come; NOTHING: it never came to an end."""
 
     PASSED = "passed"
     BAD = "bad"
@@ -78,21 +78,26 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run's word on a task.
-
-    rows, fence: what was proved, and under which fence; None where there is neither. why: of a bad end.
-    is_superseded: a later run has worked on the same task, and may have written since.
-    """
+    """A record is a run's word on a task."""
 
     word: Word
+    """Whether the task passed, ended badly, is still to come, or never came to an end."""
+
     rows: int | None = None
+    """Rows that were proved; None: no number was."""
+
     fence: int | None = None
+    """The fence of the attempt that passed; None: none is known."""
+
     why: str = ""
+    """What was said of a bad end; empty otherwise."""
+
     is_superseded: bool = False
+    """Whether a later run has worked on the same task, and may have written since."""
 
     @property
     def said(self) -> str:
-        """A word other than PASSED, in a sentence."""
+        """Put a word other than PASSED into a sentence."""
         if self.word is Word.BAD:
             return f"state says: {self.why or 'failed'}"
         return "state says: still to come" if self.word is Word.OPEN else "state says: never done"
@@ -100,28 +105,42 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class TableContent:
-    """What an output holds for a date; an object that is there counts as one row.
-
-    lowest_fence, highest_fence: None where no row has one. unfenced: rows without. doubled: rows beyond the first of
-    their keys.
-    """
+    """A table's content is what an output holds for a date, in numbers."""
 
     rows: int = 0
+    """All rows of the date; 1 for an object that is there."""
+
     lowest_fence: int | None = None
+    """The lowest fence among the rows; None: no row has one."""
+
     highest_fence: int | None = None
+    """The highest fence among the rows; None: no row has one."""
+
     unfenced: int = 0
+    """Rows without a fence, in a table that keeps it."""
+
     doubled: int = 0
+    """Rows beyond the first of their keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which a task's output is not as it should be. shown_by: whose query; text: that of a check."""
+    """A difference is one way in which a task's output is not as it should be."""
 
     kind: Discrepancy
+    """The way in which it differs."""
+
     detail: str
+    """What differs, in a sentence."""
+
     expected: int | None
+    """Rows, keys or values that should be there; None: no number is known."""
+
     found: int | None
+    """How many are there; None: it is not about a number."""
+
     shown_by: Own | str
+    """Whose query shows it: one of the verifier's own, or that of the check of this name."""
 
 
 ROWS, REPEATS = "rows", "repeats"
@@ -131,7 +150,7 @@ NOTHING_HELD = TableContent()
 
 
 def is_sound(expects: str, held: TableContent, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the calendar's demand is met: rows where they are due, none where none are right, no key twice.
+    """Tell whether the calendar's demand is met: rows where they are due, none where none are right, no key twice.
 
     A check that blocks, could not be asked or passes by a waiver is not met.
     """
@@ -143,7 +162,7 @@ def is_sound(expects: str, held: TableContent, verdicts: Sequence[Verdict]) -> b
 
 
 def is_let_pass(expects: str, held: TableContent, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]) -> bool:
-    """Whether waivers are all that lets an output pass. Arguments as for ``differences``."""
+    """Tell whether waivers are all that lets an output pass. Arguments as for ``differences``."""
     is_waived = any(verdict.waived_by for verdict in verdicts)
     return is_waived and not any(differences(expects, held, verdicts, looks_at, None))
 
@@ -155,7 +174,7 @@ def differences(
     looks_at: Mapping[str, str],
     recorded: Recorded | None,
 ) -> Iterator[Difference]:
-    """Every difference of one task.
+    """Find every difference of one task.
 
     verdicts: of the checks that apply, those that could be asked; and the one by which nothing need be there, as a
     person goes on without a source that is gone. looks_at: ROWS or REPEATS for the checks (by name) that do.
@@ -207,7 +226,7 @@ def differences(
 def shortfalls(
     expects: str, held: TableContent, verdicts: Sequence[Verdict], looks_at: Mapping[str, str]
 ) -> Iterator[Difference]:
-    """What the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
+    """Find what the calendar misses. Rows that are only doubled are no shortfall. Arguments as for ``differences``."""
     if expects == ExpectationLetter.EMPTY:
         return
     if expects == ExpectationLetter.EXPECTED and not held.rows:
@@ -264,5 +283,5 @@ def _fences(held: TableContent, recorded: Recorded) -> Iterator[Difference]:
 
 
 def rows_in_words(n: int) -> str:
-    """A number of rows."""
+    """Write a number of rows in words."""
     return f"{n} row{'' if n == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What runs only when it is named: dates of the live pipeline, and processors that destroy."""
+"""Dates of the live pipeline, and processors that destroy, run only when they are named."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,13 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What somebody named on purpose: dates inside the live window, and destructive processors."""
+    """Overrides are what somebody named on purpose, so that it is not refused."""
 
     live_dates: tuple[date, ...] = ()
+    """Dates of the live window that are worked on all the same."""
+
     destructive: tuple[str, ...] = ()
+    """Destructive processors that may run, named as in ``needs``."""
 
 
 NO_OVERRIDES = Overrides()
@@ -28,7 +31,7 @@ NO_OVERRIDES = Overrides()
 def check_overrides(
     pipeline: Pipeline, phases: Sequence[str], days: Collection[date], overrides: Overrides, now: datetime
 ) -> list[PreflightLine]:
-    """A line for the live window and one for each destructive processor of the phases.
+    """Make a line for the live window and one for each destructive processor of the phases.
 
     days: the selected dates. now: aware; the window is counted from its date in the pipeline's time zone.
     Raises InputError for a named date that is not selected, and for a named processor that is not destructive.
@@ -45,7 +48,7 @@ def check_overrides(
 def without_live(
     selection: Selection, pipeline: Pipeline, days: Collection[date], overrides: Overrides, now: datetime
 ) -> Selection:
-    """The selection, less the dates of the live window that nobody named, if that is asked for. days: every date.
+    """Take the dates of the live window that nobody named out of the selection, if that is asked for. days: every date.
 
     now: as above. What comes of it holds plain dates: that today is today is kept nowhere.
     """

@@ -1,4 +1,4 @@
-"""Preflight: what must be true before a run starts, a line for each, and what follows from the lines."""
+"""Preflight checks what must be true before a run starts, a line for each, and says what follows from the lines."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,37 @@ from phasegate.domain.errors import InputError, TransientError
 
 
 class Level(StrEnum):
-    """PASS: it was looked at and is right. WARN: it was not looked at, or is worth a look. FAIL: no run may start."""
+    """A level says what a line means for the start."""
 
     PASS = "PASS"  # noqa: S105 - a word, not a secret
+    """It was checked and is right."""
     WARN = "WARN"
+    """It was not checked, or deserves attention."""
     FAIL = "FAIL"
+    """No run may start."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightLine:
-    """One thing that was checked.
-
-    check: what kind of thing (``subscription``). subject: which one. detail: what was found. remedy: what to do; empty
-    for a PASS. may_pass: a FAIL that a later try may find mended (a service that did not answer).
-    """
+    """A line of preflight is about one thing that was checked."""
 
     check: str
+    """What kind of thing it is, for example ``subscription``."""
+
     subject: str
+    """Which one of its kind."""
+
     level: Level
+    """Whether it is right, may be wrong, or forbids a start."""
+
     detail: str
+    """What was found, in a few words."""
+
     remedy: str = ""
+    """What to do about it; empty for a PASS."""
+
     may_pass: bool = False
+    """Whether a later try may find a FAIL mended: a service did not answer."""
 
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""
@@ -36,27 +46,27 @@ class PreflightLine:
 
 
 def passed(check: str, subject: str, detail: str) -> PreflightLine:
-    """A line for what is right."""
+    """Make a line for what is right."""
     return PreflightLine(check, subject, Level.PASS, detail)
 
 
 def warned(check: str, subject: str, detail: str, remedy: str) -> PreflightLine:
-    """A line for what was not checked, or is worth a look."""
+    """Make a line for what was not checked, or deserves attention."""
     return PreflightLine(check, subject, Level.WARN, detail, remedy)
 
 
 def failed(check: str, subject: str, detail: str, remedy: str) -> PreflightLine:
-    """A line for what is wrong."""
+    """Make a line for what is wrong."""
     return PreflightLine(check, subject, Level.FAIL, detail, remedy)
 
 
 def unanswered(check: str, subject: str, detail: str) -> PreflightLine:
-    """A line for what could not be asked just now."""
+    """Make a line for what could not be asked just now."""
     return PreflightLine(check, subject, Level.FAIL, f"could not be asked: {detail}", "try again", may_pass=True)
 
 
 def failures(lines: Iterable[PreflightLine]) -> list[PreflightLine]:
-    """The lines that forbid a start."""
+    """Return the lines that forbid a start."""
     return [line for line in lines if line.level is Level.FAIL]
 
 
@@ -65,7 +75,7 @@ def require_passed(lines: Sequence[PreflightLine]) -> None:
 
     Raises InputError that names each with its remedy; TransientError when all of them may be mended by waiting.
     """
-    if found := failures(lines):
-        error = TransientError if all(line.may_pass for line in found) else InputError
-        listed = "\n".join(f"  {line}" for line in found)
-        raise error(f"preflight: {len(found)} of {len(lines)} checks failed, nothing was started\n{listed}")
+    if failed_lines := failures(lines):
+        error = TransientError if all(line.may_pass for line in failed_lines) else InputError
+        listed = "\n".join(f"  {line}" for line in failed_lines)
+        raise error(f"preflight: {len(failed_lines)} of {len(lines)} checks failed, nothing was started\n{listed}")

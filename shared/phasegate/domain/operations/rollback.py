@@ -1,4 +1,4 @@
-"""What a person wants to take back: outputs of some phases on some dates, and what follows from that."""
+"""A rollback takes back outputs of some phases on some dates; this says what follows from that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,55 +14,71 @@ from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Pipeline, Tab
 
 @dataclass(frozen=True)
 class Scope:
-    """Outputs (``refs``, in the pipeline's order) on dates. phases: those that were named."""
+    """The scope of a rollback is some outputs on some dates."""
 
     pipeline: Pipeline
+    """The pipeline whose outputs they are."""
+
     calendar: Calendar
+    """Every date that the schedule knows."""
+
     phases: tuple[str, ...]
+    """The phases that were named, in the pipeline's order."""
+
     refs: tuple[str, ...]
+    """``phase/processor`` of each output, in the pipeline's order."""
+
     days: tuple[date, ...]
+    """The selected dates, in order."""
 
     @cached_property
     def index(self) -> PlanIndex:
-        """Every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
+        """Compile every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
         dates = seasons_around(self.calendar, self.days)
         plan = blank_plan(self.pipeline, self.pipeline.phase_names, [d.day for d in dates], dates)
         return compile_plan(plan)
 
     @cached_property
     def outputs(self) -> dict[str, TableOutput | ObjectOutput]:
-        """What can be deleted, by ref."""
+        """Return what can be deleted, by ref."""
         found = {ref: self.index.processor(ref).output for ref in self.refs}
         return {ref: output for ref, output in found.items() if not isinstance(output, NoOutput)}
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one output holds on some dates. rows: of a table; objects: of an object store, one a date."""
+    """A holding is what one output holds on some dates."""
 
     ref: str
+    """``phase/processor`` of the output."""
+
     output: TableOutput | ObjectOutput
+    """The table, or the objects."""
+
     days: tuple[date, ...]
+    """The dates on which there is something, in order."""
+
     rows: int
+    """Rows on all these dates together; of objects: one per date."""
 
     @property
     def is_table(self) -> bool:
-        """Rows of a table, not objects."""
+        """Tell whether it is rows of a table, not objects."""
         return isinstance(self.output, TableOutput)
 
     @property
     def name(self) -> str:
-        """The table, or the objects' path."""
+        """Return the table, or the objects' path."""
         return place_of(self.output)
 
 
 def place_of(output: TableOutput | ObjectOutput) -> str:
-    """Where an output lies: the table, or the objects' path. Two processors with one place share an output."""
+    """Say where an output lies: the table, or the objects' path. Two processors with one place share an output."""
     return output.table if isinstance(output, TableOutput) else output.path
 
 
 def choose_refs(pipeline: Pipeline, phases: str | None, processors: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The phases of a name, a number or ``A..B``, and the refs of their processors, or of those that are named.
+    """Choose the phases of a name, a number or ``A..B``, and the refs of their processors, or of those that are named.
 
     processors: names or aliases, also ``phase/processor``. Raises InputError for what is not known.
     """

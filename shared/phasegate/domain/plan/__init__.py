@@ -1,4 +1,4 @@
-"""The plan of a run: the frozen document, and the compiled form that decisions are made on.
+"""The plan of a run has two forms: the frozen document, and the compiled form that decisions are made on.
 
 A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``. ``expectation`` says what a
 processor's output should hold on a date, in a run or outside of it.

@@ -1,5 +1,5 @@
-"""The blank plan, in which every task runs on every date: a run's plan is made from it, an audit and a rollback need
-no other."""
+"""In the blank plan every task runs on every date: a run's plan is made from it, an audit and a rollback need no
+other."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -20,7 +20,7 @@ def blank_plan(
     canary: Sequence[date] = (),
     reprocess: str = "all",
 ) -> Plan:
-    """The plan in which every processor of the phases runs on each of the days.
+    """Make the plan in which every processor of the phases runs on each of the days.
 
     phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn.
     """
@@ -38,6 +38,6 @@ def blank_plan(
 
 
 def seasons_around(calendar: Calendar, days: Sequence[date]) -> tuple[GameDate, ...]:
-    """Every date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
+    """Return every date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
     seasons = {calendar.by_day[day].season for day in days}
     return tuple(d for d in calendar.dates if d.season in seasons)

@@ -1,4 +1,4 @@
-"""From a plan to its compiled form."""
+"""The compiler takes a plan to its compiled form."""
 
 from bisect import bisect_left
 

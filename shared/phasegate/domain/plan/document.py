@@ -1,4 +1,4 @@
-"""The frozen plan of a run: a document that is shown, confirmed, stored, hashed and never changed."""
+"""The frozen plan of a run is a document that is shown, confirmed, stored, hashed and never changed."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ PLAN_VERSION = 1
 
 
 class WorkLetter(StrEnum):
-    """What a run does for a task on a date: a letter of ``Plan.work``."""
+    """A letter of ``Plan.work`` says what a run does for a task on a date."""
 
     RUN = "r"
     """The task is run."""
@@ -24,7 +24,7 @@ class WorkLetter(StrEnum):
 
 
 class Plan(BaseModel):
-    """What one run does: frozen when the run starts."""
+    """A plan says what one run does; it is frozen when the run starts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,11 +45,11 @@ class Plan(BaseModel):
 
     @cached_property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over the plan's content."""
+        """Return the first 16 hex digits of the SHA-256 over the plan's content."""
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def with_work(self, work: dict[str, str]) -> "Plan":
-        """The same plan with other letters."""
+        """Make the same plan with other letters."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Plan(**{**fields, "work": work})

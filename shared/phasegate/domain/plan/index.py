@@ -1,4 +1,4 @@
-"""The compiled form of a plan: tasks in topological order, release groups, and the windows of their edges."""
+"""A plan's compiled form holds tasks in topological order, release groups, and the windows of their edges."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def _waits_for(group: ReleaseGroup) -> Iterator[int]:
 
 @dataclass(frozen=True, eq=False)
 class PlanIndex:
-    """A plan made quick to decide on, by ``compile_plan``.
+    """An index is a plan made quick to decide on, by ``compile_plan``.
 
     Lists of tasks and release groups are indexed by number, strips by the position of the date.
     """
@@ -49,49 +49,49 @@ class PlanIndex:
 
     @cached_property
     def days(self) -> tuple[date, ...]:
-        """The selected dates, in order."""
+        """Return the selected dates, in order."""
         return self.plan.days
 
     @cached_property
     def position(self) -> Mapping[date, int]:
-        """The position of each selected date."""
+        """Map each selected date to its position."""
         return {day: i for i, day in enumerate(self.days)}
 
     @cached_property
     def season_of(self) -> tuple[str, ...]:
-        """The season of each selected date."""
+        """List the season of each selected date."""
         return tuple(self.calendar.by_day[day].season for day in self.days)
 
     @cached_property
     def by_ref(self) -> Mapping[str, TaskSpec]:
-        """The task of each ``phase/processor`` of the run."""
+        """Map each ``phase/processor`` of the run to its task."""
         return {task.ref: task for task in self.tasks}
 
     @cached_property
     def observed(self) -> Mapping[int, Observed]:
-        """How the ends of observed tasks are known, by number of the task."""
+        """Map the number of each observed task to how its end is known."""
         return {task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)}
 
     @cached_property
     def dependants(self) -> tuple[tuple[int, ...], ...]:
-        """For each task, the tasks that need it."""
+        """List, for each task, the tasks that need it."""
         return tuple(tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks)
 
     def task(self, ref: str) -> TaskSpec:
-        """The task of ``phase/processor``. Raises InputError for one that is not in the run."""
+        """Return the task of ``phase/processor``. Raises InputError for one that is not in the run."""
         if ref not in self.by_ref:
             phase, _, name = ref.partition("/")
             raise InputError(f"unknown processor '{name}' of phase '{phase}'{did_you_mean(ref, self.by_ref)}")
         return self.by_ref[ref]
 
     def require_dates(self, days: Iterable[date]) -> None:
-        """Raises InputError for a date that is not the run's."""
+        """Refuse a date that is not the run's: raises InputError."""
         for day in days:
             if day not in self.position:
                 raise InputError(f"{day} is not a date of the run")
 
     def groups_of(self, phase: str) -> tuple[int, ...]:
-        """Release group numbers of a phase."""
+        """Return the release group numbers of a phase."""
         return self._groups_of[phase]
 
     @cached_property
@@ -100,27 +100,27 @@ class PlanIndex:
 
     @cached_property
     def outside(self) -> Mapping[str, tuple[date, ...]]:
-        """What the run's edges read and the run does not make: ref -> dates; judged from the tables."""
-        wanted: dict[str, set[date]] = {}
+        """Find what the run's edges read and the run does not make: ref -> dates; judged from the tables."""
+        days_by_ref: dict[str, set[date]] = {}
         for group in self.groups:
             for edge in group.edges:
                 if isinstance(edge, SameDateEdge | BarrierEdge):
                     for ref in edge.outside:
-                        wanted.setdefault(ref, set()).update(self.days)
+                        days_by_ref.setdefault(ref, set()).update(self.days)
                 elif isinstance(edge, WindowEdge):
                     for ref, at in edge.refs:
                         dates = edge.whole if at is None else edge.outside
-                        wanted.setdefault(ref, set()).update(d for window in dates for d in window)
-        return {ref: tuple(sorted(dates)) for ref, dates in sorted(wanted.items()) if dates}
+                        days_by_ref.setdefault(ref, set()).update(d for window in dates for d in window)
+        return {ref: tuple(sorted(dates)) for ref, dates in sorted(days_by_ref.items()) if dates}
 
     @cached_property
     def canary(self) -> Mapping[int, bytes]:
-        """What goes first: for each release group, 1 at each date on which a canary date needs it, else 0; empty
+        """Mark what goes first: for each release group, 1 at each date on which a canary date needs it, else 0; empty
         without canary.
 
         A group behind a barrier is no part of it: it starts when all dates have passed.
         """
-        found: dict[int, bytearray] = {}
+        strips: dict[int, bytearray] = {}
         queue = [
             (group.number, self.position[day])
             for day in self.plan.canary
@@ -129,7 +129,7 @@ class PlanIndex:
         ]
         while queue:
             number, position = queue.pop()
-            strip = found.setdefault(number, bytearray(len(self.days)))
+            strip = strips.setdefault(number, bytearray(len(self.days)))
             if strip[position]:
                 continue
             strip[position] = 1
@@ -141,7 +141,7 @@ class PlanIndex:
                 elif isinstance(edge, WindowEdge):
                     groups = {at for _, at in edge.refs if at is not None}
                     queue.extend((before, p) for before in groups for p in range(*edge.inside[position]))
-        return {number: bytes(strip) for number, strip in found.items()}
+        return {number: bytes(strip) for number, strip in strips.items()}
 
     @cached_property
     def _walled(self) -> set[int]:
@@ -155,13 +155,13 @@ class PlanIndex:
         return walled
 
     def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
-        """What the processor's output should hold, for any date of the calendar."""
+        """Say what the processor's output should hold, for any date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
     def processor(self, ref: str) -> Processor:
-        """The processor of ``phase/processor``, in the run or not."""
+        """Return the processor of ``phase/processor``, in the run or not."""
         return self.plan.pipeline.processor(ref)
 
     def checks(self, ref: str) -> tuple[Check, ...]:
-        """What the table of ``phase/processor`` must hold."""
+        """Return what the table of ``phase/processor`` must hold."""
         return self.plan.pipeline.phase(ref.partition("/")[0]).checks_of(self.processor(ref))

@@ -1,5 +1,4 @@
-"""What a plan is compiled to: tasks, the release groups that they are released in, and the edges that a group
-waits for."""
+"""A plan is compiled to tasks, the release groups that they are released in, and the edges that a group waits for."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +10,7 @@ from phasegate.domain.spec.pipeline import FailurePolicy, Processor
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One processor of the plan."""
+    """A task is one processor of the plan."""
 
     number: int
     """Its place in ``PlanIndex.tasks``."""
@@ -42,7 +41,7 @@ class TaskSpec:
 
     @property
     def call(self) -> Dispatch:
-        """How its worker is called. Raises InputError for an observed task: there is nobody to call."""
+        """Say how its worker is called. Raises InputError for an observed task: there is nobody to call."""
         if isinstance(self.dispatch, Observed):
             raise InputError(f"{self.ref} is observed on topic '{self.dispatch.topic}'; the existing system starts it")
         return self.dispatch
@@ -50,7 +49,7 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True)
 class SameDateEdge:
-    """Edge: these processors on the same date."""
+    """This edge waits for some processors on the same date."""
 
     check: str
     """The gate's check, as the pipeline file names it."""
@@ -66,7 +65,7 @@ class SameDateEdge:
 
 @dataclass(frozen=True, slots=True)
 class WindowEdge:
-    """Edge: some processors on the dates before this one."""
+    """This edge waits for some processors on the dates before this one."""
 
     check: str
     """The gate's check, as the pipeline file names it."""
@@ -82,7 +81,7 @@ class WindowEdge:
 
 @dataclass(frozen=True, slots=True)
 class BarrierEdge:
-    """Edge: every date of the run, or of the season, has passed some release groups."""
+    """This edge waits until every date of the run, or of the season, has passed some release groups."""
 
     check: str
     """The gate's check, as the pipeline file names it."""
@@ -98,7 +97,7 @@ class BarrierEdge:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalEdge:
-    """Edge: a person says that the phase may go, for all dates of the run at once."""
+    """This edge waits until a person says that the phase may go, for all dates of the run at once."""
 
     check: str
     """The gate's check, as the pipeline file names it."""
@@ -111,7 +110,7 @@ Edge = SameDateEdge | WindowEdge | BarrierEdge | ApprovalEdge
 
 @dataclass(frozen=True, slots=True)
 class ReleaseGroup:
-    """The tasks of a cell that share the same edges: what is released together."""
+    """A release group is the tasks of a cell that share the same edges: what is released together."""
 
     number: int
     """Its place in ``PlanIndex.groups``."""

@@ -1,4 +1,4 @@
-"""Arithmetic over a date's calendar numbers, as in ``2 * orders``: integers, names, ``+ - *`` and brackets."""
+"""Arithmetic computes with a date's calendar numbers, as in ``2 * orders``: integers, names, ``+ - *`` and brackets."""
 
 import ast
 import operator
@@ -12,13 +12,13 @@ class ArithmeticProblem(ValueError):
 
 
 def names_in(expression: str) -> set[str]:
-    """The names that an expression refers to. Raises ArithmeticProblem when it is not plain arithmetic."""
+    """Return the names that an expression refers to. Raises ArithmeticProblem when it is not plain arithmetic."""
     tree = _parse(expression)
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def evaluate(expression: str, numbers: Mapping[str, int]) -> int:
-    """The value of an expression. Raises ArithmeticProblem."""
+    """Return the value of an expression. Raises ArithmeticProblem."""
     return _value(_parse(expression).body, expression, numbers)
 
 

@@ -1,4 +1,5 @@
-"""What types alone cannot find in the checks of a pipeline file: unknown names, bounds that are missing or crossed."""
+"""The checks of a pipeline file may be wrong where types alone cannot tell: unknown names, bounds that are missing or
+crossed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +21,7 @@ Problem = tuple[str, str]
 
 
 def check_problems(pipeline: Pipeline, phase: Phase, at: str, phases: Sequence[str]) -> Iterator[Problem]:
-    """(path, sentence) for what is wrong with the checks of a phase. phases: those whose tables they may read."""
+    """Find (path, sentence) for what is wrong with the checks of a phase. phases: those whose tables they may read."""
     if phase.checks and not any(isinstance(x.output, TableOutput) for x in phase.processors):
         yield f"{at}.checks", "checks read tables, and no processor of this phase writes one"
     for c, check in enumerate(phase.checks):

@@ -1,4 +1,4 @@
-"""The checks of the pipeline file as types, with the threshold of each in words."""
+"""The checks of the pipeline file are types here, with the threshold of each in words."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from phasegate.domain.spec.strict import Column, Name, Strict
 
 
 class TableCheck(Strict):
-    """A question about one processor's table."""
+    """A check asks a question about one processor's table."""
 
     name: Name | None = Field(default=None, description="what verdicts and waivers call it; default: the check's kind")
     severity: Literal["block", "warn"] = Field(
@@ -17,7 +17,8 @@ class TableCheck(Strict):
 
 
 class RowsCheck(TableCheck):
-    """Does the table hold the rows that this date should have? Arithmetic over the calendar's numbers."""
+    """This check asks whether the table holds the rows that this date should have. Arithmetic over the calendar's
+    numbers."""
 
     check: Literal["rows"] = Field(default="rows", description="the kind of check")
     exactly: str | None = Field(
@@ -29,17 +30,18 @@ class RowsCheck(TableCheck):
 
     @property
     def expression(self) -> str:
-        """The demanded number, whichever way it was given."""
+        """Return the demanded number, whichever way it was given."""
         return self.exactly if self.exactly is not None else self.at_least or ""
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return f"{'exactly' if self.exactly is not None else 'at least'} {self.expression}"
 
 
 class EntitiesCheck(TableCheck):
-    """Are the expected keys present: an entity list of the calendar, or the keys of another processor's table?"""
+    """This check asks whether the expected keys are present: an entity list of the calendar, or the keys of another
+    processor's table."""
 
     check: Literal["entities"] = Field(default="entities", description="the kind of check")
     key: Column = Field(description="the table's column that holds the keys")
@@ -49,12 +51,13 @@ class EntitiesCheck(TableCheck):
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return f"at least {self.at_least:g} of the expected keys"
 
 
 class CoverageCheck(TableCheck):
-    """How many of the keys of another processor's table are in this one? Only numbers travel, and a few keys."""
+    """This check asks how many of the keys of another processor's table are in this one. Only numbers travel, and a few
+    keys."""
 
     check: Literal["coverage"] = Field(default="coverage", description="the kind of check")
     processor: str = Field(description="whose keys are to be covered")
@@ -63,12 +66,12 @@ class CoverageCheck(TableCheck):
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return f"at least {self.at_least:g} of the keys of {self.processor}"
 
 
 class NullsCheck(TableCheck):
-    """What share of a column is NULL?"""
+    """This check asks what share of a column is NULL."""
 
     check: Literal["nulls"] = Field(default="nulls", description="the kind of check")
     column: Column = Field(description="the column whose NULLs are counted")
@@ -76,12 +79,13 @@ class NullsCheck(TableCheck):
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return f"at most {self.at_most:g} of the rows"
 
 
 class RangeCheck(TableCheck):
-    """What share of a column's values lies outside a sane range? Both ends are inside, NaN is not; NULL is no value."""
+    """This check asks what share of a column's values lies outside a sane range. Both ends are inside, NaN is not; NULL
+    is no value."""
 
     check: Literal["range"] = Field(default="range", description="the kind of check")
     column: Column = Field(description="the column whose values are looked at")
@@ -91,31 +95,32 @@ class RangeCheck(TableCheck):
 
     @property
     def bounds(self) -> str:
-        """The range in words."""
+        """Put the range into words."""
         if self.min is None:
             return f"up to {self.max:g}"
         return f"{self.min:g} to {self.max:g}" if self.max is not None else f"from {self.min:g}"
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return f"at most {self.at_most:g} of the values outside {self.bounds}"
 
 
 class DuplicatesCheck(TableCheck):
-    """Is no key there twice?"""
+    """This check asks that no key is there twice."""
 
     check: Literal["duplicates"] = Field(default="duplicates", description="the kind of check")
     keys: list[Column] | None = Field(default=None, min_length=1, description="default: the output's keys")
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return "no key twice"
 
 
 class SqlCheck(TableCheck):
-    """Any SELECT, for many dates at once: the output's date column, ``ok`` and ``detail``, bounded by ``@days``.
+    """This check is any SELECT, for many dates at once: the output's date column, ``ok`` and ``detail``, bounded by
+    ``@days``.
 
     It may return the whole numbers ``expected`` and ``found`` too. A date that it does not name is blocked.
     """
@@ -125,7 +130,7 @@ class SqlCheck(TableCheck):
 
     @property
     def threshold(self) -> str:
-        """The demand in words."""
+        """Put the demand into words."""
         return "ok on every row of the date"
 
 
@@ -138,10 +143,10 @@ KINDS = ("rows", "entities", "coverage", "nulls", "range", "duplicates", "sql")
 
 
 def says_how_much(check: Check) -> bool:
-    """Whether a check holds back a table that lacks rows; sound values and single keys say nothing of that."""
+    """Tell whether a check holds back a table that lacks rows; sound values and single keys say nothing of that."""
     return check.severity == "block" and isinstance(check, RowsCheck | EntitiesCheck | CoverageCheck | SqlCheck)
 
 
 def name_of(check: Check) -> str:
-    """What verdicts and waivers call a check."""
+    """Return what verdicts and waivers call a check."""
     return check.name or check.check

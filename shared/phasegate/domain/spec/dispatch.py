@@ -1,4 +1,5 @@
-"""How the tasks of a phase come to be done: somebody calls a worker, or an existing system starts them by itself."""
+"""The tasks of a phase come to be done in one of two ways: somebody calls a worker, or an existing system starts them
+by itself."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ TopicId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]{2,229}$", de
 
 
 class Dispatch(Strict):
-    """How a task of the phase reaches its worker: Phasegate calls it."""
+    """A dispatch says how Phasegate calls the worker of a task."""
 
     worker: Name = Field(description="one of `workers`")
     path: str = Field(pattern=r"^/[A-Za-z0-9/_-]*$", description="path of the request, below the worker's address")
@@ -28,7 +29,7 @@ class Dispatch(Strict):
 
 
 class MessageFields(Strict):
-    """Where a message of the existing system says what: dotted paths."""
+    """These dotted paths say where a message of the existing system says what."""
 
     date: FieldPath = Field(description="dotted path to the date")
     processor: FieldPath = Field(description="dotted path to the processor's name or alias")
@@ -73,7 +74,7 @@ class Observed(Strict):
 
 
 class ObservedDispatch(Strict):
-    """``dispatch: {observed: …}``: an existing system starts the tasks of the phase."""
+    """With ``dispatch: {observed: …}`` an existing system starts the tasks of the phase."""
 
     observed: Observed = Field(description="what that system says of them, and where")
 

@@ -1,5 +1,5 @@
-"""The gates on an edge into a phase, as the pipeline file says them: what must hold before a release group is
-released."""
+"""The gates on an edge into a phase say what must hold before a release group is released, as the pipeline file has
+them."""
 
 from typing import Annotated, Literal
 
@@ -9,8 +9,8 @@ from phasegate.domain.spec.strict import Name, Strict
 
 
 class Gate(Strict):
-    """A check on an edge into a phase. ``for`` narrows it to some processors of the phase: they form a release
-    group."""
+    """A gate is a check on an edge into a phase. ``for`` narrows it to some processors of the phase: they form a
+    release group."""
 
     only_for: list[Name] | None = Field(
         default=None, alias="for", min_length=1, description="processors of the phase that it holds; default: all"
@@ -18,7 +18,7 @@ class Gate(Strict):
 
 
 class AllSucceeded(Gate):
-    """Has every named processor (default: all) of an earlier phase succeeded for this date?"""
+    """This gate asks whether every named processor (default: all) of an earlier phase has succeeded for this date."""
 
     check: Literal["all_succeeded"] = Field(default="all_succeeded", description="the kind of gate")
     phase: Name = Field(description="an earlier phase")
@@ -28,7 +28,7 @@ class AllSucceeded(Gate):
 
 
 class Lookback(Gate):
-    """Are the named processors proved and sound on the dates before this one, inside the season?
+    """This gate asks whether the named processors are proved and sound on the dates before this one, inside the season.
 
     There are fewer of these dates at the season's start.
     """
@@ -40,13 +40,13 @@ class Lookback(Gate):
 
 
 class ApprovalGate(Gate):
-    """Has a person said that this phase may go? It holds every date of the run until then."""
+    """This gate asks whether a person has said that this phase may go. It holds every date of the run until then."""
 
     check: Literal["approval"] = Field(default="approval", description="the kind of gate")
 
 
 class Barrier(Gate):
-    """Have all dates of the run, or of the season, passed an earlier phase?"""
+    """This gate asks whether all dates of the run, or of the season, have passed an earlier phase."""
 
     check: Literal["barrier"] = Field(default="barrier", description="the kind of gate")
     phase: Name = Field(description="an earlier phase")

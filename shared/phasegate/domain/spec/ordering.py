@@ -1,4 +1,4 @@
-"""What a processor waits for, as the pipeline file says it: gates, needs, and phases that are released together."""
+"""A processor waits for gates, needs, and phases that are released together, as the pipeline file says."""
 
 from contextlib import suppress
 
@@ -7,10 +7,10 @@ from phasegate.domain.spec.pipeline import Pipeline
 
 
 def gates_of(pipeline: Pipeline, phase: str, processor: str) -> tuple[tuple[str, int], ...]:
-    """Gates that hold a processor back, as (phase, number): its own, those of what it needs, and those of the phase it
-    is released with. A processor that needs another can never be released before it.
+    """Find the gates that hold a processor back, as (phase, number): its own, those of what it needs, and those of the
+    phase it is released with. A processor that needs another can never be released before it.
     """
-    found: set[tuple[str, int]] = set()
+    gates: set[tuple[str, int]] = set()
     seen: set[tuple[str, str]] = set()
     queue = [(phase, processor)]
     while queue:
@@ -19,42 +19,42 @@ def gates_of(pipeline: Pipeline, phase: str, processor: str) -> tuple[tuple[str,
             continue
         seen.add(node)
         owner = pipeline.phase(node[0])
-        found |= {(owner.name, g) for g, gate in enumerate(owner.gates) if node[1] in (gate.only_for or [node[1]])}
+        gates |= {(owner.name, g) for g, gate in enumerate(owner.gates) if node[1] in (gate.only_for or [node[1]])}
         leader = owner.released_with
         while leader is not None and leader in pipeline.phase_names:
-            found |= {(leader, g) for g, gate in enumerate(pipeline.phase(leader).gates) if gate.only_for is None}
+            gates |= {(leader, g) for g, gate in enumerate(pipeline.phase(leader).gates) if gate.only_for is None}
             leader = pipeline.phase(leader).released_with
         needs = next((x.needs for x in owner.processors if x.name == node[1]), [])
         companions = [p for p in (owner.name, owner.released_with) if p in pipeline.phase_names]
         for need in needs:
             with suppress(LookupError):
                 queue.append(pipeline.resolve(need, companions))
-    return tuple(sorted(found))
+    return tuple(sorted(gates))
 
 
 def phases_before(pipeline: Pipeline, phase: str, processor: str) -> set[str]:
-    """Phases that have passed, on the same date, when a processor is released."""
-    found: set[str] = set()
+    """Find the phases that have passed, on the same date, when a processor is released."""
+    passed: set[str] = set()
     queue = [(phase, processor)]
     while queue:
         for owner, number in gates_of(pipeline, *queue.pop()):
             gate = pipeline.phase(owner).gates[number]
             if (
                 isinstance(gate, Lookback | ApprovalGate)
-                or gate.phase in found
+                or gate.phase in passed
                 or gate.phase not in pipeline.phase_names
             ):
                 continue
             leader: str | None = gate.phase
             while leader is not None and leader in pipeline.phase_names:
-                found.add(leader)
+                passed.add(leader)
                 queue.extend((leader, x.name) for x in pipeline.phase(leader).processors)
                 leader = pipeline.phase(leader).released_with
-    return found
+    return passed
 
 
 def is_judged_after(pipeline: Pipeline, phase: str, processor: str, other: tuple[str, str]) -> bool:
-    """Whether another processor of the same date has ended when this one's table is judged.
+    """Tell whether another processor of the same date has ended when this one's table is judged.
 
     It has when this one needs it, when both are in one release group, which is judged as a whole, or when a gate waits
     for it.
@@ -66,7 +66,7 @@ def is_judged_after(pipeline: Pipeline, phase: str, processor: str, other: tuple
 
 def _needed(pipeline: Pipeline, phase: str, processor: str) -> set[tuple[str, str]]:
     """What a processor needs, and what that needs, inside its phase and those it is released with."""
-    found: set[tuple[str, str]] = set()
+    needed: set[tuple[str, str]] = set()
     queue = [(phase, processor)]
     while queue:
         owner_name, name = queue.pop()
@@ -74,7 +74,7 @@ def _needed(pipeline: Pipeline, phase: str, processor: str) -> set[tuple[str, st
         companions = [p for p in (owner.name, owner.released_with) if p in pipeline.phase_names]
         for need in next((x.needs for x in owner.processors if x.name == name), []):
             with suppress(LookupError):
-                if (one := pipeline.resolve(need, companions)) not in found:
-                    found.add(one)
+                if (one := pipeline.resolve(need, companions)) not in needed:
+                    needed.add(one)
                     queue.append(one)
-    return found
+    return needed

@@ -1,4 +1,4 @@
-"""The pipeline file as types: phases, processors, edges, checks, limits.
+"""The pipeline file is given as types here: phases, processors, edges, checks, limits.
 
 ``phasegate.adapters.pipeline_file`` reads the YAML; ``phasegate.domain.spec.problems`` finds what types alone cannot.
 """
@@ -22,7 +22,7 @@ FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class SourceSpec(Strict):
-    """A source that is known to hold only some dates: a table (or view) with at least one row for each of them."""
+    """A source holds only some dates: it is a table (or view) with at least one row for each of them."""
 
     table: TableName = Field(description="where its dates are read")
     date_column: Column = Field(description="the table's column for the date")
@@ -39,7 +39,7 @@ class SourceSpec(Strict):
 
 
 class CalendarSpec(Strict):
-    """Where the dates come from, and the numbers that each of them carries."""
+    """The calendar says where the dates come from, and the numbers that each of them carries."""
 
     model_config = ConfigDict(json_schema_extra=with_former_names)
 
@@ -79,12 +79,12 @@ class CalendarSpec(Strict):
 
     @property
     def tables(self) -> dict[str, str]:
-        """Tables that the calendar is read from -> the column of their dates."""
+        """Map the tables that the calendar is read from to the column of their dates."""
         return {self.table: self.date_column} | {s.table: s.date_column for s in self.sources.values()}
 
 
 class TableOutput(Strict):
-    """Rows of one date in one table."""
+    """The output is rows of one date in one table."""
 
     kind: Literal["table"] = Field(default="table", description="the kind of output")
     table: TableName = Field(description="the table; only one processor of the file writes it")
@@ -103,7 +103,7 @@ class TableOutput(Strict):
 
 
 class ObjectOutput(Strict):
-    """One object per date."""
+    """The output is one object per date."""
 
     kind: Literal["object"] = Field(default="object", description="the kind of output")
     path: str = Field(
@@ -112,12 +112,12 @@ class ObjectOutput(Strict):
     )
 
     def name_on(self, day: date) -> str:
-        """The object's name on a date."""
+        """Return the object's name on a date."""
         return self.path.replace("{date}", day.isoformat())
 
 
 class NoOutput(Strict):
-    """Nothing that could be looked at: the worker's word is all there is."""
+    """The output is nothing that could be looked at: the worker's word is all there is."""
 
     kind: Literal["none"] = Field(default="none", description="the kind of output")
 
@@ -126,7 +126,7 @@ Output = Annotated[TableOutput | ObjectOutput | NoOutput, Field(discriminator="k
 
 
 class Processor(Strict):
-    """A unit of work that runs for one date and writes one output."""
+    """A processor is a unit of work that runs for one date and writes one output."""
 
     name: Name = Field(description="unique in its phase")
     aliases: list[str] = Field(default=[], description="names under which workers or events call it")
@@ -151,7 +151,7 @@ class Processor(Strict):
 
 
 class FailurePolicy(Strict):
-    """What happens after a failure."""
+    """The policy says what happens after a failure."""
 
     model_config = ConfigDict(json_schema_extra=with_former_names)
 
@@ -189,7 +189,7 @@ class FailurePolicy(Strict):
 
 
 class PhaseLimits(Strict):
-    """How much of a phase may be under way."""
+    """The limits say how much of a phase may be under way."""
 
     active_dates: int | None = Field(
         default=None, ge=1, description="dates of the phase that may be released and not yet settled; null: no limit"
@@ -197,7 +197,7 @@ class PhaseLimits(Strict):
 
 
 class Phase(Strict):
-    """One step of the pipeline for every date."""
+    """A phase is one step of the pipeline for every date."""
 
     name: Name = Field(description="unique in the file")
     dispatch: PhaseDispatch = Field(description="how its tasks come to be done")
@@ -209,17 +209,17 @@ class Phase(Strict):
     processors: list[Processor] = Field(min_length=1, description="its units of work")
 
     def checks_of(self, processor: Processor) -> tuple[Check, ...]:
-        """What a processor's table must hold: the checks of the whole phase, and its own."""
+        """Return what a processor's table must hold: the checks of the whole phase, and its own."""
         return (*self.checks, *processor.checks) if isinstance(processor.output, TableOutput) else ()
 
     @property
     def how(self) -> Dispatch | Observed:
-        """How its tasks come to be done."""
+        """Return how its tasks come to be done."""
         return self.dispatch if isinstance(self.dispatch, Dispatch) else self.dispatch.observed
 
 
 class WorkerSpec(Strict):
-    """A processing service: ``factory`` in embedded mode, ``url`` elsewhere."""
+    """A worker is a processing service: ``factory`` in embedded mode, ``url`` elsewhere."""
 
     factory: FactoryName | None = Field(
         default=None,
@@ -240,12 +240,12 @@ class WorkerSpec(Strict):
 
     @property
     def constants(self) -> Mapping[str, JsonValue]:
-        """What each request carries beside the protocol's own fields."""
+        """Return what each request carries beside the protocol's own fields."""
         return FORMER_CONSTANTS if self.request is None else self.request
 
 
 class QueueSpec(Strict):
-    """A Cloud Tasks queue: rate, concurrency and the retry of a *delivery* (attempts of a task are ours).
+    """A queue of Cloud Tasks has a rate, a concurrency and the retry of a *delivery* (attempts of a task are ours).
 
     Sources of the bounds: at most 500 dispatches/s and 5,000 concurrent a queue (Cloud Tasks quotas).
     """
@@ -257,7 +257,7 @@ class QueueSpec(Strict):
 
 
 class RampStep(Strict):
-    """How many dates go at once for a while."""
+    """A step of the ramp says how many dates go at once for a while."""
 
     active_dates: int = Field(ge=1, description="dates of the run at once")
     until_finished: int | None = Field(
@@ -266,7 +266,7 @@ class RampStep(Strict):
 
 
 class Profile(Strict):
-    """A named way of running: which phases, and how carefully to begin."""
+    """A profile is a named way of running: which phases, and how carefully to begin."""
 
     phases: str = Field(description="A..B, both included")
     ramp: list[RampStep] = Field(default=[], description="steps of dates at once, in order; default: no ramp")
@@ -278,7 +278,7 @@ class Profile(Strict):
 
 
 class Pipeline(Strict):
-    """The single source of truth: what runs, in which order, and what must hold in between."""
+    """The pipeline is the single source of truth: what runs, in which order, and what must hold in between."""
 
     schema_version: Literal[1] = Field(description="version of this format")
     pipeline: Name = Field(description="name of the pipeline")
@@ -305,31 +305,31 @@ class Pipeline(Strict):
 
     @cached_property
     def phase_names(self) -> tuple[str, ...]:
-        """Phases in order."""
+        """List the phases in order."""
         return tuple(phase.name for phase in self.phases)
 
     @cached_property
     def observed_topics(self) -> tuple[str, ...]:
-        """Topics of an existing system that starts phases by itself."""
+        """List the topics of an existing system that starts phases by itself."""
         return tuple(phase.how.topic for phase in self.phases if isinstance(phase.how, Observed))
 
     def tables(self, phases: Iterable[str]) -> dict[str, str | None]:
-        """Tables that a run of these phases writes -> the column of their dates; None for the history."""
-        found: dict[str, str | None] = {self.history_table: None}
+        """Map the tables that a run of these phases writes to the column of their dates; None for the history."""
+        date_columns: dict[str, str | None] = {self.history_table: None}
         for name in phases:
             outputs = (processor.output for processor in self.phase(name).processors)
-            found |= {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
-        return found
+            date_columns |= {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
+        return date_columns
 
     def phase(self, name: str) -> Phase:
-        """The phase of that name. Raises KeyError."""
+        """Return the phase of that name. Raises KeyError."""
         for phase in self.phases:
             if phase.name == name:
                 return phase
         raise KeyError(name)
 
     def processor(self, ref: str) -> Processor:
-        """The processor of ``phase/processor``. Raises KeyError."""
+        """Return the processor of ``phase/processor``. Raises KeyError."""
         phase, _, name = ref.partition("/")
         for processor in self.phase(phase).processors:
             if processor.name == name:
@@ -338,7 +338,7 @@ class Pipeline(Strict):
 
     @cached_property
     def registry(self) -> Mapping[tuple[str, str], str]:
-        """(phase, canonical name or alias) -> canonical name: the one place where names are known."""
+        """Map (phase, canonical name or alias) to the canonical name: the one place where names are known."""
         names: dict[tuple[str, str], str] = {}
         for phase in self.phases:
             for processor in phase.processors:
@@ -347,29 +347,29 @@ class Pipeline(Strict):
         return names
 
     def resolve(self, reference: str, phases: Iterable[str]) -> tuple[str, str]:
-        """(phase, processor) for ``processor`` or ``phase/processor``, looked for in ``phases``.
+        """Find (phase, processor) for ``processor`` or ``phase/processor``, looked for in ``phases``.
 
         Raises LookupError with a sentence that says what is wrong and what was perhaps meant.
         """
         phases = list(phases)
         phase, _, name = reference.rpartition("/")
-        found = [
+        matches = [
             (p, name)
             for p in phases
             if (not phase or p == phase) and any(x.name == name for x in self.phase(p).processors)
         ]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise LookupError(
-                f"'{reference}' is a processor of several phases; write {' or '.join('/'.join(f) for f in found)}"
+                f"'{reference}' is a processor of several phases; write {' or '.join('/'.join(f) for f in matches)}"
             )
         known = [x.name for p in phases for x in self.phase(p).processors]
         raise LookupError(f"unknown processor '{reference}'{did_you_mean(name, known)}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or, when nothing is near, ``; known: a, b, c`` (at most 12)."""
+    """Suggest ``; did you mean 'x'?`` or, when nothing is near, ``; known: a, b, c`` (at most 12)."""
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.7)
     if near:
@@ -378,7 +378,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def select_phases(pipeline: Pipeline, span: str) -> tuple[str, ...]:
-    """Phases of ``A..B`` (names, or numbers from 1). Raises LookupError."""
+    """Return the phases of ``A..B`` (names, or numbers from 1). Raises LookupError."""
     first, dots, last = span.partition("..")
     ends = [_phase_index(pipeline, word) for word in ((first, last) if dots else (first, first))]
     if ends[0] > ends[1]:

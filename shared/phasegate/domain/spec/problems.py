@@ -1,4 +1,5 @@
-"""What types alone cannot find in a pipeline file: unknown names, cycles, edges that point forward or lead nowhere."""
+"""A pipeline file may be wrong where types alone cannot tell: unknown names, cycles, edges that point forward or lead
+nowhere."""
 
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
@@ -26,7 +27,7 @@ RESERVED_TOPICS = ("backfill-completions", "backfill-kickoff")
 
 
 def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """(path, sentence) for everything that is wrong with a pipeline whose types are right."""
+    """Find (path, sentence) for everything that is wrong with a pipeline whose types are right."""
     yield from _duplicates("phases", pipeline.phase_names)
     try:
         ZoneInfo(pipeline.timezone)

@@ -1,4 +1,4 @@
-"""What a pipeline's report looks at beside rows and keys: fields, scores and keys that only the pipeline knows of."""
+"""A pipeline's report looks beside rows and keys at fields, scores and keys that only the pipeline knows of."""
 
 from pydantic import Field
 
@@ -6,21 +6,22 @@ from phasegate.domain.spec.strict import Column, Strict, TableName
 
 
 class FieldsOf(Strict):
-    """Columns of one processor's table."""
+    """These fields are columns of one processor's table."""
 
     processor: str = Field(description="a processor that writes a table, named as in `needs`")
     columns: list[Column] = Field(min_length=1, description="columns of its table")
 
 
 class QualityOf(Strict):
-    """A score of a processor's table, between 0 and 100, in one column."""
+    """A score of a processor's table, between 0 and 100, stands in one column."""
 
     processor: str = Field(description="a processor that writes a table, named as in `needs`")
     column: Column = Field(description="the column of its table that holds the score")
 
 
 class KeysCompared(Strict):
-    """Distinct values of a column on each date: how many the one table has, how many the other one has of them."""
+    """Distinct values of a column are compared on each date: how many the one table has, how many the other one has of
+    them."""
 
     key: Column = Field(description="a column of both tables")
     processor: str = Field(description="the processor whose table has the values, named as in `needs`")
@@ -28,7 +29,7 @@ class KeysCompared(Strict):
 
 
 class ReportSpec(Strict):
-    """The ``report`` section of a pipeline file; processors are named as in ``needs``."""
+    """The ``report`` section of a pipeline file says what the report looks at; processors are named as in ``needs``."""
 
     table: TableName | None = Field(
         default=None, description="where one row per report is kept; made when it is not there"
@@ -40,7 +41,7 @@ class ReportSpec(Strict):
 
     @property
     def processors(self) -> tuple[tuple[str, str], ...]:
-        """(place in the section, processor) of everything that it names."""
+        """List (place in the section, processor) of everything that it names."""
         return tuple(
             (f"{section}[{n}].{field}", getattr(each, field))
             for section in ("critical", "averages", "quality", "compared")

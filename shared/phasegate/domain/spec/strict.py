@@ -1,4 +1,4 @@
-"""What every model of the pipeline file has in common."""
+"""Every model of the pipeline file has this in common."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The board: the observed state of a run, one letter a date for each release group. An index; the dates hold the
+"""The board is the observed state of a run: one letter per date for each release group. An index; the dates hold the
 truth."""
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ BOARD_VERSION = 1
 
 
 class BoardLetter(StrEnum):
-    """How a release group stands on a date; in ``Board.bad``, how a processor ended that is not sound."""
+    """A letter says how a release group stands on a date; in ``Board.bad``, how a processor ended that is not sound."""
 
     PENDING = "."
     """Not released."""
@@ -37,7 +37,7 @@ class BoardLetter(StrEnum):
 
 
 def bytes_of(letters: Iterable[BoardLetter]) -> bytes:
-    """Letters as a strip holds them, for the methods of ``bytes`` that take many dates at a time."""
+    """Write letters as a strip holds them, for the methods of ``bytes`` that take many dates at a time."""
     return "".join(letters).encode("ascii")
 
 
@@ -60,7 +60,7 @@ _MAX_ASK_AGAIN = timedelta(minutes=5)
 
 
 class Unasked(NamedTuple):
-    """A question to the tables that got no answer."""
+    """A question to the tables got no answer."""
 
     tries: int
     """How often it was put."""
@@ -71,14 +71,14 @@ class Unasked(NamedTuple):
 
     @classmethod
     def again(cls, before: "Unasked | None", why: str, now: datetime) -> "Unasked":
-        """It failed once more: ask again, later each time."""
+        """Note that it failed once more: it is asked again, later each time."""
         tries = before.tries if before else 0
         return cls(tries + 1, now + min(_MAX_ASK_AGAIN, ASK_AGAIN * 2 ** min(tries, 16)), why)
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Why a processor is started no more."""
+    """An open circuit breaker says why a processor is started no more."""
 
     signature: str
     """What its failures have in common."""
@@ -95,7 +95,7 @@ class CircuitBreaker:
 
 @dataclass(slots=True)
 class Board:
-    """Observed state of one run."""
+    """A board holds the observed state of one run."""
 
     run_id: str
     """The run."""
@@ -130,16 +130,16 @@ class Board:
 
     @classmethod
     def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
-        """The board of a run that has not begun."""
+        """Make the board of a run that has not begun."""
         groups = {group.name: bytearray(BoardLetter.PENDING * len(index.days), "ascii") for group in index.groups}
         return cls(run_id, RunStatus.RUNNING, now, groups=groups)
 
     def letter(self, group: str, position: int) -> BoardLetter:
-        """The letter of a release group at a date."""
+        """Return the letter of a release group at a date."""
         return _BY_BYTE[self.groups[group][position]]
 
     def is_pending(self, group: str, position: int) -> bool:
-        """Whether a release group was not released at a date."""
+        """Tell whether a release group was not released at a date."""
         return self.groups[group][position] == _PENDING
 
     def set_letter(self, group: str, position: int, letter: BoardLetter) -> None:
@@ -147,12 +147,12 @@ class Board:
         self.groups[group][position] = ord(letter)
 
     def next_question(self) -> datetime | None:
-        """When something that could not be asked is asked again; None when there is nothing."""
+        """Return when something that could not be asked is asked again; None when there is nothing."""
         unasked = [*self.unjudged.values(), *([self.outside_unasked] if self.outside_unasked else [])]
         return min((each.at for each in unasked), default=None)
 
     def open_days(self, index: PlanIndex) -> list[date]:
-        """Dates with a release group that was released and has not come to rest."""
+        """Return the dates with a release group that was released and has not come to rest."""
         return [day for p, day in enumerate(index.days) if any(strip[p] in _OPEN for strip in self.groups.values())]
 
     def forget(self, day: date, refs: Iterable[str]) -> None:
@@ -165,7 +165,7 @@ class Board:
                 del self.bad[day]
 
     def copy(self) -> "Board":
-        """A board that can be changed without changing this one."""
+        """Make a board that can be changed without changing this one."""
         return replace(
             self,
             groups={name: bytearray(strip) for name, strip in self.groups.items()},
@@ -175,16 +175,16 @@ class Board:
         )
 
     def is_over(self, run: Run) -> bool:
-        """The run came to its end, and nothing that people asked for since is still to be done."""
+        """Tell whether the run came to its end, and nothing that people asked for since is still to be done."""
         return self.status.is_final and all(run_request in self.applied for run_request in run.intents)
 
     def is_at_rest(self, run: Run) -> bool:
-        """The run is over, or goes on only when a person acts, and nobody has acted since."""
+        """Tell whether the run is over, or goes on only when a person acts, and nobody has acted since."""
         is_waiting = self.status is RunStatus.WAITING and run.admits and all(w in self.applied for w in run.intents)
         return is_waiting or self.is_over(run)
 
     def to_document(self) -> dict[str, Any]:
-        """Plain JSON values; strips as text."""
+        """Write the board as plain JSON values; strips are text."""
         return {
             "schema_version": BOARD_VERSION,
             "run_id": self.run_id,
@@ -214,7 +214,7 @@ class Board:
 
     @classmethod
     def from_document(cls, doc: dict[str, Any]) -> "Board":
-        """The board of a document made by ``to_document``. Raises ValueError for a letter that is none."""
+        """Read the board of a document made by ``to_document``. Raises ValueError for a letter that is none."""
         outside = doc["outside"]
         return cls(
             run_id=doc["run_id"],

@@ -1,7 +1,7 @@
-"""Facts about one date of a run. Facts only grow; everything else is derived from them.
+"""Facts say what happened on one date of a run. Facts only grow; everything else is derived from them.
 
-Each field has one kind of writer: ``dispatched`` whoever looks, ``abandoned`` the runner, ``reported`` the listener,
-``healed`` the sweeper, ``proved`` and the cells the conductor.
+Each field has one kind of writer: ``dispatched`` whoever reconciles, ``abandoned`` the runner, ``reported`` the
+listener, ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ Inputs = tuple[tuple[str, int], ...]
 
 
 class AttemptKey(NamedTuple):
-    """Identity of an attempt inside a run."""
+    """A key identifies an attempt inside a run."""
 
     day: date
     """The date."""
@@ -32,7 +32,7 @@ class AttemptKey(NamedTuple):
 
     @property
     def ref(self) -> str:
-        """``phase/processor``."""
+        """Return ``phase/processor``."""
         return f"{self.phase}/{self.processor}"
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The attempt's completion event."""
+    """The attempt's completion event came, and says how it ended."""
 
     status: ResultStatus
     """How it ended, as the worker says."""
@@ -94,7 +94,7 @@ class Reported:
 
 
 class HealedAs(StrEnum):
-    """What the sweeper found in place of a completion."""
+    """In place of a completion the sweeper found this."""
 
     SUCCESS = "success"
     """The output is there; the event was lost."""
@@ -118,7 +118,7 @@ class Healed:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The output was looked at."""
+    """The output was compared with what was reported."""
 
     ok: bool
     """It is what the completion said, and what the date should hold."""
@@ -129,7 +129,7 @@ class Proved:
     error_class: ErrorClass | None
     """Whether to try again when not ok; else None."""
     at: datetime
-    """When it was looked at, UTC."""
+    """When it was compared, UTC."""
 
 
 Fact = Dispatched | Abandoned | Reported | Healed | Proved
@@ -137,7 +137,7 @@ Fact = Dispatched | Abandoned | Reported | Healed | Proved
 
 @dataclass(slots=True)
 class AttemptFacts:
-    """Everything known of one attempt."""
+    """These facts are everything known of one attempt."""
 
     number: int
     """Counts the attempts of the task, from 1."""
@@ -150,28 +150,28 @@ class AttemptFacts:
     healed: Healed | None = None
     """That the sweeper ended it."""
     proved: Proved | None = None
-    """What was found when its output was looked at."""
+    """Whether its output bears out the report."""
 
     @property
     def origin(self) -> Dispatched | Reported | None:
-        """Where generation and inputs stand: what ran, as its claim says, else what was dispatched."""
+        """Return where generation and inputs stand: what ran, as its claim says, else what was dispatched."""
         return self.reported or self.dispatched
 
     @property
     def moments(self) -> list[datetime]:
-        """When each of its facts came to be."""
+        """List when each of its facts came to be."""
         facts = (self.dispatched, self.abandoned, self.healed, self.proved)
         return [f.at for f in facts if f] + ([self.reported.finished_at] if self.reported else [])
 
     @property
     def is_open(self) -> bool:
-        """Neither reported nor given up."""
+        """Tell whether it was neither reported nor given up."""
         return self.reported is None and self.healed is None and self.abandoned is None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcome of one check for one date, with the numbers that decided it."""
+    """A verdict is the outcome of one check for one date, with the numbers that decided it."""
 
     outcome: str
     """PASS, WARN, BLOCK or UNKNOWN."""
@@ -211,7 +211,7 @@ OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """What the conductor wrote about a release group of one date."""
+    """The state of a release group on one date is what the conductor wrote about it."""
 
     generation: int
     """The generation of the cell that it was released for."""
@@ -227,7 +227,7 @@ class GroupState:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What the conductor wrote about one date of one phase."""
+    """A cell is what the conductor wrote about one date of one phase."""
 
     generation: int = 1
     """Raised by a retry, for what must be made again."""
@@ -239,7 +239,7 @@ class Cell:
 
 @dataclass(slots=True)
 class DateFacts:
-    """All facts of one date of a run."""
+    """These facts are all that is known of one date of a run."""
 
     day: date
     """The date."""
@@ -249,7 +249,7 @@ class DateFacts:
     """By phase: what the conductor wrote."""
 
     def with_proofs(self, proofs: Iterable[tuple[AttemptKey, Proved]]) -> "DateFacts":
-        """These facts and proofs of attempts that have none; nothing of these is changed."""
+        """Add proofs to attempts that have none; the facts themselves stay unchanged, the result is new."""
         tasks = dict(self.tasks)
         for key, proof in proofs:
             name = key.phase, key.processor
@@ -258,14 +258,14 @@ class DateFacts:
 
     @property
     def changed_at(self) -> datetime | None:
-        """The moment of the youngest fact or cell; None when there is none."""
+        """Return the moment of the youngest fact or cell; None when there is none."""
         moments = [at for attempts in self.tasks.values() for a in attempts for at in a.moments]
         for cell in self.cells.values():
             moments += [at for group in cell.groups.values() for at in (group.released_at, group.concluded_at) if at]
         return max(moments, default=None)
 
     def attempt(self, phase: str, processor: str, number: int) -> AttemptFacts:
-        """The attempt's facts, made empty when there are none yet."""
+        """Return the attempt's facts, made empty when there are none yet."""
         attempts = self.tasks.setdefault((phase, processor), [])
         for facts in attempts:
             if facts.number == number:
@@ -307,5 +307,5 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
 
 
 def fact_name(fact: Fact) -> str:
-    """The field that a fact is stored under."""
+    """Return the field that a fact is stored under."""
     return FACT_NAMES[type(fact)]

@@ -1,4 +1,4 @@
-"""Who may write one date of a table that another system writes too."""
+"""A lease says who may write one date of a table that another system writes too."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,7 +8,7 @@ from phasegate.domain.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write one date of a table, for one holder, until a moment (UTC).
+    """A lease is the right to write one date of a table, for one holder, until a moment (UTC).
 
     Its fence is of the same rising sequence as the fences of claims, so that a writer that puts it on its rows is
     neither undone by an attempt that was claimed before, nor in the way of one claimed later. The runner takes leases
@@ -46,12 +46,12 @@ class Held:
 
 
 def is_held(holder: str, until: datetime, now: datetime) -> bool:
-    """Whether a lease that was taken by ``holder`` (empty: given back) still stands."""
+    """Tell whether a lease that was taken by ``holder`` (empty: given back) still stands."""
     return bool(holder) and now < until
 
 
 def check_holder(holder: str, until: datetime, now: datetime) -> None:
-    """Raises InputError for a lease that nobody would hold, or that has ended before it begins."""
+    """Refuse a lease that nobody would hold, or that has ended before it begins: raises InputError."""
     if not holder:
         raise InputError("a lease needs a holder: the name by which people know the writer, for example live-pipeline")
     if until <= now:

@@ -1,4 +1,5 @@
-"""A run's document: what people want of it. The starter and operators' commands write it, every handler reads it."""
+"""A run's document says what people want of it. The starter and operators' commands write it, every handler reads
+it."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
 class DesiredState(StrEnum):
-    """The state that a person asked for."""
+    """The desired state is the one that a person asked for."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -19,7 +20,7 @@ class DesiredState(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """The state that a run is in."""
+    """The status is the state that a run is in."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -32,17 +33,18 @@ class RunStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing more happens by itself; a retry opens all but a cancelled run again."""
+        """Tell whether nothing more happens by itself; a retry opens all but a cancelled run again."""
         return self in _FINAL
 
     @property
     def is_at_rest(self) -> bool:
-        """Final, or waiting for a person: nobody need watch it."""
+        """Tell whether it is final, or waits for a person: nobody need watch it."""
         return self.is_final or self is RunStatus.WAITING
 
     @property
     def exit_status(self) -> int:
-        """The contract's: 0 complete, 1 something failed or is blocked, 3 halted, cancelled or waiting for a person."""
+        """Return the contract's exit status: 0 complete, 1 something failed or is blocked, 3 halted, cancelled or
+        waiting for a person."""
         return {RunStatus.COMPLETED: 0, RunStatus.COMPLETED_WITH_FAILURES: 1}.get(self, 3)
 
 
@@ -50,7 +52,7 @@ _FINAL = frozenset({RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunS
 
 
 class RetryIntent(BaseModel):
-    """Failed and blocked work again. Empty filters mean any."""
+    """A person asked for failed and blocked work again. Empty filters mean any."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +70,7 @@ MOST_WAIVED = 200
 
 
 class Waiver(BaseModel):
-    """A blocked check may pass on these dates, until an end."""
+    """A waiver lets a blocked check pass on these dates, until an end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,7 +87,7 @@ class Waiver(BaseModel):
     until: datetime = Field(description="its end, UTC")
 
     def covers(self, day: date, phase: str, processor: str, check: str) -> bool:
-        """Whether a verdict is in its scope; processor: the canonical name."""
+        """Tell whether a verdict is in its scope; processor: the canonical name."""
         return (
             day in self.dates
             and check == self.check
@@ -107,7 +109,7 @@ class Approval(BaseModel):
 
 
 class Run(BaseModel):
-    """One backfill, as people want it."""
+    """A run is one backfill, as people want it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
@@ -133,11 +135,11 @@ class Run(BaseModel):
 
     @property
     def intents(self) -> tuple[str, ...]:
-        """Ids of the retries, waivers and approvals that people asked for."""
+        """List the ids of the retries, waivers and approvals that people asked for."""
         found = [retry.id for retry in self.retries] + [waiver.id for waiver in self.waivers]
         return (*found, *(approved.id for approved in self.approvals))
 
     @property
     def admits(self) -> bool:
-        """Whether a task may start."""
+        """Tell whether a task may start."""
         return self.desired_state is DesiredState.RUNNING

@@ -1,4 +1,4 @@
-"""Why a processor's output is not sound on a date: its task failed, a check blocks it, or the task was not run."""
+"""A processor's output is not sound on a date when its task failed, a check blocks it, or the task was not run."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Failure:
     """What was said, as it came."""
 
     def signature(self, processor: str) -> str:
-        """What failures of a processor that are alike have in common."""
+        """Return what failures of a processor that are alike have in common."""
         return signature(self.error_class, processor, self.message)
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ Unsound = Failure | Blocked | NotRun
 
 
 def signature(error_class: str, processor: str, message: str) -> str:
-    """Class, processor and the message without its numbers, dates, ids and quoted values."""
+    """Join class, processor and the message without its numbers, dates, ids and quoted values."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
     return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

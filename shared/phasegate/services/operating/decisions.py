@@ -1,4 +1,5 @@
-"""What a person may let pass: a waiver of a blocked check, the approval of a phase. Written into the run's document."""
+"""A person may let pass a blocked check (a waiver), or a phase that waits (an approval). Written into the run's
+document."""
 
 import re
 import uuid
@@ -95,7 +96,8 @@ def waive(
 
 
 def moment(text: str, timezone: str) -> datetime:
-    """The UTC time of ``YYYY-MM-DD`` (the end of that day) or ``YYYY-MM-DDTHH:MM[:SS][zone]``. Raises InputError."""
+    """Return the UTC time of ``YYYY-MM-DD`` (the end of that day) or ``YYYY-MM-DDTHH:MM[:SS][zone]``. Raises
+    InputError."""
     zone = ZoneInfo(timezone)
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
@@ -119,23 +121,23 @@ def _require_check(plan: Plan, check: str, phase: str | None, processor: str | N
     """The canonical name of the processor. Raises InputError unless something in the scope is checked like that."""
     phases = [phase] if phase else list(plan.phases)
     registry = plan.pipeline.registry
-    found = {registry[p, processor] for p in phases if processor and (p, processor) in registry}
-    if processor is not None and not found:
+    processors = {registry[p, processor] for p in phases if processor and (p, processor) in registry}
+    if processor is not None and not processors:
         known = {name for (p, name) in registry if p in phases}
         raise InputError(f"--processor: unknown processor '{processor}'{did_you_mean(processor, known)}")
     checks = set(OWN_CHECKS) | {
         name_of(each)
         for p in phases
         for x in plan.pipeline.phase(p).processors
-        if not found or x.name in found
+        if not processors or x.name in processors
         for each in plan.pipeline.phase(p).checks_of(x)
     }
     if check not in checks:
         where = f" of {processor or phase}" if processor or phase else ""
         raise InputError(f"--check: nothing{where} is checked by '{check}'{did_you_mean(check, checks)}")
-    if len(found) > 1:
+    if len(processors) > 1:
         raise InputError(f"--processor: '{processor}' stands for several processors; say which with --phase")
-    return found.pop() if found else None
+    return processors.pop() if processors else None
 
 
 def _signed(by: str) -> str:

@@ -1,4 +1,5 @@
-"""What a person may do to a run. Each writes intent into the run's document; the handlers act on it."""
+"""A person pauses, drains, resumes, cancels, retries or limits a run. Each writes intent into the run's document; the
+handlers act on it."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -15,25 +16,28 @@ from phasegate.ports import Claim, Clock, RunReader, RunWriter, State
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The answer to a cancel: the run, and the claims that were open when it was committed."""
+    """The answer to a cancel names what may still be under way."""
 
     run: Run
+    """The run as the cancel left it."""
+
     open_claims: tuple[AttemptKey, ...]
+    """The attempts that were claimed and not ended when the cancel was committed."""
 
 
 def pause(state: RunWriter, run_id: str) -> Run:
     """Start nothing more until ``resume``; what runs, ends."""
-    return _want(state, run_id, "pause", DesiredState.PAUSED)
+    return _set_desired(state, run_id, "pause", DesiredState.PAUSED)
 
 
 def drain(state: RunWriter, run_id: str) -> Run:
     """Start nothing more, and let the driving process end when what runs has ended."""
-    return _want(state, run_id, "drain", DesiredState.DRAINING)
+    return _set_desired(state, run_id, "drain", DesiredState.DRAINING)
 
 
 def resume(state: RunWriter, run_id: str) -> Run:
     """Go on after ``pause`` or ``drain``."""
-    return _want(state, run_id, "resume", DesiredState.RUNNING)
+    return _set_desired(state, run_id, "resume", DesiredState.RUNNING)
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
@@ -108,9 +112,9 @@ def set_limit(state: RunWriter, run_id: str, phase: str, active_dates: int) -> R
     return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
 
 
-def _want(state: RunWriter, run_id: str, verb: str, wanted: DesiredState) -> Run:
+def _set_desired(state: RunWriter, run_id: str, verb: str, desired: DesiredState) -> Run:
     _refuse_finished(state, run_id, verb)
-    return change(state, run_id, verb, lambda _: {"desired_state": wanted})
+    return change(state, run_id, verb, lambda _: {"desired_state": desired})
 
 
 def change(state: RunWriter, run_id: str, verb: str, update: Callable[[Run], dict[str, object]]) -> Run:

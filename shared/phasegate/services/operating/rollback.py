@@ -1,4 +1,5 @@
-"""Takes back what phases left behind: looks what is there, refuses what must not be touched, deletes, keeps a record.
+"""A rollback takes back what phases left behind: it sees what is there, refuses what must not be touched, deletes,
+keeps a record.
 
 A rollback changes no run: what earlier runs say stays, and the verifier shows that the tables no longer hold it. A plan
 of what is missing finds the cells by the tables and makes them again.
@@ -36,50 +37,64 @@ RECORD_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What there is to delete, and what follows.
-
-    holdings: outputs with something on the dates. stale: what was built from these outputs and is still there, also on
-    later dates whose windows reach back. unseen: of the holdings, those that ``--reprocess missing`` would not make
-    again. not_there: tables that do not exist. wordless: processors that leave nothing behind that could be deleted.
-    """
+    """A survey says what there is to delete, and what follows from that."""
 
     scope: Scope
+    """The outputs and dates that were surveyed."""
+
     holdings: tuple[Holding, ...]
+    """The outputs with something on the dates, in the pipeline's order."""
+
     stale: tuple[Holding, ...]
+    """What was built from these outputs and is still there, also on later dates whose windows reach back."""
+
     unseen: tuple[str, ...]
+    """Refs of the holdings that ``--reprocess missing`` would not make again."""
+
     not_there: tuple[str, ...]
+    """Tables that do not exist, sorted."""
+
     wordless: tuple[str, ...]
+    """Refs of processors that leave nothing behind that could be deleted."""
 
 
 @dataclass(slots=True)
 class Deleted:
-    """What was really deleted: rows or objects by ref. record: where that is kept."""
+    """What a rollback has really deleted, as far as it came."""
 
     id: str
+    """Names the rollback: its time and eight random digits."""
+
     record: str
+    """The prefix in the object store below which its record is kept."""
+
     by_ref: dict[str, int] = field(default_factory=dict)
+    """``phase/processor`` -> how many rows or objects were deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who deletes, and why."""
+    """A signature stands on the record of a rollback."""
 
     by: str
+    """The person who decided it."""
+
     why: str
+    """The person's reason; may be empty."""
 
 
 def survey(scope: Scope, warehouse: Warehouse, objects: ObjectStore) -> Survey:
-    """Look what the outputs hold: one query a table for all dates.
+    """See what the outputs hold: one query per table for all dates.
 
     Raises InputError for a table without the column of its dates, TransientError when something does not answer.
     """
     index = scope.index
     behind = built_on(index, dict.fromkeys(scope.refs, scope.days))
-    wanted: dict[str, tuple[Output, set[date]]] = {}
+    outputs: dict[str, tuple[Output, set[date]]] = {}
     for ref, days in [*dict.fromkeys(scope.outputs, scope.days).items(), *behind.items()]:
-        wanted.setdefault(ref, (index.processor(ref).output, set()))[1].update(days)
-    absent = _absent((output for output, _ in wanted.values()), warehouse)
-    there = {ref: each for ref, each in wanted.items() if _table(each[0]) not in absent}
+        outputs.setdefault(ref, (index.processor(ref).output, set()))[1].update(days)
+    absent = _absent((output for output, _ in outputs.values()), warehouse)
+    there = {ref: each for ref, each in outputs.items() if _table(each[0]) not in absent}
     rows: dict[str, dict[date, int]] = {}
     for ref, counted in Prover(warehouse, objects).count(there).items():
         if isinstance(counted, PhasegateError):
@@ -112,7 +127,7 @@ def require_free(scope: Scope, state: State, now: datetime, *, claims_die_with_u
 
 
 def require_named(scope: Scope, overrides: Overrides, now: datetime) -> None:
-    """Raises InputError for dates of the live window that nobody named."""
+    """Refuse dates of the live window that nobody named: raises InputError."""
     if found := failures(check_overrides(scope.pipeline, (), scope.days, overrides, now)):
         raise InputError("; ".join(f"{line.detail}: {line.remedy}" for line in found))
 
@@ -161,24 +176,24 @@ def _table(output: Output) -> str | None:
 
 def _absent(outputs: Iterable[Output], warehouse: Warehouse) -> set[str]:
     """Tables that are not there. Raises InputError for one without the column of its dates."""
-    wanted = {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
-    there = warehouse.columns(wanted)
-    for table, column in wanted.items():
+    date_columns = {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
+    there = warehouse.columns(date_columns)
+    for table, column in date_columns.items():
         if table in there and column not in there[table]:
             raise InputError(f"{table} has no column {column}: correct date_column in the pipeline file, or the table")
-    return wanted.keys() - there.keys()
+    return date_columns.keys() - there.keys()
 
 
 def _holdings(
     processor: Any, days_of: Mapping[str, Iterable[date]], rows: Mapping[str, Mapping[date, int]]
 ) -> tuple[Holding, ...]:
     """Outputs with something on these dates."""
-    found: list[Holding] = []
+    holdings: list[Holding] = []
     for ref, days in days_of.items():
         held = tuple(sorted(day for day in days if day in rows.get(ref, {})))
         if held:
-            found.append(Holding(ref, processor(ref).output, held, sum(rows[ref][day] for day in held)))
-    return tuple(found)
+            holdings.append(Holding(ref, processor(ref).output, held, sum(rows[ref][day] for day in held)))
+    return tuple(holdings)
 
 
 def _refuse_unfinished(scope: Scope, places: set[str], state: RunReader, run: Run) -> None:

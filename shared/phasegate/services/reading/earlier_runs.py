@@ -1,4 +1,4 @@
-"""What earlier runs of a pipeline say about dates: their newest word on each."""
+"""Earlier runs of a pipeline have a newest word on each date."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,11 +8,11 @@ from phasegate.ports import RunReader
 
 
 def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
-    """For each date that some run covered: the refs that the newest run of each brought to a good end.
+    """Find, for each date that some run covered, the refs that the newest run of it brought to a good end.
 
     A processor whose check blocks is not among them, although its task succeeded.
     """
-    found: dict[date, dict[str, bool]] = {}
+    good_by_date: dict[date, dict[str, bool]] = {}
     for run in state.runs():
         if run.pipeline != pipeline:
             continue
@@ -21,14 +21,17 @@ def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[d
         for day, facts in state.dates(run.run_id, [day for day in days if day in index.position]).items():
             views = derive(facts, index)
             bad = board.bad.get(day, {})
-            word = found.setdefault(day, {})
+            is_good_by_ref = good_by_date.setdefault(day, {})
             for task, view in zip(index.tasks, views, strict=True):
-                word.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
-    return {day: frozenset(ref for ref, is_good in word.items() if is_good) for day, word in found.items()}
+                is_good_by_ref.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
+    return {
+        day: frozenset(ref for ref, is_good in is_good_by_ref.items() if is_good)
+        for day, is_good_by_ref in good_by_date.items()
+    }
 
 
 def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
-    """The dates whose newest run read another source folder: their tables are not this source's."""
+    """Find the dates whose newest run read another source folder: their tables are not this source's."""
     newest: dict[date, str | None] = {}
     for run in state.runs():
         if run.pipeline == pipeline:

@@ -1,4 +1,4 @@
-"""What stands beside the counts of a run: warnings, waivers with what passes by them, approvals given and wanted."""
+"""Beside the counts of a run stand warnings, waivers with what passes by them, approvals given and awaited."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,27 +12,43 @@ from phasegate.domain.state.run import Approval, Waiver
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A verdict that is not right and held nothing back. waived_by: the waiver's id; empty: the check only warns."""
+    """A notice is a verdict that is not right and held nothing back."""
 
     date: date
+    """The date that was checked."""
+
     phase: str
+    """The name of the phase."""
+
     processor: str
+    """The processor whose output was checked."""
+
     check: str
+    """What verdicts and waivers call the check."""
+
     detail: str
+    """What the check found, in a sentence."""
+
     waived_by: str
+    """The id of the waiver by which it passes; empty: the check only warns."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionsByPeople:
-    """What people decided in a run. wanted: phases that wait for nothing but an approval."""
+    """People decide in a run what may pass and what may go."""
 
     waivers: tuple[Waiver, ...]
+    """Every waiver, in force or ended, oldest first."""
+
     approvals: tuple[Approval, ...]
-    wanted: tuple[str, ...]
+    """Every approval, oldest first."""
+
+    awaited: tuple[str, ...]
+    """The phases that wait for nothing but an approval, by name."""
 
 
 def notices(facts: DateFacts) -> Iterator[Notice]:
-    """The notices on one date."""
+    """Find the notices on one date."""
     for phase, cell in facts.cells.items():
         for group in cell.groups.values():
             for verdict in group.verdicts:
@@ -41,7 +57,7 @@ def notices(facts: DateFacts) -> Iterator[Notice]:
 
 
 def notices_document(by_people: DecisionsByPeople, found: Iterable[Notice], now: datetime) -> dict[str, Any]:
-    """The keys of ``status --json`` that this module is about."""
+    """Write the keys of ``status --json`` that this module is about."""
     found = list(found)
     return {
         "warnings": [_notice(notice) for notice in found if not notice.waived_by],
@@ -54,14 +70,14 @@ def notices_document(by_people: DecisionsByPeople, found: Iterable[Notice], now:
             for waiver in by_people.waivers
         ],
         "approvals": [approved.model_dump(mode="json") for approved in by_people.approvals],
-        "waits_for_approval": list(by_people.wanted),
+        "waits_for_approval": list(by_people.awaited),
     }
 
 
 def notices_text(run_id: str, by_people: DecisionsByPeople, found: Iterable[Notice], now: datetime) -> list[str]:
-    """The same for people, a line each."""
+    """Write the same for people, a line each."""
     found = list(found)
-    lines = [f"waits for a person: phasegate approve {run_id} {phase}" for phase in by_people.wanted]
+    lines = [f"waits for a person: phasegate approve {run_id} {phase}" for phase in by_people.awaited]
     lines += [
         f"approved: {a.phase} by {a.by}, {a.at:%Y-%m-%d %H:%M} UTC{f': {a.why}' if a.why else ''}"
         for a in by_people.approvals
@@ -76,7 +92,7 @@ def notices_text(run_id: str, by_people: DecisionsByPeople, found: Iterable[Noti
 
 
 def scope(waiver: Waiver) -> str:
-    """What a waiver is about, in words."""
+    """Say in words what a waiver is about."""
     where = "/".join(part for part in (waiver.phase, waiver.processor) if part)
     days = [day.isoformat() for day in waiver.dates]
     when = ", ".join(days) if len(days) <= 3 else f"{len(days)} dates from {days[0]} to {days[-1]}"

@@ -1,4 +1,5 @@
-"""Where a run stands: counts by phase and by task, failures, blocked dates; and why something waits."""
+"""A report on a run says where it stands: counts by phase and by task, failures, blocked dates; and why something
+waits."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ PHASE_STATES = ("pending", "blocked", "released", "passed", "skipped", "failed")
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """A task that ended badly."""
+    """A failed task ended badly."""
 
     date: date
     """The date."""
@@ -52,7 +53,7 @@ class FailedTask:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a cell does not pass."""
+    """A reason says why a cell does not pass."""
 
     check: str
     """The kind of check or edge."""
@@ -62,7 +63,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class BlockedCell:
-    """A (date, phase) that cannot go on until somebody acts."""
+    """A blocked cell, a (date, phase), cannot go on until somebody acts."""
 
     date: date
     """The date."""
@@ -74,7 +75,7 @@ class BlockedCell:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Where a run stands."""
+    """A report says where a run stands."""
 
     run_id: str
     """The run."""
@@ -103,7 +104,7 @@ class RunReport:
     quarantined: int
     """How many messages were set aside."""
     by_people: DecisionsByPeople
-    """What people decided, and are wanted to decide."""
+    """What people decided, and what waits for their decision."""
     now: datetime
     """When this was read."""
     missing: tuple[tuple[date, str], ...] = field(default=())
@@ -157,7 +158,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
 
 
 def run_document(state: RunReader, run: Run) -> dict[str, Any]:
-    """A run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
+    """Describe a run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
     board, _ = state.board(run.run_id)
     plan = state.plan(run.run_id)
     return {
@@ -174,7 +175,7 @@ def run_document(state: RunReader, run: Run) -> dict[str, Any]:
 
 
 def current_status(run: Run, board: Board) -> RunStatus:
-    """The status to show: a request that the conductor has not yet seen counts already."""
+    """Return the status to show: a request that the conductor has not yet seen counts already."""
     if board.is_at_rest(run) and run.desired_state is not DesiredState.CANCELLED:
         return board.status
     return {
@@ -223,7 +224,7 @@ def _count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str)
 
 
 def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> str:
-    """One word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
+    """Give one word for a (date, phase): pending, blocked, released, passed, skipped or failed."""
     groups = [index.groups[n] for n in index.groups_of(phase)]
     letters = {board.letter(group.name, position) for group in groups}
     if BoardLetter.FAILED in letters:
@@ -239,7 +240,7 @@ def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, p
 
 
 def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[BlockedCell]:
-    """Every cell that cannot go on until somebody acts, with its reasons; earliest date first."""
+    """Find every cell that cannot go on until somebody acts, with its reasons; earliest date first."""
     return [
         BlockedCell(day, phase, tuple(cell_reasons(index, board, blockage, phase, position)))
         for position, day in enumerate(index.days)
@@ -249,7 +250,7 @@ def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[Bl
 
 
 def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> list[Reason]:
-    """Why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
+    """Say why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
     day = index.days[position]
     reasons: dict[Reason, None] = {}
     for ref, why in board.bad.get(day, {}).items():
@@ -269,7 +270,7 @@ def _reason(processor: str, why: Unsound) -> Reason:
 
 
 def describe(root: Obstacle, day: date) -> str:
-    """One obstacle in words; the date is named when it is another one."""
+    """Put one obstacle into words; the date is named when it is another one."""
     where = root.ref if root.day == day else f"{root.day} {root.ref}"
     kind = "blocked" if root.letter == BoardLetter.BLOCKED else "failed"
     return f"{where} is {kind}: {root.detail}" if root.detail else f"{where} is {kind}"
@@ -283,7 +284,7 @@ def _eta(board: Board, status: RunStatus, finished: int, left: int, now: datetim
 
 
 def as_json(found: RunReport) -> Mapping[str, object]:
-    """The report in the shape of the contract's ``status --json``."""
+    """Write the report in the shape of the contract's ``status --json``."""
     return {
         "run_id": found.run_id,
         "pipeline": found.pipeline,

@@ -1,4 +1,4 @@
-"""Asks the tables: one query for many tables and a whole batch of dates."""
+"""The prover asks the tables: one query for many tables and a whole batch of dates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -23,7 +23,7 @@ Judged = dict[str, list[tuple[date, Verdict]]]
 
 
 class Prover:
-    """Counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass.
+    """The prover counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass.
 
     Everything is asked by ref (``phase/processor``) and for as many of them as there are, so that a warehouse whose
     queries take a second each answers them together.
@@ -33,7 +33,7 @@ class Prover:
         self._warehouse, self._objects = warehouse, objects
 
     def count(self, outputs: Mapping[str, tuple[Output, Iterable[date]]]) -> dict[str, Counted]:
-        """What each output holds on its dates: rows of a table, one row for an object that is there.
+        """Count what each output holds on its dates: rows of a table, one row for an object that is there.
 
         An error is a TransientError when asking again may help.
         """
@@ -63,7 +63,7 @@ class Prover:
         return counted
 
     def judge(self, index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]) -> Judged:
-        """Verdicts of every check of these processors, on the dates where checks apply.
+        """Give the verdicts of every check of these processors, on the dates where checks apply.
 
         subjects: for each ref what is expected on which date, and what was counted there.
         """
@@ -83,41 +83,43 @@ class Prover:
         return judged
 
     def soundness(
-        self, index: PlanIndex, wanted: Mapping[str, Iterable[date]]
+        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]]
     ) -> dict[str, dict[date, str] | TransientError]:
-        """What is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
+        """Say what is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
 
         An error where asking again may help.
         """
         expects = {
-            ref: {day: index.expectation(index.processor(ref), day) for day in days} for ref, days in wanted.items()
+            ref: {day: index.expectation(index.processor(ref), day) for day in days}
+            for ref, days in days_by_ref.items()
         }
-        counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in wanted})
-        found: dict[str, dict[date, str] | TransientError] = {}
+        counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in days_by_ref})
+        wrong_by_ref: dict[str, dict[date, str] | TransientError] = {}
         subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}
         for ref, counts in counted.items():
             name = index.processor(ref).name
             if isinstance(counts, TransientError):
-                found[ref] = counts
+                wrong_by_ref[ref] = counts
             elif isinstance(counts, PhasegateError):
-                found[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
+                wrong_by_ref[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
             else:
-                wrong = found[ref] = dict(_unexpected(name, expects[ref], counts or {}))
+                wrong = wrong_by_ref[ref] = dict(_unexpected(name, expects[ref], counts or {}))
                 subjects[ref] = ({d: letter for d, letter in expects[ref].items() if d not in wrong}, counts or {})
         for ref, verdicts in self.judge(index, subjects).items():
             for day, verdict in verdicts:
-                wrong_there = found[ref]
+                wrong_there = wrong_by_ref[ref]
                 if verdict.outcome == UNKNOWN:
-                    found[ref] = TransientError(str(verdict))
+                    wrong_by_ref[ref] = TransientError(str(verdict))
                 elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
                     wrong_there.setdefault(day, str(verdict))
-        return found
+        return wrong_by_ref
 
 
 def checks_of(
     index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
 ) -> list[tuple[str, Check, CheckSubject]]:
-    """(ref, check, what it is about) for every check that applies on some date; arguments as for ``Prover.judge``."""
+    """Find (ref, check, what it is about) for every check that applies on some date; arguments as for
+    ``Prover.judge``."""
     checks: list[tuple[str, Check, CheckSubject]] = []
     for ref, (expects, counts) in subjects.items():
         processor = index.processor(ref)
@@ -130,7 +132,7 @@ def checks_of(
 
 
 def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
-    """The rows of each question, or why it could not be asked.
+    """Return the rows of each question, or why it could not be asked.
 
     Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
     When that fails for good, each is asked by itself, so that one missing table does not speak for the others.
@@ -138,13 +140,13 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
     """
     if not questions:
         return []
-    groups: dict[tuple[str, str], list[int]] = {}
+    alike: dict[tuple[str, str], list[int]] = {}
     for n, question in enumerate(questions):
-        groups.setdefault((question.shape, str(question.parameters.get("days"))), []).append(n)
+        alike.setdefault((question.shape, str(question.parameters.get("days"))), []).append(n)
     answers: dict[int, list[Row] | PhasegateError] = {}
-    asked = [together([questions[n] for n in group]) for group in groups.values()]
+    asked = [together([questions[n] for n in group]) for group in alike.values()]
     alone: list[int] = []
-    for group, answer in zip(groups.values(), warehouse.ask(_as_asked(asked)), strict=True):
+    for group, answer in zip(alike.values(), warehouse.ask(_as_asked(asked)), strict=True):
         if isinstance(answer, TransientError):
             answers.update(dict.fromkeys(group, answer))
         elif isinstance(answer, PhasegateError):

@@ -1,4 +1,4 @@
-"""Reads the calendar out of the schedule table, with the SQL that the pipeline file gives."""
+"""The calendar is read out of the schedule table, with the SQL that the pipeline file gives."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ Query = Callable[[str], list[Mapping[str, Any]]]
 
 
 def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
-    """Every date with at least one row that meets the condition, and what the sources hold of it.
+    """Read every date with at least one row that meets the condition, and what the sources hold of it.
 
     query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two
     seasons, a row without a date, and a number that is not whole.
@@ -63,7 +63,7 @@ def _whole(name: str, value: Any, day: date) -> int:
 
 
 def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
-    """Dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
+    """Read the dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
     rows = query(
         f"SELECT {day_of} AS day, {season_of} AS season, COUNT(*) AS found FROM `{spec.table}` "

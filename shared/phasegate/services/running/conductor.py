@@ -1,4 +1,5 @@
-"""Turns settled release groups into proofs, verdicts and releases. The only writer of the board and the cells."""
+"""The conductor turns settled release groups into proofs, verdicts and releases. The only writer of the board and the
+cells."""
 
 import logging
 from collections.abc import Iterable
@@ -35,11 +36,11 @@ class Conductor:
         self._judge = Judge(self._prover)
 
     def conduct(self, run_id: str) -> Board:
-        """One pass: prove, judge, release. Returns the board as it stands afterwards."""
+        """Make one pass: prove, judge, release. Returns the board as it stands afterwards."""
         state, now = self._backend.state, self._backend.clock.now()
         pass_ = self._begin(run_id, now)
         index, board, run = pass_.index, pass_.board, pass_.run
-        is_over, braked, halted = board.is_over(run), set(board.breakers), board.halted_because
+        is_over, open_before, halted = board.is_over(run), set(board.breakers), board.halted_because
         if self._retry(pass_):
             # What settled is judged in the next pass, as far as the retry leaves it.
             outcomes, pass_.cursor = self._heed_decisions(pass_), board.cursor
@@ -57,7 +58,7 @@ class Conductor:
         if not state.commit(run_id, board, pass_.version, pass_.cells, pass_.proofs):
             self._backend.wake_conductor(run_id)
             return state.board(run_id)[0]
-        for ref in board.breakers.keys() - braked:
+        for ref in board.breakers.keys() - open_before:
             _log.error("%s is started no more: %s", ref, board.breakers[ref])
         if board.halted_because and not halted:
             _log.error("the run is halted: %s", board.halted_because)
@@ -140,14 +141,14 @@ class Conductor:
     def _retry(self, pass_: ConductorPass) -> bool:
         """Do the retries that operators asked for and that were not done yet; whether there were any."""
         index, board, now = pass_.index, pass_.board, self._backend.clock.now()
-        wanted = [intent for intent in pass_.run.retries if intent.id not in board.applied]
-        for intent in wanted:
+        retries = [intent for intent in pass_.run.retries if intent.id not in board.applied]
+        for intent in retries:
             changes = reopen(index, board, retry_targets(board, index.plan, intent))
             self._read(pass_, sorted({index.days[position] for position, _ in changes}))
             pass_.reopen(changes, now)
             board.applied = (*board.applied, intent.id)
             pass_.changed = True
-        return bool(wanted)
+        return bool(retries)
 
     # What is written, and what follows
 

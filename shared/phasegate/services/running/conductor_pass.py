@@ -1,4 +1,4 @@
-"""What one pass of the conductor has read of a run, and what it is going to write in one commit."""
+"""A pass of the conductor holds what it has read of a run, and what it is going to write in one commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from phasegate.domain.state.run import Run, RunStatus, Waiver
 
 @dataclass(slots=True)
 class ConductorPass:
-    """One pass over a run. The board is changed in place; cells and proofs are collected."""
+    """A pass goes over one run. The board is changed in place; cells and proofs are collected."""
 
     run: Run
     """The run, as people want it."""
@@ -45,12 +45,12 @@ class ConductorPass:
 
     @property
     def has_news(self) -> bool:
-        """There is something to commit."""
+        """Tell whether there is something to commit."""
         moved = self.cursor != self.board.cursor or self.board.status is not self.status_before
         return bool(self.cells or self.proofs or self.changed or moved)
 
     def cell(self, day: date, phase: str) -> Cell:
-        """The cell as this pass leaves it."""
+        """Return the cell as this pass leaves it."""
         return self.cells.get((day, phase)) or self.facts[day].cells.get(phase, Cell())
 
     def conclude(self, outcome: GroupOutcome, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Puts due attempts on the queues of their resources: first the tasks, then the facts that say so."""
+"""The dispatcher puts due attempts on the queues of their resources: first the tasks, then the facts that say so."""
 
 from collections.abc import Sequence
 from datetime import date

@@ -1,4 +1,5 @@
-"""Takes the events of an existing system that starts a phase by itself, and counts them for the run that waits."""
+"""The external event listener takes the events of an existing system that starts a phase by itself, and counts them for
+the run that waits."""
 
 import logging
 from collections import Counter
@@ -88,7 +89,7 @@ class ExternalEventListener:
             try:
                 index = self._backend.index(run_id)
             except InputError as error:
-                _log.warning("run %s does not hear topic %s: %s", run_id, topic, error)
+                _log.warning("run %s does not listen to topic %s: %s", run_id, topic, error)
                 continue
             number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
             if number is not None and state.glance(run_id).desired_state is not DesiredState.CANCELLED:

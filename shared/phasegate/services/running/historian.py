@@ -1,4 +1,5 @@
-"""Writes ``processor_run_history``: one row an attempt, in batches (a table takes 1,500 load jobs a day, BigQuery)."""
+"""The historian writes ``processor_run_history``: one row per attempt, in batches (a table takes 1,500 load jobs per
+day, BigQuery quotas)."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -27,7 +28,7 @@ class Historian:
         self._written: dict[str, dict[date, int]] = {}
 
     def note(self, run_id: str, facts: DateFacts) -> None:
-        """A date of the run came to rest."""
+        """Note that a date of the run came to rest."""
         waiting = self._waiting.setdefault(run_id, {})
         waiting[facts.day] = _ended(facts)
         if sum(waiting.values()) >= BATCH_ROWS:

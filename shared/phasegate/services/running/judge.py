@@ -1,5 +1,5 @@
-"""Proofs and verdicts: what the tables say of the release groups that came to rest, for a whole batch of dates at
-once."""
+"""The judge makes proofs and verdicts: what the tables say of the release groups that came to rest, for a whole batch
+of dates at once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ MOST_DATES = 200
 
 @dataclass(slots=True)
 class Judgement:
-    """What was found of dates with release groups at rest; nothing of it is written yet."""
+    """A judgement is what was found of dates with release groups at rest; nothing of it is written yet."""
 
     facts: dict[date, DateFacts]
     """The dates, as the proofs leave them."""
@@ -66,12 +66,12 @@ class Judge:
         resting = [day for day, each in reconciliations.items() if each.settled]
         settled = {day: reconciliations[day] for day in resting[:MOST_DATES]}
         facts = {day: dates[day] for day in settled}
-        wanted = _ended_well(index, settled)
+        days_by_task = _ended_well(index, settled)
         counts = self._prover.count(
-            {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in wanted.items()}
+            {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in days_by_task.items()}
         )
-        unasked = _uncounted(index, wanted, counts)
-        proofs = list(_proofs(index, settled, wanted, counts, now))
+        unasked = _uncounted(index, days_by_task, counts)
+        proofs = list(_proofs(index, settled, days_by_task, counts, now))
         of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
         for key, proof in proofs:
             of_day.setdefault(key.day, []).append((key, proof))
@@ -128,21 +128,21 @@ class Judge:
 
 def _ended_well(index: PlanIndex, reconciliations: Mapping[date, Reconciliation]) -> dict[int, list[date]]:
     """The tasks of settled release groups that have an output to look at, with their dates."""
-    found: dict[int, list[date]] = {}
+    days_by_task: dict[int, list[date]] = {}
     for day, each in reconciliations.items():
         for group in each.settled:
             for number in index.groups[group].tasks:
                 if each.views[number].status in UNLOCKING:
-                    found.setdefault(number, []).append(day)
-    return found
+                    days_by_task.setdefault(number, []).append(day)
+    return days_by_task
 
 
 def _uncounted(
-    index: PlanIndex, wanted: Mapping[int, Sequence[date]], counts: Mapping[str, Counted]
+    index: PlanIndex, days_by_task: Mapping[int, Sequence[date]], counts: Mapping[str, Counted]
 ) -> dict[date, str]:
     """Dates of which an output could not be counted now, and why; tables that failed alike are named together."""
     reasons: dict[date, dict[str, list[str]]] = {}
-    for number, days in wanted.items():
+    for number, days in days_by_task.items():
         task = index.tasks[number]
         if isinstance(error := counts[task.ref], TransientError):
             for day in days:
@@ -156,12 +156,12 @@ def _uncounted(
 def _proofs(
     index: PlanIndex,
     reconciliations: Mapping[date, Reconciliation],
-    wanted: Mapping[int, Sequence[date]],
+    days_by_task: Mapping[int, Sequence[date]],
     counts: Mapping[str, Counted],
     now: datetime,
 ) -> Iterator[tuple[AttemptKey, Proved]]:
     """What was counted, held against every report that is not proved yet."""
-    for number, days in wanted.items():
+    for number, days in days_by_task.items():
         task, checks = index.tasks[number], index.checks(index.tasks[number].ref)
         found = counts[task.ref]
         if isinstance(found, TransientError):

@@ -1,4 +1,5 @@
-"""Takes completion events: adds each as a fact, then has the dates concerned reconciled. Keeps what it cannot apply."""
+"""The listener takes completion events: it adds each as a fact, then has the dates concerned reconciled. Keeps what it
+cannot apply."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""Keeps what could not be applied: never counted, always visible."""
+"""The quarantine keeps what could not be applied: never counted, always visible."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def set_aside(backend: Backend, message: str, run_id: str | None, reason: str) -
 
 
 def claimed_run(message: str) -> str | None:
-    """The run that a message says it belongs to, so that it is shown there; None when it names none."""
+    """Return the run that a message says it belongs to, so that it is shown there; None when it names none."""
     try:
         value = json.loads(message)
     except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""Reads dates, derives what is due and what has come to rest there, and has both acted on: whatever caused it."""
+"""The reconciler reads dates, derives what is due and what has come to rest there, and has both acted on: whatever
+caused it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,7 +12,7 @@ from phasegate.services.running.dispatcher import Dispatcher
 
 
 class Reconciled(NamedTuple):
-    """What reconciling dates of a run brought to light."""
+    """Reconciling dates of a run brought this to light."""
 
     due: list[DueTask]
     """The attempts that were due; they are dispatched by now, if the run admits it."""

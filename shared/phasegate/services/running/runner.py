@@ -1,4 +1,4 @@
-"""Executes one task: claims the attempt, calls the worker, publishes the completion."""
+"""The runner executes one task: it claims the attempt, calls the worker, publishes the completion."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A claimed attempt, ready to be sent to its worker."""
+    """A call is a claimed attempt, ready to be sent to its worker."""
 
     run: Run
     """The run, as it was read after the claim."""
@@ -43,12 +43,12 @@ class Call:
 
     @property
     def id(self) -> str:
-        """Names the attempt and its claim, in every run."""
+        """Name the attempt and its claim, in every run."""
         return f"{self.correlation_id}/{self.claim.fence}"
 
     @property
     def correlation_id(self) -> str:
-        """Names the attempt, in every run."""
+        """Name the attempt, in every run."""
         key = self.claim.key
         return f"{self.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
 
@@ -80,7 +80,10 @@ class Runner:
         return end.status.value
 
     def claim(self, tasks: Sequence[TaskPayload]) -> list[Call | None]:
-        """One entry a task: the call to make, or None: somebody else has the attempt, or the run is not running."""
+        """Claim the attempts of these tasks; returns one entry for each.
+
+        An entry is the call to make, or None: somebody else has the attempt, or the run is not running.
+        """
         state, now = self._backend.state, self._backend.clock.now()
         calls: list[Call | None] = [None] * len(tasks)
         for run_id in {p.run_id for p in tasks}:
@@ -146,7 +149,7 @@ class Runner:
         return call
 
     def give_back(self, call_ids: Iterable[str]) -> None:
-        """Calls that have ended, or will not be made, write no more: their leases are free for others."""
+        """Give back the leases of calls that have ended, or will not be made: they write no more."""
         for call_id in call_ids:
             if (lease := self._leases.pop(call_id, None)) is not None:
                 self._backend.state.leases.give_back(lease)
@@ -195,7 +198,7 @@ class Runner:
 
 
 def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
-    """The event for a result."""
+    """Make the event for a result."""
     key, output = call.claim.key, call.task.spec.output
     return Completion(
         event_id=call.id,

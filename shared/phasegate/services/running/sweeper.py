@@ -1,4 +1,5 @@
-"""Reconciles runs that no message is about: ends what never reported, finds what is due and was not started."""
+"""The sweeper reconciles runs that no message is about: it ends what never reported, finds what is due and was not
+started."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
@@ -44,7 +45,7 @@ class Sweeper:
         return swept, failed
 
     def sweep(self, run_id: str) -> None:
-        """One sweep over a run: claims, then every date with an open release group; then the conductor."""
+        """Sweep a run once: claims, then every date with an open release group; then the conductor."""
         state = self._backend.state
         index = self._backend.index(run_id)
         board, _ = state.board(run_id)
@@ -95,7 +96,7 @@ class Sweeper:
                 self._note(run.run_id, "dispatch", str(due.key), "it was due, and nobody had started it")
         for day in quiet.intersection(found.at_rest).difference(unjudged):
             self._note(
-                run.run_id, "at_rest", str(day), "a release group was at rest, and the conductor had not looked at it"
+                run.run_id, "at_rest", str(day), "a release group was at rest, and the conductor had not judged it"
             )
 
     def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
@@ -121,14 +122,14 @@ class Sweeper:
             self._heal(run_id, [(key, heal) for key, heal in heals if heal is not None])
 
     def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
-        """Observed attempts whose end was not heard of in time: their outputs tell, one query a table for all dates."""
+        """End observed attempts of which no message came in time, as their outputs tell: one query per table."""
         silent: dict[str, list[AttemptKey]] = {}
         for facts in self._backend.state.dates(run_id, days).values():
             for key in silent_attempts(facts, index, self._backend.clock.now()):
                 silent.setdefault(key.ref, []).append(key)
-        wanted = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
+        outputs = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
         healed: list[tuple[AttemptKey, Healed]] = []
-        for ref, counts in self._prover.count(wanted).items():
+        for ref, counts in self._prover.count(outputs).items():
             task = index.by_ref[ref]
             for key in silent[ref]:
                 expects = task.expects[index.position[key.day]]
@@ -137,7 +138,7 @@ class Sweeper:
         self._heal(run_id, healed)
 
     def _silent(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
-        """What an output says of an attempt that nothing was heard of. None when it cannot be asked now."""
+        """What an output says of an attempt of which no message came. None when it cannot be asked now."""
         now = self._backend.clock.now()
         silence = f"topic {observed.topic} was silent for {observed.timeout_seconds} s"
         if isinstance(counts, TransientError):

@@ -1,4 +1,4 @@
-"""Finds the run that a request began before: asked for again, a run goes on in place of a second one beside it."""
+"""A request finds the run that it began before: asked for again, a run goes on in place of a second one beside it."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from phasegate.services.starting.identity import RequestIdentity
 def find_earlier_run(
     state: State | None, identity: RequestIdentity, run_id: str | None, sent_at: datetime | None = None
 ) -> Run | None:
-    """The run of that id; without an id the newest run that is the answer to the same request (``is_answer``).
+    """Find the run of that id; without an id the newest run that is the answer to the same request (``is_answer``).
 
     state: None where no run was ever written. Raises InputError when the id belongs to a run of another request.
     """
@@ -27,7 +27,7 @@ def find_earlier_run(
 
 
 def is_answer(state: State, run: Run, sent_at: datetime | None) -> bool:
-    """Whether a run of the same request is the answer to it: the run goes on, or a message began it that is now
+    """Tell whether a run of the same request is the answer to it: the run goes on, or a message began it that is now
     delivered a second time.
 
     sent_at: when the message was published; None for what is asked at this moment.

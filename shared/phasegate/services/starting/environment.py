@@ -1,4 +1,5 @@
-"""What a start finds around it: the one thing in which a home folder and a cloud differ on the way to a run."""
+"""A start finds its environment around it: the one thing in which a home folder and a cloud differ on the way to a
+run."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,36 +20,36 @@ from phasegate.services.starting.scope import RunScope
 
 
 class PlanEnvironment(Protocol):
-    """The surroundings in which a request is looked at, in one backend. Nothing is written."""
+    """The environment in which a request is planned belongs to one backend. Nothing is written."""
 
     @property
     def clock(self) -> Clock:
-        """Says where the live window begins, and when a run does."""
+        """Tell where the live window begins, and when a run does."""
 
     @property
     def state(self) -> State | None:
-        """Where runs are kept; None: no run was ever written here."""
+        """Return where runs are kept; None: no run was ever written here."""
 
     @property
     def prover(self) -> Prover | None:
-        """Looks what the tables hold; None: there are no tables yet."""
+        """Return what asks the tables; None: there are no tables yet."""
 
     def read_pipeline(self, request: RunRequest) -> Pipeline:
-        """The pipeline of a request; the first step. Raises InputError for a file that is wrong, and for a pipeline
-        that is not run here."""
+        """Read the pipeline of a request; the first step. Raises InputError for a file that is wrong, and for a
+        pipeline that is not run here."""
 
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:
-        """What answers the queries of the pipeline's calendar. Raises InputError when there is no schedule."""
+        """Return what answers the queries of the pipeline's calendar. Raises InputError when there is no schedule."""
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
-        """What a run of this scope stands on: tables, services, queues, rights.
+        """Inspect what a run of this scope stands on: tables, services, queues, rights.
 
         Raises InputError for what makes every start impossible.
         """
 
 
 class StartEnvironment(PlanEnvironment, Protocol):
-    """The surroundings in which a run is begun. Nothing is written before ``prepare``."""
+    """The environment in which a run is begun can also write it. Nothing is written before ``prepare``."""
 
     def prepare(self, scope: RunScope) -> State:
         """Make ready to plan and write a run: from here on ``state`` and ``prover`` are there.
@@ -57,15 +58,15 @@ class StartEnvironment(PlanEnvironment, Protocol):
         """
 
     def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:
-        """Names for a run that nobody has named, to be tried in order; they do not end before one is free."""
+        """Name a run that nobody has named: names to be tried in order; they do not end before one is free."""
 
     def wake(self, run_id: str) -> None:
-        """Have the conductor look at a run that was written."""
+        """Have the conductor woken for a run that was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudEnvironment:
-    """The surroundings of a start where ports are shared: Google Cloud, or the local stack.
+    """The environment of a start on a cloud has shared ports: Google Cloud, or the local stack.
 
     A run that nobody has named is named after its request, so that a message that is delivered to two processes at
     once begins one run.
@@ -127,6 +128,6 @@ class CloudEnvironment:
 
 
 def require_deployed(pipeline: Pipeline, named: str | None) -> None:
-    """Raises InputError when a request names a pipeline that this deployment does not run."""
+    """Refuse a request that names a pipeline which this deployment does not run: raises InputError."""
     if named is not None and named != pipeline.pipeline:
         raise InputError(f"pipeline: '{named}' is not deployed here{did_you_mean(named, [pipeline.pipeline])}")

@@ -1,4 +1,4 @@
-"""The identity of a request: the same request finds its unfinished run again, whoever asks and how often.
+"""By its identity the same request finds its unfinished run again, whoever asks and how often.
 
 It is made of what was *given*, by flags and by the pipeline file. What was left out does not count: a key that a later
 version adds, with its default, asks for nothing new.
@@ -28,7 +28,7 @@ _MOVED = re.compile(r"^([a-z0-9_]+)_worker\.")
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentity:
-    """Short names for one request."""
+    """An identity is short names for one request."""
 
     digest: str
     """What a run that is begun now keeps as its ``request_hash``: 16 hex digits."""
@@ -37,11 +37,11 @@ class RequestIdentity:
     """What a run may keep that commit 8e42da0, or an earlier one, began for the same request."""
 
     def is_of(self, run: Run) -> bool:
-        """Whether a run was begun for this request."""
+        """Tell whether a run was begun for this request."""
         return run.request_hash == self.digest or run.request_hash in self.digests_of_version_1
 
     def require_same(self, run: Run) -> None:
-        """Raises InputError for a run of another request."""
+        """Refuse a run of another request: raises InputError."""
         if not self.is_of(run):
             raise InputError(
                 f"run '{run.run_id}' exists and was asked for differently (other dates, phases or pipeline file); "
@@ -50,14 +50,14 @@ class RequestIdentity:
 
 
 def identify(request: RunRequest, pipeline: Pipeline) -> RequestIdentity:
-    """The identity of a request. pipeline: as its file gives it (``load_pipeline``), not as a plan has kept it."""
+    """Make the identity of a request. pipeline: as its file gives it (``load_pipeline``), not as a plan has kept it."""
     values = _values_of_version_1(request, pipeline)
     moved_back = {**values, "pipeline": _with_workers_where_they_were(values["pipeline"])}
     return RequestIdentity(_digest(given_values(request, pipeline)), frozenset({_digest(values), _digest(moved_back)}))
 
 
 def given_values(request: RunRequest, pipeline: Pipeline) -> dict[str, Any]:
-    """What decides whether two requests are the same, as plain values.
+    """Return what decides whether two requests are the same, as plain values.
 
     Dates and seasons are in order, whatever the order in which they were given; the source folder is absolute. Who
     asks, why, and what is named on purpose decide nothing.

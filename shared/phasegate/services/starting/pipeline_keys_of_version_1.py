@@ -1,4 +1,4 @@
-"""The keys that a pipeline had when version 1 of a request's identity was in use (up to commit 8e42da0).
+"""A pipeline had these keys when version 1 of a request's identity was in use (up to commit 8e42da0).
 
 They are frozen: a key that was added since is no part of that identity, or a run begun then would not be found.
 """

@@ -1,4 +1,4 @@
-"""Makes the frozen plan: which dates, which phases, and what of it is already there."""
+"""The planner makes the frozen plan: which dates, which phases, and what of it is already there."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class PlanMade:
-    """A plan that was made and not written."""
+    """A plan was made, and not written."""
 
     plan: Plan
     """What would run."""
@@ -35,7 +35,7 @@ class PlanMade:
 
 
 def plan_scope(scope: RunScope, prover: Prover | None, state: State | None) -> PlanMade:
-    """The plan of a request's scope, judged by the tables and by what earlier runs left behind.
+    """Plan a request's scope, judged by the tables and by what earlier runs left behind.
 
     prover, state: None where there are no tables, or no earlier run, yet. Raises InputError as ``make_plan`` does.
     """
@@ -77,7 +77,7 @@ def make_plan(
     finished: Finished,
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
 ) -> Plan:
-    """The plan for a selection.
+    """Make the plan for a selection.
 
     foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet (everything is missing then).
@@ -108,20 +108,20 @@ def make_plan(
 
 
 def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:
-    """What the run will read and not make, and is not sound in the tables: ref -> date -> why."""
+    """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why."""
     if prover is None:
         return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
-    found: dict[str, dict[date, str]] = {}
+    missing: dict[str, dict[date, str]] = {}
     for ref, wrong in prover.soundness(index, index.outside).items():
         if isinstance(wrong, TransientError):
             wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
         if wrong:
-            found[ref] = wrong
-    return found
+            missing[ref] = wrong
+    return missing
 
 
 def require_earlier_run(days: Sequence[date], finished: Mapping[date, frozenset[str]]) -> None:
-    """Raises InputError when no earlier run says anything about some of the dates."""
+    """Require that some earlier run says something about each of the dates: raises InputError."""
     uncovered = [day for day in days if day not in finished]
     if uncovered:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Lines of preflight that every backend needs: the schedule, what was named on purpose, and the tables."""
+"""Every backend needs these lines of preflight: the schedule, what was named on purpose, and the tables."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from phasegate.services.starting.scope import RunScope
 
 
 def check_request(scope: RunScope, now: datetime) -> list[PreflightLine]:
-    """What can be told before any backend is opened: the schedule, and what has to be named.
+    """Check what can be told before any backend is opened: the schedule, and what has to be named.
 
     Raises InputError as ``check_overrides`` does.
     """
@@ -20,7 +20,8 @@ def check_request(scope: RunScope, now: datetime) -> list[PreflightLine]:
 
 
 def check_schedule(scope: RunScope) -> list[PreflightLine]:
-    """Is the schedule filled for the selection? A date that it does not hold would never be worked on, nor missed."""
+    """Check that the schedule is filled for the selection: a date that it does not hold would never be worked on, nor
+    missed."""
     table, dates = scope.pipeline.calendar.table, scope.calendar.dates
     begins, ends = scope.request.selection.first, scope.request.selection.last
     lines: list[PreflightLine] = []
@@ -49,25 +50,30 @@ def check_schedule(scope: RunScope) -> list[PreflightLine]:
     return lines
 
 
-def check_tables(wanted: Mapping[str, str | None], warehouse: Warehouse) -> list[PreflightLine]:
-    """Are the tables there, each with the column of its dates (None: it has none)?"""
+def check_tables(date_columns: Mapping[str, str | None], warehouse: Warehouse) -> list[PreflightLine]:
+    """Check that the tables are there, each with the column of its dates.
+
+    date_columns: by table; None: it has none.
+    """
     try:
-        found = warehouse.columns(wanted)
+        columns = warehouse.columns(date_columns)
     except TransientError as error:
         return [unanswered("tables", "all", str(error))]
     except PhasegateError as error:
         return [failed("tables", "all", str(error), "mend what it says")]
     lines: list[PreflightLine] = []
-    for table, column in wanted.items():
-        if table not in found:
+    for table, column in date_columns.items():
+        if table not in columns:
             lines.append(failed("table", table, "is not there", "make it: POST /prepare of its worker, or its script"))
-        elif column is not None and column not in found[table]:
-            there = ", ".join(list(found[table])[:SHOWN])
+        elif column is not None and column not in columns[table]:
+            there = ", ".join(list(columns[table])[:SHOWN])
             remedy = f"correct date_column in the pipeline file (columns: {there}), or the table"
             lines.append(failed("table", table, f"has no column {column}", remedy))
-        elif column is not None and found[table][column] != "DATE":
-            detail = f"{column} is of type {found[table][column]}"
+        elif column is not None and columns[table][column] != "DATE":
+            detail = f"{column} is of type {columns[table][column]}"
             lines.append(failed("table", table, detail, "dates are compared with a DATE column; change it"))
     if not lines:
-        lines.append(passed("tables", "all", f"{len(wanted)} tables are there, each with the column of its dates"))
+        lines.append(
+            passed("tables", "all", f"{len(date_columns)} tables are there, each with the column of its dates")
+        )
     return lines

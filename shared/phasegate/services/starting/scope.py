@@ -1,4 +1,4 @@
-"""Settles what a request is about: its phases, and plain dates in place of what depends on calendar and day."""
+"""A request's scope is settled: its phases, and plain dates in place of what depends on calendar and day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from phasegate.domain.spec.pipeline import Pipeline, Profile, did_you_mean, sele
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """What a run would be about: phases of a pipeline over dates."""
+    """A scope is what a run would be about: phases of a pipeline over dates."""
 
     request: RunRequest
     """What was asked for, its selection free of the day on which it was asked."""
@@ -32,12 +32,12 @@ class RunScope:
 
     @property
     def tables(self) -> Mapping[str, str | None]:
-        """Tables that the run writes -> the column of their dates; None: a table has none."""
+        """Map the tables that the run writes to the column of their dates; None: a table has none."""
         return self.pipeline.tables(self.phases)
 
 
 def settle_dates(request: RunRequest, pipeline: Pipeline, calendar: Calendar, now: datetime) -> RunScope:
-    """The scope of a request.
+    """Settle the scope of a request.
 
     now: aware; dates of the live window, which is counted from it, are left out where that is asked for.
     Raises InputError for a selection without dates, and for an unknown phase or profile.
@@ -51,7 +51,7 @@ def settle_dates(request: RunRequest, pipeline: Pipeline, calendar: Calendar, no
 def choose_phases(
     pipeline: Pipeline, phases: str | None, profile: str | None
 ) -> tuple[tuple[str, ...], Profile | None]:
-    """The phases to run, and the profile. Raises InputError for an unknown profile or phase."""
+    """Choose the phases to run, and the profile. Raises InputError for an unknown profile or phase."""
     if profile is not None and profile not in pipeline.profiles:
         raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, pipeline.profiles)}")
     chosen = pipeline.profiles[profile] if profile else None

@@ -1,8 +1,8 @@
-"""The way of a request, from the command or the message to the first wake-up: one line of steps, walked by both.
+"""A request walks one line of steps, from the command, or the message, to the first wake-up.
 
     read the pipeline -> find an earlier run -> settle the dates -> preflight -> plan -> write -> wake
 
-The steps stand in modules of their own beside this one. Commands that only look stop earlier on the same line.
+The steps stand in modules of their own beside this one. Commands that only show stop earlier on the same line.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from phasegate.services.starting.write import NewRun, write_run
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run that answers a request."""
+    """A request is answered by this run."""
 
     run: Run
     """As it is kept."""
@@ -39,7 +39,8 @@ class Started:
 def start(
     request: RunRequest, environment: StartEnvironment, run_id: str | None = None, sent_at: datetime | None = None
 ) -> Started:
-    """The run that answers a request: the one of that id, the unfinished one of the same request, or a new one.
+    """Find or begin the run that answers a request: the one of that id, the unfinished one of the same request, or a
+    new one.
 
     sent_at: when the message was published that asks; the same message again finds the run that it began, also after
     its end. Raises InputError for a bad request and for what preflight fails, before anything is written;
@@ -61,7 +62,8 @@ def start(
 
 
 def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment) -> RunScope:
-    """What a request is about, by the calendar and the clock of its surroundings. Raises InputError for a bad one."""
+    """Settle what a request is about, by the calendar and the clock of its environment. Raises InputError for a bad
+    one."""
     calendar = read_calendar(pipeline.calendar, environment.schedule(request, pipeline))
     scope = settle_dates(request, pipeline, calendar, environment.clock.now())
     if request.reprocess == "failed" and environment.state is None:
@@ -70,16 +72,16 @@ def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment
 
 
 def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLine]:
-    """Everything that must be true before a start, a line for each."""
+    """Check everything that must be true before a start, a line for each."""
     return [*check_request(scope, environment.clock.now()), *environment.inspect(scope)]
 
 
 def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[PreflightLine]:
-    """What ``start`` would check of a request. Raises InputError for a bad one."""
+    """Check of a request what ``start`` would. Raises InputError for a bad one."""
     return preflight(settle(request, environment.read_pipeline(request), environment), environment)
 
 
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
-    """What ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
+    """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
     return plan_scope(scope, environment.prover, environment.state)

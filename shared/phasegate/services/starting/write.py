@@ -1,4 +1,4 @@
-"""Writes a run with its plan and a blank board: once, whoever asks and how often."""
+"""A run is written with its plan and a blank board: once, whoever asks and how often."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from phasegate.services.starting.identity import RequestIdentity
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that is about to be written, but for its name."""
+    """A new run is about to be written, and lacks only its name."""
 
     request: RunRequest
     """What was asked for."""
