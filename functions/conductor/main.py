@@ -1,4 +1,4 @@
-"""Proves what settled, judges it, and releases what may start."""
+"""The conductor proves what settled, judges it, and releases what may start."""
 
 import functions_framework
 from flask import Request
@@ -18,5 +18,5 @@ def _conduct(wake_up: WakeUp) -> Answer:
 
 @functions_framework.http
 def conductor(request: Request) -> Answer:
-    """200 and the status of the run."""
+    """Answer 200 and the status of the run."""
     return answer("conductor", request, WakeUp, _conduct)

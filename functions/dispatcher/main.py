@@ -1,4 +1,6 @@
-"""Puts one Cloud Task a processor on the queues, for a page of dates whose release groups were released."""
+"""The dispatcher puts one Cloud Task per processor on the queues, for a page of dates whose release groups were
+released.
+"""
 
 import functions_framework
 from flask import Request
@@ -19,5 +21,5 @@ def _dispatch(page: DispatchPage) -> Answer:
 
 @functions_framework.http
 def dispatcher(request: Request) -> Answer:
-    """200 and how many attempts were due."""
+    """Answer 200 and how many attempts were due."""
     return answer("dispatcher", request, DispatchPage, _dispatch)

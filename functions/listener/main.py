@@ -1,4 +1,4 @@
-"""Takes completion events from Pub/Sub, ours and those of phases that an existing system starts."""
+"""The listener takes completion events from Pub/Sub, ours and those of phases that an existing system starts."""
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -12,5 +12,5 @@ serve("listener")
 
 @functions_framework.cloud_event
 def listener(event: CloudEvent) -> None:
-    """Answered with success when the event was applied or set aside."""
+    """Answer with success when the event was applied or set aside."""
     listen(event)

@@ -1,4 +1,4 @@
-"""Executes one task: claims the attempt, calls the worker, reports."""
+"""The runner executes one task: it claims the attempt, calls the worker, and reports."""
 
 import functions_framework
 from flask import Request
@@ -13,5 +13,5 @@ serve("runner")
 
 @functions_framework.http
 def runner(request: Request) -> Answer:
-    """200 and what became of the task: ``nothing`` when somebody else has it or the run does not admit it."""
+    """Answer 200 and what became of the task: ``nothing`` when somebody else has it or the run does not admit it."""
     return answer("runner", request, TaskPayload, lambda task: ({"outcome": deployment().runner.run(task)}, 200))

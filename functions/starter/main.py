@@ -1,4 +1,4 @@
-"""Starts runs: by an HTTP request, or by a message on ``backfill-kickoff`` that Pub/Sub pushes here."""
+"""The starter starts runs: by an HTTP request, or by a message on ``backfill-kickoff`` that Pub/Sub pushes here."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
 
 @functions_framework.http
 def starter(request: Request) -> Answer:
-    """202 and the run, new or the one that the same request began before."""
+    """Answer 202 and the run, new or the one that the same request began before."""
     message = pushed(request.get_data(as_text=True)) if (request.content_length or 0) <= MAX_BODY_BYTES else None
     if message is None:
         return answer("starter", request, Kickoff, _start)

@@ -1,4 +1,6 @@
-"""Sweeps every unfinished run, or one: heals what no message brought about. Cloud Scheduler calls it every minute."""
+"""The sweeper sweeps every unfinished run, or one: it heals what no message brought about. Cloud Scheduler calls it
+every minute.
+"""
 
 import functions_framework
 from flask import Request
@@ -18,5 +20,5 @@ def _sweep(request: SweepRequest) -> Answer:
 
 @functions_framework.http
 def sweeper(request: Request) -> Answer:
-    """200 and the runs that were swept; 503 when one of them could not be."""
+    """Answer 200 and the runs that were swept; 503 when one of them could not be."""
     return answer("sweeper", request, SweepRequest, _sweep)

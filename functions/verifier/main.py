@@ -1,4 +1,6 @@
-"""Reads state and tables of a run, or the tables of dates without one, and keeps the report in the object store."""
+"""The verifier reads state and tables of a run, or the tables of dates without one, and keeps the report in the object
+store.
+"""
 
 import functions_framework
 from flask import Request
@@ -16,17 +18,17 @@ serve("verifier")
 
 def _verify(asked: VerifyRequest) -> Answer:
     backend, selection = deployment().backend, asked.selection
-    ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
+    inputs = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
     if selection is None:
         with telemetry.bind(run_id=asked.run_id):
-            return verify_run(ground, backend.objects, backend.clock, asked.run_id or "").summary(), 200
+            return verify_run(inputs, backend.objects, backend.clock, asked.run_id or "").summary(), 200
     pipeline = deployment().pipeline
     calendar = read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
-    verified = verify_dates(ground, backend.objects, backend.clock, pipeline, calendar, selection, asked.phases)
+    verified = verify_dates(inputs, backend.objects, backend.clock, pipeline, calendar, selection, asked.phases)
     return verified.summary(), 200
 
 
 @functions_framework.http
 def verifier(request: Request) -> Answer:
-    """200 and the verdict in short."""
+    """Answer 200 and the verdict in short."""
     return answer("verifier", request, VerifyRequest, _verify)

@@ -1,4 +1,4 @@
-"""The reference worker as a Cloud Run function: entry point ``nba``.
+"""The reference worker is a Cloud Run function as well: entry point ``nba``.
 
 Its source folder is ``PHASEGATE_NBA_SOURCE``: a folder of the image, or ``gs://bucket/folder``, of which each instance
 takes a copy (some megabytes). It writes to the BigQuery and the bucket of the deployment.

@@ -1,4 +1,4 @@
-"""Raw processors: each loads the object of the scraper of its name into the table of the same name."""
+"""Each raw processor loads the object of the scraper of its name into the table of the same name."""
 
 from datetime import date
 
@@ -11,7 +11,7 @@ DATASET = "nba_raw"
 
 
 class RawProcessors:
-    """Loads scraped objects into ``nba_raw``. The source is asked only why an object is empty."""
+    """Raw processors load scraped objects into ``nba_raw``. The source is asked only why an object is empty."""
 
     def __init__(self, source: SourceFolder, warehouse: Warehouse, objects: ObjectStore) -> None:
         self._source = source

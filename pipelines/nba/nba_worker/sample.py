@@ -1,4 +1,4 @@
-"""A made-up league with the shape of the real source, so that the pipeline can run where the real data is not.
+"""The sample is a made-up league with the shape of the real source: the pipeline can run where the real data is not.
 
 Dates, teams and weekly rhythm are facts of the real league; players, pairings and results are drawn.
 """
@@ -56,7 +56,9 @@ _Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """What lies in a sample folder: the seasons, ascending, and how many dates, games and rows they have."""
+    """A summary says what lies in a sample folder: the seasons, ascending, and how many dates, games and rows they
+    have.
+    """
 
     seasons: tuple[str, ...]
     game_dates: int
@@ -78,7 +80,7 @@ class _Marker(BaseModel):
 
 
 def make(folder: Path, seasons: Sequence[str], seed: int) -> dict[str, Any]:
-    """What ``phasegate sample`` calls: writes a made-up league, returns what lies in the folder. Raises InputError."""
+    """Write a made-up league for ``phasegate sample``, and return what lies in the folder. Raises InputError."""
     return asdict(write_sample(folder, seasons=seasons or DEFAULT_SEASONS, seed=seed))
 
 
@@ -91,14 +93,14 @@ def write_sample(folder: Path, *, seasons: Sequence[str] = DEFAULT_SEASONS, seed
 
     Raises InputError for a season outside 2020-21 to 2024-25 and for a folder whose parquet files are not a sample.
     """
-    wanted = _known_seasons(seasons)
+    known = _known_seasons(seasons)
     _refuse_foreign_files(folder)
-    marker = _Marker(seed=seed, seasons=wanted)
+    marker = _Marker(seed=seed, seasons=known)
     if written := _find_written(folder, marker):
         return written
     folder.mkdir(parents=True, exist_ok=True)
     _write_marker(folder, marker)
-    summary = _write_tables(folder, wanted, seed)
+    summary = _write_tables(folder, known, seed)
     _write_marker(folder, marker.model_copy(update={"summary": summary}))
     return summary
 
@@ -125,13 +127,13 @@ def _refuse_foreign_files(folder: Path) -> None:
         )
 
 
-def _find_written(folder: Path, wanted: _Marker) -> SampleSummary | None:
+def _find_written(folder: Path, asked: _Marker) -> SampleSummary | None:
     """The summary of the folder, if it holds all of exactly this sample. An unreadable marker vouches for nothing."""
     try:
         marker = _Marker.model_validate_json((folder / MARKER).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-    is_same = marker == wanted.model_copy(update={"summary": marker.summary})
+    is_same = marker == asked.model_copy(update={"summary": marker.summary})
     is_whole = all(_parquet(folder, table).exists() for table in _TABLES)
     return marker.summary if is_same and is_whole else None
 
@@ -168,7 +170,7 @@ def _quote(path: Path) -> str:
 
 
 def _write_csv_files(scratch: Path, seasons: tuple[str, ...], seed: int) -> SampleSummary:
-    """Draw and write all games, one file a table, named as the table."""
+    """Draw and write all games, one file per table, named as the table."""
     rosters = draw_rosters(Random(f"{seed} rosters"))  # noqa: S311  (made-up games, nothing secret)
     dates: set[date] = set()
     rows: Counter[str] = Counter()

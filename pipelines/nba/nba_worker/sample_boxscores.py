@@ -1,4 +1,4 @@
-"""Box scores of made-up games, played shot by shot so that every count agrees with every other.
+"""Made-up games are played shot by shot, so that every count in their box scores agrees with every other.
 
 A block needs a missed shot, a steal a turnover, an assist a made shot by a teammate, and a tie an overtime.
 The rates are means of the real source (12,000 team games, 2020-21 to 2024-25) unless a comment says otherwise.
@@ -15,7 +15,7 @@ from nba_worker.sample_rosters import Player
 from nba_worker.sample_schedule import Fixture
 
 _POSSESSIONS, _POSSESSIONS_SPREAD = 101.0, 4.5
-"""Of each team in 48 minutes, mean and standard deviation; tuned so that 88.6 field goal attempts a team come out."""
+"""Of each team in 48 minutes, mean and standard deviation; tuned so that 88.6 field goal attempts per team come out."""
 
 _TURNOVERS, _FREE_THROWS, _FOULS = (0.132, 3.4), (0.220, 6.0), (0.191, 3.6)
 """How many per possession, and the standard deviation in 48 minutes: a tenth below that of the real source, whose
@@ -46,7 +46,7 @@ _REGULATION, _OVERTIME, _ON_FLOOR, _FOUL_LIMIT = 48, 5, 5, 6
 
 @dataclass(slots=True, eq=False)
 class StatLine:
-    """One player's counts in one game; minutes as played, to be rounded."""
+    """A line holds one player's counts in one game; minutes as played, to be rounded."""
 
     player: Player
     minutes: float
@@ -67,18 +67,18 @@ class StatLine:
 
     @property
     def points(self) -> int:
-        """Two for a field goal, one more behind the line, one for a free throw."""
+        """Return the points: two for a field goal, one more behind the line, one for a free throw."""
         return 2 * self.fgm + self.fg3m + self.ftm
 
     @property
     def reb(self) -> int:
-        """Rebounds at both ends."""
+        """Return the rebounds at both ends."""
         return self.oreb + self.dreb
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One team's part of a game; ``lines`` in the order of player id."""
+    """A side is one team's part of a game; ``lines`` in the order of player id."""
 
     team: str
     opponent: str
@@ -86,12 +86,12 @@ class Side:
     lines: tuple[StatLine, ...]
 
     def total(self, count: str) -> int:
-        """Sum of one count, such as ``points``, over the players."""
+        """Return the sum of one count, such as ``points``, over the players."""
         return sum(getattr(line, count) for line in self.lines)
 
 
 class League:
-    """One season's teams: their strength, and who is out for how many more games."""
+    """A league has one season's teams: their strength, and who is out for how many more games."""
 
     def __init__(self, rosters: dict[str, tuple[Player, ...]], rng: Random) -> None:
         self._rng = rng

@@ -1,4 +1,4 @@
-"""Made-up players: names from lists of given names and syllables, skills drawn around three roles."""
+"""Made-up players have names from lists of given names and syllables, and skills drawn around three roles."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -32,7 +32,7 @@ _CODAS = """
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """Who plays and how.
+    """A player has a name, and skills by which games are drawn.
 
     usage, rebounding, passing, stealing, blocking: weights against the teammates on the floor, per minute.
     three_share: part of the field goal attempts taken from behind the line; ``two``, ``three`` and ``free``: chance
@@ -66,7 +66,7 @@ _USAGE_BY_PLACE = (16.3, 15.3, 13.8, 12.8, 11.9, 11.7, 11.4, 11.0, 10.8, 10.8, 1
 
 
 def draw_rosters(rng: Random) -> dict[str, tuple[Player, ...]]:
-    """Fifteen players a team, the starters first; ids and names are unique in the league."""
+    """Draw fifteen players per team, the starters first; ids and names are unique in the league."""
     surnames = [onset + coda for onset, coda in product(_ONSETS.split(), _CODAS.split())]
     full_names = [f"{given} {surname}" for given, surname in product(_GIVEN_NAMES.split(), surnames)]
     numbered = enumerate(rng.sample(full_names, len(TEAMS) * ROSTER_SIZE), start=FIRST_PLAYER_ID)

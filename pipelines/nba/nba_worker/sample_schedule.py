@@ -1,4 +1,4 @@
-"""Fixtures of a made-up season: the real league's teams, dates and weekly rhythm, with drawn pairings.
+"""A made-up season has the real league's teams, dates and weekly rhythm, with drawn pairings.
 
 The calendars are facts of the real league; who meets whom on which date is drawn.
 """
@@ -24,7 +24,7 @@ TEAMS = tuple(sorted(team for division in DIVISIONS for team in division))
 
 @dataclass(frozen=True, slots=True)
 class SeasonCalendar:
-    """When a regular season is played.
+    """A calendar says when a regular season is played.
 
     first, last: its first and last game date; ``free``: the days between them without any game.
     games_per_team: 82, or 72 in the shortened 2020-21.
@@ -36,14 +36,16 @@ class SeasonCalendar:
     games_per_team: int = 82
 
     def game_dates(self) -> tuple[date, ...]:
-        """Every date with games, ascending."""
+        """Return every date with games, ascending."""
         days = (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
         return tuple(day for day in days if day not in self.free)
 
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """One game to be played: the id has the real form, ``002``, two digits of the year, five of a running number."""
+    """A fixture is a game to be played: the id has the real form, ``002``, two digits of the year, five of a running
+    number.
+    """
 
     season: str
     game_date: date
@@ -94,7 +96,7 @@ eve of the last date or week. Source: ``schedule.parquet`` of the real games, 20
 """
 
 _GAMES_BY_WEEKDAY = (8.1, 5.9, 9.6, 5.2, 9.3, 7.1, 7.6)
-"""Mean games a date, Monday to Sunday, over the five real seasons."""
+"""Mean games per date, Monday to Sunday, over the five real seasons."""
 
 _OPENING_GAMES, _SECOND_DAY_GAMES, _CHRISTMAS_GAMES = 2, 12, 5
 """What the real source has on those dates; 12 on the second day in three of the five seasons."""
@@ -154,13 +156,13 @@ def _games_by_date(calendar: SeasonCalendar, total: int, rng: Random) -> dict[da
     pinned = {dates[0]: _OPENING_GAMES, dates[1]: _SECOND_DAY_GAMES, dates[-1]: len(TEAMS) // 2}
     pinned |= {day: _CHRISTMAS_GAMES for day in dates if (day.month, day.day) == (12, 25)}
     open_dates = [day for day in dates if day not in pinned]
-    wanted = {day: round(_GAMES_BY_WEEKDAY[day.weekday()] + rng.gauss(0, 1.5)) for day in open_dates}
-    wanted = {day: min(max(games, 1), _MOST_GAMES) for day, games in wanted.items()} | pinned
-    while missing := total - sum(wanted.values()):
+    counts = {day: round(_GAMES_BY_WEEKDAY[day.weekday()] + rng.gauss(0, 1.5)) for day in open_dates}
+    counts = {day: min(max(games, 1), _MOST_GAMES) for day, games in counts.items()} | pinned
+    while missing := total - sum(counts.values()):
         step = 1 if missing > 0 else -1
         for day in rng.sample(open_dates, min(abs(missing), len(open_dates))):
-            wanted[day] = min(max(wanted[day] + step, 1), _MOST_GAMES)
-    return wanted
+            counts[day] = min(max(counts[day] + step, 1), _MOST_GAMES)
+    return counts
 
 
 class _Draw:
@@ -173,7 +175,7 @@ class _Draw:
         self.games: dict[date, list[tuple[str, str]]] = {day: [] for day in calendar.game_dates()}
         self._rng = rng
         self._unplaced = Counter(_pairings(calendar.games_per_team, rng))
-        self._wanted = _games_by_date(calendar, self._unplaced.total(), rng)
+        self._games_due = _games_by_date(calendar, self._unplaced.total(), rng)
         self._left = dict.fromkeys(TEAMS, calendar.games_per_team)
         self._booked: dict[str, set[date]] = {team: set() for team in TEAMS}
         *earlier, last = self.games
@@ -198,7 +200,7 @@ class _Draw:
             if self._may_play(team, day)
         }
         queue = sorted(urgency, key=urgency.__getitem__)
-        while queue and len(self.games[day]) < self._wanted[day]:
+        while queue and len(self.games[day]) < self._games_due[day]:
             team = queue.pop()
             meetings = {rival: self._meetings_left(team, rival) for rival in queue}
             if rivals := [rival for rival in queue if meetings[rival]]:
@@ -209,7 +211,7 @@ class _Draw:
     def _squeeze_in(self, pair: tuple[str, str]) -> None:
         """Place a leftover game on the date that lacks most games, the latest such; both teams must be able to play."""
         if days := [day for day in reversed(self.games) if all(self._may_play(team, day) for team in pair)]:
-            self._place(pair, min(days, key=lambda day: len(self.games[day]) - self._wanted[day]))
+            self._place(pair, min(days, key=lambda day: len(self.games[day]) - self._games_due[day]))
 
     def _may_play(self, team: str, day: date) -> bool:
         """Not booked on the day, and not a third game within three days."""

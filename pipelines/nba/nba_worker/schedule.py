@@ -1,4 +1,4 @@
-"""Game dates, seasons and windows, as the reference workers see them."""
+"""The schedule has game dates, seasons and windows, as the reference worker sees them."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -17,7 +17,8 @@ BOOTSTRAP_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Bounds of what a date may look back on: everything is on or after these, and before the date itself.
+    """A window bounds what a date may read of earlier ones: everything is on or after these, and before the date
+    itself.
 
     On the first date of a season both are that date, so that the window is empty.
     """
@@ -27,7 +28,7 @@ class Window:
 
 
 class Schedule:
-    """The dates with at least one final game, by season."""
+    """A schedule knows the dates with at least one final game, by season."""
 
     def __init__(self, games: Iterable[tuple[str, date]]) -> None:
         """games: season and date of every final game."""
@@ -51,7 +52,7 @@ class Schedule:
         return self.is_game_date(day) and day < self.window(day).season_start + timedelta(days=BOOTSTRAP_DAYS)
 
     def window(self, day: date) -> Window:
-        """The last 15 game dates of the season before ``day``; an empty window for a date without games."""
+        """Return the last 15 game dates of the season before ``day``; an empty window for a date without games."""
         if day not in self._season_of:
             return Window(day, day)
         dates = self._dates[self._season_of[day]]

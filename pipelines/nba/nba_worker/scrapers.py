@@ -1,4 +1,4 @@
-"""The 21 endpoints: which part of the source each one gives, and the object that a scrape leaves."""
+"""The 21 endpoints say which part of the source each one gives, and name the object that a scrape leaves."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ _PLAYER = "game_date game_id team player_id"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One published set of figures. subject: the slice of the source; columns: what it gives of each row."""
+    """An endpoint is one published set of figures. subject: the slice of the source; columns: what it gives of each
+    row.
+    """
 
     name: str
     subject: str
@@ -67,17 +69,17 @@ ENDPOINTS = {endpoint.name: endpoint for endpoint in _ALL}
 
 
 def object_name(endpoint: Endpoint, day: date) -> str:
-    """Where the scrape of a date lies."""
+    """Say where the scrape of a date lies."""
     return f"scrapes/{endpoint.name}/{day}.jsonl"
 
 
 def nothing_to_do(reason: str) -> ProcessorResult:
-    """The result of a processor that rightly has no row."""
+    """Return the result of a processor that rightly has no row."""
     return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=reason, error_class=ErrorClass.EXPECTED_EMPTY)
 
 
 class Scrapers:
-    """Copies the source's slice of a date into objects of JSON lines, one an endpoint; empty ones too."""
+    """Scrapers copy the source's slice of a date into objects of JSON lines, one per endpoint; empty ones too."""
 
     def __init__(self, source: SourceFolder, objects: ObjectStore) -> None:
         self._source = source

@@ -1,4 +1,6 @@
-"""The reference worker: 52 processors of a basketball pipeline behind four paths, and a fifth for ranges of dates."""
+"""The reference worker answers for 52 processors of a basketball pipeline behind four paths, and a fifth for ranges of
+dates.
+"""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 class NbaWorker:
-    """Processes one (processor, date) a request, over a source folder. Thread-safe.
+    """The worker processes one (processor, date) per request, over a source folder. Thread-safe.
 
     ``/scrape`` (``game_date``; ``scraper`` or ``processor``), ``/load`` (``game_date``) raw tables, ``/process``
     (``analysis_date``) analytics, ``/process-date`` (``analysis_date``) precompute, ``/process-date-range``
@@ -96,5 +98,7 @@ class NbaWorker:
 
 
 def build(source: Path, warehouse: Warehouse, objects: ObjectStore) -> NbaWorker:
-    """A worker over a source folder; call ``prepare`` before the first request. Raises InputError for a bad folder."""
+    """Build a worker over a source folder; call ``prepare`` before the first request. Raises InputError for a bad
+    folder.
+    """
     return NbaWorker(SourceFolder(source), warehouse, objects)

@@ -1,4 +1,4 @@
-"""The source folder: parquet files with real or made-up games, checked when opened and read a date at a time."""
+"""The source folder holds parquet files with real or made-up games, checked when opened and read date by date."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -87,14 +87,14 @@ _OPTIONAL_FILE_OF = {"player_shots": "shots", "team_shots": "shots", "plays": "p
 
 @dataclass(frozen=True, slots=True)
 class DaySlice:
-    """What the source holds of one date: rows of final games, in a fixed order, and why there are none."""
+    """A slice is what the source holds of one date: rows of final games, in a fixed order, and why there are none."""
 
     rows: tuple[Row, ...]
     reason: str
 
 
 class SourceFolder:
-    """The games of a folder, held in memory. Thread-safe.
+    """A source folder keeps its games in memory. Thread-safe.
 
     Raises InputError, naming file and column, for a folder or file that is not there or cannot be read, for a
     column that is missing or holds values of another type, and for a key that stands there twice.
@@ -120,15 +120,15 @@ class SourceFolder:
         self._slice = lru_cache(maxsize=64)(self._read_slice)
 
     def day(self, day: date, subject: str) -> DaySlice:
-        """Rows of one date. subject: games, teams, players, player_shots, team_shots or plays."""
+        """Return the rows of one date. subject: games, teams, players, player_shots, team_shots or plays."""
         return self._slice(day, subject)
 
     def schedule_rows(self) -> list[Row]:
-        """Every game of the schedule, final or not, in order of date and id."""
+        """Return every game of the schedule, final or not, in order of date and id."""
         return self._rows("SELECT * FROM schedule ORDER BY game_date, game_id", {})
 
     def prop_rows(self) -> list[Row]:
-        """Betting lines, in order of date and player; none when the source has no ``props.parquet``."""
+        """Return the betting lines, in order of date and player; none when the source has no ``props.parquet``."""
         return self._rows("SELECT * FROM props ORDER BY game_date, player_id", {}) if "props" in self._held else []
 
     def _read_slice(self, day: date, subject: str) -> DaySlice:
@@ -196,7 +196,7 @@ class SourceFolder:
 
 @lru_cache(maxsize=8192)
 def player_lookup(name: str) -> str:
-    """The letters a to z and digits of a name, without accents: ``Luka Dončić`` is ``lukadoncic``."""
+    """Return the letters a to z and digits of a name, without accents: ``Luka Dončić`` is ``lukadoncic``."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum())
 

@@ -1,4 +1,4 @@
-"""Analytics and precompute: each processor is one SELECT, whose rows become the date's partition of its table."""
+"""Analytics and precompute have one SELECT per processor, whose rows become the date's partition of its table."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,9 @@ PIPELINE = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class SqlProcessor:
-    """One output table and the column that it is partitioned by. The SELECT lies in ``sql/dataset/name.sql``."""
+    """A processor has one output table and the column that it is partitioned by. The SELECT lies in
+    ``sql/dataset/name.sql``.
+    """
 
     name: str
     dataset: str
@@ -24,7 +26,7 @@ class SqlProcessor:
 
     @property
     def table(self) -> str:
-        """``dataset.name``."""
+        """Return ``dataset.name``."""
         return f"{self.dataset}.{self.name}"
 
 
@@ -53,12 +55,12 @@ PRECOMPUTE = {
 
 @lru_cache
 def select_of(processor: SqlProcessor) -> str:
-    """The processor's SELECT, in the BigQuery dialect; its parameters are @d, @season_start and @window_start."""
+    """Return the processor's SELECT in the BigQuery dialect; its parameters are @d, @season_start and @window_start."""
     return (PIPELINE / "sql" / processor.dataset / f"{processor.name}.sql").read_text(encoding="utf-8")
 
 
 class SqlProcessors:
-    """Runs the SELECT of a processor for one date, with the bounds of the date's window."""
+    """These run the SELECT of a processor for one date, with the bounds of the date's window."""
 
     def __init__(self, schedule: Schedule, warehouse: Warehouse) -> None:
         self._schedule = schedule

@@ -1,4 +1,6 @@
-"""SQL of the BigQuery dialect, read as far as every warehouse must understand it: statements, parameters, tables."""
+"""SQL of the BigQuery dialect is read here as far as every warehouse must understand it: statements, parameters,
+tables.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -15,7 +17,7 @@ from phasegate.ports import Parameter
 
 
 def read_script(sql: str) -> list[exp.Expression]:
-    """The statements of a script. Raises InputError when BigQuery's grammar does not allow it."""
+    """Return the statements of a script. Raises InputError when BigQuery's grammar does not allow it."""
     try:
         return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
     except SqlglotError as error:
@@ -24,7 +26,7 @@ def read_script(sql: str) -> list[exp.Expression]:
 
 
 def read_statement(sql: str) -> exp.Expression:
-    """The one statement. Raises InputError when it cannot be read, or is not exactly one."""
+    """Return the one statement. Raises InputError when it cannot be read, or is not exactly one."""
     trees = read_script(sql)
     if len(trees) != 1:
         raise InputError(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
@@ -32,18 +34,18 @@ def read_statement(sql: str) -> exp.Expression:
 
 
 def parameters_of(tree: exp.Expression) -> frozenset[str]:
-    """Names of the ``@name`` parameters of a statement."""
+    """Return the names of the ``@name`` parameters of a statement."""
     return frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
 
 
 @lru_cache(maxsize=512)
 def named_parameters(sql: str) -> frozenset[str]:
-    """Names of the ``@name`` parameters of one statement. Raises InputError as ``read_statement`` does."""
+    """Return the names of the ``@name`` parameters of one statement. Raises InputError as ``read_statement`` does."""
     return parameters_of(read_statement(sql))
 
 
 def chosen(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters that a statement names. Raises InputError when one of them has no value."""
+    """Return the parameters that a statement names. Raises InputError when one of them has no value."""
     missing = sorted(names - parameters.keys())
     if missing:
         raise InputError(f"the SQL names parameters without a value: {', '.join(f'@{name}' for name in missing)}")
@@ -51,7 +53,7 @@ def chosen(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[s
 
 
 def created_table(tree: exp.Expression) -> exp.Table:
-    """The table that one statement of a schema script creates.
+    """Return the table that one statement of a schema script creates.
 
     Raises InputError for any statement but ``CREATE TABLE`` with columns, and for a table that names no dataset.
     """
@@ -65,7 +67,7 @@ def created_table(tree: exp.Expression) -> exp.Table:
 
 
 def split_table(table: str) -> tuple[str, str]:
-    """Dataset and name of ``dataset.name``. Raises InputError for any other form."""
+    """Return dataset and name of ``dataset.name``. Raises InputError for any other form."""
     dataset, dot, name = table.partition(".")
     if not (dot and dataset.isidentifier() and name.isidentifier()):
         raise InputError(f"'{table}' is not a table name: write dataset.table")
@@ -73,7 +75,7 @@ def split_table(table: str) -> tuple[str, str]:
 
 
 def deletion(table: str, date_column: str) -> str:
-    """One DELETE of the rows of a table's dates, which the parameters ``days``, ``first`` and ``last`` name.
+    """Return one DELETE of the rows of a table's dates, which the parameters ``days``, ``first`` and ``last`` name.
 
     Raises InputError for a name that is none.
     """
@@ -83,7 +85,7 @@ def deletion(table: str, date_column: str) -> str:
 
 
 def dates_parameters(days: Collection[date]) -> dict[str, Parameter]:
-    """The parameters of ``deletion``."""
+    """Return the parameters of ``deletion``."""
     return {"days": sorted(days), "first": min(days), "last": max(days)}
 
 

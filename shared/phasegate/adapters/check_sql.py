@@ -1,4 +1,6 @@
-"""The SQL of ``sql`` checks, read when the pipeline file is loaded: one SELECT for many dates, and nothing else."""
+"""The SQL of ``sql`` checks is judged when the pipeline file is loaded: it must be one SELECT for many dates, and
+nothing else.
+"""
 
 from collections.abc import Iterator
 
@@ -21,7 +23,7 @@ _DIVISIONS: dict[type[exp.Expression], tuple[str, str]] = {
 
 
 def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """(path, sentence) for everything that is wrong with the queries of a pipeline's checks."""
+    """Yield (path, sentence) for everything that is wrong with the queries of a pipeline's checks."""
     for p, phase in enumerate(pipeline.phases):
         columns = {x.output.date_column for x in phase.processors if isinstance(x.output, TableOutput)}
         for c, check in enumerate(phase.checks):

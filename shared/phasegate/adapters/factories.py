@@ -1,4 +1,5 @@
-"""Finds what a pipeline file names in Python (``module:callable``): beside the file first, then on Python's path.
+"""A factory is what a pipeline file names in Python (``module:callable``): it is looked for beside the file first, then
+on Python's path.
 
 A process keeps one module per name. So two pipelines whose folders hold modules of the same name cannot both be loaded
 in one process: the second is refused, for it would run the code of the first.
@@ -39,7 +40,7 @@ _folders: dict[Path, bool] = {}
 
 
 class Found(NamedTuple):
-    """Where the module of a factory lies, without having been run."""
+    """A found module is the code behind a factory, not run yet."""
 
     module: str
     """Its full name; another one than was asked for when it moved."""
@@ -50,7 +51,8 @@ class Found(NamedTuple):
 
 
 def load_factory(pipeline_file: Path | None, factory: str) -> Callable[..., Any]:
-    """The callable behind ``module:callable``. Its module is run, with the pipeline's folder first on Python's path.
+    """Return the callable behind ``module:callable``. Its module is run, with the pipeline's folder first on Python's
+    path.
 
     pipeline_file: None for a pipeline that was read from no file. Raises InputError that says where was looked, and
     what was wrong.
@@ -77,7 +79,7 @@ def load_factory(pipeline_file: Path | None, factory: str) -> Callable[..., Any]
 
 
 def find_factory(pipeline_file: Path | None, factory: str) -> Found:
-    """Where the module of ``module:callable`` lies. Raises InputError that names the folders that were searched."""
+    """Say where the module of ``module:callable`` lies. Raises InputError that names the folders that were searched."""
     module = factory.partition(":")[0]
     importlib.invalidate_caches()
     for name, folder in _places(_folder_of(pipeline_file), module):

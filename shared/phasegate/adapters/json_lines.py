@@ -1,4 +1,4 @@
-"""Rows as JSON lines: how they are read and written, and which are refused, the same on every backend."""
+"""Rows are read and written as JSON lines, and refused, the same way on every backend."""
 
 import json
 from collections.abc import Sequence
@@ -15,18 +15,22 @@ _NESTED = {dict, list}
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """What a row of one table may hold: values of its columns, none of them an object or a list.
-
-    columns: the names that a row may carry; whole: those of type INT64; moments: those of type TIMESTAMP.
-    """
+    """A shape says what a row of one table may hold: values of its columns, none of them an object or a list."""
 
     table: str
+    """``dataset.table``, for messages."""
+
     columns: AbstractSet[str]
+    """The names that a row may carry."""
+
     whole: Sequence[str]
+    """The columns of type INT64."""
+
     moments: Sequence[str]
+    """The columns of type TIMESTAMP."""
 
     def read(self, lines: bytes) -> list[Row]:
-        """The rows of JSON lines, moments as UTC text without a zone; blank lines count for nothing.
+        """Return the rows of JSON lines, moments as UTC text without a zone; blank lines count for nothing.
 
         Raises InputError for what is not JSON, and as ``check`` does.
         """
@@ -34,7 +38,7 @@ class RowShape:
         try:
             rows: list[Row] = json.loads(text, parse_constant=_refuse_constant)
         except ValueError as error:
-            raise InputError(f"{self.table}: the lines are not JSON, one object a row: {error}") from error
+            raise InputError(f"{self.table}: the lines are not JSON, one object per row: {error}") from error
         self.check(rows)
         for name in self.moments:
             for row in rows:
@@ -68,18 +72,18 @@ def check_day(partition: Partition, rows: Sequence[Row]) -> None:
 
 
 def first_of_each(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
-    """The rows without those whose keys an earlier one has."""
+    """Return the rows without those whose keys an earlier one has."""
     first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
     return list(reversed(first.values()))
 
 
 def json_lines(rows: Sequence[Row]) -> bytes:
-    """Rows as JSON lines. Raises InputError for a value that JSON has no form for."""
+    """Write rows as JSON lines. Raises InputError for a value that JSON has no form for."""
     return "".join(f"{_encode(row)}\n" for row in rows).encode()
 
 
 def utc_without_zone(moment: str | datetime) -> str:
-    """A point in time as TIMESTAMP text in UTC; one without a zone is UTC. Raises InputError for other text."""
+    """Return a point in time as TIMESTAMP text in UTC; one without a zone is UTC. Raises InputError for other text."""
     try:
         when = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
     except (ValueError, TypeError) as error:

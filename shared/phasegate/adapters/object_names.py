@@ -1,4 +1,4 @@
-"""What every object store calls an object."""
+"""Every object store calls an object by the same names."""
 
 from pathlib import PurePosixPath
 
@@ -6,7 +6,9 @@ from phasegate.domain.errors import InputError
 
 
 def checked_name(name: str) -> PurePosixPath:
-    """The name as a path below the store's root. Raises InputError for one that is none, or that leads out of it."""
+    """Return the name as a path below the store's root. Raises InputError for one that is none, or that leads out of
+    it.
+    """
     path = PurePosixPath(name)
     is_bad = path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or path.as_posix() != name
     if is_bad or name == ".":

@@ -1,4 +1,4 @@
-"""Reads a pipeline file: YAML, then types, then names, edges and the SQL of checks.
+"""A pipeline file is read as YAML, then as types, then for its names, edges and the SQL of its checks.
 
 Every error names file, line and column, path and remedy.
 """
@@ -27,7 +27,7 @@ _KIND_KEYS = ("check", "kind")
 
 
 def load_pipeline(path: Path) -> Pipeline:
-    """The pipeline of a file. Raises InputError that lists what is wrong, at most 20 problems."""
+    """Return the pipeline of a file. Raises InputError that lists what is wrong, at most 20 problems."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes; this is not a pipeline file")

@@ -1,4 +1,4 @@
-"""What both stores of state do alike: they keep compiled plans, and name the runs that somebody may have meant."""
+"""Both stores of state keep compiled plans, and name the runs that somebody may have meant."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -13,14 +13,14 @@ from phasegate.domain.spec.pipeline import did_you_mean
 PLANS_KEPT = 64
 """Compiled plans that a process keeps, those last asked for.
 
-The sweeper goes round all unfinished runs: with fewer places than runs, each plan would be gone when its turn comes
+The sweeper visits all unfinished runs in turn: with fewer places than runs, each plan would be gone when its turn comes
 again. One of 52 processors on the 1,020 dates of six seasons takes 1.5 MB and 25 ms (measured), a season's 0.5 MB; so
 many are at most 100 MB of the 1 GB that a function has.
 """
 
 
 class StateBase(ABC):
-    """A ``State``, but for where it lies. Plans may be asked for by several threads."""
+    """A state base is a ``State``, but for where it lies. Plans may be asked for by several threads."""
 
     def __init__(self) -> None:
         # Of threads that ask for a plan which is not kept, one reads and compiles it; the others wait for it.

@@ -1,4 +1,4 @@
-"""What every store of state writes alike, and how it is read back: runs, plans, boards, facts and cells.
+"""Every store of state writes runs, plans, boards, facts and cells alike, and reads them back here.
 
 A document that another version of the program wrote is refused, with one text for all of them.
 """
@@ -22,13 +22,13 @@ _CELL = TypeAdapter(Cell)
 
 
 def run_of(document: Document) -> Run:
-    """The run of its document. Raises InputError for another version."""
+    """Return the run of its document. Raises InputError for another version."""
     _refuse_other_version("run", document.get("run_id"), document, RUN_VERSION)
     return Run.model_validate(document)
 
 
 def plan_of(run_id: str, document: Document) -> Plan:
-    """The plan of its document. Raises InputError for another version."""
+    """Return the plan of its document. Raises InputError for another version."""
     require_plan_version(run_id, document)
     return Plan.model_validate(document)
 
@@ -39,7 +39,7 @@ def require_plan_version(run_id: str, document: Document) -> None:
 
 
 def board_of(run_id: str, document: Document) -> Board:
-    """The board of its document. Raises InputError for another version, and for one that cannot be read."""
+    """Return the board of its document. Raises InputError for another version, and for one that cannot be read."""
     _refuse_other_version("board", run_id, document, BOARD_VERSION)
     try:
         return Board.from_document(document)
@@ -57,38 +57,38 @@ def _refuse_other_version(what: str, run_id: object, document: Document, known: 
 
 
 def fact_to_json(fact: Fact) -> str:
-    """A fact as a JSON document."""
+    """Write a fact as a JSON document."""
     return to_json(fact).decode()
 
 
 def fact_from_json(name: str, text: str) -> Fact:
-    """The fact stored under a field's name. Raises ValueError for a document of another shape."""
+    """Return the fact stored under a field's name. Raises ValueError for a document of another shape."""
     fact: Fact = _FACTS[name].validate_json(text)
     return fact
 
 
 def fact_of(name: str, document: Document) -> Fact:
-    """The same from a document of Python's values."""
+    """Return the fact of a document of Python's values, stored under a field's name."""
     fact: Fact = _FACTS[name].validate_python(document)
     return fact
 
 
 def cell_to_json(cell: Cell) -> str:
-    """A cell as a JSON document."""
+    """Write a cell as a JSON document."""
     return _CELL.dump_json(cell, by_alias=True).decode()
 
 
 def cell_to_document(cell: Cell) -> Document:
-    """A cell as a document of Python's values: dictionaries, lists of verdicts, ``datetime``."""
+    """Return a cell as a document of Python's values: dictionaries, lists of verdicts, ``datetime``."""
     document: Document = _CELL.dump_python(cell, by_alias=True)
     return document
 
 
 def cell_from_json(text: str) -> Cell:
-    """The cell of a JSON document. Raises ValueError for a document of another shape."""
+    """Return the cell of a JSON document. Raises ValueError for a document of another shape."""
     return _CELL.validate_json(text)
 
 
 def cell_of(document: Document) -> Cell:
-    """The same from a document of Python's values."""
+    """Return the cell of a document of Python's values."""
     return _CELL.validate_python(document)

@@ -1,4 +1,4 @@
-"""A YAML file as plain values, and the line and column at which each of them stands."""
+"""A YAML file is read as plain values, with the line and column at which each of them stands."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ Part = str | int
 
 
 class Place(NamedTuple):
-    """Where something stands in a file; both count from 1, as editors do."""
+    """A place says where something stands in a file; both numbers count from 1, as editors do."""
 
     line: int
-    """Line."""
+    """The line's number."""
     column: int
-    """Column, in characters."""
+    """The number of the character in the line."""
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}"
@@ -37,7 +37,7 @@ class YamlProblem(ValueError):
 
 
 class YamlDocument:
-    """One document of YAML 1.1. Raises YamlProblem for a text that is none.
+    """A document is one of YAML 1.1. Raises YamlProblem for a text that is none.
 
     A key that is given twice or is no text (``on`` is read as true), an object of Python's, and nesting without end
     are refused. content: plain values.
@@ -59,7 +59,7 @@ class YamlDocument:
             raise YamlProblem(f"not valid YAML: {' '.join(str(error).split())}", Place(1, 1)) from error
 
     def place(self, path: Sequence[Part], aliases: dict[str, str] | None = None) -> Place:
-        """Where the key or the entry at the end of a path stands; of one that is not there, what encloses it.
+        """Say where the key or the entry at the end of a path stands; of one that is not there, what encloses it.
 
         aliases: other spellings that a key of the path may have in the file.
         """

@@ -1,4 +1,6 @@
-"""What the commands need of a backend. ``backends`` has the two that there are; ``main`` chooses one, once."""
+"""A backend does for the commands what is asked of runs. ``backends`` has the two that there are; ``main`` chooses one,
+once.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CalendarInputs:
-    """A pipeline with its calendar."""
+    """These are a pipeline and its calendar."""
 
     pipeline: "Pipeline"
     """The pipeline of the file that was named."""
@@ -36,7 +38,7 @@ class CalendarInputs:
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    """A plan that was made and not written."""
+    """These are a plan that was made and not written, and what it misses."""
 
     plan: "Plan"
     """What would run."""
@@ -47,7 +49,7 @@ class PlanInputs:
 
 @dataclass(frozen=True, slots=True)
 class RollbackInputs:
-    """The ports that a rollback works on."""
+    """These are the ports that a rollback works on."""
 
     state: "State"
     """Runs that may hold or read what is deleted."""
@@ -66,62 +68,63 @@ class RollbackInputs:
 
 
 class CommandBackend(Protocol):
-    """Where runs are kept and driven, as the commands see it: a home folder, or a deployment on Google Cloud."""
+    """A backend keeps and drives runs, as the commands see it: a home folder, or a deployment on Google Cloud."""
 
     program: tuple[str, ...]
     """The words with which a command that is printed begins."""
 
     def state(self) -> "State":
-        """Where runs are kept. Raises InputError where there is nothing yet."""
+        """Return the state, where runs are kept. Raises InputError where there is nothing yet."""
 
     def source(self, given: Path | None) -> Path | None:
-        """The source folder, absolute; None where the workers know their own. Raises InputError when it is not named,
-        or named in vain."""
+        """Return the source folder, absolute; None where the workers know their own. Raises InputError when it is not
+        named, or named in vain.
+        """
 
     def last_pipeline(self) -> Path | None:
-        """The pipeline file that was used last; None: none was."""
+        """Return the pipeline file that was used last; None: none was."""
 
     def driver(self) -> str | None:
-        """Who drives runs now, for people; None: nobody."""
+        """Say who drives runs now, for people; None: nobody."""
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
-        """The pipeline of a file with its calendar. Raises InputError for a file, or a schedule, that is wrong."""
+        """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""
 
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
-        """What would be checked before a start. Raises InputError for a bad request."""
+        """Check what a start would check, and return the lines. Raises InputError for a bad request."""
 
     def plan(self, run_request: "RunRequest") -> PlanInputs:
-        """What would run. Raises InputError for a bad request."""
+        """Plan a run without beginning it. Raises InputError for a bad request."""
 
     def run(self, run_request: "RunRequest", run_id: str | None, *, durable: bool, as_json: bool) -> int:
-        """Begin a run, or find it again, follow it to its end and print its summary; the exit status.
+        """Begin a run, or find it again, follow it to its end and print its summary; return the exit status.
 
         durable: survive a power cut too, where that is not so anyway. Raises InputError, before anything is written,
         for a bad request.
         """
 
     def start(self, run_request: "RunRequest", run_id: str | None) -> str:
-        """Begin a run, or find it again, and leave it to itself; its id. Raises InputError as ``run`` does."""
+        """Begin a run, or find it again, and leave it to itself; return its id. Raises InputError as ``run`` does."""
 
     def watch(self, run_id: str, as_json: bool) -> int:
-        """Follow a run that others drive to its end; the exit status. Raises InputError when nobody drives it."""
+        """Follow a run that others drive to its end; return the exit status. Raises InputError when nobody does."""
 
     def expect_change(self, run_id: str) -> None:
-        """Have a run looked at soon, also when this process ends right after the change that it is about to make."""
+        """Have a run reconciled soon, also when this process ends right after the change that it is about to make."""
 
     def go_on(self, run_id: str, as_json: bool) -> int:
-        """See that a run goes on after a change, here or where it is driven; the exit status."""
+        """See that a run goes on after a change, here or where it is driven; return the exit status."""
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
-        """The report on a run, written, and where its page lies. Raises InputError for an unknown run."""
+        """Write the report on a run; return it, and its page's place. Raises InputError for an unknown run."""
 
     def verify_dates(
         self, pipeline_file: Path, source: Path | None, selection: "Selection", phases: str | None
     ) -> "tuple[Verified, str]":
-        """The report on dates without a run, written, and where its page lies. Raises InputError for bad dates."""
+        """Write the report on dates without a run; return it, and its page's place. Raises InputError for bad dates."""
 
     def rollback_inputs(self) -> AbstractContextManager[RollbackInputs]:
-        """The ports, with no run beginning on them meanwhile as far as that is in our hands.
+        """Lend the ports, with no run beginning on them meanwhile as far as that is in our hands.
 
         Raises InputError where there is nothing yet, HomeInUse while another process has them.
         """

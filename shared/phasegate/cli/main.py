@@ -1,4 +1,6 @@
-"""The ``phasegate`` command. Heavy modules are imported by the command that needs them, so that help is quick."""
+"""The ``phasegate`` command is made here. Heavy modules are imported by the command that needs them, so that help is
+quick.
+"""
 
 import sys
 from pathlib import Path
@@ -37,7 +39,7 @@ def configure(
 
 
 def open_backend(settings: "Settings") -> "CommandBackend":
-    """The backend that the settings name. Raises InputError where it has a setting that is wrong or missing."""
+    """Return the backend that the settings name. Raises InputError where it has a setting that is wrong or missing."""
     if settings.backend == "gcp":
         from phasegate.cli.backends.cloud import CloudCommands
 
@@ -58,7 +60,7 @@ verify.register(app)
 
 
 def main() -> None:
-    """Entry point: turns errors into messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
+    """Run the command; errors become messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
     try:
         app()
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their texts are read."""
+"""Several commands share these options, and read their texts alike."""
 
 import getpass
 import re
@@ -19,7 +19,7 @@ SourceOption = Annotated[Path | None, typer.Option("--source", help="Source fold
 SeasonOption = Annotated[list[str] | None, typer.Option("--season", help="Season, for example 2023-24 (repeatable).")]
 FromOption = Annotated[str | None, typer.Option("--from", help="First date, YYYY-MM-DD.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Last date, YYYY-MM-DD.")]
-DatesOption = Annotated[str | None, typer.Option("--dates", help="Dates D,D,… or @FILE with one a line.")]
+DatesOption = Annotated[str | None, typer.Option("--dates", help="Dates D,D,… or @FILE with one per line.")]
 ExcludeOption = Annotated[str | None, typer.Option("--exclude", help="Dates to leave out, D,D,….")]
 PhasesOption = Annotated[str | None, typer.Option("--phases", help="A..B: names, or numbers from 1.")]
 ReprocessOption = Annotated[str, typer.Option("--reprocess", help="missing (judged by the tables), failed or all.")]
@@ -43,7 +43,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")
 def selection(
     seasons: list[str] | None, first: str | None, last: str | None, dates: str | None, exclude: str | None
 ) -> Selection:
-    """The selection of the shared options. Raises InputError for a malformed date."""
+    """Return the selection of the shared options. Raises InputError for a malformed date."""
     return Selection(
         seasons=tuple(dict.fromkeys(seasons or ())),
         first=parse_day(first, "--from") if first else None,
@@ -54,7 +54,7 @@ def selection(
 
 
 def parse_days(text: str | None, flag: str) -> tuple[date, ...]:
-    """Dates of ``D,D,…`` or of the file behind ``@FILE``."""
+    """Read dates of ``D,D,…`` or of the file behind ``@FILE``."""
     if not text:
         return ()
     if text.startswith("@"):
@@ -67,7 +67,7 @@ def parse_days(text: str | None, flag: str) -> tuple[date, ...]:
 
 
 def parse_day(text: str, flag: str) -> date:
-    """A plain date. Raises InputError."""
+    """Read a plain date. Raises InputError."""
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError("not of the form YYYY-MM-DD")
@@ -79,7 +79,7 @@ def parse_day(text: str, flag: str) -> date:
 
 
 def signed(by: str | None) -> str:
-    """Who decides: the name that was given, or this account's."""
+    """Say who decides: the name that was given, or this account's."""
     if by is not None:
         return by
     try:

@@ -1,4 +1,4 @@
-"""What commands print: the answer on standard output, and all else on standard error."""
+"""Commands print the answer on standard output, and all else on standard error."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class EndReport:
-    """The report on a run that has ended, as its summary names it."""
+    """This is the report on a run that has ended, as its summary names it."""
 
     agrees: bool
     """Whether nothing is missing, and tables, state and plan agree."""
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def write_json(document: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     import json
 
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""From options to what is asked for."""
+"""Options become a request for a run here."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ def request_of(
     reprocess: str = "missing",
     why: str = "",
 ) -> "RunRequest":
-    """What the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
+    """Return what the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.overrides import Overrides
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, as groups: a command takes a group as one parameter."""
+"""Options that several commands share form groups: a command takes a group as one parameter."""
 
 import inspect
 from collections.abc import Callable
@@ -12,20 +12,35 @@ from phasegate.domain.calendar.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Selecting:
-    """Which dates and phases, of which pipeline and source."""
+    """This group says which dates and phases, of which pipeline and source."""
 
     pipeline: options.PipelineOption = None
+    """The pipeline file; None: that of the settings, of the current folder, or the one used last."""
+
     source: options.SourceOption = None
+    """The source folder; None: that of the settings, or the workers know their own."""
+
     season: options.SeasonOption = None
+    """Seasons whose dates are selected; None: not given."""
+
     first: options.FromOption = None
+    """The first date that is selected, YYYY-MM-DD; None: not given."""
+
     last: options.ToOption = None
+    """The last date that is selected, YYYY-MM-DD; None: not given."""
+
     dates: options.DatesOption = None
+    """Dates that are selected by themselves, ``D,D,…`` or ``@FILE``; None: not given."""
+
     exclude: options.ExcludeOption = None
+    """Dates that are left out, ``D,D,…`` or ``@FILE``; None: not given."""
+
     phases: options.PhasesOption = None
+    """The phases, ``A..B`` by name or by number from 1; None: all, or those of the profile."""
 
     @property
     def selection(self) -> Selection:
-        """The dates. Raises InputError for a malformed one."""
+        """Return the dates. Raises InputError for a malformed one."""
         return options.selection(self.season, self.first, self.last, self.dates, self.exclude)
 
     @property
@@ -36,15 +51,20 @@ class Selecting:
 
 @dataclass(frozen=True, slots=True)
 class OverrideOptions:
-    """What is done only when it is named."""
+    """This group allows what is done only when it is named."""
 
     include_live: options.IncludeLiveOption = None
+    """Selected dates inside the live window to work on all the same, ``D,D,…`` or ``@FILE``; None: no date."""
+
     exclude_live: options.ExcludeLiveOption = False
+    """Whether selected dates inside the live window are left out."""
+
     allow_destructive: options.AllowDestructiveOption = None
+    """Destructive processors that may run; None: no processor."""
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of each group in place of the parameter that stands for it."""
+    """Return the command with the options of each group in place of the parameter that stands for it."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []

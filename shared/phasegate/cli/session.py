@@ -1,4 +1,4 @@
-"""What one command works with: the settings, and the backend that they choose."""
+"""A session is what one command works with: the settings, and the backend that they choose."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -15,7 +15,9 @@ PIPELINE_FILE = Path("pipeline.yaml")
 
 
 class Session:
-    """The settings of a command, and its backend, which is made when it is first used: help must be quick."""
+    """A session has the settings of a command, and its backend, which is made when it is first used: help must be
+    quick.
+    """
 
     def __init__(self, settings: "Settings", open_backend: "Callable[[Settings], CommandBackend]") -> None:
         self.settings = settings
@@ -23,15 +25,15 @@ class Session:
 
     @cached_property
     def backend(self) -> "CommandBackend":
-        """Where runs are kept and driven."""
+        """Return the backend, where runs are kept and driven."""
         return self._open_backend(self.settings)
 
     def named_pipeline(self, given: Path | None) -> Path | None:
-        """The pipeline file of a flag, of the settings, or of the current folder; None: there is none."""
+        """Return the pipeline file of a flag, of the settings, or of the current folder; None: there is none."""
         return given or self.settings.pipeline or (PIPELINE_FILE if PIPELINE_FILE.is_file() else None)
 
     def pipeline(self, given: Path | None) -> Path:
-        """The pipeline file, absolute: the named one, or the one that was used last.
+        """Return the pipeline file, absolute: the named one, or the one that was used last.
 
         Raises InputError, which says how to name one, when there is neither.
         """

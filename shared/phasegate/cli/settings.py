@@ -1,4 +1,4 @@
-"""Settings of the command line: by flag, then environment, then ``phasegate.toml``, then default."""
+"""Settings of the command line come by flag, then environment, then ``phasegate.toml``, then default."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ PREFIX = "PHASEGATE_"
 
 
 class Settings(BaseSettings):
-    """The settings that every command has."""
+    """These are the settings that every command has."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, toml_file=CONFIG_FILE, extra="forbid", frozen=True
@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def resolve(cls, **flags: Any) -> "Settings":
-        """The settings, where the flags that are None were not given.
+        """Return the settings, where the flags that are None were not given.
 
         Raises InputError, which names the flag, the variable or the file that is wrong.
         """
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where values come from, the first that has one wins."""
+        """Say where values come from: the first that has one wins."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 

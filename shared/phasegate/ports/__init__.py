@@ -1,4 +1,4 @@
-"""The outside world as the services see it: what a backend must provide, and nothing more.
+"""The ports are the outside world as the services see it: what a backend must provide, and nothing more.
 
 Each backend under ``phasegate.adapters`` implements all of them; the services know no other way out.
 """

@@ -1,4 +1,4 @@
-"""Who may work: claims of attempts, and leases on the dates of tables that have more than one writer."""
+"""Claims and leases say who may work: on an attempt, and on the dates of tables that have more than one writer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from phasegate.domain.state.lease import Held, Lease
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """An attempt that somebody wants to run, and what it was dispatched from."""
+    """A request for a claim names an attempt that somebody would run, and what it was dispatched from."""
 
     key: AttemptKey
     """The attempt."""
@@ -27,7 +27,7 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who runs an attempt."""
+    """A claim says who runs an attempt."""
 
     key: AttemptKey
     """The attempt."""
@@ -48,23 +48,25 @@ class Claim:
 
 
 class ClaimStore(Protocol):
-    """Claims of attempts. For the runner, the listener and the sweeper."""
+    """The store keeps claims of attempts, for the runner, the listener and the sweeper."""
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
         """Create claims; None for an attempt that is claimed already."""
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
-        """The claims of these attempts, where there are any."""
+        """Return the claims of these attempts, where there are any."""
 
     def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
-        """Claims of attempts on these dates (None: all) that were neither reported nor healed nor abandoned."""
+        """Return the claims on these dates (None: all) of attempts that were not reported, healed or abandoned."""
 
     def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
-        """The worker is alive: the claim holds until then."""
+        """Let a claim hold until then: the worker is alive."""
 
 
 class Leases(Protocol):
-    """Who may write a date of a table that has more than one writer. For the runner, and for the other writer."""
+    """Leases say who may write a date of a table that has more than one writer. For the runner, and for the other
+    writer.
+    """
 
     def take(self, table: str, day: date, holder: str, until: datetime, now: datetime) -> Lease | Held:
         """Take the lease on one date of a table (``dataset.table``), or learn who has it.
@@ -75,7 +77,7 @@ class Leases(Protocol):
         """
 
     def give_back(self, lease: Lease) -> None:
-        """The writer has ended. Changes nothing when the lease ran out and somebody else has it.
+        """Give the lease back: the writer has ended. Changes nothing when the lease ran out and somebody else has it.
 
         One that cannot be given back now is left to run out; nothing is raised for that.
         """

@@ -1,11 +1,11 @@
-"""Time, which tests move by hand."""
+"""Time comes from a clock, which tests move by hand."""
 
 from datetime import datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time."""
+    """A clock tells the time."""
 
     def now(self) -> datetime:
-        """UTC now, aware."""
+        """Return the time now, aware, in UTC."""

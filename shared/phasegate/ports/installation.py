@@ -1,4 +1,4 @@
-"""What a run stands on beside the other ports: services, queues, topics, rights."""
+"""A run stands on more than the other ports: services, queues, topics, rights."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,9 +8,9 @@ from phasegate.domain.spec.pipeline import Pipeline
 
 
 class Installation(Protocol):
-    """What a run stands on beside the ports: services, queues, topics, rights."""
+    """An installation is what a run stands on beside the other ports: services, queues, topics, rights."""
 
     def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
-        """Look at all that a run of these phases needs. What could not be looked at is never a PASS; nothing is raised
-        for it.
+        """Inspect all that a run of these phases needs. What could not be inspected is never a PASS; nothing is
+        raised for it.
         """

@@ -1,20 +1,20 @@
-"""Named blobs: what workers fetch, and what reports are kept as."""
+"""Named blobs are what workers fetch, and what reports are kept as."""
 
 from collections.abc import Iterable
 from typing import Protocol
 
 
 class ObjectStore(Protocol):
-    """Named blobs. A write is all or nothing."""
+    """An object store keeps named blobs. A write is all or nothing."""
 
     def write(self, name: str, content: bytes) -> None:
         """Create or replace the object ``name`` (a relative path with forward slashes)."""
 
     def read(self, name: str) -> bytes:
-        """The object's content. Raises FileNotFoundError when there is none."""
+        """Return the object's content. Raises FileNotFoundError when there is none."""
 
     def held(self, names: Iterable[str]) -> set[str]:
-        """Those of the names under which there is an object."""
+        """Return those of the names under which there is an object."""
 
     def delete(self, names: Iterable[str]) -> set[str]:
         """Delete the objects of these names; returns those that there were. What is gone already is no error."""

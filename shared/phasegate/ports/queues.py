@@ -1,4 +1,4 @@
-"""Task queues with Cloud Tasks' semantics."""
+"""Work waits in task queues with Cloud Tasks' semantics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class QueueTask:
-    """One Cloud Task. A name is used once: creating it again within the name's memory changes nothing."""
+    """A queue task is one Cloud Task. Its name is used once: creating it again while that is known changes nothing."""
 
     run_id: str
     """The run whose work it is."""
@@ -23,7 +23,7 @@ class QueueTask:
 
 
 class Tasks(Protocol):
-    """Task queues with Cloud Tasks' semantics: rate, concurrency, schedule time, names, at-least-once delivery."""
+    """Task queues have Cloud Tasks' semantics: rate, concurrency, schedule time, names, at-least-once delivery."""
 
     def create(self, tasks: Sequence[QueueTask]) -> None:
         """Put tasks on their queues. A name that is known is left as it is."""

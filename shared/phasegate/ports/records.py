@@ -1,4 +1,4 @@
-"""What is kept beside a run for people to read: events set aside, what was healed, summaries of reports."""
+"""Records are kept beside a run for people to read: events set aside, what was healed, summaries of reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRecord:
-    """An event that matched nothing or contradicts."""
+    """A quarantine record holds an event that matched nothing or contradicts."""
 
     id: str
     """What makes it the same record when it is kept again."""
@@ -24,7 +24,7 @@ class QuarantineRecord:
 
 @dataclass(frozen=True, slots=True)
 class Heal:
-    """Something that no message brought about, and that a sweep found and mended."""
+    """A heal is something that no message brought about, and that a sweep found and mended."""
 
     kind: str
     """``dispatch`` (due work that was not started), ``delivery`` (a task that never arrived), ``lease`` (an attempt
@@ -40,7 +40,7 @@ class Heal:
 
 @dataclass(frozen=True, slots=True)
 class ReportNote:
-    """The summary of a report on a run."""
+    """A note is the summary of a report on a run."""
 
     id: str
     """What makes it the same note when it is kept again."""
@@ -61,22 +61,22 @@ class ReportNote:
 
 
 class RecordStore(Protocol):
-    """Records beside runs. Each is kept once."""
+    """The store keeps records beside runs, each once."""
 
     def quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """Keep events that could not be applied. A known id changes nothing."""
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
-        """What was set aside for a run, or (None) for no known run, oldest first."""
+        """Return what was set aside for a run, or (None) for no known run, oldest first."""
 
     def note_heal(self, run_id: str, heal: Heal) -> None:
         """Keep what a sweep mended. A known one changes nothing."""
 
     def heals(self, run_id: str) -> list[Heal]:
-        """What sweeps mended in a run, oldest first."""
+        """Return what sweeps mended in a run, oldest first."""
 
     def note_report(self, run_id: str, note: ReportNote) -> None:
         """Keep the summary of a report. A known one changes nothing."""
 
     def reports(self, run_id: str) -> list[ReportNote]:
-        """Summaries of the reports on a run, oldest first."""
+        """Return the summaries of the reports on a run, oldest first."""

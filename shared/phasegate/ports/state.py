@@ -1,4 +1,4 @@
-"""The state of runs: split by who needs what, and its sum, which a backend provides.
+"""The state of runs is split by who needs what; a backend provides the sum.
 
 Writers never read, change and write back what others write.
 """
@@ -16,38 +16,38 @@ from phasegate.ports.records import RecordStore
 
 
 class RunReader(Protocol):
-    """What is known of runs. For whoever plans after them, explains them or reports on them."""
+    """A reader gives what is known of runs to whoever plans after them, explains them or reports on them."""
 
     def run(self, run_id: str) -> Run:
-        """The run's document, uncached. Raises InputError for an unknown run."""
+        """Return the run's document, uncached. Raises InputError for an unknown run."""
 
     def glance(self, run_id: str) -> Run:
-        """The run's document as it was at most a moment ago, for whoever starts nothing by itself.
+        """Return the run's document as it was at most a moment ago, for whoever starts nothing by itself.
 
         A run that does not admit is never older than now, so that nobody waits for one that was resumed.
         """
 
     def runs(self) -> list[Run]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
 
     def unfinished(self) -> list[str]:
-        """Ids of the runs whose board has not come to a final status."""
+        """Return the ids of the runs whose board has not come to a final status."""
 
     def plan(self, run_id: str) -> Plan:
-        """The frozen plan."""
+        """Return the frozen plan."""
 
     def index(self, run_id: str) -> PlanIndex:
-        """The compiled plan; it is kept, so that asking again costs nothing."""
+        """Return the compiled plan; it is kept, so that asking again costs nothing."""
 
     def board(self, run_id: str) -> tuple[Board, int]:
-        """A copy of the board, and its version."""
+        """Return a copy of the board, and its version."""
 
     def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
-        """Facts of these dates; a date without any is empty. Not to be changed by the reader."""
+        """Return the facts of these dates; a date without any is empty. Not to be changed by the reader."""
 
 
 class RunWriter(RunReader, Protocol):
-    """What people want of runs. For the starter and the commands of operators."""
+    """A writer keeps what people want of runs, for the starter and the commands of operators."""
 
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
         """Write a run, its plan and its board; False when the run id is there already."""
@@ -57,16 +57,16 @@ class RunWriter(RunReader, Protocol):
 
 
 class FactStore(Protocol):
-    """What happened on the dates of a run, and what the conductor made of it. For the handlers of messages."""
+    """The store keeps what happened on a run's dates and what the conductor made of it, for handlers of messages."""
 
     def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
         """Add facts, without reading what is there. The first value of a fact stands; a later dispatch counts."""
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
-        """Somebody saw a release group of these dates at rest: the conductor should look at them."""
+        """Mark dates of which a release group was seen at rest: the conductor reads marked ones."""
 
     def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """Dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
+        """Return the dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
 
         Some of them may be given again at the next call; none is ever left out.
         """
@@ -83,8 +83,8 @@ class FactStore(Protocol):
 
 
 class State(RunWriter, FactStore, ClaimStore, RecordStore, Protocol):
-    """Facts, claims, cells and boards, and the records beside them."""
+    """The state holds facts, claims, cells and boards, and the records beside them."""
 
     @property
     def leases(self) -> Leases:
-        """Leases on tables' dates, which lie beside the runs and belong to none."""
+        """Return the leases on tables' dates, which lie beside the runs and belong to none."""

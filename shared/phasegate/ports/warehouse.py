@@ -1,4 +1,4 @@
-"""Tables with date partitions, as workers write them and the services read them."""
+"""A warehouse has tables with date partitions, as workers write them and the services read them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | N
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The rows of one table that belong to one date."""
+    """A partition is the rows of one table that belong to one date."""
 
     table: str
     """``dataset.table``."""
@@ -24,19 +24,19 @@ class Partition:
 
 
 class Warehouse(Protocol):
-    """Tables with date partitions. SQL is written in the BigQuery dialect, with ``@name`` parameters."""
+    """A warehouse keeps tables with date partitions. SQL is in the BigQuery dialect, with ``@name`` parameters."""
 
     def apply_schema(self, ddl: str) -> None:
         """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements."""
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
-        """Rows of one SELECT. Raises TransientError for what a retry may mend."""
+        """Return the rows of one SELECT. Raises TransientError for what a retry may mend."""
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
-        """The rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
+        """Return the rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        """SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
+        """Return the SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
 
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
@@ -48,7 +48,7 @@ class Warehouse(Protocol):
         """
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
-        """The same from JSON lines (UTF-8, one object a row, keys are column names)."""
+        """Do the same with JSON lines (UTF-8, one object per row, keys are column names)."""
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines, in one transaction; returns the rows written."""

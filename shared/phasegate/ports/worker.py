@@ -1,11 +1,11 @@
-"""A processing service, as the runner calls it."""
+"""A worker is a processing service, as the runner calls it."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 
 class Worker(Protocol):
-    """A processing service. In-process here, behind HTTP elsewhere: the bodies are the same. Thread-safe."""
+    """A worker is a processing service. In-process or behind HTTP, the bodies are the same. Thread-safe."""
 
     def prepare(self) -> None:
         """Set up what every request relies on: tables, reference data. Repeatable.

@@ -1,4 +1,5 @@
-"""A Cloud Tasks server for one machine: ``python -m phasegate.stack.cloud_tasks --port N``, and what ``--help`` lists.
+"""This is a Cloud Tasks server for one machine: ``python -m phasegate.stack.cloud_tasks --port N``, and what ``--help``
+lists.
 
 It speaks Google's API v2 to Google's own client (gRPC) and to the ``gcloud tasks`` command (REST; the port is printed),
 over the embedded backend's queues, so that rates, names, schedule times and backoff are written once. Unlike Google's:
@@ -55,7 +56,7 @@ def _handler(method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
 
 
 def grpc_server(api: CloudTasksApi, port: int) -> grpc.aio.Server:
-    """A gRPC server with all methods of the API, not started yet. Raises RuntimeError when the port is taken."""
+    """Return a gRPC server with all methods of the API, not started yet. Raises RuntimeError when the port is taken."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     handlers = {name: _handler(method) for name, method in api.methods.items()}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -90,7 +91,7 @@ async def serve(port: int, rest_port: int, database: Database) -> None:
 
 
 def main() -> int:
-    """The command. Returns the exit status: 2 when the port is taken or the state file cannot be used."""
+    """Run the command. Returns the exit status: 2 when the port is taken or the state file cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m phasegate.stack.cloud_tasks", description="A local Cloud Tasks.")
     parser.add_argument("--port", type=int, required=True, help="gRPC, for Google's client")
     parser.add_argument("--rest-port", type=int, default=0, help="REST, for gcloud (default: any free one)")

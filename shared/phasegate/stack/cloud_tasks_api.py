@@ -1,4 +1,6 @@
-"""Cloud Tasks' API over the embedded backend's queues: each method takes Google's request and gives Google's answer."""
+"""Cloud Tasks' API is served over the embedded backend's queues: each method takes Google's request and gives Google's
+answer.
+"""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -40,15 +42,22 @@ Listed = TypeVar("Listed")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method of the API: the classes of its messages, and what it does. answer: None for Empty."""
+    """A method of the API takes one of Google's messages and gives another."""
 
     request: Message
+    """The class of the request."""
+
     answer: Message | None
+    """The class of the answer; None: Empty."""
+
     call: Callable[[Any], Any]
+    """What the method does: takes the request, returns the answer."""
 
 
 class CloudTasksApi:
-    """The methods by name. They run in the event loop, one after the other; what they changed is durable on return."""
+    """The API holds its methods by name. They run in the event loop, one after the other; what they changed is durable
+    on return.
+    """
 
     def __init__(self, tasks: SqliteTasks, queues: Queues, courier: Courier, clock: Clock) -> None:
         self._tasks, self._queues, self._courier, self._clock = tasks, queues, courier, clock

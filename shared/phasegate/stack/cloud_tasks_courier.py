@@ -1,4 +1,4 @@
-"""Delivers the tasks of the Cloud Tasks server over HTTP, and settles what became of each delivery."""
+"""The courier delivers the tasks of the Cloud Tasks server over HTTP, and settles what became of each delivery."""
 
 import asyncio
 import queue
@@ -27,7 +27,9 @@ REPLACED = ("host", "content-length", "user-agent", "x-google-", "x-appengine-",
 
 
 class Courier:
-    """Runs in the event loop; only the HTTP calls are made in threads. A delivery cut off by a stop is made again."""
+    """The courier runs in the event loop; only the HTTP calls are made in threads. A delivery cut off by a stop is made
+    again.
+    """
 
     def __init__(self, tasks: SqliteTasks, queues: Queues, clock: Clock) -> None:
         self._tasks, self._queues, self._clock = tasks, queues, clock
@@ -38,7 +40,7 @@ class Courier:
         self._http = urllib3.PoolManager(num_pools=50, maxsize=AT_ONCE, retries=False)
 
     def wake(self) -> None:
-        """Something may have become deliverable."""
+        """Look for tasks again: something may have become deliverable."""
         self._changed.set()
 
     async def drive(self) -> None:
@@ -108,7 +110,7 @@ class Courier:
 
 
 def delivery_headers(held: HeldTask, record: TaskRecord) -> dict[str, str]:
-    """The headers of a delivery: the task's own, and those that Cloud Tasks adds."""
+    """Return the headers of a delivery: the task's own, and those that Cloud Tasks adds."""
     own = record.task.http_request.headers
     headers = {name: value for name, value in own.items() if not name.lower().startswith(REPLACED)}
     headers["User-Agent"] = "Google-Cloud-Tasks"
@@ -125,7 +127,7 @@ def delivery_headers(held: HeldTask, record: TaskRecord) -> dict[str, str]:
 
 
 def seconds_of(retry_after: str, now: datetime) -> float:
-    """Seconds that a ``Retry-After`` header asks for: a number, or an HTTP date; 0 for anything else."""
+    """Return the seconds that a ``Retry-After`` header asks for: a number, or an HTTP date; 0 for anything else."""
     if retry_after.isdecimal():
         return float(retry_after)
     try:

@@ -1,4 +1,4 @@
-"""What Cloud Tasks refuses, and what it fills in: names, sizes, deadlines, rates.
+"""Cloud Tasks refuses some names, sizes, deadlines and rates, and fills in others.
 
 The numbers are those of Google's definitions (queue.proto, task.proto, cloudtasks.proto in google-cloud-tasks 2.26)
 and of the quotas page (docs.cloud.google.com/tasks/docs/quotas); where the two differ, the stricter one holds.
@@ -36,7 +36,7 @@ METHODS_WITH_BODY = (HttpMethod.HTTP_METHOD_UNSPECIFIED, HttpMethod.POST, HttpMe
 
 
 class Refused(Exception):
-    """A call that the API answers with an error."""
+    """A call is refused when the API answers it with an error."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -44,17 +44,19 @@ class Refused(Exception):
 
 
 def invalid(message: str) -> Refused:
-    """The answer to a request that can never be right."""
+    """Return the answer to a request that can never be right."""
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def not_modelled(message: str) -> Refused:
-    """The answer to what Cloud Tasks can do and this server cannot."""
+    """Return the answer to what Cloud Tasks can do and this server cannot."""
     return Refused(grpc.StatusCode.UNIMPLEMENTED, f"{message} is not modelled by the local stack")
 
 
 def complete_queue(given: Queue) -> Queue:
-    """A queue with defaults for what was left out (0 counts as left out). Raises Refused for what Google refuses."""
+    """Return a queue with defaults for what was left out (0 counts as left out). Raises Refused for what Google
+    refuses.
+    """
     if not QUEUE_NAME.fullmatch(given.name):
         raise invalid(f"{given.name!r} is not a queue name: the id has letters, digits and -, at most 100")
     if "http_target" in given or "app_engine_routing_override" in given:
@@ -84,7 +86,7 @@ def complete_queue(given: Queue) -> Queue:
 
 
 def rules_of(queue: Queue) -> QueueRules:
-    """How a complete queue delivers."""
+    """Say how a complete queue delivers."""
     limits = queue.rate_limits
     retry: Message = queue.retry_config
     return QueueRules(

@@ -1,4 +1,4 @@
-"""What the Cloud Tasks server keeps: its queues, and its tasks as payloads of the embedded backend's queues."""
+"""The Cloud Tasks server keeps its queues, and its tasks as payloads of the embedded backend's queues."""
 
 import json
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ _CODES = {
 
 
 class Queues:
-    """The queues of one server, as durable as its database. The tasks' side is told of every change."""
+    """The queues are those of one server, as durable as its database. The tasks' side is told of every change."""
 
     def __init__(self, database: Database, tasks: SqliteTasks) -> None:
         self._database, self._tasks = database, tasks
@@ -42,14 +42,14 @@ class Queues:
 
     @property
     def names(self) -> list[str]:
-        """All queues, sorted."""
+        """Return all queues, sorted."""
         return sorted(self._queues)
 
     def __contains__(self, name: str) -> bool:
         return name in self._queues
 
     def get(self, name: str) -> Queue:
-        """A queue. Raises Refused (NOT_FOUND)."""
+        """Return a queue. Raises Refused (NOT_FOUND)."""
         if name not in self._queues:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no queue {name}; create it first")
         return self._queues[name]
@@ -73,14 +73,16 @@ class Queues:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one delivery ended. status: of the answer; None: there was none. is_late: the deadline passed first.
-
-    retry_after: seconds that the handler asked for.
-    """
+    """An outcome says how one delivery ended."""
 
     status: int | None
+    """The HTTP status of the answer; None: there was none."""
+
     is_late: bool = False
+    """Whether the deadline passed before there was an answer."""
+
     retry_after: float = 0.0
+    """Seconds that the handler asked to be left alone; 0: it did not ask."""
 
     @property
     def is_success(self) -> bool:
@@ -94,7 +96,7 @@ class Outcome:
 
     @property
     def code(self) -> grpc.StatusCode:
-        """The same as a status of Google's."""
+        """Return the same as a status of Google's."""
         if self.status is None:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self.is_late else grpc.StatusCode.UNAVAILABLE
         return _CODES.get(HTTPStatus(self.status), grpc.StatusCode.UNKNOWN)
@@ -107,30 +109,34 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """A task as the payload of a queue's task: its definition, and what became of its deliveries so far.
-
-    executions: answers other than 5xx. previous: status of the last answer; reason: why the last delivery failed.
-    """
+    """A record is a task as the payload of a queue's task."""
 
     task: Task
+    """The task's definition, with what the API shows of its deliveries."""
+
     executions: int = 0
+    """Answers other than 5xx so far."""
+
     previous: int | None = None
+    """The HTTP status of the last delivery; None: it had no answer, or there was none yet."""
+
     reason: str = ""
+    """Why the last delivery failed; empty: none has."""
 
     @classmethod
     def read(cls, payload: str) -> "TaskRecord":
-        """The record of a payload."""
+        """Return the record of a payload."""
         document = json.loads(payload)
         return cls(Task.from_json(document.pop("task")), **document)
 
     def write(self) -> str:
-        """The payload of a record."""
+        """Return the payload of a record."""
         task = Task.to_json(self.task, indent=None)
         known = {"executions": self.executions, "previous": self.previous, "reason": self.reason}
         return json.dumps({"task": task, **known})
 
     def after(self, attempt: Attempt, outcome: Outcome, now: datetime) -> "TaskRecord":
-        """The record after a delivery that failed. attempt: its schedule and dispatch times."""
+        """Return the record after a delivery that failed. attempt: its schedule and dispatch times."""
         task = Task(self.task)
         ended: Message = Attempt(attempt)
         ended.response_status.code, ended.response_status.message = outcome.code.value[0], str(outcome)

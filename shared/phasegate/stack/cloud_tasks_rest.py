@@ -1,4 +1,4 @@
-"""The REST face of the Cloud Tasks server, as the ``gcloud tasks`` command speaks it."""
+"""The Cloud Tasks server speaks REST as well, for the ``gcloud tasks`` command."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ _STATUS = {
 
 
 def request_of(verb: str, target: str, body: bytes) -> tuple[str, Fields]:
-    """The API's method and the JSON of its request. Raises Refused for what is no part of the API."""
+    """Return the API's method and the JSON of its request. Raises Refused for what is no part of the API."""
     url = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(url.query).items() if name != "alt"}
     try:
@@ -65,7 +65,7 @@ def request_of(verb: str, target: str, body: bytes) -> tuple[str, Fields]:
 
 
 def serve_rest(api: CloudTasksApi, loop: asyncio.AbstractEventLoop, host: str, port: int) -> ThreadingHTTPServer:
-    """A server for REST calls, each handled in the event loop; the caller starts and closes it."""
+    """Return a server for REST calls, each handled in the event loop; the caller starts and closes it."""
 
     async def run(method: Method, fields: Fields) -> str:
         request = method.request()

@@ -1,4 +1,4 @@
-"""What the ``stack`` commands print: the environment of a stack, the commands that begin a run, the state of it."""
+"""The ``stack`` commands print the environment of a stack, the commands that begin a run, and its state."""
 
 import shlex
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ EXAMPLE = '{"from": "2023-10-24", "to": "2023-11-06"}'
 
 
 def up_document(ledger: Ledger) -> dict[str, Any]:
-    """``stack up --json``."""
+    """Return the document of ``stack up --json``."""
     return {
         "environment": ledger.environment,
         "gcloud": gcloud_environment(ledger),
@@ -32,14 +32,14 @@ def up_document(ledger: Ledger) -> dict[str, Any]:
 
 
 def up_text(ledger: Ledger) -> str:
-    """``stack up``: a shell script that sets the environment; the rest stands in its comments."""
+    """Return the text of ``stack up``: a shell script that sets the environment; the rest stands in its comments."""
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(ledger.environment.items()) if value]
     begin = ["# Begin a run, either way:", f"#   {gcloud_kickoff(ledger)}", f"#   {curl_kickoff(ledger)}"]
     return "\n".join([*exports, *begin])
 
 
 def gcloud_environment(ledger: Ledger) -> dict[str, str]:
-    """What makes ``gcloud pubsub`` and ``gcloud tasks`` talk to the stack."""
+    """Return what makes ``gcloud pubsub`` and ``gcloud tasks`` talk to the stack."""
     return {
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_PROJECT": PROJECT,
@@ -49,7 +49,7 @@ def gcloud_environment(ledger: Ledger) -> dict[str, str]:
 
 
 def gcloud_kickoff(ledger: Ledger) -> str:
-    """The command that begins a run through Pub/Sub."""
+    """Return the command that begins a run through Pub/Sub."""
     settings = gcloud_environment(ledger)
     del settings["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDTASKS"]
     words = [f"{name}={value}" for name, value in settings.items()]
@@ -57,12 +57,12 @@ def gcloud_kickoff(ledger: Ledger) -> str:
 
 
 def curl_kickoff(ledger: Ledger) -> str:
-    """The command that begins a run by calling the starter."""
+    """Return the command that begins a run by calling the starter."""
     return f"curl -sS {url_of(ledger, 'starter')}/ -H 'Content-Type: application/json' -d {shlex.quote(EXAMPLE)}"
 
 
 def status_document(statuses: Sequence[ProcessStatus]) -> dict[str, Any]:
-    """``stack status --json``."""
+    """Return the document of ``stack status --json``."""
     return {
         "up": bool(statuses) and all(status.answering for status in statuses),
         "processes": {
@@ -79,7 +79,7 @@ def status_document(statuses: Sequence[ProcessStatus]) -> dict[str, Any]:
 
 
 def status_text(statuses: Sequence[ProcessStatus]) -> str:
-    """``stack status``: a line a process."""
+    """Return the text of ``stack status``: one line per process."""
     if not statuses:
         return "the stack is not up; start it with: phasegate stack up"
     width = max(len(status.name) for status in statuses)

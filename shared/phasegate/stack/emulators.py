@@ -1,4 +1,6 @@
-"""The servers that stand in for Google's on one machine: how each is found, started, and known to be ready."""
+"""Emulators are the servers that stand in for Google's on one machine: how each is found, started, and known to be
+ready.
+"""
 
 import importlib.util
 import os
@@ -23,31 +25,40 @@ STARTED_WITHIN_SECONDS = 120.0
 """Far more than it takes, also on a busy machine: one that dies is noticed at once."""
 
 BIGQUERY_VENV = Path(sys.prefix) / "bigquery-emulator"
-"""The BigQuery stand-in wants Python 3.13 and DuckDB 1.5.5: ``make`` gives it an environment of its own in here."""
+"""The BigQuery stand-in needs Python 3.13 and DuckDB 1.5.5: ``make`` gives it an environment of its own in here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """One server. ``find`` returns its command (given port, second port and data folder), or says what to install.
-
-    variable: the environment variable that clients read; value: what to set it to for a port.
-    second: what it serves on a second port; empty: it has none. home: the process's home folder; None: the user's.
-    """
+    """An emulator is one server that clients find by an environment variable."""
 
     name: str
+    """What the stack calls it, and its log."""
+
     variable: str
+    """The environment variable that clients read."""
+
     find: Callable[[int, int, Path], list[str] | str]
+    """Returns its command for a port, a second port and a data folder, or says what to install."""
+
     value: str = "{host}:{port}"
+    """What to set the variable to, with ``{host}`` and ``{port}``."""
+
     health: str = "/"
+    """A path that it answers when it is ready; empty: an open port says so."""
+
     second: str = ""
+    """What it serves on a second port; empty: it has none."""
+
     home: Path | None = None
+    """The home folder of its process; None: the user's."""
 
     def setting(self, port: int) -> str:
-        """The variable's value."""
+        """Return the variable's value."""
         return self.value.format(host=HOST, port=port)
 
     def missing(self) -> str | None:
-        """What to install, when it cannot be started here."""
+        """Say what to install, when it cannot be started here; None: it can."""
         found = self.find(0, 0, Path())
         return found if isinstance(found, str) else None
 
@@ -142,7 +153,7 @@ EMULATORS = (FIRESTORE, PUBSUB, BIGQUERY, STORAGE, CLOUD_TASKS)
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
+    """Return a port of the loopback that nobody uses now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -165,13 +176,22 @@ def is_ready(port: int, path: str) -> bool:
 
 @dataclass(slots=True)
 class Server:
-    """A server process that this process started."""
+    """A server is a process that this process started."""
 
     name: str
+    """What the stack calls it, and its log."""
+
     port: int
+    """Where it answers on the loopback; 0: nowhere."""
+
     process: subprocess.Popen[bytes]
+    """The process, which leads a session of its own."""
+
     log: Path
+    """The file with its output."""
+
     path: str = field(default="/")
+    """A path that it answers when it is ready; empty: an open port says so."""
 
     def wait_until_ready(self, seconds: float = STARTED_WITHIN_SECONDS) -> None:
         """Return when it answers. Raises InputError with the end of its log when it does not."""

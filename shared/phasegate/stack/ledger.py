@@ -1,4 +1,4 @@
-"""What a stack has written down: its ports, its processes, and what it was asked to serve."""
+"""The ledger is what a stack has written down: its ports, its processes, and what it was asked to serve."""
 
 import fcntl
 import os
@@ -21,32 +21,52 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 class Started(BaseModel):
-    """A process of the stack. port: where it answers (None: nowhere), path: a GET that has no effect; empty: none."""
+    """A started process is one of the stack."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     process: ProcessId
+    """Tells the process from a later one of the same number."""
+
     port: int | None
+    """Where it answers on the loopback; None: nowhere."""
+
     path: str
+    """A GET that has no effect; empty: there is none."""
+
     log: Path
+    """The file with its output."""
 
 
 class Ledger(BaseModel):
-    """``stack.json``. ports: by part; they stay the same for a home, so that URLs inside stored tasks stay right."""
+    """A ledger is the content of ``stack.json``."""
 
     model_config = ConfigDict(extra="forbid")
 
     schema_version: Literal[1] = 1
+    """The layout of the file."""
+
     ports: dict[str, int] = {}
+    """Ports by part; they stay the same for a home, so that URLs inside stored tasks stay right."""
+
     processes: dict[str, Started] = {}
+    """The processes that were started, by name; some may have died since."""
+
     pipeline: Path | None = None
+    """The pipeline file that was asked for; None: the stack was never up."""
+
     source: Path | None = None
+    """The source folder of workers that the stack starts; None: it starts none, or was never up."""
+
     sweep_every: float = 10.0
+    """Seconds between sweeps."""
+
     environment: dict[str, str] = {}
+    """The variables that a shell, a function and a worker need alike."""
 
     @property
     def alive(self) -> dict[str, Started]:
-        """Those of its processes that run."""
+        """Return those of its processes that run."""
         return {name: started for name, started in self.processes.items() if started.process.is_alive}
 
     def choose_ports(self, names: Iterable[str], home: Path) -> None:
@@ -75,7 +95,7 @@ def is_free(port: int) -> bool:
 
 
 def read_ledger(folder: Path) -> Ledger:
-    """The ledger of a stack's folder; a blank one when there is none. Raises InputError for one that is damaged."""
+    """Return the ledger of a stack's folder; a blank one when there is none. Raises InputError for a damaged one."""
     path = folder / "stack.json"
     try:
         return Ledger.model_validate_json(path.read_text(encoding="utf-8"))
@@ -89,7 +109,7 @@ def read_ledger(folder: Path) -> Ledger:
 
 
 def write_ledger(folder: Path, ledger: Ledger) -> None:
-    """Write it in one step: a reader sees the old one or the new one."""
+    """Write the ledger in one step: a reader sees the old one or the new one."""
     handle, name = tempfile.mkstemp(dir=folder, prefix=".stack-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(ledger.model_dump_json(indent=2) + "\n")
@@ -98,7 +118,9 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Held by a command that starts or ends processes of a stack. Raises InputError when another one is at it."""
+    """Keep other commands from starting or ending processes of a stack meanwhile. Raises InputError when another one is
+    at it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / "lock").open("a")

@@ -1,4 +1,6 @@
-"""A whole deployment on this machine: emulators, functions, worker services; started, looked at, and ended together."""
+"""A stack is a whole deployment on this machine: emulators, functions and worker services are started, examined and
+ended together.
+"""
 
 import shutil
 import time
@@ -18,29 +20,40 @@ _OF_ONE_LIFE = ("bigquery", "logs", "run")
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """What ``status`` shows of one process. answering: alive, and its port answers if it has one."""
+    """A status is what ``stack status`` shows of one process."""
 
     name: str
+    """What the stack calls the process."""
+
     port: int | None
+    """Where it answers on the loopback; None: nowhere."""
+
     pid: int
+    """The number of the process."""
+
     alive: bool
+    """Whether that very process runs."""
+
     answering: bool
+    """Whether it is alive, and its port answers if it has one."""
+
     log: Path
+    """The file with its output."""
 
 
 class Stack:
-    """The stack of a home folder; everything it keeps is in ``stack/`` there."""
+    """A stack belongs to a home folder; everything it keeps is in ``stack/`` there."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home.absolute() / "stack"
 
     @property
     def pipeline_copy(self) -> Path:
-        """The pipeline file that the stack's processes read."""
+        """Return the pipeline file that the stack's processes read."""
         return self.folder / PIPELINE_COPY
 
     def ledger(self) -> Ledger:
-        """What is written down. Raises InputError when it cannot be read."""
+        """Return what is written down. Raises InputError when it cannot be read."""
         return read_ledger(self.folder)
 
     def up(self, request: StackRequest, say: Callable[[str], None]) -> Ledger:
@@ -78,7 +91,7 @@ class Stack:
             return sorted(alive)
 
     def status(self) -> list[ProcessStatus]:
-        """How each process is; empty when the stack is not up."""
+        """Say how each process is; empty when the stack is not up."""
         statuses = []
         for name, started in self.ledger().processes.items():
             alive = started.process.is_alive

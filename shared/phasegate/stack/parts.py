@@ -1,4 +1,4 @@
-"""The processes of a stack that are not emulators: functions, worker services, and the sweeper's schedule."""
+"""Parts are the processes of a stack that are not emulators: functions, worker services, and the sweeper's schedule."""
 
 import sys
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ WORKER_CONCURRENCY = 32
 
 @dataclass(frozen=True, slots=True)
 class StackProcess:
-    """One process to start."""
+    """A stack process is one that can be started."""
 
     name: str
     """What the stack calls it."""
@@ -40,7 +40,7 @@ class StackProcess:
 
 
 class WorkerFile(NamedTuple):
-    """The code of a worker that the stack serves."""
+    """A worker file is the code of a worker that the stack serves."""
 
     main: Path
     """The ``main.py`` beside the module of the worker's factory."""
@@ -49,7 +49,9 @@ class WorkerFile(NamedTuple):
 
 
 def function_part(function: Function, port: int) -> StackProcess:
-    """The function under functions-framework. Raises InputError when its folder is not there."""
+    """Return the process of a function, which functions-framework serves. Raises InputError when its folder is not
+    there.
+    """
     file = FUNCTIONS / function.name / "main.py"
     if not file.is_file():
         raise InputError(f"{file}: no such function; the stack runs from a checkout of the project, not from a package")
@@ -57,18 +59,18 @@ def function_part(function: Function, port: int) -> StackProcess:
 
 
 def worker_part(name: str, service: WorkerFile, port: int) -> StackProcess:
-    """A worker service: the target ``name`` of a ``main.py``."""
+    """Return the process of a worker service: it serves the target ``name`` of a ``main.py``."""
     part = _framework(worker_part_name(name), service.main, name, "http", port, WORKER_CONCURRENCY)
     return replace(part, folder=service.folder)
 
 
 def worker_part_name(name: str) -> str:
-    """What the stack calls the service of a worker: a function may have the same name."""
+    """Say what the stack calls the service of a worker: a function may have the same name."""
     return f"worker-{name}"
 
 
 def schedule_part(name: str, url: str, every: float) -> StackProcess:
-    """The process that stands in for Cloud Scheduler's job."""
+    """Return the process that stands in for Cloud Scheduler's job."""
     command = (sys.executable, "-m", "phasegate.stack.scheduler", "--url", url, "--every", str(every))
     return StackProcess(f"schedule-{name}", command, None, "")
 
@@ -81,7 +83,7 @@ def _framework(name: str, file: Path, target: str, signature: str, port: int, co
 
 
 def worker_services(pipeline: Pipeline, file: Path) -> dict[str, WorkerFile]:
-    """The code of each worker without a URL: a ``main.py`` beside the module of the worker's factory.
+    """Return the code of each worker without a URL: a ``main.py`` beside the module of the worker's factory.
 
     Raises InputError for a worker that has neither.
     """

@@ -1,4 +1,6 @@
-"""Processes that outlive the command that started them: recognised again, and ended, without ever hitting another's."""
+"""Processes outlive the command that started them: they are recognised again, and ended, without ever hitting
+another's.
+"""
 
 import os
 import signal
@@ -15,19 +17,19 @@ ENDED_WITHIN_SECONDS = 5.0
 
 
 class ProcessId(BaseModel):
-    """A process, told from a later one that got the same number by the moment at which it began.
-
-    pid: it leads a process group of its own. began: as the operating system writes it; only good for comparing.
-    """
+    """A process id tells a process from a later one that got the same number, by the moment at which it began."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pid: int
+    """The number of the process, which leads a process group of its own."""
+
     began: str
+    """When it began, as the operating system writes it; only good for comparing."""
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId":
-        """The identity of a child of this process."""
+        """Return the identity of a child of this process."""
         return cls(pid=pid, began=_began(pid) or "")
 
     @property

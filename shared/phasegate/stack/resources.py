@@ -1,4 +1,4 @@
-"""Makes what a deployment needs: topics, subscriptions, queues, the bucket. Repeatable.
+"""What a deployment needs is made here: topics, subscriptions, queues, the bucket. Repeatable.
 
 Plain HTTP, which every emulator speaks: Google's client libraries take longer to import than all of this takes.
 """
@@ -20,12 +20,19 @@ _THERE_ALREADY = 409
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the emulators and the functions of a stack answer: ``http://host:port``."""
+    """Addresses say where the emulators and the functions of a stack answer, as ``http://host:port``."""
 
     pubsub: str
+    """Pub/Sub's emulator."""
+
     storage: str
+    """Cloud Storage's emulator."""
+
     cloud_tasks: str
+    """The REST side of the Cloud Tasks server."""
+
     functions: Mapping[str, str]
+    """The functions, by name."""
 
 
 def create_resources(layout: Layout, settings: CloudSettings, at: Addresses) -> None:

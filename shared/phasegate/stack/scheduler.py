@@ -1,4 +1,4 @@
-"""Stands in for Cloud Scheduler: calls one URL again and again, and never twice at once.
+"""The scheduler stands in for Cloud Scheduler: it calls one URL again and again, and never twice at once.
 
 ``python -m phasegate.stack.scheduler --url URL --every SECONDS``; SIGTERM ends it.
 """
@@ -17,7 +17,7 @@ STOPPED = threading.Event()
 
 
 def call(url: str, seconds: float) -> str | None:
-    """POST an empty JSON object; what went wrong, if anything did within so many seconds."""
+    """POST an empty JSON object; return what went wrong, if anything did within so many seconds."""
     request = urllib.request.Request(  # noqa: S310 - a URL of the stack
         url, data=b"{}", headers={"Content-Type": "application/json"}, method="POST"
     )

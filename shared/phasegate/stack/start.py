@@ -1,4 +1,4 @@
-"""One ``up`` of a stack: everything is found and checked first, then started at once, then waited for."""
+"""One ``up`` of a stack finds and checks everything first, then starts all at once, then waits."""
 
 import os
 import time
@@ -42,28 +42,30 @@ _PORT_FREED_WITHIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class StackRequest:
-    """What a stack is to serve. source: the source folder of workers that the stack starts.
-
-    sweep_every: seconds between sweeps (Cloud Scheduler: a minute).
-    """
+    """A request says what a stack is to serve."""
 
     pipeline: Path
+    """The pipeline file, absolute."""
+
     source: Path | None
+    """The source folder of workers that the stack starts, absolute; None: not given."""
+
     sweep_every: float
+    """Seconds between sweeps (Cloud Scheduler: a minute)."""
 
 
 def url_of(ledger: Ledger, name: str) -> str:
-    """Where a part answers."""
+    """Say where a part answers."""
     return f"http://{HOST}:{ledger.ports[name]}"
 
 
 def second_port(emulator: Emulator) -> str:
-    """What the ledger calls an emulator's second port."""
+    """Say what the ledger calls an emulator's second port."""
     return f"{emulator.name}-{emulator.second.lower()}"
 
 
 class Start:
-    """Checks in the constructor, before anything is changed: it raises InputError for what cannot be started."""
+    """A start checks everything in its constructor, which changes nothing and raises InputError."""
 
     def __init__(self, folder: Path, request: StackRequest, ledger: Ledger) -> None:
         self._folder, self._request, self._ledger = folder, request, ledger
@@ -104,7 +106,7 @@ class Start:
 
     @cached_property
     def settings(self) -> CloudSettings:
-        """What the functions are told."""
+        """Return what the functions are told."""
         return CloudSettings(
             project=PROJECT,
             pipeline=self._copy,

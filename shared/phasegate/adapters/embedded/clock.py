@@ -1,24 +1,24 @@
-"""Clocks: the system's, and one that tests and simulations move by hand."""
+"""Two clocks tell the time: the system's, and one that tests and simulations move by hand."""
 
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """UTC now."""
+    """This clock tells the system's time."""
 
     def now(self) -> datetime:
-        """The current time, aware, UTC."""
+        """Return the current time, aware, UTC."""
         return datetime.now(UTC)
 
 
 class VirtualClock:
-    """Stands still until it is moved."""
+    """This clock stands still until it is moved."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
 
     def now(self) -> datetime:
-        """The time it was moved to."""
+        """Return the time it was moved to."""
         return self._now
 
     def move_to(self, moment: datetime) -> None:

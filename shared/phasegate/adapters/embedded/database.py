@@ -1,4 +1,4 @@
-"""The SQLite file of a home folder: one connection, nested transactions, a versioned schema."""
+"""The state file of a home folder is an SQLite database: one connection, nested transactions, a versioned schema."""
 
 import os
 import sqlite3
@@ -87,7 +87,7 @@ CREATE VIEW date_documents AS
 
 
 class Database:
-    """A connection to ``state.sqlite``. Not for use by several threads.
+    """A database is a connection to ``state.sqlite``. Not for use by several threads.
 
     durable: ``synchronous=FULL``, which survives a power cut; otherwise ``NORMAL``, which survives the death of the
     process at any moment and, after a power cut, may have lost the last moments but is consistent.
@@ -146,14 +146,14 @@ class Database:
                 self._connection.execute(statement)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """One statement. Raises InputError for a damaged file, HaltError for a full disk."""
+        """Run one statement. Raises InputError for a damaged file, HaltError for a full disk."""
         try:
             return self._connection.execute(sql, parameters)
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
-        """One statement for many rows; raises as ``execute`` does."""
+        """Run one statement for many rows; raises as ``execute`` does."""
         try:
             return self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
@@ -164,12 +164,12 @@ class Database:
         self._on_rollback.append(forget)
 
     def changed_elsewhere(self) -> int:
-        """A number that changes when another process wrote to the file."""
+        """Return a number that changes when another process wrote to the file."""
         return int(self.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Inside another transaction: part of that one."""
+        """Keep all that is written inside, or nothing of it. Inside another transaction: part of that one."""
         if self._depth:
             yield
             return

@@ -1,4 +1,4 @@
-"""BigQuery SQL as DuckDB runs it: the one place where the dialect of the repository is translated.
+"""BigQuery SQL is translated for DuckDB here, and nowhere else in the repository.
 
 Differences that sqlglot leaves, or gets silently wrong, are mended here on the syntax tree: a decimal literal is
 FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zone, because DuckDB's zoned type
@@ -21,21 +21,24 @@ from phasegate.adapters.json_lines import utc_without_zone
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement for DuckDB and the names of the ``$name`` parameters that it takes."""
+    """A statement is one that DuckDB can run, with what it has to be given."""
 
     sql: str
+    """The statement in DuckDB's dialect."""
+
     parameters: frozenset[str]
+    """The names of the ``$name`` parameters that it takes."""
 
 
 @lru_cache(maxsize=512)
 def translate(sql: str) -> Statement:
-    """One BigQuery statement for DuckDB. Raises InputError when it cannot be read, or is not exactly one."""
+    """Translate one BigQuery statement for DuckDB. Raises InputError when it cannot be read, or is not exactly one."""
     tree = _mend(read_statement(sql))
     return Statement(tree.sql(dialect="duckdb", identify=True), parameters_of(tree))
 
 
 def translate_ddl(script: str) -> tuple[str, ...]:
-    """A script of ``CREATE TABLE`` statements for DuckDB, each dataset created before its first table.
+    """Translate a script of ``CREATE TABLE`` statements for DuckDB, each dataset created before its first table.
 
     Raises InputError for any other statement, and for a table that names no dataset.
     """
@@ -53,7 +56,7 @@ def translate_ddl(script: str) -> tuple[str, ...]:
 
 
 def quoted(table: str) -> str:
-    """``dataset.table`` as a quoted DuckDB name. Raises InputError for any other form."""
+    """Return ``dataset.table`` as a quoted DuckDB name. Raises InputError for any other form."""
     dataset, name = split_table(table)
     return f'"{dataset}"."{name}"'
 

@@ -1,4 +1,5 @@
-"""The embedded stand-in for Cloud Tasks' delivery, Pub/Sub's push and Cloud Scheduler: it calls the services.
+"""The engine stands in for Cloud Tasks' delivery, Pub/Sub's push and Cloud Scheduler in embedded mode: it calls the
+services.
 
 One loop, one thread beside the workers' threads. It decides nothing about a run: it delivers what is due.
 """
@@ -33,16 +34,16 @@ Call = TypeVar("Call")
 
 
 class Handlers(Protocol[Call]):
-    """The services, as the engine calls them."""
+    """Handlers are the services, as the engine calls them."""
 
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
-        """A call to make for each task, or None where there is none to make."""
+        """Return the call to make for each task, or None where there is none to make."""
 
     def describe(self, call: Call) -> str:
-        """A call in a few words."""
+        """Return a call in a few words."""
 
     def abandon(self, calls: Sequence[Call]) -> None:
-        """Claimed calls that will not be made."""
+        """Give up claimed calls that will not be made."""
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report what became of calls."""
@@ -57,15 +58,15 @@ class Handlers(Protocol[Call]):
         """Reconcile a run that no message is about."""
 
     def run(self, run_id: str) -> Run:
-        """The run as people want it now."""
+        """Return the run as people want it now."""
 
     def board(self, run_id: str) -> Board:
-        """The run as it stands."""
+        """Return the run as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the live display may show."""
+    """A progress report holds what the live display may show."""
 
     ended: int
     """Tasks that ended so far in this process."""
@@ -80,7 +81,7 @@ class Progress:
 
 
 class Engine(Generic[Call]):
-    """Drives one run until it comes to its end, waits for a person, is told to stop, or cannot go on.
+    """The engine drives one run until it comes to its end, waits for a person, is told to stop, or cannot go on.
 
     work_queues: in order of preference; what stands first is served first while threads are few.
     atomic_turns: whether a turn's writes are one transaction (fast) or each is its own (as on a cloud; used in tests).
@@ -133,7 +134,7 @@ class Engine(Generic[Call]):
                 shown_at = now
                 working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
                 progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
-            # A waiver may have ended while the run waited: the conductor that the first sweep woke looks at that.
+            # A waiver may have ended while the run waited: the conductor that the first sweep woke sees that.
             is_resting = board.is_over(run) or (board.is_at_rest(run) and self._tasks.next_at(self._control) is None)
             is_leaving = is_stopping or run.desired_state is DesiredState.DRAINING or is_resting
             if is_leaving and not self._executor.busy and not moved:

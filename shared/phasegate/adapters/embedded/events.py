@@ -1,4 +1,4 @@
-"""Topics in SQLite: durable until acknowledged, delivered at least once."""
+"""Topics in SQLite are durable: a message stays until it is acknowledged, and is delivered at least once."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from phasegate.adapters.embedded.database import Database
 
 
 class SqliteEvents:
-    """The ``Events`` port, and the delivering side that the engine drives. Written by one process at a time."""
+    """This is the ``Events`` port, and the delivering side that the engine drives. Written by one process at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,11 +28,11 @@ class SqliteEvents:
             self._waiting.extend(numbered)
 
     def waiting(self, limit: int) -> list[tuple[int, str]]:
-        """The oldest messages that were not acknowledged: (id, message)."""
+        """Return the oldest messages that were not acknowledged: (id, message)."""
         return [self._waiting[i] for i in range(min(limit, len(self._waiting)))]
 
     def acknowledge(self, ids: Sequence[int]) -> None:
-        """These messages, the oldest ones, were handled."""
+        """Forget these messages, the oldest ones: they were handled."""
         with self._database.transaction():
             self._database.executemany("DELETE FROM events WHERE id = ?", [(i,) for i in ids])
             for _ in ids:

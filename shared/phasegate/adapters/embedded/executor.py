@@ -1,4 +1,4 @@
-"""Where worker calls are made: threads in the product, virtual time in simulations."""
+"""An executor makes the calls of workers: with threads in the product, in virtual time in simulations."""
 
 import heapq
 import itertools
@@ -17,24 +17,24 @@ Result = TypeVar("Result")
 
 
 class Executor(Protocol[Job, Result]):
-    """Runs jobs beside the engine's loop."""
+    """An executor runs jobs beside the engine's loop."""
 
     @property
     def room(self) -> int:
-        """How many more jobs may be submitted now."""
+        """Return how many more jobs may be submitted now."""
 
     @property
     def busy(self) -> int:
-        """Jobs submitted and not collected."""
+        """Return how many jobs were submitted and not collected."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs, in order, as threads become free."""
 
     def collect(self) -> list[tuple[Job, Result]]:
-        """Jobs that ended since the last call. Raises what a job raised."""
+        """Return the jobs that ended since the last call, with their results. Raises what a job raised."""
 
     def take_back(self) -> list[Job]:
-        """Jobs that were submitted and have not begun: they never will."""
+        """Return the jobs that were submitted and have not begun: they never will."""
 
     def wait(self, until: datetime | None) -> None:
         """Return when a job has ended, or at ``until`` (None: no such moment), at the latest after a quarter second."""
@@ -53,7 +53,7 @@ LONGEST_WAIT = timedelta(milliseconds=250)
 
 
 class ThreadExecutor(Generic[Job, Result]):
-    """A fixed number of threads with a queue before and after them."""
+    """This executor has a fixed number of threads, with a queue before and after them."""
 
     def __init__(self, execute: Callable[[Job], Result], threads: int, clock: Clock) -> None:
         self._execute, self._clock = execute, clock
@@ -77,7 +77,7 @@ class ThreadExecutor(Generic[Job, Result]):
 
     @property
     def room(self) -> int:
-        """One call a thread, and more when calls are short."""
+        """See the protocol: one call per thread, and more when calls are short."""
         ahead = min(MOST_AHEAD, max(1, int(AHEAD_SECONDS / max(self._seconds_per_job, 1e-6))))
         return len(self._threads) * ahead - self._busy
 
@@ -135,7 +135,9 @@ class ThreadExecutor(Generic[Job, Result]):
 
 
 class VirtualExecutor(Generic[Job, Result]):
-    """Runs jobs one after the other on a virtual clock: each ends after ``duration(job)``, and not before."""
+    """This executor runs jobs one after the other on a virtual clock: each ends after ``duration(job)``, and not
+    before.
+    """
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class VirtualExecutor(Generic[Job, Result]):
         return done
 
     def take_back(self) -> list[Job]:
-        """Everything submitted has begun."""
+        """See the protocol: everything submitted has begun."""
         return []
 
     def wait(self, until: datetime | None) -> None:
@@ -184,5 +186,5 @@ class VirtualExecutor(Generic[Job, Result]):
             self._clock.move_to(min(moments))
 
     def close(self) -> None:
-        """Nothing to end."""
+        """See the protocol: what runs never ends."""
         self._running.clear()

@@ -1,4 +1,4 @@
-"""The home folder of embedded mode: where everything is kept, and who drives it."""
+"""The home folder of embedded mode keeps everything, and says who drives it."""
 
 import fcntl
 import os
@@ -12,32 +12,33 @@ from phasegate.domain.errors import HomeInUse, InputError
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """``state.sqlite``, ``warehouse.duckdb``, ``objects/`` and ``reports/`` below one folder."""
+    """A home has ``state.sqlite``, ``warehouse.duckdb``, ``objects/`` and ``reports/`` below one folder."""
 
     root: Path
+    """The folder, which need not be there yet."""
 
     @property
     def state(self) -> Path:
-        """The state file."""
+        """Return the path of the state file."""
         return self.root / "state.sqlite"
 
     @property
     def warehouse(self) -> Path:
-        """The tables."""
+        """Return the path of the file with the tables."""
         return self.root / "warehouse.duckdb"
 
     @property
     def objects(self) -> Path:
-        """The object store."""
+        """Return the folder of the object store."""
         return self.root / "objects"
 
     @property
     def reports(self) -> Path:
-        """Reports and the logs of runs without a terminal."""
+        """Return the folder of reports, and of the logs of runs without a terminal."""
         return self.root / "reports"
 
     def driver(self) -> str | None:
-        """Who drives a run in this home now ("process 1234, run shop-…"), or None."""
+        """Say who drives a run in this home now ("process 1234, run shop-…"), or None."""
         path = self.root / "engine.lock"
         if not path.exists():
             return None
@@ -50,7 +51,9 @@ class Home:
 
 
 class HomeLock:
-    """Held by the one process that drives runs in a home; the operating system frees it when the process dies."""
+    """The lock is held by the one process that drives runs in a home; the operating system frees it when the process
+    dies.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home

@@ -1,4 +1,4 @@
-"""Leases in SQLite: a row a date of a table."""
+"""Leases lie in SQLite, one row per table and date."""
 
 from datetime import date, datetime
 
@@ -7,7 +7,8 @@ from phasegate.domain.state.lease import Held, Lease, check_holder, is_held
 
 
 class SqliteLeases:
-    """The ``Leases`` port. Another process that writes the same tables opens the state file and makes its own.
+    """This is the ``Leases`` port over the state file. Another process that writes the same tables opens the state file
+    and makes its own.
 
     After the process that drives a run was killed, the leases of its calls run out by themselves.
     """

@@ -1,4 +1,4 @@
-"""Objects as files below a folder."""
+"""Objects are files below a folder here."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ _UNFINISHED = ".unfinished-"
 
 
 class FolderObjectStore:
-    """Named blobs below ``root``, which is created when first written to.
+    """The store keeps named blobs below ``root``, which is created when first written to.
 
     A write goes to a temporary file beside its target and is moved over it: a reader sees the old content or the
     new, whatever dies. Thread-safe; the last of two writers of one name wins.
@@ -40,11 +40,11 @@ class FolderObjectStore:
             raise
 
     def read(self, name: str) -> bytes:
-        """The object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
+        """Return the object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
         return self._path(name).read_bytes()
 
     def held(self, names: Iterable[str]) -> set[str]:
-        """Those of the names under which there is an object."""
+        """Return those of the names under which there is an object."""
         return {name for name in names if self._path(name).is_file()}
 
     def delete(self, names: Iterable[str]) -> set[str]:

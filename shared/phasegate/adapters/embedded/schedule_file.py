@@ -1,4 +1,4 @@
-"""The schedule of a source folder and the calendar's sources, read where they lie: planning needs no warehouse."""
+"""The schedule of a source folder and the calendar's sources are read where they lie: planning needs no warehouse."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ SCHEDULE = "schedule.parquet"
 
 
 class ScheduleFile:
-    """Answers the calendar's queries from files of a source folder, under the names of their tables.
+    """A schedule file answers the calendar's queries from files of a source folder, under the names of their tables.
 
     ``schedule.parquet`` must be there; the file of a source of the calendar that is not there holds no date.
     Raises InputError when the folder or the schedule is not there, or a file is no parquet file.
@@ -50,7 +50,7 @@ class ScheduleFile:
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {select}")
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
-        """Rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
+        """Return the rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
         try:
             cursor = self._connection.execute(translate(sql).sql)
             names = [column[0] for column in cursor.description or ()]

@@ -1,4 +1,4 @@
-"""State in SQLite: a row a fact. Holds no decision.
+"""State lies in SQLite, one row per fact; no decision is made here.
 
 The process that drives a run keeps the dates it works on in memory, written through; other processes write run
 documents only, which are never kept in memory.
@@ -46,7 +46,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class SqliteState(StateBase):
-    """The ``State`` port. ``keeps_dates``: only for the process that holds the home's lock."""
+    """This is the ``State`` port over the state file. keeps_dates: only for the process that holds the home's lock."""
 
     def __init__(self, database: Database, *, keeps_dates: bool) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class SqliteState(StateBase):
             opened = self._opened(run_id)
             last = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
             first_fence = int(last[0]) + 1 if last else 1
-            wanted = {
+            created = {
                 r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
                 for fence, r in enumerate(requests, first_fence)
             }
@@ -255,21 +255,21 @@ class SqliteState(StateBase):
                         at,
                         incarnation,
                     )
-                    for c in wanted.values()
+                    for c in created.values()
                 ],
             )
-            if written.rowcount < len(wanted):
-                stored = self._stored_claims(run_id, wanted)
-                wanted = {key: c for key, c in wanted.items() if stored[key].fence == c.fence}
-            opened.update(wanted)
-        return [wanted.pop(r.key, None) for r in requests]
+            if written.rowcount < len(created):
+                stored = self._stored_claims(run_id, created)
+                created = {key: c for key, c in created.items() if stored[key].fence == c.fence}
+            opened.update(created)
+        return [created.pop(r.key, None) for r in requests]
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """See the port."""
         opened = self._opened(run_id) if self._keeps_dates else {}
-        wanted = list(keys)
-        found = {key: opened[key] for key in wanted if key in opened}
-        return found | self._stored_claims(run_id, [key for key in wanted if key not in found])
+        asked = list(keys)
+        found = {key: opened[key] for key in asked if key in opened}
+        return found | self._stored_claims(run_id, [key for key in asked if key not in found])
 
     def _stored_claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         found: dict[AttemptKey, Claim] = {}

@@ -1,4 +1,4 @@
-"""Task queues in SQLite with Cloud Tasks' semantics: rate, burst, concurrency, schedule time, names, delivery retry.
+"""Task queues in SQLite have Cloud Tasks' semantics: rate, burst, concurrency, schedule time, names, delivery retry.
 
 Tasks are durable; which of them are being delivered is not: after a crash they are delivered again, as Cloud Tasks
 does. Order within a queue is by schedule time, then by creation.
@@ -26,27 +26,38 @@ THROTTLED = 2.0
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """How a queue delivers, in the units of ``QueueSpec``, and what only Cloud Tasks' own commands can change.
-
-    max_doublings: the wait after a failure doubles so often and then grows in steps of what it has become
-    (16: Cloud Tasks' default). is_paused: tasks are taken, none is delivered.
+    """The rules say how a queue delivers, in the units of ``QueueSpec``, and what only Cloud Tasks' own commands can
+    change.
     """
 
     max_per_second: float
+    """Deliveries per second; ``UNLIMITED``: not throttled."""
+
     max_concurrent: int
+    """Deliveries under way at once, at most."""
+
     min_backoff_seconds: float
+    """The wait after the first failed delivery, in seconds."""
+
     max_backoff_seconds: float
+    """The longest wait after a failed delivery, in seconds."""
+
     max_doublings: int = 16
+    """How often the wait after a failure doubles; it then grows in steps of what it has become (16: Cloud Tasks'
+    default).
+    """
+
     is_paused: bool = False
+    """Whether tasks are taken and none is delivered."""
 
     @classmethod
     def of(cls, spec: QueueSpec) -> "QueueRules":
-        """The rules that a pipeline file asks for."""
+        """Return the rules that a pipeline file asks for."""
         return cls(spec.max_per_second, spec.max_concurrent, spec.min_backoff_seconds, spec.max_backoff_seconds)
 
     @property
     def burst(self) -> float:
-        """Tokens the bucket holds: a fifth of a second's rate, at least one."""
+        """Return the tokens that the bucket holds: a fifth of a second's rate, at least one."""
         return max(1.0, self.max_per_second / 5)
 
     @property
@@ -55,7 +66,7 @@ class QueueRules:
         return self.max_per_second < UNLIMITED
 
     def backoff(self, tries: int) -> float:
-        """Seconds to wait after so many failed deliveries (queue.proto, ``RetryConfig.max_doublings``)."""
+        """Return the seconds to wait after so many failed deliveries (queue.proto, ``RetryConfig.max_doublings``)."""
         doublings = min(tries - 1, self.max_doublings)
         wait = self.min_backoff_seconds * 2.0**doublings * max(1, tries - self.max_doublings)
         return min(self.max_backoff_seconds, wait)
@@ -63,24 +74,37 @@ class QueueRules:
 
 @dataclass(frozen=True, slots=True)
 class HeldTask:
-    """A task that is not done. not_before: UTC seconds since 1970; tries: deliveries that failed.
-
-    order: that of creations and failures; an older entry of the task on its queue does not count.
-    """
+    """A held task is one that is not done."""
 
     task: QueueTask
+    """The task as it was created, with the payload that it has now."""
+
     not_before: float
+    """The earliest delivery, in seconds since 1970 (UTC)."""
+
     tries: int
+    """Deliveries that failed."""
+
     order: int
+    """The task's place among all creations and failures; an older entry of the task on its queue does not count."""
 
 
 @dataclass(slots=True)
 class _Queue:
     rules: QueueRules
+    """How it delivers."""
+
     refilled_at: float
+    """When tokens were added last, in seconds since 1970 (UTC)."""
+
     tokens: float
+    """Deliveries that the rate allows now."""
+
     waiting: list[tuple[float, int, str]] = field(default_factory=list)
+    """A heap of (earliest delivery, order, name) of its tasks; some entries are outdated."""
+
     delivering: set[str] = field(default_factory=set)
+    """The names of its tasks on which a lease is open."""
 
     @property
     def is_open(self) -> bool:
@@ -88,7 +112,8 @@ class _Queue:
 
 
 class SqliteTasks:
-    """The ``Tasks`` port, and the delivering side: driven by the engine for one run, by the Cloud Tasks server for all.
+    """This is the ``Tasks`` port, with the delivering side: the engine drives it for one run, the Cloud Tasks server
+    for all.
 
     run_id: whose tasks are delivered. queues: those of the pipeline; others can be added later.
     """
@@ -160,11 +185,11 @@ class SqliteTasks:
         return self._database.execute("SELECT 1 FROM tasks WHERE name = ?", (name,)).fetchone() is not None
 
     def find(self, name: str) -> HeldTask | None:
-        """A task that is not done."""
+        """Return the task of a name; None when there is none, or it is done."""
         return self._tasks.get(name)
 
     def held(self, queue: str) -> list[HeldTask]:
-        """The tasks of a queue that are not done, in the order of their names."""
+        """Return the tasks of a queue that are not done, in the order of their names."""
         return sorted((h for h in self._tasks.values() if h.task.queue == queue), key=lambda h: h.task.name)
 
     def is_delivering(self, task: QueueTask) -> bool:
@@ -172,7 +197,7 @@ class SqliteTasks:
         return task.name in self._queues[task.queue].delivering
 
     def lease(self, queues: Iterable[str], limit: int) -> list[QueueTask]:
-        """Tasks to deliver now, within each queue's rate and concurrency; at most ``limit``."""
+        """Lease the tasks to deliver now, within each queue's rate and concurrency; at most ``limit``."""
         now = self._clock.now().timestamp()
         leased: list[QueueTask] = []
         for name in queues:
@@ -196,13 +221,13 @@ class SqliteTasks:
         return leased
 
     def acknowledge(self, tasks: Sequence[QueueTask]) -> None:
-        """The handler succeeded: the task is gone, its name is remembered."""
+        """Take away tasks whose handler succeeded; their names are remembered."""
         with self._database.transaction():
             self.drop(task.name for task in tasks)
             self._release(tasks)
 
     def drop(self, names: Iterable[str]) -> None:
-        """These tasks are not to be delivered (again); their names are remembered."""
+        """Take away tasks that are not to be delivered (again); their names are remembered."""
         now = self._clock.now().timestamp()
         gone = list(names)
         with self._database.transaction():
@@ -218,7 +243,7 @@ class SqliteTasks:
                 queue.delivering.discard(task.name)
 
     def give_back(self, task: QueueTask, *, is_throttled: bool = False, retry_after: float = 0.0) -> None:
-        """The handler failed: deliver again, with the payload that ``task`` has now, after the queue's backoff.
+        """Deliver a task again whose handler failed, with the payload that ``task`` has now, after the queue's backoff.
 
         is_throttled: the handler asked for fewer deliveries (429, 503): the wait is longer. retry_after: seconds that
         it asked for. A task that was dropped meanwhile stays so.
@@ -238,7 +263,7 @@ class SqliteTasks:
             self._enter(task, not_before, tries)
 
     def next_at(self, queues: Iterable[str]) -> datetime | None:
-        """When a task of these queues becomes deliverable, as far as schedule time and rate tell; None: never."""
+        """Say when a task of these queues becomes deliverable, as far as schedule time and rate tell; None: never."""
         moments: list[float] = []
         for name in queues:
             queue = self._queues[name]

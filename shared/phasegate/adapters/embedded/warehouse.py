@@ -1,4 +1,4 @@
-"""The warehouse of one machine: a DuckDB file behind the ``Warehouse`` port."""
+"""The warehouse of one machine is a DuckDB file behind the ``Warehouse`` port."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ _DAY_PARAMETER = "phasegate_day"
 
 
 class DuckDbWarehouse:
-    """Tables with date partitions in one DuckDB file, written by one process.
+    """The warehouse keeps tables with date partitions in one DuckDB file, written by one process.
 
     path: the file, created when absent; its folder must exist.
     memory_limit: what DuckDB may hold in memory before it spills beside the file (``"600MB"``).
@@ -55,25 +55,25 @@ class DuckDbWarehouse:
                 cursor.execute(statement)
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
-        """Rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
         statement = translate(sql)
         with self._cursor() as cursor:
             cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
             return _rows(cursor)
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
-        """The rows of many SELECTs, one after the other, or the error of each that failed."""
+        """Return the rows of many SELECTs, one after the other, or the error of each that failed."""
         return [self._answer(sql, parameters) for sql, parameters in questions]
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        """SQL types by column of those tables that are there, in DuckDB's words."""
-        wanted, found = set(tables), dict[str, dict[str, str]]()
+        """Return the SQL types by column of those tables that are there, in DuckDB's words."""
+        asked, found = set(tables), dict[str, dict[str, str]]()
         with self._cursor() as cursor:
             rows = cursor.execute(
                 "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
             )
             for dataset, name, column, kind in rows.fetchall():
-                if (table := f"{dataset}.{name}") in wanted:
+                if (table := f"{dataset}.{name}") in asked:
                     found.setdefault(table, {})[column] = kind
         return dict(found)
 
@@ -189,7 +189,7 @@ class DuckDbWarehouse:
     def _held_by(self, table: str, date_column: str) -> dict[date, tuple[int, int] | None]:
         """Rows and highest fence of each partition, read once: no other process can write this file.
 
-        None stands for a write whose end is not known. Saves half a millisecond a write.
+        None stands for a write whose end is not known. Saves half a millisecond per write.
         """
         with self._reading_held:
             if table not in self._held:

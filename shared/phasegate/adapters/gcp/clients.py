@@ -1,4 +1,4 @@
-"""Google's clients, made once a process and only when they are used; against emulators without credentials."""
+"""Google's clients are made once per process, when they are first used; against emulators they need no credentials."""
 
 import os
 from functools import lru_cache
@@ -26,7 +26,7 @@ HttpClient = TypeVar("HttpClient")
 
 @lru_cache(maxsize=4)
 def firestore_client(settings: CloudSettings) -> "FirestoreClient":
-    """Firestore; the client itself reads ``FIRESTORE_EMULATOR_HOST``."""
+    """Return a client of Firestore; it reads ``FIRESTORE_EMULATOR_HOST`` itself."""
     from google.cloud.firestore import Client
 
     return Client(project=settings.project, database=settings.database)
@@ -34,7 +34,7 @@ def firestore_client(settings: CloudSettings) -> "FirestoreClient":
 
 @lru_cache(maxsize=1)
 def tasks_client() -> "CloudTasksClient":
-    """Cloud Tasks, or its stand-in named by ``CLOUD_TASKS_EMULATOR_HOST``."""
+    """Return a client of Cloud Tasks, or of its stand-in named by ``CLOUD_TASKS_EMULATOR_HOST``."""
     from google.cloud.tasks_v2 import CloudTasksClient
 
     host = os.environ.get(TASKS_EMULATOR)
@@ -48,7 +48,10 @@ def tasks_client() -> "CloudTasksClient":
 
 @lru_cache(maxsize=1)
 def publisher() -> "PublisherClient":
-    """Pub/Sub; the client itself reads ``PUBSUB_EMULATOR_HOST``. Sends at once, unless a burst waits for the wire."""
+    """Return a client of Pub/Sub's topics, which reads ``PUBSUB_EMULATOR_HOST`` itself.
+
+    It sends at once, unless a burst waits for the wire.
+    """
     from google.cloud.pubsub_v1 import PublisherClient
     from google.cloud.pubsub_v1.types import BatchSettings, LimitExceededBehavior, PublisherOptions, PublishFlowControl
 
@@ -61,7 +64,7 @@ def publisher() -> "PublisherClient":
 
 @lru_cache(maxsize=1)
 def subscriber() -> "SubscriberClient":
-    """Pub/Sub's subscriptions; the client itself reads ``PUBSUB_EMULATOR_HOST``."""
+    """Return a client of Pub/Sub's subscriptions; it reads ``PUBSUB_EMULATOR_HOST`` itself."""
     from google.cloud.pubsub_v1 import SubscriberClient
 
     return SubscriberClient()
@@ -69,7 +72,7 @@ def subscriber() -> "SubscriberClient":
 
 @lru_cache(maxsize=4)
 def bigquery_client(settings: CloudSettings) -> "BigQueryClient":
-    """BigQuery, or its stand-in named by ``BIGQUERY_EMULATOR_HOST``."""
+    """Return a client of BigQuery, or of its stand-in named by ``BIGQUERY_EMULATOR_HOST``."""
     from google.cloud.bigquery import Client
 
     host = os.environ.get(BIGQUERY_EMULATOR)
@@ -84,7 +87,7 @@ def bigquery_client(settings: CloudSettings) -> "BigQueryClient":
 
 @lru_cache(maxsize=4)
 def storage_client(settings: CloudSettings) -> "StorageClient":
-    """Cloud Storage; the client itself reads ``STORAGE_EMULATOR_HOST`` (a URL)."""
+    """Return a client of Cloud Storage; it reads ``STORAGE_EMULATOR_HOST`` (a URL) itself."""
     from google.cloud.storage import Client
 
     if not os.environ.get("STORAGE_EMULATOR_HOST"):

@@ -1,4 +1,4 @@
-"""Pub/Sub: the ``Events`` port."""
+"""Pub/Sub serves the ``Events`` port."""
 
 from collections.abc import Sequence
 from concurrent.futures import wait
@@ -17,7 +17,7 @@ DURABLE_WITHIN_SECONDS = 60.0
 
 
 class PubSubEvents:
-    """The ``Events`` port on Google Cloud. Thread-safe.
+    """This is the ``Events`` port on Google Cloud. Thread-safe.
 
     Attributes of every message: ``schema_version`` (of the completion event) and, within a trace, ``traceparent``.
     """

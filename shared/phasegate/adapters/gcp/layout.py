@@ -1,4 +1,4 @@
-"""What a deployment consists of: the one list that Terraform, the local stack, the functions and the tests share."""
+"""A deployment consists of what is listed here, for Terraform, the local stack, the functions and the tests alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,102 +21,147 @@ MAX_DOUBLINGS = 16
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A Pub/Sub subscription. It never expires: by default an idle one is deleted after 31 days.
-
-    function: where messages are pushed; None: they wait to be pulled, as dead letters do.
-    min_backoff_seconds, max_backoff_seconds: between deliveries of a message that the function refused (0 to 600).
-    dead_letter: the topic for what was refused ``max_deliveries`` times (Pub/Sub allows 5 to 100).
-    """
+    """A subscription of Pub/Sub never expires here: by default an idle one is deleted after 31 days."""
 
     name: str
+    """The subscription's id."""
+
     topic: str
+    """The id of the topic whose messages it gets."""
+
     function: str | None = None
+    """Where messages are pushed; None: they wait to be pulled, as dead letters do."""
+
     min_backoff_seconds: int = 1
+    """The shortest wait before a message that the function refused is delivered again, in seconds (0 to 600)."""
+
     max_backoff_seconds: int = 60
+    """The longest wait before a message that the function refused is delivered again, in seconds (0 to 600)."""
+
     dead_letter: str | None = None
+    """The topic for what was refused ``max_deliveries`` times; None: nothing is set aside."""
+
     max_deliveries: int = 5
+    """Deliveries of a message before it becomes a dead letter (Pub/Sub allows 5 to 100)."""
 
     def push_path(self, project: str) -> str:
-        """The path of the push endpoint: from such a path functions-framework reads a CloudEvent's ``source``."""
+        """Return the path of the push endpoint: from such a path functions-framework reads an event's ``source``."""
         return f"/projects/{project}/topics/{self.topic}"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Cloud Run function: ``functions/<name>/main.py``, whose target is called as the folder is.
-
-    called_by: who calls it, in words of this page. concurrency: requests that one instance serves at once.
-    """
+    """A Cloud Run function is ``functions/<name>/main.py``, whose target is called as the folder is."""
 
     name: str
+    """The function's name, and that of its folder."""
+
     called_by: tuple[str, ...]
+    """Who calls it, for people: a queue, a topic, a service or people themselves."""
+
     signature: Literal["http", "cloudevent"] = "http"
+    """What it takes: an HTTP request, or a CloudEvent that Pub/Sub pushes."""
+
     concurrency: int = 8
+    """Requests that one instance serves at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A Cloud Tasks queue and the function that it calls. ``name``: what the pipeline file and the services call it."""
+    """A Cloud Tasks queue delivers its tasks to one function."""
 
     name: str
+    """What the pipeline file and the services call it."""
+
     function: str
+    """The function that it calls."""
+
     spec: QueueSpec
+    """Its rate, concurrency and backoff."""
 
     @property
     def id(self) -> str:
-        """The name as Cloud Tasks takes it: letters, digits and hyphens."""
+        """Return the name as Cloud Tasks takes it: letters, digits and hyphens."""
         return queue_id(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A Pub/Sub subscription that writes every message of a topic into a BigQuery table, for people's questions.
+    """An export is a Pub/Sub subscription that writes every message of a topic into a BigQuery table, for people's
+    questions.
 
     Nothing reads it back, so no run waits for it and the local stack has none: Pub/Sub's emulator writes no tables.
-    table: without its dataset, which is that of the pipeline's history table.
     """
 
     name: str
+    """The subscription's id."""
+
     topic: str
+    """The id of the topic whose messages it writes."""
+
     table: str
+    """The table without its dataset, which is that of the pipeline's history table."""
+
     dead_letter: str
+    """The topic for messages that could not be written ``max_deliveries`` times."""
+
     min_backoff_seconds: int = 10
+    """The shortest wait before a message is written again, in seconds (0 to 600)."""
+
     max_backoff_seconds: int = 600
+    """The longest wait before a message is written again, in seconds (0 to 600)."""
+
     max_deliveries: int = 10
+    """Tries to write a message before it becomes a dead letter (Pub/Sub allows 5 to 100)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerJob:
-    """A Cloud Scheduler job that calls a function by HTTP POST; cron in UTC.
-
-    attempt_deadline_seconds: Cloud Scheduler's own default. retries: of a call that failed; its own default is none,
-    and a job never runs twice at once (job.proto).
-    """
+    """A Cloud Scheduler job calls a function by HTTP POST, and never runs twice at once (job.proto)."""
 
     name: str
+    """The job's id."""
+
     function: str
+    """The function that it calls."""
+
     cron: str
+    """When it calls, in UTC: minute, hour, day, month, weekday."""
+
     attempt_deadline_seconds: int = 180
+    """How long one call may take, in seconds (180: Cloud Scheduler's default)."""
+
     retries: int = 3
+    """How often a call that failed is made again (Cloud Scheduler's default: not at all)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Everything that has to exist before a pipeline can be run.
-
-    observed_topics: those of the existing system, which makes them itself; the local stack has to.
-    schedules: without them nothing is healed. kickoffs: jobs that ask the starter for runs; a deployment may have them,
-    the local stack has none.
-    """
+    """A layout holds everything that has to exist before a pipeline can be run."""
 
     topics: tuple[str, ...]
+    """Ids of Phasegate's own topics."""
+
     observed_topics: tuple[str, ...]
+    """Ids of the existing system's topics, which it makes itself; the local stack has to."""
+
     subscriptions: tuple[Subscription, ...]
+    """All that get messages, those that keep dead letters included."""
+
     exports: tuple[Export, ...]
+    """Subscriptions that write a topic's messages into a table."""
+
     functions: tuple[Function, ...]
+    """The Cloud Run functions."""
+
     queues: tuple[Queue, ...]
+    """The control queues, then those of the pipeline's work."""
+
     schedules: tuple[SchedulerJob, ...]
+    """Jobs without which nothing is healed."""
+
     kickoffs: tuple[SchedulerJob, ...]
+    """Jobs that ask the starter for runs; a deployment may have them, the local stack has none."""
 
 
 FUNCTIONS = (
@@ -157,12 +202,12 @@ EXPORTS = (Export("backfill-events", COMPLETIONS, "backfill_events", dead_letter
 
 
 def queue_id(name: str) -> str:
-    """The id of the queue that the pipeline file calls ``name``."""
+    """Return the id of the queue that the pipeline file calls ``name``."""
     return name.replace("_", "-")
 
 
 def layout_of(pipeline: Pipeline) -> Layout:
-    """The deployment of a pipeline."""
+    """Return the deployment of a pipeline."""
     observed = tuple(
         dict.fromkeys(p.dispatch.observed.topic for p in pipeline.phases if isinstance(p.dispatch, ObservedDispatch))
     )
@@ -195,6 +240,6 @@ def _with_dead_letters(pushed: Iterable[Subscription]) -> Iterable[Subscription]
 
 
 def environment_of(settings: CloudSettings) -> dict[str, str]:
-    """The variables that every function needs: what ``CloudSettings.from_environment`` reads; empty: not set."""
+    """Return the variables that every function needs: what ``CloudSettings.from_environment`` reads; empty: not set."""
     values = {name: getattr(settings, name) for name in CloudSettings.model_fields}
     return {PREFIX + name.upper(): "" if value is None else str(value) for name, value in values.items()}

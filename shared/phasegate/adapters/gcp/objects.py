@@ -1,4 +1,4 @@
-"""Objects in a Cloud Storage bucket."""
+"""Objects lie in a Cloud Storage bucket here."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ CALLS_AT_ONCE = 8
 
 
 class GcsObjectStore:
-    """Named blobs in one bucket, which must exist.
+    """The store keeps named blobs in one bucket, which must exist.
 
     A write is one upload: a reader sees the old content or the new. Thread-safe; the last of two writers of one name
     wins. Raises TransientError for what a later try may mend, InputError for a bucket that is missing or closed.
@@ -42,7 +42,7 @@ class GcsObjectStore:
             blob.upload_from_string(content, content_type="application/octet-stream", retry=RETRY)
 
     def read(self, name: str) -> bytes:
-        """The object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
+        """Return the object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
         with self._errors_explained():
             try:
                 return bytes(self._bucket.blob(str(checked_name(name))).download_as_bytes(retry=RETRY))
@@ -50,22 +50,22 @@ class GcsObjectStore:
                 raise FileNotFoundError(f"gs://{self._bucket.name}/{name} is not there") from error
 
     def held(self, names: Iterable[str]) -> set[str]:
-        """Those of the names under which there is an object.
+        """Return those of the names under which there is an object.
 
-        Walks the names in order with listings that begin at the next one wanted: a call settles at least one name,
+        Walks the names in order with listings that begin at the next one asked for: a call settles at least one name,
         and a thousand where they stand close together.
         """
-        wanted = sorted({str(checked_name(name)) for name in names})
+        asked = sorted({str(checked_name(name)) for name in names})
         found: set[str] = set()
         position = 0
         with self._errors_explained():
-            while position < len(wanted):
-                page = self._list(wanted[position], wanted[-1])
+            while position < len(asked):
+                page = self._list(asked[position], asked[-1])
                 found.update(page)
                 if len(page) < PAGE:
                     break
-                position = bisect_right(wanted, page[-1])
-        return found.intersection(wanted)
+                position = bisect_right(asked, page[-1])
+        return found.intersection(asked)
 
     def delete(self, names: Iterable[str]) -> set[str]:
         """Delete the objects of these names, a call each; returns those that there were.

@@ -1,4 +1,4 @@
-"""The one retry policy of calls to Google's gRPC services."""
+"""Calls to Google's gRPC services have one retry policy."""
 
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
@@ -14,5 +14,7 @@ _MENDED_BY_RETRY = if_exception_type(
 
 
 def retry_within(seconds: float) -> Retry:
-    """Tried again, with jitter, after waits from 0.1 s that double up to 5 s; no try begins after ``seconds``."""
+    """Return the policy: tried again, with jitter, after waits from 0.1 s that double up to 5 s; no try begins after
+    ``seconds``.
+    """
     return Retry(predicate=_MENDED_BY_RETRY, initial=0.1, maximum=5.0, multiplier=2.0, timeout=seconds)

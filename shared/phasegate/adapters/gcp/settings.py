@@ -1,4 +1,4 @@
-"""Where a deployment lives: read from the environment, which Terraform, the local stack and the tests all set alike."""
+"""A deployment is found by the environment, which Terraform, the local stack and the tests all set alike."""
 
 import os
 from collections.abc import Mapping
@@ -12,37 +12,50 @@ PREFIX = "PHASEGATE_"
 
 
 class CloudSettings(BaseModel):
-    """One deployment on Google Cloud, or the local stack that stands in for it.
-
-    pipeline: the deployed pipeline file; None: not said, as in a worker's service, which needs none. bucket: the
-    object store. database: Firestore's.
-    dispatcher_url, runner_url, conductor_url, verifier_url: where Cloud Tasks delivers. sweeper_url: where Cloud
-    Scheduler calls, for preflight. invoker: the service account whose identity token Cloud Tasks sends (functions send
-    their own); empty: none (the local stack).
-    callers: the accounts that may call this function, separated by commas; empty: whoever reaches it.
-    max_bytes_billed: a query that would read more fails free of charge (BigQuery pricing); default 20 GiB.
-    """
+    """Settings describe one deployment on Google Cloud, or the local stack that stands in for it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    project: str = Field(pattern=r"^[a-z][a-z0-9:.-]{2,62}$")
-    region: str = Field(default="us-central1", pattern=r"^[a-z][a-z0-9-]+$")
-    database: str = "(default)"
+    project: str = Field(pattern=r"^[a-z][a-z0-9:.-]{2,62}$", description="the Google Cloud project's id")
+    region: str = Field(
+        default="us-central1", pattern=r"^[a-z][a-z0-9-]+$", description="the region of functions, queues and jobs"
+    )
+    database: str = Field(default="(default)", description="the id of the Firestore database")
     location: str = Field(default="US", description="BigQuery's location of all datasets")
-    bucket: str = Field(default="phasegate-objects", pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")
-    pipeline: Path | None = None
-    dispatcher_url: str = ""
-    runner_url: str = ""
-    conductor_url: str = ""
-    verifier_url: str = ""
-    sweeper_url: str = ""
-    invoker: str = ""
-    callers: str = ""
-    max_bytes_billed: int = Field(default=20 * 1024**3, ge=10 * 1024**2)
+    bucket: str = Field(
+        default="phasegate-objects",
+        pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$",
+        description="the Cloud Storage bucket of the object store",
+    )
+    pipeline: Path | None = Field(
+        default=None,
+        description="the deployed pipeline file; none: not said, as in a worker's service, which needs none",
+    )
+    dispatcher_url: str = Field(default="", description="where Cloud Tasks delivers pages of dates to dispatch")
+    runner_url: str = Field(default="", description="where Cloud Tasks delivers the tasks of processors")
+    conductor_url: str = Field(default="", description="where Cloud Tasks delivers wake-ups of the conductor")
+    verifier_url: str = Field(default="", description="where Cloud Tasks delivers requests for a report")
+    sweeper_url: str = Field(default="", description="where Cloud Scheduler calls the sweeper; read by preflight")
+    invoker: str = Field(
+        default="",
+        description="the service account whose identity token Cloud Tasks sends (functions send their own); empty: no "
+        "token is sent, as on the local stack",
+    )
+    callers: str = Field(
+        default="",
+        description="the accounts that may call this function, separated by commas; empty: whoever reaches it",
+    )
+    max_bytes_billed: int = Field(
+        default=20 * 1024**3,
+        ge=10 * 1024**2,
+        description="bytes that one query may read; one that would read more fails free of charge (BigQuery pricing)",
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "CloudSettings":
-        """Settings of ``PHASEGATE_PROJECT``, ``PHASEGATE_REGION``, …. Raises InputError that names the variable."""
+        """Read the settings of ``PHASEGATE_PROJECT``, ``PHASEGATE_REGION``, …. Raises InputError that names the
+        variable.
+        """
         given = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields

@@ -1,4 +1,4 @@
-"""Cloud Tasks: the ``Tasks`` port over queues that deployment made (``layout.py``); each calls one function."""
+"""Cloud Tasks serves the ``Tasks`` port over queues that deployment made (``layout.py``); each calls one function."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ DEADLINE_MARGIN_SECONDS = 30.0
 
 
 def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
-    """Seconds that a delivery may take, by queue: the longest timeout of what goes through it, and the margin."""
+    """Return the seconds that a delivery may take, by queue: the longest timeout of its work, and the margin."""
     longest: dict[str, float] = {}
     for phase in pipeline.phases:
         if isinstance(phase.dispatch, Dispatch):
@@ -51,7 +51,7 @@ def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
 
 
 class CloudTasks:
-    """The ``Tasks`` port on Google Cloud. Thread-safe.
+    """This is the ``Tasks`` port on Google Cloud. Thread-safe.
 
     Every creation is a call of its own, a few at a time: some 500 of them run into the deadline of the request that
     makes them (cloud.google.com/tasks/docs/common-pitfalls), so that callers page what they create.

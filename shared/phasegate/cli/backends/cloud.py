@@ -1,6 +1,6 @@
-"""The commands' backend on Google Cloud, or on the local stack: functions drive the runs, the commands look and ask.
+"""On Google Cloud, or on the local stack, functions drive the runs; the commands read and ask.
 
-Reports are imported by what writes them, so that a look at a run is quick.
+Reports are imported by what writes them, so that showing a run is quick.
 """
 
 import time
@@ -47,13 +47,13 @@ DRIVER = "the cloud"
 
 
 class CloudCommands:
-    """See the protocol."""
+    """This is the commands' backend for a deployment; the protocol says what its methods do."""
 
     program: tuple[str, ...] = ("phasegate", "--backend", "gcp")
 
     @cached_property
     def deployment(self) -> Deployment:
-        """The deployment that the environment names. Raises InputError that names a missing variable."""
+        """Return the deployment that the environment names. Raises InputError that names a missing variable."""
         return Deployment(CloudSettings.from_environment())
 
     def state(self) -> State:
@@ -115,7 +115,7 @@ class CloudCommands:
         return self._show_summary(run_id, as_json)
 
     def expect_change(self, run_id: str) -> None:
-        """See the protocol: the conductor looks a little later."""
+        """See the protocol: the conductor is woken a little later."""
         backend = self.deployment.backend
         backend.wake_conductor(run_id, backend.clock.now() + timedelta(seconds=3))
 
@@ -133,8 +133,8 @@ class CloudCommands:
         from phasegate.report.verify.compose import VerifierInputs
 
         backend = self.deployment.backend
-        ground = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
-        made = verify_run(ground, backend.objects, backend.clock, run_id)
+        inputs = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
+        made = verify_run(inputs, backend.objects, backend.clock, run_id)
         return made, self._address(made.page)
 
     def verify_dates(
@@ -149,9 +149,9 @@ class CloudCommands:
         from phasegate.report.verify.compose import VerifierInputs
 
         pipeline, backend = load_pipeline(pipeline_file), self.deployment.backend
-        ground = VerifierInputs(None, backend.warehouse, backend.objects, is_cloud=True)
+        inputs = VerifierInputs(None, backend.warehouse, backend.objects, is_cloud=True)
         calendar = read_calendar(pipeline.calendar, self._query)
-        made = verify_dates(ground, backend.objects, backend.clock, pipeline, calendar, selection, phases)
+        made = verify_dates(inputs, backend.objects, backend.clock, pipeline, calendar, selection, phases)
         return made, self._address(made.page)
 
     @contextmanager
@@ -184,7 +184,7 @@ class CloudCommands:
         return run
 
     def _act_on_change(self, run_id: str) -> None:
-        """Look at a run at once: what a resume or a retry made due is started."""
+        """Reconcile a run at once: what a resume or a retry made due is started."""
         here = self.deployment
         here.backend.wake_conductor(run_id)
         days = here.backend.state.board(run_id)[0].open_days(here.backend.index(run_id))

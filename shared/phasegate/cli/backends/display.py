@@ -1,4 +1,4 @@
-"""The live display of a run: a bar a phase on a terminal, plain lines elsewhere."""
+"""The live display shows a run: one bar per phase on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _PACE_SECONDS = 10.0
 
 
 class Display:
-    """Shows what the engine reports, on standard error."""
+    """A display shows what the engine reports, on standard error."""
 
     def __init__(self, run_id: str, index: PlanIndex) -> None:
         self._run_id, self._index = run_id, index

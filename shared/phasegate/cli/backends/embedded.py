@@ -1,6 +1,6 @@
-"""The commands' backend in a home folder: runs are kept in its state file, and driven by a process here.
+"""In a home folder, runs are kept in its state file and driven by a process here.
 
-Reports are imported by what writes them, so that a look at a run is quick.
+Reports are imported by what writes them, so that showing a run is quick.
 """
 
 import logging
@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedCommands:
-    """See the protocol."""
+    """This is the commands' backend for a home folder; the protocol says what its methods do."""
 
     program: tuple[str, ...] = ("phasegate",)
 
@@ -170,8 +170,8 @@ class EmbeddedCommands:
         require_free(home, _VERIFIED_LATER)
         warehouse = open_warehouse(home)
         try:
-            ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
-            made = verify_run(ground, FolderObjectStore(home.root), SystemClock(), run_id)
+            inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
+            made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
         finally:
             warehouse.close()
         return made, str(home.root / made.page)
@@ -191,8 +191,8 @@ class EmbeddedCommands:
         require_free(home, _VERIFIED_LATER)
         warehouse, store = open_warehouse(home), FolderObjectStore(home.root)
         try:
-            ground = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
-            made = verify_dates(ground, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
+            inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+            made = verify_dates(inputs, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
         finally:
             warehouse.close()
         return made, str(home.root / made.page)
@@ -271,10 +271,10 @@ def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
     from phasegate.report.verifier import verify_run
     from phasegate.report.verify.compose import VerifierInputs
 
-    ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
+    inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
     root = embedded.home.root
     try:
-        made = verify_run(ground, FolderObjectStore(root), embedded.clock, run_id)
+        made = verify_run(inputs, FolderObjectStore(root), embedded.clock, run_id)
     except (PhasegateError, OSError) as error:
         _log.warning("no report on run %s: %s", run_id, error)
         say(f"no report could be made: {error}; try again with: phasegate verify {run_id}")

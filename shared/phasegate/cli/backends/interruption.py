@@ -1,4 +1,4 @@
-"""Ctrl-C while a run is followed in the foreground."""
+"""Ctrl-C interrupts a run that is followed in the foreground."""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""calendar, preflight: what a run would be expected to do, and whether it may start; nothing is written."""
+"""The commands calendar and preflight say what a run would be expected to do, and whether it may start; nothing is
+written.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +33,7 @@ def register(app: typer.Typer) -> None:
         day: DateOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """What is expected of every processor on every date, and why nothing is; without a selection of all dates."""
+        """Show what is expected of every processor per date, and why nothing is; without a selection of all dates."""
         session: Session = context.obj
         _show_calendar(session.backend, request_of(session, chosen, OverrideOptions(), profile), day, as_json)
 
@@ -44,7 +46,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """Everything that must be true before a start. Status 1 when a line is FAIL."""
+        """Check everything that must be true before a start. Status 1 when a line is FAIL."""
         session: Session = context.obj
         _show_preflight(session.backend, request_of(session, chosen, override_options, profile), as_json)
 

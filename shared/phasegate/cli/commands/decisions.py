@@ -1,4 +1,4 @@
-"""approve, waive: what a person lets pass, recorded with a name and a reason."""
+"""The commands approve and waive let something pass, recorded with a person's name and reason."""
 
 from typing import TYPE_CHECKING, Annotated
 

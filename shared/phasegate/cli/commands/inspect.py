@@ -1,4 +1,4 @@
-"""status, watch, runs, explain, failures, schema: looking, also while another process drives the run."""
+"""The commands status, watch, runs, explain, failures and schema only show, also while another process drives a run."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
-        """Where a run stands."""
+        """Show where a run stands."""
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.report.status import status_text
         from phasegate.services.reading import progress
@@ -28,13 +28,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
-        """Follow a run that another process drives, to its end; its status then, as JSON if asked."""
+        """Follow a run that another process drives, to its end; print its status then, as JSON if asked."""
         session: Session = context.obj
         raise typer.Exit(session.backend.watch(run_id, as_json))
 
     @app.command()
     def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
-        """All runs of this home, newest first."""
+        """List all runs of this home, newest first."""
         from phasegate.services.reading.progress import run_document
 
         session: Session = context.obj
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str | None, typer.Argument(metavar="[PHASE]", help="One phase of it.")] = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """Why something is not done, down to the root, and the command that mends it."""
+        """Say why something is not done, down to the root, and which command mends it."""
         from phasegate.report.explain import explain as explained
         from phasegate.report.explain import explanation_document, explanation_text
 
@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def failures(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
-        """What failed, the like together: how often, since when, an example, and the command that tries it again."""
+        """Show what failed, the like together: how often, since when, an example, and the command that retries it."""
         from phasegate.report.failures import failures_document, failures_of, failures_text
 
         session: Session = context.obj
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def schema() -> None:
-        """The JSON Schema of the pipeline file, for editors."""
+        """Print the JSON Schema of the pipeline file, for editors."""
         from phasegate.domain.spec.pipeline import Pipeline
 
         document = Pipeline.model_json_schema(by_alias=True)

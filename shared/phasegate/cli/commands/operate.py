@@ -1,4 +1,6 @@
-"""retry, pause, resume, drain, set, cancel, sample: what people do to a run, also while another process drives it."""
+"""The commands retry, pause, resume, drain, set and cancel change a run, also while another process drives it; sample
+makes data up.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +29,7 @@ def register(app: typer.Typer) -> None:
         why: options.WhyOption = "",
         as_json: options.JsonOption = False,
     ) -> None:
-        """Failed and blocked work again, back to its sources; drives the run when no other process does."""
+        """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.operators import retry as ask
 

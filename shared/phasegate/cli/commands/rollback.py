@@ -1,4 +1,4 @@
-"""rollback: what a phase left behind on some dates, shown, and with ``--yes`` deleted."""
+"""The command rollback shows what a phase left behind on some dates, and with ``--yes`` deletes it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         by: options.ByOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """What a phase left behind on these dates, by output, and what was built from it; --yes deletes it.
+        """Show what a phase left behind on these dates, by output, and what was built from it; --yes deletes it.
 
         No run is changed: the same dates run again (--reprocess missing) make all of it anew. Refused while a run that
         is not over holds or reads one of the dates, and for dates of the live window unless they are named.
@@ -83,7 +83,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for."""
+    """This is what a person asked for."""
 
     phase: str | None
     """A phase, or several as ``A..B``; None: it was not said."""
@@ -113,14 +113,14 @@ def _roll_back(backend: CommandBackend, asked: Asked, by: str | None, why: str, 
     from phasegate.services.operating.rollback import Signature, delete, require_free, survey
 
     scope = _scope(backend, asked)
-    with backend.rollback_inputs() as ground:
-        require_free(scope, ground.state, ground.clock.now(), claims_die_with_us=not ground.is_shared)
-        found = survey(scope, ground.warehouse, ground.objects)
+    with backend.rollback_inputs() as ports:
+        require_free(scope, ports.state, ports.clock.now(), claims_die_with_us=not ports.is_shared)
+        found = survey(scope, ports.warehouse, ports.objects)
         deleted = None
         if by is not None and found.holdings:
-            require_free(scope, ground.state, ground.clock.now(), claims_die_with_us=not ground.is_shared)
+            require_free(scope, ports.state, ports.clock.now(), claims_die_with_us=not ports.is_shared)
             signature = Signature(by, why)
-            deleted = delete(found, ground.state, ground.warehouse, ground.objects, ground.clock, signature)
+            deleted = delete(found, ports.state, ports.warehouse, ports.objects, ports.clock, signature)
     if as_json:
         write_json(rollback_document(found, deleted, asked.words))
     else:

@@ -1,4 +1,4 @@
-"""plan, run, start: from a selection to a run."""
+"""The commands plan, run and start lead from a selection to a run."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """What would run and why, without running it.
+        """Show what would run and why, without running it.
 
         It reads the warehouse, so it is refused while another process drives the home.
         """
@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
         run_id: RunIdOption = None,
         as_json: options.JsonOption = False,
     ) -> None:
-        """The same in the background; prints the run id. Follow it with `phasegate watch`."""
+        """Plan and start as run does, in the background; prints the run id. Follow it with `phasegate watch`."""
         session: Session = context.obj
         asked = request_of(session, chosen, override_options, profile, reprocess, why)
         check_run_id(run_id)

@@ -1,4 +1,4 @@
-"""stack up, down, status, logs: the Google Cloud backend on this machine."""
+"""The commands stack up, down, status and logs work with the Google Cloud backend on this machine."""
 
 import sys
 import time
@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
 
     @stack.command()
     def status(context: typer.Context, as_json: options.JsonOption = False) -> None:
-        """Each process: whether it answers, its port and log. Exit 0 only if all answer."""
+        """Show of each process whether it answers, its port and log. Exit 0 only if all answer."""
         from phasegate.stack.commands import status_document, status_text
 
         statuses = _stack(context.obj).status()
@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One process; default: all.")] = None,
         follow: Annotated[bool, typer.Option("--follow", help="Go on with what is written from now on.")] = False,
     ) -> None:
-        """What the processes wrote, each line with the process's name."""
+        """Print what the processes wrote, each line with the process's name."""
         _show_logs(_stack(context.obj).ledger(), name, follow)
 
 

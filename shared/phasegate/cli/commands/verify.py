@@ -1,4 +1,4 @@
-"""verify: the tables over the whole calendar, against state and plan."""
+"""The command verify compares the tables over the whole calendar with state and plan."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

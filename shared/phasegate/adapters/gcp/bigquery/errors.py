@@ -1,4 +1,4 @@
-"""BigQuery's errors as a person, or a retry, can act on them."""
+"""BigQuery's errors become errors on which a person, or a retry, can act."""
 
 from google.api_core.exceptions import Forbidden, NotFound
 from google.auth.exceptions import GoogleAuthError
@@ -17,7 +17,8 @@ up to 90 minutes; the reason it gives is that of a wrong statement."""
 
 
 def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:
-    """What to raise for an error of the BigQuery client: TransientError when a later try may mend it, else InputError.
+    """Return what to raise for an error of the BigQuery client: TransientError when a later try may mend it, else
+    InputError.
 
     max_bytes_billed: the limit under which the statement ran, for the message.
     """

@@ -1,4 +1,4 @@
-"""The statements with which partitions and rows are written, and parameters in BigQuery's types. Pure: no client."""
+"""Statements for BigQuery write partitions and rows, and take parameters of its types. Pure: no client."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -38,7 +38,9 @@ _PLAIN_TYPES = {
 
 
 def plain_columns(table: str, fields: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """SQL types by column. fields: name, type and mode. Raises InputError for a type that JSON lines cannot carry."""
+    """Return the SQL types by column. fields: name, type and mode. Raises InputError for a type that JSON lines cannot
+    carry.
+    """
     columns: dict[str, str] = {}
     for name, kind, mode in fields:
         if kind not in _PLAIN_TYPES or mode == "REPEATED":
@@ -48,12 +50,12 @@ def plain_columns(table: str, fields: Iterable[tuple[str, str, str]]) -> dict[st
 
 
 def quoted(table: str) -> str:
-    """``dataset.table`` as a quoted name. Raises InputError for any other form."""
+    """Return ``dataset.table`` as a quoted name. Raises InputError for any other form."""
     return f"`{'.'.join(split_table(table))}`"
 
 
 def replacement(partition: Partition, select: str, columns: Sequence[str]) -> str:
-    """One MERGE that puts the rows of ``select`` in the place of the partition's: all of it, or nothing.
+    """Return one MERGE that puts the rows of ``select`` in the place of the partition's: all of it, or nothing.
 
     Its guards raise an error inside the statement, so that they judge the very rows that it deletes and inserts: a
     held row with a higher fence (``fence_found`` reads it), a fresh row of another date. Takes FENCE_PARAMETER and
@@ -76,14 +78,14 @@ def replacement(partition: Partition, select: str, columns: Sequence[str]) -> st
 
 
 def fence_found(message: str) -> int | None:
-    """The higher fence that a guard met, when that is what the error message says."""
+    """Return the higher fence that a guard met, when that is what the error message says."""
     _, marker, rest = message.partition(_FENCE_FOUND)
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return int(digits) if marker and digits else None
 
 
 def rows_of_parameter(columns: Mapping[str, str]) -> str:
-    """A SELECT that unpacks ROWS_PARAMETER. columns: SQL types by name."""
+    """Return a SELECT that unpacks ROWS_PARAMETER. columns: SQL types by name."""
     unpacked = ", ".join(
         f"CAST(JSON_VALUE(line, '$.\"{name}\"') AS {kind}) AS `{name}`" for name, kind in columns.items()
     )
@@ -91,7 +93,7 @@ def rows_of_parameter(columns: Mapping[str, str]) -> str:
 
 
 def rows_parameter(table: str, rows: Sequence[Row]) -> str:
-    """The value of ROWS_PARAMETER. Raises InputError when the rows are more than one request can carry."""
+    """Return the value of ROWS_PARAMETER. Raises InputError when the rows are more than one request can carry."""
     lines = json_lines(rows).rstrip(b"\n")
     if len(lines) > MAX_ROWS_BYTES:
         raise InputError(
@@ -102,7 +104,7 @@ def rows_parameter(table: str, rows: Sequence[Row]) -> str:
 
 
 def insertion_of_missing(table: str, columns: Mapping[str, str], keys: Sequence[str]) -> str:
-    """One INSERT of those rows of ROWS_PARAMETER whose keys the table does not hold; NULL keys are keys."""
+    """Return one INSERT of those rows of ROWS_PARAMETER whose keys the table does not hold; NULL keys are keys."""
     names = ", ".join(f"`{name}`" for name in columns)
     # As text, because NULL is never in a list, and a comparison that allows for it cannot be made a hash join.
     fresh, held = (f"TO_JSON_STRING(STRUCT({', '.join(f'{of}.`{key}`' for key in keys)}))" for of in ("fresh", "held"))
@@ -113,7 +115,9 @@ def insertion_of_missing(table: str, columns: Mapping[str, str], keys: Sequence[
 
 
 def typed(name: str, value: Parameter) -> ScalarQueryParameter | ArrayQueryParameter:
-    """A query parameter in the type of its value; None and an empty list are taken for STRING: cast them in the SQL."""
+    """Return a query parameter in the type of its value; None and an empty list are taken for STRING: cast them in the
+    SQL.
+    """
     if isinstance(value, Sequence) and not isinstance(value, str):
         kind = "DATE" if value and isinstance(value[0], date) else "STRING"
         return ArrayQueryParameter(name, kind, list(value))

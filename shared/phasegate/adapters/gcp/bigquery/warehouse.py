@@ -1,4 +1,4 @@
-"""The warehouse of a deployment: BigQuery behind the ``Warehouse`` port."""
+"""The warehouse of a deployment is BigQuery behind the ``Warehouse`` port."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,14 +60,14 @@ QUESTIONS_AT_ONCE = 8
 
 
 class BigQueryWarehouse:
-    """Tables with date partitions in BigQuery.
+    """The warehouse keeps tables with date partitions in BigQuery.
 
     client: from ``clients.bigquery_client``. settings: the datasets' location, and the bytes that one statement may
     read before BigQuery refuses it free of charge. labels: of every job, for the bill (``{"phasegate": "prover"}``).
 
     Thread-safe. Partitions, appended rows and reference tables are written by one statement or one load job each, all
     or nothing. A table takes 25 writing statements in ten seconds and queues 20; a load job only ``replace_table``
-    needs, of 1,500 a table and day (https://cloud.google.com/bigquery/quotas, 2026).
+    needs, of 1,500 per table and day (https://cloud.google.com/bigquery/quotas, 2026).
 
     Two writers of a partition that holds rows exclude each other. Of an *empty* one BigQuery lets both insert, and an
     empty partition remembers no fence: there the leases keep writers apart, and the proof counts what they left.
@@ -82,26 +82,26 @@ class BigQueryWarehouse:
         """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements.
 
         Lists what is there first, and runs the script only when something is missing: metadata operations are scarce
-        (5 in ten seconds a table). A script that was cut short is finished by the next call.
+        (5 in ten seconds per table). A script that was cut short is finished by the next call.
         """
-        wanted: dict[str, set[str]] = {}
+        tables_by_dataset: dict[str, set[str]] = {}
         for tree in read_script(ddl):
             table = created_table(tree)
-            wanted.setdefault(table.db, set()).add(table.name)
+            tables_by_dataset.setdefault(table.db, set()).add(table.name)
         with self._errors_explained():
             datasets = {dataset.dataset_id for dataset in self._client.list_datasets(retry=CALL_RETRY)}
-            for name in wanted.keys() - datasets:
+            for name in tables_by_dataset.keys() - datasets:
                 dataset = Dataset(f"{self._client.project}.{name}")
                 dataset.location = self._settings.location
                 self._client.create_dataset(dataset, exists_ok=True, retry=CALL_RETRY)
-            for name, tables in wanted.items():
+            for name, tables in tables_by_dataset.items():
                 held = {table.table_id for table in self._client.list_tables(name, retry=CALL_RETRY)}
                 if not tables <= held:
                     self._run(ddl, {})
                     return
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
-        """Rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
         values = chosen(named_parameters(sql), parameters or {})
         with self._errors_explained():
             rows = self._client.query_and_wait(
@@ -110,19 +110,23 @@ class BigQueryWarehouse:
             return [dict(row.items()) for row in rows]
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
-        """The rows of many SELECTs, several at a time, or the error of each that failed; in the questions' order."""
+        """Return the rows of many SELECTs, several at a time, or the error of each that failed; in the questions'
+        order.
+        """
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             return list(pool.map(self._answer, questions))
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        """SQL types by column of those tables that are there; a read of metadata each, which is free."""
+        """Return the SQL types by column of those tables that are there; each is a read of metadata, which is free."""
         names = list(tables)
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             found = zip(names, pool.map(self._fields_of, names), strict=True)
             return {name: fields for name, fields in found if fields is not None}
 
     def bytes_of(self, sql: str, parameters: Mapping[str, Parameter]) -> int:
-        """Bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it cannot be run."""
+        """Return the bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it
+        cannot be run.
+        """
         return int(self._dry_run(sql, parameters).total_bytes_processed or 0)
 
     def replace_partition(
@@ -247,7 +251,7 @@ class BigQueryWarehouse:
         return {field.name: field.field_type for field in found.schema}
 
     def _columns_of(self, table: str) -> dict[str, str]:
-        """SQL types by column, read once a process."""
+        """SQL types by column, read once per process."""
         if table not in self._schemas:
             with self._errors_explained():
                 self._schemas[table] = tuple(self._client.get_table(quoted(table)[1:-1], retry=CALL_RETRY).schema)

@@ -1,4 +1,4 @@
-"""What every call of Firestore has in common: how long it is tried, and what its errors mean."""
+"""Every call of Firestore is tried for the same time, and its errors mean the same."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +38,6 @@ def errors_explained() -> Iterator[None]:
 
 
 def timestamp(nanoseconds: int) -> Timestamp:
-    """An update time for a precondition, from nanoseconds since 1970."""
+    """Return an update time for a precondition, from nanoseconds since 1970."""
     seconds, nanos = divmod(nanoseconds, 1_000_000_000)
     return Timestamp(seconds=seconds, nanos=nanos)

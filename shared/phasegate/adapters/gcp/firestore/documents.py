@@ -1,4 +1,4 @@
-"""What Firestore's documents hold, and how they are made of the domain's values and read back. Pure.
+"""Firestore's documents are made of the domain's values here, and read back. Pure.
 
 Times are Firestore timestamps (UTC, microseconds), dates are texts (``2024-01-15``), everything else is plain, so that
 a person who opens the console can read it. ``docs/firestore.md`` shows each document with its fields.
@@ -56,17 +56,17 @@ _EMPTY: Mapping[str, Document] = {
 
 
 def run_document(run: Run) -> Document:
-    """``runs/{run}``."""
+    """Return ``runs/{run}``."""
     return {**run.model_dump(mode="json"), "created_at": run.created_at}
 
 
 def read_run(document: Document) -> Run:
-    """Raises InputError for another version."""
+    """Return the run of its document. Raises InputError for another version."""
     return run_of(plain(document))
 
 
 def plan_documents(plan: Plan) -> list[Document]:
-    """``runs/{run}/plan/{n}``: a summary for people, and the compressed plan in as many parts as it takes."""
+    """Return ``runs/{run}/plan/{n}``: a summary for people, and the compressed plan in as many parts as it takes."""
     content = gzip.compress(plan.model_dump_json(by_alias=True).encode(), mtime=0)
     parts = [content[i : i + PART_BYTES] for i in range(0, len(content), PART_BYTES)]
     summary = {
@@ -85,7 +85,7 @@ def plan_documents(plan: Plan) -> list[Document]:
 
 
 def read_plan(run_id: str, documents: Iterable[Document]) -> Plan:
-    """The plan of its parts, in order. Raises InputError for another version."""
+    """Return the plan of its parts, in order. Raises InputError for another version."""
     parts = list(documents)
     for part in parts:
         require_plan_version(run_id, part)
@@ -93,7 +93,7 @@ def read_plan(run_id: str, documents: Iterable[Document]) -> Plan:
 
 
 def board_document(board: Board) -> Document:
-    """``runs/{run}/board/0``: as ``Board.to_document``, with counts for people; large reasons are packed."""
+    """Return ``runs/{run}/board/0``: as ``Board.to_document``, with counts for people; large reasons are packed."""
     document = board.to_document()
     document["counts"] = {
         name: {letter.name.lower(): found[letter] for letter in BoardLetter if found[letter]}
@@ -108,13 +108,13 @@ def board_document(board: Board) -> Document:
 
 
 def read_board(run_id: str, document: Document) -> Board:
-    """Raises InputError for another version."""
+    """Return the board of its document. Raises InputError for another version."""
     reasons = json.loads(gzip.decompress(document["packed"])) if document.get("packed") else {}
     return board_of(run_id, {**document, **reasons})
 
 
 def fact_document(fact: Fact) -> Document:
-    """A fact as a map without its empty fields; inputs are a map of attempts by processor."""
+    """Return a fact as a map without its empty fields; inputs are a map of attempts by processor."""
     found: Document = {}
     for field in fields(fact):
         value = getattr(fact, field.name)
@@ -135,17 +135,17 @@ def _read_fact(name: str, document: Document) -> Fact:
 
 
 def task_path(key: AttemptKey) -> tuple[str, ...]:
-    """Where an attempt's facts lie in its date's document."""
+    """Say where an attempt's facts lie in its date's document."""
     return ("tasks", key.phase, key.processor, str(key.attempt))
 
 
 def fact_path(key: AttemptKey, fact: Fact) -> tuple[str, ...]:
-    """Where a fact lies."""
+    """Say where a fact lies in its date's document."""
     return (*task_path(key), fact_name(fact))
 
 
 def cell_document(cell: Cell) -> Document:
-    """``cells.{phase}`` of a date's document."""
+    """Return ``cells.{phase}`` of a date's document."""
     document = cell_to_document(cell)
     for group in document["lanes"].values():
         group["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in group["verdicts"]]
@@ -153,7 +153,7 @@ def cell_document(cell: Cell) -> Document:
 
 
 def read_date(day: date, document: Document | None) -> DateFacts:
-    """``runs/{run}/dates/{date}``; a date without a document has no facts.
+    """Return the facts of ``runs/{run}/dates/{date}``; a date without a document has none.
 
     Facts that several may write are lists that only grow: the first value stands, the highest number of a dispatch.
     """
@@ -173,12 +173,12 @@ def read_date(day: date, document: Document | None) -> DateFacts:
 
 
 def claim_id(key: AttemptKey) -> str:
-    """``runs/{run}/attempts/{id}``."""
+    """Return the id of ``runs/{run}/attempts/{id}``."""
     return f"{key.day}~{key.phase}~{key.processor}~{key.attempt}"
 
 
 def claim_document(request: ClaimRequest, now: datetime, incarnation: str) -> Document:
-    """A claim. Its fence is not in it: it is the moment at which the document was created."""
+    """Return the document of a claim. Its fence is not in it: that is the moment of the document's creation."""
     return {
         "date": request.key.day.isoformat(),
         "phase": request.key.phase,
@@ -194,7 +194,7 @@ def claim_document(request: ClaimRequest, now: datetime, incarnation: str) -> Do
 
 
 def read_claim(document: Document, created: datetime) -> Claim:
-    """A claim and the moment of its document's creation, which is its fence."""
+    """Return the claim of a document; the moment of the document's creation is its fence."""
     found = plain(document)
     return Claim(
         AttemptKey(date.fromisoformat(found["date"]), found["phase"], found["processor"], found["attempt"]),
@@ -209,33 +209,35 @@ def read_claim(document: Document, created: datetime) -> Claim:
 
 
 def fence_of(created: datetime) -> int:
-    """Microseconds since 1970 at which Firestore committed a claim: later claims have higher fences, in every run."""
+    """Return the microseconds since 1970 at which Firestore committed a claim: later claims have higher fences, in
+    every run.
+    """
     since = created - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def quarantine_document(record_: QuarantineRecord) -> Document:
-    """``quarantine/{id}``."""
+    """Return ``quarantine/{id}``."""
     return {"run_id": record_.run_id, "reason": record_.reason, "event": record_.event, "at": record_.at}
 
 
 def read_quarantine(record_id: str, document: Document) -> QuarantineRecord:
-    """What was set aside."""
+    """Return what was set aside."""
     return QuarantineRecord(record_id, **plain(document))
 
 
 def heal_document(heal: Heal) -> Document:
-    """``runs/{run}/heals/{id}``."""
+    """Return ``runs/{run}/heals/{id}``."""
     return {"kind": heal.kind, "subject": heal.subject, "detail": heal.detail, "at": heal.at}
 
 
 def read_heal(document: Document) -> Heal:
-    """What a sweep mended."""
+    """Return what a sweep mended."""
     return Heal(**plain(document))
 
 
 def report_document(note: ReportNote) -> Document:
-    """``runs/{run}/reports/{id}``."""
+    """Return ``runs/{run}/reports/{id}``."""
     return {
         "at": note.at,
         "agrees": note.agrees,
@@ -248,12 +250,12 @@ def report_document(note: ReportNote) -> Document:
 
 
 def read_report(report_id: str, document: Document) -> ReportNote:
-    """The summary of a report."""
+    """Return the summary of a report."""
     return ReportNote(report_id, **plain(document))
 
 
 def plain(value: Any) -> Any:
-    """Firestore's timestamps as plain ``datetime``, however deep they lie."""
+    """Return Firestore's timestamps as plain ``datetime``, however deep they lie."""
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list):

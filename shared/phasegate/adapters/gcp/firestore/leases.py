@@ -1,4 +1,4 @@
-"""Leases in Firestore: ``leases/{table}~{date}``, which belongs to no run."""
+"""Leases lie in Firestore as ``leases/{table}~{date}``, and belong to no run."""
 
 import logging
 import uuid
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot
 
 TRIES = 3
-"""Who loses a race finds the winner at the next look; only a winner who has given it back already costs another."""
+"""Who loses a race finds the winner at the next read; only a winner who has given it back already costs another."""
 
 _log = logging.getLogger(__name__)
 
 
 class FirestoreLeases:
-    """The ``Leases`` port. Thread-safe. Costs a read and a write to take, a write to give back.
+    """This is the ``Leases`` port over Firestore. Thread-safe. Costs a read and a write to take, a write to give back.
 
     The document stays when the lease is given back. Its update time is the fence: it rises with every change and can be
     compared with that of any other document (Firestore API, ``Document.update_time``), also with a claim's. A write

@@ -1,4 +1,5 @@
-"""State in Firestore: the documents of ``documents.py``, written blindly, by ``create()``, or under a precondition.
+"""State lies in Firestore: the documents of ``documents.py``, written blindly, by ``create()``, or under a
+precondition.
 
 Nothing that several write is read, changed and written back, and no transaction reads a document that others write.
 """
@@ -45,7 +46,7 @@ UNTIL_ALONE = Retry(predicate=if_exception_type(*MET_ANOTHER), initial=0.02, max
 
 
 class FirestoreState(StateBase):
-    """The ``State`` port. Thread-safe; one for a process."""
+    """This is the ``State`` port over Firestore. Thread-safe; one for a process."""
 
     def __init__(self, client: "Client") -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class FirestoreState(StateBase):
         cells: Mapping[tuple[date, str], Cell],
         proofs: Sequence[tuple[AttemptKey, Proved]] = (),
     ) -> bool:
-        """See the port. One write a date, one for the board."""
+        """See the port. One write per date, one for the board."""
         index = self.index(run_id)
         writes: dict[date, _DateWrite] = {}
         for (day, phase), cell in cells.items():
@@ -182,13 +183,13 @@ class FirestoreState(StateBase):
 
     def dates(self, run_id: str, days: Iterable[date]) -> dict[date, DateFacts]:
         """See the port."""
-        wanted = list(days)
-        if not wanted:
+        asked = list(days)
+        if not asked:
             return {}
         with errors_explained():
-            references = [self._date(run_id, day) for day in wanted]
+            references = [self._date(run_id, day) for day in asked]
             found = {one.id: _content(one) for one in self._client.get_all(references, **CALL)}
-        return {day: documents.read_date(day, found.get(day.isoformat())) for day in wanted}
+        return {day: documents.read_date(day, found.get(day.isoformat())) for day in asked}
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """See the port."""

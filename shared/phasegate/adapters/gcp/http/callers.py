@@ -1,4 +1,6 @@
-"""Who calls a function: the identity token of a request, and whether its account is one of those that may."""
+"""A function's callers are known by the identity token of their request, whose account must be one of those that may
+call.
+"""
 
 import logging
 import os
@@ -20,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The request's account may not call. ``status`` is HTTP's: 401 nobody is named, 403 somebody else is."""
+    """A request is refused when its account may not call. ``status`` is HTTP's: 401 nobody is named, 403 somebody else
+    is.
+    """
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -28,7 +32,7 @@ class Refused(Exception):
 
 
 class Callers:
-    """The accounts that may call one function.
+    """Callers are the accounts that may call one function.
 
     The first gate is IAM's, on the function. This is the second, for those whom the first lets through besides: owners
     and editors of a project may invoke every service in it.
@@ -40,7 +44,7 @@ class Callers:
         self._accounts, self._verify = frozenset(accounts), verify or _verified_by_google
 
     def require(self, authorization: str, host: str) -> None:
-        """Look at the ``Authorization`` header of a request to this host.
+        """Examine the ``Authorization`` header of a request to this host.
 
         Raises Refused, and TransientError where it cannot be found out.
         """

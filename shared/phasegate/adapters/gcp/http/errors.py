@@ -1,4 +1,4 @@
-"""What an error of Google's HTTP clients (BigQuery, Cloud Storage) means: try again, or mend something first."""
+"""An error of Google's HTTP clients (BigQuery, Cloud Storage) says whether to try again, or to mend something first."""
 
 from typing import Any
 
@@ -39,12 +39,12 @@ def is_transient(error: Exception) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """The short reason that the service gives (``notFound``); empty when it gives none."""
+    """Return the short reason that the service gives (``notFound``); empty when it gives none."""
     return str(_first_detail(error).get("reason", ""))
 
 
 def message_of(error: Exception) -> str:
-    """What the service says, on one line, without the request's address."""
+    """Return what the service says, on one line, without the request's address."""
     said = _first_detail(error).get("message") or getattr(error, "message", "") or str(error)
     return " ".join(str(said).split())
 

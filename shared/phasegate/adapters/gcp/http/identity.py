@@ -1,4 +1,4 @@
-"""Identity tokens: how a service on Cloud Run proves to another one who it is."""
+"""A service on Cloud Run proves to another one who it is with an identity token."""
 
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 class IdentityTokens:
-    """Tokens of the service account that this process runs as, one an audience, fetched anew shortly before they end.
+    """The tokens are those of the service account that this process runs as, one per audience, fetched anew shortly
+    before they end.
 
     A token holds an hour; google-auth counts it as stale 3 minutes and 45 seconds before that. Thread-safe.
     """
@@ -20,7 +21,7 @@ class IdentityTokens:
         self._credentials: dict[str, Credentials] = {}
 
     def __call__(self, audience: str) -> str:
-        """A token for the service at this URL. Raises TransientError, saying what is missing."""
+        """Return a token for the service at this URL. Raises TransientError, saying what is missing."""
         from google.auth.credentials import TokenState
         from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.requests import Request

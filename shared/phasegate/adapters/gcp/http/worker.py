@@ -1,4 +1,6 @@
-"""A worker behind HTTP: sends a request, waits no longer than its deadline, gives back status and JSON body."""
+"""A worker behind HTTP is sent a request, waited for no longer than its deadline, and answers with status and JSON
+body.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +21,7 @@ from phasegate.domain.redaction import REDACTED
 
 CONNECT_SECONDS = 10.0
 PREPARE_SECONDS = 300.0
-"""Making tables and loading reference data takes a while; a function answers within 60 minutes (gcp-limits.md)."""
+"""Making tables and loading reference data takes a while; a function answers within 60 minutes (Cloud Run quotas)."""
 
 MAX_ANSWER_BYTES = 1_000_000
 """An answer holds results, not rows."""
@@ -40,8 +42,9 @@ _OF_A_FRONT_END = frozenset({502, 504})
 
 
 class HttpWorker:
-    """One processing service. Thread-safe. Each request has a connection of its own: one that is kept may be closed by
-    the other side just when it is used again, and then nobody knows whether the worker has the request.
+    """An HTTP worker is one processing service. Thread-safe. Each request has a connection of its own: one that is kept
+    may be closed by the other side just when it is used again, and then nobody knows whether the worker has the
+    request.
 
     url: ``https://service`` (or ``http://``, never with a token unless on this machine), to which the paths of the
     pipeline file are appended; it is also the audience of the token. token: None where the service takes requests from

@@ -1,4 +1,6 @@
-"""Where state, tables and objects lie: reachable, in one location, with the rights and the quotas that a run needs."""
+"""State, tables and objects are examined here: they must be reachable, in one location, with the rights and the quotas
+that a run needs.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -24,7 +26,7 @@ READ = "bigquery.tables.getData"
 
 
 def inspect_firestore(settings: CloudSettings) -> list[PreflightLine]:
-    """Does Firestore answer? One read."""
+    """Examine whether Firestore answers, with one read."""
 
     def wrong() -> Iterator[tuple[str, str]]:
         runs = firestore_client(settings).collection("runs").limit(1)
@@ -35,7 +37,7 @@ def inspect_firestore(settings: CloudSettings) -> list[PreflightLine]:
 
 
 def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[PreflightLine]:
-    """Are all datasets in the deployment's location? A query cannot join tables of two."""
+    """Examine whether all datasets are in the deployment's location. A query cannot join tables of two."""
     client = bigquery_client(settings)
 
     def wrong(name: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +53,7 @@ def inspect_datasets(settings: CloudSettings, tables: Sequence[str]) -> list[Pre
 
 
 def inspect_rights(settings: CloudSettings, table: str) -> list[PreflightLine]:
-    """May this identity read a table, and the bucket?"""
+    """Examine whether this identity may read a table, and the bucket."""
 
     def of_table() -> Iterator[tuple[str, str]]:
         found = bigquery_client(settings).test_iam_permissions(table, [READ], timeout=PATIENCE_SECONDS)
@@ -77,7 +79,9 @@ def inspect_rights(settings: CloudSettings, table: str) -> list[PreflightLine]:
 
 
 def inspect_quotas(settings: CloudSettings, tables: Sequence[str]) -> list[PreflightLine]:
-    """Is enough left of what BigQuery takes for one table in a day? One query of the project's jobs, 10 MB billed."""
+    """Examine whether enough is left of what BigQuery takes for one table per day. One query of the project's jobs, 10
+    MB billed.
+    """
     if is_emulated(BIGQUERY_EMULATOR):
         return [emulated("quota", "BigQuery")]
     sql = (

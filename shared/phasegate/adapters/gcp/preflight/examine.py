@@ -1,4 +1,4 @@
-"""Examines one thing in Google Cloud: what comes of it when it is not there, or may not be seen."""
+"""One thing in Google Cloud is examined here, also when it is not there or may not be seen."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 10.0
 
 
 def examine(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tuple[str, str]]]) -> list[PreflightLine]:
-    """Lines about one thing: a FAIL for each (detail, remedy) that is wrong with it, else a PASS.
+    """Return the lines about one thing: a FAIL for each (detail, remedy) that is wrong with it, else a PASS.
 
     role: what an identity needs in order to see it; without it there is a WARN, because nothing was seen.
     """
@@ -30,14 +30,14 @@ def examine(check: str, subject: str, role: str, wrong: Callable[[], Iterable[tu
 
 
 def differences(found: Iterable[tuple[str, object, object]]) -> Iterator[tuple[str, str]]:
-    """(detail, remedy) for each (name, value, value that must be) whose two values differ."""
-    for name, value, wanted in found:
-        if value != wanted:
-            yield f"{name} is {value}", f"it must be {wanted}: apply the deployment"
+    """Yield (detail, remedy) for each (name, value, value that must be) whose two values differ."""
+    for name, value, due in found:
+        if value != due:
+            yield f"{name} is {value}", f"it must be {due}: apply the deployment"
 
 
 def seconds(span: Any) -> float:
-    """Seconds of a duration: the clients annotate Google's Duration, and give a timedelta."""
+    """Return the seconds of a duration: the clients annotate Google's Duration, and give a timedelta."""
     return float(span.total_seconds())
 
 
@@ -47,5 +47,5 @@ def is_emulated(variable: str) -> bool:
 
 
 def emulated(check: str, subject: str) -> PreflightLine:
-    """A line for what an emulator cannot answer."""
+    """Return a line for what an emulator cannot answer."""
     return warned(check, subject, "not checked: an emulator", "check it in the project that you deploy to")

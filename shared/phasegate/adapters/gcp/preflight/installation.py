@@ -1,4 +1,4 @@
-"""The ``Installation`` port on Google Cloud: everything that the layout lists, as it really is."""
+"""The ``Installation`` port on Google Cloud inspects everything that the layout lists, as it really is."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,8 @@ from phasegate.domain.spec.pipeline import Pipeline, WorkerSpec
 
 
 class CloudInstallation:
-    """Looks at topics, subscriptions, endpoints, queues, workers, Firestore, datasets, rights and quotas.
+    """The installation inspects topics, subscriptions, endpoints, queues, workers, Firestore, datasets, rights and
+    quotas.
 
     What must be is ``layout_of(pipeline)``. A start asks some forty times, most of it at once and none of it dear: one
     Firestore read, one BigQuery query of 10 MB, the rest is metadata.

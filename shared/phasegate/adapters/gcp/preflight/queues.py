@@ -1,4 +1,4 @@
-"""The Cloud Tasks queues: there, running, and with the limits of the pipeline."""
+"""The Cloud Tasks queues must be there, running, and have the limits of the pipeline."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -23,7 +23,7 @@ CREATE = "cloudtasks.tasks.create"
 
 
 def inspect_queues(settings: CloudSettings, layout: Layout) -> list[PreflightLine]:
-    """A line a queue, and one for the right to put tasks on them."""
+    """Return a line per queue, and one for the right to put tasks on them."""
     parent = f"projects/{settings.project}/locations/{settings.region}/queues"
     lines: list[PreflightLine] = []
     for queue in layout.queues:

@@ -1,4 +1,4 @@
-"""Functions and workers: do they answer ``/health``, are they who they should be, and with which code."""
+"""Functions and workers are asked for ``/health``: do they answer, are they who they should be, and with which code."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,22 @@ Token = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What ``GET /health`` answered. service, version: None where the answer does not say."""
+    """A health is what ``GET /health`` answered."""
 
     status: int
+    """The HTTP status."""
+
     service: str | None
+    """The name that the service gives itself; None: the answer has none."""
+
     version: str | None
+    """The version of its code; None: the answer has none."""
 
 
 def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | None) -> list[PreflightLine]:
-    """A line for each URL under which a function is called: it answers by its name, with the code that runs here."""
+    """Return a line for each URL under which a function is called: it answers by its name, with the code that runs
+    here.
+    """
     lines: list[PreflightLine] = []
     for function, urls in endpoints.items():
         for url in urls:
@@ -35,7 +42,7 @@ def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | Non
 
 
 def inspect_workers(workers: Mapping[str, WorkerSpec], token: Token | None) -> list[PreflightLine]:
-    """A line a worker: it answers, with the code version that the pipeline file wants (where it names one)."""
+    """Return a line per worker: it answers, with the code version that the pipeline file asks for, if any."""
     return [_worker(name, spec, token) for name, spec in workers.items()]
 
 
@@ -68,7 +75,7 @@ def _worker(name: str, spec: WorkerSpec, token: Token | None) -> PreflightLine:
 
 
 def ask_health(check: str, name: str, url: str, token: Token | None) -> Health | PreflightLine:
-    """Ask a service for its health; the line in its place when it cannot be asked."""
+    """Ask a service for its health; return the line in its place when it cannot be asked."""
     headers = {}
     try:
         if token is not None:

@@ -1,4 +1,4 @@
-"""Topics, their subscriptions, and the endpoints that these push to."""
+"""Topics, their subscriptions and the endpoints that these push to are examined in that order."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +20,7 @@ _ROLE = "roles/pubsub.viewer"
 
 
 class Topics:
-    """Walks topic -> subscription -> endpoint.
+    """This walks topic -> subscription -> endpoint.
 
     endpoints: after ``inspect``, function -> the base URLs that subscriptions push to, for who asks them.
     """
@@ -30,14 +30,14 @@ class Topics:
         self.endpoints: dict[str, set[str]] = {}
 
     def inspect(self) -> list[PreflightLine]:
-        """A line a topic and a subscription, and one for whoever else hears our completions."""
+        """Return a line per topic and per subscription, and one for whoever else is subscribed to our completions."""
         lines: list[PreflightLine] = []
         for topic in (*self._layout.topics, *self._layout.observed_topics):
             lines += examine("topic", topic, _ROLE, partial(self._topic, topic))
         for each in self._layout.subscriptions:
             lines += examine("subscription", each.name, _ROLE, partial(self._subscription, each))
         if any(line.subject == COMPLETIONS and line.level is Level.PASS for line in lines):
-            lines += self._eavesdroppers()
+            lines += self._others()
         return lines
 
     def _topic(self, topic: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +51,8 @@ class Topics:
             subscription=path, retry=retry_within(PATIENCE_SECONDS), timeout=PATIENCE_SECONDS
         )
         if made.topic.rpartition("/")[2] != each.topic or made.detached:
-            yield f"hears {made.topic}{' and is detached' if made.detached else ''}", f"it must hear {each.topic}"
+            detached = " and is detached" if made.detached else ""
+            yield f"is subscribed to {made.topic}{detached}", f"it must be subscribed to {each.topic}"
         if made.filter:
             yield f"has the filter {made.filter}", "what it leaves out is lost: make it again without one"
         if "expiration_policy" not in made or "ttl" in made.expiration_policy:
@@ -88,16 +89,18 @@ class Topics:
         else:
             self.endpoints.setdefault(function, set()).add(endpoint.removesuffix(path))
 
-    def _eavesdroppers(self) -> list[PreflightLine]:
+    def _others(self) -> list[PreflightLine]:
         path = f"projects/{self._project}/topics/{COMPLETIONS}"
         try:
-            read_external_event = list(publisher().list_topic_subscriptions(topic=path, timeout=PATIENCE_SECONDS))
+            subscriptions = list(publisher().list_topic_subscriptions(topic=path, timeout=PATIENCE_SECONDS))
         except HTTP_ERRORS as error:
-            detail = f"not checked who else hears it: {message_of(error)}"
+            detail = f"not checked who else is subscribed: {message_of(error)}"
             return [warned("topic", COMPLETIONS, detail, f"grant {_ROLE} to who asks")]
         ours = {each.name for each in self._layout.subscriptions} | {each.name for each in self._layout.exports}
-        strangers = sorted({name.rpartition("/")[2] for name in read_external_event} - ours)
+        others = sorted({name.rpartition("/")[2] for name in subscriptions} - ours)
         return [
-            warned("topic", COMPLETIONS, f"is also heard by {name}", "the live pipeline must not hear a backfill")
-            for name in strangers
+            warned(
+                "topic", COMPLETIONS, f"has another subscription, {name}", "the live pipeline must not subscribe to it"
+            )
+            for name in others
         ]
