@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("PHASEGATE_FULL") == "1"
 """Everything, which takes longer: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
 
-pytest_plugins = ["tests.emulators"]
+pytest_plugins = ["tests.emulators", "tests.no_skips", "pytester"]
 
 
 def real_source() -> Path | None:
