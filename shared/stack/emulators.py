@@ -104,11 +104,11 @@ def _pubsub(port: int, _second: int, _folder: Path) -> list[str] | str:
 
 
 def _bigquery(port: int, second: int, folder: Path) -> list[str] | str:
-    command = BIGQUERY_VENV / "bin" / "local-bigquery"
+    command = [str(BIGQUERY_VENV / "bin" / "python"), str(Path(__file__).with_name("bigquery_server.py"))]
     if not (BIGQUERY_VENV / ".installed").exists():
         return "install Python 3.13, then: make emulators"
     options = ["--host", HOST, "--port", str(port), "--grpc-port", str(second), "--project", "demo"]
-    return [str(command), *options, "--dataset", "phasegate_empty", "--data-dir", str(folder / "bigquery"), "serve"]
+    return [*command, *options, "--dataset", "phasegate_empty", "--data-dir", str(folder / "bigquery"), "serve"]
 
 
 def _storage(port: int, _second: int, _folder: Path) -> list[str] | str:
