@@ -221,13 +221,14 @@ def start_emulator(emulator: Emulator, folder: Path, port: int | None = None, se
     return start_server(emulator.name, command, port, folder, environment, emulator.health)
 
 
-def main() -> None:
-    """Say of each emulator whether it is installed, and else what to install."""
-    for emulator in EMULATORS:
-        missing = emulator.missing()
-        state = "installed" if missing is None else f"not there; tests that need it are skipped ({missing})"
-        print(f"{emulator.name} emulator: {state}")  # noqa: T201 - a command of its own, for make
+def main() -> int:
+    """Say of each emulator whether it is installed, and else what to install. Exit status: 1 when one is not there."""
+    missing = {emulator.name: emulator.missing() for emulator in EMULATORS}
+    for name, remedy in missing.items():
+        state = "installed" if remedy is None else f"not there; tests that need it are skipped ({remedy})"
+        print(f"{name} emulator: {state}")  # noqa: T201 - a command of its own, for make
+    return int(any(missing.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
