@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from nba_worker.sample import write_sample
 
@@ -18,7 +20,7 @@ NBA_PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
 FULL = os.environ.get("PHASEGATE_FULL") == "1"
 """Everything, which takes longer: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
 
-pytest_plugins = ["tests.emulators"]
+pytest_plugins = ["tests.emulators", "tests.no_skips", "pytester"]
 
 
 def real_source() -> Path | None:
@@ -28,10 +30,46 @@ def real_source() -> Path | None:
     return folder if (folder / "schedule.parquet").exists() else None
 
 
+SESSIONS_STACK = ("tests/stack/test_nba_on_the_stack.py", "tests/stack/test_stack_lifecycle.py")
+"""Files that use the session's stack: one process runs them all, so that it is started once."""
+
+OTHER_STACKS = "tests/stack"
+"""The folder whose other files each start a stack of their own: one process runs them, one after the other. Their tests
+wait for what happens within seconds, and more stacks at once would keep two cores from doing it."""
+
+SLOW = (*SESSIONS_STACK, OTHER_STACKS, "tests/endtoend", "tests/simulation")
+"""Files and folders that take longest; the longest first."""
+
+
+def is_of(file: str, place: str) -> bool:
+    """Whether a file is the one that is named, or in the folder that is."""
+    return file == place or file.startswith(f"{place}/")
+
+
+class ByStack(LoadFileScheduling):
+    """Deals the tests to the processes of a run with ``-n``: those of a file to one, those on stacks to two."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        if file in SESSIONS_STACK:
+            return SESSIONS_STACK[0]
+        return OTHER_STACKS if is_of(file, OTHER_STACKS) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
+    """Use this scheduler instead of one of xdist's."""
+    return ByStack(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow files first, so that no process is left with one of them in the end."""
-    slow = ("stack", "simulation", "endtoend")
-    items.sort(key=lambda item: item.path.parent.name not in slow)
+
+    def place(item: pytest.Item) -> int:
+        file = item.path.relative_to(ROOT).as_posix()
+        return next((n for n, slow in enumerate(SLOW) if is_of(file, slow)), len(SLOW))
+
+    items.sort(key=place)
 
 
 def pytest_report_header() -> str:

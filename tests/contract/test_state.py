@@ -278,9 +278,9 @@ def test_runs_do_not_see_each_others_facts(started: Backend) -> None:
     assert started.state.dates("other", [DAYS[0]])[DAYS[0]].tasks == {}
 
 
+@pytest.mark.parametrize("backend", ["embedded"], indirect=True)
 def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
-    if isinstance(started, FirestoreBackend):
-        pytest.skip("only the embedded state shares a transaction with other writes")
+    """Only the embedded state shares a transaction with other writes."""
 
     def fail() -> None:
         with started.undone():

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from phasegate.cli.main import app
+from tests.no_skips import lacking
 
 ROOT = Path(__file__).parents[2]
 VALUES = {
@@ -88,7 +89,7 @@ def test_a_made_up_flag_would_be_found() -> None:
     assert gcloud_problems(["gcloud projects list --made-up"]) != {}
 
 
-@pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
+@pytest.mark.skipif(not shutil.which("terraform"), reason=lacking("terraform", "1.9 or newer"))
 def test_every_terraform_command_is_one_that_terraform_knows(tmp_path: Path) -> None:
     asked = commands("terraform")
     assert len(asked) > 8

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.no_skips import lacking
 
 STAND_IN = ROOT.parent / "shared" / "tools" / "terraform-offline" / "tfcheck"
 MISSING = 2
@@ -49,6 +50,12 @@ def check(tree: Path, *words: str) -> Done:
     )
 
 
+def skip_where_something_is_missing(done: Done) -> None:
+    """Skip the test when the check says that Terraform, or where it takes its providers from, is not here."""
+    if done.returncode == MISSING:
+        pytest.skip(lacking("terraform", done.stderr.strip().splitlines()[-1]))
+
+
 class Plan:
     """What one tree would make. ``after``: address -> arguments, as far as they are known before anything is there."""
 
@@ -73,8 +80,7 @@ class Plan:
 def plan_of(tree: Path) -> Plan:
     """The plan that Terraform's own test makes, which must pass; skips where Terraform or its providers are missing."""
     done = check(tree, "terraform", DEPLOYED, "-json", "-verbose")
-    if done.returncode == MISSING:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
+    skip_where_something_is_missing(done)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     plans = [line["test_plan"] for line in lines if line["type"] == "test_plan"]
     said = "\n".join(line["@message"] for line in lines if line.get("@level") == "error")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.infra.conftest import DEPLOYED, MISSING, Done, check, copy_tree
+from tests.infra.conftest import DEPLOYED, MISSING, Done, check, copy_tree, skip_where_something_is_missing
+from tests.no_skips import lacking
 
 RULES, FORMAT, TERRAFORM = ("rules",), ("format",), ("terraform", DEPLOYED)
 
@@ -184,10 +185,9 @@ def plant(fault: Fault, tree: Path) -> Path:
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fault], Done]]:
     """The check of a tree with one fault; all of them are begun at once, two at a time: each takes seconds."""
     if shutil.which("terraform") is None:
-        pytest.skip("Terraform is not installed: https://developer.hashicorp.com/terraform/install")
+        pytest.skip(lacking("terraform", "https://developer.hashicorp.com/terraform/install"))
     probe = check(copy_tree(tmp_path_factory.mktemp("sound")), *TERRAFORM)
-    if probe.returncode == MISSING:
-        pytest.skip(probe.stderr.strip().splitlines()[-1])
+    skip_where_something_is_missing(probe)
     assert probe.returncode == 0, f"without a fault it passes\n{probe.stdout}{probe.stderr}"
     with ThreadPoolExecutor(2, "infra-check") as pool:
         begun: dict[str, Future[Done]] = {
@@ -224,7 +224,7 @@ def test_without_terraform_the_check_says_what_to_install(tmp_path: Path, monkey
 
 def test_a_stand_in_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("terraform") is None:
-        pytest.skip("Terraform is not installed")
+        pytest.skip(lacking("terraform", "https://developer.hashicorp.com/terraform/install"))
     monkeypatch.setenv("TFCHECK", "/nowhere/tfcheck")
     done = check(ROOT, "terraform")
     assert done.returncode == MISSING

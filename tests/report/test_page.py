@@ -13,6 +13,7 @@ import pytest
 
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
+from tests.no_skips import lacking
 from tests.report.verifying import Finished
 
 WORDS = "<script>alert('x')</script> & <img src=https://example.org/x>"
@@ -78,7 +79,7 @@ def chromium() -> str:
     """The browser."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+        pytest.skip(lacking("chromium", "apt-get install chromium (Debian)"))
     return found
 
 
@@ -86,7 +87,7 @@ def chromium() -> str:
 def axe() -> str:
     """axe-core's script."""
     if not AXE.exists():
-        pytest.skip("axe-core is not there: make axe")
+        pytest.skip(lacking("axe-core", "make axe"))
     return AXE.read_text()
 
 

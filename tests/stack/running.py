@@ -171,4 +171,7 @@ def running_stack(
         made.up()
         yield made
     finally:
+        # Nothing is read of it any more: it need not end in good order, which takes some functions seconds.
+        for started in Stack(home).ledger().alive.values():
+            started.process.kill()
         Stack(home).down()

@@ -115,11 +115,11 @@ def _pubsub(port: int, _second: int, _folder: Path) -> list[str] | str:
 
 
 def _bigquery(port: int, second: int, folder: Path) -> list[str] | str:
-    command = BIGQUERY_VENV / "bin" / "local-bigquery"
+    command = [str(BIGQUERY_VENV / "bin" / "python"), str(Path(__file__).with_name("bigquery_server.py"))]
     if not (BIGQUERY_VENV / ".installed").exists():
         return "install Python 3.13, then: make emulators"
     options = ["--host", HOST, "--port", str(port), "--grpc-port", str(second), "--project", "demo"]
-    return [str(command), *options, "--dataset", "phasegate_empty", "--data-dir", str(folder / "bigquery"), "serve"]
+    return [*command, *options, "--dataset", "phasegate_empty", "--data-dir", str(folder / "bigquery"), "serve"]
 
 
 def _storage(port: int, _second: int, _folder: Path) -> list[str] | str:
@@ -241,13 +241,14 @@ def start_emulator(emulator: Emulator, folder: Path, port: int | None = None, se
     return start_server(emulator.name, command, port, folder, environment, emulator.health)
 
 
-def main() -> None:
-    """Say of each emulator whether it is installed, and else what to install."""
-    for emulator in EMULATORS:
-        missing = emulator.missing()
-        state = "installed" if missing is None else f"not there; tests that need it are skipped ({missing})"
-        print(f"{emulator.name} emulator: {state}")  # noqa: T201 - a command of its own, for make
+def main() -> int:
+    """Say of each emulator whether it is installed, and else what to install. Exit status: 1 when one is not there."""
+    missing = {emulator.name: emulator.missing() for emulator in EMULATORS}
+    for name, remedy in missing.items():
+        state = "installed" if remedy is None else f"not there; tests that need it are skipped ({remedy})"
+        print(f"{name} emulator: {state}")  # noqa: T201 - a command of its own, for make
+    return int(any(missing.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
