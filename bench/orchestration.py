@@ -11,7 +11,7 @@ from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
@@ -73,7 +73,7 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
     """Drive a run of idle tasks to its end in a new home; returns (tasks, seconds)."""
     pipeline = idle_pipeline()
     first = date(2020, 1, 1)
-    calendar = Calendar.of(GameDate(first + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
+    calendar = Calendar.of(CalendarDate(first + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
     selection = Selection(seasons=("s",))
     plan = make_plan(
         pipeline, calendar, selection, phases=None, profile=None, reprocess="all", prover=None, finished=lambda _: {}

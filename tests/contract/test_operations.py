@@ -19,7 +19,7 @@ from phasegate.adapters.gcp.clients import firestore_client
 from phasegate.adapters.gcp.firestore.state import FirestoreState
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
@@ -99,7 +99,7 @@ class Cloud:
         self.state = FirestoreState(firestore_client(settings))
         pipeline = load_pipeline(pipeline_file)
         days = [date(2024, 1, 1) + timedelta(days=n) for n in range(dates)]
-        calendar = Calendar.of(GameDate(day, "s", {"games": 1}, {"teams": ("BOS", "NYK")}) for day in days)
+        calendar = Calendar.of(CalendarDate(day, "s", {"games": 1}, {"teams": ("BOS", "NYK")}) for day in days)
         self.plan = make_plan(
             pipeline,
             calendar,

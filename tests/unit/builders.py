@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
@@ -38,9 +38,9 @@ def days(count: int, first: date = FIRST_DAY) -> list[date]:
     return [first + timedelta(days=n) for n in range(count)]
 
 
-def game_date(day: date, season: str = "2023-24", games: int = 2) -> GameDate:
+def game_date(day: date, season: str = "2023-24", games: int = 2) -> CalendarDate:
     """A game date with teams T0, T1, …"""
-    return GameDate(day, season, {"games": games}, {"teams": tuple(f"T{n}" for n in range(2 * games))})
+    return CalendarDate(day, season, {"games": games}, {"teams": tuple(f"T{n}" for n in range(2 * games))})
 
 
 def calendar(*seasons: Sequence[date]) -> Calendar:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.calendar.canary import choose
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.decisions.edges import obstacles
 from phasegate.domain.spec.pipeline import CalendarSpec
 from phasegate.domain.state.board import BoardLetter
@@ -22,7 +22,7 @@ def spec(**keys: Any) -> CalendarSpec:
 
 def calendar(*late: date) -> Calendar:
     """Twenty dates of a season; some are late ones."""
-    return Calendar.of(GameDate(day, "S1", {"games": 2, "late": int(day in late)}, {}) for day in DAYS)
+    return Calendar.of(CalendarDate(day, "S1", {"games": 2, "late": int(day in late)}, {}) for day in DAYS)
 
 
 def unlimited(document: dict[str, Any]) -> None:

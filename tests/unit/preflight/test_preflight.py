@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.messages.run_request import RunRequest
@@ -72,13 +72,13 @@ def test_a_range_beyond_the_schedule_is_worth_a_look(first: date, last: date, sa
 
 
 def test_a_selected_date_whose_numbers_are_all_0_fails() -> None:
-    hollow = Calendar.of(GameDate(d, "S1", {"games": n, "late": 0}, TEAMS) for n, d in enumerate(days(3)))
+    hollow = Calendar.of(CalendarDate(d, "S1", {"games": n, "late": 0}, TEAMS) for n, d in enumerate(days(3)))
     (line,) = schedule(Selection(seasons=("S1",)), hollow)
     assert (line.level, line.detail) == (Level.FAIL, "all numbers are 0 on 1 dates: 2024-01-01")
 
 
 def test_a_selected_date_without_its_entities_is_worth_a_look() -> None:
-    bare = Calendar.of(GameDate(d, "S1", {"games": 1}, TEAMS if n else {}) for n, d in enumerate(days(3)))
+    bare = Calendar.of(CalendarDate(d, "S1", {"games": 1}, TEAMS if n else {}) for n, d in enumerate(days(3)))
     (line,) = schedule(Selection(seasons=("S1",)), bare)
     assert (line.level, line.detail) == (Level.WARN, "no teams on 1 dates: 2024-01-01")
     assert line.remedy == "fill home_team and away_team"

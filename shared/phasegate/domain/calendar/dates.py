@@ -15,7 +15,7 @@ from phasegate.domain.spec.pipeline import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class GameDate:
+class CalendarDate:
     """A date of the calendar carries its season, its numbers and its entities."""
 
     day: date
@@ -52,16 +52,16 @@ class LeftOutDate:
 class Calendar:
     """The calendar holds every date that the schedule knows."""
 
-    dates: tuple[GameDate, ...]
+    dates: tuple[CalendarDate, ...]
     """All its dates, in order, each once."""
 
     @classmethod
-    def of(cls, dates: Iterable[GameDate]) -> "Calendar":
+    def of(cls, dates: Iterable[CalendarDate]) -> "Calendar":
         """Make a calendar of these dates, put in order."""
         return cls(tuple(sorted(dates, key=lambda d: d.day)))
 
     @cached_property
-    def by_day(self) -> Mapping[date, GameDate]:
+    def by_day(self) -> Mapping[date, CalendarDate]:
         """Map each day to its date."""
         return {d.day: d for d in self.dates}
 

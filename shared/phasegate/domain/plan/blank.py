@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from phasegate import __version__
-from phasegate.domain.calendar.dates import Calendar, GameDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.plan.document import Plan, WorkLetter
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
@@ -14,7 +14,7 @@ def blank_plan(
     pipeline: Pipeline,
     phases: Sequence[str],
     days: Sequence[date],
-    calendar: Sequence[GameDate],
+    calendar: Sequence[CalendarDate],
     *,
     ramp: Sequence[RampStep] = (),
     canary: Sequence[date] = (),
@@ -37,7 +37,7 @@ def blank_plan(
     )
 
 
-def seasons_around(calendar: Calendar, days: Sequence[date]) -> tuple[GameDate, ...]:
+def seasons_around(calendar: Calendar, days: Sequence[date]) -> tuple[CalendarDate, ...]:
     """Return every date of the seasons that some days lie in: windows reach beyond the days, not beyond a season."""
     seasons = {calendar.by_day[day].season for day in days}
     return tuple(d for d in calendar.dates if d.season in seasons)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phasegate.domain.calendar.dates import GameDate
+from phasegate.domain.calendar.dates import CalendarDate
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
@@ -32,7 +32,7 @@ class Plan(BaseModel):
     pipeline: Pipeline = Field(description="the whole pipeline file, as it was when the run was planned")
     phases: tuple[str, ...] = Field(description="the selected phases, in order")
     days: tuple[date, ...] = Field(description="the selected dates, in order")
-    calendar: tuple[GameDate, ...] = Field(
+    calendar: tuple[CalendarDate, ...] = Field(
         description="every date of the seasons concerned: windows reach beyond the selection"
     )
     work: dict[str, str] = Field(description="by phase/processor: one WorkLetter per selected date")

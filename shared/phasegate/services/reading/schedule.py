@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from phasegate.domain.calendar.dates import Calendar, GameDate, LeftOutDate
+from phasegate.domain.calendar.dates import Calendar, CalendarDate, LeftOutDate
 from phasegate.domain.checks.question import quoted
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
@@ -38,7 +38,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
                 found.setdefault(row["day"], []).append(row["entity"])
         for day, keys in found.items():
             entities.setdefault(day, {})[name] = tuple(sorted(keys))
-    dates: dict[date, GameDate] = {}
+    dates: dict[date, CalendarDate] = {}
     for row in rows:
         day, season = row["day"], str(row["season"])
         if day is None or row["season"] is None:
@@ -46,7 +46,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
         if day in dates:
             raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
         counts = {name: _whole(name, row[name], day) for name in spec.numbers}
-        dates[day] = GameDate(day, season, counts, entities.get(day, {}))
+        dates[day] = CalendarDate(day, season, counts, entities.get(day, {}))
     if dates:
         for name, source in spec.sources.items():
             held = _dates_held(source, min(dates), max(dates), query)
