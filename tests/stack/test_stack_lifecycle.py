@@ -21,6 +21,7 @@ from phasegate.stack import processes
 from phasegate.stack.ledger import Started, only_one, read_ledger, write_ledger
 from phasegate.stack.local import Stack
 from phasegate.stack.processes import ProcessId, end
+from tests.conftest import NBA_PIPELINE
 from tests.stack.running import RunningStack, running_stack, skip_unless_installed, type_command
 from tests.world import definition
 
@@ -223,7 +224,7 @@ def test_a_start_that_fails_halfway_ends_what_it_started(tmp_path: Path, source_
 
 
 def test_a_worker_without_url_needs_a_source_folder(tmp_path: Path) -> None:
-    done = type_command(tmp_path, "stack", "up")
+    done = type_command(tmp_path, "stack", "up", "--pipeline", NBA_PIPELINE)
     assert (done.returncode, "--source" in done.stderr) == (2, True)
 
 
