@@ -20,7 +20,7 @@ _ROLE = "roles/pubsub.viewer"
 
 
 class Topics:
-    """This walks topic -> subscription -> endpoint.
+    """The examination walks topic -> subscription -> endpoint.
 
     endpoints: after ``inspect``, function -> the base URLs that subscriptions push to, for who asks them.
     """
