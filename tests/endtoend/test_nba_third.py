@@ -52,13 +52,15 @@ def build(source: Path, warehouse: Warehouse, objects: ObjectStore) -> ThirdWork
 
 
 def test_a_third_of_the_rows_blocks_the_date_until_it_is_mended(source_folder: Path, tmp_path: Path) -> None:
-    source, home, pipeline = tmp_path / "source", tmp_path / "home", tmp_path / "pipeline.yaml"
+    source, home, pipeline = tmp_path / "source", tmp_path / "home", tmp_path / "nba" / "pipeline.yaml"
+    shutil.copytree(NBA_PIPELINE.parent, pipeline.parent)
     source.mkdir()
     for name in ("schedule", "team_boxscores", "player_boxscores"):
         shutil.copy(source_folder / f"{name}.parquet", source)
     (source / "third").touch()
     text = NBA_PIPELINE.read_text()
-    pipeline.write_text(text.replace("nba_worker.service:build", "tests.endtoend.test_nba_third:build"))
+    pipeline.write_text(text.replace("nba_worker.service:build", "third:build"))
+    (pipeline.parent / "third.py").write_text("from tests.endtoend.test_nba_third import build\n")
     games = duckdb.execute(
         f"SELECT COUNT(*) FROM '{source}/schedule.parquet' WHERE game_date = DATE '{SHORT}' AND game_status = 3"
     ).fetchall()[0][0]
