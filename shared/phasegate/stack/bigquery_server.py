@@ -19,10 +19,14 @@ JOIN __ducklake_metadata_demo.main.ducklake_schema AS of_schema USING (schema_id
 LEFT JOIN __ducklake_metadata_demo.main.ducklake_table_stats USING (table_id)
 WHERE of_table.end_snapshot IS NULL AND of_schema.end_snapshot IS NULL
 UNION ALL
-SELECT DISTINCT database_name, schema_name, table_name, database_name = 'temp', 0
-FROM duckdb_columns() WHERE database_name IN ('temp', 'emulator')
+SELECT DISTINCT 'emulator', schema_name, table_name, FALSE, 0 FROM duckdb_columns() WHERE database_name = 'emulator'
+UNION ALL
+SELECT DISTINCT 'temp', schema_name, table_name, TRUE, 0 FROM duckdb_columns() WHERE database_name = 'temp'
 """
-"""A function that is found before DuckDB's of the same name: tables of the one project, of results and of scripts."""
+"""A function that is found before DuckDB's of the same name: tables of the one project, of results and of scripts.
+
+Three parts with a constant each: DuckDB drops those that a question is not about.
+"""
 
 _connect = database._connect
 
