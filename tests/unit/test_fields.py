@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PACKAGE = ROOT / "shared" / "phasegate"
+PACKAGES = (ROOT / "shared" / "phasegate", ROOT / "pipelines" / "nba" / "nba_worker")
 RECORDS = {"BaseModel", "BaseSettings", "NamedTuple"}
 """Classes whose annotated names are fields, beside dataclasses and what is derived from such a class."""
 
@@ -47,8 +47,9 @@ def bare_fields(trees: dict[str, ast.Module]) -> Iterator[str]:
 
 def test_every_field_says_what_it_holds() -> None:
     trees = {
-        str(file.relative_to(PACKAGE)): ast.parse(file.read_text(encoding="utf-8"))
-        for file in sorted(PACKAGE.rglob("*.py"))
+        str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8"))
+        for package in PACKAGES
+        for file in sorted(package.rglob("*.py"))
     }
     assert list(bare_fields(trees)) == []
 

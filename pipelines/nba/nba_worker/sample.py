@@ -56,15 +56,18 @@ _Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """A summary says what lies in a sample folder: the seasons, ascending, and how many dates, games and rows they
-    have.
-    """
+    """A summary says what lies in a sample folder."""
 
     seasons: tuple[str, ...]
+    """The seasons, ascending."""
     game_dates: int
+    """How many dates have games."""
     games: int
+    """How many games there are."""
     team_rows: int
+    """Rows of the team box scores."""
     player_rows: int
+    """Rows of the player box scores."""
 
 
 class _Marker(BaseModel):
@@ -73,10 +76,15 @@ class _Marker(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     note: str = "This league is made up: no such players, no such games."
+    """What whoever opens the file should know."""
     version: int = VERSION
+    """Of the program that made it up: another one makes up another league."""
     seed: int
+    """The seed that the league was drawn with."""
     seasons: tuple[str, ...]
+    """The seasons that were asked for."""
     summary: SampleSummary | None = None
+    """What lies there; None: not everything is written yet."""
 
 
 def make(folder: Path, seasons: Sequence[str], seed: int) -> dict[str, Any]:

@@ -46,24 +46,40 @@ _REGULATION, _OVERTIME, _ON_FLOOR, _FOUL_LIMIT = 48, 5, 5, 6
 
 @dataclass(slots=True, eq=False)
 class StatLine:
-    """A line holds one player's counts in one game; minutes as played, to be rounded."""
+    """A line holds one player's counts in one game."""
 
     player: Player
+    """Whose counts they are."""
     minutes: float
+    """Minutes as played, to be rounded."""
     fgm: int = 0
+    """Field goals made."""
     fga: int = 0
+    """Field goals attempted."""
     fg3m: int = 0
+    """Of the field goals made, those from behind the line."""
     fg3a: int = 0
+    """Of those attempted, those from behind the line."""
     ftm: int = 0
+    """Free throws made."""
     fta: int = 0
+    """Free throws attempted."""
     oreb: int = 0
+    """Rebounds under the other side's basket."""
     dreb: int = 0
+    """Rebounds under one's own basket."""
     ast: int = 0
+    """Assists."""
     stl: int = 0
+    """Steals."""
     blk: int = 0
+    """Blocked shots."""
     tov: int = 0
+    """Turnovers."""
     pf: int = 0
+    """Personal fouls."""
     plus_minus: int = 0
+    """The margin while the player was on the floor."""
 
     @property
     def points(self) -> int:
@@ -78,12 +94,16 @@ class StatLine:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A side is one team's part of a game; ``lines`` in the order of player id."""
+    """A side is one team's part of a game."""
 
     team: str
+    """The team."""
     opponent: str
+    """The other team."""
     is_home: bool
+    """Whether the game is played at home."""
     lines: tuple[StatLine, ...]
+    """Its players' counts, in the order of player id."""
 
     def total(self, count: str) -> int:
         """Return the sum of one count, such as ``points``, over the players."""

@@ -34,22 +34,31 @@ _CODAS = """
 class Player:
     """A player has a name, and skills by which games are drawn.
 
-    usage, rebounding, passing, stealing, blocking: weights against the teammates on the floor, per minute.
-    three_share: part of the field goal attempts taken from behind the line; ``two``, ``three`` and ``free``: chance
-    that an attempt goes in.
+    A weight counts against those of the teammates on the floor, per minute.
     """
 
     player_id: int
+    """Unique in the league."""
     name: str
+    """First and last name."""
     usage: float
+    """The weight for shots."""
     three_share: float
+    """Part of the field goal attempts that is taken from behind the line."""
     two: float
+    """Chance that a field goal from before the line goes in."""
     three: float
+    """Chance that a field goal from behind the line goes in."""
     free: float
+    """Chance that a free throw goes in."""
     rebounding: float
+    """The weight for rebounds."""
     passing: float
+    """The weight for assists."""
     stealing: float
+    """The weight for steals."""
     blocking: float
+    """The weight for blocked shots."""
 
 
 _ROLES = (

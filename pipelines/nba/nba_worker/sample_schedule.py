@@ -24,16 +24,16 @@ TEAMS = tuple(sorted(team for division in DIVISIONS for team in division))
 
 @dataclass(frozen=True, slots=True)
 class SeasonCalendar:
-    """A calendar says when a regular season is played.
-
-    first, last: its first and last game date; ``free``: the days between them without any game.
-    games_per_team: 82, or 72 in the shortened 2020-21.
-    """
+    """A calendar says when a regular season is played."""
 
     first: date
+    """Its first game date."""
     last: date
+    """Its last game date."""
     free: frozenset[date]
+    """The days between them without any game."""
     games_per_team: int = 82
+    """How many games each team plays: 82, or 72 in the shortened 2020-21."""
 
     def game_dates(self) -> tuple[date, ...]:
         """Return every date with games, ascending."""
@@ -43,15 +43,18 @@ class SeasonCalendar:
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """A fixture is a game to be played: the id has the real form, ``002``, two digits of the year, five of a running
-    number.
-    """
+    """A fixture is a game to be played."""
 
     season: str
+    """The season that it belongs to."""
     game_date: date
+    """The date on which it is played."""
     game_id: str
+    """Of the real form: ``002``, two digits of the year, five of a running number."""
     home_team: str
+    """The team that plays at home."""
     away_team: str
+    """The team that plays away."""
 
 
 def _calendar(first: str, last: str, free: str, games_per_team: int = 82) -> SeasonCalendar:

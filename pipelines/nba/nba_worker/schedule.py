@@ -24,7 +24,9 @@ class Window:
     """
 
     season_start: date
+    """The first date of the season."""
     window_start: date
+    """The first date of the lookback."""
 
 
 class Schedule:

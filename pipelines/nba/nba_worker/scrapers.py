@@ -16,13 +16,14 @@ _PLAYER = "game_date game_id team player_id"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint is one published set of figures. subject: the slice of the source; columns: what it gives of each
-    row.
-    """
+    """An endpoint is one published set of figures."""
 
     name: str
+    """What requests and the pipeline file call it."""
     subject: str
+    """The slice of the source that it publishes."""
     columns: tuple[str, ...]
+    """What it gives of each row."""
 
 
 def _endpoint(name: str, subject: str, columns: str) -> Endpoint:

@@ -87,10 +87,12 @@ _OPTIONAL_FILE_OF = {"player_shots": "shots", "team_shots": "shots", "plays": "p
 
 @dataclass(frozen=True, slots=True)
 class DaySlice:
-    """A slice is what the source holds of one date: rows of final games, in a fixed order, and why there are none."""
+    """A slice is what the source holds of one date: rows of final games."""
 
     rows: tuple[Row, ...]
+    """The rows, in a fixed order."""
     reason: str
+    """Why there are none; empty where there are some."""
 
 
 class SourceFolder:

@@ -21,8 +21,11 @@ class SqlProcessor:
     """
 
     name: str
+    """What requests and the pipeline file call it; its table has the same name."""
     dataset: str
+    """The dataset of its table."""
     date_column: str
+    """The column that the table is partitioned by."""
 
     @property
     def table(self) -> str:
