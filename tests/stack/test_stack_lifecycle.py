@@ -18,7 +18,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import InputError
 from phasegate.stack import processes
-from phasegate.stack.ledger import Started, only_one, read_ledger, write_ledger
+from phasegate.stack.ledger import StartedProcess, only_one, read_ledger, write_ledger
 from phasegate.stack.local import Stack
 from phasegate.stack.processes import ProcessId, end
 from tests.conftest import NBA_PIPELINE
@@ -175,7 +175,7 @@ def test_down_never_kills_a_process_that_got_the_number_of_one_of_ours(
     with only_one(stack.folder):
         ledger = read_ledger(stack.folder)
     before_it = ProcessId(pid=sleeper.pid, began="1")
-    ledger.processes["runner"] = Started(process=before_it, port=1, path="/", log=tmp_path / "log")
+    ledger.processes["runner"] = StartedProcess(process=before_it, port=1, path="/", log=tmp_path / "log")
     write_ledger(stack.folder, ledger)
     assert stack.down() == []
     assert sleeper.poll() is None

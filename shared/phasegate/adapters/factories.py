@@ -39,7 +39,7 @@ _folders: dict[Path, bool] = {}
 """Folders from which pipelines were loaded in this process -> whether they were put on Python's path for that."""
 
 
-class Found(NamedTuple):
+class FoundModule(NamedTuple):
     """A found module is the code behind a factory, not run yet."""
 
     module: str
@@ -54,8 +54,8 @@ def load_factory(pipeline_file: Path | None, factory: str) -> Callable[..., Any]
     """Return the callable behind ``module:callable``. Its module is run, with the pipeline's folder first on Python's
     path.
 
-    pipeline_file: None for a pipeline that was read from no file. Raises InputError that says where was looked, and
-    what was wrong.
+    pipeline_file: None for a pipeline that was read from no file. Raises InputError that names what was searched,
+    and what was wrong.
     """
     attribute = factory.partition(":")[2]
     with _lock:
@@ -78,13 +78,13 @@ def load_factory(pipeline_file: Path | None, factory: str) -> Callable[..., Any]
     return made
 
 
-def find_factory(pipeline_file: Path | None, factory: str) -> Found:
+def find_factory(pipeline_file: Path | None, factory: str) -> FoundModule:
     """Say where the module of ``module:callable`` lies. Raises InputError that names the folders that were searched."""
     module = factory.partition(":")[0]
     importlib.invalidate_caches()
     for name, folder in _places(_folder_of(pipeline_file), module):
         if (spec := _spec(name, folder)) is not None and spec.origin is not None:
-            return Found(name, Path(spec.origin), folder)
+            return FoundModule(name, Path(spec.origin), folder)
     raise InputError(f"cannot load {factory}: there is no module {module}; {_searched(pipeline_file)}")
 
 
@@ -147,7 +147,7 @@ def _names(folder: Path) -> set[str]:
     return {module.name for module in iter_modules([str(folder)])}
 
 
-def _refuse_another(found: Found, factory: str) -> None:
+def _refuse_another(found: FoundModule, factory: str) -> None:
     """Raises InputError when this process has other code under the name of the factory's package."""
     parts = found.module.split(".")
     for n in range(1, len(parts) + 1):

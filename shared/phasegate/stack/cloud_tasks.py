@@ -34,7 +34,7 @@ from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.domain.errors import PhasegateError
 from phasegate.stack.cloud_tasks_api import RUN_ID, CloudTasksApi, Method
 from phasegate.stack.cloud_tasks_courier import Courier
-from phasegate.stack.cloud_tasks_limits import Refused
+from phasegate.stack.cloud_tasks_limits import CallRefused
 from phasegate.stack.cloud_tasks_records import Queues
 from phasegate.stack.cloud_tasks_rest import serve_rest
 from phasegate.stack.emulators import HOST
@@ -47,7 +47,7 @@ def _handler(method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
             answer = method.call(request)
-        except Refused as refused:
+        except CallRefused as refused:
             await context.abort(refused.code, refused.message)
         return Empty() if method.answer is None else answer
 

@@ -19,8 +19,8 @@ from phasegate.stack.cloud_tasks_courier import Courier
 from phasegate.stack.cloud_tasks_limits import (
     DEFAULT_DEADLINE,
     LOCATION_NAME,
+    CallRefused,
     Message,
-    Refused,
     check_task,
     complete_queue,
     invalid,
@@ -89,7 +89,7 @@ class CloudTasksApi:
         if not LOCATION_NAME.fullmatch(request.parent) or not name.startswith(f"{request.parent}/queues/"):
             raise invalid(f"{name!r} is not the name of a queue in {request.parent!r}")
         if name in self._queues:
-            raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"there is a queue {name} already")
+            raise CallRefused(grpc.StatusCode.ALREADY_EXISTS, f"there is a queue {name} already")
         return self._queues.put(Queue(complete_queue(request.queue), state=Queue.State.RUNNING))
 
     def _update_queue(self, request: types.UpdateQueueRequest) -> Queue:
@@ -137,7 +137,8 @@ class CloudTasksApi:
         task: Message = Task(request.task)
         task.name = task.name or f"{queue.name}/tasks/{uuid.uuid4().int >> 64}"
         if self._tasks.is_known(task.name):
-            raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"the task name {task.name} is in use or was not long ago")
+            why = f"the task name {task.name} is in use or was not long ago"
+            raise CallRefused(grpc.StatusCode.ALREADY_EXISTS, why)
         task.create_time = now.replace(microsecond=0)
         task.schedule_time = max(now, task.schedule_time) if "schedule_time" in task else now
         task.http_request.http_method = HttpMethod(task.http_request.http_method or HttpMethod.POST)
@@ -158,7 +159,7 @@ class CloudTasksApi:
     def _held(self, name: str) -> HeldTask:
         held = self._tasks.find(name)
         if held is None:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no task {name}; it is done, deleted, or never was")
+            raise CallRefused(grpc.StatusCode.NOT_FOUND, f"there is no task {name}; it is done, deleted, or never was")
         return held
 
     def _shown(self, held: HeldTask, view: Task.View, runs: int = 0) -> Task:

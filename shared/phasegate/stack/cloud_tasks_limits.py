@@ -35,7 +35,7 @@ METHODS_WITH_BODY = (HttpMethod.HTTP_METHOD_UNSPECIFIED, HttpMethod.POST, HttpMe
 """The first one means POST."""
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call is refused when the API answers it with an error."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
@@ -43,18 +43,18 @@ class Refused(Exception):
         self.code, self.message = code, message
 
 
-def invalid(message: str) -> Refused:
+def invalid(message: str) -> CallRefused:
     """Return the answer to a request that can never be right."""
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+    return CallRefused(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def not_modelled(message: str) -> Refused:
+def not_modelled(message: str) -> CallRefused:
     """Return the answer to what Cloud Tasks can do and this server cannot."""
-    return Refused(grpc.StatusCode.UNIMPLEMENTED, f"{message} is not modelled by the local stack")
+    return CallRefused(grpc.StatusCode.UNIMPLEMENTED, f"{message} is not modelled by the local stack")
 
 
 def complete_queue(given: Queue) -> Queue:
-    """Return a queue with defaults for what was left out (0 counts as left out). Raises Refused for what Google
+    """Return a queue with defaults for what was left out (0 counts as left out). Raises CallRefused for what Google
     refuses.
     """
     if not QUEUE_NAME.fullmatch(given.name):
@@ -100,7 +100,7 @@ def rules_of(queue: Queue) -> QueueRules:
 
 
 def check_task(task: Message, queue: str, now: datetime) -> None:
-    """Raise Refused for what Google refuses in a new task of a queue."""
+    """Raise CallRefused for what Google refuses in a new task of a queue."""
     request = task.http_request
     if "http_request" not in task:
         raise not_modelled("a task without http_request")

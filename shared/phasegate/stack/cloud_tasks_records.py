@@ -10,7 +10,7 @@ from google.cloud.tasks_v2.types import Attempt, Queue, Task
 
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.tasks import SqliteTasks
-from phasegate.stack.cloud_tasks_limits import Message, Refused, rules_of
+from phasegate.stack.cloud_tasks_limits import CallRefused, Message, rules_of
 
 _TABLE = "CREATE TABLE IF NOT EXISTS cloud_tasks_queues (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID"
 
@@ -49,9 +49,9 @@ class Queues:
         return name in self._queues
 
     def get(self, name: str) -> Queue:
-        """Return a queue. Raises Refused (NOT_FOUND)."""
+        """Return a queue. Raises CallRefused (NOT_FOUND)."""
         if name not in self._queues:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no queue {name}; create it first")
+            raise CallRefused(grpc.StatusCode.NOT_FOUND, f"there is no queue {name}; create it first")
         return self._queues[name]
 
     def put(self, queue: Queue) -> Queue:
@@ -63,7 +63,7 @@ class Queues:
         return queue
 
     def remove(self, name: str) -> None:
-        """Delete a queue and its tasks. Raises Refused (NOT_FOUND)."""
+        """Delete a queue and its tasks. Raises CallRefused (NOT_FOUND)."""
         self.get(name)
         with self._database.transaction():
             self._database.execute("DELETE FROM cloud_tasks_queues WHERE name = ?", (name,))

@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 
 from phasegate.stack.cloud_tasks_api import CloudTasksApi, Method
-from phasegate.stack.cloud_tasks_limits import Refused, invalid
+from phasegate.stack.cloud_tasks_limits import CallRefused, invalid
 
 Fields = dict[str, Any]
 
@@ -45,7 +45,7 @@ _STATUS = {
 
 
 def request_of(verb: str, target: str, body: bytes) -> tuple[str, Fields]:
-    """Return the API's method and the JSON of its request. Raises Refused for what is no part of the API."""
+    """Return the API's method and the JSON of its request. Raises CallRefused for what is no part of the API."""
     url = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(url.query).items() if name != "alt"}
     try:
@@ -61,7 +61,7 @@ def request_of(verb: str, target: str, body: bytes) -> tuple[str, Fields]:
             holder = request.setdefault(content, fields) if content == "queue" else request
             (holder if "." in resource else request)[resource.rpartition(".")[2]] = found[1]
             return name, request
-    raise Refused(grpc.StatusCode.NOT_FOUND, f"{verb} {url.path} is not part of the API v2 that this server speaks")
+    raise CallRefused(grpc.StatusCode.NOT_FOUND, f"{verb} {url.path} is not part of the API v2 that this server speaks")
 
 
 def serve_rest(api: CloudTasksApi, loop: asyncio.AbstractEventLoop, host: str, port: int) -> ThreadingHTTPServer:
@@ -85,7 +85,7 @@ def serve_rest(api: CloudTasksApi, loop: asyncio.AbstractEventLoop, host: str, p
             try:
                 name, fields = request_of(self.command, self.path, body)
                 text = asyncio.run_coroutine_threadsafe(run(api.methods[name], fields), loop).result()
-            except Refused as refused:
+            except CallRefused as refused:
                 status = _STATUS[refused.code]
                 text = json.dumps({"error": {"code": status, "message": refused.message, "status": refused.code.name}})
             content = text.encode()

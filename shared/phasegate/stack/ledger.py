@@ -20,8 +20,8 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the ports that operating systems hand out by themselves (Linux: from 32768), which nobody could keep."""
 
 
-class Started(BaseModel):
-    """A started process is one of the stack."""
+class StartedProcess(BaseModel):
+    """A started process is one that the stack has begun."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class Ledger(BaseModel):
     ports: dict[str, int] = {}
     """Ports by part; they stay the same for a home, so that URLs inside stored tasks stay right."""
 
-    processes: dict[str, Started] = {}
+    processes: dict[str, StartedProcess] = {}
     """The processes that were started, by name; some may have died since."""
 
     pipeline: Path | None = None
@@ -65,7 +65,7 @@ class Ledger(BaseModel):
     """The variables that a shell, a function and a worker need alike."""
 
     @property
-    def alive(self) -> dict[str, Started]:
+    def alive(self) -> dict[str, StartedProcess]:
         """Return those of its processes that run."""
         return {name: started for name, started in self.processes.items() if started.process.is_alive}
 

@@ -27,7 +27,7 @@ from phasegate.stack.emulators import (
     start_emulator,
     start_server,
 )
-from phasegate.stack.ledger import Ledger, Started, is_free, write_ledger
+from phasegate.stack.ledger import Ledger, StartedProcess, is_free, write_ledger
 from phasegate.stack.processes import ProcessId, end
 from phasegate.stack.resources import Addresses, create_resources
 
@@ -183,7 +183,7 @@ class Start:
     def _note(self, begun: dict[str, Server], server: Server) -> None:
         """Write every process down before the next one is started: ``down`` finds it, whatever happens here."""
         begun[server.name] = server
-        self._ledger.processes[server.name] = Started(
+        self._ledger.processes[server.name] = StartedProcess(
             process=ProcessId.of(server.process.pid), port=server.port or None, path=server.path, log=server.log
         )
         write_ledger(self._folder, self._ledger)

@@ -19,7 +19,7 @@ class QualityOf(Strict):
     column: Column = Field(description="the column of its table that holds the score")
 
 
-class KeysCompared(Strict):
+class KeysToCompare(Strict):
     """Distinct values of a column are compared on each date: how many the one table has, how many the other one has of
     them."""
 
@@ -37,7 +37,7 @@ class ReportSpec(Strict):
     critical: list[FieldsOf] = Field(default=[], description="fields whose NULLs are counted, by season")
     averages: list[FieldsOf] = Field(default=[], description="fields whose mean is given, by season")
     quality: list[QualityOf] = Field(default=[], description="scores that are put into buckets, by year")
-    compared: list[KeysCompared] = Field(default=[], description="keys of one table that are looked for in another")
+    compared: list[KeysToCompare] = Field(default=[], description="keys of one table that are looked for in another")
 
     @property
     def processors(self) -> tuple[tuple[str, str], ...]:
