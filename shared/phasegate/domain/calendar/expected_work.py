@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import ceil
 
 from phasegate.domain.calendar.dates import Calendar, LeftOutDate
-from phasegate.domain.plan import ExpectationLetter, expectation
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.spec.arithmetic import evaluate
 from phasegate.domain.spec.checks import Check, EntitiesCheck, RowsCheck
 from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, Processor

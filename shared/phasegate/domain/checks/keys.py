@@ -3,9 +3,9 @@
 from datetime import date
 from fractions import Fraction
 
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
 from phasegate.domain.checks.subject import KEYS_SHOWN, CheckSubject, Finding, named
-from phasegate.domain.plan import ExpectationLetter, expectation
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from phasegate.domain.spec.pipeline import TableOutput
 

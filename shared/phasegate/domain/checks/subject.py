@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 
 KEYS_SHOWN = 20

@@ -4,6 +4,7 @@ nowhere."""
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
+from phasegate.domain.messages.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
 from phasegate.domain.messages.worker_protocol import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
 from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
@@ -19,10 +20,10 @@ from phasegate.domain.spec.pipeline import (
     select_phases,
 )
 
-RESERVED_QUEUES = ("conductor", "dispatch", "verify")
+RESERVED_QUEUES = (CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE)
 """Queues that Phasegate uses for itself."""
 
-RESERVED_TOPICS = ("backfill-completions", "backfill-kickoff")
+RESERVED_TOPICS = (COMPLETIONS, KICKOFF)
 """Topics that Phasegate uses for itself."""
 
 
