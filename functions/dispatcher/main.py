@@ -1,6 +1,4 @@
-"""The dispatcher puts one Cloud Task per processor on the queues, for a page of dates whose release groups were
-released.
-"""
+"""The dispatcher reconciles a page of dates whose release groups were released: what is due is put on the queues."""
 
 import functions_framework
 from flask import Request
@@ -21,5 +19,5 @@ def _dispatch(page: DispatchPage) -> Answer:
 
 @functions_framework.http
 def dispatcher(request: Request) -> Answer:
-    """Answer 200 and how many attempts were due."""
+    """Answer 200, how many attempts were due, and on how many dates a release group is at rest."""
     return answer("dispatcher", request, DispatchPage, _dispatch)

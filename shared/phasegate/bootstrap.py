@@ -1,4 +1,4 @@
-"""The bootstrap wires a backend and the services together: the one place that knows both."""
+"""The bootstrap wires the embedded backend and the services together; ``deployment`` does so for Google Cloud."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack

@@ -45,7 +45,7 @@ class Deployment:
 
     @property
     def pipeline_file(self) -> Path:
-        """Say where it lies. Raises InputError when the deployment does not say."""
+        """Say where the deployed pipeline file lies. Raises InputError when the environment does not say."""
         if self.settings.pipeline is None:
             raise InputError(
                 "PHASEGATE_PIPELINE: is not set; give the path of the deployed pipeline file (docs/stack.md has the "

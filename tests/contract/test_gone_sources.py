@@ -1,4 +1,4 @@
-"""A source that is gone, waived on Firestore; ``tests/consents`` has every case on the embedded backend."""
+"""A source that is gone, waived on Firestore; ``tests/decisions_by_people`` has every case on the embedded backend."""
 
 from datetime import timedelta
 from pathlib import Path

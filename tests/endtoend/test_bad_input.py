@@ -222,7 +222,7 @@ def test_a_word_that_the_command_line_does_not_know_is_refused(site: Site, argum
 # Runs
 
 COMMANDS = ["status", "watch", "explain", "retry", "pause", "resume", "drain", "cancel"]
-"""Those that take a run and nothing else; ``approve`` and ``waive`` are in ``test_consent_commands.py``."""
+"""Those that take a run and nothing else; ``approve`` and ``waive`` are in ``test_decision_commands.py``."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,7 +5,7 @@ from typing import Any
 
 from phasegate.domain.state.facts import PASS, WARN
 from phasegate.domain.state.run import RunStatus
-from phasegate.services.reading.progress import as_json
+from phasegate.services.reading.progress import progress_document
 from tests.world import World, drive
 
 
@@ -38,7 +38,7 @@ def test_a_warning_is_stored_with_its_numbers_shown_and_holds_nothing_back(tmp_p
         facts = embedded.state.dates("r", world.days)
     verdicts = [v for day in world.days for v in facts[day].cells["raw"].groups["raw"].verdicts if v.subject == "a"]
     assert [(v.outcome, v.expected, v.found) for v in verdicts if v.check == "small"] == [(PASS, 4, 4), (WARN, 4, 3)]
-    warnings: Any = as_json(found)["warnings"]
+    warnings: Any = progress_document(found)["warnings"]
     assert [(w["date"], w["check"]) for w in warnings] == [
         (str(world.days[0]), "nulls"),
         (str(world.days[1]), "small"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.services.reading.progress import as_json, report
+from phasegate.services.reading.progress import progress_document, report
 from phasegate.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
@@ -38,7 +38,7 @@ class Cloud:
     def status(self, run_id: str) -> Mapping[str, Any]:
         """Where a run stands, without the time that a command takes."""
         backend = self.there.deployment.backend
-        return as_json(report(backend.state, run_id, backend.clock.now()))
+        return progress_document(report(backend.state, run_id, backend.clock.now()))
 
     def until(self, run_id: str, is_so: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
         """Wait until the status of a run is such."""

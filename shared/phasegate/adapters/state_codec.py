@@ -34,7 +34,7 @@ def plan_of(run_id: str, document: Document) -> Plan:
 
 
 def require_plan_version(run_id: str, document: Document) -> None:
-    """Raises InputError for a document of another version than this program reads."""
+    """Refuse a document of another version than this program reads: raises InputError."""
     _refuse_other_version("plan", run_id, document, PLAN_VERSION)
 
 

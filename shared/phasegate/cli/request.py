@@ -43,7 +43,7 @@ def request_of(
 
 
 def check_run_id(run_id: str | None) -> None:
-    """Raises InputError for a name that no run may have."""
+    """Refuse a name that no run may have: raises InputError."""
     from phasegate.domain.state.run import RUN_ID
 
     if run_id is not None and not re.fullmatch(RUN_ID, run_id):

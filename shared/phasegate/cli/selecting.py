@@ -45,7 +45,7 @@ class Selecting:
 
     @property
     def names_dates_or_phases(self) -> bool:
-        """Whether anything was selected."""
+        """Tell whether dates or phases were selected."""
         return any((self.season, self.first, self.last, self.dates, self.exclude, self.phases))
 
 

@@ -18,7 +18,7 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
 from phasegate.services.reading.notices import notices_text
-from phasegate.services.reading.progress import RunReport, as_json, report
+from phasegate.services.reading.progress import RunReport, progress_document, report
 from phasegate.services.reading.prover import ask
 
 SHOWN_MISSING = 40
@@ -86,7 +86,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
 def summary_document(summary: Summary) -> dict[str, Any]:
     """The document is that of ``status --json``, with the tables and every missing task by name."""
     return {
-        **as_json(summary.report),
+        **progress_document(summary.report),
         "seconds": round(summary.seconds, 1),
         "skipped": summary.skipped,
         "tables": {t.table: {"rows": t.rows, "dates": t.dates} for t in summary.tables},

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 from phasegate.domain.messages.names import CONDUCTOR_QUEUE, VERIFY_QUEUE, task_name
 from phasegate.domain.messages.tasks import WakeUp
-from phasegate.domain.plan import PlanIndex
 from phasegate.ports import Clock, Events, ObjectStore, QueueTask, State, Tasks, Warehouse, Worker
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,10 +35,6 @@ class Backend:
     """Names this process where claims die with it (embedded); None where only a lease ends a claim."""
     asks_for_reports: bool = False
     """A run that has ended is reported on by a task (a cloud); else whoever drives the run does it."""
-
-    def index(self, run_id: str) -> PlanIndex:
-        """Return the compiled plan of a run."""
-        return self.state.index(run_id)
 
     def ask_for_report(self, run_id: str, ended_at: datetime) -> None:
         """Have the verifier report on a run that has ended, once for each end."""

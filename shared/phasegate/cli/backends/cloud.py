@@ -187,7 +187,7 @@ class CloudCommands:
         """Reconcile a run at once: what a resume or a retry made due is started."""
         here = self.deployment
         here.backend.wake_conductor(run_id)
-        days = here.backend.state.board(run_id)[0].open_days(here.backend.index(run_id))
+        days = here.backend.state.board(run_id)[0].open_days(here.backend.state.index(run_id))
         for first in range(0, len(days), PAGE_DATES):
             here.reconciler.reconcile_days(run_id, days[first : first + PAGE_DATES])
 

@@ -40,8 +40,7 @@ from phasegate.embedded_start import HomePreview, HomeStart, require_free
 from phasegate.ports import State
 from phasegate.report.status import status_text
 from phasegate.services.operating.operators import resume
-from phasegate.services.reading.progress import as_json as progress_document
-from phasegate.services.reading.progress import report
+from phasegate.services.reading.progress import progress_document, report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start

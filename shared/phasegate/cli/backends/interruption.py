@@ -16,7 +16,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def is_asked(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Tell whether somebody asked to stop."""
         return self._asked
 
     def __enter__(self) -> "Interruption":

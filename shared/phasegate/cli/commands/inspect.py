@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         found = progress.report(session.backend.state(), run_id, SystemClock().now())
         if as_json:
-            write_json(progress.as_json(found))
+            write_json(progress.progress_document(found))
         else:
             typer.echo(status_text(found, session.backend.driver()))
 

@@ -1,4 +1,4 @@
-"""The audit of one task compares what a table holds with what the calendar demands and what a run says of it. Pure."""
+"""The audit of one task compares what a table holds with what the calendar demands and what a run says of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
     Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
 }
-"""Between what a kind is, and what it means."""
+"""For each discrepancy: between which two it lies, and what it means."""
 
 
 class Own(Enum):

@@ -176,12 +176,16 @@ class Board:
 
     def is_over(self, run: Run) -> bool:
         """Tell whether the run came to its end, and nothing that people asked for since is still to be done."""
-        return self.status.is_final and all(run_request in self.applied for run_request in run.intents)
+        return self.status.is_final and self._has_acted_on_all(run)
 
     def is_at_rest(self, run: Run) -> bool:
         """Tell whether the run is over, or goes on only when a person acts, and nobody has acted since."""
-        is_waiting = self.status is RunStatus.WAITING and run.admits and all(w in self.applied for w in run.intents)
+        is_waiting = self.status is RunStatus.WAITING and run.admits and self._has_acted_on_all(run)
         return is_waiting or self.is_over(run)
+
+    def _has_acted_on_all(self, run: Run) -> bool:
+        """Whether everything that people asked for was acted on."""
+        return all(intent in self.applied for intent in run.intents)
 
     def to_document(self) -> dict[str, Any]:
         """Write the board as plain JSON values; strips are text."""

@@ -42,7 +42,6 @@ def resume(state: RunWriter, run_id: str) -> Run:
 
 def cancel(state: State, run_id: str) -> Cancelled:
     """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
-
     _refuse_finished(state, run_id, "cancel")
     run = change(state, run_id, "cancel", lambda r: {"desired_state": DesiredState.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)

@@ -283,7 +283,7 @@ def _eta(board: Board, status: RunStatus, finished: int, left: int, now: datetim
     return round((now - board.started_at).total_seconds() / finished * left, 1)
 
 
-def as_json(found: RunReport) -> Mapping[str, object]:
+def progress_document(found: RunReport) -> Mapping[str, object]:
     """Write the report in the shape of the contract's ``status --json``."""
     return {
         "run_id": found.run_id,

@@ -76,7 +76,7 @@ class Conductor:
     def _begin(self, run_id: str, now: datetime) -> ConductorPass:
         """Read the run, its board and the dates that settled."""
         state = self._backend.state
-        run, index = state.run(run_id), self._backend.index(run_id)
+        run, index = state.run(run_id), self._backend.state.index(run_id)
         board, version = state.board(run_id)
         marked, cursor = state.at_rest(run_id, board.cursor)
         # A date that could not be asked is asked again at its moment, however often it is marked until then.
@@ -133,7 +133,7 @@ class Conductor:
                 outcome = state and judge_again(index, group, state, pass_.facts[day], pass_.waivers)
                 outcomes += [outcome] if outcome else []
         waivers = tuple(waiver.id for waiver in pass_.waivers)
-        seen = tuple(run_request for run_request in run.intents if run_request not in board.applied)
+        seen = tuple(intent for intent in run.intents if intent not in board.applied)
         pass_.changed |= bool(seen) or waivers != board.waivers
         board.waivers, board.applied = waivers, (*board.applied, *seen)
         return outcomes

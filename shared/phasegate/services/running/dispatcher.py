@@ -12,7 +12,7 @@ from phasegate.ports import QueueTask
 from phasegate.services.backend import Backend
 
 PAGE_DATES = 50
-"""Released dates a dispatch task covers: creating some 500 tasks in one request runs into deadlines (Cloud Tasks)."""
+"""Dates of one dispatch page: a request that creates more than some 500 tasks runs into deadlines (Cloud Tasks)."""
 
 PAGE_TASKS = 500
 """Tasks that are created in one request of ours, for the same reason."""

@@ -56,7 +56,7 @@ class _Concerned:
     listening: _ListeningRun
     """The run."""
     end: ExternalEvent
-    """What the message says, in its words."""
+    """What the message says, as the run's plan reads it."""
     facts: DateFacts
     """The facts of the event's date, as they were read for it."""
     attempt: Awaited | str
@@ -87,7 +87,7 @@ class ExternalEventListener:
         listening_runs: list[_ListeningRun] = []
         for run_id in state.unfinished():
             try:
-                index = self._backend.index(run_id)
+                index = self._backend.state.index(run_id)
             except InputError as error:
                 _log.warning("run %s does not listen to topic %s: %s", run_id, topic, error)
                 continue

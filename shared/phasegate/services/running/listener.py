@@ -41,7 +41,7 @@ class Listener:
 
     def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
         try:
-            index = self._backend.index(run_id)
+            index = self._backend.state.index(run_id)
         except UnknownRun as error:
             for _, message in events:
                 self._set_aside(message, None, str(error))

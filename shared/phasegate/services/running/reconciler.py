@@ -32,13 +32,13 @@ class Reconciler:
 
     def reconcile_days(self, run_id: str, days: Sequence[date]) -> Reconciled:
         """Read the facts of these dates and reconcile them. Raises InputError for a date that is not the run's."""
-        self._backend.index(run_id).require_dates(days)
+        self._backend.state.index(run_id).require_dates(days)
         return self.reconcile(run_id, self._backend.state.dates(run_id, days))
 
     def reconcile(self, run_id: str, dates: Mapping[date, DateFacts]) -> Reconciled:
         """Have the conductor woken where a release group has come to rest, and what is due dispatched."""
         backend = self._backend
-        index = backend.index(run_id)
+        index = backend.state.index(run_id)
         reconciliations = {day: reconcile(facts, index) for day, facts in dates.items()}
         at_rest = [day for day, each in reconciliations.items() if each.settled]
         if at_rest:

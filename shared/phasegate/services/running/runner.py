@@ -87,7 +87,7 @@ class Runner:
         state, now = self._backend.state, self._backend.clock.now()
         calls: list[Call | None] = [None] * len(tasks)
         for run_id in {p.run_id for p in tasks}:
-            index = self._backend.index(run_id)
+            index = self._backend.state.index(run_id)
             mine = [i for i, p in enumerate(tasks) if p.run_id == run_id]
             requests: list[ClaimRequest] = []
             specs: list[TaskSpec] = []
@@ -177,7 +177,7 @@ class Runner:
             return call.refused
         try:
             worker = task.call.worker
-            constants = self._backend.index(call.run.run_id).plan.pipeline.workers[worker].constants
+            constants = self._backend.state.index(call.run.run_id).plan.pipeline.workers[worker].constants
             status, body = self._backend.workers[worker].handle(task.call.path, _request(call, constants))
             return None if status == 202 else understand(status, body, task)
         except HaltError:

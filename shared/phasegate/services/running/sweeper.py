@@ -47,7 +47,7 @@ class Sweeper:
     def sweep(self, run_id: str) -> None:
         """Sweep a run once: claims, then every date with an open release group; then the conductor."""
         state = self._backend.state
-        index = self._backend.index(run_id)
+        index = self._backend.state.index(run_id)
         board, _ = state.board(run_id)
         days = board.open_days(index)
         # Claims that die with a process may lie on any date; leases matter on dates that wait for them.

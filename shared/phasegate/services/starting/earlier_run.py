@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.ports import State
+from phasegate.ports import RunReader
 from phasegate.services.starting.identity import RequestIdentity
 
 
 def find_earlier_run(
-    state: State | None, identity: RequestIdentity, run_id: str | None, sent_at: datetime | None = None
+    state: RunReader | None, identity: RequestIdentity, run_id: str | None, sent_at: datetime | None = None
 ) -> Run | None:
     """Find the run of that id; without an id the newest run that is the answer to the same request (``is_answer``).
 
@@ -26,7 +26,7 @@ def find_earlier_run(
     return None
 
 
-def is_answer(state: State, run: Run, sent_at: datetime | None) -> bool:
+def is_answer(state: RunReader, run: Run, sent_at: datetime | None) -> bool:
     """Tell whether a run of the same request is the answer to it: the run goes on, or a message began it that is now
     delivered a second time.
 
@@ -45,7 +45,7 @@ def _is_begun_by_message(run: Run, sent_at: datetime | None) -> bool:
     )
 
 
-def _goes_on(state: State, run: Run) -> bool:
+def _goes_on(state: RunReader, run: Run) -> bool:
     if run.desired_state is DesiredState.CANCELLED:
         return False
     board, _ = state.board(run.run_id)

@@ -14,7 +14,7 @@ from phasegate.domain.plan import ExpectationLetter, Plan, PlanIndex, TaskSpec, 
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
-from phasegate.ports import State
+from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
 from phasegate.services.reading.prover import Prover
 from phasegate.services.starting.scope import RunScope, choose_phases
@@ -34,7 +34,7 @@ class PlanMade:
     """Dates whose rows were made from another source folder: they are made again."""
 
 
-def plan_scope(scope: RunScope, prover: Prover | None, state: State | None) -> PlanMade:
+def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None) -> PlanMade:
     """Plan a request's scope, judged by the tables and by what earlier runs left behind.
 
     prover, state: None where there are no tables, or no earlier run, yet. Raises InputError as ``make_plan`` does.

@@ -8,7 +8,7 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
-from phasegate.ports import Clock, State
+from phasegate.ports import Clock, RunWriter
 from phasegate.services.starting.earlier_run import is_answer
 from phasegate.services.starting.identity import RequestIdentity
 
@@ -28,7 +28,7 @@ class NewRun:
 
 
 def write_run(
-    state: State, clock: Clock, new: NewRun, run_ids: Iterable[str], sent_at: datetime | None = None
+    state: RunWriter, clock: Clock, new: NewRun, run_ids: Iterable[str], sent_at: datetime | None = None
 ) -> tuple[Run, bool]:
     """Write a run under the first of these names that is free; the run, and whether it is new.
 
@@ -42,7 +42,7 @@ def write_run(
     return run, is_new
 
 
-def _write_once(state: State, clock: Clock, new: NewRun, run_id: str) -> tuple[Run, bool]:
+def _write_once(state: RunWriter, clock: Clock, new: NewRun, run_id: str) -> tuple[Run, bool]:
     run = Run(
         run_id=run_id,
         pipeline=new.plan.pipeline.pipeline,

@@ -11,7 +11,7 @@ from phasegate.report.explain import explain, explanation_text
 from phasegate.report.summary import next_command
 from phasegate.services.operating.decisions import approve
 from phasegate.services.operating.operators import pause, resume
-from phasegate.services.reading.progress import as_json
+from phasegate.services.reading.progress import progress_document
 from tests.world import World
 
 
@@ -59,7 +59,7 @@ def test_it_goes_on_to_the_end_once_a_person_says_go(tmp_path: Path) -> None:
     world.run()
     let_go(world)
     assert world.run().status is RunStatus.COMPLETED
-    document: Any = as_json(world.report())
+    document: Any = progress_document(world.report())
     assert [(a["phase"], a["by"], a["why"]) for a in document["approvals"]] == [("final", "ann", "looked at it")]
     assert document["waits_for_approval"] == []
 

@@ -23,7 +23,7 @@ def change(document: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site whose run waits for a person, and has a date that is blocked."""
-    made = Site(tmp_path_factory.mktemp("consents"), change)
+    made = Site(tmp_path_factory.mktemp("decisions"), change)
     data = made.world.data()
     data["a"]["2024-01-02"][0]["v"] = 1000
     made.world.rewrite(data)

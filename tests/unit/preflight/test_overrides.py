@@ -114,6 +114,6 @@ def test_a_destructive_processor_of_a_phase_that_is_left_out_is_nothing_to_refus
 @pytest.mark.parametrize(
     ("name", "problem"), [("totl", "unknown processor 'totl'; did you mean 'total'"), ("note", "is not destructive")]
 )
-def test_a_name_that_permits_nothing_is_an_error(name: str, problem: str) -> None:
+def test_a_name_that_overrides_nothing_is_an_error(name: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         destructive(name)

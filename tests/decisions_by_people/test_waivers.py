@@ -12,7 +12,7 @@ from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import BLOCK
 from phasegate.domain.state.run import RunStatus, Waiver
 from phasegate.services.operating.decisions import moment, waive
-from phasegate.services.reading.progress import as_json, report
+from phasegate.services.reading.progress import progress_document, report
 from tests.world import World
 
 RANGE = {"check": "range", "column": "v", "min": 0, "max": 500}
@@ -100,7 +100,7 @@ def test_what_passes_by_a_waiver_stands_in_the_status(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path)
     waiver = blocked.waive()
     blocked.go_on()
-    document: Any = as_json(blocked.world.report())
+    document: Any = progress_document(blocked.world.report())
     (listed,) = document["waivers"]
     assert (listed["id"], listed["by"], listed["why"], listed["in_force"]) == (waiver.id, "ann", "a record", True)
     assert [(p["date"], p["processor"], p["check"]) for p in listed["passed"]] == [(str(blocked.day), "a", "range")]
@@ -262,5 +262,5 @@ def test_an_end_that_is_no_time_is_refused(text: str) -> None:
 def test_the_status_counts_by_the_moment_at_which_it_is_asked(tmp_path: Path) -> None:
     blocked = Blocked(tmp_path, dates=2)
     waiver = blocked.waive(hours=1)
-    late = blocked.reconcile(lambda e: as_json(report(e.state, "r", waiver.until)))
+    late = blocked.reconcile(lambda e: progress_document(report(e.state, "r", waiver.until)))
     assert late["waivers"][0]["in_force"] is False

@@ -13,7 +13,7 @@ from phasegate.domain.state.run import RunStatus, Waiver
 from phasegate.report.explain import explain, explanation_text
 from phasegate.services.operating.decisions import approve, waive
 from phasegate.services.operating.operators import retry
-from phasegate.services.reading.progress import as_json
+from phasegate.services.reading.progress import progress_document
 from tests.world import World
 
 GONE = ["fail:unrecoverable"] * 3
@@ -90,7 +90,7 @@ def test_it_stands_in_the_status_as_empty_with_its_reason_under_the_waiver(tmp_p
     gone.go_on()
     gone.waive()
     gone.go_on()
-    document: Any = as_json(gone.world.report())
+    document: Any = progress_document(gone.world.report())
     counts = {name: document["tasks"][name] for name in ("expected", "succeeded", "empty_ok", "unrecoverable")}
     assert counts == {"expected": 36, "succeeded": 32, "empty_ok": 4, "unrecoverable": 0}
     assert document["failures"] == []
