@@ -65,6 +65,8 @@ def _problem(error: ValidationError, flags: dict[str, Any]) -> str:
     variable = PREFIX + name.upper()
     if first["type"] == "extra_forbidden":
         known = sorted(Settings.model_fields)
-        return f"{CONFIG_FILE}: '{name}' is not a setting; known: {', '.join(known)}{did_you_mean(name, known)}"
+        hint = did_you_mean(name, known)
+        listed = f"; known: {', '.join(known)}{hint}" if hint.startswith("; did") else hint
+        return f"{CONFIG_FILE}: '{name}' is not a setting{listed}"
     where = f"--{name}" if name in flags else variable if os.environ.get(variable) else f"{CONFIG_FILE}: {name}"
     return f"{where}: '{first['input']}': {first['msg']}"
