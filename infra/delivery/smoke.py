@@ -13,7 +13,7 @@ from datetime import date
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.errors import PhasegateError, UnknownRun
-from phasegate.domain.messages.names import KICKOFF
+from phasegate.domain.protocol.names import KICKOFF
 from phasegate.domain.state.facts import AttemptFacts
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.backend import Backend

@@ -42,9 +42,8 @@ variable "pipelines" {
 }
 
 variable "pipeline" {
-  description = "Folder name of the pipeline that the functions serve."
+  description = "Folder name of the pipeline that the functions serve, for example nba."
   type        = string
-  default     = "nba"
   nullable    = false
 }
 

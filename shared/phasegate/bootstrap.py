@@ -20,8 +20,8 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.factories import load_factory
 from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board

@@ -31,8 +31,8 @@ from phasegate.adapters.gcp.tasks import CloudTasks, delivery_deadlines
 from phasegate.bootstrap import Services
 from phasegate.deployment import WAKE_BUCKET
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import Run

@@ -60,7 +60,7 @@ def drive_through_functions(cloud: CloudWorld, patch: pytest.MonkeyPatch, most: 
     """
     endpoints, layout = Endpoints(cloud, patch), layout_of(cloud.world.pipeline)
     answers: Answers = []
-    read_external_event = 0
+    delivered = 0
     queues = [queue.id for queue in layout.queues]
     while len(answers) < most and (at := cloud.queues.next_at(queues)) is not None:
         cloud.world.clock.move_to(max(at, cloud.world.clock.now()) + timedelta(milliseconds=1))
@@ -69,9 +69,9 @@ def drive_through_functions(cloud: CloudWorld, patch: pytest.MonkeyPatch, most: 
             answers.append(endpoints.post(name, "/", task.payload, {"X-CloudTasks-QueueName": task.queue}))
             cloud.queues.acknowledge([task])
         published = cloud.publisher.published
-        for topic, text in published[read_external_event:]:
+        for topic, text in published[delivered:]:
             answers.extend(_push(endpoints, layout, cloud.settings.project, topic, text))
-        read_external_event = len(published)
+        delivered = len(published)
     return answers
 
 

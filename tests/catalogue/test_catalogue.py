@@ -25,9 +25,9 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.checks import proof
 from phasegate.domain.checks.registry import REGISTRY, CheckFunctions
 from phasegate.domain.errors import StaleFence
-from phasegate.domain.messages import worker_protocol
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol import worker as worker_protocol
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptKey, Proved, Reported
 from phasegate.domain.state.run import RunStatus
@@ -407,8 +407,8 @@ def f24(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         burst = [c.model_dump_json() for call in calls if (c := services.runner.execute(call))]
         services.listener.handle(burst)
         facts = embedded.state.dates("r", world.days)
-        read_external_event = sum(a.reported is not None for d in facts.values() for t in d.tasks.values() for a in t)
-    assert read_external_event == 10_000
+        completions = sum(a.reported is not None for d in facts.values() for t in d.tasks.values() for a in t)
+    assert completions == 10_000
 
 
 def f25(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

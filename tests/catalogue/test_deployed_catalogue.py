@@ -16,9 +16,9 @@ from phasegate.adapters.gcp.layout import Layout, layout_of
 from phasegate.adapters.gcp.preflight import queues, services, topics
 from phasegate.adapters.gcp.preflight.services import inspect_functions
 from phasegate.adapters.gcp.preflight.topics import Topics
-from phasegate.domain.messages.names import COMPLETIONS, KICKOFF
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.operations.preflight import Level
+from phasegate.domain.protocol.names import COMPLETIONS, KICKOFF
 from phasegate.domain.state.run import RunStatus
 from phasegate.stack import resources
 from phasegate.stack.emulators import HOST

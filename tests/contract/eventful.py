@@ -9,7 +9,7 @@ import pytest
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import TransientError
-from phasegate.domain.messages.names import COMPLETIONS
+from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.ports import ClaimRequest
 from phasegate.report.verifier import verify_run

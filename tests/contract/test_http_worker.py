@@ -23,8 +23,8 @@ from phasegate.adapters.gcp.http.identity import IdentityTokens
 from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
 from phasegate.domain.decisions.answers import understand
 from phasegate.domain.errors import InputError, TransientError
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
 from tests.unit.builders import plan
 
 ROOT = Path(__file__).parents[2]

@@ -22,9 +22,9 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Parameter, QueueTask, Row

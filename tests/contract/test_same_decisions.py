@@ -21,8 +21,8 @@ from phasegate.adapters.embedded.state import SqliteState
 from phasegate.bootstrap import Embedded
 from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.messages.worker_protocol import ResultStatus
 from phasegate.domain.plan import Plan, compile_plan
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned, Dispatched, Healed, Reported
 from phasegate.domain.state.run import DesiredState, Run, RunStatus

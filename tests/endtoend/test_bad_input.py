@@ -169,9 +169,9 @@ def broken_settings(site: Site) -> None:
 
 
 SURROUNDINGS: dict[str, tuple[Callable[[Site], None], str]] = {
-    "broken YAML": (broken_yaml, "pipeline.yaml: not valid YAML: "),
-    "YAML nested without end": (deep_yaml, "pipeline.yaml: "),
-    "an unknown key": (unknown_key, "pipeline.yaml: colour: unknown key; remove it, or see `phasegate schema`"),
+    "broken YAML": (broken_yaml, "pipeline.yaml:2:1: not valid YAML: "),
+    "YAML nested without end": (deep_yaml, "pipeline.yaml:1:51: nested more than 50 levels deep"),
+    "an unknown key": (unknown_key, "pipeline.yaml:180:1: colour: unknown key; remove it, or see `phasegate schema`"),
     "a missing pipeline file": (no_pipeline, "pipeline.yaml: no such pipeline file; give one with --pipeline FILE"),
     "a missing source folder": (no_source, "source: no such source folder; make one with: phasegate sample"),
     "a source without a schedule": (no_schedule, "schedule.parquet: the source folder has no schedule"),

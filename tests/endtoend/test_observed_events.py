@@ -11,7 +11,7 @@ import yaml
 
 from phasegate.bootstrap import Services
 from phasegate.domain.errors import TransientError
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
 from phasegate.report.explain import explain

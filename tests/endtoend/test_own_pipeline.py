@@ -63,9 +63,8 @@ SERVICE = """\
 import json
 from pathlib import Path
 
-from phasegate.domain.messages.worker_protocol import ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.ports import Partition
-from phasegate.worker import WorkerService
+from phasegate.worker import ProcessorResult, ResultStatus, WorkerRequest, WorkerService
 
 from shop_worker.prices import cents
 

@@ -108,7 +108,7 @@ def test_an_end_that_was_never_heard_of_is_found_in_the_table(week: UsersWorld) 
 
 def test_the_live_cascade_is_awake_and_no_date_of_the_run_wakes_it(week: UsersWorld) -> None:
     assert week.users.cascade.triggered == [str(LIVE_DAY)]
-    assert week.users.cascade.read_external_event > len(WEEK) * len(RAW_NAMES)
+    assert week.users.cascade.heard > len(WEEK) * len(RAW_NAMES)
 
 
 def test_live_traffic_of_other_dates_is_not_kept(week: UsersWorld) -> None:

@@ -18,8 +18,8 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Services
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run

@@ -61,7 +61,7 @@ def handler(users: UsersServices) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             """The cascade."""
-            self._answer(200, {"triggered": users.cascade.triggered, "heard": users.cascade.read_external_event})
+            self._answer(200, {"triggered": users.cascade.triggered, "heard": users.cascade.heard})
 
         def do_POST(self) -> None:
             """A request, or a push."""

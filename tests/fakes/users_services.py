@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from phasegate.domain.messages.worker_protocol import ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.domain.protocol.worker import ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.ports import Clock, ObjectStore, Partition, Warehouse
 from phasegate.worker.events import completed_event
 
@@ -70,11 +70,11 @@ class Cascade:
     def __init__(self) -> None:
         self._done: dict[str, set[str]] = defaultdict(set)
         self.triggered: list[str] = []
-        self.read_external_event = 0
+        self.heard = 0
 
     def on_raw_complete(self, message: Mapping[str, Any]) -> None:
         """A raw processor's report."""
-        self.read_external_event += 1
+        self.heard += 1
         if message.get("status") != "success" or message.get("skip_downstream_trigger"):
             return
         done = self._done[message["game_date"]]

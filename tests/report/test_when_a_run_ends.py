@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from phasegate.domain.errors import HaltError
-from phasegate.domain.messages.names import VERIFY_QUEUE
+from phasegate.domain.protocol.names import VERIFY_QUEUE
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor

@@ -11,7 +11,7 @@ import pytest
 
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
-from phasegate.domain.messages.names import COMPLETIONS
+from phasegate.domain.protocol.names import COMPLETIONS
 from tests.conftest import FULL
 from tests.simulation.effects import WRITERS, Crash, Effects
 from tests.simulation.lives import MortalWorld, Outcome

@@ -21,8 +21,8 @@ from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.messages.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
-from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import Healed, HealedAs, Reported
 from phasegate.ports import QueueTask
 from phasegate.services.running.runner import Call

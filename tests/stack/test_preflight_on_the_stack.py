@@ -12,7 +12,7 @@ import requests
 
 from phasegate.adapters.gcp import clients
 from phasegate.adapters.gcp.layout import FUNCTIONS
-from phasegate.domain.messages.names import COMPLETIONS, KICKOFF
+from phasegate.domain.protocol.names import COMPLETIONS, KICKOFF
 from tests.endtoend.test_command_line import Answer
 from tests.stack.running import ROOT, clean_environment
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack

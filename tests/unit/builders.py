@@ -6,8 +6,8 @@ from typing import Any
 
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import Plan, PlanIndex, WorkLetter, compile_plan
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.spec.pipeline import Pipeline, select_phases
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (

@@ -24,8 +24,8 @@ from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import Claim, Partition, Warehouse

@@ -1,6 +1,7 @@
 # A project that backfills beside a live pipeline, with people on call.
-project = "my-project-large"
-region  = "us-east4"
+project  = "my-project-large"
+region   = "us-east4"
+pipeline = "nba"
 
 existing_datasets = ["nba_raw", "nba_analytics"] # made by the live pipeline
 

@@ -1,6 +1,7 @@
 # A project for trying: one season now and then. Idle it costs nearly nothing.
-project = "my-project-small"
-region  = "us-central1"
+project  = "my-project-small"
+region   = "us-central1"
+pipeline = "nba"
 
 backups = {
   point_in_time_recovery = false

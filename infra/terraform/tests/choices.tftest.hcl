@@ -10,7 +10,8 @@ mock_provider "archive" {}
 mock_provider "time" {}
 
 variables {
-  project = "demo-project"
+  project  = "demo-project"
+  pipeline = "nba"
 }
 
 run "an_observed_topic_is_heard_and_not_made" {

@@ -11,6 +11,7 @@ mock_provider "time" {}
 
 variables {
   project         = "demo-project"
+  pipeline        = "nba"
   operators_group = "operators@example.com"
   viewers_group   = "viewers@example.com"
   alert_emails    = ["on-call@example.com"]

@@ -1,4 +1,4 @@
-# What `-var-file=environments/….tfvars` makes; without one, a deployment of which only the project is said.
+# What `-var-file=environments/….tfvars` makes; without one, a deployment of which only project and pipeline are said.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -10,7 +10,8 @@ mock_provider "archive" {}
 mock_provider "time" {}
 
 variables {
-  project = "demo-project"
+  project  = "demo-project"
+  pipeline = "nba"
 }
 
 run "example" {

@@ -4,8 +4,8 @@ from datetime import date
 
 from nba_worker.scrapers import ENDPOINTS, nothing_to_do, object_name
 from nba_worker.source import SourceFolder
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.ports import ObjectStore, Partition, Warehouse
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
 
 DATASET = "nba_raw"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from nba_worker.source import SourceFolder
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.ports import ObjectStore
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
 
 _COUNTS = "points fgm fga fg3m fg3a ftm fta oreb dreb reb ast stl blk tov pf"
 _SIDE = "game_date game_id season team opponent is_home"

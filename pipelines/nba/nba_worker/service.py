@@ -14,9 +14,16 @@ from nba_worker.scrapers import ENDPOINTS, Scrapers
 from nba_worker.source import SourceFolder
 from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessors
 from phasegate import __version__
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.ports import ObjectStore, Warehouse
-from phasegate.worker import RangeRequest, WorkerService, has_passed
+from phasegate.worker import (
+    ErrorClass,
+    ProcessorResult,
+    RangeRequest,
+    ResultStatus,
+    WorkerRequest,
+    WorkerService,
+    has_passed,
+)
 
 _ONE_DAY = timedelta(days=1)
 

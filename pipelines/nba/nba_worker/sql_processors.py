@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nba_worker.schedule import BOOTSTRAP_DAYS, Schedule
 from nba_worker.scrapers import nothing_to_do
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.ports import Partition, Warehouse
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
 
 PIPELINE = Path(__file__).parents[1]
 """Folder of the pipeline's SQL and schema, beside this package in the checkout and when installed."""

@@ -27,7 +27,7 @@ _FORMER_WORKER = re.compile(r"workers\.(\w+)\.(.+)")
 """Before a pipeline was a folder, the worker of ``pipelines/NAME`` was the package ``workers.NAME`` of the checkout."""
 
 _FORMER_MODULES = {
-    "shared.domain.worker_protocol": "phasegate.domain.messages.worker_protocol",
+    "shared.domain.worker_protocol": "phasegate.worker",
     "shared.domain.events": "phasegate.domain.messages.completion",
     "shared.adapters.gcp.warehouse": "phasegate.adapters.gcp.bigquery.warehouse",
     "shared.adapters.gcp.leases": "phasegate.adapters.gcp.firestore.leases",

@@ -9,11 +9,12 @@ from typing import Any
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import InputError
-from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
+from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import Board, BoardLetter
-from phasegate.domain.state.facts import UNRECOVERABLE, Verdict
+from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import RunReader

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.decisions.reconcile import bad_end_of
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import DateFacts
 from phasegate.domain.state.unsound import Failure
 from phasegate.ports import RunReader

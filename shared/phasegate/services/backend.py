@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, VERIFY_QUEUE, task_name
 from phasegate.domain.messages.tasks import WakeUp
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, VERIFY_QUEUE, task_name
 from phasegate.ports import Clock, Events, ObjectStore, QueueTask, State, Tasks, Warehouse, Worker
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

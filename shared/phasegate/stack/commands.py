@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from phasegate.domain.messages.names import KICKOFF
+from phasegate.domain.protocol.names import KICKOFF
 from phasegate.stack.emulators import CLOUD_TASKS, PUBSUB
 from phasegate.stack.ledger import Ledger
 from phasegate.stack.local import ProcessStatus

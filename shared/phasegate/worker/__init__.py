@@ -5,6 +5,7 @@ for work that outlasts a request, ``has_passed`` for work in steps; ``lease`` ke
 is no worker, and the backfill apart. docs/workers.md shows each.
 """
 
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.worker.events import completed_event, heartbeat
 from phasegate.worker.fence import check_fence
 from phasegate.worker.leases import lease
@@ -13,7 +14,11 @@ from phasegate.worker.service import Accepted, WorkerService, has_passed
 
 __all__ = [
     "Accepted",
+    "ErrorClass",
+    "ProcessorResult",
     "RangeRequest",
+    "ResultStatus",
+    "WorkerRequest",
     "WorkerService",
     "check_fence",
     "completed_event",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from phasegate import telemetry
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.worker_protocol import ProcessorResult, WorkerRequest
+from phasegate.domain.protocol.worker import ProcessorResult, WorkerRequest
 
 HEARTBEAT_SECONDS = 30.0
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 
 
 class RangeRequest(WorkerRequest):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from phasegate import telemetry
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
 from phasegate.worker.ranges import RangeRequest, summed_up
 
 if TYPE_CHECKING:

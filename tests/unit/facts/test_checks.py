@@ -15,8 +15,8 @@ from phasegate.domain.checks.proof import Found, count_rows, judge_proof
 from phasegate.domain.checks.question import Question
 from phasegate.domain.checks.registry import ask, judge, unasked
 from phasegate.domain.checks.subject import CheckSubject, checked_days
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import ExpectationLetter
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.spec.checks import (
     Check,
     CoverageCheck,

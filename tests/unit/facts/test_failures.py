@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.unsound import Failure
 

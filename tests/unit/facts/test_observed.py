@@ -20,8 +20,8 @@ from phasegate.domain.decisions.external_events import (
 )
 from phasegate.domain.decisions.reconcile import TaskStatus, derive, overdue_dispatches, reconcile, silent_attempts
 from phasegate.domain.decisions.retry import reopen
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import WorkLetter, compile_plan
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Healed, HealedAs
 from phasegate.domain.state.unsound import Failure

@@ -17,8 +17,8 @@ from phasegate.domain.decisions.reconcile import (
     overdue_dispatches,
     reconcile,
 )
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import WorkLetter, compile_plan
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import Abandoned, AttemptKey, DateFacts, Fact, Healed, HealedAs, record
 from phasegate.domain.state.unsound import Failure
 from tests.unit.builders import NOW, Day, dispatched, failed, plan, proved, reported

@@ -11,7 +11,7 @@ from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.domain.errors import NoAnswer, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.ports import QueueTask
 from phasegate.services.running.runner import LEASE_MARGIN

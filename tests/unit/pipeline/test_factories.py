@@ -164,7 +164,7 @@ def test_a_module_that_cannot_be_run_is_refused_with_what_went_wrong_and_where(
         ("import shared.ports", "write `from phasegate.ports import …`"),
         (
             "from shared.domain.worker_protocol import WorkerRequest",
-            "write `from phasegate.domain.messages.worker_protocol import …`",
+            "write `from phasegate.domain.protocol.worker import …`",
         ),
         (
             "from shared.adapters.gcp.warehouse import BigQueryWarehouse",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.domain.messages.worker_protocol import FORMER_CONSTANTS, WorkerRequest, request_body
+from phasegate.domain.protocol.worker import FORMER_CONSTANTS, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.ports import Worker
 from tests.unit.pipeline.test_pipeline_file import RAW, phase, refusal_of

@@ -56,8 +56,8 @@ def with_factory(name: str) -> Callable[[dict[str, Any]], None]:
 def observed(document: dict[str, Any]) -> None:
     """An existing system starts the first phase."""
     fields = {"date": "day", "processor": "name", "status": "state"}
-    read_external_event = {"topic": "theirs", "fields": fields, "statuses": {"ok": "success"}}
-    document["phases"][0]["dispatch"] = {"observed": read_external_event}
+    observed = {"topic": "theirs", "fields": fields, "statuses": {"ok": "success"}}
+    document["phases"][0]["dispatch"] = {"observed": observed}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.domain.decisions.advance import GroupOutcome
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import RampStep
 from phasegate.domain.state.board import GOOD, BoardLetter
 from phasegate.domain.state.run import DesiredState, RunStatus

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from phasegate.adapters.state_codec import board_of
 from phasegate.domain.errors import InputError
-from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import ExpectationLetter, WorkLetter, compile_plan
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import Board, BoardLetter, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound

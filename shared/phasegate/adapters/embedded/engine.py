@@ -19,7 +19,7 @@ from phasegate.adapters.embedded.executor import Executor
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.domain.errors import TransientError
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, QueueTask

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
-from phasegate.domain.messages.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
+from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
 from phasegate.domain.spec.dispatch import ObservedDispatch
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 

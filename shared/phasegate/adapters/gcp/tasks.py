@@ -12,7 +12,7 @@ from phasegate.adapters.gcp.layout import queue_id
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
-from phasegate.domain.messages.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
 from phasegate.domain.spec.dispatch import Dispatch
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.ports import QueueTask

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.question import Question, on_days, question, quoted
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.spec.checks import Check, says_how_much
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import AttemptFacts, Proved

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, ResultStatus
 from phasegate.domain.plan import TaskSpec
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
 
 _THROTTLES = frozenset({429, 503})
 _PASSING = frozenset({408, 425})

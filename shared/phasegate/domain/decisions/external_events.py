@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.decisions.reconcile import BAD, UNLOCKING, TaskStatus, TaskView, derive
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.redaction import redacted
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import did_you_mean

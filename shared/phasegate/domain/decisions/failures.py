@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
 
 _FREE = frozenset({ErrorClass.THROTTLE})

@@ -10,8 +10,9 @@ from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup
+from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.state.board import BoardLetter
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, DateFacts, GroupState, Verdict
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from phasegate.domain.decisions.failures import backoff, may_retry
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
 from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
 from phasegate.domain.state.unsound import Failure
 

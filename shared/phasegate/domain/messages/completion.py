@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from phasegate.domain.messages.worker_protocol import MOST_ROWS, ErrorClass, ResultStatus
+from phasegate.domain.protocol.worker import MOST_ROWS, ErrorClass, ResultStatus
 from phasegate.domain.redaction import RedactedText
 from phasegate.domain.state.run import RUN_ID
 

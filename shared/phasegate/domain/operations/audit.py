@@ -6,7 +6,8 @@ from enum import Enum, StrEnum
 
 from phasegate.domain.decisions.waiving import blocks
 from phasegate.domain.plan import ExpectationLetter
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, UNRECOVERABLE, Verdict
+from phasegate.domain.spec.checks import UNRECOVERABLE
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
 
 
 class Discrepancy(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from phasegate.domain.spec.arithmetic import ArithmeticProblem, names_in
 from phasegate.domain.spec.checks import (
     KINDS,
+    OWN_CHECKS,
     Check,
     CoverageCheck,
     EntitiesCheck,
@@ -15,7 +16,6 @@ from phasegate.domain.spec.checks import (
 )
 from phasegate.domain.spec.ordering import is_judged_after
 from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean
-from phasegate.domain.state.facts import OWN_CHECKS
 
 Problem = tuple[str, str]
 

@@ -150,3 +150,11 @@ def says_how_much(check: Check) -> bool:
 def name_of(check: Check) -> str:
     """Return what verdicts and waivers call a check."""
     return check.name or check.check
+
+
+ADOPTED, PROOF, UNRECOVERABLE = "adopted", "proof", "unrecoverable"
+"""Verdicts of no check of the pipeline file: an output that was adopted when the run was planned is gone; one that was
+found sound cannot be asked any more; there is none, as the source is gone, and a person goes on without it."""
+
+OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
+"""Names that no check of a pipeline file may have."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
-from phasegate.domain.messages.worker_protocol import FORMER_CONSTANTS
+from phasegate.domain.protocol.worker import FORMER_CONSTANTS
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate

@@ -4,8 +4,8 @@ nowhere."""
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
-from phasegate.domain.messages.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
-from phasegate.domain.messages.worker_protocol import OWN_FIELDS
+from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
+from phasegate.domain.protocol.worker import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
 from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback

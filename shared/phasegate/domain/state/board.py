@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import PlanIndex
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 

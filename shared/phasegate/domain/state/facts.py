@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from phasegate.domain.messages.worker_protocol import ErrorClass, ResultStatus
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 
 Inputs = tuple[tuple[str, int], ...]
 """The attempts of its needs that an attempt was made from: ((ref, attempt), …). Other inputs: it is stale."""
@@ -200,13 +200,6 @@ class Verdict:
 
 PASS, WARN, BLOCK, UNKNOWN = "PASS", "WARN", "BLOCK", "UNKNOWN"
 """Right; wrong, and the check only warns; wrong; could not be asked, and is asked again."""
-
-ADOPTED, PROOF, UNRECOVERABLE = "adopted", "proof", "unrecoverable"
-"""Verdicts of no check of the pipeline file: an output that was adopted when the run was planned is gone; one that was
-found sound cannot be asked any more; there is none, as the source is gone, and a person goes on without it."""
-
-OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
-"""Names that no check of a pipeline file may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from phasegate.domain.messages.worker_protocol import ResultStatus
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.unsound import signature
 from phasegate.ports import Row
 from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime

@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan
-from phasegate.domain.spec.checks import name_of
+from phasegate.domain.spec.checks import OWN_CHECKS, name_of
 from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
-from phasegate.domain.state.facts import OWN_CHECKS
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
 from phasegate.ports import Clock, RunWriter
 from phasegate.services.operating.operators import change

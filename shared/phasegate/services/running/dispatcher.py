@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from phasegate.domain.decisions.reconcile import DueTask
-from phasegate.domain.messages.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload
+from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.state.facts import Dispatched
 from phasegate.domain.state.run import Run
 from phasegate.ports import QueueTask

@@ -19,9 +19,10 @@ from phasegate.domain.decisions.reconcile import (
     reconcile,
 )
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.messages.worker_protocol import ErrorClass
 from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup, TaskSpec
-from phasegate.domain.state.facts import ADOPTED, BLOCK, PROOF, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
+from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.spec.checks import ADOPTED, PROOF
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
 

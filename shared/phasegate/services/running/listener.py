@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.worker_protocol import ResultStatus
 from phasegate.domain.plan import PlanIndex
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
 from phasegate.services.backend import Backend

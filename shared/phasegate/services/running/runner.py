@@ -11,10 +11,10 @@ from phasegate import __version__, telemetry
 from phasegate.domain.decisions.answers import failed, understand
 from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.names import COMPLETIONS
 from phasegate.domain.messages.tasks import TaskPayload
-from phasegate.domain.messages.worker_protocol import ErrorClass, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.plan import TaskSpec
+from phasegate.domain.protocol.names import COMPLETIONS
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell
 from phasegate.domain.state.lease import Held, Lease

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from phasegate import telemetry
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
-from phasegate.domain.messages.worker_protocol import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.redaction import REDACTED
 
 CONNECT_SECONDS = 10.0

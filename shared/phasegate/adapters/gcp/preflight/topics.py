@@ -10,8 +10,8 @@ from phasegate.adapters.gcp.layout import ACK_DEADLINE_SECONDS, Layout, Subscrip
 from phasegate.adapters.gcp.preflight.examine import PATIENCE_SECONDS, differences, examine, seconds
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.messages.names import COMPLETIONS
 from phasegate.domain.operations.preflight import Level, PreflightLine, warned
+from phasegate.domain.protocol.names import COMPLETIONS
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import Subscription as Made
