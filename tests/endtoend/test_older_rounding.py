@@ -16,7 +16,7 @@ from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, SqlProcessor, selec
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.ports import Partition, Row
-from tests.conftest import as_json, run_command
+from tests.conftest import NBA_PIPELINE, as_json, run_command
 from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER
 
 FIRST, LAST = date(2023, 10, 24), date(2023, 11, 3)
@@ -37,7 +37,7 @@ class Upgraded:
 
     def selecting(self, command: str) -> tuple[object, ...]:
         """A command over the dates of the run."""
-        return (command, "--source", self.source, "--from", FIRST, "--to", LAST, "--json")
+        return (command, "--pipeline", NBA_PIPELINE, "--source", self.source, "--from", FIRST, "--to", LAST, "--json")
 
     def content(self) -> dict[str, list[Row]]:
         """Every row of the tables that are made by SQL."""
