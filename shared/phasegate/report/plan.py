@@ -6,17 +6,16 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.calendar.canary import choose
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
-    ExpectationLetter,
     Plan,
     PlanIndex,
     SameDateEdge,
     WindowEdge,
     WorkLetter,
     compile_plan,
-    expectation,
 )
 
 

@@ -10,9 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.errors import PhasegateError
-from phasegate.domain.plan import ExpectationLetter, expectation
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse

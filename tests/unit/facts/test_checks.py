@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.proof import Found, count_rows, judge_proof
 from phasegate.domain.checks.question import Question
 from phasegate.domain.checks.registry import ask, judge, unasked
 from phasegate.domain.checks.subject import CheckSubject, checked_days
-from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.spec.checks import (
     Check,

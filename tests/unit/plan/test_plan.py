@@ -9,18 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.plan import (
-    BarrierEdge,
-    Edge,
-    ExpectationLetter,
-    Plan,
-    PlanIndex,
-    SameDateEdge,
-    WindowEdge,
-    compile_plan,
-    expectation,
-)
+from phasegate.domain.plan import BarrierEdge, Edge, Plan, PlanIndex, SameDateEdge, WindowEdge, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 from phasegate.services.starting.planner import make_plan
 from tests.unit.builders import calendar, days, game_date, pipeline, plan

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.adapters.state_codec import board_of
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import ExpectationLetter, WorkLetter, compile_plan
+from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import Board, BoardLetter, Unasked
 from phasegate.domain.state.run import RetryIntent, RunStatus

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.plan import ExpectationLetter, PlanIndex, SameDateEdge, TaskSpec, WindowEdge
+from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
 from phasegate.domain.spec.pipeline import TableOutput
 
 Marks = list[list[bool]]

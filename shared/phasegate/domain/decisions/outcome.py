@@ -6,10 +6,11 @@ The same function judges again when a waiver came or ended: from what was found 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup
+from phasegate.domain.plan import PlanIndex, ReleaseGroup
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, DateFacts, GroupState, Verdict

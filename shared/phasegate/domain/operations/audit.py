@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.waiving import blocks
-from phasegate.domain.plan import ExpectationLetter
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
 

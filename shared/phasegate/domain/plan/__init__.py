@@ -1,10 +1,8 @@
 """The plan of a run has two forms: the frozen document, and the compiled form that decisions are made on.
 
-A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``. ``expectation`` says what a
-processor's output should hold on a date, in a run or outside of it.
+A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``.
 """
 
-from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.plan.compiler import compile_plan
 from phasegate.domain.plan.document import PLAN_VERSION, Plan, WorkLetter
 from phasegate.domain.plan.index import PlanIndex
@@ -23,7 +21,6 @@ __all__ = [
     "ApprovalEdge",
     "BarrierEdge",
     "Edge",
-    "ExpectationLetter",
     "Plan",
     "PlanIndex",
     "ReleaseGroup",
@@ -32,5 +29,4 @@ __all__ = [
     "WindowEdge",
     "WorkLetter",
     "compile_plan",
-    "expectation",
 ]

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.waiving import is_in_force
 from phasegate.domain.operations.audit import NOTHING_HELD, Own
-from phasegate.domain.plan import ExpectationLetter, PlanIndex, expectation
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.facts import WARN
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import Row

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.operations.audit import (
     MEANINGS,
     NOTHING_HELD,
@@ -17,7 +18,7 @@ from phasegate.domain.operations.audit import (
     rows_in_words,
     shortfalls,
 )
-from phasegate.domain.plan import ExpectationLetter, PlanIndex
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import NoOutput
 from phasegate.domain.state.facts import UNKNOWN as UNASKED
 from phasegate.domain.state.facts import Verdict

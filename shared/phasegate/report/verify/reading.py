@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import REPEATS, ROWS, Own, TableContent
-from phasegate.domain.plan import ExpectationLetter, PlanIndex
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question, together
 from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
-from phasegate.domain.plan import ExpectationLetter, PlanIndex
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict

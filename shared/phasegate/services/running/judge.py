@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.proof import Found, judge_proof
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.outcome import judge_group
@@ -19,7 +20,7 @@ from phasegate.domain.decisions.reconcile import (
     reconcile,
 )
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.plan import ExpectationLetter, PlanIndex, ReleaseGroup, TaskSpec
+from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import ADOPTED, PROOF
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict

@@ -4,9 +4,10 @@ started."""
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.plan import ExpectationLetter, PlanIndex
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Healed, HealedAs

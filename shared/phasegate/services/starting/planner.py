@@ -6,11 +6,12 @@ from datetime import date
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.messages.run_request import Reprocess
-from phasegate.domain.plan import ExpectationLetter, Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
