@@ -45,7 +45,7 @@ def counted(metric: str, lines: list[Line]) -> list[Line]:
         line
         for line in lines
         if re.search(pattern, line["message"])
-        and all(line["logger"] == f"phasegate.services.{service}" for service in services)
+        and all(line["logger"] == f"phasegate.services.running.{service}" for service in services)
     ]
 
 

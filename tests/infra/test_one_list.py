@@ -141,7 +141,9 @@ def test_every_function_has_the_environment_of_the_settings(plan: Plan) -> None:
     for name, each in plan.all("google_cloudfunctions2_function").items():
         given = each["service_config"][0]["environment_variables"]
         assert set(given) >= expected, name
-        more = {"THREADS", "WORKERS", "PHASEGATE_COMMIT", f"PHASEGATE_{name.removeprefix('worker-').upper()}_SOURCE"}
+        more = {"THREADS", "WORKERS", "PHASEGATE_COMMIT"}
+        if name.startswith("worker-"):
+            more |= {"PHASEGATE_WORKER_FILE", f"PHASEGATE_{name.removeprefix('worker-').upper()}_SOURCE"}
         assert set(given) - expected <= more, name
         read = CloudSettings.from_environment(given)
         assert read.runner_url == plan.outputs["urls"]["runner"] and read.sweeper_url == plan.outputs["urls"]["sweeper"]

@@ -79,8 +79,8 @@ class WorldOnTheStack:
         """The run's status; notes every release that is seen on the way."""
         for day, facts in self.state.dates(run_id, self.world.days).items():
             for cell in facts.cells.values():
-                for lane, state in cell.lanes.items():
-                    self.released.setdefault((run_id, day, lane, state.generation), set()).add(str(state.released_at))
+                for group, state in cell.groups.items():
+                    self.released.setdefault((run_id, day, group, state.generation), set()).add(str(state.released_at))
         return self.state.board(run_id)[0].status
 
     def finish(self, run_id: str) -> RunStatus:
@@ -93,7 +93,7 @@ class WorldOnTheStack:
 
     def released_twice(self) -> list[tuple[str, date, str, int]]:
         """Lanes that were seen released at two moments for one generation."""
-        return [lane for lane, moments in self.released.items() if len(moments) > 1]
+        return [release for release, moments in self.released.items() if len(moments) > 1]
 
     def tables(self) -> dict[str, list[tuple[str, str, int]]]:
         """Everything in the output tables but the fences, as ``World.tables`` gives it."""
