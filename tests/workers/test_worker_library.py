@@ -408,7 +408,7 @@ def test_a_worker_and_the_runner_report_the_same_end_under_the_same_id() -> None
     started = datetime(2026, 1, 1, tzinfo=UTC)
     key = AttemptKey(DAY, task.phase, task.processor, 2)
     claim = Claim(key, 7, 1, 1, (), started, started, "i")
-    theirs = completion(Call(run(run_id="r"), task, claim), DONE, started, started)
+    theirs = completion(Call(run(run_id="r"), task, claim, {}), DONE, started, started)
     ours = completed_event(request(phase=task.phase, processor=task.processor), DONE, started)
     unlike = {"output_table", "code_version", "finished_at"}
     assert ours.model_dump(exclude=unlike) == theirs.model_dump(exclude=unlike)

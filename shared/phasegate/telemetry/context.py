@@ -13,14 +13,37 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from structlog.contextvars import bound_contextvars as bind
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.contextvars import get_contextvars as fields
 
-__all__ = ["Headers", "bind", "current_trace", "fields", "new_trace", "outgoing", "trace_in", "within"]
+__all__ = ["Headers", "bind", "current_trace", "fields", "new_trace", "outgoing", "read_fields", "trace_in", "within"]
 
 TRACEPARENT = "traceparent"
 
 _WIRE = TraceContextTextMapPropagator()
+
+
+_has_readers = False
+"""Whether log lines or spans are made of the fields; in embedded mode nothing is, and a task costs that much less."""
+
+
+def read_fields() -> None:
+    """Have ``bind`` keep fields from now on."""
+    global _has_readers
+    _has_readers = True
+
+
+@contextmanager
+def bind(**bound: object) -> Iterator[None]:
+    """Put these fields (``run_id``, ``date``, ``phase``, ``processor``, ``attempt``) on every log line within."""
+    if not _has_readers:
+        yield
+        return
+    tokens = bind_contextvars(**bound)
+    try:
+        yield
+    finally:
+        reset_contextvars(**tokens)
 
 
 class Headers(Protocol):

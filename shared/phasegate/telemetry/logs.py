@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.redaction import redacted
-from phasegate.telemetry.context import fields, trace_and_span
+from phasegate.telemetry.context import fields, read_fields, trace_and_span
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -39,6 +39,7 @@ def configure_logs(service: str) -> None:
     """
     import structlog
 
+    read_fields()
     project = next((os.environ[name] for name in PROJECT_VARIABLES if os.environ.get(name)), "")
 
     def add_context(_logger: object, _method: str, line: _Line) -> _Line:

@@ -73,6 +73,8 @@ FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(
 OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
 """Fields of the protocol itself, which no constant may replace."""
 
+_OWN_FIELDS = set(OWN_FIELDS)
+
 
 def request_body(
     request: WorkerRequest, constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
@@ -81,7 +83,7 @@ def request_body(
 
     constants: by field; ``{why}`` in a text becomes the run's reason.
     """
-    body: dict[str, JsonValue] = request.model_dump(mode="json", include=set(OWN_FIELDS))
+    body: dict[str, JsonValue] = request.model_dump(mode="json", include=_OWN_FIELDS)
     for field, name in (("date", date_field), ("processor", processor_field)):
         if name != field:
             body[name] = body.pop(field)

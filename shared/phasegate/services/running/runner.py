@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
 from phasegate.domain.decisions.answers import failed, understand
@@ -38,6 +39,8 @@ class Call:
     """What the plan says of the task."""
     claim: Claim
     """The claim, which nobody else can have."""
+    constants: Mapping[str, JsonValue]
+    """What the worker is sent beside the protocol's own fields."""
     refused: ProcessorResult | None = None
     """Given: the worker is not called, and this is how the attempt ends."""
 
@@ -120,7 +123,8 @@ class Runner:
                 ):
                     refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
                 else:
-                    calls[i] = self._with_lease(Call(run, task, claim))
+                    constants = index.plan.pipeline.workers[task.call.worker].constants
+                    calls[i] = self._with_lease(Call(run, task, claim, constants))
             if refused:
                 state.record(run_id, refused)
         return calls
@@ -176,9 +180,7 @@ class Runner:
         if call.refused is not None:
             return call.refused
         try:
-            worker = task.call.worker
-            constants = self._backend.state.index(call.run.run_id).plan.pipeline.workers[worker].constants
-            status, body = self._backend.workers[worker].handle(task.call.path, _request(call, constants))
+            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
             return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
@@ -220,7 +222,7 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
     )
 
 
-def _request(call: Call, constants: Mapping[str, Any]) -> dict[str, Any]:
+def _request(call: Call) -> dict[str, JsonValue]:
     key, dispatch = call.claim.key, call.task.call
     request = WorkerRequest(
         run_id=call.run.run_id,
@@ -232,4 +234,4 @@ def _request(call: Call, constants: Mapping[str, Any]) -> dict[str, Any]:
         deadline=call.claim.lease_until - LEASE_MARGIN,
         correlation_id=call.correlation_id,
     )
-    return request_body(request, constants, call.run.why, dispatch.date_field, dispatch.processor_field)
+    return request_body(request, call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
