@@ -3,8 +3,6 @@
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from nba_worker.sample import write_sample
+from tests.commands import type_command
 
 ROOT = Path(__file__).parents[1]
 NBA_PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
@@ -89,19 +88,9 @@ def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
 def run_command(*words: object, home: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Type a ``phasegate`` command."""
-    return subprocess.run(
-        [sys.executable, "-m", "phasegate.cli.main", "--home", str(home), *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=ROOT,
-        check=False,
-    )
+    """Type a ``phasegate`` command for a home. timeout: seconds that it may take."""
+    return type_command("--home", home, *words, seconds=timeout)
 
 
 def as_json(done: subprocess.CompletedProcess[str]) -> Any:

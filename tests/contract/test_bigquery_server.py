@@ -1,4 +1,4 @@
-"""What the stand-in for BigQuery says of its tables, which it does not ask DuckDB for."""
+"""What the stand-in for BigQuery keeps in another way than its makers had in mind."""
 
 from collections.abc import Iterator
 
@@ -49,3 +49,13 @@ def test_a_table_that_was_dropped_is_gone(client: Client) -> None:
 def test_a_script_finds_its_own_temporary_table(client: Client) -> None:
     rows = client.query_and_wait("CREATE TEMP TABLE x AS SELECT 7 AS a; SELECT a FROM x;")
     assert [row["a"] for row in rows] == [7]
+
+
+def test_results_are_kept_until_a_hundred_others_are_there(client: Client) -> None:
+    asked = []
+    for _ in range(102):
+        asked.append(client.query("SELECT 7 AS a"))
+        assert [row["a"] for row in asked[-1].result()] == [7]
+    assert [row["a"] for row in client.get_job(asked[-90].job_id).result()] == [7]
+    with pytest.raises(NotFound):
+        list(client.get_job(asked[0].job_id).result())

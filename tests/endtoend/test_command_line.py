@@ -18,9 +18,9 @@ import duckdb
 import pytest
 
 from phasegate.ports import ObjectStore, Warehouse
+from tests.commands import ROOT, type_command, without_settings
 from tests.world import World, WorldWorker
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 40.0
 TASKS = 9 * 6
 
@@ -71,21 +71,13 @@ class Site:
         self.world = World(folder, change=held)
         self.home = folder / "home"
         self.hold = self.world.source / "hold"
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_")}
-        self.environment |= {"PYTHONPATH": str(ROOT)}
+        self.environment = {"PYTHONPATH": str(ROOT)}
         self._begun: list[subprocess.Popen[str]] = []
 
     def call(self, *arguments: str, **environment: str) -> Answer:
         """Type a command, without any setting."""
-        done = subprocess.run(
-            [sys.executable, "-m", "phasegate.cli.main", *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=2 * PATIENCE_SECONDS,
-            check=False,
-        )
+        given = self.environment | environment
+        done = type_command(*arguments, folder=self.folder, environment=given, seconds=2 * PATIENCE_SECONDS)
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def __call__(self, *arguments: str) -> Answer:
@@ -106,7 +98,7 @@ class Site:
         process = subprocess.Popen(
             [sys.executable, "-m", "phasegate.cli.main", *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=without_settings() | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -4,9 +4,8 @@ Nothing of it is on Python's path, and the commands are typed in another folder,
 """
 
 import json
-import os
 import subprocess
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import duckdb
 import pytest
 
 from phasegate.stack.parts import worker_services
+from tests.commands import PATIENCE_SECONDS, type_command
 
 PIPELINE = """\
 schema_version: 1
@@ -135,16 +135,7 @@ class Shop:
 
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command at the desk."""
-        hidden = ("PHASEGATE_", "PYTHONPATH")
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "phasegate.cli.main", *words],
-            cwd=self.desk,
-            env={name: value for name, value in os.environ.items() if not name.startswith(hidden)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return type_command(*words, folder=self.desk)
 
     def answer(self, *words: str) -> Any:
         """The JSON document that a command prints."""
@@ -163,8 +154,16 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def totals(shop: Shop) -> list[tuple[Any, ...]]:
-    """What the last phase wrote."""
-    with duckdb.connect(str(shop.desk / ".phasegate" / "warehouse.duckdb"), read_only=True) as connection:
+    """What the last phase wrote, as soon as nobody holds the warehouse: a report is written after a run has ended."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection = duckdb.connect(str(shop.desk / ".phasegate" / "warehouse.duckdb"), read_only=True)
+            break
+        except duckdb.IOException:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+    with connection:
         return connection.execute("SELECT CAST(day AS VARCHAR), cents FROM shop.totals ORDER BY day").fetchall()
 
 

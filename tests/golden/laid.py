@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -21,14 +20,13 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.deployment import Deployment
 from phasegate.services.backend import Backend
+from tests.commands import ROOT, type_command
 from tests.fakes.in_process import UsersWorld
 from tests.fakes.users_services import Oddities, OneService
 from tests.functions.conftest import Calls, Sound
 from tests.world import World
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(__file__).with_name("8e42da0")
-
+DATA = Path(__file__).parent / "8e42da0"
 PLACE = Path("/tmp/phasegate-golden")  # noqa: S108 - a name in stored documents; no test writes there
 """Where the data was made: its runs name sources and pipeline files below this folder."""
 
@@ -83,16 +81,8 @@ class Site:
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command, without any setting."""
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("PHASEGATE_")}
-        return subprocess.run(
-            [sys.executable, "-m", "phasegate.cli.main", "--home", self.home.name, *words],
-            cwd=self.folder,
-            env=ours | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)])},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        given = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)])}
+        return type_command("--home", self.home.name, *words, folder=self.folder, environment=given)
 
     def asked(self, *words: str) -> Any:
         """What a command answers with ``--json``, whatever its exit status."""

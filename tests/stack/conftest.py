@@ -1,10 +1,11 @@
-"""One running stack for all tests that only use it (``tests.stack.running`` makes others); one Cloud Tasks server and
-one target, in which every test has a queue and a path of its own.
+"""Stacks for all tests that leave them as they were (``tests.stack.running`` makes others), of the reference pipeline
+and of the small world; one Cloud Tasks server and one target, in which every test has a queue and a path of its own.
 """
 
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ from tests.conftest import FULL, NBA_PIPELINE
 from tests.stack.line import Line, name_of
 from tests.stack.running import RunningStack, running_stack
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
+from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
 
 BOOTSTRAP = timedelta(days=7)
 
@@ -51,6 +53,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory, games: Path) -> Iterator[Run
     """A stack of the NBA pipeline. A test that kills a process brings it back with ``up``."""
     with running_stack(tmp_path_factory.mktemp("stack"), pipeline=NBA_PIPELINE, source=games) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def world_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorldOnTheStack]:
+    """The small world on a stack; what fails in it is not tried again. A test mends what it damages."""
+
+    def at_once(document: dict[str, Any]) -> None:
+        for phase in document["phases"]:
+            phase["failure"]["retries"] = 0
+
+    with world_on_the_stack(tmp_path_factory.mktemp("world-stack"), change=at_once) as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.stack.emulators import EMULATORS
 from phasegate.stack.local import Stack
+from tests.commands import ROOT, type_command, without_settings
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
 
 
@@ -66,13 +66,13 @@ class RunningStack:
     ) -> subprocess.CompletedProcess[str]:
         """Type a ``phasegate`` command for this home, in the stack's environment. seconds: how long it may take."""
         given = self.environment | dict(environment or {})
-        return type_command(self.home, *words, environment=given, seconds=seconds)
+        return type_command("--home", self.home, *words, environment=given, seconds=seconds)
 
     def begin(self, *words: object) -> subprocess.Popen[str]:
         """Type a command and do not wait for it."""
         return subprocess.Popen(
-            command_line(self.home, *words),
-            env=clean_environment() | self.environment,
+            [sys.executable, "-m", "phasegate.cli.main", "--home", str(self.home), *map(str, words)],
+            env=without_settings() | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -98,31 +98,6 @@ class RunningStack:
         url = self.processes[name].url
         assert url is not None
         return url
-
-
-def type_command(
-    home: Path, *words: object, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS
-) -> subprocess.CompletedProcess[str]:
-    """Type a ``phasegate`` command, without any setting of whoever runs the tests."""
-    return subprocess.run(
-        command_line(home, *words),
-        env=clean_environment() | dict(environment or {}),
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        cwd=ROOT,
-        check=False,
-    )
-
-
-def command_line(home: Path, *words: object) -> list[str]:
-    """The words of a ``phasegate`` command."""
-    return [sys.executable, "-m", "phasegate.cli.main", "--home", str(home), *map(str, words)]
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without any setting of Phasegate or of an emulator."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PHASEGATE_") and "EMULATOR_HOST" not in k}
 
 
 def type_line(line: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

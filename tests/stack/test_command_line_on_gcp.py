@@ -16,7 +16,7 @@ from phasegate.services.reading.progress import progress_document, report
 from phasegate.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
-from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
+from tests.stack.world_service import WorldOnTheStack
 
 PATIENCE_SECONDS = 60.0
 TASKS_A_DATE = 9
@@ -72,16 +72,9 @@ class Cloud:
         return {phase for _, phase, *_ in self.there.service.calls}
 
 
-def at_once(document: dict[str, Any]) -> None:
-    """What fails is not tried again."""
-    for phase in document["phases"]:
-        phase["failure"]["retries"] = 0
-
-
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with world_on_the_stack(tmp_path_factory.mktemp("command-line"), change=at_once) as there:
-        yield Cloud(there)
+def cloud(world_stack: WorldOnTheStack) -> Cloud:
+    return Cloud(world_stack)
 
 
 @pytest.fixture(scope="module")

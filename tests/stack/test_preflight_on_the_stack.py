@@ -13,18 +13,17 @@ import requests
 from phasegate.adapters.gcp import clients
 from phasegate.adapters.gcp.layout import FUNCTIONS
 from phasegate.domain.protocol.names import COMPLETIONS, KICKOFF
+from tests.commands import ROOT, without_settings
 from tests.endtoend.test_command_line import Answer
-from tests.stack.running import ROOT, clean_environment
-from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
+from tests.stack.world_service import WorldOnTheStack
 
 SEASON = ("--season", "2023-24")
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorldOnTheStack]:
-    """The world on a stack of its own, which the tests damage and mend."""
-    with world_on_the_stack(tmp_path_factory.mktemp("preflight")) as made:
-        yield made
+def there(world_stack: WorldOnTheStack) -> WorldOnTheStack:
+    """The world on a stack, which the tests damage and mend."""
+    return world_stack
 
 
 def command(there: WorldOnTheStack, *words: str) -> Answer:
@@ -125,7 +124,7 @@ def smoke(there: WorldOnTheStack, run_id: str, wait_seconds: int) -> Answer:
     """Send the first date through, as a release does after it was applied."""
     words = [sys.executable, "-m", "infra.delivery.smoke", str(there.world.days[0])]
     words += ["--run-id", run_id, "--wait-seconds", str(wait_seconds)]
-    given = clean_environment() | there.stack.environment
+    given = without_settings() | there.stack.environment
     done = subprocess.run(words, env=given, cwd=ROOT, capture_output=True, text=True, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -21,8 +21,9 @@ from phasegate.stack import processes
 from phasegate.stack.ledger import StartedProcess, only_one, read_ledger, write_ledger
 from phasegate.stack.local import Stack
 from phasegate.stack.processes import ProcessId, end
+from tests.commands import type_command
 from tests.conftest import NBA_PIPELINE
-from tests.stack.running import RunningStack, running_stack, skip_unless_installed, type_command
+from tests.stack.running import RunningStack, running_stack, skip_unless_installed
 from tests.world import definition
 
 PATIENCE_SECONDS = 20.0
@@ -46,8 +47,10 @@ def processes_of(folder: Path) -> list[str]:
     found = []
     for output in Path("/proc").glob("[0-9]*/fd/1"):
         with suppress(OSError):
-            if os.readlink(output).startswith(str(folder)):
-                found.append((output.parents[1] / "cmdline").read_text().replace("\0", " "))
+            words = (output.parents[1] / "cmdline").read_text()
+            # One that has ended has no words any more, though its files may be open for a moment.
+            if words and os.readlink(output).startswith(str(folder)):
+                found.append(words.replace("\0", " "))
     return found
 
 
@@ -198,7 +201,7 @@ def test_a_process_of_ours_that_ignores_the_wish_to_end_is_killed(
 def test_a_missing_emulator_is_named_with_what_to_install_and_nothing_is_started(
     tmp_path: Path, pipeline: Path
 ) -> None:
-    done = type_command(tmp_path, "stack", "up", "--pipeline", pipeline, environment={"PATH": str(tmp_path)})
+    done = type_command("--home", tmp_path, "stack", "up", "--pipeline", pipeline, environment={"PATH": str(tmp_path)})
     assert done.returncode == 2
     assert "firestore: install Java" in done.stderr
     assert Stack(tmp_path).ledger().processes == {}
@@ -216,7 +219,7 @@ def test_a_start_that_fails_halfway_ends_what_it_started(tmp_path: Path, source_
     path.write_text(yaml.safe_dump(document))
     home = tmp_path / "home"
     words = ["stack", "up", "--pipeline", path, "--source", source_folder]
-    done = type_command(home, *words, environment={"PYTHONPATH": str(tmp_path)})
+    done = type_command("--home", home, *words, environment={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert "worker-world did not start" in done.stderr and "no such luck" in done.stderr
     assert Stack(home).ledger().processes == {}
@@ -224,7 +227,7 @@ def test_a_start_that_fails_halfway_ends_what_it_started(tmp_path: Path, source_
 
 
 def test_a_worker_without_url_needs_a_source_folder(tmp_path: Path) -> None:
-    done = type_command(tmp_path, "stack", "up", "--pipeline", NBA_PIPELINE)
+    done = type_command("--home", tmp_path, "stack", "up", "--pipeline", NBA_PIPELINE)
     assert (done.returncode, "--source" in done.stderr) == (2, True)
 
 
@@ -233,7 +236,7 @@ def test_a_worker_without_url_needs_a_service_beside_its_factory(tmp_path: Path)
     document = definition()
     document["workers"]["world"]["factory"] = "tests.unit.builders:plan"
     path.write_text(yaml.safe_dump(document))
-    done = type_command(tmp_path, "stack", "up", "--pipeline", path, "--source", tmp_path)
+    done = type_command("--home", tmp_path, "stack", "up", "--pipeline", path, "--source", tmp_path)
     assert (done.returncode, "workers.world" in done.stderr and "main.py" in done.stderr) == (2, True)
 
 
@@ -252,7 +255,10 @@ def test_a_damaged_ledger_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
 
 
 def test_status_and_logs_of_a_stack_that_is_not_up_say_how_to_start_it(tmp_path: Path) -> None:
-    status, logs = type_command(tmp_path, "stack", "status"), type_command(tmp_path, "stack", "logs")
+    status, logs = (
+        type_command("--home", tmp_path, "stack", "status"),
+        type_command("--home", tmp_path, "stack", "logs"),
+    )
     assert (status.returncode, "phasegate stack up" in status.stdout) == (1, True)
     assert (logs.returncode, "phasegate stack up" in logs.stderr) == (2, True)
 

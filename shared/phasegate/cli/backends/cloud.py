@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
-from phasegate.cli.backends.interruption import Interruption
+from phasegate.cli.backends.interruption import Interruption, leave_at_once
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
 from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
@@ -110,6 +110,7 @@ class CloudCommands:
 
     def watch(self, run_id: str, as_json: bool) -> int:
         """See the protocol."""
+        leave_at_once()
         for _ in self._followed(run_id):
             pass
         return self._show_summary(run_id, as_json)

@@ -27,7 +27,7 @@ from phasegate.bootstrap import (
     open_warehouse,
 )
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
-from phasegate.cli.backends.interruption import Interruption
+from phasegate.cli.backends.interruption import Interruption, leave_at_once
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
@@ -123,6 +123,7 @@ class EmbeddedCommands:
 
     def watch(self, run_id: str, as_json: bool) -> int:
         """See the protocol."""
+        leave_at_once()
         shown = ""
         while True:
             found = report(self.state(), run_id, SystemClock().now())

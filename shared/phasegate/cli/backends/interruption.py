@@ -1,4 +1,4 @@
-"""Ctrl-C interrupts a run that is followed in the foreground."""
+"""Ctrl-C interrupts a run that is followed in the foreground, and ends at once what only looks at one."""
 
 import os
 import signal
@@ -6,6 +6,11 @@ from types import FrameType
 from typing import Any
 
 from phasegate.cli.output import EXIT_INTERRUPTED, say
+
+
+def leave_at_once() -> None:
+    """From now on Ctrl-C ends the process, wherever it is: no library that it calls can hold the exception back."""
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(EXIT_INTERRUPTED))
 
 
 class Interruption:
