@@ -25,7 +25,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 # Exactly a lock's versions, no other file than those whose hashes it names.
 LOCKED_INSTALL := $(PIP_INSTALL) --require-hashes --no-deps -r
 
-.PHONY: demo stack-demo emulators axe test tests test-newest lint infra-check bench lock audit sbom clean
+.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench lock audit sbom clean
 
 # The package itself is built by the lock's setuptools.
 $(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
@@ -59,14 +59,17 @@ lint: $(VENV)/.installed
 	PYTHONPATH=.:pipelines/nba $(BIN)/lint-imports
 
 # Never fails: says what is not there, and that its tests are skipped.
-emulators: $(VENV)/.installed
+emulators: $(VENV)/.installed stand-in
+	@$(BIN)/python -m phasegate.stack.emulators || true
+
+# Needs nothing of the other environment: `make -j2 emulators` makes both at once.
+stand-in:
 	@test $(BIGQUERY)/.installed -nt $(BIGQUERY_NEEDS).lock || { test -n "$(PYTHON313)" && \
 	"$(PYTHON313)" -m venv $(BIGQUERY) && \
 	$(BIGQUERY)/bin/$(LOCKED_INSTALL) $(BIGQUERY_NEEDS).lock && \
 	HOME="$(CURDIR)/$(BIGQUERY)" $(BIGQUERY)/bin/python -c \
 		"import duckdb_extensions as d; [d.import_extension(name) for name in ('ducklake', 'icu', 'spatial')]" && \
 	touch $(BIGQUERY)/.installed; } || true
-	@$(BIN)/python -m phasegate.stack.emulators || true
 
 # What the test of the report's page measures with; without npm or network that test is skipped.
 axe: $(VENV)/.installed
