@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -376,6 +377,19 @@ def test_explain_leads_to_the_root_with_its_numbers_and_the_command_that_mends_i
     shown = blocked("explain", "r", "2024-01-04", "final").out
     assert "2024-01-02 raw is blocked:" in shown and "a: 2 of 4 rows" in shown
     assert "-> mend the source, then: phasegate retry r --date 2024-01-02 --phase raw" in shown
+
+
+def test_the_commands_for_what_is_missing_outside_the_run_work_as_they_are_printed(site: Site) -> None:
+    shown = site.call(*site.selecting("run", "--dates", "2024-01-04", "--run-id", "r"))
+    assert shown.code == 1
+    roots = site("explain", "r", "--json").document["roots"]
+    (remedy,) = {root["remedy"] for root in roots if root["kind"] == "missing outside the run"}
+    assert remedy in shown.out.splitlines() or f"    -> {remedy}" in shown.out.splitlines()
+    for line in remedy.split(", then: "):
+        program, *words = shlex.split(line)
+        answer = site(*words)
+        assert (program, answer.code) == ("phasegate", 0), answer.err
+    assert site.status()["status"] == "completed"
 
 
 def test_explain_says_when_there_is_nothing_to_explain(finished: Site) -> None:

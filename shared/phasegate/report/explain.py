@@ -152,10 +152,10 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
     for day, ref in outside:
         phase, _, processor = ref.partition("/")
         of_phase = [d for d, r in outside if r.startswith(f"{phase}/")]
-        remedy = (
-            f"phasegate run --from {of_phase[0]} --to {of_phase[-1]} --phases 1..{phase}, "
-            f"then: phasegate retry {run.run_id}"
-        )
+        dates = ["--from", str(of_phase[0]), "--to", str(of_phase[-1]), "--phases", f"1..{phase}"]
+        # On Google Cloud both are what is deployed.
+        here = ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
+        remedy = f"{shlex.join(['phasegate', 'run', *here, *dates])}, then: phasegate retry {run.run_id}"
         detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
         cells = tuple(waiting[day, ref])
         roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))

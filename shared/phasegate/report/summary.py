@@ -102,7 +102,7 @@ def summary_text(summary: Summary) -> str:
     """The text is the summary for a terminal; what is missing is cut after ``SHOWN_MISSING`` lines."""
     progress = summary.report
     out = StringIO()
-    console = Console(file=out, width=110, highlight=False, emoji=False, markup=False)
+    console = Console(file=out, width=110, highlight=False, emoji=False, markup=False, soft_wrap=True)
     console.print(_sentence(summary))
     phases = Table(box=box.SIMPLE)
     for name in ("phase", "dates", "passed", "skipped", "failed", "blocked", "open"):
