@@ -1,10 +1,12 @@
-# Everything a person types: demo, stack-demo, test, lint, infra-check, bench. Each target makes the virtual environment by itself.
+# Everything a person types: demo, stack-demo, test, lint, infra-check, bench, soak. Each target makes the virtual environment by itself.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 SEASON ?= 2023-24
 HOME_DIR ?= .phasegate
 PIPELINE ?= pipelines/nba/pipeline.yaml
+MINUTES ?= 20
+SEED ?= 1
 # The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -25,7 +27,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 # Exactly a lock's versions, no other file than those whose hashes it names.
 LOCKED_INSTALL := $(PIP_INSTALL) --require-hashes --no-deps -r
 
-.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench lock audit sbom clean
+.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak lock audit sbom clean
 
 # The package itself is built by the lock's setuptools.
 $(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
@@ -145,8 +147,12 @@ sbom: $(LOCKED)/.installed $(DELIVERY)/.installed
 	$(DELIVERY)/bin/pip-licenses --python $(LOCKED)/bin/python --format markdown --with-urls --partial-match \
 		--ignore-packages pip setuptools --fail-on 'AGPL;GNU General;GPL-2;GPL-3;SSPL;BUSL' --output-file build/licences.md
 
-bench: $(VENV)/.installed
+bench: emulators
 	$(BIN)/python -m bench
+
+# A local stack without a quiet minute, and what must be true in the end. Not part of CI.
+soak: emulators
+	$(BIN)/python -m bench.soak --minutes $(MINUTES) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) .phasegate build *.egg-info

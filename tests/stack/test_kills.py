@@ -1,7 +1,5 @@
 """Whatever dies on the stack, and however often and in whatever order completions come: the same tables in the end."""
 
-import queue
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -9,12 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import requests
-from flask import Flask, request
 from google.cloud.pubsub_v1 import SubscriberClient
-from werkzeug.serving import make_server
 
 from phasegate.domain.state.run import RunStatus
+from tests.stack.scrambler import Scrambler
 from tests.stack.world_service import WorldOnTheStack, expected_tables, world_on_the_stack
 
 KILLED = ("runner", "listener", "pubsub", "conductor", "dispatcher", "sweeper")
@@ -101,51 +97,3 @@ def _until_called(there: WorldOnTheStack, calls: int) -> None:
     give_up = time.monotonic() + 60
     while len(there.service.calls) < calls and time.monotonic() < give_up:
         time.sleep(0.02)
-
-
-class Scrambler:
-    """Stands between Pub/Sub and the listener: takes every push, passes each on three times, in an order of its own."""
-
-    def __init__(self, target: str, seed: int) -> None:
-        self._target, self._random = target, random.Random(seed)
-        self._waiting: queue.SimpleQueue[tuple[str, bytes, dict[str, str]] | None] = queue.SimpleQueue()
-        self.taken = self.delivered = 0
-        app = Flask("scrambler")
-        app.add_url_rule("/<path:path>", view_func=self._take, methods=["POST"])
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._pump = threading.Thread(target=self._pass_on)
-
-    def _take(self, path: str) -> tuple[str, int]:
-        self.taken += 1
-        self._waiting.put((path, request.get_data(), {"Content-Type": request.headers["Content-Type"]}))
-        return "", 204
-
-    def _pass_on(self) -> None:
-        held: list[tuple[str, bytes, dict[str, str]]] = []
-        is_open = True
-        while is_open or held:
-            try:
-                while is_open and len(held) < 12:
-                    message = self._waiting.get(timeout=0.2)
-                    is_open = message is not None
-                    held += [message] * 3 if message else []
-            except queue.Empty:
-                pass
-            if held:
-                path, body, headers = held.pop(self._random.randrange(len(held)))
-                answer = requests.post(f"{self._target}/{path}", data=body, headers=headers, timeout=60)
-                assert answer.status_code < 300, answer.text
-                self.delivered += 1
-
-    def __enter__(self) -> "Scrambler":
-        """Begin."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self._pump.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Pass on what is held, and end."""
-        self._waiting.put(None)
-        self._pump.join()
-        self._server.shutdown()
