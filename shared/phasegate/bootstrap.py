@@ -22,6 +22,7 @@ from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
+from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
@@ -64,7 +65,7 @@ class Services:
 
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
         """Claim the attempts of these tasks."""
-        return self.runner.claim([TaskPayload.model_validate_json(task.payload) for task in tasks])
+        return self.runner.claim([read_json(TaskPayload, task.payload) for task in tasks])
 
     def describe(self, call: Call) -> str:
         """Describe a call in a few words."""
@@ -88,9 +89,9 @@ class Services:
     def control(self, task: QueueTask) -> None:
         """Handle a task of the control queues."""
         if task.queue == CONDUCTOR_QUEUE:
-            self.conductor.conduct(WakeUp.model_validate_json(task.payload).run_id)
+            self.conductor.conduct(read_json(WakeUp, task.payload).run_id)
         else:
-            page = DispatchPage.model_validate_json(task.payload)
+            page = read_json(DispatchPage, task.payload)
             self.reconciler.reconcile_days(page.run_id, page.dates)
 
     def sweep(self, run_id: str) -> None:

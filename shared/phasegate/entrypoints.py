@@ -19,6 +19,7 @@ from phasegate.adapters.gcp.http.callers import Callers, Refused
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.errors import HaltError, InputError, TransientError, UnknownRun
+from phasegate.domain.protocol.versions import read_json
 from phasegate.services.running.quarantine import claimed_run, set_aside
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read(model: type[Body], text: str) -> Body:
     """Read the JSON text as a model; an empty text is an empty object. Raises InputError that names field and
     remedy."""
     try:
-        return model.model_validate_json(text or "{}")
+        return read_json(model, text or "{}")
     except ValidationError as error:
         problems = "; ".join(_sentence(dict(e)) for e in error.errors()[:5])
         known = ", ".join(field.alias or name for name, field in model.model_fields.items())

@@ -23,6 +23,7 @@ from phasegate.adapters.gcp.clients import storage_client
 from phasegate.adapters.gcp.http.worker import HttpWorker
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
+from phasegate.domain.protocol.versions import PROTOCOL
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
 
 MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"
@@ -87,7 +88,7 @@ def test_a_refusal_arrives_with_its_status_and_class(league: Played, remote: Htt
 
 def test_health_says_which_version_answers(league: Played) -> None:
     answer = application(league.worker).test_client().get("/health")
-    assert (answer.status_code, answer.json) == (200, {"service": "nba", "version": __version__})
+    assert (answer.status_code, answer.json) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
 
 
 def test_a_range_processes_the_game_dates_between_and_gives_each_its_result(league: Played, remote: HttpWorker) -> None:

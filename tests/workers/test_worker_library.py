@@ -25,6 +25,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.protocol.versions import MINOR, PROTOCOL
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
 from phasegate.domain.state.facts import AttemptKey
@@ -330,7 +331,18 @@ def test_an_unknown_path_or_method_says_what_there_is() -> None:
 
 def test_health_names_the_service_and_its_version() -> None:
     answer = client_of(service_of(lambda _: DONE)).get("/health")
-    assert (answer.status_code, answer.json) == (200, {"service": "mine", "version": "1.2"})
+    assert (answer.status_code, answer.json) == (200, {"service": "mine", "version": "1.2", "protocol": PROTOCOL})
+
+
+def test_a_request_of_a_newer_version_is_answered_without_what_it_has_more() -> None:
+    service = WorkerService("mine")
+
+    @service.route("/a")
+    def handle(request: WorkerRequest) -> ProcessorResult:
+        return DONE
+
+    assert service.handle("/a", body(colour="red"))[0] == 422
+    assert service.handle("/a", body(colour="red", protocol_minor=MINOR + 1))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from phasegate import telemetry
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.protocol.versions import PROTOCOL, read_fields
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
 from phasegate.worker.ranges import RangeRequest, summed_up
 
@@ -154,7 +155,7 @@ class WorkerService:
 
     def _answer(self, request: "flask.Request") -> Answer:
         if request.path == "/health" and request.method == "GET":
-            return 200, {"service": self._name, "version": self._version}
+            return 200, {"service": self._name, "version": self._version, "protocol": PROTOCOL}
         if request.method != "POST":
             return _refusal(405, ErrorClass.BUG, f"{request.method} {request.path}: use POST, or GET /health")
         try:
@@ -215,7 +216,7 @@ def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest:
     fields["processor"] = fields.pop(names[0])
     fields["date"] = fields.pop(route.date_field)
     try:
-        request = route.model.model_validate(fields)
+        request = read_fields(route.model, fields)
     except ValidationError as error:
         on_the_wire = {"date": route.date_field, "processor": names[0]}
         wrong = (

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.plan import PlanIndex
+from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
@@ -31,7 +32,7 @@ class Listener:
         by_run: dict[str, list[tuple[Completion, str]]] = {}
         for message in messages:
             try:
-                event = Completion.model_validate_json(message)
+                event = read_json(Completion, message)
             except ValidationError as error:
                 self._set_aside(message, claimed_run(message), _first_problem(error))
             else:
