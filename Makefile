@@ -27,7 +27,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 # Exactly a lock's versions, no other file than those whose hashes it names.
 LOCKED_INSTALL := $(PIP_INSTALL) --require-hashes --no-deps -r
 
-.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak lock audit sbom clean
+.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak reliability lock audit sbom clean
 
 # The package itself is built by the lock's setuptools.
 $(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
@@ -153,6 +153,10 @@ bench: emulators
 # A local stack without a quiet minute, and what must be true in the end. Not part of CI.
 soak: emulators
 	$(BIN)/python -m bench.soak --minutes $(MINUTES) --seed $(SEED)
+
+# Writes docs/reliability.md: each promise, the tests that hold it, the number of their cases.
+reliability: $(VENV)/.installed
+	$(BIN)/python -m tests.promises
 
 clean:
 	rm -rf $(VENV) .phasegate build *.egg-info

@@ -1,0 +1,182 @@
+"""What Phasegate promises, and the tests that hold it to that: ``make reliability`` writes ``docs/reliability.md``.
+
+Collects the tests and counts the cases of each that is named here; ``tests/unit/test_promises.py`` fails where the page
+says something else than this file and the tests.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise to a user."""
+
+    says: str
+    """The promise, as a sentence."""
+
+    tests: tuple[str, ...]
+    """The tests that fail when it is broken: a file below ``tests``, or ``file::test``."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Promises of one subject."""
+
+    title: str
+    """The subject."""
+
+    promises: tuple[Promise, ...]
+    """What is promised about it."""
+
+
+CHAPTERS = (
+    Chapter(
+        "Nothing is lost",
+        (
+            Promise(
+                "A process may be killed at any moment; the same command ends the run as if nothing had happened.",
+                ("simulation/test_kill.py", "simulation/test_crashes.py"),
+            ),
+            Promise(
+                "Each function on the stack, and Pub/Sub, may die while events flow.",
+                ("stack/test_kills.py::test_each_function_and_pubsub_are_killed_while_events_flow",),
+            ),
+            Promise(
+                "Completions may come late, twice, in any order, or never.",
+                (
+                    "simulation/test_order.py",
+                    "stack/test_kills.py::test_every_completion_is_delivered_three_times_in_random_order",
+                ),
+            ),
+            Promise(
+                "What cannot be applied is kept in quarantine with its reason, and is not delivered for ever.",
+                ("functions/test_bad_requests.py",),
+            ),
+            Promise(
+                "What the version before has stored and sent is read, resumed and answered.",
+                ("golden",),
+            ),
+            Promise(
+                "What a newer version sends while it is rolled out, or back, is read as far as it is known.",
+                (
+                    "functions/test_newer_messages.py",
+                    "workers/test_worker_library.py"
+                    "::test_a_request_of_a_newer_version_is_answered_without_what_it_has_more",
+                ),
+            ),
+        ),
+    ),
+    Chapter(
+        "Nothing is released early",
+        (
+            Promise(
+                "No task is claimed before its edges have passed, whatever times and failures there are.",
+                (
+                    "simulation/test_order.py"
+                    "::test_with_random_times_and_failures_no_task_is_claimed_before_its_edges_have_passed",
+                ),
+            ),
+            Promise(
+                "Embedded and on Google Cloud the same is decided.",
+                ("contract/test_same_decisions.py", "stack/test_nba_on_the_stack.py"),
+            ),
+            Promise("A phase that waits for a person waits.", ("decisions_by_people/test_approvals.py",)),
+            Promise(
+                "Live work and a backfill never write one date of a table at the same time.",
+                ("contract/test_leases.py", "catalogue/test_leases_catalogue.py"),
+            ),
+        ),
+    ),
+    Chapter(
+        "Nothing is called complete when the tables say otherwise",
+        (
+            Promise(
+                "A worker that says success and has written nothing, or not enough, is caught.",
+                ("stack/test_truth.py", "endtoend/test_nba_third.py", "endtoend/test_nba_missing_game.py"),
+            ),
+            Promise(
+                "A write that comes after its attempt is refused by its fence.",
+                (
+                    "stack/test_truth.py"
+                    "::test_a_late_write_is_refused_and_leaves_the_table_as_the_later_attempt_wrote_it",
+                    "catalogue/test_catalogue.py::test_f23_a_late_write_under_an_old_fence_is_refused",
+                ),
+            ),
+            Promise("A fault planted in the tables is found by its check.", ("endtoend/test_planted_faults.py",)),
+            Promise(
+                "The verifier finds what tables and state disagree about, whoever has filled the tables.",
+                ("report/test_disagreements.py",),
+            ),
+            Promise(
+                "Each way in which earlier backfills lost data has a scenario, and the mutation that turns it red.",
+                ("catalogue",),
+            ),
+        ),
+    ),
+    Chapter(
+        "A person sees why, and nothing is written by mistake",
+        (
+            Promise(
+                "Bad input ends with status 2, one sentence, and nothing is written.",
+                ("endtoend/test_bad_input.py", "functions/test_bad_requests.py"),
+            ),
+            Promise(
+                "Preflight names what is broken before anything is written.",
+                ("stack/test_preflight_on_the_stack.py", "functions/test_preflight_of_kickoffs.py"),
+            ),
+            Promise(
+                "Rows that a rollback deletes are those that it showed.",
+                ("rollback", "endtoend/test_rollback_command.py"),
+            ),
+            Promise("No secret is kept or shown.", ("functions/test_secrets.py", "unit/security")),
+        ),
+    ),
+)
+
+INTRODUCTION = """# Reliability
+
+What is promised, and the tests that fail when it is broken, with the number of their cases. `make reliability` writes
+this page from `tests/promises.py`; a test compares the two. `make soak` is no part of it: twenty minutes on a local stack
+on which runs are begun, paused, cancelled and retried at random while processes die, with what must be true in the end.
+"""
+
+
+def page(cases: Iterable[str]) -> str:
+    """Write the page. cases: ids of the tests, as pytest collects them."""
+    collected = list(cases)
+    lines = [INTRODUCTION]
+    for chapter in CHAPTERS:
+        lines += [f"## {chapter.title}", "", "| promise | test | cases |", "|---|---|---:|"]
+        for promise in chapter.promises:
+            tests = "<br>".join(f"`{test}`" for test in promise.tests)
+            lines.append(f"| {promise.says} | {tests} | {sum(counted(promise, collected)):,} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def counted(promise: Promise, collected: Iterable[str]) -> list[int]:
+    """Count the cases of each test of a promise."""
+    ids = [case.removeprefix("tests/") for case in collected]
+    return [sum(_is_of(case, test) for case in ids) for test in promise.tests]
+
+
+def _is_of(case: str, test: str) -> bool:
+    return case.startswith((f"{test}/", f"{test}::", f"{test}[")) or case == test
+
+
+def main() -> None:
+    """Collect the tests and write the page."""
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "tests"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    PAGE.write_text(page(line for line in done.stdout.splitlines() if "::" in line), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
