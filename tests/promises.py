@@ -143,8 +143,8 @@ CHAPTERS = (
 INTRODUCTION = """# Reliability
 
 What is promised, and the tests that fail when it is broken, with the number of their cases. `make reliability` writes
-this page from `tests/promises.py`; a test compares the two. `make soak` is no part of it: twenty minutes on a local stack
-on which runs are begun, paused, cancelled and retried at random while processes die, with what must be true in the end.
+this page from `tests/promises.py`; a test compares the two. `make soak` is no part of it: twenty minutes on a stack
+where runs are begun, paused, cancelled and retried at random while processes die, with what must be true in the end.
 """
 
 
