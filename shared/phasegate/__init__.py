@@ -1,3 +1,3 @@
 """Phasegate runs and supervises backfills: domain, services, ports and adapters."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
