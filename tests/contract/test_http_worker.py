@@ -166,6 +166,19 @@ def test_an_answer_above_one_megabyte_is_refused_as_a_bug(service: Service) -> N
     assert HttpWorker(service.url).handle("/p", BODY)[0] == 200
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_nested_too_deep_is_a_bug(service: Service, status: int) -> None:
+    service.answer = lambda: ("[" * 100_000 + "]" * 100_000, status)
+    error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert error_class is ErrorClass.BUG
+    assert "the answer is nested too deep: send results only" in message
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_kept_in_words(service: Service) -> None:
+    service.answer = lambda: (r'{"message": "half \ud83d of it"}', 500)
+    assert classified(HttpWorker(service.url).handle("/p", BODY)) == (ErrorClass.TRANSIENT, r"half \ud83d of it")
+
+
 def test_a_redirect_is_not_followed_and_is_a_bug(service: Service) -> None:
     service.answer = lambda: ("", 302, {"Location": "/elsewhere"})
     error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))

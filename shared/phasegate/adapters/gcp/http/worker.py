@@ -158,6 +158,8 @@ def _read(answer: requests.Response, ends: float) -> bytes | None:
 def _understood(content: bytes, answer: requests.Response) -> dict[str, Any]:
     try:
         body = json.loads(content)
+    except RecursionError:
+        body = {"error_class": ErrorClass.BUG.value, "message": "the answer is nested too deep: send results only"}
     except ValueError:
         body = None
     if not isinstance(body, dict):
