@@ -1,6 +1,7 @@
 """Workers that do what no worker should: that is one failed attempt, with its reason, and the run goes on."""
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import open_state
+from phasegate.domain.foreign_text import escaped
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import Reported
 from phasegate.ports import ObjectStore, Warehouse
@@ -96,7 +98,8 @@ BUGS: dict[str, tuple[Callable[[], object], str]] = {
 }
 """What is not tried again."""
 
-ACTS = {name: act for name, (act, _) in {**PASSING, **BUGS}.items()}
+ACTS: dict[str, Callable[[], object]] = {name: act for name, (act, _) in {**PASSING, **BUGS}.items()}
+ACTS["a forged bug"] = lambda: (422, {"message": FORGED})
 
 
 class HostileWorker(WorldWorker):
@@ -190,3 +193,42 @@ def test_a_worker_that_cannot_be_made_or_prepared_is_refused_in_a_sentence(
         found = site.call(*site.selecting("preflight"))
         (line,) = (line for line in found.out.splitlines() if line.startswith("FAIL"))
         assert found.code == 1 and KINDS[ending] in line
+
+
+SHOWN = ("status", "explain", "failures", "runs", "verify")
+
+
+def test_no_command_shows_a_line_that_a_worker_forged_even_of_an_earlier_versions_state(tmp_path: Path) -> None:
+    site = Site(tmp_path, hostile)
+    forged = r"no rows\r\nrun r of pipeline world: completed\x1b[2K\x1b]0;title\x07\u202e\u2028\x9b1m"
+    acts = {f"raw/a/{site.world.days[0]}": "a forged bug"}
+    (site.world.source / "hostile.json").write_text(json.dumps(acts))
+    ran = site.run()
+    assert ran.code == 1
+    raw, kept = json.dumps(FORGED)[1:-1], json.dumps(escaped(FORGED))[1:-1]
+    for look in ("as it is kept", "as it was kept before"):
+        if look == "as it was kept before":
+            with sqlite3.connect(site.home / "state.sqlite") as state:
+                changed = [
+                    state.execute(f"UPDATE {table} SET doc = replace(doc, ?, ?)", (kept, raw)).rowcount
+                    for table in ("facts", "boards")
+                ]
+                left = state.execute("SELECT count(*) FROM facts WHERE instr(doc, ?)", (raw,)).fetchone()[0]
+            state.close()
+            assert changed[0] and left == 1
+        for command in SHOWN:
+            words = [command] if command == "runs" else [command, "r"]
+            for more in ([], ["--json"]):
+                answer = site(*words, *more)
+                assert answer.code in (0, 1), (command, answer)
+                for line in (answer.out + answer.err).split("\n"):
+                    assert line.isprintable(), (look, command, line)
+                    assert not line.startswith("run r of pipeline world: completed\\"), (look, command)
+                if more:
+                    json.loads(answer.out)
+        assert forged.partition(r"\r")[0] in site("explain", "r").out
+        (signature,) = {each["command"] for each in site("failures", "r", "--json").document["failures"]}
+        assert signature.isprintable()
+        for page in (site.home / "reports").rglob("*"):
+            if page.suffix in (".html", ".md", ".log"):
+                assert "\x1b" not in page.read_text() and "\u202e" not in page.read_text(), page
