@@ -13,11 +13,12 @@ from phasegate.adapters.embedded.engine import Engine, Progress
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
 from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.adapters.embedded.in_process import InProcessWorker
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.factories import load_factory
+from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
@@ -136,10 +137,14 @@ def load_worker(
         raise InputError(f"worker '{name}' has no factory; embedded mode calls workers in its own process")
     try:
         factory = load_factory(pipeline_file, spec.factory)
+        worker: Worker = call_factory(spec.factory, factory, source, warehouse, objects)
+        if not all(callable(getattr(worker, method, None)) for method in ("prepare", "handle")):
+            raise InputError(
+                f"{spec.factory} made a {type(worker).__name__}, which is no worker: no prepare and handle"
+            )
     except InputError as error:
         raise InputError(f"worker '{name}': {error}") from error
-    worker: Worker = factory(source, warehouse, objects)
-    return worker
+    return InProcessWorker(name, worker)
 
 
 def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from phasegate.adapters.factories import load_factory
+from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import InputError
 
@@ -24,8 +24,13 @@ def make_sample(pipeline_file: Path, folder: Path, seasons: tuple[str, ...], see
         make = load_factory(pipeline_file, factory)
     except InputError as error:
         raise InputError(f"{pipeline_file}: sample: {error}") from error
-    try:
-        made: dict[str, Any] = make(folder, seasons, seed)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+
+    def write() -> dict[str, Any]:
+        try:
+            made: dict[str, Any] = make(folder, seasons, seed)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+        return made
+
+    made: dict[str, Any] = call_factory(factory, write)
     return made

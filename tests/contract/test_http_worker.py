@@ -1,14 +1,18 @@
 """A worker behind HTTP as the runner sees it, against real servers on the loopback interface."""
 
 import base64
+import gzip
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,7 +26,7 @@ from phasegate import telemetry
 from phasegate.adapters.gcp.http.identity import IdentityTokens
 from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
 from phasegate.domain.decisions.answers import understand
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import InputError, NoAnswer, TransientError
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
 from tests.unit.builders import plan
@@ -166,6 +170,19 @@ def test_an_answer_above_one_megabyte_is_refused_as_a_bug(service: Service) -> N
     assert HttpWorker(service.url).handle("/p", BODY)[0] == 200
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_nested_too_deep_is_a_bug(service: Service, status: int) -> None:
+    service.answer = lambda: ("[" * 100_000 + "]" * 100_000, status)
+    error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert error_class is ErrorClass.BUG
+    assert "the answer is nested too deep: send results only" in message
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_kept_in_words(service: Service) -> None:
+    service.answer = lambda: (r'{"message": "half \ud83d of it"}', 500)
+    assert classified(HttpWorker(service.url).handle("/p", BODY)) == (ErrorClass.TRANSIENT, r"half \ud83d of it")
+
+
 def test_a_redirect_is_not_followed_and_is_a_bug(service: Service) -> None:
     service.answer = lambda: ("", 302, {"Location": "/elsewhere"})
     error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
@@ -204,6 +221,110 @@ def test_an_answer_that_trickles_in_ends_at_the_deadline_too(service: Service) -
             HttpWorker(service.url).handle("/p", body)
     finally:
         end.set()
+
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"results": {}}'
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+SLOW = {
+    "the status line": (b"", b"HTTP/1.1 200 " + b"O" * 30, ANSWER.removeprefix(b"HTTP/1.1 200 OK")),
+    "a header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 30, ANSWER.removeprefix(b"HTTP/1.1 200 OK")),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2, ANSWER),
+    "the size of a chunk": (CHUNKED, b"0" * 30, b'f\r\n{"results": {}}\r\n0\r\n\r\n'),
+    "the size of the last chunk": (CHUNKED + b'f\r\n{"results": {}}\r\n', b"0" * 30, b"\r\n\r\n"),
+    "the body": (b"HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\n", b" " * 30, b'{"results": {}}'),
+}
+"""What comes at once, what comes byte by byte, and what comes then."""
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a service that takes one request and writes its answer by hand."""
+
+    def take(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=take, args=(listening,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize("part", SLOW)
+def test_the_deadline_binds_for_every_part_of_an_answer_and_a_late_200_is_not_believed(part: str) -> None:
+    at_once, bit_by_bit, rest = SLOW[part]
+    end = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(at_once)
+        for byte in bit_by_bit:
+            connection.sendall(bytes((byte,)))
+            if end.wait(0.05):
+                return
+        end.set()
+        connection.sendall(rest)
+
+    with answering(trickle) as url:
+        body = BODY | {"deadline": (datetime.now(UTC) + timedelta(milliseconds=400)).isoformat()}
+        try:
+            with pytest.raises(NoAnswer, match="gave no answer within 0 s"):
+                HttpWorker(url).handle("/p", body)
+            assert not end.is_set(), "it was given up only when the service had sent all"
+        finally:
+            end.set()
+
+
+def test_an_answer_that_begins_with_interim_ones_is_understood() -> None:
+    with answering(lambda connection: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + ANSWER)) as url:
+        assert HttpWorker(url).handle("/p", BODY) == (200, {"results": {}})
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_is_compressed_unasked_is_understood(service: Service, encoding: str) -> None:
+    members = (gzip.compress(b'{"results": '), gzip.compress(b"{}}"))
+    packed = b"".join(members) if encoding == "gzip" else zlib.compress(b'{"results": {}}')
+    service.answer = lambda: Response(packed, headers={"Content-Encoding": encoding})
+    assert HttpWorker(service.url).handle("/p", BODY) == (200, {"results": {}})
+    assert service.seen[0][1]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_limit_of_an_answer_holds_while_it_is_unpacked(service: Service, times: int) -> None:
+    packed = bytes(200_000_000)
+    for _ in range(times):
+        packed = gzip.compress(packed)
+    service.answer = lambda: Response(packed, headers={"Content-Encoding": ", ".join(["gzip"] * times)})
+    worker = HttpWorker(service.url)
+    tracemalloc.start()
+    try:
+        error_class, message = classified(worker.handle("/p", BODY))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert error_class is ErrorClass.BUG
+    assert f"{service.url}/p answered 200 " in message and "send " in message
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "said"),
+    [
+        ("br", b"x", "in the encoding 'br': send no encoding, or gzip"),
+        ("gzip, gzip", b"x", "in the encoding 'gzip, gzip': send no encoding, or gzip"),
+        ("gzip", b"no such thing", "in the encoding gzip, which cannot be read"),
+        ("gzip", gzip.compress(b"{}")[:-9], "in the encoding gzip, of which the end is missing"),
+    ],
+)
+def test_an_answer_that_cannot_be_unpacked_is_a_bug(service: Service, encoding: str, content: bytes, said: str) -> None:
+    service.answer = lambda: Response(content, headers={"Content-Encoding": encoding})
+    error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
+    assert error_class is ErrorClass.BUG
+    assert said in message
 
 
 def test_after_the_deadline_nothing_is_sent(service: Service) -> None:

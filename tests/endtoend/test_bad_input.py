@@ -343,3 +343,11 @@ def test_a_bad_verification_is_refused_and_changes_nothing(used: Site, name: str
 def test_a_home_without_a_warehouse_is_not_made_by_a_verification(site: Site) -> None:
     assert_refused(site("verify", *SOURCED, *SEASON), "no warehouse here yet")
     assert not site.home.exists()
+
+
+@pytest.mark.parametrize("flag", ["--why", "--by"])
+def test_a_word_that_is_no_text_is_refused_before_it_is_kept(used: Site, flag: str) -> None:
+    before = contents(used.home)
+    answer = used("waive", "r", "--date", "2024-01-02", "--check", "rows", "--until", "2030-01-01", flag, "b\udcffb")
+    assert_refused(answer, r"'b\udcffb' is no UTF-8 text")
+    assert contents(used.home) == before

@@ -47,8 +47,8 @@ _translate_once = cache(translate_ddl)
 """Every life applies the same schema; translating it is a tenth of a short life."""
 
 
-class Crash(BaseException):
-    """The process is dead."""
+class Crash(KeyboardInterrupt):
+    """The process is dead. An interruption is the one thing that passes through a worker."""
 
 
 class Effects:

@@ -242,9 +242,12 @@ def test_a_result_is_answered_under_the_name_that_was_asked_for() -> None:
         (HaltError("the disk is full"), 503, {"error_class": "transient", "message": "the disk is full"}),
         (KeyError("x"), 500, {"error_class": "bug", "message": "KeyError: 'x'"}),
         (AssertionError("one\ntwo"), 500, {"error_class": "bug", "message": "AssertionError: one"}),
+        (SystemExit(0), 500, {"error_class": "bug", "message": "SystemExit: 0"}),
+        (GeneratorExit(), 500, {"error_class": "bug", "message": "GeneratorExit"}),
+        (RuntimeError("half \ud83d"), 500, {"error_class": "bug", "message": "RuntimeError: half \\ud83d"}),
     ],
 )
-def test_what_a_function_raises_becomes_a_status(error: Exception, status: int, answered: dict[str, str]) -> None:
+def test_what_a_function_raises_becomes_a_status(error: BaseException, status: int, answered: dict[str, str]) -> None:
     def fail(_: WorkerRequest) -> ProcessorResult:
         raise error
 

@@ -17,7 +17,8 @@ from pkgutil import iter_modules
 from threading import RLock
 from typing import Any, NamedTuple
 
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, PhasegateError
+from phasegate.domain.foreign_text import is_interruption, told
 from phasegate.domain.spec.pipeline import did_you_mean
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -65,17 +66,29 @@ def load_factory(pipeline_file: Path | None, factory: str) -> Callable[..., Any]
         _refuse_another(found, factory)
         try:
             module = importlib.import_module(found.module)
-        except Exception as error:
+            made: Callable[..., Any] | None = getattr(module, attribute, None)
+        except BaseException as error:
+            if is_interruption(error):
+                raise
             raise InputError(f"cannot load {factory}: {_reason(error)}; {_searched(pipeline_file)}") from error
         _refuse_another(found, factory)
-    made: Callable[..., Any] | None = getattr(module, attribute, None)
     if not callable(made):
-        what = "no callable" if hasattr(module, attribute) else "not there"
+        what = "no callable" if attribute in vars(module) else "not there"
         known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         raise InputError(
             f"cannot load {factory}: '{attribute}' is {what} in {found.file}{did_you_mean(attribute, known)}"
         )
     return made
+
+
+def call_factory(factory: str, make: Callable[..., Any], *given: object) -> Any:
+    """Return what a loaded factory makes. Raises InputError for whatever it raises but our own errors."""
+    try:
+        return make(*given)
+    except BaseException as error:
+        if isinstance(error, PhasegateError) or is_interruption(error):
+            raise
+        raise InputError(f"{factory} raised {told(error)}") from error
 
 
 def find_factory(pipeline_file: Path | None, factory: str) -> FoundModule:
@@ -168,7 +181,7 @@ def _searched(pipeline_file: Path | None) -> str:
     return f"searched: {first}Python's path: {path}"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """What went wrong while a module was run, where, and for an import of before what to write now."""
     ours = (__file__, importlib.__file__)
     frames = [
@@ -178,7 +191,7 @@ def _reason(error: Exception) -> str:
     ]
     at = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     advice = _former_import(error, frames[-1].line or "") if frames and isinstance(error, ImportError) else ""
-    return f"{type(error).__name__}: {error}{at}{advice}"
+    return f"{told(error)}{at}{advice}"
 
 
 def _former_import(error: ImportError, statement: str) -> str:

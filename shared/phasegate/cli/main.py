@@ -11,6 +11,7 @@ import typer
 from phasegate.cli.commands import check, decisions, inspect, operate, rollback, runs, stack, verify
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
+from phasegate.domain.foreign_text import escaped, escaped_lines
 
 if TYPE_CHECKING:
     from phasegate.cli.backend import CommandBackend
@@ -62,6 +63,9 @@ verify.register(app)
 def main() -> None:
     """Run the command; errors become messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
     try:
+        for word in sys.argv[1:]:
+            if not word.isascii() and word != word.encode(errors="replace").decode():
+                raise InputError(f"'{escaped(word)}' is no UTF-8 text; type it again, or rename what it names")
         app()
     except InputError as error:
         _complain(str(error))
@@ -82,7 +86,7 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    print(f"error: {text}", file=sys.stderr)  # noqa: T201 - the command line's own output
+    print(f"error: {escaped_lines(text)}", file=sys.stderr)  # noqa: T201 - the command line's own output
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Commands print the answer on standard output, and all else on standard error."""
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from phasegate.domain.foreign_text import escaped_lines
 
 if TYPE_CHECKING:
     from phasegate.report.summary import Summary
@@ -27,14 +30,23 @@ class EndReport:
 
 def say(text: str) -> None:
     """Tell whoever watches; standard output is for the answer."""
-    typer.echo(text, err=True)
+    show(text, aside=True)
+
+
+def show(text: str, *, aside: bool = False) -> None:
+    """Print lines, in which nothing stands that a terminal obeys. aside: on standard error."""
+    typer.echo(escaped_lines(text), err=aside)
 
 
 def write_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    import json
+    lines = json.dumps(document, indent=2, ensure_ascii=False).split("\n")
+    typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in lines))
 
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+def _json_escaped(line: str) -> str:
+    """A line of JSON in which a terminal obeys nothing either: JSON itself lets marks of direction stand."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def show_summary(found: "Summary", report: EndReport | None, unreported: str | None, as_json: bool) -> None:
@@ -45,7 +57,7 @@ def show_summary(found: "Summary", report: EndReport | None, unreported: str | N
         write_json({**summary_document(found), "report": asdict(report) if report else None})
         return
     if report is not None:
-        typer.echo(f"verified: {report.verdict}\nreport: {report.page}")
+        show(f"verified: {report.verdict}\nreport: {report.page}")
     elif unreported is not None:
-        typer.echo(unreported)
-    typer.echo(summary_text(found))
+        show(unreported)
+    show(summary_text(found))

@@ -2,9 +2,6 @@
 read."""
 
 import re
-from typing import Annotated
-
-from pydantic import BeforeValidator
 
 REDACTED = "[redacted]"
 
@@ -34,11 +31,3 @@ def redacted(text: str) -> str:
     in the first place needs no luck.
     """
     return _SECRETS.sub(lambda found: f"{found['name'] or ''}{REDACTED}", text) if text else text
-
-
-def _redacted_text(value: object) -> object:
-    return redacted(value) if isinstance(value, str) else value
-
-
-RedactedText = Annotated[str, BeforeValidator(_redacted_text)]
-"""Text that somebody else sent: redacted when it is read, before its length is looked at."""

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.calendar.expected_work import Expectation, WorkKind
+from phasegate.domain.foreign_text import escaped_lines
 
 
 def calendar_document(pipeline: str, work: Sequence[Expectation]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def calendar_text(pipeline: str, work: Sequence[Expectation]) -> str:
             words = "rightly empty" if (phase, processor, why) in wrong else "with rows or without"
             lines.append(f"    {n} {words}: {why}")
         lines.extend(f"    {n} not applicable: {why}" for why, n in kinds[WorkKind.NOT_APPLICABLE].items())
-    return "\n".join(lines)
+    return escaped_lines(lines)
 
 
 def date_text(day: date, work: Sequence[Expectation]) -> str:
@@ -58,7 +59,7 @@ def date_text(day: date, work: Sequence[Expectation]) -> str:
         else:
             what = f"not applicable: {each.reason}"
         lines.append(f"  {each.phase}/{each.processor}: {what}")
-    return "\n".join(lines)
+    return escaped_lines(lines)
 
 
 def _counts(work: Sequence[Expectation]) -> dict[tuple[str, str], dict[WorkKind, Counter[str]]]:

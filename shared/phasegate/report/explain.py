@@ -9,6 +9,7 @@ from typing import Any
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import InputError
+from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import UNRECOVERABLE
@@ -145,7 +146,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             remedy = _remedy(run, why, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
-                command = f"phasegate retry {run.run_id} --signature {shlex.quote(breaker.signature)}"
+                command = f"phasegate retry {run.run_id} --signature {shlex.quote(escaped(breaker.signature))}"
                 remedy = f"mend the cause, then: {command}"
             roots.append(Root(day, phase, processor, name, detail, behind, remedy))
     outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
@@ -309,16 +310,16 @@ def explanation_text(explanation: Explanation) -> str:
     if explanation.note:
         lines.append(explanation.note)
     for cell in explanation.cells:
-        lines.append(f"\n{cell.day} {cell.phase}: {cell.state}")
+        lines += ["", f"{cell.day} {cell.phase}: {cell.state}"]
         lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
         lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
         lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
         signed = {w.id: f" (waived until {w.until:%Y-%m-%d %H:%M} UTC by {w.by}: {w.why})" for w in cell.waivers}
         lines.extend(f"  check {v.check} {v.outcome}: {v}{signed.get(v.waived_by, '')}" for v in cell.verdicts)
     if explanation.roots:
-        lines.append("\nThe roots of it:")
+        lines += ["", "The roots of it:"]
         lines.extend(roots_text(explanation.roots))
-    return "\n".join(lines)
+    return escaped_lines(lines)
 
 
 def roots_text(roots: Iterable[Root]) -> list[str]:
@@ -341,7 +342,7 @@ def roots_text(roots: Iterable[Root]) -> list[str]:
                 waiting.setdefault(behind, set()).add(day)
         lines.extend(f"    waiting for it: {name}, {_span(sorted(held))}" for name, held in sorted(waiting.items()))
         lines.append(f"    -> {remedy}")
-    return lines
+    return list(map(escaped, lines))
 
 
 MOST_DETAILS = 25

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.decisions.reconcile import bad_end_of
+from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import DateFacts
 from phasegate.domain.state.unsound import Failure
@@ -113,12 +114,12 @@ def failures_text(run_id: str, failures: list[Alike]) -> str:
     for each in failures:
         span = f"{each.dates[0]}" if len(each.dates) == 1 else f"{each.dates[0]} to {each.dates[-1]}"
         stands = f"{len(each.failed)} ended badly" if each.failed else "none ended badly"
-        lines.append(
-            f"{each.phase} {each.signature}\n"
-            f"  {each.attempts} attempts on {len(each.dates)} dates, {span}; {stands}"
-            f"{'; the circuit breaker is open' if each.has_open_breaker else ''}\n"
-            f"  for example: {each.example[:300]}"
-        )
+        breaker = "; the circuit breaker is open" if each.has_open_breaker else ""
+        lines += [
+            f"{each.phase} {each.signature}",
+            f"  {each.attempts} attempts on {len(each.dates)} dates, {span}; {stands}{breaker}",
+            f"  for example: {each.example[:300]}",
+        ]
         if command := each.command(run_id):
             lines.append(f"  -> mend the cause, then: {command}")
-    return "\n".join(lines)
+    return escaped_lines(lines)

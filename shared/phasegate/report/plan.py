@@ -7,6 +7,7 @@ from typing import Any
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
@@ -141,4 +142,4 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
         for ref, days in lacking.items():
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
-    return "\n".join(lines)
+    return escaped_lines(lines)

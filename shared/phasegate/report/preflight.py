@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.operations.preflight import Level, PreflightLine, failures
 
 
@@ -32,4 +33,4 @@ def preflight_text(lines: Sequence[PreflightLine]) -> str:
         if failed
         else f"{len(lines)} checks: a run may start"
     )
-    return "\n".join([*map(str, lines), end])
+    return escaped_lines([*map(str, lines), end])

@@ -1,5 +1,6 @@
 """The status says to people where a run stands."""
 
+from phasegate.domain.foreign_text import escaped_lines
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport
 
@@ -24,4 +25,4 @@ def status_text(progress: RunReport, driver: str | None) -> str:
     )
     if progress.failures or progress.blocked:
         lines.append(f"why, and what to do: phasegate explain {progress.run_id}")
-    return "\n".join(lines)
+    return escaped_lines(lines)

@@ -13,6 +13,7 @@ from rich.table import Table
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.errors import PhasegateError
+from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
@@ -103,7 +104,7 @@ def summary_text(summary: Summary) -> str:
     progress = summary.report
     out = StringIO()
     console = Console(file=out, width=110, highlight=False, emoji=False, markup=False, soft_wrap=True)
-    console.print(_sentence(summary))
+    console.print(escaped(_sentence(summary)))
     phases = Table(box=box.SIMPLE)
     for name in ("phase", "dates", "passed", "skipped", "failed", "blocked", "open"):
         phases.add_column(name, justify="left" if name == "phase" else "right")
@@ -113,7 +114,7 @@ def summary_text(summary: Summary) -> str:
     console.print(phases)
     for phase, reasons in summary.skipped.items():
         for reason, dates in reasons.items():
-            console.print(f"skipped: {phase}, {dates} dates: {reason}")
+            console.print(escaped(f"skipped: {phase}, {dates} dates: {reason}"))
     tables = Table(box=box.SIMPLE)
     tables.add_column("table")
     tables.add_column("rows", justify="right")
@@ -122,7 +123,7 @@ def summary_text(summary: Summary) -> str:
         tables.add_row(t.table, "?" if t.rows is None else f"{t.rows:,}", "?" if t.dates is None else str(t.dates))
     console.print(tables)
     for line in notices_text(progress.run_id, progress.by_people, progress.notices, progress.now):
-        console.print(line)
+        console.print(escaped(line))
     _print_missing(console, summary)
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from phasegate.domain.foreign_text import escaped
 from phasegate.domain.redaction import redacted
 from phasegate.telemetry.context import fields, read_fields, trace_and_span
 
@@ -28,6 +29,21 @@ class CloudLogHandler(logging.Handler):
             sys.stdout.flush()
         except Exception:
             self.handleError(record)
+
+
+class OneLine(logging.Formatter):
+    """The formatter of a log that people read writes a record as one line, and a stack trace indented below it, so that
+    no text of others looks like a record.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record, with what does not print escaped."""
+        first, *more = super().format(record).split("\n")
+        return "\n".join([first, *(f"    {escaped(line)}" for line in more)])
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the standard library's name
+        """Write what stands before a stack trace."""
+        return escaped(redacted(super().formatMessage(record)))
 
 
 def configure_logs(service: str) -> None:

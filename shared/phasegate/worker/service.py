@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from phasegate import telemetry
 from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.foreign_text import is_interruption, said, told
 from phasegate.domain.protocol.versions import PROTOCOL, read_fields
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
 from phasegate.worker.ranges import RangeRequest, summed_up
@@ -193,16 +194,18 @@ def _answered(answer: Callable[[], Answer]) -> Answer:
     try:
         return answer()
     except StaleFence as error:
-        return 409, {"message": str(error)}
+        return 409, {"message": said(error)}
     except HaltError:
         raise
     except InputError as error:
-        return _refusal(422, ErrorClass.BUG, str(error))
+        return _refusal(422, ErrorClass.BUG, said(error))
     except (TransientError, OSError) as error:
-        return _refusal(503, ErrorClass.TRANSIENT, str(error) or type(error).__name__)
-    except Exception as error:
+        return _refusal(503, ErrorClass.TRANSIENT, said(error) or type(error).__name__)
+    except BaseException as error:
+        if is_interruption(error):
+            raise
         _log.exception("the request failed: %s", type(error).__name__)
-        return _refusal(500, ErrorClass.BUG, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        return _refusal(500, ErrorClass.BUG, told(error).partition(r"\n")[0])
 
 
 def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest:

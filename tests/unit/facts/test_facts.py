@@ -10,6 +10,7 @@ from phasegate.adapters.state_codec import cell_from_json, cell_to_json, fact_fr
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import (
     Abandoned,
+    AttemptFacts,
     AttemptKey,
     Cell,
     DateFacts,
@@ -154,3 +155,19 @@ def test_a_cell_is_read_from_json_as_it_was_written(cell: Cell) -> None:
 def test_a_document_of_another_shape_is_no_fact() -> None:
     with pytest.raises(ValueError, match="validation error"):
         fact_from_json("reported", '{"at": "2024-01-01T00:00:00Z"}')
+
+
+def test_reading_an_attempt_that_is_not_there_changes_nothing() -> None:
+    facts = DateFacts(DAY)
+    record(facts, AttemptKey(DAY, "raw", "a", 2), dispatched())
+    for phase, processor, number in (("raw", "a", 1), ("raw", "a", 3), ("raw", "b", 1), ("fetch", "a", 1)):
+        assert facts.attempt(phase, processor, number) == AttemptFacts(number)
+    assert {name: [a.number for a in attempts] for name, attempts in facts.tasks.items()} == {("raw", "a"): [2]}
+    assert facts.attempt("raw", "a", 2) is facts.tasks["raw", "a"][0]
+
+
+def test_attempts_stand_in_order_of_number_whichever_was_recorded_first() -> None:
+    facts = DateFacts(DAY)
+    for number in (3, 1, 2):
+        record(facts, AttemptKey(DAY, "raw", "a", number), dispatched())
+    assert [attempt.number for attempt in facts.tasks["raw", "a"]] == [1, 2, 3]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from phasegate.adapters.embedded.clock import VirtualClock
+from phasegate.domain.foreign_text import told
 from phasegate.ports import Clock
 
 Job = TypeVar("Job")
@@ -100,8 +101,11 @@ class ThreadExecutor(Generic[Job, Result]):
         self._busy -= len(ended)
         done: list[tuple[Job, Result]] = []
         for item in ended:
-            if isinstance(item, BaseException):
+            if isinstance(item, Exception):
                 raise item
+            if isinstance(item, BaseException):
+                # Raised here as it is, it could end this process with status 0.
+                raise RuntimeError(f"a call ended with {told(item)}") from item
             done.append(item)
         return done
 

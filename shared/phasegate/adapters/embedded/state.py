@@ -180,7 +180,7 @@ class SqliteState(StateBase):
         for phase, processor, attempt, name, doc in self._database.execute(
             "SELECT phase, processor, attempt, name, doc FROM facts WHERE run_id = ? AND day = ?", where
         ):
-            setattr(facts.attempt(phase, processor, attempt), name, fact_from_json(name, doc))
+            record(facts, AttemptKey(day, phase, processor, attempt), fact_from_json(name, doc))
         for phase, doc in self._database.execute("SELECT phase, doc FROM cells WHERE run_id = ? AND day = ?", where):
             facts.cells[phase] = cell_from_json(doc)
         return facts

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from phasegate.adapters.embedded.engine import Progress as EngineProgress
+from phasegate.domain.foreign_text import escaped
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import BADLY_ENDED, ENDED, Board
 
@@ -65,7 +66,7 @@ class Display:
             for phase, (done, bad) in states.items():
                 self._bars.update(self._rows[phase], completed=done, note=f"{bad} failed or blocked" if bad else "")
             lines = [Text(status), Text(f"  running {', '.join(progress.working)}" if progress.working else "")]
-            lines += [Text(f"  failed  {line}", style="red", no_wrap=True) for line in progress.failing]
+            lines += [Text(escaped(f"  failed  {line}"), style="red", no_wrap=True) for line in progress.failing]
             self._live.update(Group(self._bars, *lines))
         elif now - self._printed >= PLAIN_EVERY_SECONDS:
             self._printed = now

@@ -13,8 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.adapters.embedded.objects import FolderObjectStore
@@ -28,7 +26,7 @@ from phasegate.bootstrap import (
 )
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show, show_summary, write_json
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
@@ -44,6 +42,7 @@ from phasegate.services.reading.progress import progress_document, report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start
+from phasegate.telemetry.logs import OneLine
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -129,7 +128,7 @@ class EmbeddedCommands:
             found = report(self.state(), run_id, SystemClock().now())
             text = status_text(found, self.driver())
             if text != shown:
-                typer.echo(text, err=as_json)
+                show(text, aside=as_json)
                 shown = text
             if found.status.is_at_rest:
                 if as_json:
@@ -251,7 +250,9 @@ def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
     log = embedded.home.reports / f"{run.run_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
-    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
+    handler = logging.FileHandler(log, encoding="utf-8")
+    handler.setFormatter(OneLine("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())

@@ -9,7 +9,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.cli.backend import CommandBackend
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.request import request_of
 from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.cli.session import Session
@@ -69,12 +69,12 @@ def _show_calendar(backend: CommandBackend, asked: "RunRequest", day: str | None
         if not work:
             raise InputError(f"--date: the schedule has no row on {chosen}, or it is not selected")
         if not as_json:
-            typer.echo(date_text(chosen, work))
+            show(date_text(chosen, work))
             return
     if as_json:
         write_json(calendar_document(pipeline.pipeline, work))
     else:
-        typer.echo(calendar_text(pipeline.pipeline, work))
+        show(calendar_text(pipeline.pipeline, work))
 
 
 def _show_preflight(backend: CommandBackend, asked: "RunRequest", as_json: bool) -> None:
@@ -85,6 +85,6 @@ def _show_preflight(backend: CommandBackend, asked: "RunRequest", as_json: bool)
     if as_json:
         write_json(preflight_document(lines))
     else:
-        typer.echo(preflight_text(lines))
+        show(preflight_text(lines))
     if failures(lines):
         raise typer.Exit(1)

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.session import Session
+from phasegate.domain.foreign_text import escaped
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(progress.progress_document(found))
         else:
-            typer.echo(status_text(found, session.backend.driver()))
+            show(status_text(found, session.backend.driver()))
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
         else:
             for each in found:
                 span = f"{each['dates']} dates {each['first']} to {each['last']}"
-                typer.echo(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip())
+                show(escaped(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip()))
 
     @app.command()
     def explain(
@@ -65,7 +66,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(explanation_document(found))
         else:
-            typer.echo(explanation_text(found))
+            show(explanation_text(found))
 
     @app.command()
     def failures(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -77,7 +78,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(failures_document(run_id, found))
         else:
-            typer.echo(failures_text(run_id, found))
+            show(failures_text(run_id, found))
 
     @app.command()
     def schema() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import say, write_json
+from phasegate.cli.output import say, show, write_json
 from phasegate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def register(app: typer.Typer) -> None:
         else:
             say(f"run {run_id} is cancelled; {len(answer.open_claims)} claim(s) were open")
             for key in answer.open_claims:
-                typer.echo(f"  {key}")
+                show(f"  {key}")
 
     @app.command()
     def sample(
@@ -131,7 +131,7 @@ def register(app: typer.Typer) -> None:
             figures = ", ".join(
                 f"{count:,} {what.replace('_', ' ')}" for what, count in made.items() if isinstance(count, int)
             )
-            typer.echo(f"{folder}: a made-up source folder (seed {seed}): {figures}")
+            show(f"{folder}: a made-up source folder (seed {seed}): {figures}")
 
 
 def _answer(run: "Run", as_json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.cli.backend import CommandBackend
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.session import Session
 from phasegate.domain.calendar.selection import Selection
 
@@ -124,7 +124,7 @@ def _roll_back(backend: CommandBackend, asked: Asked, by: str | None, why: str, 
     if as_json:
         write_json(rollback_document(found, deleted, asked.words))
     else:
-        typer.echo(rollback_text(found, deleted, asked.words))
+        show(rollback_text(found, deleted, asked.words))
 
 
 def _scope(backend: CommandBackend, asked: Asked) -> "Scope":

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.request import check_run_id, request_of
 from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.cli.session import Session
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(plan_document(found.plan, found.missing_outside))
         else:
-            typer.echo(plan_text(found.plan, found.missing_outside))
+            show(plan_text(found.plan, found.missing_outside))
 
     @app.command()
     @takes_groups
@@ -78,4 +78,4 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json({"run_id": started})
         else:
-            typer.echo(started)
+            show(started)

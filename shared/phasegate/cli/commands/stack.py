@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import say, write_json
+from phasegate.cli.output import say, show, write_json
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
 
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(up_document(ledger))
         else:
-            typer.echo(up_text(ledger))
+            show(up_text(ledger))
 
     @stack.command()
     def down(context: typer.Context, as_json: options.JsonOption = False) -> None:
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(status_document(statuses))
         else:
-            typer.echo(status_text(statuses))
+            show(status_text(statuses))
         raise typer.Exit(0 if statuses and all(status.answering for status in statuses) else 1)
 
     @stack.command()

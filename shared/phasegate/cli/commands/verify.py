@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.selecting import Selecting, takes_groups
 from phasegate.cli.session import Session
 from phasegate.domain.errors import HaltError, InputError
@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
             _copy(made, output)
         if as_json:
             write_json(made.report.model_dump(mode="json"))
-        typer.echo(f"{made.report.verdict}\nreport: {place}", err=as_json)
+        show(f"{made.report.verdict}\nreport: {place}", aside=as_json)
         raise typer.Exit(0 if made.report.agrees else 1)
 
 

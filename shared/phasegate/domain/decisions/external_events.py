@@ -8,18 +8,15 @@ from datetime import date
 from typing import Any
 
 from phasegate.domain.decisions.reconcile import BAD, UNLOCKING, TaskStatus, TaskView, derive
+from phasegate.domain.foreign_text import kept
 from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
-from phasegate.domain.redaction import redacted
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, HealedAs, Inputs
 
 NO_FENCE = 0
 """The fence of an observed end: below every claim's, so that rows without a fence prove it."""
-
-MESSAGE_KEPT = 2000
-"""Characters kept of what a message says, as in our own event."""
 
 _ANY_CASE = "; words count as they are written"
 
@@ -109,7 +106,7 @@ def read_external_event(
         status=status,
         rows=_rows(document, fields.rows) if fields.rows and not has_failed else None,
         error_class=ErrorClass(observed.errors.get(error, ErrorClass.TRANSIENT.value)) if has_failed else None,
-        message=redacted(": ".join(filter(None, (error, said))))[:MESSAGE_KEPT],
+        message=kept(": ".join(filter(None, (error, said)))),
         event_id=f"{observed.topic}/{_identity(document, observed)}/{word}",
     )
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from phasegate.domain.foreign_text import MOST_MESSAGE, ForeignMessage, ForeignText
 from phasegate.domain.protocol.worker import MOST_ROWS, ErrorClass, ResultStatus
-from phasegate.domain.redaction import RedactedText
 from phasegate.domain.state.run import RUN_ID
 
 EVENT_VERSION: Literal[1] = 1
@@ -34,13 +34,15 @@ class Completion(BaseModel):
         default=None, description="that of the end; what began (started) or goes on (heartbeat) has none"
     )
     error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
-    message: RedactedText = Field(default="", max_length=2000, description="what there is to say, in a sentence")
+    message: ForeignMessage = Field(
+        default="", max_length=MOST_MESSAGE, description="what there is to say, in a sentence"
+    )
     rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
-    output_table: str | None = Field(default=None, description="the table, as dataset.table")
-    code_version: str = Field(default="", description="the version of who sends this")
+    output_table: ForeignText | None = Field(default=None, description="the table, as dataset.table")
+    code_version: ForeignText = Field(default="", description="the version of who sends this")
     started_at: AwareDatetime = Field(description="when the work began")
     finished_at: AwareDatetime = Field(description="when it ended; of what goes on: when it said so")
-    trace: str = Field(default="", description="the trace that the work belongs to, as a traceparent")
+    trace: ForeignText = Field(default="", description="the trace that the work belongs to, as a traceparent")
 
     @model_validator(mode="after")
     def _only_an_end_has_a_status(self) -> Self:

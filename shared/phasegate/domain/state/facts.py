@@ -258,14 +258,12 @@ class DateFacts:
         return max(moments, default=None)
 
     def attempt(self, phase: str, processor: str, number: int) -> AttemptFacts:
-        """Return the attempt's facts, made empty when there are none yet."""
-        attempts = self.tasks.setdefault((phase, processor), [])
-        for facts in attempts:
-            if facts.number == number:
-                return facts
-        attempts.append(AttemptFacts(number))
-        attempts.sort(key=lambda a: a.number)
-        return next(a for a in attempts if a.number == number)
+        """Return the attempt's facts; empty ones, which belong to nothing, when there are none yet.
+
+        Reading changes nothing: several threads may share these facts. ``record`` adds to them.
+        """
+        attempts = self.tasks.get((phase, processor), ())
+        return next((facts for facts in attempts if facts.number == number), AttemptFacts(number))
 
 
 FACT_NAMES: Mapping[type[Fact], str] = {
@@ -283,7 +281,12 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
 
     The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
     """
-    attempt = facts.attempt(key.phase, key.processor, key.attempt)
+    attempts = facts.tasks.setdefault((key.phase, key.processor), [])
+    attempt = next((each for each in attempts if each.number == key.attempt), None)
+    if attempt is None:
+        attempt = AttemptFacts(key.attempt)
+        attempts.append(attempt)
+        attempts.sort(key=lambda each: each.number)
     name = FACT_NAMES[type(fact)]
     there = getattr(attempt, name)
     if there is None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from phasegate.domain.foreign_text import escaped
 from phasegate.domain.protocol.worker import ErrorClass
 
 
@@ -51,6 +52,6 @@ Unsound = Failure | Blocked | NotRun
 
 def signature(error_class: str, processor: str, message: str) -> str:
     """Join class, processor and the message without its numbers, dates, ids and quoted values."""
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", message.splitlines()[0] if message else "")
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", escaped(message).partition(r"\n")[0])
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
     return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

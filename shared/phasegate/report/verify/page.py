@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.report.verify.document.found import Coverage
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
@@ -66,11 +67,17 @@ def _templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, name=_name, seconds=_seconds)
     return made
+
+
+def _shown(value: object) -> object:
+    """What stands on a page: texts of others can neither move a reader's cursor nor turn the direction of writing."""
+    return escaped_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _seasons(report: Report) -> dict[str, list[date]]:
@@ -133,12 +140,12 @@ def _seconds(value: float) -> str:
 
 def _name(value: object) -> Markup:
     """The name of a table, phase or query, which may be broken where it has a joint."""
-    return Markup(re.sub(r"([_./])(?=\w)", r"\1<wbr>", str(escape(value))))  # noqa: S704 - escaped here
+    return Markup(re.sub(r"([_./])(?=\w)", r"\1<wbr>", str(escape(escaped(str(value))))))  # noqa: S704 - escaped here
 
 
 def _cell(value: object) -> str:
     """Text for a cell of a Markdown table: on one line, nothing in it ends the cell or is read as markup."""
-    text = re.sub(r"([\\|`*\[\]])", r"\\\1", " ".join(str(value).split()))
+    text = re.sub(r"([\\|`*\[\]])", r"\\\1", escaped(" ".join(str(value).split())))
     for character, entity in _ENTITIES:
         text = text.replace(character, entity)
     return text

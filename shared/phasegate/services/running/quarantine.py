@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 
+from phasegate.domain.foreign_text import escaped, escaped_lines, kept
 from phasegate.domain.redaction import redacted
 from phasegate.ports import QuarantineRecord
 from phasegate.services.backend import Backend
@@ -22,9 +23,9 @@ def set_aside(backend: Backend, message: str, run_id: str | None, reason: str) -
 
     run_id: whose it is; None: of no known run.
     """
-    message, reason = redacted(_storable(message))[:EVENT_KEPT], redacted(_storable(reason))[:REASON_KEPT]
+    message, reason = escaped_lines(redacted(message))[:EVENT_KEPT], kept(reason, REASON_KEPT)
     digest = hashlib.sha256(f"{reason}\x1f{message}".encode()).hexdigest()[:32]
-    whose = None if run_id is None else _storable(run_id)[:REASON_KEPT]
+    whose = None if run_id is None else escaped(run_id)[:REASON_KEPT]
     backend.state.quarantine([QuarantineRecord(digest, whose, reason, message, backend.clock.now())])
     _log.warning("set aside as %s: %s", digest, reason)
     return digest
@@ -38,8 +39,3 @@ def claimed_run(message: str) -> str | None:
         return None
     run_id = value.get("run_id") if isinstance(value, dict) else None
     return run_id if isinstance(run_id, str) else None
-
-
-def _storable(text: str) -> str:
-    """Text without halves of surrogate pairs, which no store takes."""
-    return text.encode(errors="replace").decode()

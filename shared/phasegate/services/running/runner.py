@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from phasegate import __version__, telemetry
 from phasegate.domain.decisions.answers import failed, understand
 from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
+from phasegate.domain.foreign_text import is_interruption, kept, said, told
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.plan import TaskSpec
@@ -146,7 +147,7 @@ class Runner:
                 output.table, claim.key.day, call.correlation_id, claim.lease_until, now
             )
         except TransientError as error:
-            return replace(call, refused=failed(ErrorClass.TRANSIENT, str(error)))
+            return replace(call, refused=failed(ErrorClass.TRANSIENT, said(error)))
         if isinstance(found, Held):
             return replace(call, refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
         self._leases[call.id] = found
@@ -181,17 +182,24 @@ class Runner:
             return call.refused
         try:
             status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
-            return None if status == 202 else understand(status, body, task)
         except HaltError:
             raise
         except NoAnswer as error:
             # The worker may still write: no further attempt before the lease has run out.
-            _log.warning("%s", error)
+            _log.warning("%s", said(error))
             return None
         except TransientError as error:
-            return failed(ErrorClass.TRANSIENT, str(error))
+            return failed(ErrorClass.TRANSIENT, said(error))
         except Exception as error:
-            return failed(ErrorClass.TRANSIENT, f"the worker raised {type(error).__name__}: {error}")
+            return failed(ErrorClass.TRANSIENT, f"the worker raised {told(error)}")
+        if status == 202:
+            return None
+        try:
+            return understand(status, body, task)
+        except BaseException as error:  # Nested too deep, or objects of a worker in this process that only look right.
+            if is_interruption(error):
+                raise
+            return failed(ErrorClass.BUG, f"the worker's answer is not understood: {told(error)}")
 
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
@@ -212,7 +220,7 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
         fence=call.claim.fence,
         status=result.status,
         error_class=result.error_class,
-        message=result.message[:2000],
+        message=kept(result.message),
         rows=result.rows,
         output_table=output.table if isinstance(output, TableOutput) else None,
         code_version=__version__,

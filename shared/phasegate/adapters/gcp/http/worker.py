@@ -3,6 +3,8 @@ body.
 """
 
 import json
+import time
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,10 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from phasegate import telemetry
+from phasegate.adapters.gcp.http.clocked import ClockedAdapter
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.redaction import REDACTED
@@ -68,7 +70,7 @@ class HttpWorker:
         self._session = requests.Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MAX_CONNECTIONS))
+            self._session.mount(scheme, ClockedAdapter(pool_connections=1, pool_maxsize=MAX_CONNECTIONS))
 
     def prepare(self) -> None:
         """Ask the worker to set up its tables; a worker without ``/prepare`` (404) needs none.
@@ -97,14 +99,19 @@ class HttpWorker:
 
     def _post(self, path: str, body: Mapping[str, Any], seconds: float) -> tuple[int, dict[str, Any]]:
         url = self.url + path
-        ends = datetime.now(UTC).timestamp() + seconds
+        ends = time.monotonic() + seconds
         try:
             with (
                 telemetry.calling(f"POST {path}"),
                 self._session.post(
                     url,
                     data=json.dumps(body),
-                    headers={"Content-Type": "application/json", "Connection": "close", **telemetry.outgoing()},
+                    headers={
+                        "Content-Type": "application/json",
+                        "Connection": "close",
+                        "Accept-Encoding": "identity",
+                        **telemetry.outgoing(),
+                    },
                     # Given even without a token, so that no .netrc of the machine is sent instead.
                     auth=self._authorize,
                     timeout=(min(CONNECT_SECONDS, seconds), seconds),
@@ -112,7 +119,7 @@ class HttpWorker:
                     stream=True,
                 ) as answer,
             ):
-                content = _read(answer, ends)
+                content = _decoded(_read(answer, ends), answer)
                 sent = answer.request.headers.get("Authorization", "").removeprefix("Bearer ")
         except (requests.Timeout, TimeoutError, ReadTimeoutError) as error:
             kind = TransientError if _was_not_sent(error) else NoAnswer
@@ -120,8 +127,8 @@ class HttpWorker:
         except (requests.RequestException, HTTPError) as error:
             kind = TransientError if _was_not_sent(error) else NoAnswer
             raise kind(f"{url} could not be asked: {_reason(error)}") from error
-        if content is None:
-            message = f"{url} answered {answer.status_code} with over {MAX_ANSWER_BYTES:,} bytes: send results only"
+        if isinstance(content, str):
+            message = f"{url} answered {answer.status_code} {content}"
             return 502, {"error_class": ErrorClass.BUG.value, "message": message}
         if sent:  # A service that fails may show the whole request that it was sent.
             content = content.replace(sent.encode(), REDACTED.encode())
@@ -142,22 +149,53 @@ def _was_not_sent(error: Exception) -> bool:
     return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError | NameResolutionError)
 
 
-def _read(answer: requests.Response, ends: float) -> bytes | None:
-    """The content; None when it is too large. Raises TimeoutError when it is still trickling in at the end."""
+_TOO_LARGE = f"with over {MAX_ANSWER_BYTES:,} bytes: send results only"
+
+
+def _read(answer: requests.Response, ends: float) -> bytes | str:
+    """The content as it was sent; a text says why it is none. Raises TimeoutError when it is not there in time."""
     content = bytearray()
-    # One receive at a time: requests' own reading would wait for a full buffer, however slowly it fills.
-    while chunk := answer.raw.read1(_BUFFER, decode_content=True):
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            return None
-        if datetime.now(UTC).timestamp() > ends:
-            raise TimeoutError("the answer began and did not end")
+    try:
+        # One receive at a time: requests' own reading would wait for a full buffer, however slowly it fills.
+        while chunk := answer.raw.read1(_BUFFER, decode_content=False):
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                return _TOO_LARGE
+    except ReadTimeoutError as error:
+        raise TimeoutError("the answer began and did not end") from error
+    if time.monotonic() > ends:
+        raise TimeoutError("the answer came too late")
     return bytes(content)
+
+
+def _decoded(content: bytes | str, answer: requests.Response) -> bytes | str:
+    """The content of an answer that is compressed although nobody asked for that; never more than an answer may hold
+    is unpacked. A text says why there is none."""
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if isinstance(content, str) or encoding in ("", "identity"):
+        return content
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return f"in the encoding {encoding[:_EXCERPT]!r}: send no encoding, or gzip"
+    unpacked = bytearray()
+    try:
+        while content:  # A file of gzip may have several members.
+            member = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            unpacked += member.decompress(content, MAX_ANSWER_BYTES + 1 - len(unpacked))
+            if len(unpacked) > MAX_ANSWER_BYTES:
+                return _TOO_LARGE
+            if not member.eof:
+                return f"in the encoding {encoding}, of which the end is missing"
+            content = member.unused_data
+    except zlib.error as error:
+        return f"in the encoding {encoding}, which cannot be read: {error}"
+    return bytes(unpacked)
 
 
 def _understood(content: bytes, answer: requests.Response) -> dict[str, Any]:
     try:
         body = json.loads(content)
+    except RecursionError:
+        body = {"error_class": ErrorClass.BUG.value, "message": "the answer is nested too deep: send results only"}
     except ValueError:
         body = None
     if not isinstance(body, dict):

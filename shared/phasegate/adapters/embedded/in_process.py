@@ -1,0 +1,51 @@
+"""A worker in this process is foreign code: whatever it does becomes an answer, or an error that says what it did."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from phasegate.domain.errors import InputError, PhasegateError, TransientError
+from phasegate.domain.foreign_text import is_interruption, told
+from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.ports import Worker
+
+
+class InProcessWorker:
+    """An in-process worker is the ``Worker`` port over an object that a factory made. ``sys.exit()`` below it ends a
+    call and not the run.
+    """
+
+    def __init__(self, name: str, worker: Worker) -> None:
+        self._name, self._worker = name, worker
+
+    def prepare(self) -> None:
+        """See the port. Raises InputError with the reason for what is no PhasegateError."""
+        try:
+            self._worker.prepare()
+        except BaseException as error:
+            if isinstance(error, PhasegateError) or is_interruption(error):
+                raise
+            raise InputError(f"worker '{self._name}' could not prepare: {told(error)}") from error
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """See the port. An answer of another shape is a bug, and so is a 202. Raises PhasegateError."""
+        try:
+            answer = self._worker.handle(path, body)
+        except BaseException as error:
+            if isinstance(error, PhasegateError) or is_interruption(error):
+                raise
+            raise TransientError(f"the worker raised {told(error)}") from error
+        if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], int)):
+            return _bug(f"the worker's answer is no pair of status and body but a {type(answer).__name__}")
+        status, content = answer
+        if not isinstance(content, dict):
+            return _bug(f"the body of the worker's answer is no dictionary but a {type(content).__name__}")
+        if status == 202:
+            return _bug(
+                "the worker answered 202, but the event that would report its end cannot reach a run in embedded mode; "
+                "let it answer when the work is done, or run with --backend gcp"
+            )
+        return status, content
+
+
+def _bug(message: str) -> tuple[int, dict[str, Any]]:
+    return 500, {"error_class": ErrorClass.BUG.value, "message": message}
