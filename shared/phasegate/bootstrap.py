@@ -274,8 +274,9 @@ class Embedded:
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Board:
         """Drive a run until it is final, drained or stopped."""
-        self._lock.name_run(run_id)
+        self._lock.announce(run_id)
         self.prepare()
+        self._lock.name_run(run_id)
         return self.engine(run_id).drive(stop=stop, progress=progress)
 
     def prepare(self) -> None:

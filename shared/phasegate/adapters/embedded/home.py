@@ -37,6 +37,10 @@ class Home:
         """Return the folder of reports, and of the logs of runs without a terminal."""
         return self.root / "reports"
 
+    def log_of(self, run_id: str) -> Path:
+        """Return the path of the log of a run."""
+        return self.reports / f"{run_id}.log"
+
     def driver(self) -> str | None:
         """Say who drives a run in this home now ("process 1234, run shop-…"), or None."""
         path = self.root / "engine.lock"
@@ -48,6 +52,16 @@ class Home:
             except OSError:
                 return handle.read().strip() or "another process"
         return None
+
+
+def driver_of(process: int, run_id: str) -> str:
+    """Say that a process drives a run, as ``Home.driver`` does."""
+    return f"process {process}, run {run_id}"
+
+
+def drives(driver: str | None, run_id: str) -> bool:
+    """Tell whether it is this run that the driver of a home drives, or is about to."""
+    return driver is not None and driver.endswith(f" run {run_id}")
 
 
 class HomeLock:
@@ -81,9 +95,13 @@ class HomeLock:
         self._write(f"process {os.getpid()}")
         return self
 
+    def announce(self, run_id: str) -> None:
+        """Say which run will be driven when the workers are ready."""
+        self._write(f"process {os.getpid()}, about to drive run {run_id}")
+
     def name_run(self, run_id: str) -> None:
         """Say which run is driven."""
-        self._write(f"process {os.getpid()}, run {run_id}")
+        self._write(driver_of(os.getpid(), run_id))
 
     def _write(self, text: str) -> None:
         if self._handle is not None:
