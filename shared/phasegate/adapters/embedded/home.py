@@ -15,7 +15,11 @@ class Home:
     """A home has ``state.sqlite``, ``warehouse.duckdb``, ``objects/`` and ``reports/`` below one folder."""
 
     root: Path
-    """The folder, which need not be there yet."""
+    """The folder, which need not be there yet; absolute from now on: a worker may change the current folder."""
+
+    def __post_init__(self) -> None:
+        """Settle where the folder is, now."""
+        object.__setattr__(self, "root", self.root.absolute())
 
     @property
     def state(self) -> Path:
