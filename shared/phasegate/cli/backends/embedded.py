@@ -150,8 +150,9 @@ class EmbeddedCommands:
                 raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
             time.sleep(WATCH_EVERY_SECONDS)
 
-    def expect_change(self, run_id: str) -> None:
-        """See the protocol: whoever drives the home sees every change."""
+    def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
+        """See the protocol. Raises InputError for a home in which nobody can drive."""
+        self._home.require_whole()
 
     def go_on(self, run_id: str, as_json: bool) -> int:
         """See the protocol: drives the run here, unless another process does, which has seen the change by now."""
