@@ -19,7 +19,7 @@ from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.factories import call_factory, load_factory
-from phasegate.domain.errors import HaltError, InputError
+from phasegate.domain.errors import InputError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
@@ -116,12 +116,8 @@ def open_state(home: Home) -> SqliteState:
 
 
 def open_warehouse(home: Home) -> DuckDbWarehouse:
-    """Open the warehouse of a home. Raises InputError for a file that is none, HomeInUse when another process has
-    it."""
-    try:
-        return DuckDbWarehouse(home.warehouse)
-    except HaltError as error:
-        raise InputError(str(error)) from error
+    """Open the warehouse of a home. Raises HaltError for a damaged file, HomeInUse when another process has it."""
+    return DuckDbWarehouse(home.warehouse)
 
 
 def load_worker(
@@ -280,8 +276,9 @@ class Embedded:
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Board:
         """Drive a run until it is final, drained or stopped."""
-        self._lock.name_run(run_id)
+        self._lock.announce(run_id)
         self.prepare()
+        self._lock.name_run(run_id)
         return self.engine(run_id).drive(stop=stop, progress=progress)
 
     def prepare(self) -> None:

@@ -144,6 +144,8 @@ class HomeStart(HomePreview):
 
 
 def require_free(home: Home, what_to_do: str) -> None:
-    """Refuse a home that another process drives, as only one process may read a warehouse: raises HomeInUse."""
+    """Refuse a home that another process drives, as only one process may read a warehouse: raises HomeInUse, and
+    InputError for a home that is none."""
+    home.require_whole()
     if driver := home.driver():
         raise HomeInUse(f"{home.root} is in use by {driver}, and only one process may read its warehouse; {what_to_do}")

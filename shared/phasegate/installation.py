@@ -5,7 +5,7 @@ from pathlib import Path
 
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import check_dispatch, check_workers, open_warehouse
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, warned
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.services.starting.preflight import check_tables
@@ -32,7 +32,12 @@ class EmbeddedInstallation:
 
     def _home_lines(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         home = str(self._home.root)
-        if driver := self._home.driver():
+        try:
+            self._home.require_whole()
+            driver = self._home.driver()
+        except InputError as error:
+            return [failed("home", home, str(error), "mend it, or give another --home")]
+        if driver:
             return [failed("home", home, f"is in use by {driver}", "wait for that run, or give another --home")]
         free = passed("home", home, "no other process uses it")
         if not self._home.warehouse.exists():
@@ -40,7 +45,7 @@ class EmbeddedInstallation:
             return [free, warned("tables", "all", unseen, "nothing now: the start checks before it writes a run")]
         try:
             warehouse = open_warehouse(self._home)
-        except InputError as error:
+        except PhasegateError as error:
             return [failed("home", home, str(error), "mend it, or give another --home")]
         try:
             return [free, *check_tables(pipeline.tables(phases), warehouse)]

@@ -1,6 +1,7 @@
 """The state file of embedded mode: what is not one is refused in clear words, and left as it is."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.state import SqliteState
-from phasegate.domain.errors import HaltError, InputError
+from phasegate.domain.errors import HaltError, InputError, PhasegateError
 from phasegate.domain.state.lease import Held
 from phasegate.ports import Heal, QuarantineRecord
 
@@ -19,10 +20,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.sqlite"
 
 
-def refusal(path: Path) -> str:
-    """What is said about a file, which must be left as it is."""
+def refusal(path: Path, kind: type[PhasegateError] = InputError) -> str:
+    """What is said about a file, which must be left as it is. kind: HaltError for a damaged one."""
     before = path.read_bytes()
-    with pytest.raises(InputError) as error:
+    with pytest.raises(kind) as error:
         Database(path)
     assert path.read_bytes() == before
     return str(error.value)
@@ -43,7 +44,11 @@ def test_a_database_of_another_program_is_refused(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"These are my notes.\n" * 100)
-    assert "is not a state file, or is damaged (file is not a database); restore it or move it away" in refusal(path)
+    said = refusal(path, HaltError)
+    assert said.startswith(f"{path} is damaged (file is not a database): move it away, and state.sqlite-wal and -shm")
+    assert said.endswith(
+        "type again the `phasegate run` that began the run; what the tables hold already is found there"
+    )
 
 
 def test_a_state_file_whose_pages_were_overwritten_is_refused(path: Path) -> None:
@@ -51,13 +56,27 @@ def test_a_state_file_whose_pages_were_overwritten_is_refused(path: Path) -> Non
     content = bytearray(path.read_bytes())
     content[100:2000] = b"\xff" * 1900
     path.write_bytes(content)
-    assert "is not a state file, or is damaged" in refusal(path)
+    assert "is damaged" in refusal(path, HaltError)
 
 
 def test_a_state_file_that_was_cut_short_is_refused(path: Path) -> None:
     Database(path).close()
     path.write_bytes(path.read_bytes()[:6000])
-    assert "is not a state file, or is damaged" in refusal(path)
+    assert "is damaged" in refusal(path, HaltError)
+
+
+def test_a_page_that_turns_out_to_be_damaged_while_rows_are_read_is_damage_too(path: Path) -> None:
+    database = Database(path)
+    records = [_record(f"{n:04}" + "x" * 900) for n in range(400)]
+    SqliteState(database, keeps_dates=True).quarantine([replace(r, id=r.event[:4]) for r in records])
+    database.close()
+    content = bytearray(path.read_bytes())
+    middle = len(content) * 3 // 4 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    state = SqliteState(Database(path), keeps_dates=False)
+    with pytest.raises(HaltError, match=r"is damaged .*: move it away"):
+        state.quarantined(None)
 
 
 def test_a_state_file_of_version_1_goes_on_as_version_4(path: Path) -> None:

@@ -669,7 +669,7 @@ def test_verify_ends_with_0_where_all_agree_and_with_1_where_a_table_lacks_rows(
     assert (answer.code, [f["kind"] for f in answer.document["findings"]]) == (1, ["passed_but_empty"])
     assert (dates.code, [f["kind"] for f in dates.document["findings"]]) == (1, ["missing"])
     assert json.loads((site.folder / "copy" / "report.json").read_text()) == answer.document
-    assert "report: home/reports/r/report.html" in answer.err
+    assert f"report: {site.home}/reports/r/report.html" in answer.err
 
 
 def test_a_report_that_cannot_be_made_changes_nothing_about_the_run(site: Site) -> None:
@@ -706,7 +706,7 @@ def test_the_home_comes_from_flag_environment_and_file_in_this_order(site: Site,
     environment = {"PHASEGATE_HOME": "of_env"} if "env" in sources else {}
     flag = ("--home", "of_flag") if "flag" in sources else ()
     answer = site.call(*flag, "runs", **environment)
-    assert (answer.code, answer.err.startswith(f"error: {home}: no runs here yet")) == (2, True)
+    assert (answer.code, answer.err.startswith(f"error: {site.folder / home}: no runs here yet")) == (2, True)
 
 
 def test_rows_made_from_another_source_folder_are_never_adopted(site: Site) -> None:

@@ -79,10 +79,17 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        if error.errno != 28:
+        if error.filename is None and error.errno != 28:
             raise
-        _complain(f"the disk is full ({error.filename or 'home folder'}); free some space, then run the same again")
+        _complain(_surroundings(error))
         sys.exit(3)
+
+
+def _surroundings(error: OSError) -> str:
+    """What stands in the way of a command outside of it."""
+    if error.errno == 28:
+        return f"the disk is full ({error.filename or 'home folder'}); free some space, then run the same again"
+    return f"{error.filename}: {error.strerror}; mend that (its rights, or what lies there), then run the same again"
 
 
 def _complain(text: str) -> None:

@@ -134,7 +134,7 @@ def _storage(port: int, _second: int, _folder: Path) -> list[str] | str:
 
 def _cloud_tasks(port: int, second: int, folder: Path) -> list[str] | str:
     options = ["--port", str(port), "--rest-port", str(second), "--state", str(folder / "cloud-tasks.sqlite")]
-    return [sys.executable, "-m", "phasegate.stack.cloud_tasks", *options]
+    return [sys.executable, "-P", "-m", "phasegate.stack.cloud_tasks", *options]
 
 
 FIRESTORE = Emulator("firestore", "FIRESTORE_EMULATOR_HOST", _firestore)

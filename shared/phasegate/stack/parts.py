@@ -71,12 +71,12 @@ def worker_part_name(name: str) -> str:
 
 def schedule_part(name: str, url: str, every: float) -> StackProcess:
     """Return the process that stands in for Cloud Scheduler's job."""
-    command = (sys.executable, "-m", "phasegate.stack.scheduler", "--url", url, "--every", str(every))
+    command = (sys.executable, "-P", "-m", "phasegate.stack.scheduler", "--url", url, "--every", str(every))
     return StackProcess(f"schedule-{name}", command, None, "")
 
 
 def _framework(name: str, file: Path, target: str, signature: str, port: int, concurrency: int) -> StackProcess:
-    command = [sys.executable, "-m", "functions_framework", "--source", str(file), "--target", target]
+    command = [sys.executable, "-P", "-m", "functions_framework", "--source", str(file), "--target", target]
     command += ["--signature-type", signature, "--host", HOST, "--port", str(port)]
     # functions-framework answers this path itself: asking for it calls nothing.
     return StackProcess(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})

@@ -1,12 +1,15 @@
 """The state file of a home folder is an SQLite database: one connection, nested transactions, a versioned schema."""
 
 import os
+import shutil
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from phasegate.domain.errors import HaltError, InputError
 
@@ -93,7 +96,10 @@ class Database:
     process at any moment and, after a power cut, may have lost the last moments but is consistent.
     incarnation: names this process; claims of another one are void.
 
-    Raises InputError for a file that is not a state file of this version, HaltError when the disk is full.
+    A file that may be read and not written can be looked at: whoever writes to it is refused.
+
+    Raises InputError for a file that is not a state file of this version, or may not be read; HaltError for a damaged
+    one, and when the disk is full.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
@@ -101,11 +107,16 @@ class Database:
         self.incarnation = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._depth = 0
         self._on_rollback: list[Callable[[], None]] = []
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, and the state belongs in a file of that name; move it away")
+        self._is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, cached_statements=256)
+            self._connection = _connect(path) if self._is_writable else _connect_to_look(path)
             self._prepare(durable)
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            raise _explained(error, path) from error
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
     def _prepare(self, durable: bool) -> None:
         execute = self._connection.execute
@@ -118,6 +129,13 @@ class Database:
                 f"{self.path} has state version {version}, this program reads {SCHEMA_VERSION}; "
                 "use the program that made it, or another --home"
             )
+        if not self._is_writable:
+            if version != SCHEMA_VERSION:
+                raise InputError(
+                    f"{self.path} has state version {version}, and cannot be brought up to date: read-only"
+                )
+            execute("PRAGMA query_only = TRUE")
+            return
         execute("PRAGMA journal_mode = WAL")
         execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         execute("PRAGMA busy_timeout = 10000")
@@ -146,18 +164,20 @@ class Database:
                 self._connection.execute(statement)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises InputError for a damaged file, HaltError for a full disk."""
+        """Run one statement. Raises HaltError for a damaged file and for a full disk, also while its rows are read."""
         try:
-            return self._connection.execute(sql, parameters)
+            cursor = self._connection.cursor(_Cursor)
+            cursor.path = self.path
+            return cursor.execute(sql, parameters)
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            raise _explained(error, self.path) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
         """Run one statement for many rows; raises as ``execute`` does."""
         try:
             return self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            raise _explained(error, self.path) from error
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call ``forget`` when a transaction was undone: what memory holds may be ahead of the file then."""
@@ -190,16 +210,64 @@ class Database:
         for forget in self._on_rollback:
             forget()
 
-    def _explained(self, error: sqlite3.Error) -> Exception:
-        text = str(error)
-        if "full" in text:
-            return HaltError(f"{self.path}: the disk is full; free some space, then run the same command again")
-        if "not a database" in text or "malformed" in text:
-            return InputError(f"{self.path} is not a state file, or is damaged ({text}); restore it or move it away")
-        if "unable to open" in text or "readonly" in text:
-            return InputError(f"{self.path}: {text}; check that the folder exists and can be written")
-        return HaltError(f"{self.path}: {text}")
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+class _Cursor(sqlite3.Cursor):
+    """Rows are read page by page: a damaged page is found here, and not when the statement begins."""
+
+    path: Path
+
+    def fetchone(self) -> Any:
+        """The next row."""
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a cursor of its own is not needed: no row is left
+        """All rows, one after the other."""
+        return iter(self.fetchall())
+
+
+def _connect(where: Path | str, *, is_uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(where, isolation_level=None, timeout=10, cached_statements=256, uri=is_uri)
+
+
+def _connect_to_look(path: Path) -> sqlite3.Connection:
+    """Open a file that may not be written: as it is, with its log where somebody else drives the home, and from a copy
+    in memory where a process that died has left a log behind, which SQLite cannot read without writing."""
+    log, index = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+    has_log = log.exists() and log.stat().st_size > 0
+    if not has_log or index.exists():
+        return _connect(f"file:{quote(str(path))}?{'mode=ro' if has_log else 'immutable=1'}", is_uri=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        original, copy = _connect(Path(folder) / path.name), _connect(":memory:")
+        original.backup(copy)
+        original.close()
+    return copy
+
+
+def _explained(error: sqlite3.Error, path: Path) -> Exception:
+    text = str(error)
+    if "full" in text:
+        return HaltError(f"{path}: the disk is full; free some space, then run the same command again")
+    if "unable to open" in text or "readonly" in text:
+        return InputError(f"{path}: {text}; check that the folder exists and can be written")
+    if "locked" in text or "busy" in text:
+        return HaltError(f"{path}: {text}; another process holds it, try again when that has ended")
+    return HaltError(
+        f"{path} is damaged ({text}): move it away, and {path.name}-wal and -shm beside it, then type again the "
+        "`phasegate run` that began the run; what the tables hold already is found there"
+    )

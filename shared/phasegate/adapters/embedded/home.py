@@ -15,7 +15,11 @@ class Home:
     """A home has ``state.sqlite``, ``warehouse.duckdb``, ``objects/`` and ``reports/`` below one folder."""
 
     root: Path
-    """The folder, which need not be there yet."""
+    """The folder, which need not be there yet; absolute from now on: a worker may change the current folder."""
+
+    def __post_init__(self) -> None:
+        """Settle where the folder is, now."""
+        object.__setattr__(self, "root", self.root.absolute())
 
     @property
     def state(self) -> Path:
@@ -37,17 +41,57 @@ class Home:
         """Return the folder of reports, and of the logs of runs without a terminal."""
         return self.root / "reports"
 
+    @property
+    def lock(self) -> Path:
+        """Return the path of the file that whoever drives the home holds locked."""
+        return self.root / "engine.lock"
+
+    def log_of(self, run_id: str) -> Path:
+        """Return the path of the log of a run."""
+        return self.reports / f"{run_id}.log"
+
+    def require_whole(self) -> None:
+        """Refuse a home in which a file stands where a folder belongs, or a folder where a file does: raises
+        InputError."""
+        for file in (self.state, self.warehouse, self.lock):
+            if file.is_dir():
+                raise InputError(f"{file} is a folder, and a file belongs there; move it away, then try again")
+        for folder in (self.objects, self.reports):
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"{folder} is a file, and a folder belongs there; move it away, then try again")
+
     def driver(self) -> str | None:
-        """Say who drives a run in this home now ("process 1234, run shop-…"), or None."""
-        path = self.root / "engine.lock"
+        """Say who drives a run in this home now ("process 1234, run shop-…"), or None.
+
+        Raises InputError when that cannot be read.
+        """
+        path = self.lock
         if not path.exists():
             return None
-        with path.open() as handle:
+        try:
+            handle = path.open()
+        except OSError as error:
+            raise InputError(_unusable(path, error)) from error
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 return handle.read().strip() or "another process"
         return None
+
+
+def _unusable(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be used as a home folder: {error.strerror} ({error.filename})"
+
+
+def driver_of(process: int, run_id: str) -> str:
+    """Say that a process drives a run, as ``Home.driver`` does."""
+    return f"process {process}, run {run_id}"
+
+
+def drives(driver: str | None, run_id: str) -> bool:
+    """Tell whether it is this run that the driver of a home drives, or is about to."""
+    return driver is not None and driver.endswith(f" run {run_id}")
 
 
 class HomeLock:
@@ -60,13 +104,15 @@ class HomeLock:
         self._handle: TextIO | None = None
 
     def __enter__(self) -> "HomeLock":
-        """Take the lock. Raises HomeInUse when another process has it, InputError when the folder cannot be made."""
-        path = self._home.root / "engine.lock"
+        """Take the lock. Raises HomeInUse when another process has it, InputError when the folder cannot be made, or
+        is no home."""
+        path = self._home.lock
+        self._home.require_whole()
         try:
             self._home.root.mkdir(parents=True, exist_ok=True)
             handle = path.open("a+")
         except OSError as error:
-            raise InputError(f"{self._home.root}: cannot be used as a home folder: {error.strerror}") from error
+            raise InputError(_unusable(self._home.root, error)) from error
         try:
             self._lock(handle)
         except OSError as error:
@@ -81,9 +127,13 @@ class HomeLock:
         self._write(f"process {os.getpid()}")
         return self
 
+    def announce(self, run_id: str) -> None:
+        """Say which run will be driven when the workers are ready."""
+        self._write(f"process {os.getpid()}, about to drive run {run_id}")
+
     def name_run(self, run_id: str) -> None:
         """Say which run is driven."""
-        self._write(f"process {os.getpid()}, run {run_id}")
+        self._write(driver_of(os.getpid(), run_id))
 
     def _write(self, text: str) -> None:
         if self._handle is not None:

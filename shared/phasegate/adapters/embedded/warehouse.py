@@ -44,8 +44,10 @@ class DuckDbWarehouse:
         self._columns: dict[str, dict[str, str]] = {}
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
-        with self._errors_explained():
+        try:
             self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
+        except duckdb.Error as error:
+            raise _explained_at_opening(error, path) from error
 
     def apply_schema(self, ddl: str) -> None:
         """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none."""
@@ -282,26 +284,62 @@ class DuckDbWarehouse:
             raise
 
 
+_DAMAGE = (
+    "Corrupt",
+    "Could not read enough bytes",
+    "replaying WAL",
+    "not a valid DuckDB database",
+    "Is a directory",
+)
+"""What DuckDB says of a file in which bytes are wrong or missing, in errors of several classes."""
+
+
+def _explained_at_opening(error: duckdb.Error, path: Path) -> PhasegateError:
+    """Nothing was asked yet: what is not about the file's surroundings is wrong inside it."""
+    if "Permission denied" in (text := str(error)) or "Read-only file system" in text:
+        return InputError(f"the warehouse {path} cannot be opened for writing: {_line(text)}")
+    if "version number" in text:
+        return InputError(f"the warehouse {path} was written by another version of DuckDB; use that. {_line(text)}")
+    found = _explained(error, path)
+    return found if isinstance(found, HaltError | HomeInUse) else _damaged(path, text)
+
+
+def _damaged(path: Path, text: str) -> HaltError:
+    log = f"{path}.wal"
+    what, beside = (log, "") if "WAL" in text else (path, f" (and {log}, if it is there)")
+    return HaltError(
+        f"the warehouse is damaged: move {what}{beside} away, then run the same command again; what is lost with it is "
+        f"found missing, and made again. DuckDB says: {_line(text)}"
+    )
+
+
+def _line(text: str) -> str:
+    return text.splitlines()[0]
+
+
 def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
     text = str(error)
-    line = text.splitlines()[0]
+    line = _line(text)
+    if "No space left" in text:
+        return HaltError(f"the disk of the warehouse {path} is full: make room, then run the same command again")
+    if any(word in text for word in _DAMAGE) and (isinstance(error, duckdb.IOException) or type(error) is duckdb.Error):
+        return _damaged(path, text)
     if isinstance(error, duckdb.IOException):
         if "set lock" in text:
             return HomeInUse(
                 f"the warehouse {path} is in use by another process: wait until that run has ended, or stop it, "
                 f"or choose another --home. DuckDB says: {line}"
             )
-        if "No space left" in text:
-            return HaltError(f"the disk of the warehouse {path} is full: make room, then run the same command again")
-        if "not a valid DuckDB database" in text:
-            return HaltError(f"{path} is not a DuckDB file: move it away, then run again. DuckDB says: {line}")
         if "No files found" in text or "No such file" in text:
             return InputError(f"a file that the warehouse needs is not there: {line}")
         return TransientError(f"the warehouse {path} could not be read or written: {line}")
     if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
         return TransientError(f"the warehouse {path} could not finish the statement: {line}")
     if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException):
-        return HaltError(f"the warehouse {path} is damaged or DuckDB failed: {line}")
+        return HaltError(
+            f"DuckDB failed on the warehouse {path}: {line}; run the same command again, and when it fails again, move "
+            f"{path} (and {path}.wal, if it is there) away first: what is lost is found missing, and made again"
+        )
     return InputError(f"the warehouse refused the statement: {line}")
 
 

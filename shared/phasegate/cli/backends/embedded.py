@@ -13,8 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import phasegate
 from phasegate.adapters.embedded.clock import SystemClock
-from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.adapters.embedded.home import Home, HomeLock, driver_of, drives
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.adapters.pipeline_file import load_pipeline
@@ -29,7 +30,7 @@ from phasegate.cli.backends.interruption import Interruption, leave_at_once
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show, show_summary, write_json
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
+from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
@@ -103,22 +104,32 @@ class EmbeddedCommands:
             return _drive(embedded, run, as_json)
 
     def start(self, run_request: RunRequest, run_id: str | None) -> str:
-        """See the protocol: a process of its own drives the run."""
-        home = self._home
-        with self._begun(run_request, run_id) as (_, run):
-            resume_it = ["--backend", "embedded", "--home", str(home.root), "resume", run.run_id]
-        home.reports.mkdir(parents=True, exist_ok=True)
-        with (home.reports / f"{run.run_id}.log").open("ab") as log:
+        """See the protocol: a process of its own drives the run. Raises HaltError when none does."""
+        with self._begun(run_request, run_id) as (embedded, run):
+            if (board := embedded.state.board(run.run_id)[0]).is_over(run):
+                say(f"run {run.run_id} is over ({board.status.value}); see: phasegate status {run.run_id}")
+                return run.run_id
+        log = self._home.log_of(run.run_id)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as written:
+            said_before = written.tell()
             child = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "phasegate.cli.main", *resume_it],
+                own_command("--backend", "embedded", "--home", str(self._home.root), "resume", run.run_id),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=written,
+                stderr=written,
                 start_new_session=True,
             )
-        while child.poll() is None and home.driver() is None:
+        while child.poll() is None and self._home.driver() != driver_of(child.pid, run.run_id):
             time.sleep(0.02)
+        if child.returncode is not None and not self._is_taken_care_of(run.run_id):
+            raise HaltError(_not_driven(run.run_id, child.returncode, log, said_before))
         return run.run_id
+
+    def _is_taken_care_of(self, run_id: str) -> bool:
+        """Whether a run whose process has ended is at rest, or driven by another one."""
+        found = report(self.state(), run_id, SystemClock().now())
+        return found.status.is_at_rest or drives(self.driver(), run_id)
 
     def watch(self, run_id: str, as_json: bool) -> int:
         """See the protocol."""
@@ -138,13 +149,14 @@ class EmbeddedCommands:
                 raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
             time.sleep(WATCH_EVERY_SECONDS)
 
-    def expect_change(self, run_id: str) -> None:
-        """See the protocol: whoever drives the home sees every change."""
+    def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
+        """See the protocol. Raises InputError for a home in which nobody can drive."""
+        self._home.require_whole()
 
     def go_on(self, run_id: str, as_json: bool) -> int:
         """See the protocol: drives the run here, unless another process does, which has seen the change by now."""
         if driver := self.driver():
-            if not driver.endswith(f"run {run_id}"):
+            if not drives(driver, run_id):
                 raise HomeInUse(
                     f"{self._home.root} is in use by {driver}; wait until that run has ended, then try again"
                 )
@@ -229,6 +241,31 @@ class EmbeddedCommands:
 _VERIFIED_LATER = "the report is made by itself when that run has ended"
 
 
+_MAIN = Path(phasegate.__file__).resolve().parent / "cli" / "main.py"
+
+LOG_LINES_SHOWN = 12
+"""Of the log of a process that did not come to drive its run."""
+
+
+def own_command(*words: str) -> list[str]:
+    """Return a ``phasegate`` command as this interpreter runs it: what lies in the current folder is not looked at."""
+    return [sys.executable, "-P", str(_MAIN), *words]
+
+
+def _not_driven(run_id: str, status: int, log: Path, offset: int) -> str:
+    """What a person is told whose run was written, while the process that was to drive it is gone.
+
+    offset: where in its log that process began to write.
+    """
+    lines = log.read_bytes()[offset:].decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    ended = f"with status {status}" if status >= 0 else f"by signal {-status}"
+    said = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+    return (
+        f"run {run_id} is written and not driven: its process ended {ended}; go on with: phasegate resume {run_id}\n"
+        f"the end of its log, {log}:\n{said}"
+    )
+
+
 def _folder(source: Path | str | None) -> Path:
     """The source folder, which embedded mode always has."""
     if source is None:
@@ -247,7 +284,7 @@ def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
     from phasegate.cli.backends.display import Display
     from phasegate.report.summary import summarise
 
-    log = embedded.home.reports / f"{run.run_id}.log"
+    log = embedded.home.log_of(run.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
     handler = logging.FileHandler(log, encoding="utf-8")

@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.operating.operators import resume as ask
 
         session: Session = context.obj
+        session.backend.expect_change(run_id)
         ask(session.backend.state(), run_id)
         raise typer.Exit(session.backend.go_on(run_id, as_json))
 
