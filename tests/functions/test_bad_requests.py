@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from phasegate import entrypoints
 from phasegate.domain.errors import TransientError
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import QuarantineRecord
 from tests.functions.conftest import Calls, completion, released, task
@@ -100,11 +102,44 @@ BAD_TASKS: dict[str, tuple[str, Any, str]] = {
     "a runner's task of an unknown run": ("runner", {"run_id": "nobody"}, "unknown run 'nobody'"),
     "a runner's task of an unknown processor": ("runner", {"processor": "z"}, "unknown processor 'z'"),
     "a runner's task of a date of no run": ("runner", {"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
+    "an attempt that nobody dispatched": ("runner", {"attempt": 99}, "attempt 99, generation 1: was never dispatched"),
+    "an attempt of a phase that was not released": (
+        "runner", {"phase": "raw", "inputs": {"fetch/a": 1}}, "was never dispatched",
+    ),
+    "a generation that nobody asked for": ("runner", {"generation": 2}, "generation 2: was never dispatched"),
+    "inputs that the task does not have": ("runner", {"inputs": {"raw/b": 1}}, "its inputs are others"),
+    "an absurd attempt": ("runner", {"attempt": 2**70}, "attempt: "),
+    "an attempt that a number just holds": ("runner", {"attempt": 2**63 - 1}, "was never dispatched"),
+    "an absurd epoch": ("runner", {"epoch": 2**70}, "epoch: "),
+    "absurd inputs": ("runner", {"inputs": {"raw/b": 2**70}}, "inputs.raw/b: "),
     "a page of an unknown run": ("dispatcher", {"run_id": "nobody", "dates": ["2024-01-01"]}, "unknown run 'nobody'"),
     "a page of a date of no run": ("dispatcher", {"run_id": "r", "dates": ["2031-01-01"]}, "is not a date of the run"),
     "a page without dates": ("dispatcher", {"run_id": "r", "dates": []}, "dates"),
     "a wake-up of an unknown run": ("conductor", {"run_id": "nobody"}, "unknown run 'nobody'"),
-}
+}  # fmt: skip
+
+
+def test_an_attempt_that_nobody_dispatched_is_no_attempt_of_the_run(calls: Calls) -> None:
+    released(calls)
+    before = calls.everything()
+    assert "quarantined" in calls.post("runner", task(calls, attempt=99), QUEUED)[1]
+    assert calls.everything() == before
+    assert calls.post("runner", task(calls), QUEUED) == (200, {"outcome": "success"})
+
+
+def test_a_task_that_is_delivered_before_its_dispatch_is_written_is_run(calls: Calls) -> None:
+    released(calls)
+    calls.embedded.database.execute("DELETE FROM facts")
+    calls.backend.state._forget()  # type: ignore[attr-defined]
+    assert calls.post("runner", task(calls), QUEUED) == (200, {"outcome": "success"})
+
+
+def test_among_tasks_that_are_claimed_together_one_that_nobody_dispatched_is_set_aside_alone(calls: Calls) -> None:
+    released(calls)
+    payloads = [TaskPayload.model_validate(task(calls, attempt=number)) for number in (99, 1)]
+    found = entrypoints.deployment().runner.claim(payloads)
+    assert [call is None for call in found] == [True, False]
+    assert [record.event for record in set_aside_in(calls)] == [payloads[0].model_dump_json()]
 
 
 @pytest.mark.parametrize("name", BAD_TASKS)
@@ -146,6 +181,8 @@ BAD_EVENTS: dict[str, tuple[dict[str, object], str]] = {
     "an unknown phase": ({"phase": "grading"}, "unknown processor 'a' of phase 'grading'"),
     "an unknown date": ({"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
     "an attempt that nobody claimed": ({"attempt": 2}, "nobody claimed"),
+    "an absurd attempt": ({"attempt": 2**70}, "attempt"),
+    "an absurd fence": ({"fence": 2**70}, "fence"),
     "a forged fence": ({"fence": 999_999}, "fence 999999 is not the claim's"),
     "a completion without a status": ({"status": None}, "a completed event has a status"),
 }

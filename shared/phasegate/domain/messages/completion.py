@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from phasegate.domain.protocol.worker import MOST_ROWS, ErrorClass, ResultStatus
+from phasegate.domain.protocol.worker import MOST, ErrorClass, ResultStatus
 from phasegate.domain.redaction import RedactedText
 from phasegate.domain.state.run import RUN_ID
 
@@ -27,15 +27,15 @@ class Completion(BaseModel):
     date: Annotated[date, Field(description="the date that was worked on")]
     phase: str = Field(description="the phase of the processor")
     processor: str = Field(description="the processor's name, canonical or alias")
-    attempt: int = Field(ge=1, description="the number of the attempt, as the worker was told")
-    fence: int = Field(ge=1, description="the fence of its claim, as the worker was told")
+    attempt: int = Field(ge=1, le=MOST, description="the number of the attempt, as the worker was told")
+    fence: int = Field(ge=1, le=MOST, description="the fence of its claim, as the worker was told")
     kind: Literal["started", "completed", "heartbeat"] = Field(default="completed", description="what it says")
     status: ResultStatus | None = Field(
         default=None, description="that of the end; what began (started) or goes on (heartbeat) has none"
     )
     error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
     message: RedactedText = Field(default="", max_length=2000, description="what there is to say, in a sentence")
-    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
+    rows: int | None = Field(default=None, ge=0, le=MOST, description="rows written; null: it writes no table")
     output_table: str | None = Field(default=None, description="the table, as dataset.table")
     code_version: str = Field(default="", description="the version of who sends this")
     started_at: AwareDatetime = Field(description="when the work began")
