@@ -7,7 +7,7 @@ from phasegate import telemetry
 from phasegate.entrypoints import listen, serve
 
 telemetry.configure("listener")
-serve("listener")
+serve("listener", is_pushed_to=True)
 
 
 @functions_framework.cloud_event

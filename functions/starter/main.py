@@ -6,8 +6,9 @@ import functions_framework
 from flask import Request
 
 from phasegate import telemetry
+from phasegate.domain.errors import InputError
 from phasegate.domain.messages.kickoff import Kickoff
-from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, pushed, read, serve, settle
+from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, is_push, pushed, read, serve, settle
 from phasegate.services.reading.progress import run_document
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.start import start
@@ -27,9 +28,22 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
 @functions_framework.http
 def starter(request: Request) -> Answer:
     """Answer 202 and the run, new or the one that the same request began before."""
-    message = pushed(request.get_data(as_text=True)) if (request.content_length or 0) <= MAX_BODY_BYTES else None
-    if message is None:
+    if not is_push(request) and not _is_message(request):
         return answer("starter", request, Kickoff, _start)
-    content, attributes, sent_at = message
+    text = request.get_data(as_text=True)
+    return settle("starter", text, True, lambda: _start_by_message(text))
+
+
+def _is_message(request: Request) -> bool:
+    """Whether a message was pushed to the function's bare address."""
+    try:
+        pushed(request.get_data(as_text=True) if (request.content_length or 0) <= MAX_BODY_BYTES else "")
+    except InputError:
+        return False
+    return True
+
+
+def _start_by_message(body: str) -> Answer:
+    content, attributes, sent_at = pushed(body)
     with telemetry.incoming(attributes):
         return settle("starter", content, True, lambda: _start(read(Kickoff, content), sent_at))

@@ -14,11 +14,12 @@ serve("sweeper")
 
 
 def _sweep(request: SweepRequest) -> Answer:
-    swept, failed = deployment().sweeper.sweep_all(request.run_id)
-    return {"swept": swept, "failed": failed}, 503 if failed else 200
+    made = deployment().sweeper.sweep_all(request.run_id)
+    unreadable = {"unreadable": made.unreadable} if made.unreadable else {}
+    return {"swept": made.swept, "failed": made.failed, **unreadable}, 503 if made.failed else 200
 
 
 @functions_framework.http
 def sweeper(request: Request) -> Answer:
-    """Answer 200 and the runs that were swept; 503 when one of them could not be."""
+    """Answer 200 and the runs that were swept, and why others cannot be read; 503 when one of them failed."""
     return answer("sweeper", request, SweepRequest, _sweep)

@@ -21,6 +21,10 @@ locals {
       about = "Events and requests that were put into quarantine.", labels = {}
       lines = "jsonPayload.message =~ \"^set aside as \""
     }
+    "phasegate/unreadable_runs" = {
+      about = "Unfinished runs that the deployed version cannot read.", labels = { run_id = "REGEXP_EXTRACT(jsonPayload.message, \"^run ([^ ]+) cannot be read: \")" }
+      lines = "resource.labels.service_name = \"sweeper\" AND jsonPayload.message =~ \"^run [^ ]+ cannot be read: \""
+    }
     # Cloud Run's own log: a request that it refuses reaches no function, and is not in its metric of requests. Where
     # anybody can knock (the others), strangers do.
     "phasegate/refused_calls" = {
@@ -65,6 +69,10 @@ locals {
       "processor-braked" = merge(local.none, {
         title  = "A processor is started no more", severity = "ERROR", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/braked"]
         advice = "It failed alike on too many dates. `phasegate --backend gcp failures RUN`; mend it, then `phasegate --backend gcp retry RUN --processor NAME`."
+      })
+      "run-unreadable" = merge(local.none, {
+        title  = "A run cannot be read", severity = "ERROR", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/unreadable_runs"]
+        advice = "Another version has written it, as a deployment that is rolled back leaves behind: nothing of it goes on, every other run does. `phasegate --backend gcp runs` says why. Deploy the version that made it, or cancel it with that version."
       })
       "set-aside" = merge(local.none, {
         title  = "Events were set aside", severity = "WARNING", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/set_aside"]

@@ -6,6 +6,7 @@ a later delivery may mend. What Cloud Tasks or Pub/Sub deliver is never answered
 
 import base64
 import binascii
+import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -41,10 +42,12 @@ def deployment() -> Deployment:
     return Deployment(CloudSettings.from_environment())
 
 
-def serve(service: str) -> None:
+def serve(service: str, *, is_pushed_to: bool = False) -> None:
     """Have the function whose module is being loaded answer ``GET /health`` with its name and code version, and refuse
     every other request of an account that is not among ``PHASEGATE_CALLERS``.
 
+    is_pushed_to: it takes what Pub/Sub pushes, which is looked at here: functions-framework answers 400 to a message
+    that has attributes alone, and to whatever else it cannot make an event of, and Pub/Sub would deliver that again.
     functions-framework loads the module inside its application; loaded in any other way, there is nobody to answer.
     """
     from flask import current_app, has_app_context
@@ -53,6 +56,8 @@ def serve(service: str) -> None:
         health = {"service": service, "version": __version__}
         current_app.add_url_rule("/health", "health", lambda: health, methods=["GET"])
         current_app.before_request(_refuse_strangers)
+        if is_pushed_to:
+            current_app.before_request(_take_push)
 
 
 def _refuse_strangers() -> Answer | None:
@@ -123,7 +128,7 @@ def read(model: type[Body], text: str) -> Body:
 class _PushedMessage(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    data: str = Field(default="", description="the message's text, as base64")
+    data: str = Field(default="", description="the message's text, as base64; a message may have attributes alone")
     attributes: dict[str, str] = Field(default={}, description="its attributes, by name")
     publish_time: AwareDatetime | None = Field(
         default=None, alias="publishTime", description="when it was published; null: the push does not say"
@@ -139,13 +144,45 @@ class _Push(BaseModel):
     subscription: str = Field(description="the subscription that pushes it, by its full name")
 
 
-def pushed(text: str) -> tuple[str, Mapping[str, str], datetime | None] | None:
-    """Read (text, attributes, publish time) of a message that Pub/Sub pushed; None when the body is no push."""
+def is_push(request: "Request") -> bool:
+    """Tell whether a request came to the address that subscriptions push to, which ends with the topic's name."""
+    return "/topics/" in request.path
+
+
+def pushed(text: str) -> tuple[str, Mapping[str, str], datetime | None]:
+    """Read (text, attributes, publish time) of a message that Pub/Sub pushed. Raises InputError when it is no push."""
     try:
-        push = _Push.model_validate_json(text)
-    except ValidationError:
-        return None
+        push = read(_Push, text)
+    except InputError as error:
+        raise InputError(f"not a message of Pub/Sub: {error}") from error
     return decoded(push.message.data), push.message.attributes, push.message.publish_time
+
+
+def _take_push() -> Answer | None:
+    """What a push is answered; None: it is an event that functions-framework reads."""
+    from cloudevents.http import from_http
+    from flask import request
+
+    if request.method != "POST" or request.endpoint == "health":
+        return None
+    try:
+        from_http(request.headers, request.get_data())
+    except Exception as error:
+        is_event = "ce-id" in request.headers or request.mimetype.startswith("application/cloudevents")
+        text, topic = request.get_data(as_text=True), request.path.rpartition("/topics/")[2]
+        reason = f"not a CloudEvent: {type(error).__name__}: {error}" if is_event else ""
+        return settle("listener", text, True, lambda: _listen_to_push(topic, text, reason))
+    return None
+
+
+def _listen_to_push(topic: str, body: str, reason: str) -> Answer:
+    if reason:
+        raise InputError(reason)
+    text, attributes, _ = pushed(body)
+    if not text:
+        raise InputError("a message without data: nobody knows what it is about")
+    _listen_to(topic, text, attributes)
+    return {}, 200
 
 
 def listen(event: "CloudEvent") -> None:
@@ -155,12 +192,17 @@ def listen(event: "CloudEvent") -> None:
     What is no message is set aside. Raises when a later delivery may help.
     """
     data = event.get_data()
-    message = data.get("message") if isinstance(data, dict) else None
-    if not isinstance(message, dict):
-        set_aside(deployment().backend, str(data), None, "not a message of Pub/Sub")
+    body = data if isinstance(data, dict) else {"message": data}
+    try:
+        text, attributes, _ = pushed(json.dumps({"subscription": "", **body}, default=str))
+    except InputError as error:
+        set_aside(deployment().backend, str(data), None, str(error))
         return
-    topic, text = str(event["source"]).rpartition("/topics/")[2], decoded(str(message.get("data") or ""))
-    with telemetry.incoming(message.get("attributes") or {}):
+    _listen_to(str(event["source"]).rpartition("/topics/")[2], text, attributes)
+
+
+def _listen_to(topic: str, text: str, attributes: Mapping[str, str]) -> None:
+    with telemetry.incoming(attributes):
         if topic in deployment().pipeline.observed_topics:
             deployment().external_events.handle(topic, [text])
         else:

@@ -89,7 +89,7 @@ def eventful(
     with pytest.MonkeyPatch.context() as patch:
         run = EventfulRun(tmp_path_factory.mktemp("eventful"), patch)
         state = run.cloud.state
-        state.runs(), state.unfinished(), state.open_claims("r")
+        state.runs(), state.unfinished(), state.listening("raw-done"), state.open_claims("r")
         state.quarantined("r"), state.quarantined(None), state.heals("r"), state.reports("r")
         with pytest.raises(InputError, match="unknown run"):
             state.run("nobody's")

@@ -206,7 +206,7 @@ def test_a_task_costs_at_most_three_writes_and_three_reads_one_cloud_task_and_on
     assert cost["conductor tasks"] + cost["dispatch tasks"] <= 0.5, cost
 
 
-def test_a_task_of_its_own_reads_and_writes_three_documents_however_many_dates_the_run_has(
+def test_a_task_of_its_own_reads_four_documents_and_writes_three_however_many_dates_the_run_has(
     operations: Operations, tmp_path: Path
 ) -> None:
     found = []
@@ -221,5 +221,5 @@ def test_a_task_of_its_own_reads_and_writes_three_documents_however_many_dates_t
         found.append((operations["reads"], operations["writes"], operations["queries"]))
     reads, writes, queries = found[0]
     assert found[0] == found[1]
-    assert (reads, queries) == (3, 0), "the run, the claim, the date"
+    assert (reads, queries) == (4, 0), "the date before the claim, the run, the claim, the date"
     assert writes == 3, "the claim, the report, and that its raw table was dispatched"

@@ -104,7 +104,8 @@ def test_what_another_version_wrote_is_refused_in_the_same_words(
     with pytest.raises(InputError) as refusal:
         getattr(backend.state, read)("r")
     assert str(refusal.value) == (
-        f"the {read} of run 'r' has version 2, this program reads 1; use the program that made it"
+        f"the {read} of run 'r' has version 2, this program reads 1; use the version of the program that made it, "
+        "which can also cancel it; every other run goes on"
     )
 
 

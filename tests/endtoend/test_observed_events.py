@@ -17,6 +17,7 @@ from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
 from phasegate.report.explain import explain
 from phasegate.services.operating import operators
 from tests.conftest import run_command
+from tests.contract.spoiling import change_stored, newer_layout
 from tests.fakes.in_process import PIPELINE, NoTasks, UsersWorld
 from tests.fakes.users_services import RAW_DONE, RAW_NAMES, Oddities
 from tests.unit.builders import observing
@@ -95,6 +96,23 @@ def test_an_end_that_two_runs_wait_for_is_kept_for_both_and_counted_for_none(sil
         (record,) = silent.state.quarantined(run_id)
         assert record.reason.endswith("several runs wait for it: one, two")
         assert all(a.reported is None for a in attempts(silent, run_id))
+
+
+def test_an_unreadable_run_keeps_the_message_for_itself_and_hides_it_from_none(silent: UsersWorld) -> None:
+    services = waiting(silent, "one", "two")
+    change_stored(silent.state, "run", "one", newer_layout)
+    services.external_events.handle(RAW_DONE, [said()])
+    assert [a.reported is None for a in attempts(silent, "two")] == [False]
+    (record,) = silent.state.quarantined("one")
+    assert (record.event, "use the version of the program that made it" in record.reason) == (said(), True)
+
+
+def test_a_topic_that_no_run_listens_to_has_no_plan_compiled(
+    silent: UsersWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = waiting(silent, "one", "two")
+    monkeypatch.setattr(silent.state, "index", lambda _: pytest.fail("a plan was compiled"))
+    services.external_events.handle("another-topic", [said()])
 
 
 def test_a_cancelled_run_waits_for_nothing(silent: UsersWorld) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from phasegate import entrypoints
+from phasegate.domain.errors import TransientError
+from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import QuarantineRecord
 from tests.functions.conftest import Calls, completion, released, task
@@ -99,11 +102,44 @@ BAD_TASKS: dict[str, tuple[str, Any, str]] = {
     "a runner's task of an unknown run": ("runner", {"run_id": "nobody"}, "unknown run 'nobody'"),
     "a runner's task of an unknown processor": ("runner", {"processor": "z"}, "unknown processor 'z'"),
     "a runner's task of a date of no run": ("runner", {"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
+    "an attempt that nobody dispatched": ("runner", {"attempt": 99}, "attempt 99, generation 1: was never dispatched"),
+    "an attempt of a phase that was not released": (
+        "runner", {"phase": "raw", "inputs": {"fetch/a": 1}}, "was never dispatched",
+    ),
+    "a generation that nobody asked for": ("runner", {"generation": 2}, "generation 2: was never dispatched"),
+    "inputs that the task does not have": ("runner", {"inputs": {"raw/b": 1}}, "its inputs are others"),
+    "an absurd attempt": ("runner", {"attempt": 2**70}, "attempt: "),
+    "an attempt that a number just holds": ("runner", {"attempt": 2**63 - 1}, "was never dispatched"),
+    "an absurd epoch": ("runner", {"epoch": 2**70}, "epoch: "),
+    "absurd inputs": ("runner", {"inputs": {"raw/b": 2**70}}, "inputs.raw/b: "),
     "a page of an unknown run": ("dispatcher", {"run_id": "nobody", "dates": ["2024-01-01"]}, "unknown run 'nobody'"),
     "a page of a date of no run": ("dispatcher", {"run_id": "r", "dates": ["2031-01-01"]}, "is not a date of the run"),
     "a page without dates": ("dispatcher", {"run_id": "r", "dates": []}, "dates"),
     "a wake-up of an unknown run": ("conductor", {"run_id": "nobody"}, "unknown run 'nobody'"),
-}
+}  # fmt: skip
+
+
+def test_an_attempt_that_nobody_dispatched_is_no_attempt_of_the_run(calls: Calls) -> None:
+    released(calls)
+    before = calls.everything()
+    assert "quarantined" in calls.post("runner", task(calls, attempt=99), QUEUED)[1]
+    assert calls.everything() == before
+    assert calls.post("runner", task(calls), QUEUED) == (200, {"outcome": "success"})
+
+
+def test_a_task_that_is_delivered_before_its_dispatch_is_written_is_run(calls: Calls) -> None:
+    released(calls)
+    calls.embedded.database.execute("DELETE FROM facts")
+    calls.backend.state._forget()  # type: ignore[attr-defined]
+    assert calls.post("runner", task(calls), QUEUED) == (200, {"outcome": "success"})
+
+
+def test_among_tasks_that_are_claimed_together_one_that_nobody_dispatched_is_set_aside_alone(calls: Calls) -> None:
+    released(calls)
+    payloads = [TaskPayload.model_validate(task(calls, attempt=number)) for number in (99, 1)]
+    found = entrypoints.deployment().runner.claim(payloads)
+    assert [call is None for call in found] == [True, False]
+    assert [record.event for record in set_aside_in(calls)] == [payloads[0].model_dump_json()]
 
 
 @pytest.mark.parametrize("name", BAD_TASKS)
@@ -145,6 +181,8 @@ BAD_EVENTS: dict[str, tuple[dict[str, object], str]] = {
     "an unknown phase": ({"phase": "grading"}, "unknown processor 'a' of phase 'grading'"),
     "an unknown date": ({"date": "2031-01-01"}, "2031-01-01 is not a date of the run"),
     "an attempt that nobody claimed": ({"attempt": 2}, "nobody claimed"),
+    "an absurd attempt": ({"attempt": 2**70}, "attempt"),
+    "an absurd fence": ({"fence": 2**70}, "fence"),
     "a forged fence": ({"fence": 999_999}, "fence 999999 is not the claim's"),
     "a completion without a status": ({"status": None}, "a completed event has a status"),
 }
@@ -187,6 +225,86 @@ def test_a_message_that_is_no_event_at_all_is_set_aside(calls: Calls, data: str)
     assert calls.everything() == before
 
 
+SUBSCRIPTION = "projects/demo/subscriptions/s"
+NO_PUSHES: dict[str, tuple[str, str]] = {
+    "attributes and no data": (
+        json.dumps({"message": {"attributes": {"a": "b"}, "messageId": "1"}, "subscription": SUBSCRIPTION}),
+        "a message without data",
+    ),
+    "empty data": (json.dumps({"message": {"data": ""}, "subscription": SUBSCRIPTION}), "without data"),
+    "data that is null": (json.dumps({"message": {"data": None}, "subscription": SUBSCRIPTION}), "message.data"),
+    "attributes that are a list": (
+        json.dumps({"message": {"data": "e30=", "attributes": [1]}, "subscription": SUBSCRIPTION}),
+        "message.attributes",
+    ),
+    "no JSON": ("{", "not JSON"),
+    "nothing at all": ("", "message: Field required"),
+    "bytes": ("\udcff", "not JSON"),
+    "a list": ("[1]", "body: "),
+    "a message that is null": (json.dumps({"message": None, "subscription": SUBSCRIPTION}), "message: "),
+    "a message that is a text": (json.dumps({"message": "hello", "subscription": SUBSCRIPTION}), "message: "),
+    "no message": (json.dumps({"subscription": SUBSCRIPTION}), "message: Field required"),
+    "an event without an envelope": (json.dumps({"run_id": "r"}), "message: Field required"),
+}  # fmt: skip
+TOPICS = {"listener": "backfill-completions", "starter": "backfill-kickoff"}
+
+
+@pytest.mark.parametrize("function", TOPICS)
+@pytest.mark.parametrize("name", NO_PUSHES)
+def test_a_push_that_is_no_message_is_acknowledged_and_set_aside_with_its_reason(
+    calls: Calls, function: str, name: str
+) -> None:
+    body, reason = NO_PUSHES[name]
+    if function == "starter" and reason.endswith("without data"):
+        reason = "say which dates"
+    before = calls.everything()
+    path, data = f"/projects/demo/topics/{TOPICS[function]}", body.encode(errors="surrogateescape")
+    for content_type in ("application/json", "text/plain"):
+        answer = calls.client(function).post(path, data=data, content_type=content_type)
+        assert answer.status_code == 200
+    (record,) = set_aside_in(calls)
+    assert reason in record.reason
+    assert calls.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/cloudevents+json"}, "{"),
+        ({"Content-Type": "application/cloudevents+json"}, '{"specversion": "1.0"}'),
+        ({"ce-id": "1", "ce-specversion": "9", "Content-Type": "application/json"}, "{}"),
+    ],
+)
+def test_a_broken_cloud_event_is_acknowledged_and_set_aside(calls: Calls, headers: dict[str, str], body: str) -> None:
+    assert calls.client("listener").post("/", data=body, headers=headers).status_code == 200
+    (record,) = set_aside_in(calls)
+    assert record.reason.startswith("listener: not a CloudEvent: ")
+
+
+def test_a_whole_cloud_event_is_taken_as_ever(calls: Calls) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "type": "t",
+        "source": "//pubsub/projects/demo/topics/backfill-completions",
+    }
+    for data, reason in (({"message": {"data": "e30="}}, "not a completion event"), ([1], "not a message of Pub/Sub")):
+        body = json.dumps({**event, "data": data})
+        sent = calls.client("listener").post("/", data=body, content_type="application/cloudevents+json")
+        assert (sent.status_code, reason in set_aside_in(calls)[-1].reason) == (200, True)
+
+
+def test_a_state_that_cannot_be_reached_has_a_message_delivered_again(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise TransientError("the state could not be read")
+
+    monkeypatch.setattr(calls.backend.state, "index", unreachable)
+    assert calls.post("listener", pushed(json.dumps(completion(calls, 1))))[0] == 503
+    assert set_aside_in(calls) == []
+
+
 def test_a_huge_event_is_set_aside_cut_short(calls: Calls) -> None:
     text = json.dumps(completion(calls, 1, message="x" * 2_000_000))
     assert calls.post("listener", pushed(text))[0] == 200
@@ -197,8 +315,6 @@ def test_a_huge_event_is_set_aside_cut_short(calls: Calls) -> None:
 def test_a_state_that_cannot_be_reached_is_a_503_that_a_later_delivery_mends(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phasegate.domain.errors import TransientError
-
     def unreachable(*_: object) -> None:
         raise TransientError("the state could not be read")
 

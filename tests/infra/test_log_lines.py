@@ -15,6 +15,7 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.services.running.quarantine import set_aside
 from phasegate.telemetry.logs import configure_logs
 from tests.conftest import ROOT
+from tests.contract.spoiling import change_stored, newer_layout
 from tests.world import World
 
 Line = dict[str, Any]
@@ -61,7 +62,7 @@ def failing(folder: Path, then: str, breaker: int | None, **acts: list[str]) -> 
 
 
 def test_every_metric_is_looked_at_here_but_that_of_cloud_runs_own_log() -> None:
-    assert set(METRICS) == {"halted", "braked", "failed_tasks", "set_aside", "refused_calls"}
+    assert set(METRICS) == {"halted", "braked", "failed_tasks", "set_aside", "refused_calls", "unreadable_runs"}
 
 
 def test_a_run_that_halts_is_counted_once(tmp_path: Path, logged: Any) -> None:
@@ -95,3 +96,17 @@ def test_what_is_set_aside_is_counted(tmp_path: Path, logged: Any) -> None:
         backend: Any = SimpleNamespace(state=embedded.state, clock=world.clock)
         set_aside(backend, "{}", None, "not a completion event")
     assert len(counted("set_aside", logged())) == 1
+
+
+def test_an_unfinished_run_that_cannot_be_read_is_counted_and_named(tmp_path: Path, logged: Any) -> None:
+    world = World(tmp_path, dates=1)
+    with world.open() as embedded:
+        world.begin(embedded)
+        change_stored(embedded.state, "run", "r", newer_layout)
+        backend: Any = embedded.engine("r")._handlers
+        backend.sweeper.sweep_all()
+    (line,) = counted("unreadable_runs", logged())
+    labels, _ = METRICS["unreadable_runs"]
+    (pattern,) = re.findall(r'REGEXP_EXTRACT\(jsonPayload\.message, \\"(.*?)\\"\)', labels)
+    found = re.search(pattern, line["message"])
+    assert (line["severity"], found and found.group(1)) == ("ERROR", "r")

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from cachetools import LRUCache, cached
 
+from phasegate.adapters.state_codec import readable
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.run import Run, UnreadableDocument
 
 PLANS_KEPT = 64
 """Compiled plans that a process keeps, those last asked for.
@@ -23,14 +25,23 @@ class StateBase(ABC):
     """A state base is a ``State``, but for where it lies. Plans may be asked for by several threads."""
 
     def __init__(self) -> None:
-        # Of threads that ask for a plan which is not kept, one reads and compiles it; the others wait for it.
+        # Of threads that ask for a plan which is not kept, one reads, or compiles, it; the others wait for it.
+        self._plans = cached(LRUCache[str, Plan](PLANS_KEPT), key=str, condition=threading.Condition())(self._read_plan)
         self._kept = cached(LRUCache[str, PlanIndex](PLANS_KEPT), key=str, condition=threading.Condition())(
-            lambda run_id: compile_plan(self._read_plan(run_id))
+            self._compiled
         )
+
+    def _compiled(self, run_id: str) -> PlanIndex:
+        plan = self.plan(run_id)
+        return readable("plan", run_id, lambda: compile_plan(plan))
 
     @abstractmethod
     def _read_plan(self, run_id: str) -> Plan:
-        """The stored plan. Raises UnknownRun, and InputError for one of another version."""
+        """The stored plan. Raises UnknownRun, and UnreadableRun for one that cannot be read."""
+
+    @abstractmethod
+    def every_run(self) -> list[Run | UnreadableDocument]:
+        """See the port."""
 
     @abstractmethod
     def _newest_runs(self) -> Sequence[str]:
@@ -42,7 +53,11 @@ class StateBase(ABC):
 
     def plan(self, run_id: str) -> Plan:
         """See the port."""
-        return self.index(run_id).plan
+        return self._plans(run_id)
+
+    def runs(self) -> list[Run]:
+        """See the port."""
+        return [run for run in self.every_run() if isinstance(run, Run)]
 
     def _unknown(self, run_id: str) -> UnknownRun:
         hint = did_you_mean(run_id, self._newest_runs()) or "; there are no runs here yet"

@@ -35,3 +35,7 @@ class NoAnswer(TransientError):
 
 class UnknownRun(InputError):
     """A run is named that is not there."""
+
+
+class UnreadableRun(InputError):
+    """What is stored of one run cannot be read by this version of the program. Every other run goes on."""

@@ -10,13 +10,17 @@ from typing import Protocol
 from phasegate.domain.plan import Plan, PlanIndex
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
-from phasegate.domain.state.run import Run
+from phasegate.domain.state.run import Run, UnreadableDocument
 from phasegate.ports.claims import ClaimStore, Leases
 from phasegate.ports.records import RecordStore
 
 
 class RunReader(Protocol):
-    """A reader gives what is known of runs to whoever plans after them, explains them or reports on them."""
+    """A reader gives what is known of runs to whoever plans after them, explains them or reports on them.
+
+    What is stored of a run and cannot be read by this version raises UnreadableRun, from every method that reads it;
+    nothing that is about another run, or about all of them, does.
+    """
 
     def run(self, run_id: str) -> Run:
         """Return the run's document, uncached. Raises InputError for an unknown run."""
@@ -28,10 +32,17 @@ class RunReader(Protocol):
         """
 
     def runs(self) -> list[Run]:
-        """Return all runs, newest first."""
+        """Return all runs whose document can be read, newest first."""
+
+    def every_run(self) -> list[Run | UnreadableDocument]:
+        """Return all runs, newest first, and of a document that cannot be read why not: each is read by itself."""
 
     def unfinished(self) -> list[str]:
-        """Return the ids of the runs whose board has not come to a final status."""
+        """Return the ids of the runs whose board has not come to a final status, readable or not."""
+
+    def listening(self, topic: str) -> list[str]:
+        """Return the ids of the unfinished runs that observe a topic, and of those of which it is not known: found by
+        a query, without reading their plans."""
 
     def plan(self, run_id: str) -> Plan:
         """Return the frozen plan."""

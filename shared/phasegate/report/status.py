@@ -1,6 +1,9 @@
 """The status says to people where a run stands."""
 
-from phasegate.domain.foreign_text import escaped_lines
+from collections.abc import Mapping
+from typing import Any
+
+from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport
 
@@ -26,3 +29,8 @@ def status_text(progress: RunReport, driver: str | None) -> str:
     if progress.failures or progress.blocked:
         lines.append(f"why, and what to do: phasegate explain {progress.run_id}")
     return escaped_lines(lines)
+
+
+def unreadable_text(document: Mapping[str, Any]) -> str:
+    """The line tells of a run that this version cannot read, and what to do."""
+    return escaped(f"{document['run_id']}  {document['status']}  {document['reason']}")

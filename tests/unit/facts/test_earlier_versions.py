@@ -30,11 +30,11 @@ def test_a_board_without_waivers_and_approvals() -> None:
 def test_a_run_without_waivers_and_approvals() -> None:
     text = json.dumps(without(json.loads(run().model_dump_json()), "waivers", "approvals"))
     assert Run.model_validate_json(text) == run()
-    assert read_run(without(run_document(run()), "waivers", "approvals")) == run()
+    assert read_run("r", without(run_document(run()), "waivers", "approvals")) == run()
 
 
 def test_a_verdict_without_threshold_fingerprint_and_waiver() -> None:
     added = ("threshold", "fingerprint", "waived_by")
     assert cell_from_json(json.dumps(without(json.loads(cell_to_json(CELL)), *added))) == CELL
     (day,) = days(1)
-    assert read_date(day, {"cells": {"raw": without(cell_document(CELL), *added)}}).cells == {"raw": CELL}
+    assert read_date("r", day, {"cells": {"raw": without(cell_document(CELL), *added)}}).cells == {"raw": CELL}

@@ -95,7 +95,7 @@ def test_a_board_is_written_in_plain_letters() -> None:
 def test_a_board_with_a_letter_that_is_none_is_refused(strip: str) -> None:
     document = Board.blank("r", compile_plan(plan(dates=3)), NOW).to_document()
     document["lanes"]["raw"] = strip
-    with pytest.raises(InputError, match="the board of run 'r' is damaged"):
+    with pytest.raises(InputError, match="the board of run 'r' cannot be read"):
         board_of("r", document)
 
 

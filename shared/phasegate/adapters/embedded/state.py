@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -18,13 +19,17 @@ from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
-    board_of,
+    board_from_json,
     cell_from_json,
     cell_to_json,
+    changed_run,
     fact_from_json,
     fact_to_json,
-    plan_of,
-    run_of,
+    json_object,
+    plan_from_json,
+    readable,
+    run_from_json,
+    run_or_reason,
 )
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
@@ -38,10 +43,17 @@ from phasegate.domain.state.facts import (
     fact_name,
     record,
 )
-from phasegate.domain.state.run import Run, RunStatus
+from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
+_FINAL = ", ".join(f"'{status.value}'" for status in RunStatus if status.is_final)
+_UNFINISHED = (
+    "SELECT run_id FROM boards"
+    f" WHERE COALESCE(CASE WHEN json_valid(doc) THEN json_extract(doc, '$.status') END, '') NOT IN ({_FINAL})"
+)
+"""Selects the runs that are not over; one whose board cannot be read is among them."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -86,7 +98,7 @@ class SqliteState(StateBase):
         if row is None:
             raise self._unknown(run_id)
         if self._last_run is None or self._last_run[0] != row[0]:
-            self._last_run = (row[0], run_of(json.loads(row[0])))
+            self._last_run = (row[0], run_from_json(run_id, row[0]))
         return self._last_run[1]
 
     def _newest_runs(self) -> list[str]:
@@ -99,26 +111,40 @@ class SqliteState(StateBase):
 
     def unfinished(self) -> list[str]:
         """See the port."""
-        rows = self._database.execute("SELECT run_id, json_extract(doc, '$.status') FROM boards ORDER BY run_id")
-        return [run_id for run_id, status in rows if not RunStatus(status).is_final]
+        return [run_id for (run_id,) in self._database.execute(f"{_UNFINISHED} ORDER BY run_id")]
 
-    def runs(self) -> list[Run]:
+    def listening(self, topic: str) -> list[str]:
+        """See the port. SQLite looks into the stored plans by itself."""
+        rows = self._database.execute(
+            f"SELECT unfinished.run_id FROM ({_UNFINISHED}) AS unfinished LEFT JOIN plans USING (run_id)"
+            " WHERE CASE WHEN json_valid(doc) THEN EXISTS ("
+            "  SELECT 1 FROM json_each(doc, '$.pipeline.phases') AS phase"
+            "  WHERE json_extract(phase.value, '$.dispatch.observed.topic') = ?"
+            "  AND json_extract(phase.value, '$.name') IN (SELECT value FROM json_each(doc, '$.phases'))"
+            ") ELSE TRUE END ORDER BY unfinished.run_id",
+            (topic,),
+        )
+        return [run_id for (run_id,) in rows]
+
+    def every_run(self) -> list[Run | UnreadableDocument]:
         """See the port."""
-        rows = self._database.execute("SELECT doc FROM runs ORDER BY created_at DESC, run_id")
-        return [run_of(json.loads(doc)) for (doc,) in rows]
+        rows = self._database.execute("SELECT run_id, doc FROM runs ORDER BY created_at DESC, run_id")
+        return [run_or_reason(run_id, partial(json_object, doc)) for run_id, doc in rows]
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""
         with self._database.transaction():
             changed = change(self.run(run_id))
-            self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (changed.model_dump_json(), run_id))
+            (text,) = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            document = _encode(changed_run(json.loads(text), changed))
+            self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (document, run_id))
         return changed
 
     def _read_plan(self, run_id: str) -> Plan:
         row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
-        return plan_of(run_id, json.loads(row[0]))
+        return plan_from_json(run_id, row[0])
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """See the port."""
@@ -128,7 +154,7 @@ class SqliteState(StateBase):
         row = self._database.execute("SELECT doc, version FROM boards WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
-        return board_of(run_id, json.loads(row[0])), int(row[1])
+        return board_from_json(run_id, row[0]), int(row[1])
 
     def commit(
         self,
@@ -175,6 +201,9 @@ class SqliteState(StateBase):
         return found
 
     def _read_date(self, run_id: str, day: date) -> DateFacts:
+        return readable(f"record of {day}", run_id, lambda: self._facts_of(run_id, day))
+
+    def _facts_of(self, run_id: str, day: date) -> DateFacts:
         facts = DateFacts(day)
         where = (run_id, day.isoformat())
         for phase, processor, attempt, name, doc in self._database.execute(
@@ -280,7 +309,7 @@ class SqliteState(StateBase):
                 (run_id, key.day.isoformat(), key.phase, key.processor, key.attempt),
             ).fetchone()
             if row:
-                found[key] = _read_claim(row)
+                found[key] = readable(f"claim of {key}", run_id, partial(_read_claim, row))
         return found
 
     def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
@@ -305,7 +334,8 @@ class SqliteState(StateBase):
             " AND f.attempt = c.attempt AND f.name IN ('reported', 'healed', 'abandoned')) ORDER BY fence",
             (run_id,),
         )
-        opened = {claim.key: claim for claim in map(_read_claim, rows)}
+        claims = [readable("claims", run_id, partial(_read_claim, row)) for row in rows]
+        opened = {claim.key: claim for claim in claims}
         if self._keeps_dates:
             self._open[run_id] = opened
         return opened

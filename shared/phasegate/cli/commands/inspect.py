@@ -17,11 +17,20 @@ def register(app: typer.Typer) -> None:
     def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Show where a run stands."""
         from phasegate.adapters.embedded.clock import SystemClock
-        from phasegate.report.status import status_text
+        from phasegate.domain.errors import UnreadableRun
+        from phasegate.report.status import status_text, unreadable_text
         from phasegate.services.reading import progress
 
         session: Session = context.obj
-        found = progress.report(session.backend.state(), run_id, SystemClock().now())
+        try:
+            found = progress.report(session.backend.state(), run_id, SystemClock().now())
+        except UnreadableRun as error:
+            unreadable = progress.unreadable_document(run_id, str(error))
+            if as_json:
+                write_json(unreadable)
+            else:
+                typer.echo(unreadable_text(unreadable))
+            raise typer.Exit(3) from error
         if as_json:
             write_json(progress.progress_document(found))
         else:
@@ -36,15 +45,18 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
         """List all runs of this home, newest first."""
-        from phasegate.services.reading.progress import run_document
+        from phasegate.report.status import unreadable_text
+        from phasegate.services.reading.progress import UNREADABLE, run_documents
 
         session: Session = context.obj
-        state = session.backend.state()
-        found = [run_document(state, run) for run in state.runs()]
+        found = run_documents(session.backend.state())
         if as_json:
             write_json(found)
         else:
             for each in found:
+                if each["status"] == UNREADABLE:
+                    typer.echo(unreadable_text(each))
+                    continue
                 span = f"{each['dates']} dates {each['first']} to {each['last']}"
                 show(escaped(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip()))
 

@@ -240,6 +240,17 @@ def reconcile(facts: DateFacts, index: PlanIndex) -> Reconciliation:
     return Reconciliation(views, due, settled)
 
 
+def may_be_claimed(facts: DateFacts, index: PlanIndex, key: AttemptKey, generation: int) -> bool:
+    """Tell whether an attempt of the facts' date was dispatched for a generation that its cell has come to.
+
+    A task may be delivered before the fact that it was dispatched is written, and is due until then.
+    """
+    attempts = facts.tasks.get((key.phase, key.processor), ())
+    is_dispatched = any(attempt.number == key.attempt and attempt.dispatched for attempt in attempts)
+    reached = facts.cells.get(key.phase, _NO_CELL).generation
+    return generation <= reached and (is_dispatched or any(due.key == key for due in reconcile(facts, index).due))
+
+
 def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, number: int, generation: int) -> DueTask:
     task = index.tasks[number]
     attempts = facts.tasks.get((task.phase, task.processor))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from phasegate.domain.foreign_text import MOST_MESSAGE, ForeignMessage, ForeignText
-from phasegate.domain.protocol.worker import MOST_ROWS, ErrorClass, ResultStatus
+from phasegate.domain.protocol.worker import MOST, ErrorClass, ResultStatus
 from phasegate.domain.state.run import RUN_ID
 
 EVENT_VERSION: Literal[1] = 1
@@ -27,8 +27,8 @@ class Completion(BaseModel):
     date: Annotated[date, Field(description="the date that was worked on")]
     phase: str = Field(description="the phase of the processor")
     processor: str = Field(description="the processor's name, canonical or alias")
-    attempt: int = Field(ge=1, description="the number of the attempt, as the worker was told")
-    fence: int = Field(ge=1, description="the fence of its claim, as the worker was told")
+    attempt: int = Field(ge=1, le=MOST, description="the number of the attempt, as the worker was told")
+    fence: int = Field(ge=1, le=MOST, description="the fence of its claim, as the worker was told")
     kind: Literal["started", "completed", "heartbeat"] = Field(default="completed", description="what it says")
     status: ResultStatus | None = Field(
         default=None, description="that of the end; what began (started) or goes on (heartbeat) has none"
@@ -37,7 +37,7 @@ class Completion(BaseModel):
     message: ForeignMessage = Field(
         default="", max_length=MOST_MESSAGE, description="what there is to say, in a sentence"
     )
-    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
+    rows: int | None = Field(default=None, ge=0, le=MOST, description="rows written; null: it writes no table")
     output_table: ForeignText | None = Field(default=None, description="the table, as dataset.table")
     code_version: ForeignText = Field(default="", description="the version of who sends this")
     started_at: AwareDatetime = Field(description="when the work began")

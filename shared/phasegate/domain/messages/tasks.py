@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phasegate.domain.protocol.worker import MOST
 from phasegate.domain.state.run import RUN_ID
 
 
@@ -37,7 +38,13 @@ class TaskPayload(BaseModel):
     date: Annotated[date, Field(description="the date that is worked on")]
     phase: str = Field(description="the phase of the processor")
     processor: str = Field(description="the canonical name of the processor")
-    attempt: int = Field(ge=1, description="counts the attempts of the task, from 1")
-    generation: int = Field(ge=1, description="the generation of the (date, phase) that the attempt belongs to")
-    inputs: dict[str, int] = Field(description="the attempts of its needs that it is made from: ref -> attempt")
-    epoch: int = Field(ge=1, description="the run's epoch; claimed under another one, the attempt calls nobody")
+    attempt: int = Field(ge=1, le=MOST, description="counts the attempts of the task, from 1")
+    generation: int = Field(
+        ge=1, le=MOST, description="the generation of the (date, phase) that the attempt belongs to"
+    )
+    inputs: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = Field(
+        description="the attempts of its needs that it is made from: ref -> attempt"
+    )
+    epoch: int = Field(
+        ge=1, le=MOST, description="the run's epoch; claimed under another one, the attempt calls nobody"
+    )

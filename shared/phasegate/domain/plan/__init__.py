@@ -4,7 +4,7 @@ A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``
 """
 
 from phasegate.domain.plan.compiler import compile_plan
-from phasegate.domain.plan.document import PLAN_VERSION, Plan, WorkLetter
+from phasegate.domain.plan.document import PLAN_MINOR, PLAN_VERSION, Plan, WorkLetter
 from phasegate.domain.plan.index import PlanIndex
 from phasegate.domain.plan.release_groups import (
     ApprovalEdge,
@@ -17,6 +17,7 @@ from phasegate.domain.plan.release_groups import (
 )
 
 __all__ = [
+    "PLAN_MINOR",
     "PLAN_VERSION",
     "ApprovalEdge",
     "BarrierEdge",

@@ -9,9 +9,12 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import CalendarDate
+from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
+PLAN_MINOR = 0
+"""Raised when the document gains a key that an earlier version may ignore (decision 23)."""
 
 
 class WorkLetter(StrEnum):
@@ -29,6 +32,11 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = Field(default=PLAN_VERSION, description="the layout of this document")
+    schema_minor: int = Field(
+        default=PLAN_MINOR,
+        exclude_if=lambda minor: minor == 0,
+        description="counts the keys that joined the layout since, which an earlier version ignores; 0 is not written",
+    )
     pipeline: Pipeline = Field(description="the whole pipeline file, as it was when the run was planned")
     phases: tuple[str, ...] = Field(description="the selected phases, in order")
     days: tuple[date, ...] = Field(description="the selected dates, in order")
@@ -48,6 +56,12 @@ class Plan(BaseModel):
         """Return the first 16 hex digits of the SHA-256 over the plan's content."""
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def observed_topics(self) -> tuple[str, ...]:
+        """List the topics on which an existing system reports on the selected phases."""
+        how = (self.pipeline.phase(name).how for name in self.phases)
+        return tuple(each.topic for each in how if isinstance(each, Observed))
 
     def with_work(self, work: dict[str, str]) -> "Plan":
         """Make the same plan with other letters."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from phasegate.domain.foreign_text import ForeignText
 
-MOST_ROWS = 2**63 - 1
+MOST = 2**63 - 1
 """What a 64-bit integer holds, in tables and documents alike."""
 
 
@@ -100,7 +100,7 @@ class ProcessorResult(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: ResultStatus = Field(description="how it ended")
-    rows: int | None = Field(default=None, ge=0, le=MOST_ROWS, description="rows written; null: it writes no table")
+    rows: int | None = Field(default=None, ge=0, le=MOST, description="rows written; null: it writes no table")
     message: ForeignText = Field(default="", description="why, if it is no success; a sentence")
     error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
 

@@ -1,12 +1,16 @@
 """A run's document says what people want of it. The starter and operators' commands write it, every handler reads
 it."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 RUN_VERSION = 1
+RUN_MINOR = 0
+"""Raised when the document gains a key that an earlier version may ignore (decision 23)."""
+
 RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
@@ -114,6 +118,11 @@ class Run(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     schema_version: int = Field(default=RUN_VERSION, description="the layout of this document")
+    schema_minor: int = Field(
+        default=RUN_MINOR,
+        exclude_if=lambda minor: minor == 0,
+        description="counts the keys that joined the layout since, which an earlier version ignores; 0 is not written",
+    )
     run_id: str = Field(pattern=f"^{RUN_ID}$", description="the run's name, in commands and documents")
     pipeline: str = Field(description="the pipeline's name")
     pipeline_file: str = Field(description="the pipeline file that it was planned with")
@@ -143,3 +152,20 @@ class Run(BaseModel):
     def admits(self) -> bool:
         """Tell whether a task may start."""
         return self.desired_state is DesiredState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableDocument:
+    """A run's document is there, and this version of the program cannot read it: what is known of it all the same."""
+
+    run_id: str
+    """The run."""
+
+    reason: str
+    """Why it cannot be read, and what to do."""
+
+    pipeline: str | None = None
+    """The pipeline's name, as it stands there; None: it does not say."""
+
+    source: str | None = None
+    """The source folder, as it stands there; None: it does not say."""

@@ -2,12 +2,14 @@
 gates."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from phasegate.domain.decisions.outcome import passes_without
 from phasegate.domain.decisions.reconcile import PROVED, TaskStatus, TaskView
 from phasegate.domain.decisions.waiving import in_force
+from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.operations.audit import Recorded, Word
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
@@ -99,15 +101,24 @@ def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: boo
 def _worked_on_later(state: RunReader, run: Run, index: PlanIndex) -> set[tuple[date, str]]:
     """(date, ref) of the attempts of the same pipeline's runs that began after this one.
 
-    A later run that took over what it found has written nothing, and explains nothing.
+    A later run that took over what it found has written nothing, and explains nothing; neither does one that cannot be
+    read.
     """
     worked_on: set[tuple[date, str]] = set()
     for other in state.runs():
         if other.pipeline == run.pipeline and other.created_at > run.created_at:
-            days = [day for day in state.plan(other.run_id).days if day in index.position]
-            for first in range(0, len(days), DATES_AT_ONCE):
-                for facts in state.dates(other.run_id, days[first : first + DATES_AT_ONCE]).values():
-                    worked_on |= {(facts.day, "/".join(task)) for task, attempts in facts.tasks.items() if attempts}
+            with suppress(UnreadableRun):
+                worked_on |= _worked_on(state, other.run_id, index)
+    return worked_on
+
+
+def _worked_on(state: RunReader, run_id: str, index: PlanIndex) -> set[tuple[date, str]]:
+    """(date, ref) of a run's attempts, on the dates of the index."""
+    worked_on: set[tuple[date, str]] = set()
+    days = [day for day in state.plan(run_id).days if day in index.position]
+    for first in range(0, len(days), DATES_AT_ONCE):
+        for facts in state.dates(run_id, days[first : first + DATES_AT_ONCE]).values():
+            worked_on |= {(facts.day, "/".join(task)) for task, attempts in facts.tasks.items() if attempts}
     return worked_on
 
 

@@ -14,13 +14,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from phasegate.domain.decisions.built_on import built_on, unseen
-from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError
+from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError, UnreadableRun
 from phasegate.domain.operations.overrides import Overrides, check_overrides
 from phasegate.domain.operations.preflight import failures
 from phasegate.domain.operations.rollback import Holding, Scope, place_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.lease import Held, Lease
-from phasegate.domain.state.run import DesiredState, Run
+from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
 from phasegate.ports import Clock, Leases, ObjectStore, RunReader, State, Warehouse
 from phasegate.services.reading.progress import current_status
 from phasegate.services.reading.prover import Prover
@@ -115,15 +115,19 @@ def require_free(scope: Scope, state: State, now: datetime, *, claims_die_with_u
     """Refuse what a run works on, or reads: it would write what was just deleted, or build on what is gone.
 
     claims_die_with_us: no other process is alive that could still write (embedded mode); else the attempts of a
-    cancelled run count until their leases end. Raises InputError that names the run and what to do.
+    cancelled run count until their leases end. An unfinished run that cannot be read may be at work anywhere. Raises
+    InputError that names the run and what to do.
     """
     places = {place_of(output) for output in scope.outputs.values()}
-    for run in state.runs():
-        board, _ = state.board(run.run_id)
-        if not current_status(run, board).is_final:
-            _refuse_unfinished(scope, places, state, run)
-        elif run.desired_state is DesiredState.CANCELLED and not claims_die_with_us:
-            _refuse_still_writing(scope, places, state, run, now)
+    unfinished = frozenset(state.unfinished())
+    for run in state.every_run():
+        try:
+            if isinstance(run, UnreadableDocument):
+                raise UnreadableRun(run.reason)
+            _refuse_at_work(scope, places, state, run, now, claims_die_with_us)
+        except UnreadableRun as error:
+            if run.run_id in unfinished:
+                raise UnreadableRun(f"{error}; until then nobody knows what it works on") from error
 
 
 def require_named(scope: Scope, overrides: Overrides, now: datetime) -> None:
@@ -194,6 +198,16 @@ def _holdings(
         if held:
             holdings.append(Holding(ref, processor(ref).output, held, sum(rows[ref][day] for day in held)))
     return tuple(holdings)
+
+
+def _refuse_at_work(
+    scope: Scope, places: set[str], state: State, run: Run, now: datetime, claims_die_with_us: bool
+) -> None:
+    board, _ = state.board(run.run_id)
+    if not current_status(run, board).is_final:
+        _refuse_unfinished(scope, places, state, run)
+    elif run.desired_state is DesiredState.CANCELLED and not claims_die_with_us:
+        _refuse_still_writing(scope, places, state, run, now)
 
 
 def _refuse_unfinished(scope: Scope, places: set[str], state: RunReader, run: Run) -> None:

@@ -4,21 +4,38 @@ from collections.abc import Sequence
 from datetime import date
 
 from phasegate.domain.decisions.reconcile import PROVED, derive
+from phasegate.domain.errors import UnreadableRun
+from phasegate.domain.state.run import UnreadableDocument
 from phasegate.ports import RunReader
 
 
 def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[date, frozenset[str]]:
     """Find, for each date that some run covered, the refs that the newest run of it brought to a good end.
 
-    A processor whose check blocks is not among them, although its task succeeded.
+    A processor whose check blocks is not among them, although its task succeeded. Raises UnreadableRun when the newest
+    run of a date may be one that cannot be read: nobody knows what failed there.
     """
     good_by_date: dict[date, dict[str, bool]] = {}
-    for run in state.runs():
-        if run.pipeline != pipeline:
+    for run in state.every_run():
+        if run.pipeline not in (pipeline, None):
             continue
-        index = state.index(run.run_id)
-        board, _ = state.board(run.run_id)
-        for day, facts in state.dates(run.run_id, [day for day in days if day in index.position]).items():
+        try:
+            if isinstance(run, UnreadableDocument):
+                raise UnreadableRun(run.reason)
+            covered = _covered(state, run.run_id, days)
+            if not covered:
+                continue
+            index = state.index(run.run_id)
+            board, _ = state.board(run.run_id)
+            facts_by_date = state.dates(run.run_id, covered)
+        except UnreadableRun as error:
+            if open_days := [day for day in days if day not in good_by_date]:
+                raise UnreadableRun(
+                    f"--reprocess failed: what failed on {open_days[0]} is not known: {error}; or use "
+                    "--reprocess missing, which goes by the tables"
+                ) from error
+            continue
+        for day, facts in facts_by_date.items():
             views = derive(facts, index)
             bad = board.bad.get(day, {})
             is_good_by_ref = good_by_date.setdefault(day, {})
@@ -31,12 +48,24 @@ def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[d
 
 
 def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
-    """Find the dates whose newest run read another source folder: their tables are not this source's."""
+    """Find the dates whose newest run read another source folder: their tables are not this source's.
+
+    Of a run that cannot be read it is taken to be so on every date, unless it says that it read this one.
+    """
     newest: dict[date, str | None] = {}
-    for run in state.runs():
-        if run.pipeline == pipeline:
-            position = state.index(run.run_id).position
-            for day in days:
-                if day in position:
-                    newest.setdefault(day, run.source)
+    for run in state.every_run():
+        if run.pipeline not in (pipeline, None):
+            continue
+        try:
+            covered = [*days] if isinstance(run, UnreadableDocument) else _covered(state, run.run_id, days)
+        except UnreadableRun:
+            covered = [*days]
+        for day in covered:
+            newest.setdefault(day, run.source)
     return frozenset(day for day, origin in newest.items() if origin != source)
+
+
+def _covered(state: RunReader, run_id: str, days: Sequence[date]) -> list[date]:
+    """The dates that are a run's, by its plan as it is stored: a run that is over need not be compiled for that."""
+    of_run = frozenset(state.plan(run_id).days)
+    return [day for day in days if day in of_run]

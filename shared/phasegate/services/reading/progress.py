@@ -10,10 +10,11 @@ from typing import Any
 from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
+from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts
-from phasegate.domain.state.run import DesiredState, Run, RunStatus
+from phasegate.domain.state.run import DesiredState, Run, RunStatus, UnreadableDocument
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
 from phasegate.ports import RunReader, State
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
@@ -29,6 +30,9 @@ TASK_STATES = (
     "failed",
     "unrecoverable",
 )
+UNREADABLE = "unreadable"
+"""What stands in place of a status for a run that this version cannot read."""
+
 DATES_AT_ONCE = 100
 """Dates read in one go: their facts are held in memory together."""
 
@@ -172,6 +176,26 @@ def run_document(state: RunReader, run: Run) -> dict[str, Any]:
         "created_at": _utc(run.created_at),
         "why": run.why,
     }
+
+
+def unreadable_document(run_id: str, reason: str) -> dict[str, Any]:
+    """Describe a run that this version cannot read: ``run_document``'s place in a list, and ``status --json``."""
+    return {"run_id": run_id, "status": UNREADABLE, "reason": reason}
+
+
+def run_documents(state: RunReader) -> list[dict[str, Any]]:
+    """Describe all runs, newest first, each read by itself."""
+    return [
+        unreadable_document(run.run_id, run.reason) if isinstance(run, UnreadableDocument) else _described(state, run)
+        for run in state.every_run()
+    ]
+
+
+def _described(state: RunReader, run: Run) -> dict[str, Any]:
+    try:
+        return run_document(state, run)
+    except UnreadableRun as error:
+        return unreadable_document(run.run_id, str(error))
 
 
 def current_status(run: Run, board: Board) -> RunStatus:

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from phasegate.domain.decisions.external_events import (
@@ -20,7 +21,7 @@ from phasegate.domain.decisions.external_events import (
     read_external_event,
     says_nothing_new,
 )
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import TransientError, UnreadableRun
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.state.facts import DateFacts, Reported
@@ -78,23 +79,27 @@ class ExternalEventListener:
 
         Raises TransientError when a later delivery may help.
         """
-        listening_runs = self._listening_runs(topic)
+        listening_runs, unreadable = self._listening_runs(topic)
+        for (run_id, reason), message in product(unreadable.items(), messages):
+            set_aside(self._backend, message, run_id, f"topic {topic}: {reason}")
         outcomes = Counter(self._take(listening_runs, message) for message in messages)
         _log.info("topic %s: %s", topic, ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
 
-    def _listening_runs(self, topic: str) -> list[_ListeningRun]:
+    def _listening_runs(self, topic: str) -> tuple[list[_ListeningRun], dict[str, str]]:
+        """The runs that listen; and those that may, and cannot be read: why not."""
         state = self._backend.state
         listening_runs: list[_ListeningRun] = []
-        for run_id in state.unfinished():
+        unreadable: dict[str, str] = {}
+        for run_id in state.listening(topic):
             try:
-                index = self._backend.state.index(run_id)
-            except InputError as error:
-                _log.warning("run %s does not listen to topic %s: %s", run_id, topic, error)
-                continue
-            number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
-            if number is not None and state.glance(run_id).desired_state is not DesiredState.CANCELLED:
-                listening_runs.append(_ListeningRun(run_id, index, index.tasks[number].phase, index.observed[number]))
-        return listening_runs
+                index = state.index(run_id)
+                number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
+                if number is not None and state.glance(run_id).desired_state is not DesiredState.CANCELLED:
+                    phase, observed = index.tasks[number].phase, index.observed[number]
+                    listening_runs.append(_ListeningRun(run_id, index, phase, observed))
+            except UnreadableRun as error:
+                unreadable[run_id] = str(error)
+        return listening_runs, unreadable
 
     def _take(self, listening_runs: Sequence[_ListeningRun], message: str) -> str:
         """What became of a message, in a few words."""

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from pydantic import ValidationError
 
-from phasegate.domain.errors import UnknownRun
+from phasegate.domain.errors import UnknownRun, UnreadableRun
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.protocol.versions import read_json
@@ -38,15 +38,15 @@ class Listener:
             else:
                 by_run.setdefault(event.run_id, []).append((event, message))
         for run_id, events in by_run.items():
-            self._handle_run(run_id, events)
+            try:
+                self._handle_run(run_id, events)
+            except (UnknownRun, UnreadableRun) as error:
+                whose = run_id if isinstance(error, UnreadableRun) else None
+                for _, message in events:
+                    self._set_aside(message, whose, str(error))
 
     def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
-        try:
-            index = self._backend.state.index(run_id)
-        except UnknownRun as error:
-            for _, message in events:
-                self._set_aside(message, None, str(error))
-            return
+        index = self._backend.state.index(run_id)
         keyed = [(self._key(event, index), event, message) for event, message in events]
         claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
         facts: list[tuple[AttemptKey, Reported]] = []

@@ -4,25 +4,28 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
 from phasegate.domain.decisions.answers import failed, understand
-from phasegate.domain.errors import HaltError, NoAnswer, PhasegateError, TransientError
+from phasegate.domain.decisions.reconcile import may_be_claimed
+from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
-from phasegate.domain.plan import TaskSpec
+from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell
+from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest
 from phasegate.services.backend import Backend
+from phasegate.services.running.quarantine import set_aside
+from phasegate.single_flight import SingleFlight
 
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
@@ -68,13 +71,17 @@ class Runner:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._leases: dict[str, Lease] = {}
+        self._reads: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
     def run(self, task: TaskPayload) -> str:
         """Claim, execute and report one task; what became of it, in a word: ``nothing``, ``accepted`` or its result.
 
-        Raises TransientError when the report could not be published: the sweeper finds the end of the attempt then.
+        Raises InputError, and nothing is written, for a task that was never dispatched; TransientError when the report
+        could not be published: the sweeper finds the end of the attempt then.
         """
-        (call,) = self.claim([task])
+        (call,) = self._claim([task])
+        if isinstance(call, InputError):
+            raise call
         if call is None:
             return "nothing"
         end = self.execute(call)
@@ -86,19 +93,34 @@ class Runner:
     def claim(self, tasks: Sequence[TaskPayload]) -> list[Call | None]:
         """Claim the attempts of these tasks; returns one entry for each.
 
-        An entry is the call to make, or None: somebody else has the attempt, or the run is not running.
+        An entry is the call to make, or None: somebody else has the attempt, or the run is not running. A task that was
+        never dispatched is set aside.
         """
+        calls: list[Call | None] = []
+        for task, found in zip(tasks, self._claim(tasks), strict=True):
+            if isinstance(found, InputError):
+                set_aside(self._backend, task.model_dump_json(), task.run_id, str(found))
+            calls.append(None if isinstance(found, InputError) else found)
+        return calls
+
+    def _claim(self, tasks: Sequence[TaskPayload]) -> list[Call | InputError | None]:
+        """As ``claim``; an error in place of a call says why there is no such task."""
         state, now = self._backend.state, self._backend.clock.now()
-        calls: list[Call | None] = [None] * len(tasks)
+        calls: list[Call | InputError | None] = [None] * len(tasks)
         for run_id in {p.run_id for p in tasks}:
             index = self._backend.state.index(run_id)
-            mine = [i for i, p in enumerate(tasks) if p.run_id == run_id]
+            asked = {i: p for i, p in enumerate(tasks) if p.run_id == run_id}
+            dates = self._dates(run_id, sorted({p.date for p in asked.values() if p.date in index.position}))
+            mine: list[int] = []
             requests: list[ClaimRequest] = []
             specs: list[TaskSpec] = []
-            for i in mine:
-                p = tasks[i]
-                index.require_dates([p.date])
-                task = index.task(f"{p.phase}/{p.processor}")
+            for i, p in asked.items():
+                try:
+                    task = _dispatched_task(p, index, dates)
+                except InputError as error:
+                    calls[i] = error
+                    continue
+                mine.append(i)
                 lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
                 key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
@@ -129,6 +151,10 @@ class Runner:
             if refused:
                 state.record(run_id, refused)
         return calls
+
+    def _dates(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
+        """The facts of these dates; tasks of a date that are delivered in a crowd share the reading."""
+        return self._reads.get((run_id, tuple(days)), lambda: self._backend.state.dates(run_id, days))
 
     def _give_up(self, run_id: str, keys: Sequence[AttemptKey]) -> None:
         """Claims that nobody will call a worker for, where the state still answers; else their leases run out."""
@@ -205,6 +231,20 @@ class Runner:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
         self.give_back(c.event_id for c in completions)
         self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
+
+
+def _dispatched_task(payload: TaskPayload, index: PlanIndex, dates: Mapping[date, DateFacts]) -> TaskSpec:
+    """The task that a payload is about. Raises InputError for one that nobody dispatched, and for unknown names."""
+    index.require_dates([payload.date])
+    task = index.task(f"{payload.phase}/{payload.processor}")
+    key = AttemptKey(payload.date, payload.phase, payload.processor, payload.attempt)
+    if payload.inputs.keys() != set(task.need_refs):
+        raise InputError(f"{key}: is made from {', '.join(task.need_refs) or 'nothing'}, and its inputs are others")
+    if not may_be_claimed(dates[payload.date], index, key, payload.generation):
+        raise InputError(
+            f"{key}, generation {payload.generation}: was never dispatched; only the dispatcher makes tasks"
+        )
+    return task
 
 
 def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:

@@ -1,12 +1,14 @@
 """The sweeper reconciles runs that no message is about: it ends what never reported, finds what is due and was not
 started."""
 
+import logging
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
-from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.errors import PhasegateError, TransientError, UnreadableRun
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
@@ -25,6 +27,23 @@ QUIET = timedelta(seconds=20)
 """What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
 
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A sweep over runs has this result."""
+
+    swept: list[str] = field(default_factory=list)
+    """The runs that were swept."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why others were not, by run: the next sweep tries again."""
+
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Runs that this version cannot read, with the remedy: no sweep mends that."""
+
+
 class Sweeper:
     """The sweeper heals or names. It ends by itself: every heal writes a fact, and attempts are counted."""
 
@@ -32,18 +51,25 @@ class Sweeper:
         self._backend, self._reconciler, self._dispatcher = backend, reconciler, dispatcher
         self._prover = Prover(backend.warehouse, backend.objects)
 
-    def sweep_all(self, run_id: str | None = None) -> tuple[list[str], dict[str, str]]:
-        """Sweep a run, or every unfinished one: (runs swept, why others were not). A failure does not stop the rest."""
-        swept: list[str] = []
-        failed: dict[str, str] = {}
+    def sweep_all(self, run_id: str | None = None) -> Swept:
+        """Sweep a run, or every unfinished one, each by itself: what goes wrong with one does not stop the rest."""
+        made = Swept()
         for name in self._backend.state.unfinished() if run_id is None else [run_id]:
             try:
                 self.sweep(name)
+            except UnreadableRun as error:
+                # A metric counts this line, and an alert goes by it (infra/terraform/alerts.tf).
+                _log.error("run %s cannot be read: %s", name, error)
+                made.unreadable[name] = str(error)
             except PhasegateError as error:
-                failed[name] = str(error)
+                _log.warning("run %s was not swept: %s", name, error)
+                made.failed[name] = str(error)
+            except Exception as error:
+                _log.exception("run %s was not swept", name)
+                made.failed[name] = f"{type(error).__name__}: {error}"
             else:
-                swept.append(name)
-        return swept, failed
+                made.swept.append(name)
+        return made
 
     def sweep(self, run_id: str) -> None:
         """Sweep a run once: claims, then every date with an open release group; then the conductor."""

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from phasegate.domain.state.run import DesiredState, Run
+from phasegate.domain.errors import UnreadableRun
+from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
 from phasegate.ports import RunReader
 from phasegate.services.starting.identity import RequestIdentity
 
@@ -12,18 +13,30 @@ def find_earlier_run(
 ) -> Run | None:
     """Find the run of that id; without an id the newest run that is the answer to the same request (``is_answer``).
 
-    state: None where no run was ever written. Raises InputError when the id belongs to a run of another request.
+    state: None where no run was ever written. A run that cannot be read answers nothing. Raises InputError when the id
+    belongs to a run of another request, UnreadableRun when it belongs to one that cannot be read.
     """
     if state is None:
         return None
-    for run in state.runs():
-        if run_id is not None:
-            if run.run_id == run_id:
-                identity.require_same(run)
-                return run
-        elif identity.is_of(run) and is_answer(state, run, sent_at):
+    for run in state.every_run():
+        if run_id is not None and run.run_id != run_id:
+            continue
+        if isinstance(run, UnreadableDocument):
+            if run_id is not None:
+                raise UnreadableRun(run.reason)
+        elif run_id is not None:
+            identity.require_same(run)
+            return run
+        elif identity.is_of(run) and _is_readable_answer(state, run, sent_at):
             return run
     return None
+
+
+def _is_readable_answer(state: RunReader, run: Run, sent_at: datetime | None) -> bool:
+    try:
+        return is_answer(state, run, sent_at)
+    except UnreadableRun:
+        return False
 
 
 def is_answer(state: RunReader, run: Run, sent_at: datetime | None) -> bool:

@@ -18,8 +18,11 @@ from phasegate.adapters.state_codec import (
     board_of,
     cell_of,
     cell_to_document,
+    changed_run,
     fact_of,
-    plan_of,
+    json_object,
+    plan_from_json,
+    readable,
     require_plan_version,
     run_of,
 )
@@ -60,9 +63,14 @@ def run_document(run: Run) -> Document:
     return {**run.model_dump(mode="json"), "created_at": run.created_at}
 
 
-def read_run(document: Document) -> Run:
-    """Return the run of its document. Raises InputError for another version."""
-    return run_of(plain(document))
+def read_run(run_id: str, document: Document) -> Run:
+    """Return the run of its document. Raises UnreadableRun for another version, and for what cannot be read."""
+    return run_of(run_id, plain(document))
+
+
+def changed_run_document(document: Document, run: Run) -> Document:
+    """Return ``runs/{run}`` of a run that was changed, with what a newer version has put there."""
+    return {**changed_run(document, run), "created_at": run.created_at}
 
 
 def plan_documents(plan: Plan) -> list[Document]:
@@ -85,11 +93,13 @@ def plan_documents(plan: Plan) -> list[Document]:
 
 
 def read_plan(run_id: str, documents: Iterable[Document]) -> Plan:
-    """Return the plan of its parts, in order. Raises InputError for another version."""
+    """Return the plan of its parts, in order. Raises UnreadableRun for another version, and for what cannot be
+    read."""
     parts = list(documents)
     for part in parts:
         require_plan_version(run_id, part)
-    return plan_of(run_id, json.loads(gzip.decompress(b"".join(part["content"] for part in parts))))
+    text = readable("plan", run_id, lambda: gzip.decompress(b"".join(part["content"] for part in parts)))
+    return plan_from_json(run_id, text)
 
 
 def board_document(board: Board) -> Document:
@@ -108,8 +118,9 @@ def board_document(board: Board) -> Document:
 
 
 def read_board(run_id: str, document: Document) -> Board:
-    """Return the board of its document. Raises InputError for another version."""
-    reasons = json.loads(gzip.decompress(document["packed"])) if document.get("packed") else {}
+    """Return the board of its document. Raises UnreadableRun for another version, and for what cannot be read."""
+    packed = document.get("packed")
+    reasons = readable("board", run_id, lambda: json_object(gzip.decompress(packed))) if packed else {}
     return board_of(run_id, {**document, **reasons})
 
 
@@ -152,15 +163,19 @@ def cell_document(cell: Cell) -> Document:
     return document
 
 
-def read_date(day: date, document: Document | None) -> DateFacts:
+def read_date(run_id: str, day: date, document: Document | None) -> DateFacts:
     """Return the facts of ``runs/{run}/dates/{date}``; a date without a document has none.
 
     Facts that several may write are lists that only grow: the first value stands, the highest number of a dispatch.
+    Raises UnreadableRun for what cannot be read.
     """
-    facts = DateFacts(day)
     if document is None:
-        return facts
-    document = plain(document)
+        return DateFacts(day)
+    return readable(f"record of {day}", run_id, lambda: _facts_of(day, plain(document)))
+
+
+def _facts_of(day: date, document: Document) -> DateFacts:
+    facts = DateFacts(day)
     for phase, processors in document.get("tasks", {}).items():
         for processor, attempts in processors.items():
             for number, found in attempts.items():
@@ -193,9 +208,13 @@ def claim_document(request: ClaimRequest, now: datetime, incarnation: str) -> Do
     }
 
 
-def read_claim(document: Document, created: datetime) -> Claim:
-    """Return the claim of a document; the moment of the document's creation is its fence."""
-    found = plain(document)
+def read_claim(run_id: str, document: Document, created: datetime) -> Claim:
+    """Return the claim of a document; the moment of the document's creation is its fence. Raises UnreadableRun for
+    what cannot be read."""
+    return readable("claims", run_id, lambda: _claim_of(plain(document), created))
+
+
+def _claim_of(found: Document, created: datetime) -> Claim:
     return Claim(
         AttemptKey(date.fromisoformat(found["date"]), found["phase"], found["processor"], found["attempt"]),
         fence_of(created),

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
@@ -20,17 +21,17 @@ from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
-from phasegate.adapters.state_codec import Document
+from phasegate.adapters.state_codec import Document, run_or_reason
 from phasegate.domain.errors import TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
-from phasegate.domain.state.run import Run, RunStatus
+from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from phasegate.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot, Query
 
 GLANCE = timedelta(seconds=2)
 """How old a run's document may be for who only glances at it."""
@@ -61,7 +62,8 @@ class FirestoreState(StateBase):
         """See the port. One batch: a run that is there has its plan and its board."""
         batch = self._client.batch()
         batch.create(self._run(run.run_id), documents.run_document(run))
-        batch.create(self._board(run.run_id), documents.board_document(board))
+        board_document = {**documents.board_document(board), "topics": list(plan.observed_topics)}
+        batch.create(self._board(run.run_id), board_document)
         for number, part in enumerate(documents.plan_documents(plan)):
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
@@ -75,7 +77,7 @@ class FirestoreState(StateBase):
         """See the port; threads that ask at the same moment share a read that begins after they asked."""
         with errors_explained():
             found = self._run_reads.get(run_id, lambda: self._run(run_id).get(**CALL))
-        run = documents.read_run(self._there(run_id, found))
+        run = documents.read_run(run_id, self._there(run_id, found))
         if run.admits:
             self._glances[run_id] = (run, time.monotonic())
         else:
@@ -91,16 +93,29 @@ class FirestoreState(StateBase):
 
     def unfinished(self) -> list[str]:
         """See the port."""
-        going = [status.value for status in RunStatus if not status.is_final]
-        query = self._client.collection_group("board").where(filter=FieldFilter("status", "in", going))
         with errors_explained():
-            return sorted(found.get("run_id") for found in query.select(["run_id"]).stream(**CALL))
+            return sorted(_run_of_board(found) for found in self._unfinished_boards().select([]).stream(**CALL))
 
-    def runs(self) -> list[Run]:
-        """See the port."""
-        query = self._client.collection("runs").order_by("created_at", direction="DESCENDING")
+    def listening(self, topic: str) -> list[str]:
+        """See the port. A board that an earlier version made has no ``topics``: its run may listen."""
         with errors_explained():
-            return [documents.read_run(found.to_dict() or {}) for found in query.stream(**CALL)]
+            boards = list(self._unfinished_boards().select(["topics"]).stream(**CALL))
+        topics_by_run = {_run_of_board(found): (found.to_dict() or {}).get("topics") for found in boards}
+        return sorted(run_id for run_id, topics in topics_by_run.items() if topics is None or topic in topics)
+
+    def _unfinished_boards(self) -> "Query":
+        going = [status.value for status in RunStatus if not status.is_final]
+        query: Query = self._client.collection_group("board").where(filter=FieldFilter("status", "in", going))
+        return query
+
+    def every_run(self) -> list[Run | UnreadableDocument]:
+        """See the port. Firestore is not asked for an order: it would leave out what has no ``created_at``, which
+        stands first here: nobody knows that it is older."""
+        with errors_explained():
+            found = [(one.id, one.to_dict() or {}) for one in self._client.collection("runs").stream(**CALL)]
+        found.sort(key=lambda one: one[0])
+        found.sort(key=lambda one: str(documents.plain(one[1].get("created_at"))), reverse=True)
+        return [run_or_reason(run_id, partial(documents.plain, document)) for run_id, document in found]
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port. Raises TransientError when others change it all the time."""
@@ -110,12 +125,13 @@ class FirestoreState(StateBase):
         def attempt() -> Run:
             nonlocal changed
             found = reference.get(**CALL)
-            there = documents.read_run(self._there(run_id, found))
+            document = self._there(run_id, found)
+            there = documents.read_run(run_id, document)
             if there == changed:
                 return there  # by this very call, whose first answer was lost
             changed = change(there)
             unchanged = self._client.write_option(last_update_time=found.update_time)
-            reference.update(documents.run_document(changed), option=unchanged)
+            reference.update(documents.changed_run_document(document, changed), option=unchanged)
             return changed
 
         with errors_explained():
@@ -189,7 +205,7 @@ class FirestoreState(StateBase):
         with errors_explained():
             references = [self._date(run_id, day) for day in asked]
             found = {one.id: _content(one) for one in self._client.get_all(references, **CALL)}
-        return {day: documents.read_date(day, found.get(day.isoformat())) for day in asked}
+        return {day: documents.read_date(run_id, day, found.get(day.isoformat())) for day in asked}
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """See the port."""
@@ -210,7 +226,11 @@ class FirestoreState(StateBase):
             return {}, cursor
         last: datetime = documents.plain(page[-1].get("at_rest"))
         following = last - MARGIN
-        facts = {day: documents.read_date(day, _content(one)) for one in page for day in (date.fromisoformat(one.id),)}
+        facts = {
+            day: documents.read_date(run_id, day, _content(one))
+            for one in page
+            for day in (date.fromisoformat(one.id),)
+        }
         return facts, max(cursor, following.isoformat(timespec="microseconds"))
 
     def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
@@ -246,8 +266,8 @@ class FirestoreState(StateBase):
                 # Perhaps by this very call, whose first answer was lost on the way.
                 there = reference.get(**CALL)
                 is_mine = there.exists and there.get("incarnation") == document["incarnation"]
-                return documents.read_claim(document, there.create_time) if is_mine else None
-        return documents.read_claim(document, written.update_time)  # type: ignore[arg-type]
+                return documents.read_claim(run_id, document, there.create_time) if is_mine else None
+        return documents.read_claim(run_id, document, written.update_time)  # type: ignore[arg-type]
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """See the port."""
@@ -257,7 +277,7 @@ class FirestoreState(StateBase):
             return {}
         with errors_explained():
             found = [one for one in self._client.get_all(references, **CALL) if one.exists]
-        claims = [documents.read_claim(one.to_dict() or {}, one.create_time) for one in found]
+        claims = [documents.read_claim(run_id, one.to_dict() or {}, one.create_time) for one in found]
         return {claim.key: claim for claim in claims}
 
     def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
@@ -265,7 +285,7 @@ class FirestoreState(StateBase):
         if days is None:
             with errors_explained():
                 stream = list(self._dates(run_id).stream(**CALL))
-            known = (documents.read_date(date.fromisoformat(one.id), _content(one)) for one in stream)
+            known = (documents.read_date(run_id, date.fromisoformat(one.id), _content(one)) for one in stream)
         else:
             known = (facts for facts in self.dates(run_id, days).values())
         going = [
@@ -381,6 +401,12 @@ class _DateWrite:
     def paths(self, client: "Client") -> list[str]:
         """The fields' paths, as Firestore writes them."""
         return [client.field_path(*path) for path in self._paths]
+
+
+def _run_of_board(found: "DocumentSnapshot[Any]") -> str:
+    """The run whose board it is, by its place: a board that cannot be read has one too."""
+    run_id: str = found.reference.parent.parent.id
+    return run_id
 
 
 def _content(found: "DocumentSnapshot[Any]") -> Document | None:
