@@ -297,7 +297,7 @@ def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
 
 def at_rest(backend: Backend, cursor: str = "") -> set[date]:
     """Dates marked since a cursor."""
-    return set(backend.state.at_rest("r", cursor)[0])
+    return set(backend.state.at_rest("r", cursor, 200)[0])
 
 
 def test_from_an_empty_cursor_every_date_that_was_ever_marked_is_found(started: Backend) -> None:
@@ -314,7 +314,7 @@ def test_a_date_that_nobody_marked_is_not_at_rest(started: Backend) -> None:
 @WHOEVER_READS
 def test_from_a_cursor_on_every_later_mark_is_found(started: Backend, then: Step) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     then(started)
     started.state.mark_at_rest("r", [DAYS[1]])
     assert DAYS[1] in at_rest(started, cursor)
@@ -322,7 +322,7 @@ def test_from_a_cursor_on_every_later_mark_is_found(started: Backend, then: Step
 
 def test_a_date_that_is_marked_again_is_found_again(started: Backend) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     started.state.mark_at_rest("r", [DAYS[0]])
     assert at_rest(started, cursor) == {DAYS[0]}
 
@@ -330,16 +330,29 @@ def test_a_date_that_is_marked_again_is_found_again(started: Backend) -> None:
 @WHOEVER_READS
 def test_when_nothing_was_marked_the_cursor_stays(started: Backend, then: Step) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     then(started)
-    assert started.state.at_rest("r", cursor)[1] == cursor
+    assert started.state.at_rest("r", cursor, 200)[1] == cursor
 
 
 def test_a_date_at_rest_comes_with_its_facts(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
     started.state.mark_at_rest("r", [DAYS[0]])
-    (facts,) = started.state.at_rest("r", "")[0].values()
+    (facts,) = started.state.at_rest("r", "", 200)[0].values()
     assert facts.tasks["raw", "a"][0].reported == reported()
+
+
+@pytest.mark.parametrize("together", [1, 3], ids=["one by one", "together"])
+def test_marked_dates_are_read_in_pages_and_none_is_left_out(started: Backend, together: int) -> None:
+    for first in range(0, 6, together):
+        started.state.mark_at_rest("r", DAYS[first : first + together])
+    found, cursor, pages = set[date](), "", 0
+    while len(found) < 6:
+        page, cursor = started.state.at_rest("r", cursor, 2)
+        assert len(page) <= max(2, together)
+        found |= set(page)
+        pages += 1
+    assert pages >= 2
 
 
 # Claims

@@ -65,10 +65,12 @@ class FactStore(Protocol):
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """Mark dates of which a release group was seen at rest: the conductor reads marked ones."""
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """Return the dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """Return dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
 
-        Some of them may be given again at the next call; none is ever left out.
+        The oldest marks come first. So many as ``limit``: there may be more, and the next call goes on there. Dates
+        that were marked in one breath come together, be they more than that. Some dates may be given again at the
+        next call; none is ever left out.
         """
 
     def commit(

@@ -191,17 +191,18 @@ class SqliteState(StateBase):
             if self._sequence is None:
                 last = self._database.execute("SELECT COALESCE(MAX(sequence), 0) FROM touches").fetchone()
                 self._sequence = int(last[0])
-            self._sequence += 1
-            self._database.executemany(
-                "INSERT OR REPLACE INTO touches VALUES (?, ?, ?)",
-                [(run_id, day.isoformat(), self._sequence) for day in days],
-            )
+            marks = [(run_id, day.isoformat(), mark) for mark, day in enumerate(days, self._sequence + 1)]
+            self._sequence += len(marks)
+            self._database.executemany("INSERT OR REPLACE INTO touches VALUES (?, ?, ?)", marks)
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """See the port."""
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """See the port. Version 0.1 gave the dates that it marked together one number."""
+        since = (run_id, int(cursor or 0))
         rows = self._database.execute(
-            "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence",
-            (run_id, int(cursor or 0)),
+            "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? AND sequence <= (SELECT MAX(sequence)"
+            " FROM (SELECT sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?))"
+            " ORDER BY sequence",
+            (*since, *since, limit),
         ).fetchall()
         facts = self.dates(run_id, [date.fromisoformat(row[0]) for row in rows])
         return facts, str(rows[-1][1]) if rows else cursor

@@ -7,8 +7,9 @@ Nothing that several write is read, changed and written back, and no transaction
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
@@ -37,6 +38,9 @@ GLANCE = timedelta(seconds=2)
 
 MARGIN = timedelta(seconds=2)
 """A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
+
+DATES_IN_A_BATCH = 100
+"""Dates written in one batch, where nothing has to be written at once: a request takes 10 MiB (Firestore quotas)."""
 
 MET_ANOTHER = (FailedPrecondition, Aborted)
 """What is answered to a change of a document that somebody else changes."""
@@ -193,28 +197,45 @@ class FirestoreState(StateBase):
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """See the port."""
-        batch = self._client.batch()
-        for day in days:
-            batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
-        with errors_explained():
-            batch.commit(**CALL)
+        for page in _pages(days):
+            batch = self._client.batch()
+            for day in page:
+                batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
+            with errors_explained():
+                batch.commit(**CALL)
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """See the port. The cursor is the moment to ask from; oldest mark first."""
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """See the port. The cursor is the moment to ask from.
+
+        A mark becomes visible at most ``MARGIN`` after its own time: the cursor stays so far behind the youngest mark.
+        Behind a full page there is more: the cursor goes on to its last moment, as far as that lies so long ago, and
+        stops before it, as some marks of that moment may stand on the next page.
+        """
         query = self._dates(run_id).order_by("at_rest")
         if cursor:
             query = query.where(filter=FieldFilter("at_rest", ">", datetime.fromisoformat(cursor)))
         with errors_explained():
-            page = list(query.stream(**CALL))
+            page = list(query.limit(limit).stream(**CALL))
         if not page:
             return {}, cursor
-        last: datetime = documents.plain(page[-1].get("at_rest"))
-        following = last - MARGIN
+        moments: list[datetime] = [documents.plain(one.get("at_rest")) for one in page]
+        following = moments[-1] - MARGIN
+        if len(page) >= limit:
+            last = max((moment for moment in moments if moment < moments[-1]), default=moments[-1])
+            following = min(last, documents.plain(page[-1].read_time) - MARGIN)
+            if last == moments[-1]:
+                with errors_explained():
+                    alike = self._dates(run_id).where(filter=FieldFilter("at_rest", "==", page[-1].get("at_rest")))
+                    page = list(alike.stream(**CALL))
         facts = {day: documents.read_date(day, _content(one)) for one in page for day in (date.fromisoformat(one.id),)}
         return facts, max(cursor, following.isoformat(timespec="microseconds"))
 
     def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
-        """See the port. Blind: a fact joins the list of what was said, and only a list's first value counts."""
+        """See the port. Blind: a fact joins the list of what was said, and only a list's first value counts.
+
+        Facts of many dates are written in pages: they stand by themselves, and whoever dies between two writes them
+        again.
+        """
         writes: dict[date, dict[str, Any]] = {}
         for key, fact in facts:
             place = writes.setdefault(key.day, {})
@@ -222,13 +243,12 @@ class FirestoreState(StateBase):
                 place = place.setdefault(step, {})
             name = documents.fact_path(key, fact)[-1]
             place[name] = ArrayUnion([documents.fact_document(fact)])
-        if not writes:
-            return
-        batch = self._client.batch()
-        for day, document in writes.items():
-            batch.set(self._date(run_id, day), document, merge=True)
-        with errors_explained():
-            batch.commit(**CALL)
+        for page in _pages(writes):
+            batch = self._client.batch()
+            for day in page:
+                batch.set(self._date(run_id, day), writes[day], merge=True)
+            with errors_explained():
+                batch.commit(**CALL)
 
     # Claims
 
@@ -263,18 +283,18 @@ class FirestoreState(StateBase):
     def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
         """See the port: the claims of attempts that were dispatched on these dates and have not ended."""
         if days is None:
-            with errors_explained():
-                stream = list(self._dates(run_id).stream(**CALL))
+            stream = self._dates(run_id).stream(**CALL)
             known = (documents.read_date(date.fromisoformat(one.id), _content(one)) for one in stream)
         else:
-            known = (facts for facts in self.dates(run_id, days).values())
-        going = [
-            AttemptKey(facts.day, phase, processor, attempt.number)
-            for facts in known
-            for (phase, processor), attempts in facts.tasks.items()
-            for attempt in attempts
-            if attempt.is_open
-        ]
+            known = (facts for page in _pages(days) for facts in self.dates(run_id, page).values())
+        with errors_explained():
+            going = [
+                AttemptKey(facts.day, phase, processor, attempt.number)
+                for facts in known
+                for (phase, processor), attempts in facts.tasks.items()
+                for attempt in attempts
+                if attempt.is_open
+            ]
         return sorted(self.claims(run_id, going).values(), key=lambda claim: claim.fence)
 
     def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
@@ -361,6 +381,13 @@ class FirestoreState(StateBase):
         query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
         with errors_explained():
             return [one.id for one in query.select([]).stream(**CALL)]
+
+
+def _pages(days: Iterable[date]) -> Iterator[Sequence[date]]:
+    """The dates, as many at a time as one batch writes."""
+    waiting = iter(days)
+    while page := list(islice(waiting, DATES_IN_A_BATCH)):
+        yield page
 
 
 class _DateWrite:
