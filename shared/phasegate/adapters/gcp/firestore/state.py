@@ -31,7 +31,7 @@ from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportN
 from phasegate.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot, Query
 
 GLANCE = timedelta(seconds=2)
 """How old a run's document may be for who only glances at it."""
@@ -214,8 +214,7 @@ class FirestoreState(StateBase):
         query = self._dates(run_id).order_by("at_rest")
         if cursor:
             query = query.where(filter=FieldFilter("at_rest", ">", datetime.fromisoformat(cursor)))
-        with errors_explained():
-            page = list(query.limit(limit).stream(**CALL))
+        page = _read(query.limit(limit))
         if not page:
             return {}, cursor
         moments: list[datetime] = [documents.plain(one.get("at_rest")) for one in page]
@@ -224,9 +223,7 @@ class FirestoreState(StateBase):
             last = max((moment for moment in moments if moment < moments[-1]), default=moments[-1])
             following = min(last, documents.plain(page[-1].read_time) - MARGIN)
             if last == moments[-1]:
-                with errors_explained():
-                    alike = self._dates(run_id).where(filter=FieldFilter("at_rest", "==", page[-1].get("at_rest")))
-                    page = list(alike.stream(**CALL))
+                page = _read(self._dates(run_id).where(filter=FieldFilter("at_rest", "==", page[-1].get("at_rest"))))
         facts = {day: documents.read_date(day, _content(one)) for one in page for day in (date.fromisoformat(one.id),)}
         return facts, max(cursor, following.isoformat(timespec="microseconds"))
 
@@ -381,6 +378,11 @@ class FirestoreState(StateBase):
         query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
         with errors_explained():
             return [one.id for one in query.select([]).stream(**CALL)]
+
+
+def _read(query: "Query") -> "list[DocumentSnapshot[Any]]":
+    with errors_explained():
+        return list(query.stream(**CALL))
 
 
 def _pages(days: Iterable[date]) -> Iterator[Sequence[date]]:
