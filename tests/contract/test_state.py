@@ -530,3 +530,8 @@ def test_an_event_set_aside_again_changes_nothing(started: Backend) -> None:
 def test_events_of_no_known_run_are_listed_apart(started: Backend) -> None:
     started.state.quarantine([set_aside("a"), set_aside("b", run_id=None)])
     assert [r.id for r in started.state.quarantined(None)] == ["b"]
+
+
+def test_events_that_were_set_aside_are_counted_by_run(started: Backend) -> None:
+    started.state.quarantine([set_aside("a"), set_aside("b", seconds=1)])
+    assert (started.state.count_quarantined("r"), started.state.count_quarantined(None)) == (2, 0)

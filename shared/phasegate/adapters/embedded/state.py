@@ -350,6 +350,11 @@ class SqliteState(StateBase):
         )
         return [QuarantineRecord(i, r, reason, event, datetime.fromisoformat(at)) for i, r, reason, event, at in rows]
 
+    def count_quarantined(self, run_id: str | None) -> int:
+        """See the port."""
+        row = self._database.execute("SELECT COUNT(*) FROM quarantine WHERE run_id IS ?", (run_id,)).fetchone()
+        return int(row[0])
+
 
 _REPORT = TypeAdapter(ReportNote)
 

@@ -233,7 +233,7 @@ class Conductor:
     def _end(self, run_id: str, index: PlanIndex, board: Board) -> None:
         """The run is over: complete its history, then have it reported on. A report that cannot be asked for holds
         nothing up."""
-        self._historian.complete(run_id, index.days)
+        self._historian.finish(run_id, index.days)
         try:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:

@@ -5,13 +5,14 @@ Nothing that several write is read, changed and written back, and no transaction
 """
 
 import hashlib
-import time
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from cachetools import TTLCache
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, RetryError
 from google.api_core.retry import Retry, if_exception_type
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 GLANCE = timedelta(seconds=2)
 """How old a run's document may be for who only glances at it."""
 
+GLANCES_KEPT = 256
+"""Runs of which a document is kept so long."""
+
 MARGIN = timedelta(seconds=2)
 """A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
 
@@ -56,7 +60,8 @@ class FirestoreState(StateBase):
         super().__init__()
         self._client = client
         self.leases = FirestoreLeases(client)
-        self._glances: dict[str, tuple[Run, float]] = {}
+        self._glances: TTLCache[str, Run] = TTLCache(GLANCES_KEPT, GLANCE.total_seconds())
+        self._glancing = threading.Lock()
         self._run_reads: SingleFlight[Any] = SingleFlight()
 
     # Runs, plans, boards
@@ -80,18 +85,18 @@ class FirestoreState(StateBase):
         with errors_explained():
             found = self._run_reads.get(run_id, lambda: self._run(run_id).get(**CALL))
         run = documents.read_run(self._there(run_id, found))
-        if run.admits:
-            self._glances[run_id] = (run, time.monotonic())
-        else:
-            self._glances.pop(run_id, None)
+        with self._glancing:
+            if run.admits:
+                self._glances[run_id] = run
+            else:
+                self._glances.pop(run_id, None)
         return run
 
     def glance(self, run_id: str) -> Run:
         """See the port."""
-        known = self._glances.get(run_id)
-        if known is not None and time.monotonic() - known[1] < GLANCE.total_seconds():
-            return known[0]
-        return self.run(run_id)
+        with self._glancing:
+            known = self._glances.get(run_id)
+        return known or self.run(run_id)
 
     def unfinished(self) -> list[str]:
         """See the port."""
@@ -130,7 +135,8 @@ class FirestoreState(StateBase):
                     why = f"run '{run_id}' is being changed by others all the time; try again"
                     raise TransientError(why) from error
                 raise
-        self._glances.pop(run_id, None)
+        with self._glancing:
+            self._glances.pop(run_id, None)
         return made
 
     def _read_plan(self, run_id: str) -> Plan:
@@ -315,6 +321,13 @@ class FirestoreState(StateBase):
         with errors_explained():
             found = [documents.read_quarantine(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda record: (record.at, record.id))
+
+    def count_quarantined(self, run_id: str | None) -> int:
+        """See the port: one read for each thousand of them."""
+        query = self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id))
+        with errors_explained():
+            counted: Any = query.count().get(**CALL)
+        return sum(int(found.value) for found in counted[0])
 
     def note_heal(self, run_id: str, heal: Heal) -> None:
         """See the port."""
