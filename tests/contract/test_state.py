@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.firestore import WriteBatch
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan, compile_plan
@@ -290,6 +291,78 @@ def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks == {}
+
+
+# Forgetting
+
+
+def filled(backend: Backend, run_id: str = "r") -> None:
+    """A run with something of every kind."""
+    create(backend.state, run_id)
+    backend.state.record(run_id, [(key(), dispatched())])
+    claim(backend, key(), run_id=run_id)
+    backend.state.mark_at_rest(run_id, [DAYS[0]])
+    backend.state.note_heal(run_id, Heal("lease", "it", "why", NOW))
+    backend.state.quarantine([set_aside(f"of {run_id}", run_id=run_id)])
+
+
+def left_of(backend: Backend, run_id: str) -> list[int]:
+    """How much there is of a run: listed, dates with facts, claims, heals, events set aside."""
+    state = backend.state
+    listed = [run.run_id for run in state.runs()].count(run_id)
+    tasks = len(state.dates(run_id, [DAYS[0]])[DAYS[0]].tasks)
+    return [
+        listed,
+        tasks,
+        len(state.claims(run_id, [key()])),
+        len(state.heals(run_id)),
+        state.count_quarantined(run_id),
+    ]
+
+
+@WHOEVER_READS
+def test_a_forgotten_run_leaves_nothing_behind_and_the_others_stay(backend: Backend, then: Step) -> None:
+    filled(backend, "r")
+    filled(backend, "s")
+    backend.state.forget_run("r", NOW)
+    then(backend)
+    assert (left_of(backend, "r"), left_of(backend, "s")) == ([0, 0, 0, 0, 0], [1, 1, 1, 1, 1])
+    for read in (backend.state.run, backend.state.board):
+        with pytest.raises(InputError, match="unknown run 'r'"):
+            read("r")
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_a_run_that_is_half_forgotten_is_listed_until_it_is_forgotten_whole(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In embedded mode it is one transaction."""
+    filled(backend)
+    commit, commits = WriteBatch.commit, list[int]()
+
+    def dying(batch: WriteBatch, *arguments: Any, **named: Any) -> Any:
+        commits.append(len(batch))
+        if len(commits) == 3:
+            raise RuntimeError("the process is gone")
+        return commit(batch, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteBatch, "commit", dying)
+        with pytest.raises(RuntimeError):
+            backend.state.forget_run("r", NOW)
+    backend.reopen()
+    assert left_of(backend, "r")[:3] == [1, 0, 0]
+    backend.state.forget_run("r", NOW)
+    assert left_of(backend, "r") == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_the_id_of_a_forgotten_run_is_not_given_to_another_while_functions_may_know_its_plan(backend: Backend) -> None:
+    filled(backend)
+    backend.state.forget_run("r", NOW)
+    backend.reopen()
+    with pytest.raises(InputError, match="run 'r' was forgotten not long ago; give another --run-id"):
+        create(backend.state)
 
 
 # What is at rest

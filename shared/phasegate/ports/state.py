@@ -4,7 +4,7 @@ Writers never read, change and write back what others write.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from phasegate.domain.plan import Plan, PlanIndex
@@ -51,6 +51,12 @@ class RunWriter(RunReader, Protocol):
 
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
         """Write a run, its plan and its board; False when the run id is there already."""
+
+    def forget_run(self, run_id: str, now: datetime) -> None:
+        """Delete all that is kept of a run, itself last: begun and not ended, it is done again by the same call.
+
+        Its id may not be used again while others may still know the run: ``create_run`` raises InputError then.
+        """
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Apply a pure change to the run's document, repeated until it met no other writer."""

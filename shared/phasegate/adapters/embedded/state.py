@@ -42,6 +42,9 @@ from phasegate.domain.state.run import Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
+_OF_A_RUN = ("facts", "cells", "touches", "claims", "heals", "reports", "quarantine", "tasks")
+"""Tables with rows of runs."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -106,6 +109,13 @@ class SqliteState(StateBase):
         """See the port."""
         rows = self._database.execute("SELECT doc FROM runs ORDER BY created_at DESC, run_id")
         return [run_of(json.loads(doc)) for (doc,) in rows]
+
+    def forget_run(self, run_id: str, now: datetime) -> None:  # noqa: ARG002 - nobody else knows the run
+        """See the port: all or nothing. The file keeps its size, and the room is used again."""
+        with self._database.transaction():
+            for table in (*_OF_A_RUN, "boards", "plans", "runs"):
+                self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+        self._forget()
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""

@@ -23,7 +23,7 @@ from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, times
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import Document
-from phasegate.domain.errors import TransientError
+from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
@@ -45,6 +45,9 @@ MARGIN = timedelta(seconds=2)
 
 DATES_IN_A_BATCH = 100
 """Dates written in one batch, where nothing has to be written at once: a request takes 10 MiB (Firestore quotas)."""
+
+DELETED_AT_ONCE = 400
+"""Documents that are deleted in one batch."""
 
 MET_ANOTHER = (FailedPrecondition, Aborted)
 """What is answered to a change of a document that somebody else changes."""
@@ -74,11 +77,37 @@ class FirestoreState(StateBase):
         for number, part in enumerate(documents.plan_documents(plan)):
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
+            if self._forgotten(run.run_id).get(**CALL).exists:
+                raise InputError(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
             try:
                 batch.commit(**CALL)
             except AlreadyExists:
                 return False
         return True
+
+    def forget_run(self, run_id: str, now: datetime) -> None:
+        """See the port. Functions keep compiled plans, and Cloud Tasks the names of tasks, under the run's id."""
+        for name in ("attempts", "dates", "heals", "reports"):
+            self._delete_all(self._run(run_id).collection(name))
+        self._delete_all(self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id)))
+        parts = _read(self._run(run_id).collection("plan").select([]))
+        batch = self._client.batch()
+        for reference in (*(part.reference for part in parts), self._board(run_id), self._run(run_id)):
+            batch.delete(reference)
+        batch.set(self._forgotten(run_id), {"at": now})
+        with errors_explained():
+            batch.commit(**CALL)
+        with self._glancing:
+            self._glances.pop(run_id, None)
+
+    def _delete_all(self, of: "CollectionReference | Query") -> None:
+        """Delete documents, a page at a time."""
+        while page := _read(of.select([]).limit(DELETED_AT_ONCE)):
+            batch = self._client.batch()
+            for found in page:
+                batch.delete(found.reference)
+            with errors_explained():
+                batch.commit(**CALL)
 
     def run(self, run_id: str) -> Run:
         """See the port; threads that ask at the same moment share a read that begins after they asked."""
@@ -364,6 +393,10 @@ class FirestoreState(StateBase):
 
     def _run(self, run_id: str) -> "DocumentReference":
         found: DocumentReference = self._client.collection("runs").document(run_id)
+        return found
+
+    def _forgotten(self, run_id: str) -> "DocumentReference":
+        found: DocumentReference = self._client.collection("forgotten").document(run_id)
         return found
 
     def _board(self, run_id: str) -> "DocumentReference":
