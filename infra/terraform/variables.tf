@@ -237,9 +237,9 @@ variable "backups" {
 }
 
 variable "time_to_live" {
-  description = "Days after which Firestore deletes documents, by collection.field of a time. A lease that ran out is as good as none."
+  description = "Days after which Firestore deletes documents, by collection.field of a time. A lease that ran out is as good as none; a claim is looked at while Cloud Tasks may deliver its task (31 days), and by nobody when its attempt has ended; `phasegate forget` deletes the rest of a run, whose id may be used again when `forgotten` is gone."
   type        = map(number)
-  default     = { "leases.until" = 30 }
+  default     = { "leases.until" = 30, "attempts.lease_until" = 90, "forgotten.at" = 60 }
   nullable    = false
 }
 

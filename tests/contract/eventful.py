@@ -60,6 +60,9 @@ class EventfulRun:
             ground = VerifierInputs(self.cloud.state, self.cloud.warehouse, self.cloud.objects, is_cloud=True)
             verify_run(ground, self.cloud.objects, clock, "r")
             self._see_all()
+            self.cloud.state.forget_run("r", clock.now())
+            self._see("forgotten/{run}", self._documents("forgotten"))
+            self.collections |= {found.id for found in self.cloud.state._client.collections()}
 
     def _decide(self) -> None:
         """A person lets a phase go, and a check pass if it should block."""

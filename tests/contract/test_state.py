@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.firestore import WriteBatch
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan, compile_plan
@@ -293,12 +294,84 @@ def test_facts_of_a_write_that_failed_are_not_there(started: Backend) -> None:
     assert started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks == {}
 
 
+# Forgetting
+
+
+def filled(backend: Backend, run_id: str = "r") -> None:
+    """A run with something of every kind."""
+    create(backend.state, run_id)
+    backend.state.record(run_id, [(key(), dispatched())])
+    claim(backend, key(), run_id=run_id)
+    backend.state.mark_at_rest(run_id, [DAYS[0]])
+    backend.state.note_heal(run_id, Heal("lease", "it", "why", NOW))
+    backend.state.quarantine([set_aside(f"of {run_id}", run_id=run_id)])
+
+
+def left_of(backend: Backend, run_id: str) -> list[int]:
+    """How much there is of a run: listed, dates with facts, claims, heals, events set aside."""
+    state = backend.state
+    listed = [run.run_id for run in state.runs()].count(run_id)
+    tasks = len(state.dates(run_id, [DAYS[0]])[DAYS[0]].tasks)
+    return [
+        listed,
+        tasks,
+        len(state.claims(run_id, [key()])),
+        len(state.heals(run_id)),
+        state.count_quarantined(run_id),
+    ]
+
+
+@WHOEVER_READS
+def test_a_forgotten_run_leaves_nothing_behind_and_the_others_stay(backend: Backend, then: Step) -> None:
+    filled(backend, "r")
+    filled(backend, "s")
+    backend.state.forget_run("r", NOW)
+    then(backend)
+    assert (left_of(backend, "r"), left_of(backend, "s")) == ([0, 0, 0, 0, 0], [1, 1, 1, 1, 1])
+    for read in (backend.state.run, backend.state.board):
+        with pytest.raises(InputError, match="unknown run 'r'"):
+            read("r")
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_a_run_that_is_half_forgotten_is_listed_until_it_is_forgotten_whole(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In embedded mode it is one transaction."""
+    filled(backend)
+    commit, commits = WriteBatch.commit, list[int]()
+
+    def dying(batch: WriteBatch, *arguments: Any, **named: Any) -> Any:
+        commits.append(len(batch))
+        if len(commits) == 3:
+            raise RuntimeError("the process is gone")
+        return commit(batch, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteBatch, "commit", dying)
+        with pytest.raises(RuntimeError):
+            backend.state.forget_run("r", NOW)
+    backend.reopen()
+    assert left_of(backend, "r")[:3] == [1, 0, 0]
+    backend.state.forget_run("r", NOW)
+    assert left_of(backend, "r") == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_the_id_of_a_forgotten_run_is_not_given_to_another_while_functions_may_know_its_plan(backend: Backend) -> None:
+    filled(backend)
+    backend.state.forget_run("r", NOW)
+    backend.reopen()
+    with pytest.raises(InputError, match="run 'r' was forgotten not long ago; give another --run-id"):
+        create(backend.state)
+
+
 # What is at rest
 
 
 def at_rest(backend: Backend, cursor: str = "") -> set[date]:
     """Dates marked since a cursor."""
-    return set(backend.state.at_rest("r", cursor)[0])
+    return set(backend.state.at_rest("r", cursor, 200)[0])
 
 
 def test_from_an_empty_cursor_every_date_that_was_ever_marked_is_found(started: Backend) -> None:
@@ -315,7 +388,7 @@ def test_a_date_that_nobody_marked_is_not_at_rest(started: Backend) -> None:
 @WHOEVER_READS
 def test_from_a_cursor_on_every_later_mark_is_found(started: Backend, then: Step) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     then(started)
     started.state.mark_at_rest("r", [DAYS[1]])
     assert DAYS[1] in at_rest(started, cursor)
@@ -323,7 +396,7 @@ def test_from_a_cursor_on_every_later_mark_is_found(started: Backend, then: Step
 
 def test_a_date_that_is_marked_again_is_found_again(started: Backend) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     started.state.mark_at_rest("r", [DAYS[0]])
     assert at_rest(started, cursor) == {DAYS[0]}
 
@@ -331,16 +404,29 @@ def test_a_date_that_is_marked_again_is_found_again(started: Backend) -> None:
 @WHOEVER_READS
 def test_when_nothing_was_marked_the_cursor_stays(started: Backend, then: Step) -> None:
     started.state.mark_at_rest("r", [DAYS[0]])
-    _, cursor = started.state.at_rest("r", "")
+    _, cursor = started.state.at_rest("r", "", 200)
     then(started)
-    assert started.state.at_rest("r", cursor)[1] == cursor
+    assert started.state.at_rest("r", cursor, 200)[1] == cursor
 
 
 def test_a_date_at_rest_comes_with_its_facts(started: Backend) -> None:
     started.state.record("r", [(key(), reported())])
     started.state.mark_at_rest("r", [DAYS[0]])
-    (facts,) = started.state.at_rest("r", "")[0].values()
+    (facts,) = started.state.at_rest("r", "", 200)[0].values()
     assert facts.tasks["raw", "a"][0].reported == reported()
+
+
+@pytest.mark.parametrize("together", [1, 3], ids=["one by one", "together"])
+def test_marked_dates_are_read_in_pages_and_none_is_left_out(started: Backend, together: int) -> None:
+    for first in range(0, 6, together):
+        started.state.mark_at_rest("r", DAYS[first : first + together])
+    found, cursor, pages = set[date](), "", 0
+    while len(found) < 6:
+        page, cursor = started.state.at_rest("r", cursor, 2)
+        assert len(page) <= max(2, together)
+        found |= set(page)
+        pages += 1
+    assert pages >= 2
 
 
 # Claims
@@ -518,3 +604,8 @@ def test_an_event_set_aside_again_changes_nothing(started: Backend) -> None:
 def test_events_of_no_known_run_are_listed_apart(started: Backend) -> None:
     started.state.quarantine([set_aside("a"), set_aside("b", run_id=None)])
     assert [r.id for r in started.state.quarantined(None)] == ["b"]
+
+
+def test_events_that_were_set_aside_are_counted_by_run(started: Backend) -> None:
+    started.state.quarantine([set_aside("a"), set_aside("b", seconds=1)])
+    assert (started.state.count_quarantined("r"), started.state.count_quarantined(None)) == (2, 0)

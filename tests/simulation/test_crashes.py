@@ -169,6 +169,28 @@ def test_a_crash_at_boundaries_of_a_retry_changes_nothing_in_the_end(tmp_path: P
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 
+def test_a_crash_between_the_pages_of_a_retry_changes_nothing_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phasegate.services.running.conductor.MOST_DATES", 1)
+    world = MortalWorld(tmp_path, dates=3)
+    whole = world.data()
+    spoiled = copy.deepcopy(whole)
+    for day in world.days:
+        del spoiled["a"][str(day)][2:]
+    world.rewrite(spoiled)
+    _, blocked = lived(world)
+    assert blocked.groups["raw"] == "bbb"
+    world.rewrite(whole)
+    world.after_begin = world.retry
+    with world.home_of_its_own(world.home):
+        reached, mended = lived(world)
+    assert mended.status == "completed"
+    first = reached.index("before SqliteState.change_run") + 1
+    last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][2] + 4
+    assert not [why for n in range(first, last + 1) for why in die_and_live(world, mended, [n], like=world.home)]
+
+
 def test_an_event_that_belongs_to_nobody_is_set_aside_once_whenever_the_process_dies(tmp_path: Path) -> None:
     world = MortalWorld(tmp_path)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from phasegate.adapters.check_sql import sql_problems
+from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, largest_date
 from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
@@ -45,6 +46,13 @@ def load_pipeline(path: Path) -> Pipeline:
     except ValidationError as error:
         raise InputError(_listed(path, document, _wrong_values(document, error))) from error
     wrong = [(_parts(at), sentence) for at, sentence in (*problems(pipeline), *sql_problems(pipeline))]
+    if not wrong and (size := largest_date(pipeline)) > MOST_BYTES:
+        tasks = sum(len(phase.processors) for phase in pipeline.phases)
+        sentence = (
+            f"what can happen on one date takes {size:,} bytes, and its document in Firestore holds {MOST_BYTES:,}: "
+            f"{tasks} processors are too many, or have too many retries or checks; take some out, or make two pipelines"
+        )
+        wrong = [(["phases"], sentence)]
     if wrong:
         raise InputError(_listed(path, document, wrong))
     return pipeline

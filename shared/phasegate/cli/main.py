@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasegate.cli.commands import check, decisions, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli.commands import check, decisions, forget, inspect, operate, rollback, runs, stack, verify
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.foreign_text import escaped, escaped_lines
@@ -56,6 +56,7 @@ inspect.register(app)
 operate.register(app)
 decisions.register(app)
 rollback.register(app)
+forget.register(app)
 stack.register(app)
 verify.register(app)
 

@@ -69,6 +69,9 @@ class RecordStore(Protocol):
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """Return what was set aside for a run, or (None) for no known run, oldest first."""
 
+    def count_quarantined(self, run_id: str | None) -> int:
+        """Return how many events were set aside for a run, or (None) for no known run."""
+
     def note_heal(self, run_id: str, heal: Heal) -> None:
         """Keep what a sweep mended. A known one changes nothing."""
 

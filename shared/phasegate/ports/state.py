@@ -4,7 +4,7 @@ Writers never read, change and write back what others write.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from phasegate.domain.plan import Plan, PlanIndex
@@ -63,6 +63,12 @@ class RunWriter(RunReader, Protocol):
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
         """Write a run, its plan and its board; False when the run id is there already."""
 
+    def forget_run(self, run_id: str, now: datetime) -> None:
+        """Delete all that is kept of a run, itself last: begun and not ended, it is done again by the same call.
+
+        Its id may not be used again while others may still know the run: ``create_run`` raises InputError then.
+        """
+
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Apply a pure change to the run's document, repeated until it met no other writer."""
 
@@ -76,10 +82,12 @@ class FactStore(Protocol):
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """Mark dates of which a release group was seen at rest: the conductor reads marked ones."""
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """Return the dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """Return dates marked since the cursor (empty: ever) with their facts, and the cursor for the next call.
 
-        Some of them may be given again at the next call; none is ever left out.
+        The oldest marks come first. So many as ``limit``: there may be more, and the next call goes on there. Dates
+        that were marked in one breath come together, be they more than that. Some dates may be given again at the
+        next call; none is ever left out.
         """
 
     def commit(

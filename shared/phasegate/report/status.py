@@ -4,22 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from phasegate.domain.foreign_text import escaped, escaped_lines
+from phasegate.services.reading.counts import Counts
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport
 
 
 def status_text(progress: RunReport, driver: str | None) -> str:
     """The text says where a run stands. driver: who drives it; None: nobody does."""
-    tasks = progress.tasks
-    eta = f", about {progress.eta_seconds:,.0f} s to go" if progress.eta_seconds is not None and driver else ""
-    lines = [
-        f"run {progress.run_id} of pipeline {progress.pipeline}: {progress.status.value}, {progress.dates} dates{eta}"
-    ]
-    if not progress.status.is_at_rest and driver is None:
-        lines.append(f"no process drives it; go on with: phasegate resume {progress.run_id}")
-    for phase, counts in progress.phases.items():
-        states = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "dates")
-        lines.append(f"  {phase}: {states}")
+    tasks, lines = progress.tasks, _head(progress, driver)
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
     lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.failure.message}" for f in progress.failures[:10])
@@ -34,3 +26,23 @@ def status_text(progress: RunReport, driver: str | None) -> str:
 def unreadable_text(document: Mapping[str, Any]) -> str:
     """The line tells of a run that this version cannot read, and what to do."""
     return escaped(f"{document['run_id']}  {document['status']}  {document['reason']}")
+
+
+def counts_text(counts: Counts, driver: str | None) -> str:
+    """Say how far a run is, while it goes on. driver: who drives it; None: nobody does."""
+    lines = _head(counts, driver)
+    lines.extend(f"  failed: {day} {ref}: {failure.message}" for day, ref, failure in counts.failures)
+    if counts.failed > len(counts.failures):
+        lines.append(f"  and {counts.failed - len(counts.failures):,} more failed")
+    return escaped_lines(lines)
+
+
+def _head(of: RunReport | Counts, driver: str | None) -> list[str]:
+    eta = f", about {of.eta_seconds:,.0f} s to go" if of.eta_seconds is not None and driver else ""
+    lines = [f"run {of.run_id} of pipeline {of.pipeline}: {of.status.value}, {of.dates} dates{eta}"]
+    if not of.status.is_at_rest and driver is None:
+        lines.append(f"no process drives it; go on with: phasegate resume {of.run_id}")
+    for phase, counts in of.phases.items():
+        states = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "dates")
+        lines.append(f"  {phase}: {states}")
+    return lines

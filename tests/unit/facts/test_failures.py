@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.domain.decisions.failures import backoff, costs_an_attempt, may_retry
+from phasegate.domain.decisions.failures import MOST_THROTTLES, backoff, costs_an_attempt, may_retry
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.unsound import Failure
@@ -38,7 +38,7 @@ def test_not_yet_has_an_allowance_of_its_own() -> None:
 
 
 def test_throttles_end_a_task_when_there_is_no_end_of_them() -> None:
-    some = [ErrorClass.TRANSIENT, *[ErrorClass.THROTTLE] * 49]
+    some = [ErrorClass.TRANSIENT, *[ErrorClass.THROTTLE] * (MOST_THROTTLES - 1)]
     assert may_retry(ErrorClass.THROTTLE, some, POLICY)
     assert not may_retry(ErrorClass.THROTTLE, [*some, ErrorClass.THROTTLE], POLICY)
 

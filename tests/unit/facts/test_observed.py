@@ -19,7 +19,7 @@ from phasegate.domain.decisions.external_events import (
     says_nothing_new,
 )
 from phasegate.domain.decisions.reconcile import TaskStatus, derive, overdue_dispatches, reconcile, silent_attempts
-from phasegate.domain.decisions.retry import reopen
+from phasegate.domain.decisions.retry import reach
 from phasegate.domain.plan import WorkLetter, compile_plan
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.board import Board
@@ -246,5 +246,5 @@ def test_a_retry_of_an_observed_task_begins_at_its_source_which_alone_can_start_
     for group in ("fetch", "raw"):
         board.set_letter(group, 0, "f")
     board.bad[INDEX.days[0]] = {"raw/a": Failure(ErrorClass.TRANSIENT, "silent")}
-    changes = reopen(INDEX, board, [(INDEX.days[0], "raw/a")])
+    changes = reach(INDEX, board, [(INDEX.days[0], "raw/a")])
     assert changes[0, "fetch"].redo == {"a"} and "a" in changes[0, "raw"].redo

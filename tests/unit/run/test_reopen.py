@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from phasegate.domain.decisions.retry import Reopening, reopen, retry_targets
+from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.domain.state.unsound import NotRun
@@ -28,12 +28,14 @@ def finished_but_for(group: str, letter: str, change: Change = unlimited, **bad:
     return conduct
 
 
-def retry(conduct: Conduct, *targets: tuple[int, str]) -> dict[tuple[int, str], Reopening]:
+def retry(conduct: Conduct, *targets: tuple[int, str]) -> Changes:
     """Reopen (position, ref) pairs."""
-    return reopen(conduct.index, conduct.board, [(conduct.index.days[p], ref) for p, ref in targets])
+    changes = reach(conduct.index, conduct.board, [(conduct.index.days[p], ref) for p, ref in targets])
+    reopen(conduct.index, conduct.board, changes)
+    return changes
 
 
-def redo(cells: dict[tuple[int, str], Reopening]) -> dict[tuple[int, str], set[str]]:
+def redo(cells: Changes) -> dict[tuple[int, str], set[str]]:
     """Which processors run again, by cell."""
     return {at: cell.redo for at, cell in cells.items() if cell.redo}
 

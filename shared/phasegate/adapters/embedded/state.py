@@ -53,6 +53,8 @@ _UNFINISHED = (
     f" WHERE COALESCE(CASE WHEN json_valid(doc) THEN json_extract(doc, '$.status') END, '') NOT IN ({_FINAL})"
 )
 """Selects the runs that are not over; one whose board cannot be read is among them."""
+_OF_A_RUN = ("facts", "cells", "touches", "claims", "heals", "reports", "quarantine", "tasks")
+"""Tables with rows of runs."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -130,6 +132,13 @@ class SqliteState(StateBase):
         """See the port."""
         rows = self._database.execute("SELECT run_id, doc FROM runs ORDER BY created_at DESC, run_id")
         return [run_or_reason(run_id, partial(json_object, doc)) for run_id, doc in rows]
+
+    def forget_run(self, run_id: str, now: datetime) -> None:  # noqa: ARG002 - nobody else knows the run
+        """See the port: all or nothing. The file keeps its size, and the room is used again."""
+        with self._database.transaction():
+            for table in (*_OF_A_RUN, "boards", "plans", "runs"):
+                self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+        self._forget()
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""
@@ -220,17 +229,18 @@ class SqliteState(StateBase):
             if self._sequence is None:
                 last = self._database.execute("SELECT COALESCE(MAX(sequence), 0) FROM touches").fetchone()
                 self._sequence = int(last[0])
-            self._sequence += 1
-            self._database.executemany(
-                "INSERT OR REPLACE INTO touches VALUES (?, ?, ?)",
-                [(run_id, day.isoformat(), self._sequence) for day in days],
-            )
+            marks = [(run_id, day.isoformat(), mark) for mark, day in enumerate(days, self._sequence + 1)]
+            self._sequence += len(marks)
+            self._database.executemany("INSERT OR REPLACE INTO touches VALUES (?, ?, ?)", marks)
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """See the port."""
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """See the port. Version 0.1 gave the dates that it marked together one number."""
+        since = (run_id, int(cursor or 0))
         rows = self._database.execute(
-            "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence",
-            (run_id, int(cursor or 0)),
+            "SELECT day, sequence FROM touches WHERE run_id = ? AND sequence > ? AND sequence <= (SELECT MAX(sequence)"
+            " FROM (SELECT sequence FROM touches WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?))"
+            " ORDER BY sequence",
+            (*since, *since, limit),
         ).fetchall()
         facts = self.dates(run_id, [date.fromisoformat(row[0]) for row in rows])
         return facts, str(rows[-1][1]) if rows else cursor
@@ -378,6 +388,11 @@ class SqliteState(StateBase):
             "SELECT id, run_id, reason, event, at FROM quarantine WHERE run_id IS ? ORDER BY at, id", (run_id,)
         )
         return [QuarantineRecord(i, r, reason, event, datetime.fromisoformat(at)) for i, r, reason, event, at in rows]
+
+    def count_quarantined(self, run_id: str | None) -> int:
+        """See the port."""
+        row = self._database.execute("SELECT COUNT(*) FROM quarantine WHERE run_id IS ?", (run_id,)).fetchone()
+        return int(row[0])
 
 
 _REPORT = TypeAdapter(ReportNote)

@@ -25,9 +25,10 @@ from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import State
-from phasegate.report.status import status_text
+from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import drain, resume
-from phasegate.services.reading.progress import RunReport, report
+from phasegate.services.reading.counts import Counts, count_run
+from phasegate.services.reading.progress import report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
 
 ASK_EVERY_SECONDS = 2.0
-"""How often a watcher reads the board (one document)."""
+"""How often a watcher reads the run and its board: two documents."""
 
-COUNT_EVERY_SECONDS = 5.0
-"""How often it counts, which reads every date of the run."""
+TELL_EVERY_SECONDS = 5.0
+"""How often it tells what changed."""
 
 DRIVER = "the cloud"
 
@@ -99,7 +100,7 @@ class CloudCommands:
                 if interruption.is_asked() and not is_draining and not found.status.is_at_rest:
                     drain(self.state(), run.run_id)
                     is_draining = True
-                if is_draining and not found.tasks["running"]:
+                if is_draining and not self._is_working(run.run_id):
                     say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
                     return EXIT_INTERRUPTED
         return self._show_summary(run.run_id, as_json)
@@ -192,25 +193,29 @@ class CloudCommands:
         for first in range(0, len(days), PAGE_DATES):
             here.reconciler.reconcile_days(run_id, days[first : first + PAGE_DATES])
 
-    def _followed(self, run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Iterator[RunReport]:
-        """Where a run stands, told to whoever watches, whenever that changed, until it is at rest.
+    def _is_working(self, run_id: str) -> bool:
+        """Whether a worker is under way: an attempt is claimed and has not ended."""
+        state = self.state()
+        return bool(state.open_claims(run_id, state.board(run_id)[0].open_days(state.index(run_id))))
+
+    def _followed(self, run_id: str, is_asked: Callable[[], bool] = lambda: False) -> Iterator[Counts]:
+        """How far a run is, told to whoever watches, whenever that changed, until it is at rest.
 
         is_asked: somebody wants to stop, and must not have to wait for a change: tasks may take many minutes.
         """
-        backend, shown = self.deployment.backend, ""
-        version, counted_at = 0, 0.0
+        backend, shown, told_at = self.deployment.backend, "", -TELL_EVERY_SECONDS
         while True:
-            board, seen = backend.state.board(run_id)
-            is_over = board.is_at_rest(backend.state.run(run_id))
-            is_worth_counting = seen != version or is_asked()
-            if is_over or (is_worth_counting and time.monotonic() - counted_at >= COUNT_EVERY_SECONDS):
-                version, counted_at = seen, time.monotonic()
-                found = report(backend.state, run_id, backend.clock.now())
-                text = status_text(found, DRIVER)
+            counts = count_run(backend.state, run_id, backend.clock.now())
+            is_over = counts.is_at_rest
+            text = status_text(report(backend.state, run_id, backend.clock.now()), DRIVER) if is_over else ""
+            text = text or counts_text(counts, DRIVER)
+            is_due = time.monotonic() - told_at >= TELL_EVERY_SECONDS
+            if is_over or (is_due and (text != shown or is_asked())):
+                told_at = time.monotonic()
                 if text != shown:
                     say(text)
                     shown = text
-                yield found
+                yield counts
             if is_over:
                 return
             time.sleep(ASK_EVERY_SECONDS)

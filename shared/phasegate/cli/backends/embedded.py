@@ -37,8 +37,9 @@ from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.embedded_start import HomePreview, HomeStart, require_free
 from phasegate.ports import State
-from phasegate.report.status import status_text
+from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import resume
+from phasegate.services.reading.counts import count_run
 from phasegate.services.reading.progress import progress_document, report
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
@@ -136,16 +137,20 @@ class EmbeddedCommands:
         leave_at_once()
         shown = ""
         while True:
-            found = report(self.state(), run_id, SystemClock().now())
-            text = status_text(found, self.driver())
-            if text != shown:
-                show(text, aside=as_json)
-                shown = text
-            if found.status.is_at_rest:
+            # Asked first: a process that ends in between has left the run at rest.
+            driver = self.driver()
+            state, now = self.state(), SystemClock().now()
+            counts = count_run(state, run_id, now)
+            if counts.status.is_at_rest:
+                found = report(state, run_id, now)
+                show(status_text(found, driver), aside=as_json)
                 if as_json:
                     write_json(progress_document(found))
                 return found.status.exit_status
-            if self.driver() is None:
+            if (text := counts_text(counts, driver)) != shown:
+                show(text, aside=as_json)
+                shown = text
+            if driver is None:
                 raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
             time.sleep(WATCH_EVERY_SECONDS)
 

@@ -8,8 +8,8 @@ from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
 
 _FREE = frozenset({ErrorClass.THROTTLE})
-MOST_THROTTLES = 50
-"""Throttled attempts of one task before it fails: 8 hours at the longest default backoff. Their facts lie in the date's
+MOST_THROTTLES = 30
+"""Throttled attempts of one task before it fails: 5 hours at the longest default backoff. Their facts lie in the date's
 document, which holds 1 MiB (Firestore quotas)."""
 
 _HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})

@@ -1,6 +1,6 @@
 """A retry reaches back to the sources and forward to all that was built on them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -55,13 +55,17 @@ class Reopening:
     """The release groups that lose their release."""
 
 
-def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> dict[tuple[int, str], Reopening]:
-    """Enter a retry of (date, ref) pairs on the board: back to the source, and forward to all that was built on it.
+Changes = Mapping[tuple[int, str], Reopening]
+"""What a retry changes, by (position of the date, phase)."""
+
+
+def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> Changes:
+    """Find how far a retry of (date, ref) pairs reaches: back to the source, and forward to all that was built on it.
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
     observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself.
-    Release groups that were already released on top of them are taken back and will be released anew. Returns the
-    changed cells by (position, phase).
+    Release groups that were already released on top of them are taken back and will be released anew. The board stays
+    as it is. Returns the cells that change, by (position, phase).
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
@@ -71,7 +75,12 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
     spread = _Spread(index, board)
     for position, tasks in sorted(again.items()):
         spread.run_again(position, tasks)
-    for (position, _), cell in spread.cells.items():
+    return spread.cells
+
+
+def reopen(index: PlanIndex, board: Board, changes: Changes) -> None:
+    """Enter on the board what a retry reaches."""
+    for (position, _), cell in changes.items():
         for number in cell.reopened | cell.withdrawn:
             group = index.groups[number]
             board.set_letter(
@@ -81,7 +90,6 @@ def reopen(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) 
         board.unjudged.pop(index.days[position], None)
     if index.outside:
         board.outside = board.outside_unasked = None
-    return spread.cells
 
 
 class _Spread:

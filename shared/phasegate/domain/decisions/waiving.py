@@ -5,13 +5,12 @@ is judged again (``outcome``), with the waivers that are in force, when one is a
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import BLOCK, Verdict
-from phasegate.domain.state.run import Run, Waiver
+from phasegate.domain.state.run import MOST_WAIVED, Run, Waiver
 
 
 def is_in_force(waiver: Waiver, now: datetime) -> bool:
@@ -34,11 +33,31 @@ def waived(verdicts: Iterable[Verdict], day: date, phase: str, waivers: Sequence
     return tuple(marked)
 
 
-def dates_to_judge_again(index: PlanIndex, board: Board, run: Run, now: datetime) -> list[date]:
-    """Find the dates of the waivers that came into force or ended since the board was written."""
-    changed = {waiver.id for waiver in in_force(run, now)}.symmetric_difference(board.waivers)
-    days = {day for waiver in run.waivers if waiver.id in changed for day in waiver.dates}
-    return sorted(days & index.position.keys())
+@dataclass(frozen=True, slots=True)
+class Waiving:
+    """One step in which a board follows what people waived."""
+
+    days: list[date]
+    """The dates to judge again."""
+    waivers: tuple[str, ...]
+    """The waivers in force, as far as the board follows them with this step."""
+
+
+def follow_waivers(board: Board, run: Run, now: datetime) -> Waiving:
+    """Follow the waivers that came into force or ended since the board was written, a few at a time.
+
+    They concern ``MOST_WAIVED`` dates at most together.
+    """
+    going = {waiver.id for waiver in in_force(run, now)}
+    followed, days = set(board.waivers), set[date]()
+    for waiver in run.waivers:
+        if (waiver.id in going) == (waiver.id in followed):
+            continue
+        if days and len(days.union(waiver.dates)) > MOST_WAIVED:
+            break
+        days.update(waiver.dates)
+        followed ^= {waiver.id}
+    return Waiving(sorted(days), tuple(waiver.id for waiver in run.waivers if waiver.id in followed))
 
 
 def blocks(verdict: Verdict) -> bool:

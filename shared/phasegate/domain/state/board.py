@@ -93,6 +93,15 @@ class CircuitBreaker:
         return f"the circuit breaker is open since {self.dates} dates failed alike ({self.signature})"
 
 
+class Retrying(NamedTuple):
+    """A retry is being entered, a page of dates after the other; the letters follow with the last page."""
+
+    intent: str
+    """The id of the retry."""
+    through: date
+    """The last date whose cells are written."""
+
+
 @dataclass(slots=True)
 class Board:
     """A board holds the observed state of one run."""
@@ -119,6 +128,8 @@ class Board:
     """The dates of which a table or a check could not be asked."""
     applied: tuple[str, ...] = ()
     """Ids of the retries, waivers and approvals that were acted on."""
+    retrying: Retrying | None = None
+    """The retry that is half entered; None: there is none. Until its end the rest of the board stands still."""
     waivers: tuple[str, ...] = ()
     """Ids of the waivers in force, as the release groups were judged."""
     approved: tuple[str, ...] = ()
@@ -207,6 +218,7 @@ class Board:
             "outside_unasked": self.outside_unasked and _unasked_to_document(self.outside_unasked),
             "unjudged": {day.isoformat(): _unasked_to_document(each) for day, each in self.unjudged.items()},
             "applied": list(self.applied),
+            "retrying": self.retrying and [self.retrying.intent, self.retrying.through.isoformat()],
             "waivers": list(self.waivers),
             "approved": list(self.approved),
             "halted_because": self.halted_because,
@@ -236,6 +248,7 @@ class Board:
             outside_unasked=_unasked_of(doc["outside_unasked"]) if doc.get("outside_unasked") else None,
             unjudged={date.fromisoformat(day): _unasked_of(each) for day, each in doc["unjudged"].items()},
             applied=tuple(doc["applied"]),
+            retrying=_retrying_of(doc["retrying"]) if doc.get("retrying") else None,
             waivers=tuple(doc.get("waivers", ())),
             approved=tuple(doc.get("approved", ())),
             halted_because=doc["halted_because"],
@@ -272,6 +285,11 @@ def _unsound_of(doc: list[str]) -> Unsound:
         error_class, _, message = sentence.partition(": ")
         return Failure(ErrorClass(error_class), message)
     return Blocked(sentence) if letter is BoardLetter.BLOCKED else NotRun(sentence)
+
+
+def _retrying_of(doc: list[str]) -> Retrying:
+    intent, through = doc
+    return Retrying(intent, date.fromisoformat(through))
 
 
 def _unasked_to_document(unasked: Unasked) -> list[Any]:

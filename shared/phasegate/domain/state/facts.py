@@ -88,9 +88,15 @@ class Reported:
     finished_at: datetime
     """When it ended, UTC."""
     event_id: str
-    """The event's id: the same event again is no contradiction."""
+    """The event's id: the same event again is no contradiction. Empty: of a throttle, whose claim says as much."""
     code_version: str = ""
     """The version of the worker's program, as it says; empty: it does not."""
+
+    def is_told_by(self, other: "Reported") -> bool:
+        """Tell whether another report is about the same event: of a throttle only its claim may be known."""
+        if self.event_id and other.event_id:
+            return self.event_id == other.event_id
+        return (self.fence, self.error_class) == (other.fence, other.error_class)
 
 
 class HealedAs(StrEnum):
@@ -297,7 +303,7 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
         return "added"
     if isinstance(fact, Dispatched) or there == fact:
         return "known"
-    if isinstance(fact, Reported) and isinstance(there, Reported) and there.event_id == fact.event_id:
+    if isinstance(fact, Reported) and isinstance(there, Reported) and there.is_told_by(fact):
         return "known"
     return "conflict"
 

@@ -147,13 +147,13 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
         dates=len(index.days),
         started_at=board.started_at,
         finished_at=board.finished_at,
-        eta_seconds=_eta(board, status, finished, sum(counts.values()) - finished - tasks["blocked"], now),
-        phases={phase: _count_phase(index, board, blockage, phase) for phase in index.plan.phases},
+        eta_seconds=eta_seconds(board, status, finished, sum(counts.values()) - finished - tasks["blocked"], now),
+        phases={phase: count_phase(index, board, blockage, phase) for phase in index.plan.phases},
         tasks={"expected": len(index.tasks) * len(index.days), **counts},
         failures=tuple(failures),
         blocked=tuple(blocked_cells(index, board, blockage)),
         halted_because=board.halted_because,
-        quarantined=len(state.quarantined(run_id)),
+        quarantined=state.count_quarantined(run_id),
         by_people=DecisionsByPeople(run.waivers, run.approvals, awaited_approvals(index, board)),
         now=now,
         missing=tuple(missing),
@@ -242,7 +242,8 @@ def _count_tasks(
             failures.append(FailedTask(facts.day, task.phase, task.processor, view.attempt, view.failure))
 
 
-def _count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str) -> dict[str, int]:
+def count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str) -> dict[str, int]:
+    """Count the dates of a phase by the state of their cells."""
     counts: Counter[str] = Counter(cell_state(index, board, blockage, phase, p) for p in range(len(index.days)))
     return {"dates": len(index.days), **{name: counts[name] for name in PHASE_STATES}}
 
@@ -300,8 +301,8 @@ def describe(root: Obstacle, day: date) -> str:
     return f"{where} is {kind}: {root.detail}" if root.detail else f"{where} is {kind}"
 
 
-def _eta(board: Board, status: RunStatus, finished: int, left: int, now: datetime) -> float | None:
-    """Seconds to go at the average pace so far; None when nothing moves or nothing has finished yet."""
+def eta_seconds(board: Board, status: RunStatus, finished: int, left: int, now: datetime) -> float | None:
+    """Return the seconds to go at the average pace so far; None when nothing moves or nothing has finished yet."""
     if status is not RunStatus.RUNNING or not finished or left <= 0:
         return None
     return round((now - board.started_at).total_seconds() / finished * left, 1)

@@ -3,18 +3,19 @@ cells."""
 
 import logging
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
-from phasegate.domain.decisions.retry import reopen, retry_targets
-from phasegate.domain.decisions.waiving import dates_to_judge_again, in_force
+from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
+from phasegate.domain.decisions.waiving import follow_waivers, in_force
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import ENDED, Board, BoardLetter, Unasked
+from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
+from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Prover
-from phasegate.services.running.conductor_pass import ConductorPass
+from phasegate.services.running.conductor_pass import MOST_DATES, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.judge import Judge
@@ -34,21 +35,29 @@ class Conductor:
         self._backend, self._dispatcher, self._historian = backend, dispatcher, historian
         self._prover = Prover(backend.warehouse, backend.objects)
         self._judge = Judge(self._prover)
+        self._reached: Reached | None = None
 
     def conduct(self, run_id: str) -> Board:
-        """Make one pass: prove, judge, release. Returns the board as it stands afterwards."""
-        state, now = self._backend.state, self._backend.clock.now()
-        pass_ = self._begin(run_id, now)
+        """Make one pass: prove, judge, release. Returns the board as it stands afterwards.
+
+        What settled while a retry is entered is judged afterwards, as far as the retry leaves it.
+        """
+        state = self._backend.state
+        pass_ = self._begin(run_id)
         index, board, run = pass_.index, pass_.board, pass_.run
         is_over, open_before, halted = board.is_over(run), set(board.breakers), board.halted_because
-        if self._retry(pass_):
-            # What settled is judged in the next pass, as far as the retry leaves it.
-            outcomes, pass_.cursor = self._heed_decisions(pass_), board.cursor
+        intent = next(iter(_retries_left(board, run)), None)
+        if intent is None:
+            outcomes = self._prove_and_judge(pass_)
+        elif self._enter(pass_, intent):
+            outcomes = []
         else:
+            return self._commit_page(pass_)
+        if not is_over:
             # A run that is over stays as it ended, until somebody asks for more.
-            outcomes = [*self._prove_and_judge(pass_, now), *([] if is_over else self._heed_decisions(pass_))]
-        self._judge_outside(pass_, now)
-        decisions = advance(index, board, run, outcomes, now)
+            outcomes += self._heed_decisions(pass_)
+        self._judge_outside(pass_)
+        decisions = advance(index, board, run, outcomes, pass_.now)
         self._write_cells(pass_, outcomes, decisions)
         if not pass_.has_news:
             if board.status.is_final:
@@ -73,48 +82,55 @@ class Conductor:
         self._after(pass_, bool(outcomes or decisions.releases))
         return board
 
-    def _begin(self, run_id: str, now: datetime) -> ConductorPass:
-        """Read the run, its board and the dates that settled."""
-        state = self._backend.state
-        run, index = state.run(run_id), self._backend.state.index(run_id)
+    def _begin(self, run_id: str) -> ConductorPass:
+        """Read the run and its board."""
+        state, now = self._backend.state, self._backend.clock.now()
+        run, index = state.run(run_id), state.index(run_id)
         board, version = state.board(run_id)
-        marked, cursor = state.at_rest(run_id, board.cursor)
-        # A date that could not be asked is asked again at its moment, however often it is marked until then.
-        waiting = {day for day, unasked in board.unjudged.items() if unasked.at > now}
-        facts = {day: each for day, each in marked.items() if day not in waiting}
-        facts.update(state.dates(run_id, sorted(board.unjudged.keys() - waiting - facts.keys())))
         return ConductorPass(
-            run, index, board, version, facts, frozenset(facts), cursor, in_force(run, now), status_before=board.status
+            run, index, board, version, now, board.cursor, in_force(run, now), status_before=board.status
         )
 
     # Proofs and verdicts
 
-    def _prove_and_judge(self, pass_: ConductorPass, now: datetime) -> list[GroupOutcome]:
-        """Have the settled dates proved and judged; those that could not be asked are asked again."""
-        board = pass_.board
-        found = self._judge.judge(pass_.index, pass_.facts, pass_.waivers, now)
+    def _prove_and_judge(self, pass_: ConductorPass) -> list[GroupOutcome]:
+        """Have dates that settled proved and judged; those that could not be asked are asked again."""
+        board, is_more = pass_.board, self._read_settled(pass_)
+        settled = frozenset(pass_.facts)
+        found = self._judge.judge(pass_.index, pass_.facts, pass_.waivers, pass_.now)
         pass_.facts.update(found.facts)
         pass_.proofs.extend(found.proofs)
-        asked_until = self._backend.clock.now()
         for day, why in found.unasked.items():
-            board.unjudged[day] = Unasked.again(board.unjudged.get(day), why, asked_until)
-        asked = pass_.settled - found.unasked.keys() - found.left
-        answered = [day for day in asked if board.unjudged.pop(day, None) is not None]
-        if found.left:
-            pass_.cursor = board.cursor
-        pass_.changed = bool(found.unasked or answered or found.left)
+            board.unjudged[day] = Unasked.again(board.unjudged.get(day), why, pass_.now)
+        answered = [day for day in settled - found.unasked.keys() if board.unjudged.pop(day, None) is not None]
+        pass_.changed = bool(found.unasked or answered or is_more)
         return found.outcomes
 
-    def _judge_outside(self, pass_: ConductorPass, now: datetime) -> None:
+    def _read_settled(self, pass_: ConductorPass) -> bool:
+        """Read dates that settled, or are to be asked again, ``MOST_DATES`` at most; whether more may be marked.
+
+        Those that are asked again take half of the places at most, so that neither kind waits for the other.
+        """
+        state, run_id, unjudged = self._backend.state, pass_.run.run_id, pass_.board.unjudged
+        due = sorted((unasked.at, day) for day, unasked in unjudged.items() if unasked.at <= pass_.now)
+        again = [day for _, day in due[: MOST_DATES // 2]]
+        room = MOST_DATES - len(again)
+        marked, pass_.cursor = state.at_rest(run_id, pass_.board.cursor, room)
+        # A date that could not be asked is asked again at its moment, however often it is marked until then.
+        pass_.facts.update((day, facts) for day, facts in marked.items() if day not in unjudged or day in again)
+        self._read(pass_, again)
+        return len(marked) >= room
+
+    def _judge_outside(self, pass_: ConductorPass) -> None:
         """Judge from the tables what the run's edges read and the run does not make; asked again if that fails."""
-        board = pass_.board
+        board, now = pass_.board, pass_.now
         if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
         pass_.changed = True
         wrong: dict[str, dict[date, str]] = {}
         for ref, found in self._prover.soundness(pass_.index, pass_.index.outside).items():
             if isinstance(found, TransientError):
-                board.outside_unasked = Unasked.again(board.outside_unasked, str(found), self._backend.clock.now())
+                board.outside_unasked = Unasked.again(board.outside_unasked, str(found), now)
                 return
             wrong[ref] = found
         board.outside, board.outside_unasked = {ref: days for ref, days in wrong.items() if days}, None
@@ -124,31 +140,61 @@ class Conductor:
     def _heed_decisions(self, pass_: ConductorPass) -> list[GroupOutcome]:
         """Judge release groups again whose waiver is new or has ended; note that waivers and approvals were seen."""
         index, board, run = pass_.index, pass_.board, pass_.run
-        days = dates_to_judge_again(index, board, run, self._backend.clock.now())
-        self._read(pass_, days)
+        step = follow_waivers(board, run, pass_.now)
+        self._read(pass_, step.days)
         outcomes: list[GroupOutcome] = []
-        for day in days:
+        for day in step.days:
             for group in index.groups:
                 state = pass_.cell(day, group.phase).groups.get(group.name)
                 outcome = state and judge_again(index, group, state, pass_.facts[day], pass_.waivers)
                 outcomes += [outcome] if outcome else []
-        waivers = tuple(waiver.id for waiver in pass_.waivers)
-        seen = tuple(intent for intent in run.intents if intent not in board.applied)
-        pass_.changed |= bool(seen) or waivers != board.waivers
-        board.waivers, board.applied = waivers, (*board.applied, *seen)
+        waiting = {retry.id for retry in _retries_left(board, run)}
+        seen = tuple(intent for intent in run.intents if intent not in board.applied and intent not in waiting)
+        pass_.changed |= bool(seen) or step.waivers != board.waivers
+        board.waivers, board.applied = step.waivers, (*board.applied, *seen)
         return outcomes
 
-    def _retry(self, pass_: ConductorPass) -> bool:
-        """Do the retries that operators asked for and that were not done yet; whether there were any."""
-        index, board, now = pass_.index, pass_.board, self._backend.clock.now()
-        retries = [intent for intent in pass_.run.retries if intent.id not in board.applied]
-        for intent in retries:
-            changes = reopen(index, board, retry_targets(board, index.plan, intent))
-            self._read(pass_, sorted({index.days[position] for position, _ in changes}))
-            pass_.reopen(changes, now)
-            board.applied = (*board.applied, intent.id)
-            pass_.changed = True
-        return bool(retries)
+    def _enter(self, pass_: ConductorPass, intent: RetryIntent) -> bool:
+        """Enter a retry that a person asked for, as far as one commit takes it; whether it is entered whole.
+
+        The pages are cells of ``MOST_DATES`` dates each. The letters on the board change with the last one, and all
+        its dates are started: until then the board stands still, so that every page, whoever makes it, follows from
+        the same letters; and what a crash leaves unstarted lies on dates that the sweeper looks at.
+        """
+        index, board = pass_.index, pass_.board
+        changes = self._reach(pass_, intent)
+        through = board.retrying.through if board.retrying and board.retrying.intent == intent.id else date.min
+        left = [day for day in sorted({index.days[position] for position, _ in changes}) if day > through]
+        page = left[:MOST_DATES]
+        self._read(pass_, page)
+        there = set(page)
+        pass_.reopen({cell: each for cell, each in changes.items() if index.days[cell[0]] in there})
+        pass_.changed = True
+        if len(page) < len(left):
+            board.retrying = Retrying(intent.id, page[-1])
+            return False
+        reopen(index, board, changes)
+        pass_.started.update(index.days[position] for position, _ in changes)
+        board.retrying, board.applied, self._reached = None, (*board.applied, intent.id), None
+        return True
+
+    def _reach(self, pass_: ConductorPass, intent: RetryIntent) -> Changes:
+        """How far a retry reaches; looked up where this process found it out for the page before."""
+        board, known = pass_.board, self._reached
+        if known is None or known.intent != intent.id or (known.groups, known.bad) != (board.groups, board.bad):
+            changes = reach(pass_.index, board, retry_targets(board, pass_.index.plan, intent))
+            known = self._reached = Reached(intent.id, board.groups, board.bad, changes)
+        return known.changes
+
+    def _commit_page(self, pass_: ConductorPass) -> Board:
+        """Write a page of a retry. The run goes on: should its next wake-up be lost, the sweeper finds it."""
+        run_id, board = pass_.run.run_id, pass_.board
+        board.status, board.finished_at = RunStatus(pass_.run.desired_state.value), None
+        if not self._backend.state.commit(run_id, board, pass_.version, pass_.cells):
+            self._backend.wake_conductor(run_id)
+            return self._backend.state.board(run_id)[0]
+        self._backend.wake_conductor(run_id)
+        return board
 
     # What is written, and what follows
 
@@ -160,12 +206,11 @@ class Conductor:
     def _write_cells(self, pass_: ConductorPass, outcomes: Iterable[GroupOutcome], decisions: Decisions) -> None:
         """Release groups that ended and groups that are released."""
         self._read(pass_, [pass_.index.days[position] for position, _ in decisions.releases])
-        now = self._backend.clock.now()
         for outcome in outcomes:
             if outcome.letter != BoardLetter.UNJUDGED:
-                pass_.conclude(outcome, now)
+                pass_.conclude(outcome)
         for position, number in decisions.releases:
-            pass_.release(position, number, now)
+            pass_.release(position, number)
 
     def _after(self, pass_: ConductorPass, went_on: bool) -> None:
         """What follows a commit. A crash here: the sweeper finds the same due work."""
@@ -188,8 +233,15 @@ class Conductor:
     def _end(self, run_id: str, index: PlanIndex, board: Board) -> None:
         """The run is over: complete its history, then have it reported on. A report that cannot be asked for holds
         nothing up."""
-        self._historian.complete(run_id, index.days)
+        self._historian.finish(run_id, index.days)
         try:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:
             _log.warning("no report on run %s: %s; make it with `phasegate verify %s`", run_id, error, run_id)
+
+
+def _retries_left(board: Board, run: Run) -> list[RetryIntent]:
+    """The retries that are not entered yet; of a cancelled run none will be."""
+    if run.desired_state is DesiredState.CANCELLED:
+        return []
+    return [retry for retry in run.retries if retry.id not in board.applied]

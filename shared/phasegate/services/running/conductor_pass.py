@@ -5,11 +5,30 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from phasegate.domain.decisions.advance import GroupOutcome
-from phasegate.domain.decisions.retry import Reopening
+from phasegate.domain.decisions.retry import Changes
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, GroupState, Proved
 from phasegate.domain.state.run import Run, RunStatus, Waiver
+from phasegate.domain.state.unsound import Unsound
+
+MOST_DATES = 200
+"""Dates that one pass reads to prove and judge them, or of which it enters a retry: what becomes of them goes into one
+commit (10 MiB, Firestore quotas), and what is read stays in memory until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Found out once for all pages of a retry: how far it reaches, on a board that stands still meanwhile."""
+
+    intent: str
+    """The id of the retry."""
+    groups: Mapping[str, bytearray]
+    """The letters that it follows from."""
+    bad: Mapping[date, Mapping[str, Unsound]]
+    """What was known against processors."""
+    changes: Changes
+    """The cells that it changes."""
 
 
 @dataclass(slots=True)
@@ -24,16 +43,16 @@ class ConductorPass:
     """Its board, as the pass leaves it."""
     version: int
     """The board's version, when it was read."""
-    facts: dict[date, DateFacts]
-    """The dates that the pass concerns."""
-    settled: frozenset[date]
-    """Those that have come to rest, or are to be asked again."""
+    now: datetime
+    """When it began: all that it decides and writes carries this time."""
     cursor: str
     """How far the dates' changes are read when the pass has been committed."""
     waivers: tuple[Waiver, ...]
     """The waivers in force."""
     status_before: RunStatus
     """The status on the board, when it was read."""
+    facts: dict[date, DateFacts] = field(default_factory=dict)
+    """The dates that the pass concerns."""
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)
     """The cells to write, by date and phase."""
     proofs: list[tuple[AttemptKey, Proved]] = field(default_factory=list)
@@ -53,20 +72,20 @@ class ConductorPass:
         """Return the cell as this pass leaves it."""
         return self.cells.get((day, phase)) or self.facts[day].cells.get(phase, Cell())
 
-    def conclude(self, outcome: GroupOutcome, now: datetime) -> None:
+    def conclude(self, outcome: GroupOutcome) -> None:
         """Write down how a release group ended."""
         group, day = self.index.groups[outcome.group], self.index.days[outcome.position]
         there = self.cell(day, group.phase).groups[group.name]
-        concluded = replace(there, concluded=outcome.letter, concluded_at=now, verdicts=outcome.verdicts)
+        concluded = replace(there, concluded=outcome.letter, concluded_at=self.now, verdicts=outcome.verdicts)
         self._write_group(day, group.phase, group.name, concluded)
 
-    def release(self, position: int, number: int, now: datetime) -> None:
+    def release(self, position: int, number: int) -> None:
         """Let a release group of a date go."""
         group, day = self.index.groups[number], self.index.days[position]
         self.started.add(day)
-        self._write_group(day, group.phase, group.name, GroupState(self.cell(day, group.phase).generation, now))
+        self._write_group(day, group.phase, group.name, GroupState(self.cell(day, group.phase).generation, self.now))
 
-    def reopen(self, changes: Mapping[tuple[int, str], Reopening], now: datetime) -> None:
+    def reopen(self, changes: Changes) -> None:
         """Raise the generation of the cells that a retry reaches: release groups start again, or lose their release."""
         for (position, phase), change in changes.items():
             day = self.index.days[position]
@@ -74,7 +93,7 @@ class ConductorPass:
             generation = cell.generation + 1
             withdrawn = {self.index.groups[number].name for number in change.withdrawn}
             groups = {name: state for name, state in cell.groups.items() if name not in withdrawn}
-            groups |= {self.index.groups[number].name: GroupState(generation, now) for number in change.reopened}
+            groups |= {self.index.groups[number].name: GroupState(generation, self.now) for number in change.reopened}
             redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
             self.cells[day, phase] = Cell(generation, groups, redo)
             self.started.add(day)

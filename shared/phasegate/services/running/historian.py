@@ -4,12 +4,17 @@ day, BigQuery quotas)."""
 from collections.abc import Iterable
 from datetime import date
 
+from cachetools import LRUCache
+
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, DateFacts
 from phasegate.ports import Row
 from phasegate.services.backend import Backend
 
 KEYS = ("run_id", "data_date", "phase", "processor_name", "attempt")
 BATCH_ROWS = 2_000
+
+RUNS_KEPT = 64
+"""Runs of which is kept in memory what waits to be written, and what was; of others the table is asked."""
 
 DATES_AT_ONCE = 20
 """Dates read in one go; of a thousand tasks in all, half a batch of rows."""
@@ -25,22 +30,30 @@ class Historian:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._waiting: dict[str, dict[date, int]] = {}
-        self._written: dict[str, dict[date, int]] = {}
+        self._written: LRUCache[str, dict[date, int]] = LRUCache(RUNS_KEPT)
 
     def note(self, run_id: str, facts: DateFacts) -> None:
         """Note that a date of the run came to rest."""
+        if run_id not in self._waiting and len(self._waiting) >= RUNS_KEPT:
+            first = next(iter(self._waiting))
+            self.complete(first, list(self._waiting.pop(first)))
         waiting = self._waiting.setdefault(run_id, {})
         waiting[facts.day] = _ended(facts)
         if sum(waiting.values()) >= BATCH_ROWS:
-            self.complete(run_id, list(waiting))
-            waiting.clear()
+            self.complete(run_id, list(self._waiting.pop(run_id)))
+
+    def finish(self, run_id: str, days: Iterable[date]) -> None:
+        """Complete the history of a run that has ended, and keep nothing more about it in memory."""
+        self._waiting.pop(run_id, None)
+        self.complete(run_id, days)
+        self._written.pop(run_id, None)
 
     def complete(self, run_id: str, days: Iterable[date]) -> None:
         """Write the rows of every ended attempt on these dates that are not in the table."""
         table = self._backend.state.plan(run_id).pipeline.history_table
         rows: list[Row] = []
         unwritten: dict[date, int] = {}
-        written = self._written.setdefault(run_id, {})
+        written: dict[date, int] = self._written.setdefault(run_id, {})
         days = list(days)
         for first in range(0, len(days), DATES_AT_ONCE):
             for day, facts in self._backend.state.dates(run_id, days[first : first + DATES_AT_ONCE]).items():

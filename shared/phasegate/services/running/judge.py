@@ -27,9 +27,6 @@ from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, 
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
 
-MOST_DATES = 200
-"""Dates proved and judged in one pass: their proofs and cells go into one commit (10 MiB, Firestore quotas)."""
-
 
 @dataclass(slots=True)
 class Judgement:
@@ -43,8 +40,6 @@ class Judgement:
     """How release groups ended."""
     unasked: dict[date, str]
     """Dates of which a table could not be asked, and why."""
-    left: set[date]
-    """Dates beyond ``MOST_DATES``, of which nothing was asked."""
 
 
 class Judge:
@@ -65,8 +60,7 @@ class Judge:
         waivers: those in force.
         """
         reconciliations = {day: reconcile(facts, index) for day, facts in dates.items()}
-        resting = [day for day, each in reconciliations.items() if each.settled]
-        settled = {day: reconciliations[day] for day in resting[:MOST_DATES]}
+        settled = {day: each for day, each in reconciliations.items() if each.settled}
         facts = {day: dates[day] for day in settled}
         days_by_task = _ended_well(index, settled)
         counts = self._prover.count(
@@ -95,7 +89,7 @@ class Judge:
             for verdict in outcome.verdicts:
                 if verdict.outcome == UNKNOWN:
                     unasked.setdefault(day, str(verdict))
-        return Judgement(facts, proofs, outcomes, unasked, set(resting[MOST_DATES:]))
+        return Judgement(facts, proofs, outcomes, unasked)
 
     def _verdicts(
         self,

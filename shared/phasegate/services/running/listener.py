@@ -73,7 +73,7 @@ class Listener:
         dates = self._reconciling.get((run_id, days), lambda: self._reconcile(run_id, days))
         for (key, fact), message in zip(facts, texts, strict=True):
             standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
-            if standing is not None and standing.event_id != fact.event_id:
+            if standing is not None and not standing.is_told_by(fact):
                 self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
 
     def _reconcile(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:

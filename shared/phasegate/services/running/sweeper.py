@@ -151,9 +151,10 @@ class Sweeper:
     def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
         """End observed attempts of which no message came in time, as their outputs tell: one query per table."""
         silent: dict[str, list[AttemptKey]] = {}
-        for facts in self._backend.state.dates(run_id, days).values():
-            for key in silent_attempts(facts, index, self._backend.clock.now()):
-                silent.setdefault(key.ref, []).append(key)
+        for first in range(0, len(days), PAGE_DATES):
+            for facts in self._backend.state.dates(run_id, days[first : first + PAGE_DATES]).values():
+                for key in silent_attempts(facts, index, self._backend.clock.now()):
+                    silent.setdefault(key.ref, []).append(key)
         outputs = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
         healed: list[tuple[AttemptKey, Healed]] = []
         for ref, counts in self._prover.count(outputs).items():

@@ -8,7 +8,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
@@ -27,12 +27,14 @@ from phasegate.adapters.state_codec import (
     run_of,
 )
 from phasegate.domain.plan import PLAN_VERSION, Plan
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
     AttemptKey,
     Cell,
     DateFacts,
     Fact,
+    Reported,
     fact_name,
     record,
 )
@@ -45,13 +47,14 @@ PART_BYTES = 900_000
 READABLE_BYTES = 300_000
 """What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
 
-MESSAGE_CHARACTERS = 500
-"""Of a message or reason, kept in a date's document: every attempt of some fifty tasks must fit into 1 MiB."""
+TEXT_BYTES = {"message": 300, "detail": 300, "reason": 300, "code_version": 60, "throttle": 40, "missing": 60}
+"""Bytes of a text, kept in a date's document; of a throttle's message and of each key that is missing, too. All that
+can happen on one date has to fit into 1 MiB: ``largest_date.py`` adds it up."""
 
 _EMPTY: Mapping[str, Document] = {
     "dispatched": {"inputs": (), "not_before": None},
     "abandoned": {},
-    "reported": {"rows": None, "error_class": None, "message": "", "inputs": ()},
+    "reported": {"rows": None, "error_class": None, "message": "", "inputs": (), "event_id": ""},
     "healed": {},
     "proved": {"rows": None, "detail": "", "error_class": None},
 }
@@ -126,6 +129,9 @@ def read_board(run_id: str, document: Document) -> Board:
 
 def fact_document(fact: Fact) -> Document:
     """Return a fact as a map without its empty fields; inputs are a map of attempts by processor."""
+    if isinstance(fact, Reported) and fact.error_class is ErrorClass.THROTTLE:
+        # There may be many of them, and nothing follows from one but when it was: the fence names its claim.
+        fact = replace(fact, message=cut(fact.message, TEXT_BYTES["throttle"]), rows=None, event_id="", code_version="")
     found: Document = {}
     for field in fields(fact):
         value = getattr(fact, field.name)
@@ -134,10 +140,15 @@ def fact_document(fact: Fact) -> Document:
         found[field.name] = value.value if isinstance(value, Enum) else value
     if "inputs" in found:
         found["inputs"] = dict(found["inputs"])
-    for text in ("message", "detail", "reason"):
-        if text in found:
-            found[text] = found[text][:MESSAGE_CHARACTERS]
+    for name, most in TEXT_BYTES.items():
+        if name in found:
+            found[name] = cut(found[name], most)
     return found
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text that takes so many bytes at most."""
+    return text if len(text) * 4 <= most else text.encode()[:most].decode(errors="ignore")
 
 
 def _read_fact(name: str, document: Document) -> Fact:
@@ -159,7 +170,14 @@ def cell_document(cell: Cell) -> Document:
     """Return ``cells.{phase}`` of a date's document."""
     document = cell_to_document(cell)
     for group in document["lanes"].values():
-        group["verdicts"] = [{**verdict, "missing": list(verdict["missing"])} for verdict in group["verdicts"]]
+        group["verdicts"] = [
+            {
+                **verdict,
+                "detail": cut(verdict["detail"], TEXT_BYTES["detail"]),
+                "missing": [cut(key, TEXT_BYTES["missing"]) for key in verdict["missing"]],
+            }
+            for verdict in group["verdicts"]
+        ]
     return document
 
 

@@ -5,13 +5,15 @@ Nothing that several write is read, changed and written back, and no transaction
 """
 
 import hashlib
-import time
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from cachetools import TTLCache
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, RetryError
 from google.api_core.retry import Retry, if_exception_type
@@ -22,7 +24,7 @@ from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, times
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import Document, run_or_reason
-from phasegate.domain.errors import TransientError
+from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
@@ -36,8 +38,17 @@ if TYPE_CHECKING:
 GLANCE = timedelta(seconds=2)
 """How old a run's document may be for who only glances at it."""
 
+GLANCES_KEPT = 256
+"""Runs of which a document is kept so long."""
+
 MARGIN = timedelta(seconds=2)
 """A server timestamp is taken before its commit: marks this much older than the youngest are asked for again."""
+
+DATES_IN_A_BATCH = 100
+"""Dates written in one batch, where nothing has to be written at once: a request takes 10 MiB (Firestore quotas)."""
+
+DELETED_AT_ONCE = 400
+"""Documents that are deleted in one batch."""
 
 MET_ANOTHER = (FailedPrecondition, Aborted)
 """What is answered to a change of a document that somebody else changes."""
@@ -53,7 +64,8 @@ class FirestoreState(StateBase):
         super().__init__()
         self._client = client
         self.leases = FirestoreLeases(client)
-        self._glances: dict[str, tuple[Run, float]] = {}
+        self._glances: TTLCache[str, Run] = TTLCache(GLANCES_KEPT, GLANCE.total_seconds())
+        self._glancing = threading.Lock()
         self._run_reads: SingleFlight[Any] = SingleFlight()
 
     # Runs, plans, boards
@@ -67,29 +79,55 @@ class FirestoreState(StateBase):
         for number, part in enumerate(documents.plan_documents(plan)):
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
+            if self._forgotten(run.run_id).get(**CALL).exists:
+                raise InputError(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
             try:
                 batch.commit(**CALL)
             except AlreadyExists:
                 return False
         return True
 
+    def forget_run(self, run_id: str, now: datetime) -> None:
+        """See the port. Functions keep compiled plans, and Cloud Tasks the names of tasks, under the run's id."""
+        for name in ("attempts", "dates", "heals", "reports"):
+            self._delete_all(self._run(run_id).collection(name))
+        self._delete_all(self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id)))
+        parts = _read(self._run(run_id).collection("plan").select([]))
+        batch = self._client.batch()
+        for reference in (*(part.reference for part in parts), self._board(run_id), self._run(run_id)):
+            batch.delete(reference)
+        batch.set(self._forgotten(run_id), {"at": now})
+        with errors_explained():
+            batch.commit(**CALL)
+        with self._glancing:
+            self._glances.pop(run_id, None)
+
+    def _delete_all(self, of: "CollectionReference | Query") -> None:
+        """Delete documents, a page at a time."""
+        while page := _read(of.select([]).limit(DELETED_AT_ONCE)):
+            batch = self._client.batch()
+            for found in page:
+                batch.delete(found.reference)
+            with errors_explained():
+                batch.commit(**CALL)
+
     def run(self, run_id: str) -> Run:
         """See the port; threads that ask at the same moment share a read that begins after they asked."""
         with errors_explained():
             found = self._run_reads.get(run_id, lambda: self._run(run_id).get(**CALL))
         run = documents.read_run(run_id, self._there(run_id, found))
-        if run.admits:
-            self._glances[run_id] = (run, time.monotonic())
-        else:
-            self._glances.pop(run_id, None)
+        with self._glancing:
+            if run.admits:
+                self._glances[run_id] = run
+            else:
+                self._glances.pop(run_id, None)
         return run
 
     def glance(self, run_id: str) -> Run:
         """See the port."""
-        known = self._glances.get(run_id)
-        if known is not None and time.monotonic() - known[1] < GLANCE.total_seconds():
-            return known[0]
-        return self.run(run_id)
+        with self._glancing:
+            known = self._glances.get(run_id)
+        return known or self.run(run_id)
 
     def unfinished(self) -> list[str]:
         """See the port."""
@@ -142,7 +180,8 @@ class FirestoreState(StateBase):
                     why = f"run '{run_id}' is being changed by others all the time; try again"
                     raise TransientError(why) from error
                 raise
-        self._glances.pop(run_id, None)
+        with self._glancing:
+            self._glances.pop(run_id, None)
         return made
 
     def _read_plan(self, run_id: str) -> Plan:
@@ -209,23 +248,33 @@ class FirestoreState(StateBase):
 
     def mark_at_rest(self, run_id: str, days: Iterable[date]) -> None:
         """See the port."""
-        batch = self._client.batch()
-        for day in days:
-            batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
-        with errors_explained():
-            batch.commit(**CALL)
+        for page in _pages(days):
+            batch = self._client.batch()
+            for day in page:
+                batch.set(self._date(run_id, day), {"at_rest": SERVER_TIMESTAMP}, merge=True)
+            with errors_explained():
+                batch.commit(**CALL)
 
-    def at_rest(self, run_id: str, cursor: str) -> tuple[dict[date, DateFacts], str]:
-        """See the port. The cursor is the moment to ask from; oldest mark first."""
+    def at_rest(self, run_id: str, cursor: str, limit: int) -> tuple[dict[date, DateFacts], str]:
+        """See the port. The cursor is the moment to ask from.
+
+        A mark becomes visible at most ``MARGIN`` after its own time: the cursor stays so far behind the youngest mark.
+        Behind a full page there is more: the cursor goes on to its last moment, as far as that lies so long ago, and
+        stops before it, as some marks of that moment may stand on the next page.
+        """
         query = self._dates(run_id).order_by("at_rest")
         if cursor:
             query = query.where(filter=FieldFilter("at_rest", ">", datetime.fromisoformat(cursor)))
-        with errors_explained():
-            page = list(query.stream(**CALL))
+        page = _read(query.limit(limit))
         if not page:
             return {}, cursor
-        last: datetime = documents.plain(page[-1].get("at_rest"))
-        following = last - MARGIN
+        moments: list[datetime] = [documents.plain(one.get("at_rest")) for one in page]
+        following = moments[-1] - MARGIN
+        if len(page) >= limit:
+            last = max((moment for moment in moments if moment < moments[-1]), default=moments[-1])
+            following = min(last, documents.plain(page[-1].read_time) - MARGIN)
+            if last == moments[-1]:
+                page = _read(self._dates(run_id).where(filter=FieldFilter("at_rest", "==", page[-1].get("at_rest"))))
         facts = {
             day: documents.read_date(run_id, day, _content(one))
             for one in page
@@ -234,7 +283,11 @@ class FirestoreState(StateBase):
         return facts, max(cursor, following.isoformat(timespec="microseconds"))
 
     def record(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
-        """See the port. Blind: a fact joins the list of what was said, and only a list's first value counts."""
+        """See the port. Blind: a fact joins the list of what was said, and only a list's first value counts.
+
+        Facts of many dates are written in pages: they stand by themselves, and whoever dies between two writes them
+        again.
+        """
         writes: dict[date, dict[str, Any]] = {}
         for key, fact in facts:
             place = writes.setdefault(key.day, {})
@@ -242,13 +295,12 @@ class FirestoreState(StateBase):
                 place = place.setdefault(step, {})
             name = documents.fact_path(key, fact)[-1]
             place[name] = ArrayUnion([documents.fact_document(fact)])
-        if not writes:
-            return
-        batch = self._client.batch()
-        for day, document in writes.items():
-            batch.set(self._date(run_id, day), document, merge=True)
-        with errors_explained():
-            batch.commit(**CALL)
+        for page in _pages(writes):
+            batch = self._client.batch()
+            for day in page:
+                batch.set(self._date(run_id, day), writes[day], merge=True)
+            with errors_explained():
+                batch.commit(**CALL)
 
     # Claims
 
@@ -283,18 +335,18 @@ class FirestoreState(StateBase):
     def open_claims(self, run_id: str, days: Iterable[date] | None = None) -> list[Claim]:
         """See the port: the claims of attempts that were dispatched on these dates and have not ended."""
         if days is None:
-            with errors_explained():
-                stream = list(self._dates(run_id).stream(**CALL))
+            stream = self._dates(run_id).stream(**CALL)
             known = (documents.read_date(run_id, date.fromisoformat(one.id), _content(one)) for one in stream)
         else:
-            known = (facts for facts in self.dates(run_id, days).values())
-        going = [
-            AttemptKey(facts.day, phase, processor, attempt.number)
-            for facts in known
-            for (phase, processor), attempts in facts.tasks.items()
-            for attempt in attempts
-            if attempt.is_open
-        ]
+            known = (facts for page in _pages(days) for facts in self.dates(run_id, page).values())
+        with errors_explained():
+            going = [
+                AttemptKey(facts.day, phase, processor, attempt.number)
+                for facts in known
+                for (phase, processor), attempts in facts.tasks.items()
+                for attempt in attempts
+                if attempt.is_open
+            ]
         return sorted(self.claims(run_id, going).values(), key=lambda claim: claim.fence)
 
     def extend(self, run_id: str, claim: Claim, lease_until: datetime) -> None:
@@ -318,6 +370,13 @@ class FirestoreState(StateBase):
         with errors_explained():
             found = [documents.read_quarantine(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda record: (record.at, record.id))
+
+    def count_quarantined(self, run_id: str | None) -> int:
+        """See the port: one read for each thousand of them."""
+        query = self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id))
+        with errors_explained():
+            counted: Any = query.count().get(**CALL)
+        return sum(int(found.value) for found in counted[0])
 
     def note_heal(self, run_id: str, heal: Heal) -> None:
         """See the port."""
@@ -356,6 +415,10 @@ class FirestoreState(StateBase):
         found: DocumentReference = self._client.collection("runs").document(run_id)
         return found
 
+    def _forgotten(self, run_id: str) -> "DocumentReference":
+        found: DocumentReference = self._client.collection("forgotten").document(run_id)
+        return found
+
     def _board(self, run_id: str) -> "DocumentReference":
         found: DocumentReference = self._run(run_id).collection("board").document("0")
         return found
@@ -381,6 +444,18 @@ class FirestoreState(StateBase):
         query = self._client.collection("runs").order_by("created_at", direction="DESCENDING").limit(50)
         with errors_explained():
             return [one.id for one in query.select([]).stream(**CALL)]
+
+
+def _read(query: "Query") -> "list[DocumentSnapshot[Any]]":
+    with errors_explained():
+        return list(query.stream(**CALL))
+
+
+def _pages(days: Iterable[date]) -> Iterator[Sequence[date]]:
+    """The dates, as many at a time as one batch writes."""
+    waiting = iter(days)
+    while page := list(islice(waiting, DATES_IN_A_BATCH)):
+        yield page
 
 
 class _DateWrite:

@@ -1,0 +1,58 @@
+"""The command forget shows which runs can be forgotten, and with ``--yes`` deletes what is kept of them."""
+
+from typing import Annotated
+
+import typer
+
+from phasegate.cli import options
+from phasegate.cli.output import write_json
+from phasegate.cli.session import Session
+
+OlderOption = Annotated[
+    int | None, typer.Option("--older-than", metavar="DAYS", help="All runs that ended so many days ago.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+
+    @app.command()
+    def forget(
+        context: typer.Context,
+        run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")] = None,
+        older_than: OlderOption = None,
+        yes: Annotated[bool, typer.Option("--yes", help="Forget them; without it nothing is.")] = False,
+        as_json: options.JsonOption = False,
+    ) -> None:
+        """Show runs that are over and can be forgotten; --yes deletes their documents. Tables and reports stay."""
+        from phasegate.adapters.embedded.clock import SystemClock
+        from phasegate.services.operating.forgetting import forget as forget_runs
+        from phasegate.services.operating.forgetting import forgettable
+
+        session: Session = context.obj
+        state, now = session.backend.state(), SystemClock().now()
+        found = forgettable(state, now, run_id, older_than)
+        if yes:
+            forget_runs(state, now, found)
+        which = run_id if run_id is not None else f"--older-than {older_than}"
+        command = " ".join([*session.backend.program, "forget", which, "--yes"])
+        if as_json:
+            runs = [
+                {
+                    "run_id": each.run_id,
+                    "status": each.status.value,
+                    "dates": each.dates,
+                    "ended_at": each.ended_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                }
+                for each in found
+            ]
+            write_json({"runs": runs, "is_done": yes, "command": None if yes or not found else command})
+            return
+        for each in found:
+            typer.echo(f"{each.run_id}  {each.status.value}  {each.dates} dates, ended {each.ended_at:%Y-%m-%d}")
+        if not found:
+            typer.echo("there is nothing to forget")
+        elif yes:
+            typer.echo(f"{len(found)} run(s) forgotten; their tables, history rows and reports are still there")
+        else:
+            typer.echo(f"nothing was deleted; forget {'it' if len(found) == 1 else 'them'} with: {command}")

@@ -1,0 +1,127 @@
+"""All that can happen on one date fits into its document, whatever the pipeline; a larger pipeline is refused."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from phasegate.adapters.gcp.firestore import documents
+from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, bytes_of, largest_date
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.decisions.failures import MOST_THROTTLES
+from phasegate.domain.errors import InputError
+from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
+from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.state.facts import (
+    BLOCK,
+    AttemptKey,
+    Cell,
+    DateFacts,
+    Dispatched,
+    Fact,
+    GroupState,
+    Proved,
+    Reported,
+    Verdict,
+    record,
+)
+from tests.unit.builders import NOW, pipeline
+from tests.world import definition
+
+DAY = date(2024, 1, 31)
+NBA = Path(__file__).parents[2] / "pipelines/nba/pipeline.yaml"
+
+
+def told(document: dict[str, Any], key: AttemptKey, *facts: Fact) -> None:
+    """Write facts into a date's document as the state does."""
+    for fact in facts:
+        place = document
+        *path, name = documents.fact_path(key, fact)
+        for step in path:
+            place = place.setdefault(step, {})
+        place.setdefault(name, []).append(documents.fact_document(fact))
+
+
+def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
+    """The document of a date on which every task fails and is throttled as often as it can, and every check blocks."""
+    document: dict[str, Any] = {"season": "2023-24", "at_rest": NOW}
+    for phase in of.phases:
+        counted = phase.failure.retries + phase.failure.not_yet_retries + 1
+        groups = {}
+        for processor in phase.processors:
+            inputs = tuple(("/".join(of.resolve(need, of.phase_names)), 31) for need in processor.needs)
+            for number in range(1, counted + MOST_THROTTLES + 1):
+                key = AttemptKey(DAY, phase.name, processor.name, number)
+                name = f"{'r' * 63}/{key.day}/{key.ref}/{number}/1700000000000000"
+                kind = ErrorClass.TRANSIENT if number <= counted else ErrorClass.THROTTLE
+                end = Reported(ResultStatus.FAILED, 1, kind, words, 2**53, 1, inputs, NOW, NOW, name, words)
+                told(document, key, Dispatched(1, 1, inputs, NOW, NOW), end)
+                if kind is ErrorClass.TRANSIENT:
+                    told(document, key, Proved(False, 0, words, ErrorClass.BUG, NOW))
+            said = tuple(
+                Verdict(BLOCK, check.check, processor.name, 4, 2, words, (words,) * 20, check.threshold, "f" * 12)
+                for check in phase.checks_of(processor)
+                if check.check in ("entities", "coverage", "duplicates")
+            )
+            groups[f"{phase.name}.{len(groups)}"] = GroupState(1, NOW, "b", NOW, said)
+        document.setdefault("cells", {})[phase.name] = documents.cell_document(Cell(1, groups))
+    return document
+
+
+@pytest.mark.parametrize("words", ["x" * 5000, "\N{GRINNING FACE}" * 2000, "ü" * 3000], ids=["one", "four", "two"])
+def test_the_worst_date_is_no_larger_than_the_bound_whatever_is_said(words: str) -> None:
+    found = bytes_of(worst_date(pipeline(), words))
+    assert largest_date(pipeline()) * 0.8 < found <= largest_date(pipeline())
+
+
+def test_a_date_of_the_nba_pipeline_fits_into_its_document() -> None:
+    assert largest_date(load_pipeline(NBA)) <= MOST_BYTES
+
+
+def test_a_pipeline_whose_date_would_not_fit_is_refused_with_the_number(tmp_path: Path) -> None:
+    document = definition()
+    first = document["phases"][0]
+    first["failure"]["retries"] = 20
+    first["processors"] += [
+        {"name": f"more_{n}", "output": {"kind": "object", "path": f"more_{n}/{{date}}.jsonl"}} for n in range(60)
+    ]
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match=r"phases: what can happen on one date takes [\d,]+ bytes, .* 1,048,576"):
+        load_pipeline(file)
+
+
+def throttle(**more: Any) -> Reported:
+    """A report that the source asked to come later, as the listener makes it."""
+    said: dict[str, Any] = {"status": ResultStatus.FAILED, "rows": None, "error_class": ErrorClass.THROTTLE}
+    said |= {"message": "429: " + "busy " * 100, "fence": 7, "generation": 2, "inputs": (("raw/a", 3),)}
+    said |= {"started_at": NOW, "finished_at": NOW + timedelta(seconds=3), "event_id": "r/2024/raw/a/1/7"}
+    return Reported(**(said | more))
+
+
+def read_back(*facts: Fact) -> DateFacts:
+    """Facts of one attempt, written into a document and read again."""
+    document: dict[str, Any] = {}
+    told(document, AttemptKey(DAY, "raw", "a", 1), *facts)
+    return documents.read_date(DAY, document)
+
+
+def test_a_throttled_attempt_keeps_its_class_its_time_and_what_it_was_made_from() -> None:
+    kept = read_back(throttle()).tasks["raw", "a"][0].reported
+    assert kept is not None
+    assert (kept.error_class, kept.finished_at, kept.inputs, kept.generation) == (
+        ErrorClass.THROTTLE,
+        NOW + timedelta(seconds=3),
+        (("raw/a", 3),),
+        2,
+    )
+    assert kept.message.startswith("429: busy") and len(kept.message) <= 40
+
+
+def test_a_throttle_that_is_delivered_again_is_known_and_another_end_of_its_claim_contradicts_it() -> None:
+    key = AttemptKey(DAY, "raw", "a", 1)
+    assert record(read_back(throttle()), key, throttle()) == "known"
+    other = throttle(status=ResultStatus.SUCCESS, error_class=None, event_id="another")
+    assert record(read_back(throttle()), key, other) == "conflict"

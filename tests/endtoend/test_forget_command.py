@@ -1,0 +1,61 @@
+"""``forget`` as it is typed: runs that are over go, and what they made stays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.endtoend.test_bad_input import assert_refused, contents
+from tests.endtoend.test_command_line import Site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with the finished run ``r``."""
+    made = Site(tmp_path_factory.mktemp("forgetting"))
+    assert made.run().code == 0
+    yield made
+    made.close()
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "nothing": (("forget",), "say which: a run, or --older-than DAYS"),
+    "both": (("forget", "r", "--older-than", "3"), "say which: a run, or --older-than DAYS"),
+    "an unknown run": (("forget", "q", "--yes"), "unknown run 'q'; known: r"),
+    "days that are none": (("forget", "--older-than", "-1", "--yes"), "--older-than: -1 is below 0"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_forgotten_is_refused_and_nothing_is_written(
+    site: Site, words: tuple[str, ...], message: str
+) -> None:
+    before = contents(site.home)
+    assert_refused(site(*words), message)
+    assert contents(site.home) == before
+
+
+def test_a_run_is_shown_first_and_forgotten_by_the_command_that_is_printed(site: Site) -> None:
+    shown = site("forget", "r")
+    assert (shown.code, len(site("runs", "--json").document)) == (0, 1)
+    assert "forget it with: phasegate forget r --yes" in shown.out
+    young = site("forget", "--older-than", "1", "--json")
+    assert (young.code, young.document) == (0, {"runs": [], "is_done": False, "command": None})
+    page = site.home / "reports" / "r" / "report.html"
+    tables = site.world.tables()
+    done = site("forget", "--older-than", "0", "--yes", "--json")
+    assert (done.code, [each["run_id"] for each in done.document["runs"]]) == (0, ["r"])
+    assert site("runs", "--json").document == []
+    assert page.exists() and site.world.tables() == tables
+
+
+def test_a_run_that_is_not_over_is_refused_by_name_and_left_out_by_age(tmp_path: Path) -> None:
+    made = Site(tmp_path)
+    try:
+        process = made.run_held()
+        assert_refused(made("forget", "r", "--yes"), "run 'r' cannot be forgotten: it is running; end it first with")
+        assert made("forget", "--older-than", "0", "--yes", "--json").document["runs"] == []
+        made.release()
+        assert process.wait(60) == 0
+    finally:
+        made.close()
