@@ -105,7 +105,7 @@ def read_back(*facts: Fact) -> DateFacts:
     """Facts of one attempt, written into a document and read again."""
     document: dict[str, Any] = {}
     told(document, AttemptKey(DAY, "raw", "a", 1), *facts)
-    return documents.read_date(DAY, document)
+    return documents.read_date("r", DAY, document)
 
 
 def test_a_throttled_attempt_keeps_its_class_its_time_and_what_it_was_made_from() -> None:

@@ -10,6 +10,7 @@ import pytest
 from phasegate.adapters.state_base import PLANS_KEPT, StateBase
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.plan import Plan
+from phasegate.domain.state.run import Run, UnreadableDocument
 from tests.unit.builders import plan
 
 THREADS = 8
@@ -20,20 +21,23 @@ class Plans(StateBase):
 
     def __init__(self, runs: int, *, meanwhile: Callable[[str], None] = lambda _: None) -> None:
         super().__init__()
-        self.runs = [f"r{number}" for number in range(runs)]
+        self.ids = [f"r{number}" for number in range(runs)]
         self.read: Counter[str] = Counter()
         self._frozen = plan(dates=1)
         self._meanwhile = meanwhile
 
     def _read_plan(self, run_id: str) -> Plan:
-        if run_id not in self.runs:
+        if run_id not in self.ids:
             raise self._unknown(run_id)
         self.read[run_id] += 1
         self._meanwhile(run_id)
         return self._frozen.model_copy(update={"code_version": run_id})
 
+    def every_run(self) -> list[Run | UnreadableDocument]:
+        raise NotImplementedError
+
     def _newest_runs(self) -> list[str]:
-        return self.runs
+        return self.ids
 
 
 def ask(plans: Plans, run_id: str) -> str:
@@ -44,20 +48,20 @@ def ask(plans: Plans, run_id: str) -> str:
 @pytest.mark.parametrize("runs", [1, 9, PLANS_KEPT])
 def test_runs_that_take_turns_have_their_plans_compiled_once(runs: int) -> None:
     plans = Plans(runs)
-    for run_id in plans.runs * 3:
+    for run_id in plans.ids * 3:
         assert ask(plans, run_id) == run_id
-    assert plans.read == dict.fromkeys(plans.runs, 1)
+    assert plans.read == dict.fromkeys(plans.ids, 1)
 
 
 def test_of_more_plans_than_are_kept_those_last_asked_for_stay() -> None:
     plans = Plans(PLANS_KEPT + 1)
-    for run_id in plans.runs:
+    for run_id in plans.ids:
         ask(plans, run_id)
-    for run_id in plans.runs[1:]:
+    for run_id in plans.ids[1:]:
         ask(plans, run_id)
-    assert plans.read == dict.fromkeys(plans.runs, 1)
-    ask(plans, plans.runs[0])
-    assert plans.read[plans.runs[0]] == 2
+    assert plans.read == dict.fromkeys(plans.ids, 1)
+    ask(plans, plans.ids[0])
+    assert plans.read[plans.ids[0]] == 2
 
 
 def test_threads_that_ask_for_the_same_plan_have_it_compiled_once() -> None:
@@ -88,7 +92,7 @@ def _require(came: bool) -> None:
 
 def test_threads_that_ask_for_more_plans_than_are_kept_all_get_theirs() -> None:
     plans = Plans(PLANS_KEPT + THREADS)
-    orders = [[plans.runs[(n * (turn + 1)) % len(plans.runs)] for n in range(300)] for turn in range(THREADS)]
+    orders = [[plans.ids[(n * (turn + 1)) % len(plans.ids)] for n in range(300)] for turn in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(lambda order: [ask(plans, run_id) for run_id in order], orders))
     assert found == orders
@@ -98,5 +102,5 @@ def test_a_run_that_is_not_there_yet_is_found_once_it_is() -> None:
     plans = Plans(0)
     with pytest.raises(UnknownRun, match="unknown run 'r0'; there are no runs here yet"):
         plans.plan("r0")
-    plans.runs.append("r0")
+    plans.ids.append("r0")
     assert ask(plans, "r0") == "r0"
