@@ -91,6 +91,8 @@ class Reported:
     """The event's id: the same event again is no contradiction."""
     code_version: str = ""
     """The version of the worker's program, as it says; empty: it does not."""
+    http_status: int | None = None
+    """The status with which the worker was refused to the runner; None: it was not."""
 
 
 class HealedAs(StrEnum):
