@@ -133,8 +133,8 @@ def definition() -> dict[str, Any]:
 class WorldWorker:
     """Does the work of the world, and misbehaves where ``behaviour.json`` says so.
 
-    behaviour: ``processor/date`` -> what to do on each attempt in turn, then ``ok``: ``fail:CLASS``, ``raise``,
-    ``lie`` (success, nothing written), ``short`` (half of the rows), ``third``, ``empty``.
+    behaviour: ``processor/date`` -> what to do on each attempt in turn, then ``ok``: ``fail:CLASS``, ``status:403``,
+    ``raise``, ``lie`` (success, nothing written), ``short`` (half of the rows), ``third``, ``empty``.
     """
 
     more_tables = ""
@@ -158,6 +158,8 @@ class WorldWorker:
         act = wanted[body["attempt"] - 1] if body["attempt"] <= len(wanted) else "ok"
         if act.startswith("fail:"):
             return 500, {"error_class": act.removeprefix("fail:"), "message": f"{name} failed on row 17 of '{day}'"}
+        if act.startswith("status:"):
+            return int(act.removeprefix("status:")), {"message": "no right to ask this service"}
         if act == "raise":
             raise RuntimeError("the worker broke")
         if act == "lie":

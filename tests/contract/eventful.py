@@ -35,9 +35,9 @@ def shared_with_live(document: Document) -> None:
 class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
-    A worker fails, one fails on every date, and one lies, a table has another writer, a completion is lost, a table
-    cannot be asked for a moment, what the run reads from outside is missing, a person pauses, sets a limit, waives a
-    check, lets a phase go and asks for a retry, and an event is malformed.
+    A worker fails, one is refused, one fails on every date, and one lies, a table has another writer, a completion is
+    lost, a table cannot be asked for a moment, what the run reads from outside is missing, a person pauses, sets a
+    limit, waives a check, lets a phase go and asks for a retry, and an event is malformed.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,8 @@ class EventfulRun:
 
     def _spoil(self, patch: pytest.MonkeyPatch) -> None:
         cloud = self.cloud
-        cloud.world.misbehave(raw__a__1=["fail:transient"], raw__b__1=["lie", "fail:bug"], raw__b__2=["fail:bug"])
+        acts = {"raw__a__1": ["fail:transient"], "raw__b__1": ["lie", "fail:bug"], "raw__b__2": ["fail:bug"]}
+        cloud.world.misbehave(**acts, fetch__a__1=["status:403"])
         publish, ask, claim = cloud.publisher.publish, cloud.warehouse.ask, cloud.state.claim
 
         def losing(path: str, data: bytes, **more: object) -> Any:

@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.identity import IdentityTokens
 from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
-from phasegate.domain.decisions.answers import understand
+from phasegate.domain.decisions.answers import Refused, understand
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
@@ -109,6 +109,8 @@ def test_a_202_comes_back_as_it_is(service: Service) -> None:
         (500, {"message": "boom"}, ErrorClass.TRANSIENT),
         (500, {"message": "boom", "error_class": "bug"}, ErrorClass.BUG),
         (404, {"message": "where"}, ErrorClass.BUG),
+        (403, {"message": "no right"}, ErrorClass.BUG),
+        (401, {"message": "who"}, ErrorClass.BUG),
         (408, {"message": "slow"}, ErrorClass.TRANSIENT),
         (204, {}, ErrorClass.BUG),
     ],
@@ -118,6 +120,25 @@ def test_a_status_becomes_a_class(service: Service, status: int, body: dict[str,
     found, message = classified(HttpWorker(service.url).handle("/p", BODY))
     assert found is error_class
     assert body.get("message", "HTTP 204") in message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_refusal"),
+    [
+        (401, "<html>who are you</html>", True),
+        (403, "<html>Your client does not have permission</html>", True),
+        (404, "<html>not found</html>", True),
+        (404, '{"error_class": "bug", "message": "no path /p: use one of /process"}', False),
+        (422, "<html>what</html>", False),
+        (405, "<html>how</html>", False),
+    ],
+)
+def test_a_refusal_is_told_from_a_workers_own_word(service: Service, status: int, body: str, is_refusal: bool) -> None:
+    service.answer = lambda: (body, status)
+    result = understand(*HttpWorker(service.url).handle("/p", BODY), TASK)
+    assert result.error_class is ErrorClass.BUG
+    assert (result.http_status if isinstance(result, Refused) else None) == (status if is_refusal else None)
+    assert (f"HTTP {status}: " in result.message) is is_refusal
 
 
 @pytest.mark.parametrize("status", [429, 503])

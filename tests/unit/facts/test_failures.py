@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.domain.decisions.failures import MOST_THROTTLES, backoff, costs_an_attempt, may_retry
+from phasegate.domain.decisions.failures import MOST_THROTTLES, backoff, costs_an_attempt, may_retry, wait
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.unsound import Failure
@@ -19,6 +19,27 @@ def bug(message: str) -> Failure:
     return Failure(ErrorClass.BUG, message)
 
 
+def failures(*classes: ErrorClass) -> list[Failure]:
+    """Failures of these classes, one after the other."""
+    return [Failure(each, "no rows") for each in classes]
+
+
+REFUSAL = Failure(ErrorClass.BUG, "HTTP 403: no", 403)
+
+
+def test_a_refusal_is_tried_again_after_one_and_after_four_minutes_and_then_no_more() -> None:
+    assert [may_retry([REFUSAL] * n, POLICY) for n in (1, 2, 3)] == [True, True, False]
+    assert [wait(POLICY, [REFUSAL] * n, "a") for n in (1, 2)] == [timedelta(minutes=1), timedelta(minutes=4)]
+
+
+def test_refusals_and_other_failures_have_allowances_and_waits_of_their_own() -> None:
+    none, ordinary = FailurePolicy(retries=0), failures(ErrorClass.TRANSIENT)
+    assert may_retry([REFUSAL], none) and not may_retry([REFUSAL, *ordinary], none)
+    assert may_retry([REFUSAL, REFUSAL, *ordinary * 3], POLICY) and not may_retry([REFUSAL, *ordinary * 4], POLICY)
+    assert wait(POLICY, [REFUSAL, REFUSAL, *ordinary], "a") == backoff(POLICY, 1, "a")
+    assert wait(POLICY, [*ordinary * 3, REFUSAL], "a") == timedelta(minutes=1)
+
+
 def test_only_a_throttle_costs_nothing() -> None:
     assert [c for c in ErrorClass if not costs_an_attempt(c)] == [ErrorClass.THROTTLE]
 
@@ -28,19 +49,19 @@ def test_only_a_throttle_costs_nothing() -> None:
     [(ErrorClass.TRANSIENT, 3), (ErrorClass.NOT_YET, 1), (ErrorClass.BUG, 0), (ErrorClass.UNRECOVERABLE, 0)],
 )
 def test_so_many_failures_of_a_class_are_tried_again(error_class: ErrorClass, most: int) -> None:
-    assert [n for n in range(1, 10) if may_retry(error_class, [error_class] * n, POLICY)] == list(range(1, most + 1))
+    assert [n for n in range(1, 10) if may_retry(failures(*[error_class] * n), POLICY)] == list(range(1, most + 1))
 
 
 def test_not_yet_has_an_allowance_of_its_own() -> None:
     mixed = [ErrorClass.TRANSIENT, ErrorClass.TRANSIENT, ErrorClass.NOT_YET]
-    assert may_retry(ErrorClass.NOT_YET, mixed, POLICY)
-    assert may_retry(ErrorClass.TRANSIENT, [*mixed, ErrorClass.TRANSIENT], POLICY)
+    assert may_retry(failures(*mixed), POLICY)
+    assert may_retry(failures(*mixed, ErrorClass.TRANSIENT), POLICY)
 
 
 def test_throttles_end_a_task_when_there_is_no_end_of_them() -> None:
     some = [ErrorClass.TRANSIENT, *[ErrorClass.THROTTLE] * (MOST_THROTTLES - 1)]
-    assert may_retry(ErrorClass.THROTTLE, some, POLICY)
-    assert not may_retry(ErrorClass.THROTTLE, [*some, ErrorClass.THROTTLE], POLICY)
+    assert may_retry(failures(*some), POLICY)
+    assert not may_retry(failures(*some, ErrorClass.THROTTLE), POLICY)
 
 
 @given(st.integers(1, 200), st.text(max_size=20))

@@ -436,3 +436,21 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
 def test_more_than_twenty_problems_are_counted_and_not_all_shown(tmp_path: Path) -> None:
     lines = refusal_of(tmp_path, lambda d: d.update({f"key_{n}": n for n in range(25)})).splitlines()
     assert (len(lines), lines[-1]) == (21, "… and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"timeout_seconds": 1801},
+            "phases[0].processors[0].timeout_seconds: 1801 s is too long for an answer: at most 1800",
+        ),
+        ({"timeout_seconds": 0}, "phases[0].processors[0].timeout_seconds"),
+        ({"failure": {"then": "continue"}}, "phases[0].processors[0].failure.then"),
+        ({"failure": {"retries": 21}}, "phases[0].processors[0].failure.retries"),
+    ],
+)
+def test_what_a_processor_may_not_say_of_its_timeout_and_failures_is_refused(
+    tmp_path: Path, keys: Document, message: str
+) -> None:
+    assert message in refusal_of(tmp_path, lambda d: phase(d, FETCH)["processors"][0].update(keys))

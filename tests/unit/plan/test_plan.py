@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phasegate.adapters.gcp.tasks import delivery_deadlines
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.calendar.selection import Selection
@@ -325,3 +326,25 @@ def test_inside_and_outside_together_are_the_window(gaps: list[int], data: st.Da
         first, last = found.inside[position]
         window = sorted([*index.days[first:last], *found.outside[position]])
         assert window == [d for d in known if d < day][-width:]
+
+
+def test_a_processor_has_its_own_timeout_and_failure_keys_and_what_it_does_not_say_is_its_phases() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][2]["failure"] = {"retries": 2, "first_backoff_seconds": 7.0, "then": "continue"}
+        left, right, _ = document["phases"][2]["processors"]
+        left |= {"timeout_seconds": 900, "failure": {"retries": 0, "max_backoff_seconds": 30.0}}
+        right["timeout_seconds"] = 5
+
+    made = plan(change)
+    tasks = compile_plan(Plan.model_validate_json(made.model_dump_json(by_alias=True))).by_ref
+    seconds = {ref: task.dispatch.timeout_seconds for ref, task in tasks.items() if task.phase == "shape"}
+    assert seconds == {"shape/left": 900, "shape/right": 5, "shape/ahead": 60}
+    left, ahead = tasks["shape/left"].failure, tasks["shape/ahead"].failure
+    assert (left.retries, left.first_backoff_seconds, left.max_backoff_seconds, left.then) == (0, 7.0, 30.0, "continue")
+    assert (ahead.retries, ahead.first_backoff_seconds, ahead.max_backoff_seconds) == (2, 7.0, 600.0)
+    assert delivery_deadlines(made.pipeline)["work"] == 930
+
+
+def test_a_pipeline_whose_processors_say_nothing_of_their_own_is_written_as_it_was() -> None:
+    written = plan().model_dump(mode="json", by_alias=True)["pipeline"]["phases"][2]["processors"]
+    assert not [each for each in written if {"timeout_seconds", "failure"} & each.keys()]

@@ -42,8 +42,9 @@ def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
     longest: dict[str, float] = {}
     for phase in pipeline.phases:
         if isinstance(phase.dispatch, Dispatch):
-            for queue in {processor.queue or phase.dispatch.queue for processor in phase.processors}:
-                longest[queue] = max(longest.get(queue, 0.0), phase.dispatch.timeout_seconds)
+            for processor in phase.processors:
+                queue = processor.queue or phase.dispatch.queue
+                longest[queue] = max(longest.get(queue, 0.0), phase.how_of(processor).timeout_seconds)
     return {
         queue: min(LONGEST_DEADLINE_SECONDS, max(SHORTEST_DEADLINE_SECONDS, seconds + DEADLINE_MARGIN_SECONDS))
         for queue, seconds in longest.items()

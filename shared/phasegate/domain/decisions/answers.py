@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from phasegate.domain.plan import TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
@@ -13,10 +13,22 @@ _PASSING = frozenset({408, 425})
 """Statuses below 500 that say nothing against the request: it took too long, it came too early."""
 
 
+REFUSALS = frozenset({401, 403, 404})
+"""Statuses with which a service is refused to the runner, or is not there: rights, and routes, of a new deployment need
+minutes to spread."""
+
+
+class Refused(ProcessorResult):
+    """A refusal is a failure of class ``bug`` that may pass: the request never came to the worker's own code."""
+
+    http_status: int = Field(description="one of ``REFUSALS``")
+
+
 def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
     """Take the result for the task's processor out of a worker's answer.
 
-    A class that the worker names itself counts more than the status. Where it says when to come back
+    A class that the worker names itself counts more than the status: without one, 401, 403 and 404 are a refusal.
+    Where it says when to come back
     (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
     """
     if status == 200:
@@ -32,6 +44,9 @@ def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> Processo
         return failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
     if status >= 500 or status in _PASSING:
         return failed(ErrorClass.TRANSIENT, message)
+    if status in REFUSALS:
+        said = message if message.startswith("HTTP ") else f"HTTP {status}: {message}"
+        return Refused(status=ResultStatus.FAILED, error_class=ErrorClass.BUG, message=said, http_status=status)
     return failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")
 
 

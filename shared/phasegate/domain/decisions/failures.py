@@ -6,11 +6,15 @@ from datetime import timedelta
 
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import FailurePolicy
+from phasegate.domain.state.unsound import Failure
 
 _FREE = frozenset({ErrorClass.THROTTLE})
 MOST_THROTTLES = 30
 """Throttled attempts of one task before it fails: 5 hours at the longest default backoff. Their facts lie in the date's
 document, which holds 1 MiB (Firestore quotas)."""
+
+REFUSED_AGAIN = (timedelta(minutes=1), timedelta(minutes=4))
+"""The waits before a worker that was refused to the runner (401, 403, 404) is tried again."""
 
 _HOPELESS = frozenset({ErrorClass.BUG, ErrorClass.UNRECOVERABLE})
 
@@ -21,19 +25,35 @@ def costs_an_attempt(error_class: ErrorClass) -> bool:
     return error_class not in _FREE
 
 
-def may_retry(error_class: ErrorClass, failures: Sequence[ErrorClass], policy: FailurePolicy) -> bool:
-    """Tell whether one more attempt is made after these failures, the last of which is of ``error_class``.
+def may_retry(failures: Sequence[Failure], policy: FailurePolicy) -> bool:
+    """Tell whether one more attempt is made after these failures, of which there is at least one.
 
-    "Not yet" has an allowance of its own, and so have throttles; the others share one.
+    "Not yet" has an allowance of its own, and so have throttles and refusals; the others share one.
     """
-    if error_class in _HOPELESS:
+    last, refused = failures[-1], _refusals(failures)
+    if last.http_status is not None:
+        return refused <= len(REFUSED_AGAIN)
+    if last.error_class in _HOPELESS:
         return False
-    if error_class in _FREE:
-        return sum(not costs_an_attempt(each) for each in failures) < MOST_THROTTLES
-    not_yet = failures.count(ErrorClass.NOT_YET)
-    if error_class is ErrorClass.NOT_YET:
+    classes = [each.error_class for each in failures]
+    if last.error_class in _FREE:
+        return sum(not costs_an_attempt(each) for each in classes) < MOST_THROTTLES
+    not_yet = classes.count(ErrorClass.NOT_YET)
+    if last.error_class is ErrorClass.NOT_YET:
         return not_yet <= policy.not_yet_retries
-    return sum(map(costs_an_attempt, failures)) - not_yet <= policy.retries
+    return sum(map(costs_an_attempt, classes)) - not_yet - refused <= policy.retries
+
+
+def wait(policy: FailurePolicy, failures: Sequence[Failure], identity: str) -> timedelta:
+    """Return the wait before the attempt that follows these failures. identity: see ``backoff``."""
+    refused = _refusals(failures)
+    if failures[-1].http_status is not None:
+        return REFUSED_AGAIN[min(refused, len(REFUSED_AGAIN)) - 1]
+    return backoff(policy, len(failures) - refused, identity)
+
+
+def _refusals(failures: Sequence[Failure]) -> int:
+    return sum(each.http_status is not None for each in failures)
 
 
 def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from phasegate.domain.decisions.failures import backoff, may_retry
+from phasegate.domain.decisions.failures import may_retry, wait
 from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
@@ -143,15 +143,15 @@ class _Derivation:
         failure = bad_end.failure
         if not _is_current(task, current, needs):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
-        classes = [
-            end.failure.error_class
+        failures = [
+            end.failure
             for attempt in attempts
             if _is_current(task, attempt, needs) and (end := bad_end_of(attempt)) is not None
         ]
-        if released and may_retry(failure.error_class, classes, task.failure):
+        if released and may_retry(failures, task.failure):
             view = _unattempted(needs, current)
             if view.due:
-                view.not_before = bad_end.at + backoff(task.failure, len(classes), f"{self._facts.day}/{task.ref}")
+                view.not_before = bad_end.at + wait(task.failure, failures, f"{self._facts.day}/{task.ref}")
             view.failure = failure
             return view
         is_gone = failure.error_class is ErrorClass.UNRECOVERABLE
@@ -211,7 +211,7 @@ def bad_end_of(attempt: AttemptFacts) -> BadEnd | None:
     if healed is not None and healed.outcome is HealedAs.LOST:
         return BadEnd(Failure(ErrorClass.TRANSIENT, healed.reason), healed.at)
     if healed is None and reported is not None and reported.status is ResultStatus.FAILED:
-        failure = Failure(reported.error_class or ErrorClass.TRANSIENT, reported.message)
+        failure = Failure(reported.error_class or ErrorClass.TRANSIENT, reported.message, reported.http_status)
         return BadEnd(failure, reported.finished_at)
     if proved is not None and not proved.ok:
         return BadEnd(Failure(proved.error_class or ErrorClass.TRANSIENT, proved.detail), proved.at)

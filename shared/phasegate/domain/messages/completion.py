@@ -34,6 +34,13 @@ class Completion(BaseModel):
         default=None, description="that of the end; what began (started) or goes on (heartbeat) has none"
     )
     error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
+    http_status: int | None = Field(
+        default=None,
+        ge=100,
+        le=599,
+        exclude_if=lambda status: status is None,
+        description="the status with which the worker was refused to the runner (401, 403, 404); null: it was not",
+    )
     message: ForeignMessage = Field(
         default="", max_length=MOST_MESSAGE, description="what there is to say, in a sentence"
     )

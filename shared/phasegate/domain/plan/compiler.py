@@ -79,9 +79,9 @@ class _Compiler:
                     needs=tuple(self._numbers[n] for n in made_here),
                     need_refs=tuple(made_here),
                     spec=processor,
-                    dispatch=phase.how,
+                    dispatch=phase.how_of(processor),
                     queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
-                    failure=phase.failure,
+                    failure=phase.failure_of(processor),
                     work=self._plan.work[ref],
                     expects="".join(expectation(pipeline, self._calendar, processor, day)[0] for day in self._days),
                 )

@@ -7,6 +7,9 @@ from pydantic import BeforeValidator, Field
 
 from phasegate.domain.spec.strict import Name, Strict
 
+LONGEST_ANSWER_SECONDS = 1800
+"""An answer is waited for within a delivery of Cloud Tasks, which takes up to 30 minutes."""
+
 FieldPath = Annotated[
     str,
     Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*$", description="dotted path in a message"),
@@ -23,7 +26,10 @@ class Dispatch(Strict):
     processor_field: Name = Field(default="processor", description="the request's name for the processor")
     results: str = Field(default="results", description="dotted path to the per-processor results in the answer")
     timeout_seconds: int = Field(
-        default=540, ge=1, le=1800, description="how long an answer is waited for; Cloud Tasks allows up to 30 minutes"
+        default=540,
+        ge=1,
+        le=LONGEST_ANSWER_SECONDS,
+        description="how long an answer is waited for; Cloud Tasks allows up to 30 minutes",
     )
     queue: Name = Field(description="one of `queues`")
 

@@ -125,6 +125,31 @@ class NoOutput(Strict):
 Output = Annotated[TableOutput | ObjectOutput | NoOutput, Field(discriminator="kind")]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class ProcessorFailure(Strict):
+    """Of a processor's failures, this much may be said in place of its phase; what is not given is the phase's."""
+
+    retries: int | None = Field(
+        default=None, ge=0, le=20, exclude_if=_is_none, description="further attempts, as those of the phase"
+    )
+    not_yet_retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=20,
+        exclude_if=_is_none,
+        description="further attempts while the source has not published",
+    )
+    first_backoff_seconds: float | None = Field(
+        default=None, gt=0, le=3600, exclude_if=_is_none, description="wait before the first further attempt"
+    )
+    max_backoff_seconds: float | None = Field(
+        default=None, gt=0, le=86400, exclude_if=_is_none, description="the longest wait"
+    )
+
+
 class Processor(Strict):
     """A processor is a unit of work that runs for one date and writes one output."""
 
@@ -148,6 +173,16 @@ class Processor(Strict):
         default=False, description="deletes or overwrites what cannot be made again; refused unless named at the start"
     )
     queue: Name | None = Field(default=None, description="in place of the phase's queue")
+    timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=86400,
+        exclude_if=_is_none,
+        description="in place of that of the phase's dispatch; as many seconds at most as may stand there",
+    )
+    failure: ProcessorFailure | None = Field(
+        default=None, exclude_if=_is_none, description="keys of the phase's `failure` that are others for this one"
+    )
 
 
 class FailurePolicy(Strict):
@@ -207,6 +242,17 @@ class Phase(Strict):
     limits: PhaseLimits = Field(default=PhaseLimits(), description="how much of it may be under way")
     checks: list[Check] = Field(default=[], description="for each of its processors that writes a table")
     processors: list[Processor] = Field(min_length=1, description="its units of work")
+
+    def how_of(self, processor: Processor) -> Dispatch | Observed:
+        """Return how the tasks of a processor come to be done."""
+        if processor.timeout_seconds is None:
+            return self.how
+        return self.how.model_copy(update={"timeout_seconds": processor.timeout_seconds})
+
+    def failure_of(self, processor: Processor) -> FailurePolicy:
+        """Return what happens after a failure of a processor: what the phase says, and what it says of itself."""
+        own = processor.failure
+        return self.failure if own is None else self.failure.model_copy(update=own.model_dump())
 
     def checks_of(self, processor: Processor) -> tuple[Check, ...]:
         """Return what a processor's table must hold: the checks of the whole phase, and its own."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
 from phasegate.domain.protocol.worker import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
-from phasegate.domain.spec.dispatch import Dispatch, ObservedDispatch
+from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
 from phasegate.domain.spec.pipeline import (
@@ -202,6 +202,9 @@ def _lookback(
 def _processor(
     pipeline: Pipeline, phase: Phase, processor: Processor, at: str, earlier: tuple[str, ...]
 ) -> Iterator[tuple[str, str]]:
+    seconds = processor.timeout_seconds
+    if seconds is not None and seconds > LONGEST_ANSWER_SECONDS and isinstance(phase.dispatch, Dispatch):
+        yield f"{at}.timeout_seconds", f"{seconds} s is too long for an answer: at most {LONGEST_ANSWER_SECONDS}"
     companions = [phase.name] + ([phase.released_with] if phase.released_with in earlier else [])
     for need in processor.needs:
         try:

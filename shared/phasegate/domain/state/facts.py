@@ -91,6 +91,8 @@ class Reported:
     """The event's id: the same event again is no contradiction. Empty: of a throttle, whose claim says as much."""
     code_version: str = ""
     """The version of the worker's program, as it says; empty: it does not."""
+    http_status: int | None = None
+    """The status with which the worker was refused to the runner; None: it was not."""
 
     def is_told_by(self, other: "Reported") -> bool:
         """Tell whether another report is about the same event: of a throttle only its claim may be known."""

@@ -15,6 +15,8 @@ class Failure:
     """Decides whether and when the task is tried again."""
     message: str
     """What was said, as it came."""
+    http_status: int | None = None
+    """The status with which the worker was refused to the runner; None: it was not, or that is not known any more."""
 
     def signature(self, processor: str) -> str:
         """Return what failures of a processor that are alike have in common."""

@@ -108,6 +108,7 @@ def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported
         finished_at=event.finished_at,
         event_id=event.event_id,
         code_version=event.code_version,
+        http_status=event.http_status,
     )
 
 

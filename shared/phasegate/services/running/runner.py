@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
-from phasegate.domain.decisions.answers import failed, understand
+from phasegate.domain.decisions.answers import Refused, failed, understand
 from phasegate.domain.decisions.reconcile import may_be_claimed
 from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
@@ -260,6 +260,7 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
         fence=call.claim.fence,
         status=result.status,
         error_class=result.error_class,
+        http_status=result.http_status if isinstance(result, Refused) else None,
         message=kept(result.message),
         rows=result.rows,
         output_table=output.table if isinstance(output, TableOutput) else None,
