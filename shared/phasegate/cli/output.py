@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from phasegate.domain.state.run import RunStatus
     from phasegate.report.summary import Summary
 
 EXIT_INTERRUPTED = 130
@@ -25,6 +26,12 @@ class EndReport:
     """Where its page lies: a path, or an address in the object store."""
 
 
+def exit_status(status: "RunStatus", report: EndReport | None) -> int:
+    """Return the exit status of a run that has come to rest: no run ends with 0 that its report calls not complete."""
+    is_contradicted = report is not None and not report.agrees
+    return 1 if is_contradicted and status.exit_status == 0 else status.exit_status
+
+
 def say(text: str) -> None:
     """Tell whoever watches; standard output is for the answer."""
     typer.echo(text, err=True)
@@ -42,10 +49,11 @@ def show_summary(found: "Summary", report: EndReport | None, unreported: str | N
     from phasegate.report.summary import summary_document, summary_text
 
     if as_json:
-        write_json({**summary_document(found), "report": asdict(report) if report else None})
+        document = summary_document(found, is_borne_out=report is None or report.agrees)
+        write_json({**document, "report": asdict(report) if report else None})
         return
     if report is not None:
         typer.echo(f"verified: {report.verdict}\nreport: {report.page}")
     elif unreported is not None:
         typer.echo(unreported)
-    typer.echo(summary_text(found))
+    typer.echo(summary_text(found, is_borne_out=report is None or report.agrees))
