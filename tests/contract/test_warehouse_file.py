@@ -17,8 +17,7 @@ from phasegate.domain.errors import HaltError, InputError
 LEAVE_A_LOG = """
 import duckdb, os, sys
 made = duckdb.connect(sys.argv[1])
-made.execute("CREATE TABLE points AS SELECT i::DATE AS d, md5(s::VARCHAR) AS team FROM (SELECT DATE '2024-01-01' AS i, s"
-             " FROM range(200000) AS t(s))")
+made.execute("CREATE TABLE points AS SELECT DATE '2024-01-01' AS d, md5(s::VARCHAR) AS team FROM range(200000) AS t(s)")
 made.execute("CHECKPOINT")
 made.execute("INSERT INTO points SELECT DATE '2025-01-01', md5(s::VARCHAR) FROM range(2000) AS t(s)")
 os._exit(0)

@@ -436,3 +436,32 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
 def test_more_than_twenty_problems_are_counted_and_not_all_shown(tmp_path: Path) -> None:
     lines = refusal_of(tmp_path, lambda d: d.update({f"key_{n}": n for n in range(25)})).splitlines()
     assert (len(lines), lines[-1]) == (21, "… and 5 more")
+
+
+NUMBERS: dict[str, tuple[str, str, str]] = {
+    "an infinite backoff of a queue": ("max_concurrent: 100", "max_backoff_seconds: .inf", "queues.fetches"),
+    "no number": ("retries: 2", "retries: .nan", "phases[0].failure.retries"),
+    "a minus infinity in a check": ("games: COUNT(*)", "games: -.inf", "calendar.numbers.games"),
+    "a number that overflows": ("bootstrap_days: 2", "bootstrap_days: 1.0e+999", "calendar.bootstrap_days"),
+    "a whole number beyond JSON": ("active_dates: 3", f"active_dates: 1{'0' * 400}", "phases[0].limits.active_dates"),
+    "one among a worker's constants": (
+        "factory: tests.world:build",
+        "factory: tests.world:build\n    request: {a: [{b: .inf}]}",
+        "workers.world.request.a[0].b",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "where"), NUMBERS.values(), ids=NUMBERS)
+def test_a_number_that_no_plan_gives_back_is_refused_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str
+) -> None:
+    text = yaml.safe_dump(definition(), sort_keys=False)
+    assert old in text
+    said = refusal_with_places(tmp_path, text.replace(old, new, 1))
+    assert re.match(rf"FILE:\d+:\d+: {re.escape(where)}.*: .*write a (finite one|smaller number)$", said), said
+
+
+def test_a_queue_does_not_wait_for_longer_than_a_day(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path, lambda d: d["queues"]["work"].update(max_backoff_seconds=1e300))
+    assert said == "FILE: queues.work.max_backoff_seconds: 1e+300 is more than a day (86,400); wait less"

@@ -9,6 +9,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import CalendarDate
+from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
@@ -48,6 +49,18 @@ class Plan(BaseModel):
         """Return the first 16 hex digits of the SHA-256 over the plan's content."""
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def require_readable(self) -> None:
+        """Read the plan back as it will be stored: raises InputError when another one, or none, comes back.
+
+        A stored plan that cannot be read would take its run with it; so this comes before the run.
+        """
+        try:
+            is_same = Plan.model_validate_json(self.model_dump_json(by_alias=True)).hash == self.hash
+        except ValueError as error:
+            raise InputError(f"the plan of this pipeline cannot be read back once it is stored: {error}") from error
+        if not is_same:
+            raise InputError("the plan of this pipeline is another one once it is stored and read back")
 
     def with_work(self, work: dict[str, str]) -> "Plan":
         """Make the same plan with other letters."""

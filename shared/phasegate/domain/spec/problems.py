@@ -27,6 +27,10 @@ RESERVED_TOPICS = (COMPLETIONS, KICKOFF)
 """Topics that Phasegate uses for itself."""
 
 
+LONGEST_BACKOFF_SECONDS = 86_400
+"""Between two deliveries of a task. Not a bound of the type: a stored plan with a longer one is still read."""
+
+
 def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Find (path, sentence) for everything that is wrong with a pipeline whose types are right."""
     yield from _duplicates("phases", pipeline.phase_names)
@@ -46,6 +50,10 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for name in RESERVED_QUEUES:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
+    for name, queue in pipeline.queues.items():
+        for key in ("min_backoff_seconds", "max_backoff_seconds"):
+            if (wait := getattr(queue, key)) > LONGEST_BACKOFF_SECONDS:
+                yield f"queues.{name}.{key}", f"{wait:g} is more than a day ({LONGEST_BACKOFF_SECONDS:,}); wait less"
     seen_tables: dict[str, str] = {}
     seen_topics: dict[str, str] = {}
     for p, phase in enumerate(pipeline.phases):

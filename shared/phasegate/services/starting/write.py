@@ -33,8 +33,10 @@ def write_run(
     """Write a run under the first of these names that is free; the run, and whether it is new.
 
     A run that has one of the names already, and is the answer to the request, is taken in its place; the run of the
-    last name is so in any case. Raises InputError when a name belongs to a run of another request.
+    last name is so in any case. Raises InputError when a name belongs to a run of another request, and for a plan that
+    could not be read back.
     """
+    new.plan.require_readable()
     for run_id in run_ids:
         run, is_new = _write_once(state, clock, new, run_id)
         if is_new or is_answer(state, run, sent_at):
