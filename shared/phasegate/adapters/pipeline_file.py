@@ -43,7 +43,7 @@ def load_pipeline(path: Path) -> Pipeline:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(document.content, dict):
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
-    if numbers := list(_numbers_that_are_not_kept(document.content, [])):
+    if numbers := list(_numbers_that_are_not_kept(document.content, [], set())):
         raise InputError(_listed(path, document, numbers))
     try:
         pipeline = Pipeline.model_validate(document.content)
@@ -55,11 +55,16 @@ def load_pipeline(path: Path) -> Pipeline:
     return pipeline
 
 
-def _numbers_that_are_not_kept(content: Any, path: list[Part]) -> Iterator[tuple[Sequence[Part], str]]:
-    """(path, sentence) for each number that no stored plan could give back, wherever it stands."""
+def _numbers_that_are_not_kept(content: Any, path: list[Part], seen: set[int]) -> Iterator[tuple[Sequence[Part], str]]:
+    """(path, sentence) for each number that no stored plan could give back, wherever it stands.
+
+    seen: what was looked into already; an anchor of YAML may stand in many places, or in itself.
+    """
     if isinstance(content, dict | list):
-        for part, value in content.items() if isinstance(content, dict) else enumerate(content):
-            yield from _numbers_that_are_not_kept(value, [*path, part])
+        if id(content) not in seen:
+            seen.add(id(content))
+            for part, value in content.items() if isinstance(content, dict) else enumerate(content):
+                yield from _numbers_that_are_not_kept(value, [*path, part], seen)
     elif isinstance(content, float) and not math.isfinite(content):
         yield path, f"{content} is no number that a plan can keep; write a finite one"
     elif isinstance(content, int) and abs(content) > LARGEST_WHOLE:
