@@ -14,6 +14,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.deployment import Deployment
 from phasegate.domain.errors import PhasegateError, UnknownRun
 from phasegate.domain.protocol.names import KICKOFF
+from phasegate.domain.protocol.written_dates import read_day
 from phasegate.domain.state.facts import AttemptFacts
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.backend import Backend
@@ -28,7 +29,7 @@ class Failed(Exception):
 def main() -> int:
     """Begin, wait, look."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("date", type=date.fromisoformat, help="its tables are made anew")
+    parser.add_argument("date", type=read_day, help="its tables are made anew")
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--wait-seconds", type=float, default=1800.0)
     asked = parser.parse_args()

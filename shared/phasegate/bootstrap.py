@@ -14,6 +14,7 @@ from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.adapters.embedded.in_process import InProcessWorker
+from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
@@ -120,6 +121,11 @@ def open_warehouse(home: Home) -> DuckDbWarehouse:
     return DuckDbWarehouse(home.warehouse)
 
 
+def has_another_warehouse(home: Home, warehouse: DuckDbWarehouse) -> bool:
+    """Tell whether the warehouse of a home is not the one that its state knows. Nothing is written."""
+    return home.state.exists() and is_another(Database(home.state), warehouse)
+
+
 def load_worker(
     pipeline_file: Path | None,
     spec: WorkerSpec,
@@ -222,6 +228,7 @@ class Embedded:
             self.objects = FolderObjectStore(self.home.objects)
             self.warehouse = open_warehouse(self.home)
             stack.callback(self.warehouse.close)
+            self.has_another_warehouse = get_to_know(self.database, self.warehouse)
             self.workers = {
                 name: load_worker(self._pipeline_file, spec, name, self._source, self.warehouse, self.objects)
                 for name, spec in self.pipeline.workers.items()

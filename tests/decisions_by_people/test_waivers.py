@@ -247,14 +247,18 @@ def test_a_completed_run_has_nothing_left_to_waive(tmp_path: Path) -> None:
         ("2026-11-01", "2026-11-02T05:00"),
         ("2026-07-01T18:30", "2026-07-01T22:30"),
         ("2026-07-01T18:30Z", "2026-07-01T18:30"),
+        ("2026-07-01T18:30:00+02:00", "2026-07-01T16:30"),
     ],
 )
 def test_an_end_is_meant_in_the_pipelines_time_zone_and_a_date_is_included(text: str, utc: str) -> None:
     assert moment(text, "America/New_York").strftime("%Y-%m-%dT%H:%M") == utc
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "2026-02-30", "2026-13-01T10:00", "", "9999-12-31"])
-def test_an_end_that_is_no_time_is_refused(text: str) -> None:
+OTHER_FORMS = ["20260701", "2026-W27-3", "2026W273", "20260701T1830", "2026-07-01 18:30", "2026-07-01T18", "2026-182"]
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2026-02-30", "2026-13-01T10:00", "", "9999-12-31", *OTHER_FORMS])
+def test_an_end_that_is_no_time_or_is_written_in_another_form_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"--until: .* is no date or time"):
         moment(text, "America/New_York")
 

@@ -70,6 +70,8 @@ SELECTIONS = {
         ("--from", "2024-02-30", "--to", "2024-03-01"),
         "--from: '2024-02-30' is not a date",
     ),
+    "a compact date": (("--dates", "20240101"), "--dates: '20240101' is not a date (not of the form YYYY-MM-DD)"),
+    "a week": (("--from", "2024-W01-1", "--to", "2024-01-05"), "--from: '2024-W01-1' is not a date"),
     "a date with a time": (("--dates", "2024-01-01T00:00"), "write YYYY-MM-DD, for example 2024-01-15"),
     "a missing file of dates": (("--dates", "@nowhere.txt"), "--dates: nowhere.txt cannot be read"),
     "two ways of selecting": ((*SEASON, "--dates", "2024-01-01"), "exactly one of these"),
@@ -158,6 +160,45 @@ def missing_column(site: Site) -> None:
     without_column(site.world.source / "schedule.parquet", "home_team")
 
 
+def rewritten(path: Path, select: str) -> None:
+    """A parquet file whose rows are selected anew from its own (``t``)."""
+    other = path.with_suffix(".other")
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY ({select.replace(' t', f' read_parquet({str(path)!r}) AS t', 1)}) TO '{other}' (FORMAT parquet)"
+        )
+    other.replace(path)
+
+
+def text_for_numbers(site: Site) -> None:
+    """Text in a column of whole numbers."""
+    rewritten(site.world.source / "schedule.parquet", "SELECT * REPLACE ('final' AS game_status) FROM t")
+
+
+def null_date(site: Site) -> None:
+    """A game without a date."""
+    rewritten(site.world.source / "schedule.parquet", "FROM t UNION ALL SELECT '2023-24', NULL, 'T0', 'T1', 3")
+
+
+def dates_as_text(site: Site) -> None:
+    """Dates as text."""
+    rewritten(site.world.source / "schedule.parquet", "SELECT * REPLACE (game_date::VARCHAR AS game_date) FROM t")
+
+
+def half_a_game(site: Site) -> None:
+    """A calendar's number that is none."""
+    text = site.world.pipeline_file.read_text()
+    site.world.pipeline_file.write_text(text.replace("games: COUNT(*)", "games: COUNT(*) / 4"))
+
+
+def compact_date(site: Site) -> None:
+    """A date of the pipeline file in another form."""
+    text = site.world.pipeline_file.read_text()
+    site.world.pipeline_file.write_text(
+        text.replace("bootstrap: true", "bootstrap: true\n    available_from: 20240131")
+    )
+
+
 def bad_settings(site: Site) -> None:
     """A configuration file with a typo."""
     (site.folder / "phasegate.toml").write_text('hoem = "x"\n')
@@ -177,6 +218,17 @@ SURROUNDINGS: dict[str, tuple[Callable[[Site], None], str]] = {
     "a source without a schedule": (no_schedule, "schedule.parquet: the source folder has no schedule"),
     "a schedule that is no parquet file": (no_parquet, "schedule.parquet: not a readable parquet file"),
     "a schedule with a missing column": (missing_column, "home_team"),
+    "a schedule with text in a column of numbers": (text_for_numbers, "schedule.parquet: Conversion Error"),
+    "a schedule with a row without a date": (null_date, "raw.schedule: rows without a game_date or season; mend them"),
+    "a schedule with dates as text": (dates_as_text, "which is no DATE; CAST the column AS DATE"),
+    "a calendar's number with a fraction": (
+        half_a_game,
+        "is no whole number; COALESCE or ROUND it",
+    ),
+    "a date of the pipeline file in another form": (
+        compact_date,
+        "available_from: Value error, not of the form YYYY-MM",
+    ),
     "an unknown setting": (bad_settings, "phasegate.toml: 'hoem' is not a setting; known: backend, home, pipeline"),
     "settings that are no TOML": (broken_settings, "phasegate.toml: not valid TOML"),
 }

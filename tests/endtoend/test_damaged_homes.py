@@ -83,7 +83,7 @@ DATA = {
     "the state file: bytes in its middle": (lambda home: overwrite(home / STATE, 0.3, 30_000), STATE),
     "the state file: its beginning": (lambda home: overwrite(home / STATE, 0.0, 200), STATE),
     "the state file: half of it": (lambda home: truncate(home / STATE, 0.5), STATE),
-    "the warehouse: bytes in its middle": (lambda home: overwrite(home / WAREHOUSE, 0.5), WAREHOUSE),
+    "the warehouse: all behind its beginning": (lambda home: overwrite(home / WAREHOUSE, 0.1, 10**7), WAREHOUSE),
     "the warehouse: its beginning": (lambda home: overwrite(home / WAREHOUSE, 0.0, 200), WAREHOUSE),
     "the warehouse: half of it": (lambda home: truncate(home / WAREHOUSE, 0.5), WAREHOUSE),
     "the warehouse: nothing of it": (lambda home: truncate(home / WAREHOUSE, 0.0), WAREHOUSE),

@@ -3,6 +3,7 @@
 Every error names file, line and column, path and remedy.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -21,6 +22,8 @@ from phasegate.domain.spec.strict import FORMER_NAMES
 
 MAX_BYTES = 1_000_000
 MAX_SHOWN = 20
+LARGEST_WHOLE = 2**53
+"""Beyond it readers of JSON disagree on whole numbers."""
 
 _FORMER_SPELLINGS = {name: former for former, name in FORMER_NAMES.items()}
 _KIND_KEYS = ("check", "kind")
@@ -41,6 +44,8 @@ def load_pipeline(path: Path) -> Pipeline:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(document.content, dict):
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
+    if numbers := list(_numbers_that_are_not_kept(document.content, [], set())):
+        raise InputError(_listed(path, document, numbers))
     try:
         pipeline = Pipeline.model_validate(document.content)
     except ValidationError as error:
@@ -56,6 +61,26 @@ def load_pipeline(path: Path) -> Pipeline:
     if wrong:
         raise InputError(_listed(path, document, wrong))
     return pipeline
+
+
+def _numbers_that_are_not_kept(content: Any, path: list[Part], seen: set[int]) -> Iterator[tuple[Sequence[Part], str]]:
+    """(path, sentence) for each number that no stored plan could give back, wherever it stands.
+
+    seen: what was looked into already; an anchor of YAML may stand in many places, or in itself.
+    """
+    if isinstance(content, dict | list):
+        if id(content) not in seen:
+            seen.add(id(content))
+            for part, value in content.items() if isinstance(content, dict) else enumerate(content):
+                yield from _numbers_that_are_not_kept(value, [*path, part], seen)
+    elif isinstance(content, float) and not math.isfinite(content):
+        yield path, f"{content} is no number that a plan can keep; write a finite one"
+    elif isinstance(content, int) and abs(content) > LARGEST_WHOLE:
+        yield path, f"{_shortened(content)} is beyond {LARGEST_WHOLE:,}; write a smaller number"
+
+
+def _shortened(number: int) -> str:
+    return f"a number of about 2 to the power of {number.bit_length()}"
 
 
 def _wrong_values(document: YamlDocument, error: ValidationError) -> list[tuple[Sequence[Part], str]]:

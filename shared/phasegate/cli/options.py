@@ -10,6 +10,7 @@ import typer
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
+from phasegate.domain.protocol.written_dates import read_day
 
 PipelineOption = Annotated[
     Path | None,
@@ -69,9 +70,7 @@ def parse_days(text: str | None, flag: str) -> tuple[date, ...]:
 def parse_day(text: str, flag: str) -> date:
     """Read a plain date. Raises InputError."""
     try:
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            raise ValueError("not of the form YYYY-MM-DD")
-        return date.fromisoformat(text)
+        return read_day(text)
     except ValueError as error:
         raise InputError(
             f"{flag}: '{text}' is not a date ({error}); write YYYY-MM-DD, for example 2024-01-15"

@@ -9,6 +9,7 @@ import typer
 from phasegate.domain.foreign_text import escaped_lines
 
 if TYPE_CHECKING:
+    from phasegate.domain.state.run import RunStatus
     from phasegate.report.summary import Summary
 
 EXIT_INTERRUPTED = 130
@@ -26,6 +27,12 @@ class EndReport:
 
     page: str
     """Where its page lies: a path, or an address in the object store."""
+
+
+def exit_status(status: "RunStatus", report: EndReport | None) -> int:
+    """Return the exit status of a run that has come to rest: no run ends with 0 that its report calls not complete."""
+    is_contradicted = report is not None and not report.agrees
+    return 1 if is_contradicted and status.exit_status == 0 else status.exit_status
 
 
 def say(text: str) -> None:
@@ -54,10 +61,11 @@ def show_summary(found: "Summary", report: EndReport | None, unreported: str | N
     from phasegate.report.summary import summary_document, summary_text
 
     if as_json:
-        write_json({**summary_document(found), "report": asdict(report) if report else None})
+        document = summary_document(found, is_borne_out=report is None or report.agrees)
+        write_json({**document, "report": asdict(report) if report else None})
         return
     if report is not None:
         show(f"verified: {report.verdict}\nreport: {report.page}")
     elif unreported is not None:
         show(unreported)
-    show(summary_text(found))
+    show(summary_text(found, is_borne_out=report is None or report.agrees))

@@ -84,8 +84,11 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
     return Summary(progress, tuple(tables), skipped, explain(state, run_id, None, None).roots, seconds)
 
 
-def summary_document(summary: Summary) -> dict[str, Any]:
-    """The document is that of ``status --json``, with the tables and every missing task by name."""
+def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str, Any]:
+    """The document is that of ``status --json``, with the tables and every missing task by name.
+
+    is_borne_out: whether the verifier's report, where there is one, agrees with the run.
+    """
     return {
         **progress_document(summary.report),
         "seconds": round(summary.seconds, 1),
@@ -95,16 +98,19 @@ def summary_document(summary: Summary) -> dict[str, Any]:
             {"date": day.isoformat(), "phase": ref.partition("/")[0], "processor": ref.partition("/")[2]}
             for day, ref in summary.report.missing
         ],
-        "next": next_command(summary.report),
+        "next": next_command(summary.report, is_borne_out=is_borne_out),
     }
 
 
-def summary_text(summary: Summary) -> str:
-    """The text is the summary for a terminal; what is missing is cut after ``SHOWN_MISSING`` lines."""
+def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
+    """The text is the summary for a terminal; what is missing is cut after ``SHOWN_MISSING`` lines.
+
+    is_borne_out: as for the document.
+    """
     progress = summary.report
     out = StringIO()
     console = Console(file=out, width=110, highlight=False, emoji=False, markup=False, soft_wrap=True)
-    console.print(escaped(_sentence(summary)))
+    console.print(escaped(_sentence(summary, is_borne_out)))
     phases = Table(box=box.SIMPLE)
     for name in ("phase", "dates", "passed", "skipped", "failed", "blocked", "open"):
         phases.add_column(name, justify="left" if name == "phase" else "right")
@@ -127,17 +133,18 @@ def summary_text(summary: Summary) -> str:
     _print_missing(console, summary)
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")
-    console.print(f"next: {next_command(progress)}")
+    console.print(f"next: {next_command(progress, is_borne_out=is_borne_out)}")
     return out.getvalue().rstrip()
 
 
-def _sentence(summary: Summary) -> str:
+def _sentence(summary: Summary, is_borne_out: bool) -> str:
     progress = summary.report
     done = progress.tasks["succeeded"] + progress.tasks["empty_ok"]
     pace = f", {done / summary.seconds:,.0f} tasks/s" if summary.seconds >= 1 else ""
     halted = f" ({progress.halted_because})" if progress.halted_because else ""
+    doubted = "" if is_borne_out else ", and its report does not bear that out"
     return (
-        f"Run {progress.run_id}: {progress.status.value}{halted}. {progress.dates} dates, {done:,} of "
+        f"Run {progress.run_id}: {progress.status.value}{halted}{doubted}. {progress.dates} dates, {done:,} of "
         f"{progress.tasks['expected']:,} tasks done ({progress.tasks['empty_ok']:,} rightly empty) "
         f"in {summary.seconds:,.1f} s{pace}"
     )
@@ -168,8 +175,10 @@ def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
     return [f"{day} {phase}: {', '.join(processors)}" for (day, phase), processors in groups.items()]
 
 
-def next_command(progress: RunReport) -> str:
-    """The command that a person types next."""
+def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:
+    """The command that a person types next. is_borne_out: whether no report says otherwise than the run."""
+    if progress.status is RunStatus.COMPLETED and not is_borne_out:
+        return "phasegate run … (the same, under another --run-id or none) makes again what its report names"
     if progress.status is RunStatus.COMPLETED:
         return f"phasegate status {progress.run_id}"
     if progress.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):

@@ -454,3 +454,81 @@ def test_what_a_processor_may_not_say_of_its_timeout_and_failures_is_refused(
     tmp_path: Path, keys: Document, message: str
 ) -> None:
     assert message in refusal_of(tmp_path, lambda d: phase(d, FETCH)["processors"][0].update(keys))
+
+
+NUMBERS: dict[str, tuple[str, str, str]] = {
+    "an infinite backoff of a queue": ("max_concurrent: 100", "max_backoff_seconds: .inf", "queues.fetches"),
+    "no number": ("retries: 2", "retries: .nan", "phases[0].failure.retries"),
+    "a minus infinity in a check": ("games: COUNT(*)", "games: -.inf", "calendar.numbers.games"),
+    "a number that overflows": ("bootstrap_days: 2", "bootstrap_days: 1.0e+999", "calendar.bootstrap_days"),
+    "a whole number beyond JSON": ("active_dates: 3", f"active_dates: 1{'0' * 400}", "phases[0].limits.active_dates"),
+    "one among a worker's constants": (
+        "factory: tests.world:build",
+        "factory: tests.world:build\n    request: {a: [{b: .inf}]}",
+        "workers.world.request.a[0].b",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "where"), NUMBERS.values(), ids=NUMBERS)
+def test_a_number_that_no_plan_gives_back_is_refused_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str
+) -> None:
+    text = yaml.safe_dump(definition(), sort_keys=False)
+    assert old in text
+    said = refusal_with_places(tmp_path, text.replace(old, new, 1))
+    assert re.match(rf"FILE:\d+:\d+: {re.escape(where)}.*: .*write a (finite one|smaller number)$", said), said
+
+
+def test_a_queue_does_not_wait_for_longer_than_a_day(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path, lambda d: d["queues"]["work"].update(max_backoff_seconds=1e300))
+    assert said == "FILE: queues.work.max_backoff_seconds: 1e+300 is more than a day (86,400); wait less"
+
+
+def test_an_anchor_that_holds_itself_is_looked_into_once(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "schema_version: &all [*all, .inf]").startswith(
+        "FILE: schema_version[1]: inf is no number"
+    )
+
+
+PATHS: dict[str, tuple[str, str]] = {
+    "absolute": ("/etc/{date}.json", "'/etc/2024-01-01.json' is not an object name: write a relative path"),
+    "out of the store": ("../{date}.json", "'../2024-01-01.json' is not an object name: write a relative path"),
+    "out of the store on a detour": ("a/../../{date}", "'a/../../2024-01-01' is not an object name"),
+    "a slash too many": ("a//{date}", "'a//2024-01-01' is not an object name"),
+    "a slash at the end": ("a/{date}/", "'a/2024-01-01/' is not an object name"),
+    "among the records of rollbacks": ("rollbacks/{date}/done.json", "'rollbacks/' holds Phasegate's own records"),
+    "among the reports": ("reports/{date}", "'reports/' holds Phasegate's own records"),
+    "the name of an unfinished file": ("a/.unfinished-{date}", "no part of it may begin with '.unfinished-'"),
+    "too long": (f"{'a' * 191}{{date}}", "is too long: at most 1000 characters, and 200 between two slashes"),
+}
+
+
+@pytest.mark.parametrize(("path", "message"), PATHS.values(), ids=PATHS)
+def test_an_object_that_nobody_may_write_is_refused_when_the_file_is_loaded(
+    tmp_path: Path, path: str, message: str
+) -> None:
+    said = refusal_of(tmp_path, lambda d: processor(d, FETCH, "a")["output"].update(path=path))
+    assert said.startswith(f"FILE: phases[0].processors[0].output.path: {message}"), said
+
+
+SHARED: dict[str, tuple[str, str]] = {
+    "the same object": ("a/{date}.jsonl", "a/{date}.jsonl is already written by fetch/a"),
+    "an object in an object": ("a/{date}.jsonl/{date}", "and the object of fetch/a cannot both be: one is a folder"),
+}
+
+
+@pytest.mark.parametrize(("path", "message"), SHARED.values(), ids=SHARED)
+def test_an_object_has_one_writer(tmp_path: Path, path: str, message: str) -> None:
+    said = refusal_of(tmp_path, lambda d: processor(d, FETCH, "b")["output"].update(path=path))
+    assert said.startswith("FILE: phases[0].processors[1].output.path: ") and said.endswith(message), said
+
+
+@pytest.mark.parametrize("table", ["ref.history", "ref.reports", "phasegate.identity"])
+def test_no_processor_writes_a_table_of_our_own(tmp_path: Path, table: str) -> None:
+    def change(document: Document) -> None:
+        document["report"] = {"table": "ref.reports"}
+        processor(document, SHAPE, "right")["output"]["table"] = table
+
+    said = refusal_of(tmp_path, change)
+    assert said.startswith(f"FILE: phases[2].processors[1].output.table: {table} is already written by Phasegate"), said

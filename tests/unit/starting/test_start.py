@@ -115,3 +115,17 @@ def test_dates_of_another_source_folder_are_told_of_and_made_again(tmp_path: Pat
     world.source.rename(tmp_path / "moved")
     world.source = tmp_path / "moved"
     assert begin(world).remade == tuple(world.days)
+
+
+def test_a_plan_that_could_not_be_read_again_is_found_out_before_its_run_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one infinite number did, which is stored as none: the whole home could not be read after it."""
+    world = World(tmp_path, dates=2)
+    endless = world.pipeline.queues["work"].model_copy(update={"max_backoff_seconds": float("inf")})
+    pipeline = world.pipeline.model_copy(update={"queues": {**world.pipeline.queues, "work": endless}})
+    monkeypatch.setattr("phasegate.embedded_start.load_pipeline", lambda _: pipeline)
+    with pytest.raises(InputError, match="the plan of this pipeline cannot be read back once it is stored"):
+        begin(world)
+    with world.open() as embedded:
+        assert embedded.state.runs() == []

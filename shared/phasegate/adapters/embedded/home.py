@@ -79,6 +79,10 @@ class Home:
                 return handle.read().strip() or "another process"
         return None
 
+    def last_driver(self) -> str:
+        """Say who drives this home, or did so last, in the words of ``driver``."""
+        return self.lock.read_text(encoding="utf-8").strip()
+
 
 def _unusable(path: Path, error: OSError) -> str:
     return f"{path}: cannot be used as a home folder: {error.strerror} ({error.filename})"

@@ -6,10 +6,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from phasegate.adapters.object_names import checked_name
 from phasegate.domain.errors import HaltError
-
-_UNFINISHED = ".unfinished-"
+from phasegate.domain.protocol.object_names import UNFINISHED, checked_name
 
 
 class FolderObjectStore:
@@ -26,7 +24,7 @@ class FolderObjectStore:
         """Create or replace an object. Raises InputError for a bad name, HaltError on a full disk."""
         target = self._path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=target.parent)
+        handle, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)

@@ -49,6 +49,22 @@ class DuckDbWarehouse:
         except duckdb.Error as error:
             raise _explained_at_opening(error, path) from error
 
+    def identity(self) -> str | None:
+        """Return what tells this file from every other warehouse; None: nobody has given it anything yet."""
+        with self._cursor() as cursor:
+            there = cursor.execute(
+                "SELECT 1 FROM information_schema.tables WHERE table_schema = 'phasegate' AND table_name = 'identity'"
+            ).fetchone()
+            row = cursor.execute("SELECT id FROM phasegate.identity").fetchone() if there else None
+        return str(row[0]) if row else None
+
+    def identify(self, identity: str) -> None:
+        """Give this file what tells it from every other warehouse."""
+        with self._lock_of("schema"), self._transaction() as cursor:
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS phasegate")
+            cursor.execute("CREATE OR REPLACE TABLE phasegate.identity (id VARCHAR)")
+            cursor.execute("INSERT INTO phasegate.identity VALUES ($id)", {"id": identity})
+
     def apply_schema(self, ddl: str) -> None:
         """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none."""
         statements = translate_ddl(ddl)

@@ -10,8 +10,8 @@ from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, is_transient, message_of
-from phasegate.adapters.object_names import checked_name
 from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.protocol.object_names import checked_name
 
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 """The library's own retry (exponential, jittered), bounded in seconds. Every call here may be made again: a write puts

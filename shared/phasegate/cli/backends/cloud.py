@@ -15,7 +15,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show_summary, write_json
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show_summary, write_json
 from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
@@ -234,7 +234,7 @@ class CloudCommands:
         )
         unreported = f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
         show_summary(found, made, unreported, as_json)
-        return found.report.status.exit_status
+        return exit_status(found.report.status, made)
 
     def _address(self, page: str) -> str:
         """Where a page of the object store lies."""

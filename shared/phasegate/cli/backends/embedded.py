@@ -22,12 +22,13 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
     EmbeddedOptions,
+    has_another_warehouse,
     open_state,
     open_warehouse,
 )
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, say, show, show_summary, write_json
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show, show_summary, write_json
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError
@@ -40,7 +41,9 @@ from phasegate.ports import State
 from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import resume
 from phasegate.services.reading.counts import count_run
+from phasegate.services.reading.lost_rows import require_rows
 from phasegate.services.reading.progress import progress_document, report
+from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start
@@ -121,16 +124,13 @@ class EmbeddedCommands:
                 stderr=written,
                 start_new_session=True,
             )
-        while child.poll() is None and self._home.driver() != driver_of(child.pid, run.run_id):
+        own = driver_of(child.pid, run.run_id)
+        while child.poll() is None and self._home.driver() != own:
             time.sleep(0.02)
-        if child.returncode is not None and not self._is_taken_care_of(run.run_id):
+        is_driven = child.returncode in (None, 0) or self._home.last_driver() == own
+        if not is_driven and not drives(self.driver(), run.run_id):
             raise HaltError(_not_driven(run.run_id, child.returncode, log, said_before))
         return run.run_id
-
-    def _is_taken_care_of(self, run_id: str) -> bool:
-        """Whether a run whose process has ended is at rest, or driven by another one."""
-        found = report(self.state(), run_id, SystemClock().now())
-        return found.status.is_at_rest or drives(self.driver(), run_id)
 
     def watch(self, run_id: str, as_json: bool) -> int:
         """See the protocol."""
@@ -146,13 +146,18 @@ class EmbeddedCommands:
                 show(status_text(found, driver), aside=as_json)
                 if as_json:
                     write_json(progress_document(found))
-                return found.status.exit_status
+                return exit_status(found.status, self._last_report(run_id))
             if (text := counts_text(counts, driver)) != shown:
                 show(text, aside=as_json)
                 shown = text
             if driver is None:
                 raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
             time.sleep(WATCH_EVERY_SECONDS)
+
+    def _last_report(self, run_id: str) -> EndReport | None:
+        """What the newest report on a run says."""
+        notes = self.state().reports(run_id)
+        return EndReport(n.agrees, n.verdict, str(self._home.root / n.place)) if notes and (n := notes[-1]) else None
 
     def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
         """See the protocol. Raises InputError for a home in which nobody can drive."""
@@ -174,6 +179,7 @@ class EmbeddedCommands:
         source = Path(run.source) if run.source else None
         file = Path(run.pipeline_file) if run.pipeline_file else None
         with Embedded(self._home, plan.pipeline, source, pipeline_file=file) as embedded:
+            _say_another_warehouse(self._home, embedded.has_another_warehouse)
             return _drive(embedded, run, as_json)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
@@ -186,6 +192,7 @@ class EmbeddedCommands:
         require_free(home, _VERIFIED_LATER)
         warehouse = open_warehouse(home)
         try:
+            _say_another_warehouse(home, has_another_warehouse(home, warehouse))
             inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
             made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
         finally:
@@ -235,6 +242,7 @@ class EmbeddedCommands:
         with HomeStart(self._home, _folder(run_request.source), how) as environment:
             started = start(run_request, environment, run_id)
             run, state = started.run, environment.embedded.state
+            _say_another_warehouse(self._home, environment.embedded.has_another_warehouse)
             _say_remade(started.remade)
             if not started.is_new:
                 say(f"resuming run {run.run_id}")
@@ -284,11 +292,21 @@ def _say_remade(days: Sequence[date]) -> None:
         say(f"{len(days)} date(s) hold rows made from another source folder; they are made again")
 
 
+def _say_another_warehouse(home: Home, is_another: bool) -> None:
+    if is_another:
+        say(
+            f"{home.warehouse} is not the warehouse that this home knows: what earlier runs say of tables is not about "
+            "this one; the tables themselves are asked what they hold"
+        )
+
+
 def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
     from phasegate.cli.backends.display import Display
     from phasegate.report.summary import summarise
 
+    if not embedded.state.board(run.run_id)[0].is_over(run):
+        require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
     log = embedded.home.log_of(run.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
@@ -299,11 +317,12 @@ def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
         embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
     found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
     status = found.report.status
-    show_summary(found, _report_at_end(embedded, run.run_id) if status.is_final else None, None, as_json)
+    made = _report_at_end(embedded, run.run_id) if status.is_final else None
+    show_summary(found, made, None, as_json)
     if interruption.is_asked() and not status.is_at_rest:
         say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
         return EXIT_INTERRUPTED
-    return status.exit_status
+    return exit_status(status, made)
 
 
 def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:

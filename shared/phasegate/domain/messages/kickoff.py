@@ -1,13 +1,12 @@
 """A kick-off is what a person, a schedule or another service asks the starter for, over HTTP or in a message."""
 
-from datetime import date
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.messages.requests import Days, Names
 from phasegate.domain.messages.run_request import Reprocess, RunRequest
 from phasegate.domain.operations.overrides import Overrides
+from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.state.run import RUN_ID
 
 
@@ -19,8 +18,8 @@ class Kickoff(BaseModel):
     run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$", description="the same id is the same run")
     pipeline: str | None = Field(default=None, description="must be the deployed one, when given")
     season: Names = Field(default=(), description="all dates of these seasons")
-    first: date | None = Field(default=None, alias="from", description="the first date")
-    last: date | None = Field(default=None, alias="to", description="the last date")
+    first: WrittenDay | None = Field(default=None, alias="from", description="the first date")
+    last: WrittenDay | None = Field(default=None, alias="to", description="the last date")
     dates: Days = Field(default=(), description="these dates alone")
     exclude: Days = Field(default=(), description="dates to leave out")
     phases: str | None = Field(default=None, description="the phases, for example 1..3; null: the profile's, or all")

@@ -1,12 +1,12 @@
 """People and schedules ask the functions for a sweep, or a report."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
+from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.state.run import RUN_ID
 
 
@@ -15,7 +15,7 @@ def _several(value: Any) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
-Days = Annotated[tuple[date, ...], BeforeValidator(_several)]
+Days = Annotated[tuple[WrittenDay, ...], BeforeValidator(_several)]
 """Dates: a list, or one text with commas."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
@@ -37,8 +37,8 @@ class VerifyRequest(BaseModel):
 
     run_id: str | None = Field(default=None, pattern=f"^{RUN_ID}$", description="the run to report on")
     season: Names = Field(default=(), description="all dates of these seasons")
-    first: date | None = Field(default=None, alias="from", description="the first date")
-    last: date | None = Field(default=None, alias="to", description="the last date")
+    first: WrittenDay | None = Field(default=None, alias="from", description="the first date")
+    last: WrittenDay | None = Field(default=None, alias="to", description="the last date")
     dates: Days = Field(default=(), description="these dates alone")
     exclude: Days = Field(default=(), description="dates to leave out")
     phases: str | None = Field(default=None, description="the phases, for example 1..3; null: all")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import CalendarDate
+from phasegate.domain.errors import InputError
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
@@ -62,6 +63,18 @@ class Plan(BaseModel):
         """List the topics on which an existing system reports on the selected phases."""
         how = (self.pipeline.phase(name).how for name in self.phases)
         return tuple(each.topic for each in how if isinstance(each, Observed))
+
+    def require_readable(self) -> None:
+        """Read the plan back as it will be stored: raises InputError when another one, or none, comes back.
+
+        A stored plan that cannot be read would take its run with it; so this comes before the run.
+        """
+        try:
+            is_same = Plan.model_validate_json(self.model_dump_json(by_alias=True)).hash == self.hash
+        except ValueError as error:
+            raise InputError(f"the plan of this pipeline cannot be read back once it is stored: {error}") from error
+        if not is_same:
+            raise InputError("the plan of this pipeline is another one once it is stored and read back")
 
     def with_work(self, work: dict[str, str]) -> "Plan":
         """Make the same plan with other letters."""

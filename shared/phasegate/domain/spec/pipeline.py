@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
 from phasegate.domain.protocol.worker import FORMER_CONSTANTS
+from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
@@ -165,7 +166,7 @@ class Processor(Strict):
     checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")
     bootstrap: bool = Field(default=False, description="rightly empty on the bootstrap days of a season")
-    available_from: date | None = Field(default=None, description="the source begins here; empty before")
+    available_from: WrittenDay | None = Field(default=None, description="the source begins here; empty before")
     source_dates: Name | None = Field(
         default=None, description="a source of the calendar; empty where it holds nothing"
     )

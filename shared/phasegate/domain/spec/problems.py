@@ -2,15 +2,18 @@
 nowhere."""
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
+from phasegate.domain.protocol.object_names import output_name_problem
 from phasegate.domain.protocol.worker import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
 from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
 from phasegate.domain.spec.pipeline import (
+    ObjectOutput,
     Phase,
     Pipeline,
     Processor,
@@ -25,6 +28,16 @@ RESERVED_QUEUES = (CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE)
 
 RESERVED_TOPICS = (COMPLETIONS, KICKOFF)
 """Topics that Phasegate uses for itself."""
+
+
+RESERVED_TABLES = ("phasegate.identity",)
+"""Tables that Phasegate keeps for itself, in the warehouse of a home."""
+
+_SOME_DAY = date(2024, 1, 1)
+"""The names of one date stand for those of all: dates differ, and are as long as each other."""
+
+LONGEST_BACKOFF_SECONDS = 86_400
+"""Between two deliveries of a task. Not a bound of the type: a stored plan with a longer one is still read."""
 
 
 def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
@@ -46,7 +59,16 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for name in RESERVED_QUEUES:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
-    seen_tables: dict[str, str] = {}
+    for name, queue in pipeline.queues.items():
+        for key in ("min_backoff_seconds", "max_backoff_seconds"):
+            if (wait := getattr(queue, key)) > LONGEST_BACKOFF_SECONDS:
+                yield f"queues.{name}.{key}", f"{wait:g} is more than a day ({LONGEST_BACKOFF_SECONDS:,}); wait less"
+    yield from _objects(pipeline)
+    seen_tables = {pipeline.history_table: "Phasegate: it is the history table"} | dict.fromkeys(
+        RESERVED_TABLES, "Phasegate itself"
+    )
+    if pipeline.report.table is not None:
+        seen_tables[pipeline.report.table] = "Phasegate: it is the table of reports"
     seen_topics: dict[str, str] = {}
     for p, phase in enumerate(pipeline.phases):
         at = f"phases[{p}]"
@@ -75,6 +97,25 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             select_phases(pipeline, profile.phases)
         except LookupError as error:
             yield f"profiles.{name}.phases", str(error)
+
+
+def _objects(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Each object has one writer, lies below the store's root, and is none of Phasegate's own."""
+    writers: dict[str, str] = {}
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            if not isinstance(processor.output, ObjectOutput):
+                continue
+            at, ref = f"phases[{p}].processors[{i}].output.path", f"{phase.name}/{processor.name}"
+            name = processor.output.name_on(_SOME_DAY)
+            if problem := output_name_problem(name):
+                yield at, problem
+            for other, writer in writers.items():
+                if other == name:
+                    yield at, f"{processor.output.path} is already written by {writer}"
+                elif name.startswith(f"{other}/") or other.startswith(f"{name}/"):
+                    yield at, f"{processor.output.path} and the object of {writer} cannot both be: one is a folder"
+            writers.setdefault(name, ref)
 
 
 def _constants(pipeline: Pipeline, name: str, worker: WorkerSpec) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,9 @@ FORMER_NAMES = {"brake": "circuit_breaker", "playoffs": "canary_number"}
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors, values never change after load."""
+    """Unknown keys are errors, values never change after load, and numbers are finite: no other is read back."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def with_former_names(schema: JsonDict) -> None:

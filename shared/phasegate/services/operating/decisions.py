@@ -1,7 +1,6 @@
 """A person may let pass a blocked check (a waiver), or a phase that waits (an approval). Written into the run's
 document."""
 
-import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan import Plan
+from phasegate.domain.protocol.written_dates import is_day, read_day, read_moment
 from phasegate.domain.spec.checks import OWN_CHECKS, name_of
 from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
@@ -96,13 +96,13 @@ def waive(
 
 def moment(text: str, timezone: str) -> datetime:
     """Return the UTC time of ``YYYY-MM-DD`` (the end of that day) or ``YYYY-MM-DDTHH:MM[:SS][zone]``. Raises
-    InputError."""
+    InputError for any other form."""
     zone = ZoneInfo(timezone)
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            end_of_day = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min, zone)
+        if is_day(text):
+            end_of_day = datetime.combine(read_day(text) + timedelta(days=1), time.min, zone)
             return end_of_day.astimezone(UTC)
-        found = datetime.fromisoformat(text)
+        found = read_moment(text)
         return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InputError(

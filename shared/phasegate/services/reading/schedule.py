@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from phasegate.domain.calendar.dates import Calendar, CalendarDate, LeftOutDate
@@ -43,6 +43,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
         day, season = row["day"], str(row["season"])
         if day is None or row["season"] is None:
             raise InputError(f"{spec.table}: rows without a {spec.date_column} or {spec.season_column}; mend them")
+        day = _day(day, spec.table, spec.date_column)
         if day in dates:
             raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
         counts = {name: _whole(name, row[name], day) for name in spec.numbers}
@@ -57,9 +58,22 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
 
 def _whole(name: str, value: Any, day: date) -> int:
     """A number of the calendar. Raises InputError for one with a fraction, and where there is none."""
-    if value is None or int(value) != value:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole != value:
         raise InputError(f"calendar.numbers.{name}: {value} on {day} is no whole number; COALESCE or ROUND it")
-    return int(value)
+    return whole
+
+
+def _day(value: Any, table: str, column: str) -> date:
+    """A date of a schedule or a source. Raises InputError for a value of another type."""
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise InputError(
+            f"{table}: {column} holds '{value}', which is no DATE; CAST the column AS DATE where it is made"
+        )
+    return value
 
 
 def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
@@ -69,7 +83,8 @@ def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
         f"SELECT {day_of} AS day, {season_of} AS season, COUNT(*) AS found FROM `{spec.table}` "
         f"WHERE {day_of} IS NOT NULL GROUP BY {day_of}, {season_of} HAVING COUNTIF({spec.condition}) = 0"
     )
-    return tuple(sorted((LeftOutDate(r["day"], str(r["season"]), int(r["found"])) for r in rows), key=lambda d: d.day))
+    found = (LeftOutDate(_day(r["day"], spec.table, spec.date_column), str(r["season"]), int(r["found"])) for r in rows)
+    return tuple(sorted(found, key=lambda d: d.day))
 
 
 def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> set[date]:
@@ -79,4 +94,4 @@ def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> se
         f"SELECT DISTINCT {column} AS day FROM `{source.table}` "
         f"WHERE {column} BETWEEN DATE '{first.isoformat()}' AND DATE '{last.isoformat()}'"
     )
-    return {row["day"] for row in rows}
+    return {_day(row["day"], source.table, source.date_column) for row in rows}

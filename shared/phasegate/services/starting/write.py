@@ -35,8 +35,10 @@ def write_run(
 
     A run that has one of the names already, and is the answer to the request, is taken in its place; the run of the
     last name is so in any case. One that cannot be read is passed by. Raises InputError when a name belongs to a run of
-    another request, UnreadableRun when there is no other name than that of a run that cannot be read.
+    another request, and for a plan that could not be read back; UnreadableRun when there is no other name than that of
+    a run that cannot be read.
     """
+    new.plan.require_readable()
     found: tuple[Run, bool] | None = None
     unreadable: UnreadableRun | None = None
     for run_id in run_ids:

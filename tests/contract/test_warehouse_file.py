@@ -1,0 +1,89 @@
+"""The file of the embedded warehouse: whose it is, and what is said when bytes in it are wrong."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import HaltError, InputError
+
+LEAVE_A_LOG = """
+import duckdb, os, sys
+made = duckdb.connect(sys.argv[1])
+made.execute("CREATE TABLE points AS SELECT DATE '2024-01-01' AS d, md5(s::VARCHAR) AS team FROM range(200000) AS t(s)")
+made.execute("CHECKPOINT")
+made.execute("INSERT INTO points SELECT DATE '2025-01-01', md5(s::VARCHAR) FROM range(2000) AS t(s)")
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A warehouse as a process left it that was killed: four megabytes, and a log."""
+    made = tmp_path / "warehouse.duckdb"
+    subprocess.run([sys.executable, "-c", LEAVE_A_LOG, str(made)], check=True)
+    return made
+
+
+def overwrite(path: Path, at: int) -> None:
+    """Other bytes."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xa5" * 200)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a warehouse."""
+    return path.with_name(f"{path.name}.wal")
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "its beginning": (lambda path: overwrite(path, 0), "move {path} (and {path}.wal, if it is there) away"),
+    "its end is gone": (lambda path: os.truncate(path, 1_000_000), "move {path} (and {path}.wal, if it is there) away"),
+    "its log": (lambda path: overwrite(log_of(path), 200), "move {path}.wal away"),
+}
+
+
+@pytest.mark.parametrize(("damage", "advice"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_a_halt_that_says_what_to_move(
+    path: Path, damage: Callable[[Path], None], advice: str
+) -> None:
+    damage(path)
+    with pytest.raises(HaltError) as error:
+        DuckDbWarehouse(path)
+    assert advice.format(path=path) in str(error.value)
+
+
+def test_a_damaged_block_that_is_only_found_by_a_query_is_a_halt_and_no_refused_statement(path: Path) -> None:
+    overwrite(path, 2_000_000)
+    warehouse = DuckDbWarehouse(path)
+    (answer,) = warehouse.ask([("SELECT MAX(team) AS t FROM `main.points`", {})])
+    warehouse.close()
+    assert isinstance(answer, HaltError) and f"move {path}" in str(answer)
+
+
+def test_a_file_that_cannot_be_opened_for_its_rights_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise duckdb.IOException(f'IO Error: Cannot open file "{path}": Permission denied')
+
+    monkeypatch.setattr(duckdb, "connect", refuse)
+    with pytest.raises(InputError, match="cannot be opened for writing"):
+        DuckDbWarehouse(path)
+
+
+def test_an_identity_is_kept_in_both_and_another_file_is_noticed_once(path: Path, tmp_path: Path) -> None:
+    state, first, second = (
+        Database(tmp_path / "state.sqlite"),
+        DuckDbWarehouse(path),
+        DuckDbWarehouse(tmp_path / "second.duckdb"),
+    )
+    assert (is_another(state, first), get_to_know(state, first), get_to_know(state, first)) == (False, False, False)
+    assert (is_another(state, second), get_to_know(state, second), get_to_know(state, second)) == (True, True, False)
+    assert is_another(state, first) and first.identity() != second.identity() is not None
