@@ -57,6 +57,13 @@ run "deployed" {
     error_message = "What only Google calls knows by which account."
   }
   assert {
+    condition = alltrue([
+      for name in keys(local.functions) :
+      google_cloudfunctions2_function.this[name].service_config[0].environment_variables["PHASEGATE_AUDIENCES"] == local.urls[name]
+    ])
+    error_message = "A function knows the address that a caller's token is made for."
+  }
+  assert {
     condition     = length(google_cloudfunctions2_function.this["starter"].service_config[0].direct_vpc_network_interface) == 1
     error_message = "Preflight, in the starter, asks internal functions for their health: it needs a network of the project."
   }
@@ -260,7 +267,7 @@ run "deployed" {
     condition = length(setsubtract(
       concat(
         ["dead-letters/backfill-completions-dead", "dead-letters/backfill-kickoff-dead", "unacked/backfill-completions", "unacked/backfill-kickoff"],
-        ["sweeper-silent", "run-halted", "processor-braked", "set-aside", "callers-refused"],
+        ["sweeper-silent", "run-halted", "processor-braked", "run-unreadable", "set-aside", "callers-refused"],
         [for phase in local.pipeline.phases : "phase/${phase.name}"],
         [for name in keys(local.pipeline.queues) : "queue/${name}"],
       ),

@@ -45,6 +45,11 @@ class CloudSettings(BaseModel):
         default="",
         description="the accounts that may call this function, separated by commas; empty: whoever reaches it",
     )
+    audiences: str = Field(
+        default="",
+        description="the addresses of this function that a caller's identity token may be made for, separated by "
+        "commas; needed where `callers` is set",
+    )
     max_bytes_billed: int = Field(
         default=20 * 1024**3,
         ge=10 * 1024**2,
