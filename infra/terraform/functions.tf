@@ -9,7 +9,7 @@ locals {
     runner     = { people = false, concurrency = 32, memory = "1Gi", max_instances = null, timeout_seconds = 1860 }
     listener   = { people = false, concurrency = 8, memory = "1Gi", max_instances = 20, timeout_seconds = 540 }
     conductor  = { people = false, concurrency = 2, memory = "2Gi", max_instances = null, timeout_seconds = 600 }
-    sweeper    = { people = false, concurrency = 2, memory = "1Gi", max_instances = 2, timeout_seconds = 180 }
+    sweeper    = { people = false, concurrency = 4, memory = "1Gi", max_instances = 3, timeout_seconds = 600 }
     verifier   = { people = true, concurrency = 2, memory = "2Gi", max_instances = 2, timeout_seconds = 1800 }
   }
 

@@ -92,12 +92,16 @@ def answer(service: str, request: "Request", model: type[Body], act: Callable[[B
     """Read a request's JSON body as ``model``, act on it, and turn what is raised into a status."""
     with telemetry.incoming(request.headers):
         text = request.get_data(cache=False, as_text=True) if _size(request) <= MAX_BODY_BYTES else ""
-        is_delivery = "X-CloudTasks-QueueName" in request.headers
         if request.method != "POST":
             return {"error": f"{service} takes POST with a JSON body"}, 405
         if _size(request) > MAX_BODY_BYTES:
             return {"error": f"the body has more than {MAX_BODY_BYTES:,} bytes; nothing was written"}, 413
-        return settle(service, text, is_delivery, lambda: act(read(model, text)))
+        return settle(service, text, is_from_queue(request), lambda: act(read(model, text)))
+
+
+def is_from_queue(request: "Request") -> bool:
+    """Tell whether Cloud Tasks delivers the request: for ever, until it is answered 2xx."""
+    return "X-CloudTasks-QueueName" in request.headers
 
 
 def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]) -> Answer:

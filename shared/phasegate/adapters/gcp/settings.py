@@ -35,7 +35,10 @@ class CloudSettings(BaseModel):
     runner_url: str = Field(default="", description="where Cloud Tasks delivers the tasks of processors")
     conductor_url: str = Field(default="", description="where Cloud Tasks delivers wake-ups of the conductor")
     verifier_url: str = Field(default="", description="where Cloud Tasks delivers requests for a report")
-    sweeper_url: str = Field(default="", description="where Cloud Scheduler calls the sweeper; read by preflight")
+    sweeper_url: str = Field(
+        default="",
+        description="where Cloud Tasks delivers sweeps, and Cloud Scheduler asks for them; read by preflight",
+    )
     invoker: str = Field(
         default="",
         description="the service account whose identity token Cloud Tasks sends (functions send their own); empty: no "
