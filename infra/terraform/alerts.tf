@@ -25,6 +25,10 @@ locals {
       about = "Unfinished runs that the deployed version cannot read.", labels = { run_id = "REGEXP_EXTRACT(jsonPayload.message, \"^run ([^ ]+) cannot be read: \")" }
       lines = "resource.labels.service_name = \"sweeper\" AND jsonPayload.message =~ \"^run [^ ]+ cannot be read: \""
     }
+    "phasegate/unswept_runs" = {
+      about = "Sweeps of one run that failed.", labels = { run_id = "REGEXP_EXTRACT(jsonPayload.message, \"^run ([^ ]+) was not swept\")" }
+      lines = "resource.labels.service_name = \"sweeper\" AND jsonPayload.message =~ \"^run [^ ]+ was not swept\""
+    }
     # Cloud Run's own log: a request that it refuses reaches no function, and is not in its metric of requests. Where
     # anybody can knock (the others), strangers do.
     "phasegate/refused_calls" = {
@@ -73,6 +77,10 @@ locals {
       "run-unreadable" = merge(local.none, {
         title  = "A run cannot be read", severity = "ERROR", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/unreadable_runs"]
         advice = "Another version has written it, as a deployment that is rolled back leaves behind: nothing of it goes on, every other run does. `phasegate --backend gcp runs` says why. Deploy the version that made it, or cancel it with that version."
+      })
+      "runs-unswept" = merge(local.none, {
+        title  = "Runs are not swept", severity = "ERROR", above = 5, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/unswept_runs"]
+        advice = "More than five sweeps failed within ten minutes: nothing of these runs is healed. The log of the sweeper says why; the next minute tries again."
       })
       "set-aside" = merge(local.none, {
         title  = "Events were set aside", severity = "WARNING", above = 0, aligner = "ALIGN_DELTA", filter = local.metric_of["phasegate/set_aside"]

@@ -9,7 +9,7 @@ locals {
     runner     = { people = false, concurrency = 32, memory = "1Gi", max_instances = null, timeout_seconds = 1860 }
     listener   = { people = false, concurrency = 8, memory = "1Gi", max_instances = 20, timeout_seconds = 540 }
     conductor  = { people = false, concurrency = 2, memory = "2Gi", max_instances = null, timeout_seconds = 600 }
-    sweeper    = { people = false, concurrency = 2, memory = "1Gi", max_instances = 2, timeout_seconds = 180 }
+    sweeper    = { people = false, concurrency = 4, memory = "1Gi", max_instances = 3, timeout_seconds = 600 }
     verifier   = { people = true, concurrency = 2, memory = "2Gi", max_instances = 2, timeout_seconds = 1800 }
   }
 
@@ -66,6 +66,7 @@ locals {
     PHASEGATE_SWEEPER_URL      = local.urls["sweeper"]
     PHASEGATE_INVOKER          = local.emails["tasks"]
     PHASEGATE_CALLERS          = "" # said below, for each by itself
+    PHASEGATE_AUDIENCES        = ""
     PHASEGATE_MAX_BYTES_BILLED = tostring(var.max_bytes_billed)
   }
 
@@ -85,6 +86,8 @@ locals {
           PHASEGATE_CALLERS = each.people ? "" : join(",", [
             for who in ["tasks", "push", "scheduler"] : local.emails[who] if contains(local.does[who].calls, name)
           ])
+          # What a token may be made for is what Cloud Tasks, Pub/Sub and Cloud Scheduler are told to make it for.
+          PHASEGATE_AUDIENCES = local.urls[name]
         }
       })
     },

@@ -7,6 +7,7 @@ locals {
   control_queues = {
     conductor = { function = "conductor", max_concurrent = 1 } # two at once would ask the same, and one lose its commit
     dispatch  = { function = "dispatcher", max_concurrent = 8 }
+    sweep     = { function = "sweeper", max_concurrent = 8 }
     verify    = { function = "verifier", max_concurrent = 1 } # a report reads whole tables
   }
 

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -64,14 +65,18 @@ def _refuse_strangers() -> Answer | None:
     """What a request is answered whose account may not call; None: it may."""
     from flask import request
 
-    accounts = frozenset(filter(None, map(str.strip, deployment().settings.callers.split(","))))
+    settings = deployment().settings
+    accounts, audiences = _listed(settings.callers), _listed(settings.audiences)
     if not accounts or request.endpoint == "health":
         return None
+    if not audiences:
+        _log.error("PHASEGATE_CALLERS is set and PHASEGATE_AUDIENCES is not: nobody can be let through")
+        return {"error": "PHASEGATE_AUDIENCES: is not set; give the addresses of this function (docs/stack.md)"}, 500
     # Where both headers are sent, Cloud Run looks at this one alone and leaves Authorization as somebody wrote it.
     if "X-Serverless-Authorization" in request.headers:
         return {"error": "send the identity token as Authorization"}, 401
     try:
-        Callers(accounts).require(request.headers.get("Authorization", ""), request.host)
+        Callers(accounts, audiences).require(request.headers.get("Authorization", ""))
     except Refused as refused:
         return {"error": str(refused)}, refused.status
     except TransientError as error:
@@ -80,16 +85,24 @@ def _refuse_strangers() -> Answer | None:
     return None
 
 
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(filter(None, map(str.strip, text.split(","))))
+
+
 def answer(service: str, request: "Request", model: type[Body], act: Callable[[Body], Answer]) -> Answer:
     """Read a request's JSON body as ``model``, act on it, and turn what is raised into a status."""
     with telemetry.incoming(request.headers):
         text = request.get_data(cache=False, as_text=True) if _size(request) <= MAX_BODY_BYTES else ""
-        is_delivery = "X-CloudTasks-QueueName" in request.headers
         if request.method != "POST":
             return {"error": f"{service} takes POST with a JSON body"}, 405
         if _size(request) > MAX_BODY_BYTES:
             return {"error": f"the body has more than {MAX_BODY_BYTES:,} bytes; nothing was written"}, 413
-        return settle(service, text, is_delivery, lambda: act(read(model, text)))
+        return settle(service, text, is_from_queue(request), lambda: act(read(model, text)))
+
+
+def is_from_queue(request: "Request") -> bool:
+    """Tell whether Cloud Tasks delivers the request: for ever, until it is answered 2xx."""
+    return "X-CloudTasks-QueueName" in request.headers
 
 
 def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]) -> Answer:
@@ -116,13 +129,25 @@ def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]
 
 def read(model: type[Body], text: str) -> Body:
     """Read the JSON text as a model; an empty text is an empty object. Raises InputError that names field and
-    remedy."""
+    remedy; also for a key that stands there twice, of which JSON's readers take one or the other."""
     try:
-        return read_json(model, text or "{}")
+        found = read_json(model, text or "{}")
+        json.loads(text or "{}", object_pairs_hook=_without_doubles)
+        return found
     except ValidationError as error:
         problems = "; ".join(_sentence(dict(e)) for e in error.errors()[:5])
         known = ", ".join(field.alias or name for name, field in model.model_fields.items())
         raise InputError(f"{problems} (known keys: {known})") from error
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}") from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        doubled = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise InputError(f"{doubled[:100]}: the key stands there twice; give it once")
+    return found
 
 
 class _PushedMessage(BaseModel):

@@ -223,3 +223,30 @@ def test_a_task_of_its_own_reads_four_documents_and_writes_three_however_many_da
     assert found[0] == found[1]
     assert (reads, queries) == (4, 0), "the date before the claim, the run, the claim, the date"
     assert writes == 3, "the claim, the report, and that its raw table was dispatched"
+
+
+def test_a_sweep_reads_each_open_date_once_and_no_date_without_open_work(
+    operations: Operations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Cloud(operations, write_idle_pipeline(tmp_path / "idle.yaml", "http://worker"), 8, 1)
+    cloud.conductor.conduct("r")
+    open_days = cloud.state.board("r")[0].open_days(cloud.state.index("r"))
+    cloud.reconciler.reconcile_days("r", open_days)
+    monkeypatch.setattr(cloud.runner, "publish", lambda completions: None)
+    for _, _, task in [each for each in cloud._tasks if each[2].queue == "scrapers"][:4]:
+        cloud.runner.run(TaskPayload.model_validate_json(task.payload))
+    read: list[date] = []
+    dates = cloud.state.dates
+
+    def noting(run_id: str, days: Sequence[date]) -> Any:
+        read.extend(days)
+        return dates(run_id, days)
+
+    monkeypatch.setattr(cloud.state, "dates", noting)
+    cloud.sweeper.sweep("r")
+    assert read == open_days, "claims are under way, and none is dead"
+    read.clear()
+    cloud.clock.move_to(cloud.clock.now() + timedelta(hours=2))
+    cloud.sweeper.sweep("r")
+    assert (read[: len(open_days)], set(read[len(open_days) :]) < set(open_days)) == (open_days, True)
+    assert {heal.kind for heal in cloud.state.heals("r")} >= {"lease"}, "only what was ended is read once more"

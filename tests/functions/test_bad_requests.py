@@ -28,6 +28,10 @@ BAD_KICKOFFS: dict[str, tuple[object, str]] = {
     "a list": ([1], "body"),
     "nothing": ("", "say which dates"),
     "an unknown field": ({"season": "2023-24", "sesaon": "2024-25"}, "sesaon: unknown key"),
+    "a key that stands there twice": (
+        '{"season": "2023-24", "dates": "2024-01-01", "season": "2024-25"}',
+        "season: the key stands there twice; give it once",
+    ),
     "a wrong type": ({"season": 5}, "season"),
     "a date that is none": ({"from": "2024-13-01", "to": "2024-01-02"}, "from"),
     "a date in another form": ({"from": "20240101", "to": "2024-01-02"}, "not of the form YYYY-MM-DD"),

@@ -11,6 +11,7 @@ from tests.functions.conftest import Calls, completion, released, task
 from tests.functions.test_requests import pushed
 
 DATES = {"dates": "2024-01-01"}
+SWEEP = {"X-CloudTasks-QueueName": "sweep"}
 
 
 @pytest.fixture
@@ -22,24 +23,29 @@ def second(calls: Calls) -> Calls:
 
 
 def test_a_sweep_sweeps_the_others_names_it_and_is_no_failure(second: Calls) -> None:
-    status, answer = second.post("sweeper", {})
-    assert (status, answer["swept"], answer["failed"]) == (200, ["second"], {})
+    assert second.post("sweeper", {}) == (200, {"queued": ["r", "second"]})
+    assert second.post("sweeper", {"run_id": "second"}, SWEEP)[1]["swept"] == ["second"]
+    status, answer = second.post("sweeper", {"run_id": "r"}, SWEEP)
+    assert (status, answer["swept"], answer["failed"]) == (200, [], {})
     assert "use the version of the program that made it" in answer["unreadable"]["r"]
 
 
 def test_whatever_one_sweep_raises_the_others_are_made(second: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     open_claims = second.backend.state.open_claims
 
-    def raising(run_id: str, *days: object) -> object:
+    def raising(run_id: str) -> object:
         if run_id == "second":
             raise KeyError("a hole in a document")
-        return open_claims(run_id, *days)  # type: ignore[arg-type]
+        return open_claims(run_id)
 
     second.post("starter", {"dates": "2024-01-02", "run_id": "third"})
     monkeypatch.setattr(second.backend.state, "open_claims", raising)
-    status, answer = second.post("sweeper", {})
-    assert (status, answer["swept"]) == (503, ["third"])
-    assert answer["failed"] == {"second": "KeyError: 'a hole in a document'"}
+    made = entrypoints.deployment().sweeper.sweep_all(["second", "r", "third"])
+    failed = {"second": "KeyError: 'a hole in a document'"}
+    assert (made.swept, list(made.unreadable), made.failed) == (["third"], ["r"], failed)
+    assert second.post("sweeper", {"run_id": "second"})[0] == 503
+    status, answer = second.post("sweeper", {"run_id": "second"}, SWEEP)
+    assert (status, answer["failed"]) == (200, failed), "the next minute tries again"
 
 
 @pytest.mark.parametrize("how", [newer_layout, more_key, lost])

@@ -135,8 +135,29 @@ def test_a_heartbeat_extends_the_lease_and_reports_nothing(calls: Calls) -> None
     assert facts.attempt("fetch", "a", 1).reported is None
 
 
-def test_the_sweeper_looks_at_every_unfinished_run(calls: Calls) -> None:
-    assert calls.post("sweeper", "") == (200, {"swept": ["r"], "failed": {}})
+def test_the_sweeper_puts_a_sweep_of_every_unfinished_run_on_its_queue_once_a_minute(calls: Calls) -> None:
+    calls.post("starter", {"dates": "2024-01-01", "run_id": "second"})
+    for minute in ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"):
+        for _ in range(2):
+            answer = calls.post("sweeper", "{}", {"X-CloudScheduler-ScheduleTime": minute})
+            assert answer == (200, {"queued": ["r", "second"]})
+    assert queued_sweeps(calls) == ["r", "r", "second", "second"]
+    calls.post("sweeper", "")
+    calls.post("sweeper", "")
+    assert len(queued_sweeps(calls)) == 6, "a call without a schedule is for the present minute"
+
+
+def queued_sweeps(calls: Calls) -> list[str]:
+    """Whose sweeps wait on the queue."""
+    waiting = calls.embedded.database.execute("SELECT payload FROM tasks WHERE queue = 'sweep'").fetchall()
+    return sorted(json.loads(payload)["run_id"] for (payload,) in waiting)
+
+
+def test_a_task_of_the_queue_sweeps_its_run(calls: Calls) -> None:
+    calls.post("conductor", {"run_id": "r"})
+    assert calls.post("sweeper", {"run_id": "r"}) == (200, {"swept": ["r"], "failed": {}, "unreadable": {}})
+    day = calls.world.days[0]
+    assert calls.backend.state.dates("r", [day])[day].attempt("fetch", "a", 1).dispatched is not None
 
 
 def test_the_verifier_answers_with_the_verdict_and_keeps_the_report_as_objects(calls: Calls) -> None:

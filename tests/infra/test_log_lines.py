@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import structlog
 
+from phasegate.domain.errors import TransientError
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.running.quarantine import set_aside
 from phasegate.telemetry.logs import configure_logs
@@ -62,7 +64,15 @@ def failing(folder: Path, then: str, breaker: int | None, **acts: list[str]) -> 
 
 
 def test_every_metric_is_looked_at_here_but_that_of_cloud_runs_own_log() -> None:
-    assert set(METRICS) == {"halted", "braked", "failed_tasks", "set_aside", "refused_calls", "unreadable_runs"}
+    assert set(METRICS) == {
+        "halted",
+        "braked",
+        "failed_tasks",
+        "set_aside",
+        "refused_calls",
+        "unreadable_runs",
+        "unswept_runs",
+    }
 
 
 def test_a_run_that_halts_is_counted_once(tmp_path: Path, logged: Any) -> None:
@@ -104,9 +114,22 @@ def test_an_unfinished_run_that_cannot_be_read_is_counted_and_named(tmp_path: Pa
         world.begin(embedded)
         change_stored(embedded.state, "run", "r", newer_layout)
         backend: Any = embedded.engine("r")._handlers
-        backend.sweeper.sweep_all()
+        backend.sweeper.sweep_all(["r"])
     (line,) = counted("unreadable_runs", logged())
     labels, _ = METRICS["unreadable_runs"]
     (pattern,) = re.findall(r'REGEXP_EXTRACT\(jsonPayload\.message, \\"(.*?)\\"\)', labels)
     found = re.search(pattern, line["message"])
     assert (line["severity"], found and found.group(1)) == ("ERROR", "r")
+
+
+def test_a_sweep_that_fails_is_counted_whatever_went_wrong(
+    tmp_path: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=1)
+    with world.open() as embedded:
+        world.begin(embedded)
+        sweeper: Any = embedded.engine("r")._handlers.sweeper  # type: ignore[attr-defined]
+        for error in (TransientError("the state did not answer"), KeyError("a hole")):
+            monkeypatch.setattr(sweeper, "sweep", MagicMock(side_effect=error))
+            assert list(sweeper.sweep_all(["r"]).failed) == ["r"]
+    assert len(counted("unswept_runs", logged())) == 2

@@ -51,10 +51,17 @@ run "deployed" {
   }
   assert {
     condition = alltrue([
-      for name, who in { dispatcher = "tasks", runner = "tasks", conductor = "tasks", listener = "push", sweeper = "scheduler" } :
-      google_cloudfunctions2_function.this[name].service_config[0].environment_variables["PHASEGATE_CALLERS"] == "phasegate-${who}@demo-project.iam.gserviceaccount.com"
+      for name, callers in { dispatcher = ["tasks"], runner = ["tasks"], conductor = ["tasks"], listener = ["push"], sweeper = ["tasks", "scheduler"] } :
+      google_cloudfunctions2_function.this[name].service_config[0].environment_variables["PHASEGATE_CALLERS"] == join(",", [for who in callers : "phasegate-${who}@demo-project.iam.gserviceaccount.com"])
     ])
     error_message = "What only Google calls knows by which account."
+  }
+  assert {
+    condition = alltrue([
+      for name in keys(local.functions) :
+      google_cloudfunctions2_function.this[name].service_config[0].environment_variables["PHASEGATE_AUDIENCES"] == local.urls[name]
+    ])
+    error_message = "A function knows the address that a caller's token is made for."
   }
   assert {
     condition     = length(google_cloudfunctions2_function.this["starter"].service_config[0].direct_vpc_network_interface) == 1
@@ -243,7 +250,7 @@ run "deployed" {
   assert {
     condition = toset(keys(google_cloud_run_v2_service_iam_member.invoker)) == toset([
       "operators/starter", "operators/verifier", "push/listener", "push/starter", "scheduler/starter", "scheduler/sweeper",
-      "tasks/conductor", "tasks/dispatcher", "tasks/runner", "tasks/verifier", "runner/worker-nba", "starter/worker-nba",
+      "tasks/conductor", "tasks/dispatcher", "tasks/runner", "tasks/sweeper", "tasks/verifier", "runner/worker-nba", "starter/worker-nba",
       "starter/starter", "starter/dispatcher", "starter/runner", "starter/listener", "starter/conductor", "starter/sweeper", "starter/verifier",
     ])
     error_message = "Functions are called by who must call them; the starter asks all of them for their health."
@@ -260,7 +267,7 @@ run "deployed" {
     condition = length(setsubtract(
       concat(
         ["dead-letters/backfill-completions-dead", "dead-letters/backfill-kickoff-dead", "unacked/backfill-completions", "unacked/backfill-kickoff"],
-        ["sweeper-silent", "run-halted", "processor-braked", "set-aside", "callers-refused"],
+        ["sweeper-silent", "run-halted", "processor-braked", "run-unreadable", "runs-unswept", "set-aside", "callers-refused"],
         [for phase in local.pipeline.phases : "phase/${phase.name}"],
         [for name in keys(local.pipeline.queues) : "queue/${name}"],
       ),

@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from types import FrameType
 
 from phasegate.adapters.gcp.layout import SCHEDULES
@@ -18,9 +19,8 @@ STOPPED = threading.Event()
 
 def call(url: str, seconds: float) -> str | None:
     """POST an empty JSON object; return what went wrong, if anything did within so many seconds."""
-    request = urllib.request.Request(  # noqa: S310 - a URL of the stack
-        url, data=b"{}", headers={"Content-Type": "application/json"}, method="POST"
-    )
+    headers = {"Content-Type": "application/json", "X-CloudScheduler-ScheduleTime": datetime.now(UTC).isoformat()}
+    request = urllib.request.Request(url, data=b"{}", headers=headers, method="POST")  # noqa: S310 - of the stack
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - as above
             answer.read()

@@ -37,18 +37,18 @@ def token(**changes: object) -> str:
 
 
 def callers() -> Callers:
-    return Callers({ACCOUNT}, by_our_certificate)
+    return Callers({ACCOUNT}, {f"https://{HOST}"}, by_our_certificate)
 
 
 def refusal(authorization: str) -> Refused:
     with pytest.raises(Refused) as raised:
-        callers().require(authorization, HOST)
+        callers().require(authorization)
     return raised.value
 
 
 @pytest.mark.parametrize("audience", [f"https://{HOST}", f"https://{HOST}/"])
 def test_an_account_that_may_call_is_let_through(audience: str) -> None:
-    callers().require(f"Bearer {token(aud=audience)}", HOST)
+    callers().require(f"Bearer {token(aud=audience)}")
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic dTpw"])
@@ -84,9 +84,11 @@ def test_a_token_whose_claims_were_changed_after_signing_is_refused() -> None:
 
 def test_a_token_that_cloud_run_verified_is_read_without_its_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K_SERVICE", "runner")
-    callers().require(f"Bearer {token().rpartition('.')[0]}.{REMOVED}", HOST)
+    callers().require(f"Bearer {token().rpartition('.')[0]}.{REMOVED}")
     assert refusal(f"Bearer {token(email='editor@example.com').rpartition('.')[0]}.{REMOVED}").status == 403
     assert refusal(f"Bearer nonsense.{REMOVED}").status == 401
+    elsewhere = token(aud="https://worker-abc-uc.a.run.app").rpartition(".")[0]
+    assert refusal(f"Bearer {elsewhere}.{REMOVED}").status == 401
 
 
 def test_away_from_cloud_run_a_token_without_a_signature_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,4 +101,4 @@ def test_certificates_out_of_reach_are_a_reason_to_come_back(monkeypatch: pytest
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with pytest.raises(TransientError, match="certificates"):
-        Callers({ACCOUNT}).require(f"Bearer {token()}", HOST)
+        Callers({ACCOUNT}, {f"https://{HOST}"}).require(f"Bearer {token()}")

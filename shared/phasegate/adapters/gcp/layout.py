@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
-from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
+from phasegate.domain.protocol.names import (
+    COMPLETIONS,
+    CONDUCTOR_QUEUE,
+    DISPATCH_QUEUE,
+    KICKOFF,
+    SWEEP_QUEUE,
+    VERIFY_QUEUE,
+)
 from phasegate.domain.spec.dispatch import ObservedDispatch
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 
@@ -171,7 +178,7 @@ FUNCTIONS = (
     Function("runner", called_by=("queues of the pipeline",), concurrency=32),
     Function("listener", called_by=(f"topic {COMPLETIONS}",), signature="cloudevent"),
     Function("conductor", called_by=(f"queue {CONDUCTOR_QUEUE}",), concurrency=2),
-    Function("sweeper", called_by=("Cloud Scheduler, every minute",), concurrency=2),
+    Function("sweeper", called_by=("Cloud Scheduler, every minute", f"queue {SWEEP_QUEUE}"), concurrency=4),
     Function("verifier", called_by=(f"queue {VERIFY_QUEUE}", "people"), concurrency=2),
 )
 
@@ -187,6 +194,8 @@ CONTROL_QUEUES = (
     # Two conductors at once would ask the tables the same questions, and one of them would lose its commit.
     Queue(CONDUCTOR_QUEUE, "conductor", QueueSpec(max_concurrent=1)),
     Queue(DISPATCH_QUEUE, "dispatcher", QueueSpec(max_concurrent=8)),
+    # Sweeps of runs do not wait for each other; a run that takes long to sweep keeps no other waiting.
+    Queue(SWEEP_QUEUE, "sweeper", QueueSpec(max_concurrent=8)),
     # A report reads whole tables: one after the other.
     Queue(VERIFY_QUEUE, "verifier", QueueSpec(max_concurrent=1)),
 )

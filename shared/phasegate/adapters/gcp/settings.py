@@ -35,7 +35,10 @@ class CloudSettings(BaseModel):
     runner_url: str = Field(default="", description="where Cloud Tasks delivers the tasks of processors")
     conductor_url: str = Field(default="", description="where Cloud Tasks delivers wake-ups of the conductor")
     verifier_url: str = Field(default="", description="where Cloud Tasks delivers requests for a report")
-    sweeper_url: str = Field(default="", description="where Cloud Scheduler calls the sweeper; read by preflight")
+    sweeper_url: str = Field(
+        default="",
+        description="where Cloud Tasks delivers sweeps, and Cloud Scheduler asks for them; read by preflight",
+    )
     invoker: str = Field(
         default="",
         description="the service account whose identity token Cloud Tasks sends (functions send their own); empty: no "
@@ -44,6 +47,11 @@ class CloudSettings(BaseModel):
     callers: str = Field(
         default="",
         description="the accounts that may call this function, separated by commas; empty: whoever reaches it",
+    )
+    audiences: str = Field(
+        default="",
+        description="the addresses of this function that a caller's identity token may be made for, separated by "
+        "commas; needed where `callers` is set",
     )
     max_bytes_billed: int = Field(
         default=20 * 1024**3,

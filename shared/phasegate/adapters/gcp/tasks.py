@@ -12,7 +12,7 @@ from phasegate.adapters.gcp.layout import queue_id
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import PREFIX, CloudSettings
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
-from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE
+from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE, SWEEP_QUEUE, VERIFY_QUEUE
 from phasegate.domain.spec.dispatch import Dispatch
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.ports import QueueTask
@@ -35,6 +35,15 @@ SHORTEST_DEADLINE_SECONDS, LONGEST_DEADLINE_SECONDS = 15.0, 1800.0
 
 DEADLINE_MARGIN_SECONDS = 30.0
 """What the runner needs around the worker's own time: its claim, and the completion that it publishes."""
+
+
+_CONTROL = {
+    DISPATCH_QUEUE: "dispatcher",
+    CONDUCTOR_QUEUE: "conductor",
+    SWEEP_QUEUE: "sweeper",
+    VERIFY_QUEUE: "verifier",
+}
+"""The functions of Phasegate's own queues; those of the pipeline call the runner."""
 
 
 def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
@@ -104,9 +113,7 @@ class CloudTasks:
         return f"projects/{self._settings.project}/locations/{self._settings.region}/queues/{queue_id(queue)}"
 
     def _target(self, queue: str) -> str:
-        function = {DISPATCH_QUEUE: "dispatcher", CONDUCTOR_QUEUE: "conductor", VERIFY_QUEUE: "verifier"}.get(
-            queue, "runner"
-        )
+        function = _CONTROL.get(queue, "runner")
         url = str(getattr(self._settings, f"{function}_url"))
         if not url:
             raise HaltError(

@@ -17,6 +17,9 @@ CONDUCTOR_QUEUE = "conductor"
 DISPATCH_QUEUE = "dispatch"
 """The queue of dispatch pages."""
 
+SWEEP_QUEUE = "sweep"
+"""The queue of sweeps: a task for each unfinished run and minute."""
+
 VERIFY_QUEUE = "verify"
 """The queue of requests for a report on a run that has ended."""
 

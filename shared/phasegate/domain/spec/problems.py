@@ -5,7 +5,14 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPATCH_QUEUE, KICKOFF, VERIFY_QUEUE
+from phasegate.domain.protocol.names import (
+    COMPLETIONS,
+    CONDUCTOR_QUEUE,
+    DISPATCH_QUEUE,
+    KICKOFF,
+    SWEEP_QUEUE,
+    VERIFY_QUEUE,
+)
 from phasegate.domain.protocol.object_names import output_name_problem
 from phasegate.domain.protocol.worker import OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems
@@ -23,7 +30,7 @@ from phasegate.domain.spec.pipeline import (
     select_phases,
 )
 
-RESERVED_QUEUES = (CONDUCTOR_QUEUE, DISPATCH_QUEUE, VERIFY_QUEUE)
+RESERVED_QUEUES = (CONDUCTOR_QUEUE, DISPATCH_QUEUE, SWEEP_QUEUE, VERIFY_QUEUE)
 """Queues that Phasegate uses for itself."""
 
 RESERVED_TOPICS = (COMPLETIONS, KICKOFF)

@@ -2,19 +2,22 @@
 started."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
-from phasegate.domain.errors import PhasegateError, TransientError, UnreadableRun
+from phasegate.domain.errors import PhasegateError, TransientError, UnknownRun, UnreadableRun
+from phasegate.domain.messages.requests import SweepRequest
 from phasegate.domain.plan import PlanIndex
+from phasegate.domain.protocol.names import SWEEP_QUEUE, task_name
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Healed, HealedAs
 from phasegate.domain.state.run import Run
-from phasegate.ports import Claim, Heal
+from phasegate.ports import Claim, Heal, QueueTask
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Counted, Prover
 from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
@@ -51,12 +54,35 @@ class Sweeper:
         self._backend, self._reconciler, self._dispatcher = backend, reconciler, dispatcher
         self._prover = Prover(backend.warehouse, backend.objects)
 
-    def sweep_all(self, run_id: str | None = None) -> Swept:
-        """Sweep a run, or every unfinished one, each by itself: what goes wrong with one does not stop the rest."""
+    def queue_sweeps(self, moment: str = "") -> list[str]:
+        """Put a sweep of each unfinished run on the queue; returns these runs. Asked twice for a moment, each is there
+        once.
+
+        moment: names the minute that the sweeps are for; empty: the present one.
+        """
+        run_ids = self._backend.state.unfinished()
+        named = moment or f"{self._backend.clock.now():%Y-%m-%dT%H:%M}"
+        tasks = [
+            QueueTask(
+                run_id,
+                SWEEP_QUEUE,
+                task_name(run_id, "sweep", named),
+                SweepRequest(run_id=run_id).model_dump_json(),
+            )
+            for run_id in run_ids
+        ]
+        for first in range(0, len(tasks), PAGE_TASKS):
+            self._backend.tasks.create(tasks[first : first + PAGE_TASKS])
+        return run_ids
+
+    def sweep_all(self, run_ids: Iterable[str]) -> Swept:
+        """Sweep runs, each by itself: what goes wrong with one does not stop the rest."""
         made = Swept()
-        for name in self._backend.state.unfinished() if run_id is None else [run_id]:
+        for name in run_ids:
             try:
                 self.sweep(name)
+            except UnknownRun:
+                raise
             except UnreadableRun as error:
                 # A metric counts this line, and an alert goes by it (infra/terraform/alerts.tf).
                 _log.error("run %s cannot be read: %s", name, error)
@@ -72,40 +98,64 @@ class Sweeper:
         return made
 
     def sweep(self, run_id: str) -> None:
-        """Sweep a run once: claims, then every date with an open release group; then the conductor."""
+        """Sweep a run once: claims and dates with an open release group, page by page; then the conductor.
+
+        Each date is read once, and again where something of it was ended.
+        """
         state = self._backend.state
-        index = self._backend.state.index(run_id)
+        index = state.index(run_id)
         board, _ = state.board(run_id)
-        days = board.open_days(index)
-        # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
-        claims = state.open_claims(run_id, None if self._backend.incarnation else days)
-        self._end_dead_claims(run_id, index, claims)
-        if index.observed:
-            self._end_silent_attempts(run_id, index, days)
         run = state.run(run_id)
         try:
-            if run.admits and not board.status.is_final:
-                self._reconcile_all(run, index, days, claims, board.unjudged.keys())
+            self._sweep_dates(run, index, board)
         finally:
             self._backend.wake_conductor(run_id)
 
-    def _reconcile_all(
-        self, run: Run, index: PlanIndex, days: list[date], claims: list[Claim], unjudged: Collection[date]
-    ) -> None:
-        """Reconcile as after a completion; and dispatch anew what is overdue.
+    def _sweep_dates(self, run: Run, index: PlanIndex, board: Board) -> None:
+        """End what is dead, reconcile as after a completion; and dispatch anew what is overdue.
 
         A queue that starts tasks is slow and has lost none: asked again for all that wait in it, it would only grow.
         """
+        run_id, days = run.run_id, board.open_days(index)
+        is_going_on = run.admits and not board.status.is_final
         since = self._backend.clock.now() - DISPATCH_GRACE
-        started = {index.by_ref[claim.key.ref].queue for claim in claims if claim.claimed_at > since}
+        started: set[str | None] = set()
         late: list[DueTask] = []
+        # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
+        of_process = self._backend.state.open_claims(run_id) if self._backend.incarnation else None
+        if of_process is not None:
+            self._end_dead_claims(run_id, index, of_process)
         for first in range(0, len(days), PAGE_DATES):
-            dates = self._backend.state.dates(run.run_id, days[first : first + PAGE_DATES])
-            self._reconcile(run, dates, unjudged)
+            dates = self._backend.state.dates(run_id, days[first : first + PAGE_DATES])
+            claims = self._claims(run_id, dates) if of_process is None else of_process
+            ended = self._end_dead_claims(run_id, index, claims) if of_process is None else []
+            if index.observed:
+                ended += self._end_silent_attempts(run_id, index, dates)
+            if ended:
+                dates = {**dates, **self._backend.state.dates(run_id, sorted({key.day for key in ended}))}
+            started |= {index.by_ref[claim.key.ref].queue for claim in claims if claim.claimed_at > since}
+            if not is_going_on:
+                continue
+            self._reconcile(run, dates, board.unjudged.keys())
             for facts in dates.values():
                 late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
                 started |= _queues_that_started(facts, index, since)
         lost = [due for due in late if due.task.queue not in started]
+        if lost and self._backend.state.run(run_id).admits:
+            self._dispatch_anew(run, lost)
+
+    def _claims(self, run_id: str, dates: Mapping[date, DateFacts]) -> list[Claim]:
+        """The claims of attempts on these dates that have not ended."""
+        going = [
+            AttemptKey(facts.day, phase, processor, attempt.number)
+            for facts in dates.values()
+            for (phase, processor), attempts in facts.tasks.items()
+            for attempt in attempts
+            if attempt.is_open
+        ]
+        return list(self._backend.state.claims(run_id, going).values())
+
+    def _dispatch_anew(self, run: Run, lost: list[DueTask]) -> None:
         for first in range(0, len(lost), PAGE_TASKS):
             page = lost[first : first + PAGE_TASKS]
             self._dispatcher.dispatch(run, page)
@@ -129,13 +179,12 @@ class Sweeper:
     def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
         self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
 
-    def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> None:
+    def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> list[AttemptKey]:
+        """End the claims that nobody will end any more; returns their attempts."""
         now = self._backend.clock.now()
         incarnation = self._backend.incarnation
         void = [c for c in claims if incarnation is not None and c.incarnation != incarnation]
-        self._heal(
-            run_id, [(c.key, Healed(HealedAs.VOID, "the process that had claimed it is gone", now)) for c in void]
-        )
+        healed = [(c.key, Healed(HealedAs.VOID, "the process that had claimed it is gone", now)) for c in void]
         expired: dict[str, list[Claim]] = {}
         for claim in claims:
             if claim.lease_until < now and (incarnation is None or claim.incarnation == incarnation):
@@ -146,15 +195,15 @@ class Sweeper:
         counted = self._prover.count(keeping)
         for ref, of_ref in expired.items():
             heals = [(claim.key, _expired(claim, counted.get(ref), now)) for claim in of_ref]
-            self._heal(run_id, [(key, heal) for key, heal in heals if heal is not None])
+            healed += [(key, heal) for key, heal in heals if heal is not None]
+        return self._heal(run_id, healed)
 
-    def _end_silent_attempts(self, run_id: str, index: PlanIndex, days: list[date]) -> None:
+    def _end_silent_attempts(self, run_id: str, index: PlanIndex, dates: Mapping[date, DateFacts]) -> list[AttemptKey]:
         """End observed attempts of which no message came in time, as their outputs tell: one query per table."""
         silent: dict[str, list[AttemptKey]] = {}
-        for first in range(0, len(days), PAGE_DATES):
-            for facts in self._backend.state.dates(run_id, days[first : first + PAGE_DATES]).values():
-                for key in silent_attempts(facts, index, self._backend.clock.now()):
-                    silent.setdefault(key.ref, []).append(key)
+        for facts in dates.values():
+            for key in silent_attempts(facts, index, self._backend.clock.now()):
+                silent.setdefault(key.ref, []).append(key)
         outputs = {ref: (index.by_ref[ref].spec.output, [key.day for key in keys]) for ref, keys in silent.items()}
         healed: list[tuple[AttemptKey, Healed]] = []
         for ref, counts in self._prover.count(outputs).items():
@@ -163,7 +212,7 @@ class Sweeper:
                 expects = task.expects[index.position[key.day]]
                 if (heal := self._silent(index.observed[task.number], expects, key.day, counts)) is not None:
                     healed.append((key, heal))
-        self._heal(run_id, healed)
+        return self._heal(run_id, healed)
 
     def _silent(self, observed: Observed, expects: str, day: date, counts: Counted) -> Healed | None:
         """What an output says of an attempt of which no message came. None when it cannot be asked now."""
@@ -181,12 +230,13 @@ class Sweeper:
             return Healed(HealedAs.SUCCESS, f"{silence}, and rightly there is no output", now)
         return Healed(HealedAs.LOST, f"{silence}, and there is no output", now)
 
-    def _heal(self, run_id: str, healed: list[tuple[AttemptKey, Healed]]) -> None:
+    def _heal(self, run_id: str, healed: list[tuple[AttemptKey, Healed]]) -> list[AttemptKey]:
         if healed:
             self._backend.state.record(run_id, healed)
         for key, heal in healed:
             kind = "event" if heal.outcome is HealedAs.SUCCESS else "lease"
             self._note(run_id, kind, str(key), heal.reason)
+        return [key for key, _ in healed]
 
 
 def _queues_that_started(facts: DateFacts, index: PlanIndex, since: datetime) -> set[str | None]:

@@ -37,14 +37,18 @@ class Callers:
     The first gate is IAM's, on the function. This is the second, for those whom the first lets through besides: owners
     and editors of a project may invoke every service in it.
 
-    accounts: e-mail addresses of service accounts. verify: with the default, by Google's certificates.
+    accounts: e-mail addresses of service accounts. audiences: the addresses of this function that a token may be made
+    for, as they were configured: the ``Host`` of a request is what its sender chose. verify: with the default, by
+    Google's certificates.
     """
 
-    def __init__(self, accounts: Collection[str], verify: Verify | None = None) -> None:
+    def __init__(self, accounts: Collection[str], audiences: Collection[str], verify: Verify | None = None) -> None:
         self._accounts, self._verify = frozenset(accounts), verify or _verified_by_google
+        bare = [audience.rstrip("/") for audience in audiences]
+        self._audiences = [*bare, *(f"{audience}/" for audience in bare)]
 
-    def require(self, authorization: str, host: str) -> None:
-        """Examine the ``Authorization`` header of a request to this host.
+    def require(self, authorization: str) -> None:
+        """Examine the ``Authorization`` header of a request.
 
         Raises Refused, and TransientError where it cannot be found out.
         """
@@ -52,19 +56,17 @@ class Callers:
         if kind.lower() != "bearer" or not token:
             raise Refused(401, "an identity token is needed: Authorization: Bearer …")
         try:
-            claims = _claims_of(token) if _was_verified_here(token) else self._verify(token, _audiences(host))
+            claims = _claims_of(token) if _was_verified_here(token) else self._verify(token, self._audiences)
         except ValueError as error:
             raise Refused(401, f"the identity token is not in order: {error}") from error
+        if claims.get("aud") not in self._audiences:
+            raise Refused(401, "the identity token is made for another service")
         account = str(claims.get("email", ""))
         if claims.get("iss") not in ISSUERS or claims.get("email_verified") is not True:
             raise Refused(401, "the identity token is not one of Google's, or names no verified account")
         if account not in self._accounts:
             _log.warning("refused a call of %s", account)
             raise Refused(403, f"{account or 'an account without a name'} may not call this function")
-
-
-def _audiences(host: str) -> list[str]:
-    return [f"https://{host}", f"https://{host}/"]
 
 
 def _was_verified_here(token: str) -> bool:
