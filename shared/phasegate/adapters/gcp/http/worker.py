@@ -3,6 +3,7 @@ body.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -97,7 +98,7 @@ class HttpWorker:
 
     def _post(self, path: str, body: Mapping[str, Any], seconds: float) -> tuple[int, dict[str, Any]]:
         url = self.url + path
-        ends = datetime.now(UTC).timestamp() + seconds
+        ends = time.monotonic() + seconds
         try:
             with (
                 telemetry.calling(f"POST {path}"),
@@ -150,7 +151,7 @@ def _read(answer: requests.Response, ends: float) -> bytes | None:
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
             return None
-        if datetime.now(UTC).timestamp() > ends:
+        if time.monotonic() > ends:
             raise TimeoutError("the answer began and did not end")
     return bytes(content)
 
