@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
-from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.clock import SteadyClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.engine import Engine, Progress
 from phasegate.adapters.embedded.events import SqliteEvents
@@ -187,7 +187,7 @@ class EmbeddedOptions:
     """Whether a turn of the engine is one transaction; False: every effect is its own, as on a cloud."""
 
     clock: Clock | None = None
-    """What tells the time; None: the system's clock."""
+    """What tells the time; None: the system's clock, which never goes back behind what is recorded."""
 
     executor: Callable[[Execute, Clock], Executor[Call, Completion | None]] | None = None
     """Makes what executes the calls; None: threads."""
@@ -220,9 +220,9 @@ class Embedded:
         """Open the home."""
         with ExitStack() as stack:
             self._lock = stack.enter_context(HomeLock(self.home))
-            self.clock: Clock = self._options.clock or SystemClock()
             self.database = Database(self.home.state, durable=self._options.durable)
             stack.callback(self.database.close)
+            self.clock: Clock = self._options.clock or SteadyClock(self.database.latest_moment())
             self.state: State = SqliteState(self.database, keeps_dates=True)
             self.events = SqliteEvents(self.database)
             self.objects = FolderObjectStore(self.home.objects)

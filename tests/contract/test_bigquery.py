@@ -12,7 +12,7 @@ from phasegate.adapters.gcp.bigquery.errors import explained
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, TransientError
 from phasegate.ports import Partition
 from phasegate.stack.emulators import Server, free_port
 
@@ -134,6 +134,6 @@ def test_what_a_later_try_may_mend_is_transient(error: Exception) -> None:
 )
 def test_what_a_person_must_mend_says_how(error: Exception, remedy: str) -> None:
     found = explained(error, LIMIT)
-    assert isinstance(found, InputError)
-    with pytest.raises(InputError, match=remedy):
+    assert type(found) is (ReadsTooMuch if "BYTES_BILLED" in remedy else InputError)
+    with pytest.raises(PhasegateError, match=remedy):
         raise found

@@ -245,3 +245,34 @@ def test_a_lease_that_cannot_be_given_back_runs_out_and_raises_nothing(
         firestore.state.leases.give_back(lease)
     assert "the lease on shape.left_side of 2024-01-01 runs out at 2026-01-01 00:03:00" in caplog.text
     assert isinstance(take(firestore.state.leases, "backfill"), Held)
+
+
+# Prolonging
+
+
+def test_a_lease_that_is_prolonged_holds_longer_and_is_given_back_by_who_took_it(backend: Backend) -> None:
+    leases = backend.state.leases
+    lease = taken(leases, "r/1")
+    assert leases.extend(TABLE, DAY, "r/1", LATER + timedelta(minutes=5))
+    after = LATER + timedelta(minutes=1)
+    assert isinstance(take(leases, "live", at=after, until=after + timedelta(minutes=1)), Held)
+    leases.give_back(lease)
+    taken(leases, "live", at=after, until=after + timedelta(minutes=1))
+
+
+def test_a_lease_of_somebody_else_or_of_nobody_is_not_prolonged(backend: Backend) -> None:
+    leases = backend.state.leases
+    assert not leases.extend(TABLE, DAY, "r/1", LATER)
+    lease = taken(leases, "live")
+    assert not leases.extend(TABLE, DAY, "r/1", LATER + timedelta(minutes=5))
+    leases.give_back(lease)
+    assert not leases.extend(TABLE, DAY, "live", LATER + timedelta(minutes=5))
+
+
+def test_who_gives_back_a_lease_that_ran_out_does_not_end_another_of_the_same_name(backend: Backend) -> None:
+    leases = backend.state.leases
+    old = taken(leases, "live")
+    after = LATER + timedelta(minutes=1)
+    taken(leases, "live", at=after, until=after + timedelta(minutes=5))
+    leases.give_back(old)
+    assert isinstance(take(leases, "r/1", at=after, until=after + timedelta(minutes=1)), Held)

@@ -236,13 +236,13 @@ def test_what_is_not_a_number_is_outside_of_a_range_alike(both: Both) -> None:
 
 def verified() -> list[NamedQuery]:
     """What the verifier asks, of the last three dates: all of one kind of table, and whatever the report looks at."""
-    first, last = date(1, 1, 1), date(9999, 1, 1)
+    over = [(date(1, 1, 1), date(9999, 1, 1))]
     tables = tables_of(NBA, NBA.phase_names)
     refs = {f"{phase}/{name}" for phase, name in checked()}
-    asked = [query(t, first, last) for t in tables if t.ref in refs for query in (rows_query, keys_query, fences_query)]
-    asked += [figures for table in tables if (figures := figures_query(table, first, last))]
-    asked += [compared_query(pair, first, last) for pair in compared_of(NBA, NBA.phase_names)]
-    return [*asked, history_query(NBA.history_table, "r", first, last)]
+    asked = [query(t, over) for t in tables if t.ref in refs for query in (rows_query, keys_query, fences_query)]
+    asked += [figures for table in tables if (figures := figures_query(table, over))]
+    asked += [compared_query(pair, over) for pair in compared_of(NBA, NBA.phase_names)]
+    return [*asked, history_query(NBA.history_table, "r", over)]
 
 
 @pytest.mark.parametrize("query", verified(), ids=lambda query: query.name)

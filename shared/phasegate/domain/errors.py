@@ -17,6 +17,10 @@ class HaltError(PhasegateError):
     """The run cannot go on until a person acts (a full disk, a damaged file). Exit 3, HTTP 503."""
 
 
+class ReadsTooMuch(HaltError):
+    """A statement would read more than a person allowed, and was not run. Tried again it is refused again."""
+
+
 class HomeInUse(InputError):
     """Another process holds the home folder's engine lock or its warehouse."""
 

@@ -76,6 +76,11 @@ class Leases(Protocol):
         Raises InputError without a holder or a time, TransientError when others take it and give it back all the time.
         """
 
+    def extend(self, table: str, day: date, holder: str, until: datetime) -> bool:
+        """Let the lease of a holder hold until then; False, and nothing changed, when somebody else has it or took it
+        meanwhile, or it was given back.
+        """
+
     def give_back(self, lease: Lease) -> None:
         """Give the lease back: the writer has ended. Changes nothing when the lease ran out and somebody else has it.
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
@@ -20,6 +20,12 @@ from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import RunReader
 from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
+
+CLOCK_BEHIND = timedelta(minutes=1)
+"""So far behind what is recorded the clock of who asks is worth a word."""
+
+DATES_LOOKED_AT = 50
+"""Dates under way of which the last moment is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +103,13 @@ class Explanation:
     """The cells of the date (and phase) that was asked about; empty: the whole run was."""
 
 
-def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) -> Explanation:
-    """Explain a run, one of its dates, or a (date, phase). Raises InputError for a date or phase that it has not."""
+def explain(
+    state: RunReader, run_id: str, day: date | None, phase: str | None, now: datetime | None = None
+) -> Explanation:
+    """Explain a run, one of its dates, or a (date, phase). Raises InputError for a date or phase that it has not.
+
+    now: the time on the clock of who asks, which may be wrong; None: nothing is said of it.
+    """
     run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     if day is not None and day not in index.position:
@@ -113,7 +124,24 @@ def explain(state: RunReader, run_id: str, day: date | None, phase: str | None) 
         cells = tuple(_cell(state, run, index, board, blockage, day, name) for name in phases)
         cells_asked = {(day, name) for name in phases}
         roots = tuple(r for r in roots if (r.day, r.phase) in cells_asked or cells_asked & set(r.waiting))
-    return Explanation(run_id, current_status(run, board), _note(run, board, roots), roots, cells)
+    note = "; ".join(filter(None, (_note(run, board, roots), _clock_note(state, run_id, index, board, now))))
+    return Explanation(run_id, current_status(run, board), note, roots, cells)
+
+
+def _clock_note(state: RunReader, run_id: str, index: PlanIndex, board: Board, now: datetime | None) -> str:
+    """That what happened last lies ahead, by the clock of who asks; of the dates under way, the first ones are read."""
+    if now is None or board.status.is_final:
+        return ""
+    moments = [board.started_at]
+    for facts in state.dates(run_id, board.open_days(index)[:DATES_LOOKED_AT]).values():
+        moments += [facts.changed_at] if facts.changed_at else []
+    behind = max(moments) - now
+    if behind < CLOCK_BEHIND:
+        return ""
+    return (
+        f"the clock of this machine is {behind.total_seconds():,.0f} s behind what the run recorded last; the run goes "
+        "on by its own time, which never goes back: set the clock right"
+    )
 
 
 def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:

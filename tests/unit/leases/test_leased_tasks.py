@@ -105,6 +105,52 @@ def test_a_worker_that_may_be_writing_still_keeps_the_lease_until_it_runs_out(le
     assert leased.live() == Held("raw.a", FIRST_DAY, f"r/{FIRST_DAY}/raw/a/1", CLAIM_ENDS)
 
 
+def beat(leased: Leased) -> None:
+    """The worker says by event that it goes on."""
+    (fence,) = leased.embedded.database.execute("SELECT fence FROM claims").fetchone()
+    event = Completion(
+        event_id=f"beat {leased.embedded.clock.now()}",
+        run_id="r",
+        date=FIRST_DAY,
+        phase="raw",
+        processor="a",
+        attempt=1,
+        fence=fence,
+        kind="heartbeat",
+        started_at=START,
+        finished_at=START,
+    )
+    leased.services.listen([event.model_dump_json()])
+
+
+def ends_of(leased: Leased) -> tuple[str, str]:
+    """When claim and lease end, as they are stored."""
+    execute = leased.embedded.database.execute
+    (claim,), (lease,) = (
+        execute(f"SELECT {what}").fetchone() for what in ("lease_until FROM claims", "until FROM leases")
+    )
+    return claim, lease
+
+
+def test_a_heartbeat_prolongs_the_claim_and_the_lease_alike(leased: Leased) -> None:
+    leased.answer = (202, {})
+    leased.run()
+    leased.embedded.clock.move_to(START + timedelta(seconds=50))
+    beat(leased)
+    later = (CLAIM_ENDS + timedelta(seconds=50)).isoformat()
+    assert ends_of(leased) == (later, later)
+
+
+def test_a_heartbeat_prolongs_neither_when_somebody_else_has_the_lease_by_now(leased: Leased) -> None:
+    leased.answer = (202, {})
+    leased.run()
+    leased.embedded.clock.move_to(CLAIM_ENDS + timedelta(seconds=1))
+    now = leased.embedded.clock.now()
+    assert isinstance(leased.leases.take("raw.a", FIRST_DAY, "live", now + timedelta(minutes=3), now), Lease)
+    beat(leased)
+    assert ends_of(leased) == (CLAIM_ENDS.isoformat(), (now + timedelta(minutes=3)).isoformat())
+
+
 def test_while_somebody_else_writes_the_worker_is_not_called_and_the_attempt_is_a_throttle(leased: Leased) -> None:
     leased.live()
     assert leased.run() == "failed"

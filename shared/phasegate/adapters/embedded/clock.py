@@ -1,6 +1,15 @@
-"""Two clocks tell the time: the system's, and one that tests and simulations move by hand."""
+"""Three clocks tell the time: the system's, one that never goes back, and one that tests move by hand."""
 
-from datetime import UTC, datetime
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+NOTABLE = timedelta(minutes=1)
+"""So far behind the recorded time the system's clock is worth a word."""
+
+_log = logging.getLogger(__name__)
 
 
 class SystemClock:
@@ -9,6 +18,48 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current time, aware, UTC."""
         return datetime.now(UTC)
+
+
+class SteadyClock:
+    """This clock tells the system's time and never goes back: not when that is set back, nor after a restart.
+
+    A virtual machine that is resumed, or a wrong clock that is put right, would else lie before what is due and before
+    names that are used up: nothing would start until it has caught up. The clock goes on from the time that was
+    reached, at the pace of the monotonic one. Thread-safe.
+
+    reached: the latest time that is recorded; None: nothing is. wall, monotonic: what tells the time, and seconds that
+    only rise.
+    """
+
+    def __init__(
+        self,
+        reached: datetime | None = None,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._monotonic, self._lock = wall, monotonic, threading.Lock()
+        now = wall()
+        self._last, self._at = max(reached or now, now), monotonic()
+        self._was_told = False
+        self._tell(self._last - now)
+
+    def now(self) -> datetime:
+        """Return the time, aware, UTC: never less than before."""
+        with self._lock:
+            wall, at = self._wall(), self._monotonic()
+            self._last, self._at = max(wall, self._last + timedelta(seconds=at - self._at)), at
+            now = self._last
+        self._tell(now - wall)
+        return now
+
+    def _tell(self, behind: timedelta) -> None:
+        if behind >= NOTABLE and not self._was_told:
+            self._was_told = True
+            _log.warning(
+                "the clock of this machine is %d s behind the time that is recorded; it goes on from there: set the "
+                "clock right",
+                behind.total_seconds(),
+            )
 
 
 class VirtualClock:

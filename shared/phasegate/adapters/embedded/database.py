@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -178,6 +179,15 @@ class Database:
             return self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
             raise _explained(error, self.path) from error
+
+    def latest_moment(self) -> datetime | None:
+        """Return the latest time at which a task was done or claimed; None before the first."""
+        done, claimed = self.execute(
+            "SELECT (SELECT MAX(done_at) FROM tasks), (SELECT claimed_at FROM claims ORDER BY fence DESC LIMIT 1)"
+        ).fetchone()
+        moments = [datetime.fromtimestamp(done, UTC)] if done is not None else []
+        moments += [datetime.fromisoformat(claimed)] if claimed is not None else []
+        return max(moments, default=None)
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call ``forget`` when a transaction was undone: what memory holds may be ahead of the file then."""

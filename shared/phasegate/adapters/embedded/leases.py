@@ -41,6 +41,14 @@ class SqliteLeases:
         self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'claims'", (row[0] + 1,))
         return int(row[0]) + 1
 
+    def extend(self, table: str, day: date, holder: str, until: datetime) -> bool:
+        """See the port."""
+        written = self._database.execute(
+            "UPDATE leases SET until = ? WHERE output_table = ? AND day = ? AND holder = ?",
+            (until.isoformat(), table, day.isoformat(), holder),
+        )
+        return bool(written.rowcount)
+
     def give_back(self, lease: Lease) -> None:
         """See the port."""
         self._database.execute(

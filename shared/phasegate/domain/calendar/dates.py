@@ -5,10 +5,11 @@ condition exist; everything else (an off day, a day on which everything was post
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import pairwise
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import did_you_mean
@@ -91,3 +92,15 @@ class Calendar:
         if dates is not None:
             return season[max(0, end - dates) : end]
         return season[bisect_left(season, day - timedelta(days=days or 0)) : end]
+
+
+MOST_STRETCHES = 8
+"""Stretches into which dates are cut."""
+
+
+def stretches(days: Sequence[date], gap_days: int) -> list[list[date]]:
+    """Cut dates at their longest gaps, those of more than so many days, into ``MOST_STRETCHES`` at most; sorted."""
+    days = sorted(days)
+    gaps = [((after - before).days, n) for n, (before, after) in enumerate(pairwise(days), 1)]
+    cuts = sorted(n for gap, n in sorted(gaps, reverse=True)[: MOST_STRETCHES - 1] if gap > gap_days)
+    return [days[first:last] for first, last in pairwise([0, *cuts, len(days)])]

@@ -45,20 +45,24 @@ class Decisions:
     """The groups to release: (position of the date, number of the release group)."""
 
 
-def advance(index: PlanIndex, board: Board, run: Run, outcomes: Sequence[GroupOutcome], now: datetime) -> Decisions:
+def advance(
+    index: PlanIndex, board: Board, run: Run, outcomes: Sequence[GroupOutcome], now: datetime, refused: str = ""
+) -> Decisions:
     """Enter the outcomes on the board and release every group whose edges pass, under the limits.
 
-    ``board`` is changed in place and returned. Called again with no outcomes and no other change it decides nothing.
+    refused: why tables cannot be asked until a person acts, which halts the run. ``board`` is changed in place and
+    returned. Called again with no outcomes and no other change it decides nothing.
     """
     board.approved = tuple(sorted({approved.phase for approved in run.approvals}))
     for outcome in outcomes:
         _enter(index, board, outcome)
     _halt_if_intolerable(index, board)
+    board.halted_because = refused or board.halted_because
     board.breakers = breakers(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now)
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
         releases = _release(index, board, run)
-    status = _status(index, board, run)
+    status = _status(index, board, run, is_refused=bool(refused))
     if status.is_final and not board.status.is_final:
         board.finished_at = now
     elif not status.is_final:
@@ -216,11 +220,13 @@ def _ramp_room(index: PlanIndex, board: Board) -> int | None:
     return None
 
 
-def _status(index: PlanIndex, board: Board, run: Run) -> RunStatus:
+def _status(index: PlanIndex, board: Board, run: Run, *, is_refused: bool) -> RunStatus:
     if run.desired_state is DesiredState.CANCELLED:
         return RunStatus.CANCELLED
     if all(not strip.translate(None, _GOOD) for strip in board.groups.values()):
         return RunStatus.COMPLETED
+    if is_refused and run.admits:
+        return RunStatus.HALTED
     is_open = any(strip.find(letter) != -1 for strip in board.groups.values() for letter in _OPEN)
     if is_open or not run.admits:
         return {

@@ -47,6 +47,8 @@ class TaskView:
     """A further attempt is due."""
     not_before: datetime | None = None
     """The end of its backoff."""
+    wait: timedelta = timedelta()
+    """How long its backoff is."""
     failure: Failure | None = None
     """How the task failed; of a task that is tried again: how it failed before."""
     note: str = ""
@@ -74,6 +76,15 @@ class DueTask:
     """The attempts of its needs that it is made from."""
     not_before: datetime | None
     """The end of its backoff, if it is dispatched; None: at once."""
+    wait: timedelta = timedelta()
+    """How long its backoff is."""
+
+    def starts_at(self, now: datetime) -> datetime | None:
+        """Return when it may start: no later than its backoff from now, whoever's clock told when the last one ended.
+
+        None: at once.
+        """
+        return None if self.not_before is None else min(self.not_before, now + self.wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,8 @@ class _Derivation:
         if released and may_retry(failures, task.failure):
             view = _unattempted(needs, current)
             if view.due:
-                view.not_before = bad_end.at + wait(task.failure, failures, f"{self._facts.day}/{task.ref}")
+                view.wait = wait(task.failure, failures, f"{self._facts.day}/{task.ref}")
+                view.not_before = bad_end.at + view.wait
             view.failure = failure
             return view
         is_gone = failure.error_class is ErrorClass.UNRECOVERABLE
@@ -262,6 +274,7 @@ def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, numbe
         generation=generation,
         inputs=tuple((index.tasks[n].ref, derivation.view(n).attempt) for n in task.needs),
         not_before=derivation.view(number).not_before if task.queue is not None else None,
+        wait=derivation.view(number).wait,
     )
 
 

@@ -1,6 +1,6 @@
 """A lease says who may write one date of a table that another system writes too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from phasegate.domain.errors import InputError
@@ -25,7 +25,9 @@ class Lease:
     fence: int
     """Rises with every taking."""
     until: datetime
-    """When it ends by itself, UTC."""
+    """When it ends by itself, UTC; as it was taken."""
+    taking: str = field(default="", compare=False)
+    """Names this very taking, also when it was prolonged, where the store needs that; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

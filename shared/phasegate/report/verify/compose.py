@@ -17,7 +17,7 @@ from phasegate.report.verify.document.found import Blocked
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, missing_dates
-from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_query
+from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_query, stretches_of
 from phasegate.report.verify.reading import Reading, read_outputs
 from phasegate.report.verify.recorded import RunRecord, read_run
 from phasegate.report.verify.verdict import verdict_of
@@ -164,7 +164,7 @@ def _read_history(
 ) -> tuple[list[Row] | None, str]:
     """The run's rows in the history table (None when it cannot be asked), and the query's name."""
     table = index.plan.pipeline.history_table
-    query = reading.note(history_query(table, record.run.run_id, index.days[0], index.days[-1]))
+    query = reading.note(history_query(table, record.run.run_id, stretches_of(index.days)))
     (answer,) = warehouse.ask([(query.sql or "", query.parameters)])
     if isinstance(answer, PhasegateError):
         reading.unread[query.name] = str(answer)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from phasegate.domain.calendar.dates import stretches
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from phasegate.domain.spec.report import ReportSpec
 from phasegate.ports import Parameter
@@ -11,8 +12,20 @@ from phasegate.ports import Parameter
 BUCKETS = ((90.0, None), (70.0, 90.0), (50.0, 70.0), (None, 50.0))
 """Quality scores: from (included) and up to (excluded)."""
 
+GAP_DAYS = 180
+"""Days without any date of the calendar at which a query leaves them out: what lies there is no run's, and a table of
+years would be read whole for two dates. The pause between two seasons is read: rows are no less wrong there."""
+
+Stretches = Sequence[tuple[date, date]]
+"""First and last date of each stretch of the calendar, both included."""
+
 STATE_QUERY = "state"
 """The name, among the queries, of what is read of a run's own documents."""
+
+
+def stretches_of(days: Sequence[date]) -> Stretches:
+    """Return the stretches that these dates lie in."""
+    return [(each[0], each[-1]) for each in stretches(days, GAP_DAYS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +99,35 @@ def _columns(pipeline: Pipeline, spec: ReportSpec, section: str, phase: str, pro
     return tuple(dict.fromkeys(named))
 
 
-def rows_query(table: Table, first: date, last: date) -> NamedQuery:
+def rows_query(table: Table, over: Stretches) -> NamedQuery:
     """Count rows by date: ``d``, ``n``; those without a date too."""
     day = table.output.date_column
-    where = f"{_within(day)} OR {day} IS NULL"
+    where = f"{_within(day, over)} OR {day} IS NULL"
     sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {where} GROUP BY {day}"
-    return _named("rows", table.name, f"rows of {table.name} by date", sql, first, last)
+    return _named("rows", table.name, f"rows of {table.name} by date", sql, over)
 
 
-def fences_query(table: Table, first: date, last: date) -> NamedQuery:
+def fences_query(table: Table, over: Stretches) -> NamedQuery:
     """Ask for the fences by date: ``d``, ``lowest``, ``highest``, ``unfenced``. For tables that keep one."""
     day, fence = table.output.date_column, table.output.fence_column
     sql = (
         f"SELECT {day} AS d, MIN({fence}) AS lowest, MAX({fence}) AS highest, COUNT(*) - COUNT({fence}) AS unfenced "
-        f"FROM `{table.name}` WHERE {_within(day)} GROUP BY {day}"
+        f"FROM `{table.name}` WHERE {_within(day, over)} GROUP BY {day}"
     )
-    return _named("fences", table.name, f"fences in {table.name} by date", sql, first, last)
+    return _named("fences", table.name, f"fences in {table.name} by date", sql, over)
 
 
-def keys_query(table: Table, first: date, last: date) -> NamedQuery:
+def keys_query(table: Table, over: Stretches) -> NamedQuery:
     """Count rows that repeat keys by date: ``d``, ``doubled``; only dates that have some."""
     day, keys = table.output.date_column, ", ".join(dict.fromkeys([table.output.date_column, *table.output.keys]))
     sql = (
         f"SELECT g.d AS d, SUM(g.n - 1) AS doubled FROM (SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` "
-        f"WHERE {_within(day)} GROUP BY {keys}) AS g WHERE g.n > 1 GROUP BY g.d"
+        f"WHERE {_within(day, over)} GROUP BY {keys}) AS g WHERE g.n > 1 GROUP BY g.d"
     )
-    return _named("keys", table.name, f"rows of {table.name} with equal keys, by date", sql, first, last)
+    return _named("keys", table.name, f"rows of {table.name} with equal keys, by date", sql, over)
 
 
-def figures_query(table: Table, first: date, last: date) -> NamedQuery | None:
+def figures_query(table: Table, over: Stretches) -> NamedQuery | None:
     """Count and sum the columns that the report looks at, and count scores by bucket, by date; None without any."""
     columns = dict.fromkeys((*table.critical, *table.averages, *table.quality))
     if not columns:
@@ -127,10 +140,9 @@ def figures_query(table: Table, first: date, last: date) -> NamedQuery | None:
         for c in table.quality
         for n, bounds in enumerate(BUCKETS)
     ]
-    sql = (
-        f"SELECT {day} AS d, COUNT(*) AS n, {', '.join(parts)} FROM `{table.name}` WHERE {_within(day)} GROUP BY {day}"
-    )
-    return _named("figures", table.name, f"fields of {table.name} by date", sql, first, last)
+    counted = ", ".join(["COUNT(*) AS n", *parts])
+    sql = f"SELECT {day} AS d, {counted} FROM `{table.name}` WHERE {_within(day, over)} GROUP BY {day}"
+    return _named("figures", table.name, f"fields of {table.name} by date", sql, over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +171,14 @@ def compared_of(pipeline: Pipeline, phases: Sequence[str]) -> tuple[Compared, ..
     return tuple(comparisons)
 
 
-def compared_query(pair: Compared, first: date, last: date) -> NamedQuery:
+def compared_query(pair: Compared, over: Stretches) -> NamedQuery:
     """Count distinct keys by date: ``d``, ``here`` and ``there`` of the two tables, ``both_have``."""
 
     def side(table: TableOutput, here: int) -> str:
         day = table.date_column
         return (
             f"SELECT DISTINCT {day} AS d, CAST({pair.key} AS STRING) AS k, {here} AS here, {1 - here} AS there "
-            f"FROM `{table.table}` WHERE {_within(day)}"
+            f"FROM `{table.table}` WHERE {_within(day, over)}"
         )
 
     sql = (
@@ -176,25 +188,35 @@ def compared_query(pair: Compared, first: date, last: date) -> NamedQuery:
     )
     label = f"{pair.table.table}.{pair.against.table}.{pair.key}"
     words = f"distinct {pair.key} of {pair.table.table} and of {pair.against.table} by date"
-    return _named("compared", label, words, sql, first, last)
+    return _named("compared", label, words, sql, over)
 
 
-def history_query(table: str, run_id: str, first: date, last: date) -> NamedQuery:
+def history_query(table: str, run_id: str, over: Stretches) -> NamedQuery:
     """Ask for the attempts of a run that have ended, as the history table keeps them."""
     sql = (
         "SELECT data_date AS d, phase, processor_name, attempt, status, error_class, message, proved, started_at, "
-        f"finished_at FROM `{table}` WHERE run_id = @run_id AND {_within('data_date')}"
+        f"finished_at FROM `{table}` WHERE run_id = @run_id AND {_within('data_date', over)}"
     )
-    query = _named("history", table, f"ended attempts of run {run_id}", sql, first, last)
+    query = _named("history", table, f"ended attempts of run {run_id}", sql, over)
     return NamedQuery(query.name, query.reads, query.sql, {**query.parameters, "run_id": run_id})
 
 
-def _named(kind: str, label: str, reads: str, sql: str, first: date, last: date) -> NamedQuery:
-    return NamedQuery(f"{kind}.{label}", reads, sql, {"first": first, "last": last})
+def _named(kind: str, label: str, reads: str, sql: str, over: Stretches) -> NamedQuery:
+    bounds = {
+        name: day for ends, days in zip(_ends(over), over, strict=True) for name, day in zip(ends, days, strict=True)
+    }
+    return NamedQuery(f"{kind}.{label}", reads, sql, dict(bounds))
 
 
-def _within(column: str) -> str:
-    return f"{column} BETWEEN @first AND @last"
+def _within(column: str, over: Stretches) -> str:
+    """The condition that bounds a table, in a form by which BigQuery leaves out the partitions between stretches."""
+    ranges = " OR ".join(f"{column} BETWEEN @{first} AND @{last}" for first, last in _ends(over))
+    return ranges if len(over) == 1 else f"({ranges})"
+
+
+def _ends(over: Stretches) -> list[tuple[str, str]]:
+    """The names of the parameters for the ends of each stretch: ``first`` and ``last``, ``first_2`` and so on."""
+    return [("first", "last")] + [(f"first_{n}", f"last_{n}") for n in range(2, len(over) + 1)]
 
 
 def _between(column: str, low: float | None, high: float | None) -> str:

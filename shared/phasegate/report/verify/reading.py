@@ -7,7 +7,8 @@ from datetime import date
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.checks.question import Question
+from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.operations.audit import REPEATS, ROWS, Own, TableContent
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
@@ -24,6 +25,7 @@ from phasegate.report.verify.questions import (
     figures_query,
     keys_query,
     rows_query,
+    stretches_of,
     tables_of,
 )
 from phasegate.services.reading.prover import Prover, ask, checks_of
@@ -109,7 +111,7 @@ class Reading:
 def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:
     """Ask every table and look for every object of the plan's phases, on every date of its calendar."""
     reading, plan = Reading(), index.plan
-    first, last = index.calendar.dates[0].day, index.calendar.dates[-1].day
+    over = stretches_of([d.day for d in index.calendar.dates])
     tables = tables_of(plan.pipeline, plan.phases)
     by_ref = {table.ref: table for table in tables}
     for phase in plan.phases:
@@ -120,13 +122,13 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
                 reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
     asked: list[tuple[tuple[Own, Table] | Compared, NamedQuery]] = []
     for table in tables:
-        asked.append(((Own.ROWS, table), rows_query(table, first, last)))
-        asked.append(((Own.KEYS, table), keys_query(table, first, last)))
+        asked.append(((Own.ROWS, table), rows_query(table, over)))
+        asked.append(((Own.KEYS, table), keys_query(table, over)))
         if table.output.fence_column:
-            asked.append(((Own.FENCES, table), fences_query(table, first, last)))
-        if figures := figures_query(table, first, last):
+            asked.append(((Own.FENCES, table), fences_query(table, over)))
+        if figures := figures_query(table, over):
             asked.append(((Own.FIGURES, table), figures))
-    asked += [(pair, compared_query(pair, first, last)) for pair in compared_of(plan.pipeline, plan.phases)]
+    asked += [(pair, compared_query(pair, over)) for pair in compared_of(plan.pipeline, plan.phases)]
     answers = warehouse.ask([(query.sql or "", query.parameters) for _, query in asked])
     rows: dict[str, dict[Own, list[Row]]] = {}
     for (about, query), answer in zip(asked, answers, strict=True):
@@ -195,7 +197,7 @@ def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
         if output.table and output.error is None
     }
     checks = [(ref, c, subject, registry.ask(c, subject)) for ref, c, subject in checks_of(index, subjects)]
-    answers = iter(ask(warehouse, [question for *_, question in checks if question]))
+    answers = iter(_answers(warehouse, [question for *_, question in checks if question]))
     for ref, check, subject, question in checks:
         output, name = reading.outputs[ref], name_of(check)
         _note_what_it_looks_at(output, check)
@@ -213,6 +215,14 @@ def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
             verdicts = registry.judge(check, subject, answer)
         for day, verdict in verdicts.items():
             output.verdicts.setdefault(day, []).append(verdict)
+
+
+def _answers(warehouse: Warehouse, questions: list[Question]) -> list[list[Row] | PhasegateError]:
+    """As ``ask``; where one of them would read too much, all are left unread, and the report says so."""
+    try:
+        return ask(warehouse, questions)
+    except ReadsTooMuch as error:
+        return [error] * len(questions)
 
 
 def _note_what_it_looks_at(output: Output, check: Check) -> None:

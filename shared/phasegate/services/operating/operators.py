@@ -89,7 +89,7 @@ def retry(
     board, _ = state.board(run_id)
     targets = retry_targets(board, plan, intent)
     is_narrowed = bool(dates or phase or processor or signature)
-    if not targets and (is_narrowed or not board.outside):
+    if not targets and (is_narrowed or not (board.outside or board.halted_because)):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
     change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
     return targets

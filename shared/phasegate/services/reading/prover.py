@@ -1,8 +1,10 @@
 """The prover asks the tables: one query for many tables and a whole batch of dates."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
+from phasegate.domain.calendar.dates import stretches
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
@@ -14,6 +16,9 @@ from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
 from phasegate.ports import ObjectStore, Parameter, Row, Warehouse
+
+GAP_DAYS = 45
+"""Days without any of the dates asked about at which a query is cut in two: each costs a second."""
 
 Counts = dict[date, Found]
 
@@ -136,9 +141,37 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
     """Return the rows of each question, or why it could not be asked.
 
     Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
-    When that fails for good, each is asked by itself, so that one missing table does not speak for the others.
-    Raises HaltError: a full disk is no answer about a table.
+    When that fails for good, each is asked by itself, so that one missing table does not speak for the others, nor the
+    bytes of all of them for one. About dates far apart each stretch of them is asked by itself: a query reads what lies
+    between its first date and its last. Raises HaltError: a full disk is no answer about a table.
     """
+    parts = [_by_stretch(question) for question in questions]
+    answers = iter(_ask(warehouse, [part for of_question in parts for part in of_question]))
+    return [_joined([next(answers) for _ in of_question]) for of_question in parts]
+
+
+def _by_stretch(question: Question) -> list[Question]:
+    """A question for each stretch of its dates, all of them together the same question."""
+    found = stretches(question.parameters.get("days", ()), GAP_DAYS)
+    if len(found) <= 1:
+        return [question]
+    return [
+        replace(question, parameters={**question.parameters, "first": days[0], "last": days[-1], "days": list(days)})
+        for days in found
+    ]
+
+
+def _joined(answers: Sequence[list[Row] | PhasegateError]) -> list[Row] | PhasegateError:
+    """The rows of all parts, or the first error."""
+    rows: list[Row] = []
+    for answer in answers:
+        if isinstance(answer, PhasegateError):
+            return answer
+        rows.extend(answer)
+    return rows
+
+
+def _ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
     if not questions:
         return []
     alike: dict[tuple[str, str], list[int]] = {}

@@ -9,7 +9,7 @@ from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
 from phasegate.domain.decisions.waiving import follow_waivers, in_force
-from phasegate.domain.errors import PhasegateError, TransientError
+from phasegate.domain.errors import PhasegateError, ReadsTooMuch, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
@@ -47,17 +47,23 @@ class Conductor:
         index, board, run = pass_.index, pass_.board, pass_.run
         is_over, open_before, halted = board.is_over(run), set(board.breakers), board.halted_because
         intent = next(iter(_retries_left(board, run)), None)
+        refused, outcomes = "", list[GroupOutcome]()
         if intent is None:
-            outcomes = self._prove_and_judge(pass_)
-        elif self._enter(pass_, intent):
-            outcomes = []
-        else:
+            try:
+                outcomes = self._prove_and_judge(pass_)
+            except ReadsTooMuch as error:
+                # What settled stays marked. It is asked again when the run is woken, and the answer ends the halt.
+                refused, pass_.cursor = str(error), board.cursor
+        elif not self._enter(pass_, intent):
             return self._commit_page(pass_)
         if not is_over:
             # A run that is over stays as it ended, until somebody asks for more.
             outcomes += self._heed_decisions(pass_)
-        self._judge_outside(pass_)
-        decisions = advance(index, board, run, outcomes, pass_.now)
+        try:
+            self._judge_outside(pass_)
+        except ReadsTooMuch as error:
+            refused = str(error)
+        decisions = advance(index, board, run, outcomes, pass_.now, refused)
         self._write_cells(pass_, outcomes, decisions)
         if not pass_.has_news:
             if board.status.is_final:

@@ -62,12 +62,12 @@ class Dispatcher:
                         inputs=dict(d.inputs),
                         epoch=run.epoch,
                     ).model_dump_json(),
-                    d.not_before,
+                    d.starts_at(now),
                 )
                 for d in due
                 if (queue := d.task.queue) is not None
             ]
         )
         self._backend.state.record(
-            run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now, d.not_before)) for d in due]
+            run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now, d.starts_at(now))) for d in due]
         )

@@ -1,6 +1,7 @@
 """The listener takes completion events: it adds each as a fact, then has the dates concerned reconciled. Keeps what it
 cannot apply."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
@@ -8,16 +9,19 @@ from pydantic import ValidationError
 
 from phasegate.domain.errors import UnknownRun, UnreadableRun
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.protocol.worker import ResultStatus
+from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
 from phasegate.services.backend import Backend
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.reconciler import Reconciler
-from phasegate.services.running.runner import LEASE_MARGIN
+from phasegate.services.running.runner import LEASE_MARGIN, correlation_id
 from phasegate.single_flight import SingleFlight
+
+_log = logging.getLogger(__name__)
 
 
 class Listener:
@@ -61,8 +65,7 @@ class Listener:
             elif claim.fence != event.fence:
                 self._set_aside(message, run_id, f"{key}: fence {event.fence} is not the claim's {claim.fence}")
             elif event.status is None:
-                timeout = timedelta(seconds=index.by_ref[key.ref].dispatch.timeout_seconds)
-                self._backend.state.extend(run_id, claim, self._backend.clock.now() + timeout + LEASE_MARGIN)
+                self._extend(run_id, index.by_ref[key.ref], claim)
             else:
                 facts.append((key, _reported(event, event.status, claim)))
                 texts.append(message)
@@ -75,6 +78,21 @@ class Listener:
             standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
             if standing is not None and not standing.is_told_by(fact):
                 self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
+
+    def _extend(self, run_id: str, task: TaskSpec, claim: Claim) -> None:
+        """The worker is alive: its claim holds on, and the lease with it where another system writes the table too.
+
+        Both or neither. Where the lease is somebody else's by now the claim runs out: the attempt has lost its right to
+        write, and another one is made.
+        """
+        until = self._backend.clock.now() + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
+        output, key = task.spec.output, claim.key
+        if isinstance(output, TableOutput) and output.other_writer is not None:
+            holder = correlation_id(run_id, key)
+            if not self._backend.state.leases.extend(output.table, key.day, holder, until):
+                _log.warning("%s: it goes on, but the lease on %s is not its own any more", key, output.table)
+                return
+        self._backend.state.extend(run_id, claim, until)
 
     def _reconcile(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
         """The facts of these dates, which are reconciled. Completions of a date that come in a crowd share it."""

@@ -56,8 +56,12 @@ class Call:
     @property
     def correlation_id(self) -> str:
         """Name the attempt, in every run."""
-        key = self.claim.key
-        return f"{self.run.run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
+        return correlation_id(self.run.run_id, self.claim.key)
+
+
+def correlation_id(run_id: str, key: AttemptKey) -> str:
+    """Name an attempt, in every run; and the holder of its lease."""
+    return f"{run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
 
 
 class Runner:

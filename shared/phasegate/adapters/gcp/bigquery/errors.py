@@ -4,7 +4,7 @@ from google.api_core.exceptions import Forbidden, NotFound
 from google.auth.exceptions import GoogleAuthError
 
 from phasegate.adapters.gcp.http.errors import is_transient, message_of, reason_of
-from phasegate.domain.errors import InputError, PhasegateError, TransientError
+from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, TransientError
 
 _CROWDED = (
     "Too many DML statements",
@@ -17,8 +17,8 @@ up to 90 minutes; the reason it gives is that of a wrong statement."""
 
 
 def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:
-    """Return what to raise for an error of the BigQuery client: TransientError when a later try may mend it, else
-    InputError.
+    """Return what to raise for an error of the BigQuery client: TransientError when a later try may mend it,
+    ReadsTooMuch when a person has to allow more, else InputError.
 
     max_bytes_billed: the limit under which the statement ran, for the message.
     """
@@ -26,9 +26,9 @@ def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:
     if is_transient(error) or any(words in said for words in _CROWDED):
         return TransientError(f"BigQuery could not finish the statement: {said}")
     if reason_of(error) == "bytesBilledLimitExceeded":
-        return InputError(
+        return ReadsTooMuch(
             f"the statement would read more than PHASEGATE_MAX_BYTES_BILLED allows ({max_bytes_billed} bytes), and was "
-            f"not run: bound it by date, or raise the setting. BigQuery says: {said}"
+            f"not run: bound it by date, or raise the setting (max_bytes_billed in Terraform). BigQuery says: {said}"
         )
     if isinstance(error, NotFound):
         return InputError(f"{said}. Create the tables first, or correct the name")

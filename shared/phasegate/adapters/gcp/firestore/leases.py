@@ -60,7 +60,7 @@ class FirestoreLeases:
                     if not again.exists or again.get("taking") != taking:
                         continue
                     changed = again.update_time
-                return Lease(table, day, holder, fence_of(changed), until)
+                return Lease(table, day, holder, fence_of(changed), until, taking)
         raise TransientError(f"the lease on {table} of {day} is taken and given back all the time; try again")
 
     def _write(self, reference: "DocumentReference", found: "DocumentSnapshot[Any]", document: Document) -> datetime:
@@ -71,15 +71,38 @@ class FirestoreLeases:
             written = reference.update(document, option=unchanged, **CALL)
         return written.update_time  # type: ignore[return-value]
 
+    def extend(self, table: str, day: date, holder: str, until: datetime) -> bool:
+        """See the port. ``taking`` stays: it is the same taking, whose end the update time does not tell any more."""
+        reference = self._document(table, day)
+        with errors_explained():
+            for _ in range(TRIES):
+                found = reference.get(**CALL)
+                if not found.exists or found.get("holder") != holder:
+                    return False
+                unchanged = self._client.write_option(last_update_time=found.update_time)
+                try:
+                    reference.update({"until": until}, option=unchanged, **CALL)
+                except (FailedPrecondition, NotFound):
+                    continue
+                return True
+        return False
+
     def give_back(self, lease: Lease) -> None:
-        """See the port. One write: the fence says which taking it ends."""
+        """See the port. One write: the fence says which taking it ends, or ``taking`` when that was prolonged."""
+        reference = self._document(lease.table, lease.day)
         unchanged = self._client.write_option(last_update_time=timestamp(lease.fence * 1000))
         try:
             with errors_explained():
-                try:
-                    self._document(lease.table, lease.day).update({"holder": ""}, option=unchanged, **CALL)
-                except (FailedPrecondition, NotFound):
-                    return
+                for _ in range(TRIES):
+                    try:
+                        reference.update({"holder": ""}, option=unchanged, **CALL)
+                    except (FailedPrecondition, NotFound):
+                        found = reference.get(**CALL)
+                        if not found.exists or found.get("taking") != lease.taking or not found.get("holder"):
+                            return
+                        unchanged = self._client.write_option(last_update_time=found.update_time)
+                    else:
+                        return
         except TransientError as error:
             _log.warning("the lease on %s of %s runs out at %s: %s", lease.table, lease.day, lease.until, error)
 

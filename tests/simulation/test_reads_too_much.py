@@ -1,0 +1,56 @@
+"""A statement that would read more than is allowed halts the run with the number and the remedy; nothing is a bug."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import PhasegateError, ReadsTooMuch
+from phasegate.domain.state.board import BoardLetter
+from phasegate.domain.state.run import RunStatus
+from phasegate.ports import Parameter, Row
+from phasegate.report.explain import explain
+from phasegate.services.operating import operators
+from tests.world import World
+
+WHY = "the statement would read more than PHASEGATE_MAX_BYTES_BILLED allows (10485760 bytes)"
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tables of which nothing may be read."""
+    refused: list[str] = ["raw.b"]
+    ask = DuckDbWarehouse.ask
+
+    def limited(
+        warehouse: DuckDbWarehouse, questions: Sequence[tuple[str, Mapping[str, Parameter]]]
+    ) -> list[list[Row] | PhasegateError]:
+        return [
+            ReadsTooMuch(WHY) if any(table in sql for table in refused) else ask(warehouse, [(sql, parameters)])[0]
+            for sql, parameters in questions
+        ]
+
+    monkeypatch.setattr(DuckDbWarehouse, "ask", limited)
+    return refused
+
+
+def test_the_run_halts_and_says_why_and_goes_on_when_more_is_allowed(tmp_path: Path, limit: list[str]) -> None:
+    world = World(tmp_path, dates=3)
+    with world.open() as embedded:
+        world.begin(embedded, reprocess="all")
+        board = embedded.drive("r")
+        assert (board.status, board.halted_because, board.bad) == (RunStatus.HALTED, WHY, {})
+        assert explain(embedded.state, "r", None, None).note == f"halted: {WHY}"
+        limit.clear()
+        everything: Any = {"dates": (), "phase": None, "processor": None, "signature": None}
+        operators.retry(embedded.state, world.clock, "r", why="more is allowed", **everything)
+        board = embedded.drive("r")
+        facts = embedded.state.dates("r", world.days)
+    assert (board.status, board.halted_because) == (RunStatus.COMPLETED, "")
+    assert {letter for strip in board.groups.values() for letter in strip.decode()} <= {
+        BoardLetter.PASSED,
+        BoardLetter.SKIPPED,
+    }
+    assert {len(attempts) for each in facts.values() for attempts in each.tasks.values()} == {1}

@@ -1,0 +1,82 @@
+"""Time does not go back: what is due stays due, also when the machine's clock is set back."""
+
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from phasegate.adapters.embedded.clock import SteadyClock
+from phasegate.bootstrap import Embedded, EmbeddedOptions
+from phasegate.domain.decisions.reconcile import reconcile
+from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.state.run import RunStatus
+from phasegate.report.explain import explain
+from tests.unit.builders import NOW, Day, failed
+from tests.world import World
+
+TEN_MINUTES = timedelta(minutes=10)
+
+
+class Machine:
+    """A machine's two clocks."""
+
+    def __init__(self) -> None:
+        self.wall, self.seconds = NOW, 0.0
+
+    def clock(self, reached: datetime | None = None) -> SteadyClock:
+        """A steady clock on this machine."""
+        return SteadyClock(reached, lambda: self.wall, lambda: self.seconds)
+
+
+def test_the_clock_goes_on_at_its_pace_when_the_machines_is_set_back_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wall -= TEN_MINUTES
+    with caplog.at_level(logging.WARNING):
+        assert clock.now() == NOW
+        machine.seconds += 5
+        assert clock.now() == NOW + timedelta(seconds=5)
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
+        "the clock of this machine is 600 s behind the time that is recorded"
+    ]
+
+
+def test_the_clock_follows_the_machines_when_that_goes_ahead() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wall += TEN_MINUTES
+    assert clock.now() == NOW + TEN_MINUTES
+
+
+def test_after_a_restart_the_clock_goes_on_from_what_is_recorded() -> None:
+    assert Machine().clock(NOW + TEN_MINUTES).now() == NOW + TEN_MINUTES
+
+
+def test_a_run_that_was_begun_by_a_clock_that_was_ahead_goes_on_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=3)
+    world.clock.move_to(datetime.now(UTC) + timedelta(days=3))
+    with world.open() as embedded:
+        world.begin(embedded)
+        turns = iter(range(10_000))
+        board = embedded.drive("r", stop=lambda: next(turns) > 4)
+        assert board.status is RunStatus.RUNNING
+    give_up = time.monotonic() + 60
+    with Embedded(world.home, world.pipeline, world.source, EmbeddedOptions()) as embedded:
+        note = explain(embedded.state, "r", None, None, datetime.now(UTC)).note
+        assert "the clock of this machine is 259," in note and "set the clock right" in note
+        board = embedded.drive("r", stop=lambda: time.monotonic() > give_up)
+    assert board.status is RunStatus.COMPLETED
+
+
+def test_a_further_attempt_waits_no_longer_than_its_backoff_whoever_said_when_the_last_one_ended() -> None:
+    day = Day().release("fetch").note("fetch/a", 1, failed(ErrorClass.TRANSIENT, at=NOW + TEN_MINUTES))
+    due = next(due for due in reconcile(day.facts, day.index).due if due.key.processor == "a")
+    assert due.not_before is not None and due.not_before > NOW + TEN_MINUTES
+    starts = due.starts_at(NOW)
+    assert starts is not None and NOW < starts <= NOW + timedelta(seconds=1)
+    assert replace(due, not_before=None).starts_at(NOW) is None
