@@ -57,12 +57,16 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Say why something is not done, down to the root, and which command mends it."""
+        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.report.explain import explain as explained
         from phasegate.report.explain import explanation_document, explanation_text
+        from phasegate.services.reading.progress import overdue_calls
 
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
-        found = explained(session.backend.state(), run_id, chosen, phase)
+        state = session.backend.state()
+        overdue = overdue_calls(state, run_id, SystemClock().now())
+        found = explained(state, run_id, chosen, phase, overdue)
         if as_json:
             write_json(explanation_document(found))
         else:

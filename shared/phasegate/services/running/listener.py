@@ -12,10 +12,10 @@ from phasegate.domain.plan import PlanIndex
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
+from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.reconciler import Reconciler
-from phasegate.services.running.runner import LEASE_MARGIN
 from phasegate.single_flight import SingleFlight
 
 
