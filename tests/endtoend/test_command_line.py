@@ -308,6 +308,7 @@ KEYS = {
     "waivers": list,
     "approvals": list,
     "waits_for_approval": list,
+    "overdue": list,
 }
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 from phasegate.cli.output import EXIT_INTERRUPTED, say
@@ -59,4 +60,5 @@ class Interruption:
         if self._asked:
             os._exit(EXIT_INTERRUPTED)
         self._asked = True
-        say("draining: what runs is waited for until its deadline; once more leaves at once")
+        with suppress(OSError, ValueError):  # Nobody may be there to read it: the next signal is heard all the same.
+            say("draining: what runs is waited for until its deadline; once more leaves at once")
