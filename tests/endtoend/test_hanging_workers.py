@@ -115,14 +115,19 @@ def test_ctrl_c_twice_leaves_at_once_where_the_main_thread_is_held_up_too() -> N
         stderr=subprocess.PIPE,
         text=True,
     )
+    give_up = threading.Timer(PATIENCE_SECONDS, process.kill)
+    give_up.start()
     try:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == "held\n"
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert "draining" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 130
+        assert process.wait() == 130
     finally:
+        give_up.cancel()
         process.kill()
         process.communicate()
 
