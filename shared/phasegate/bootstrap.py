@@ -294,4 +294,4 @@ class Embedded:
             worker.prepare()
 
     def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
-        return ThreadExecutor(execute, self._options.threads, clock)
+        return ThreadExecutor(execute, self._options.threads, clock, lambda call: call.claim.deadline)

@@ -309,6 +309,7 @@ KEYS = {
     "waivers": list,
     "approvals": list,
     "waits_for_approval": list,
+    "overdue": list,
 }
 
 

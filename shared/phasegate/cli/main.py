@@ -2,6 +2,7 @@
 quick.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,6 +64,19 @@ verify.register(app)
 
 def main() -> None:
     """Run the command; errors become messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
+    try:
+        _run()
+    except SystemExit as ended:
+        embedded = sys.modules.get("phasegate.adapters.embedded.executor")
+        if embedded is not None and embedded.calls_hang():
+            # Nothing can end such a call, and what its worker began may keep the interpreter from ending.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
+        raise
+
+
+def _run() -> None:
     try:
         for word in sys.argv[1:]:
             if not word.isascii() and word != word.encode(errors="replace").decode():

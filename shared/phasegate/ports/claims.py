@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from phasegate.domain.state.facts import AttemptKey, Inputs
 from phasegate.domain.state.lease import Held, Lease
+
+LEASE_MARGIN = timedelta(seconds=30)
+"""A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Claim:
     """When it was made, UTC."""
     incarnation: str
     """Names the process that made it."""
+
+    @property
+    def deadline(self) -> datetime:
+        """Return until when the worker's answer is waited for, UTC."""
+        return self.lease_until - LEASE_MARGIN
 
 
 class ClaimStore(Protocol):

@@ -19,7 +19,7 @@ from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import RunReader
-from phasegate.services.reading.progress import cell_reasons, cell_state, current_status
+from phasegate.services.reading.progress import OverdueCall, cell_reasons, cell_state, current_status
 
 CLOCK_BEHIND = timedelta(minutes=1)
 """So far behind what is recorded the clock of who asks is worth a word."""
@@ -104,11 +104,17 @@ class Explanation:
 
 
 def explain(
-    state: RunReader, run_id: str, day: date | None, phase: str | None, now: datetime | None = None
+    state: RunReader,
+    run_id: str,
+    day: date | None,
+    phase: str | None,
+    now: datetime | None = None,
+    overdue: Iterable[OverdueCall] = (),
 ) -> Explanation:
     """Explain a run, one of its dates, or a (date, phase). Raises InputError for a date or phase that it has not.
 
-    now: the time on the clock of who asks, which may be wrong; None: nothing is said of it.
+    now: the time on the clock of who asks, which may be wrong; None: nothing is said of it. overdue: the calls that
+    have passed their deadline.
     """
     run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
@@ -118,6 +124,7 @@ def explain(
         raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
     blockage = Blockage(index, board)
     roots = _roots(run, index, board, blockage) + _approvals(index, board) + _under_way(state, run_id, index, board)
+    roots += tuple(map(_hanging, overdue))
     cells: tuple[CellExplained, ...] = ()
     if day is not None:
         phases = [phase] if phase else list(index.plan.phases)
@@ -226,6 +233,15 @@ def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) ->
                 if view.message and view.status in (TaskStatus.QUEUED, TaskStatus.PENDING)
             ]
     return tuple(roots)
+
+
+def _hanging(call: OverdueCall) -> Root:
+    key, until = call.claim.key, call.claim.lease_until
+    remedy = (
+        f"its output is looked at after {until:%Y-%m-%d %H:%M:%S} UTC, and it is tried again; where the worker hangs, "
+        "mend it, or give it a longer timeout_seconds, and begin the process anew in which it is called"
+    )
+    return Root(key.day, key.phase, key.processor, "past its deadline", str(call), (), remedy)
 
 
 def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:

@@ -15,10 +15,11 @@ def status_text(progress: RunReport, driver: str | None) -> str:
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
     lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.failure.message}" for f in progress.failures[:10])
+    lines.extend(f"  past its deadline: {c.claim.key.day} {c.claim.key.phase}/{c}" for c in progress.overdue[:10])
     lines.extend(
         f"  {line}" for line in notices_text(progress.run_id, progress.by_people, progress.notices, progress.now)
     )
-    if progress.failures or progress.blocked:
+    if progress.failures or progress.blocked or progress.overdue:
         lines.append(f"why, and what to do: phasegate explain {progress.run_id}")
     return escaped_lines(lines)
 

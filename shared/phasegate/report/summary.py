@@ -81,7 +81,9 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
-    return Summary(progress, tuple(tables), skipped, explain(state, run_id, None, None).roots, seconds)
+    return Summary(
+        progress, tuple(tables), skipped, explain(state, run_id, None, None, overdue=progress.overdue).roots, seconds
+    )
 
 
 def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.ports import QueueTask
-from phasegate.services.running.runner import LEASE_MARGIN
+from phasegate.ports.claims import LEASE_MARGIN
 from tests.world import FIRST_DAY, START, World
 
 OTHER = "the live pipeline, every evening"

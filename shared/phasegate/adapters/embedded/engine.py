@@ -17,7 +17,7 @@ from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor
 from phasegate.adapters.embedded.tasks import SqliteTasks
-from phasegate.domain.errors import TransientError
+from phasegate.domain.errors import HaltError, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
@@ -29,6 +29,9 @@ EVENTS_AT_ONCE = 500
 PROGRESS_EVERY = timedelta(milliseconds=150)
 SHOWN = 3
 """Calls under way, and failed ones, that a progress report names."""
+
+MOST_HANGING = 8
+"""Calls past their deadline at once, each of which holds a thread, before the run halts."""
 
 Call = TypeVar("Call")
 
@@ -78,6 +81,8 @@ class Progress:
     """Names of some calls under way."""
     failing: tuple[str, ...] = ()
     """What the last failed calls said, newest first."""
+    overdue: tuple[str, ...] = ()
+    """Names of the calls that have passed their deadline and have not ended."""
 
 
 class Engine(Generic[Call]):
@@ -105,6 +110,7 @@ class Engine(Generic[Call]):
         self._executor, self._handlers, self._clock = executor, handlers, clock
         self._control, self._work, self._atomic_turns = control_queues, work_queues, atomic_turns
         self._calls: dict[int, tuple[Call, QueueTask]] = {}
+        self._overdue: dict[int, Call] = {}
         self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
         self._swept_at: datetime | None = None
@@ -118,7 +124,8 @@ class Engine(Generic[Call]):
     ) -> Board:
         """Go on until the run is at rest, or drained, or ``stop()`` says so; running calls are waited for.
 
-        Raises what a handler raises: the state is consistent then, and the next start goes on.
+        Raises what a handler raises, and HaltError when too many calls hang: the state is consistent then, and the next
+        start goes on.
         """
         with _rare_collections():
             return self._drive(stop, progress)
@@ -133,7 +140,8 @@ class Engine(Generic[Call]):
             if shown_at is None or now - shown_at >= PROGRESS_EVERY:
                 shown_at = now
                 working = tuple(self._handlers.describe(call) for call, _ in islice(self._calls.values(), SHOWN))
-                progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing)))
+                overdue = tuple(map(self._handlers.describe, self._overdue.values()))
+                progress(Progress(self.ended, self._executor.busy, board, working, tuple(self._failing), overdue))
             # A waiver may have ended while the run waited: the conductor that the first sweep woke sees that.
             is_resting = board.is_over(run) or (board.is_at_rest(run) and self._tasks.next_at(self._control) is None)
             is_leaving = is_stopping or run.desired_state is DesiredState.DRAINING or is_resting
@@ -147,6 +155,7 @@ class Engine(Generic[Call]):
         """Deliver everything that is due now; whether anything was."""
         with self._group():
             moved = self._take_results()
+            moved |= self._give_up_overdue()
             moved |= self._deliver_events()
             moved |= self._notice_changes()
             moved |= self._deliver_control()
@@ -186,8 +195,29 @@ class Engine(Generic[Call]):
         self.ended += len(results)
         return True
 
+    def _give_up_overdue(self) -> bool:
+        """Wait no more for calls that have passed their deadline: the sweep ends their attempts with their leases.
+
+        Raises HaltError when too many hang: each holds a thread, which nothing can end.
+        """
+        passed = self._executor.overdue()
+        for call in passed:
+            self._overdue[id(call)] = call
+            self._tasks.acknowledge([self._calls[id(call)][1]])
+        if len(self._overdue) >= MOST_HANGING:
+            named = ", ".join(map(self._handlers.describe, self._overdue.values()))
+            raise HaltError(
+                f"{len(self._overdue)} calls have passed their deadline and hang: {named}; mend the worker, or give it "
+                f"a longer timeout_seconds, then: phasegate resume {self._run_id}"
+            )
+        return bool(passed)
+
     def _acknowledge(self, calls: Sequence[Call]) -> None:
-        self._tasks.acknowledge([self._calls.pop(id(call))[1] for call in calls])
+        ended = [self._calls.pop(id(call))[1] for call in calls if id(call) not in self._overdue]
+        for call in calls:
+            if self._overdue.pop(id(call), None) is not None:
+                del self._calls[id(call)]
+        self._tasks.acknowledge(ended)
 
     def _deliver_events(self) -> bool:
         waiting = self._events.waiting(EVENTS_AT_ONCE)

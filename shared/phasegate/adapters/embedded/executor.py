@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.domain.foreign_text import told
@@ -37,11 +37,16 @@ class Executor(Protocol[Job, Result]):
     def take_back(self) -> list[Job]:
         """Return the jobs that were submitted and have not begun: they never will."""
 
+    def overdue(self) -> list[Job]:
+        """Return the jobs that have passed their deadline since the last call. They are not waited for any more, and
+        others take their place; one that ends after all is collected.
+        """
+
     def wait(self, until: datetime | None) -> None:
         """Return when a job has ended, or at ``until`` (None: no such moment), at the latest after a quarter second."""
 
     def close(self) -> None:
-        """Let running jobs end."""
+        """Let running jobs end that have not passed their deadline."""
 
 
 AHEAD_SECONDS = 0.05
@@ -53,34 +58,84 @@ MOST_AHEAD = 32
 LONGEST_WAIT = timedelta(milliseconds=250)
 
 
+CALL_THREAD = "phasegate-call"
+"""How the names of the threads that call workers begin."""
+
+
+def calls_hang() -> bool:
+    """Tell whether a worker is called in this process, by an executor that is closed: nothing can end such a call."""
+    return any(thread.name.startswith(CALL_THREAD) for thread in threading.enumerate())
+
+
+class _Place(threading.Thread, Generic[Job, Result]):
+    """A place is a thread that runs jobs, until it is told to end, or until another one has taken its place."""
+
+    def __init__(self, number: int, work: "Callable[[_Place[Job, Result]], None]") -> None:
+        super().__init__(name=f"{CALL_THREAD}-{number}", daemon=True)
+        self._work = work
+        self.job: Job | None = None
+        """What it runs."""
+        self.ends = 0.0
+        """The job's deadline, on the monotonic clock."""
+        self.is_replaced = False
+        """Its job passed the deadline; another thread works in its place."""
+
+    def run(self) -> None:
+        self._work(self)
+
+
 class ThreadExecutor(Generic[Job, Result]):
-    """This executor has a fixed number of threads, with a queue before and after them."""
+    """This executor has a fixed number of threads, with a queue before and after them. A thread whose job has passed
+    its deadline is replaced: a call of foreign code cannot be ended.
 
-    def __init__(self, execute: Callable[[Job], Result], threads: int, clock: Clock) -> None:
-        self._execute, self._clock = execute, clock
+    deadline: until when a job may run.
+    """
+
+    def __init__(
+        self, execute: Callable[[Job], Result], threads: int, clock: Clock, deadline: Callable[[Job], datetime]
+    ) -> None:
+        self._execute, self._clock, self._deadline = execute, clock, deadline
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[tuple[Job, Result] | BaseException] = queue.SimpleQueue()
-        self._ready: list[tuple[Job, Result] | BaseException] = []
+        self._ended: queue.SimpleQueue[tuple[Job, Result | None, BaseException | None]] = queue.SimpleQueue()
+        self._ready: list[tuple[Job, Result | None, BaseException | None]] = []
         self._busy = 0
+        self._overdue: set[int] = set()
         self._seconds_per_job = AHEAD_SECONDS
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(threads)]
-        for thread in self._threads:
-            thread.start()
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._places: list[_Place[Job, Result]] = []
+        self._size = threads
+        for _ in range(threads):
+            self._add_place()
 
-    def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
+    def _add_place(self) -> None:
+        place = _Place(next(self._numbers), self._work)
+        self._places.append(place)
+        place.start()
+
+    def _work(self, place: "_Place[Job, Result]") -> None:
+        while not place.is_replaced and (job := self._waiting.get()) is not None:
             begun = time.perf_counter()
+            left = (self._deadline(job) - self._clock.now()).total_seconds()
+            with self._lock:
+                place.job, place.ends = job, time.monotonic() + left
+            result: Result | None = None
+            problem: BaseException | None = None
             try:
-                self._ended.put((job, self._execute(job)))
-                self._seconds_per_job += 0.05 * (time.perf_counter() - begun - self._seconds_per_job)
+                result = self._execute(job)
             except BaseException as error:
-                self._ended.put(error)
+                problem = error
+            with self._lock:
+                place.job = None
+            if not place.is_replaced:
+                self._seconds_per_job += 0.05 * (time.perf_counter() - begun - self._seconds_per_job)
+            self._ended.put((job, result, problem))
 
     @property
     def room(self) -> int:
         """See the protocol: one call per thread, and more when calls are short."""
         ahead = min(MOST_AHEAD, max(1, int(AHEAD_SECONDS / max(self._seconds_per_job, 1e-6))))
-        return len(self._threads) * ahead - self._busy
+        return self._size * ahead - self._busy
 
     @property
     def busy(self) -> int:
@@ -98,16 +153,35 @@ class ThreadExecutor(Generic[Job, Result]):
         ended, self._ready = self._ready, []
         while not self._ended.empty():
             ended.append(self._ended.get_nowait())
-        self._busy -= len(ended)
+        for job, _, _ in ended:
+            if id(job) in self._overdue:
+                self._overdue.remove(id(job))
+            else:
+                self._busy -= 1
         done: list[tuple[Job, Result]] = []
-        for item in ended:
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, BaseException):
+        for job, result, problem in ended:
+            if isinstance(problem, Exception):
+                raise problem
+            if problem is not None:
                 # Raised here as it is, it could end this process with status 0.
-                raise RuntimeError(f"a call ended with {told(item)}") from item
-            done.append(item)
+                raise RuntimeError(f"a call ended with {told(problem)}") from problem
+            done.append((job, cast("Result", result)))
         return done
+
+    def overdue(self) -> list[Job]:
+        """See the protocol."""
+        passed: list[Job] = []
+        with self._lock:
+            for place in self._places:
+                if place.job is not None and not place.is_replaced and place.ends <= time.monotonic():
+                    place.is_replaced = True
+                    passed.append(place.job)
+        for job in passed:
+            self._overdue.add(id(job))
+            self._busy -= 1
+            self._add_place()
+        self._places = [place for place in self._places if place.is_alive()]
+        return passed
 
     def take_back(self) -> list[Job]:
         """See the protocol."""
@@ -132,10 +206,11 @@ class ThreadExecutor(Generic[Job, Result]):
 
     def close(self) -> None:
         """See the protocol."""
-        for _ in self._threads:
+        for _ in self._places:
             self._waiting.put(None)
-        for thread in self._threads:
-            thread.join(timeout=30)
+        for place in self._places:
+            if not place.is_replaced:
+                place.join(timeout=30)
 
 
 class VirtualExecutor(Generic[Job, Result]):
@@ -179,6 +254,10 @@ class VirtualExecutor(Generic[Job, Result]):
 
     def take_back(self) -> list[Job]:
         """See the protocol: everything submitted has begun."""
+        return []
+
+    def overdue(self) -> list[Job]:
+        """See the protocol: in virtual time every job ends."""
         return []
 
     def wait(self, until: datetime | None) -> None:

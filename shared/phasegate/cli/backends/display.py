@@ -28,6 +28,7 @@ class Display:
         self._pace: deque[tuple[float, int]] = deque()
         self._printed = 0.0
         self._live: Live | None = None
+        self._overdue: tuple[str, ...] = ()
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=40),
@@ -66,9 +67,14 @@ class Display:
             for phase, (done, bad) in states.items():
                 self._bars.update(self._rows[phase], completed=done, note=f"{bad} failed or blocked" if bad else "")
             lines = [Text(status), Text(f"  running {', '.join(progress.working)}" if progress.working else "")]
+            lines += [Text(f"  past its deadline  {line}", style="red") for line in progress.overdue]
             lines += [Text(escaped(f"  failed  {line}"), style="red", no_wrap=True) for line in progress.failing]
             self._live.update(Group(self._bars, *lines))
-        elif now - self._printed >= PLAIN_EVERY_SECONDS:
+            return
+        if fresh := [name for name in progress.overdue if name not in self._overdue]:
+            print(f"past their deadline, and not waited for: {', '.join(fresh)}", file=sys.stderr, flush=True)  # noqa: T201
+        self._overdue = progress.overdue
+        if now - self._printed >= PLAIN_EVERY_SECONDS:
             self._printed = now
             counts = ", ".join(f"{phase} {done}" for phase, (done, _) in states.items())
             print(f"{status} | dates done: {counts}", file=sys.stderr, flush=True)  # noqa: T201

@@ -72,10 +72,12 @@ def register(app: typer.Typer) -> None:
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.report.explain import explain as explained
         from phasegate.report.explain import explanation_document, explanation_text
+        from phasegate.services.reading.progress import overdue_calls
 
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
-        found = explained(session.backend.state(), run_id, chosen, phase, SystemClock().now())
+        state, now = session.backend.state(), SystemClock().now()
+        found = explained(state, run_id, chosen, phase, now, overdue_calls(state, run_id, now))
         if as_json:
             write_json(explanation_document(found))
         else:

@@ -2,7 +2,7 @@
 waits."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts
 from phasegate.domain.state.run import DesiredState, Run, RunStatus, UnreadableDocument
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
-from phasegate.ports import RunReader, State
+from phasegate.ports import Claim, RunReader, State
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
 TASK_STATES = (
@@ -115,6 +115,33 @@ class RunReport:
     """(date, ``phase/processor``) of every task that is not done."""
     notices: tuple[Notice, ...] = field(default=())
     """Verdicts that are not right and held nothing back."""
+    overdue: tuple["OverdueCall", ...] = field(default=())
+    """Calls that have not ended by their deadline, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueCall:
+    """An overdue call is a claimed attempt that has not ended by its worker's deadline."""
+
+    claim: Claim
+    """Its claim."""
+
+    def __str__(self) -> str:
+        key, claim = self.claim.key, self.claim
+        return (
+            f"{key.processor}: attempt {key.attempt} began at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC and has not "
+            f"ended by its deadline, {claim.deadline:%H:%M:%S}"
+        )
+
+
+def overdue_calls(state: State, run_id: str, now: datetime) -> tuple[OverdueCall, ...]:
+    """Find the calls of a run of which no end is known though their deadline has passed, oldest first."""
+    board, _ = state.board(run_id)
+    return _overdue(state.open_claims(run_id, board.open_days(state.index(run_id))), now)
+
+
+def _overdue(claims: Iterable[Claim], now: datetime) -> tuple[OverdueCall, ...]:
+    return tuple(OverdueCall(claim) for claim in sorted(claims, key=lambda c: c.fence) if claim.deadline <= now)
 
 
 Seen = Callable[[DateFacts, Sequence[TaskView]], None]
@@ -126,7 +153,8 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     run, index = state.run(run_id), state.index(run_id)
     board, _ = state.board(run_id)
     blockage = Blockage(index, board)
-    running = {claim.key for claim in state.open_claims(run_id, board.open_days(index))}
+    claims = state.open_claims(run_id, board.open_days(index))
+    running = {claim.key for claim in claims}
     tasks: Counter[str] = Counter()
     failures: list[FailedTask] = []
     missing: list[tuple[date, str]] = []
@@ -158,6 +186,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
         now=now,
         missing=tuple(missing),
         notices=tuple(noted),
+        overdue=_overdue(claims, now),
     )
 
 
@@ -339,6 +368,17 @@ def progress_document(found: RunReport) -> Mapping[str, object]:
                 "reasons": [{"check": r.check, "detail": r.detail} for r in b.reasons],
             }
             for b in found.blocked
+        ],
+        "overdue": [
+            {
+                "date": call.claim.key.day.isoformat(),
+                "phase": call.claim.key.phase,
+                "processor": call.claim.key.processor,
+                "attempt": call.claim.key.attempt,
+                "began_at": _utc(call.claim.claimed_at),
+                "deadline": _utc(call.claim.deadline),
+            }
+            for call in found.overdue
         ],
         **notices_document(found.by_people, found.notices, found.now),
     }

@@ -15,10 +15,11 @@ from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
+from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.reconciler import Reconciler
-from phasegate.services.running.runner import LEASE_MARGIN, correlation_id
+from phasegate.services.running.runner import correlation_id
 from phasegate.single_flight import SingleFlight
 
 _log = logging.getLogger(__name__)

@@ -23,12 +23,10 @@ from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest
+from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.running.quarantine import set_aside
 from phasegate.single_flight import SingleFlight
-
-LEASE_MARGIN = timedelta(seconds=30)
-"""A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
 
 _log = logging.getLogger(__name__)
 
@@ -284,7 +282,7 @@ def _request(call: Call) -> dict[str, JsonValue]:
         processor=key.processor,
         attempt=key.attempt,
         fence=call.claim.fence,
-        deadline=call.claim.lease_until - LEASE_MARGIN,
+        deadline=call.claim.deadline,
         correlation_id=call.correlation_id,
     )
     return request_body(request, call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
