@@ -20,6 +20,7 @@ from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home, HomeLock, driver_of, drives
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
@@ -185,14 +186,10 @@ class EmbeddedCommands:
 
         state, home = self.state(), self._home
         state.run(run_id)
-        require_free(home, _VERIFIED_LATER)
-        warehouse = open_warehouse(home)
-        try:
+        with self._tables_to_verify() as warehouse:
             _say_another_warehouse(home, has_another_warehouse(home, warehouse))
             inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
             made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
-        finally:
-            warehouse.close()
         return made, str(home.root / made.page)
 
     def verify_dates(
@@ -207,14 +204,22 @@ class EmbeddedCommands:
         home = self._home
         if not home.warehouse.exists():
             raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
-        require_free(home, _VERIFIED_LATER)
-        warehouse, store = open_warehouse(home), FolderObjectStore(home.root)
-        try:
+        with self._tables_to_verify() as warehouse:
             inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+            store = FolderObjectStore(home.root)
             made = verify_dates(inputs, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
-        finally:
-            warehouse.close()
         return made, str(home.root / made.page)
+
+    @contextmanager
+    def _tables_to_verify(self) -> Iterator[DuckDbWarehouse]:
+        """The warehouse, and nobody who drives the home while the report is written."""
+        require_free(self._home, _VERIFIED_LATER)
+        with HomeLock(self._home):
+            warehouse = open_warehouse(self._home)
+            try:
+                yield warehouse
+            finally:
+                warehouse.close()
 
     @contextmanager
     def rollback_inputs(self) -> Iterator[RollbackInputs]:
