@@ -64,7 +64,7 @@ class EmbeddedCommands:
     program: tuple[str, ...] = ("phasegate",)
 
     def __init__(self, settings: Settings) -> None:
-        self._home, self._source = Home(settings.home), settings.source
+        self._home, self._source, self._is_verbose = Home(settings.home), settings.source, settings.verbose
 
     def state(self) -> State:
         """See the protocol."""
@@ -106,7 +106,7 @@ class EmbeddedCommands:
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:
         """See the protocol."""
         with self._begun(run_request, run_id, EmbeddedOptions(durable=durable)) as (embedded, run):
-            return _drive(embedded, run, as_json)
+            return _drive(embedded, run, as_json, self._is_verbose)
 
     def start(self, run_request: RunRequest, run_id: str | None) -> str:
         """See the protocol: a process of its own drives the run. Raises HaltError when none does."""
@@ -177,7 +177,7 @@ class EmbeddedCommands:
         file = Path(run.pipeline_file) if run.pipeline_file else None
         with Embedded(self._home, plan.pipeline, source, pipeline_file=file) as embedded:
             _say_another_warehouse(self._home, embedded.has_another_warehouse)
-            return _drive(embedded, run, as_json)
+            return _drive(embedded, run, as_json, self._is_verbose)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
         """See the protocol."""
@@ -301,22 +301,20 @@ def _say_another_warehouse(home: Home, is_another: bool) -> None:
         )
 
 
-def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
+def _drive(embedded: Embedded, run: Run, as_json: bool, is_verbose: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
     from phasegate.cli.backends.display import Display
+    from phasegate.cli.backends.run_log import RunLog
     from phasegate.report.summary import summarise
 
     if not embedded.state.board(run.run_id)[0].is_over(run):
         require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
-    log = embedded.home.log_of(run.run_id)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    logging.raiseExceptions = False
-    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", force=True)
-    with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
-        embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
-    found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
-    status = found.report.status
-    made = _report_at_end(embedded, run.run_id) if status.is_final else None
+    with RunLog(embedded.home.log_of(run.run_id), is_verbose=is_verbose):
+        with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
+            embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+        found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+        status = found.report.status
+        made = _report_at_end(embedded, run.run_id) if status.is_final else None
     show_summary(found, made, None, as_json)
     if interruption.is_asked() and not status.is_at_rest:
         say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
