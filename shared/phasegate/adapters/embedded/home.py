@@ -76,7 +76,7 @@ class Home:
         if not path.exists():
             return None
         try:
-            handle = path.open()
+            handle = path.open(errors="replace")
         except OSError as error:
             raise InputError(_unusable(path, error)) from error
         with handle:
@@ -100,7 +100,7 @@ class Home:
 
     def last_driver(self) -> str:
         """Say who drives this home, or did so last, in the words of ``driver``."""
-        return self.lock.read_text(encoding="utf-8").strip()
+        return self.lock.read_text(errors="replace").strip()
 
 
 def _unusable(path: Path, error: OSError) -> str:
@@ -133,7 +133,7 @@ class HomeLock:
         self._home.require_whole()
         try:
             self._home.root.mkdir(parents=True, exist_ok=True)
-            handle = path.open("a+")
+            handle = path.open("a+", errors="replace")
         except OSError as error:
             raise InputError(_unusable(self._home.root, error)) from error
         try:

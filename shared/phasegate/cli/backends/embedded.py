@@ -152,8 +152,8 @@ class EmbeddedCommands:
             time.sleep(WATCH_EVERY_SECONDS)
 
     def _last_report(self, run_id: str) -> EndReport | None:
-        """What the newest report on a run says."""
-        notes = self.state().reports(run_id)
+        """What the newest report on a run that had ended says."""
+        notes = [note for note in self.state().reports(run_id) if note.is_final]
         return EndReport(n.agrees, n.verdict, str(self._home.root / n.place)) if notes and (n := notes[-1]) else None
 
     def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
