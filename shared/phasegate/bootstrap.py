@@ -220,6 +220,7 @@ class Embedded:
         """Open the home."""
         with ExitStack() as stack:
             self._lock = stack.enter_context(HomeLock(self.home))
+            self.home.sweep_unfinished()
             self.database = Database(self.home.state, durable=self._options.durable)
             stack.callback(self.database.close)
             self.clock: Clock = self._options.clock or SteadyClock(self.database.latest_moment())

@@ -8,6 +8,7 @@ import pytest
 
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.domain.errors import HomeInUse
+from tests.world import World
 
 
 @pytest.fixture
@@ -54,3 +55,38 @@ def test_asking_who_drives_a_home_never_keeps_anybody_from_driving_it(home: Home
     finally:
         is_over.set()
         asking.join()
+
+
+LEFT_BEHIND = [
+    "objects/a/.unfinished-k1x",
+    "reports/r/.unfinished-k1x",
+    ".unfinished-k1x.jsonl",
+    "tmpk1x_9abc.jsonl",
+    "warehouse.duckdb.tmp/duckdb_temp_storage-0.tmp",
+]
+KEPT = ["objects/a/tmpk1x_9abc.jsonl", "objects/a/2024-01-01.jsonl", "reports/r.log", "tmpnotes.jsonl"]
+
+
+def test_what_a_killed_process_left_unfinished_is_swept_by_the_next_that_drives_the_home(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=1)
+    root = world.home.root
+    for name in (*LEFT_BEHIND, *KEPT):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    with world.open():
+        pass
+    assert [name for name in LEFT_BEHIND if (root / name).exists()] == []
+    assert [name for name in KEPT if not (root / name).exists()] == []
+
+
+def test_rows_that_were_on_their_way_into_the_warehouse_are_swept_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=1)
+    with monkeypatch.context() as killed:
+        killed.setattr("phasegate.adapters.embedded.warehouse.os.unlink", lambda _: None)
+        world.run()
+    assert list(world.home.root.glob("*.jsonl")) + list(world.home.root.glob(".*.jsonl")) != []
+    with world.open():
+        pass
+    assert list(world.home.root.glob("*.jsonl")) + list(world.home.root.glob(".*.jsonl")) == []

@@ -258,6 +258,25 @@ def test_a_run_id_of_another_selection_is_refused(site: Site) -> None:
     assert "run 'r' exists and was asked for differently" in answer.err
 
 
+PASS = re.compile(r"^\S+ \S+ phasegate\.services\.running\.conductor pass: \d+ proofs .*$", re.MULTILINE)
+
+
+def test_every_pass_of_the_conductor_stands_in_the_log_of_the_run_and_on_wish_on_standard_error(site: Site) -> None:
+    quiet = site.run()
+    log = (site.home / "reports" / "r.log").read_text()
+    assert len(PASS.findall(log)) > 3
+    assert PASS.findall(quiet.err) == []
+    told = site.call(*site.selecting("run", "--reprocess", "all", "--season", "2023-24", "--verbose", "--json"))
+    assert (len(PASS.findall(told.err)) > 3, told.document["status"]) == (True, "completed")
+
+
+def test_a_run_that_is_retried_or_taken_up_again_tells_its_passes_on_wish(site: Site) -> None:
+    site.spoil()
+    site.run()
+    assert PASS.findall(site("retry", "r", "--verbose").err) != []
+    assert PASS.findall(site("retry", "r").err) == []
+
+
 # plan, status, runs, explain, schema, sample
 
 

@@ -151,12 +151,19 @@ def test_json_is_one_document_with_the_same_numbers(used: Site) -> None:
     }
 
 
-def test_objects_that_nothing_would_miss_are_made_again_by_name(used: Site) -> None:
-    document = roll_back(used, *SEASON, "--phase", "fetch", "--json").document
+def test_objects_that_are_gone_are_missed_by_the_next_run_of_what_is_missing(site: Site) -> None:
+    """It ended with 1 once, and said that they had been there when it was planned."""
+    document = roll_back(site, *SEASON, "--phase", "fetch", "--yes", "--json").document
     assert (document["objects"], document["rows"]) == (12, 0)
-    assert document["commands"]["make_anew"] == (
-        f"phasegate run {INPUTS} --season 2023-24 --phases fetch..final --reprocess all"
-    )
+    assert document["commands"]["make_anew"] == f"phasegate run {INPUTS} --season 2023-24"
+    again = site(*document["commands"]["make_anew"].split()[1:], "--json")
+    assert (again.code, again.document["status"], again.document["report"]["agrees"]) == (0, "completed", True)
+    assert len(list((site.home / "objects").rglob("*.jsonl"))) == 12
+
+
+def test_the_help_advises_what_the_command_itself_prints(site: Site) -> None:
+    shown = " ".join(site.call("rollback", "--help").out.split())
+    assert "the command that is printed makes all of it anew" in shown
 
 
 def test_the_commands_that_it_names_are_taken(site: Site) -> None:

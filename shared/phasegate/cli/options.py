@@ -38,6 +38,9 @@ AllowDestructiveOption = Annotated[
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with the run.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who decides this; default: the name of this account.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Tell each pass of the conductor on standard error (embedded mode).")
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 

@@ -28,6 +28,11 @@ class Session:
         """Return the backend, where runs are kept and driven."""
         return self._open_backend(self.settings)
 
+    def tell_more(self, is_wished: bool) -> None:
+        """Have more told while a run is driven, if that is wished; said before the backend is used."""
+        if is_wished:
+            self.settings = self.settings.model_copy(update={"verbose": True})
+
     def named_pipeline(self, given: Path | None) -> Path | None:
         """Return the pipeline file of a flag, of the settings, or of the current folder; None: there is none."""
         return given or self.settings.pipeline or (PIPELINE_FILE if PIPELINE_FILE.is_file() else None)

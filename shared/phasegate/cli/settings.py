@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     pipeline: Path | None = Field(default=None, description="The pipeline file; None: nobody named one.")
     source: Path | None = Field(default=None, description="The source folder of embedded mode; None: not named.")
 
+    verbose: bool = Field(default=False, description="Whether more is told while a run is driven here.")
+
     @classmethod
     def resolve(cls, **flags: Any) -> "Settings":
         """Return the settings, where the flags that are None were not given.

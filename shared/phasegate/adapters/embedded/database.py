@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ class Database:
         self._is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         try:
             self._connection = _connect(path) if self._is_writable else _connect_to_look(path)
+            self._connection.path = path
             self._prepare(durable)
         except sqlite3.Error as error:
             raise _explained(error, path) from error
@@ -167,9 +168,7 @@ class Database:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement. Raises HaltError for a damaged file and for a full disk, also while its rows are read."""
         try:
-            cursor = self._connection.cursor(_Cursor)
-            cursor.path = self.path
-            return cursor.execute(sql, parameters)
+            return self._connection.cursor(_Cursor).execute(sql, parameters)
         except sqlite3.Error as error:
             raise _explained(error, self.path) from error
 
@@ -216,7 +215,9 @@ class Database:
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            # What made the transaction fail is told, not that a damaged file cannot be rolled back either.
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
         for forget in self._on_rollback:
             forget()
 
@@ -225,35 +226,50 @@ class Database:
         self._connection.close()
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that knows its file."""
+
+    path: Path
+
+
 class _Cursor(sqlite3.Cursor):
     """Rows are read page by page: a damaged page is found here, and not when the statement begins."""
 
-    path: Path
+    __slots__ = ()
 
     def fetchone(self) -> Any:
         """The next row."""
         try:
-            return super().fetchone()
+            return _fetchone(self)
         except sqlite3.Error as error:
-            raise _explained(error, self.path) from error
+            raise self._explained(error) from error
 
     def fetchall(self) -> list[Any]:
         """All rows."""
         try:
-            return super().fetchall()
+            return _fetchall(self)
         except sqlite3.Error as error:
-            raise _explained(error, self.path) from error
+            raise self._explained(error) from error
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a cursor of its own is not needed: no row is left
         """All rows, one after the other."""
         return iter(self.fetchall())
 
+    def _explained(self, error: sqlite3.Error) -> Exception:
+        assert isinstance(self.connection, _Connection)  # noqa: S101 - Database makes no other
+        return _explained(error, self.connection.path)
 
-def _connect(where: Path | str, *, is_uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(where, isolation_level=None, timeout=10, cached_statements=256, uri=is_uri)
+
+_fetchone, _fetchall = sqlite3.Cursor.fetchone, sqlite3.Cursor.fetchall
 
 
-def _connect_to_look(path: Path) -> sqlite3.Connection:
+def _connect(where: Path | str, *, is_uri: bool = False) -> _Connection:
+    return sqlite3.connect(
+        where, isolation_level=None, timeout=10, cached_statements=256, uri=is_uri, factory=_Connection
+    )
+
+
+def _connect_to_look(path: Path) -> _Connection:
     """Open a file that may not be written: as it is, with its log where somebody else drives the home, and from a copy
     in memory where a process that died has left a log behind, which SQLite cannot read without writing."""
     log, index = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))

@@ -2,12 +2,19 @@
 
 import fcntl
 import os
+import re
+import shutil
 import time
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
 from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.protocol.object_names import UNFINISHED
+
+_FORMERLY = re.compile(r"tmp\w{8}\.jsonl")
+"""The rows on their way into the warehouse, as earlier versions called them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Home:
         if not path.exists():
             return None
         try:
-            handle = path.open()
+            handle = path.open(errors="replace")
         except OSError as error:
             raise InputError(_unusable(path, error)) from error
         with handle:
@@ -79,9 +86,21 @@ class Home:
                 return handle.read().strip() or "another process"
         return None
 
+    def sweep_unfinished(self) -> None:
+        """Delete the temporary files of processes that were killed. For whoever holds the lock: nobody else writes.
+
+        They lie beside what they were to become: objects and reports, and rows on their way into the warehouse.
+        """
+        for folder, _, names in chain(os.walk(self.objects), os.walk(self.reports), islice(os.walk(self.root), 1)):
+            for name in names:
+                is_ours = name.startswith(UNFINISHED) or (Path(folder) == self.root and _FORMERLY.fullmatch(name))
+                if is_ours:
+                    Path(folder, name).unlink(missing_ok=True)
+        shutil.rmtree(self.warehouse.with_name(f"{self.warehouse.name}.tmp"), ignore_errors=True)
+
     def last_driver(self) -> str:
         """Say who drives this home, or did so last, in the words of ``driver``."""
-        return self.lock.read_text(encoding="utf-8").strip()
+        return self.lock.read_text(errors="replace").strip()
 
 
 def _unusable(path: Path, error: OSError) -> str:
@@ -114,7 +133,7 @@ class HomeLock:
         self._home.require_whole()
         try:
             self._home.root.mkdir(parents=True, exist_ok=True)
-            handle = path.open("a+")
+            handle = path.open("a+", errors="replace")
         except OSError as error:
             raise InputError(_unusable(self._home.root, error)) from error
         try:

@@ -16,6 +16,7 @@ from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
 from phasegate.adapters.embedded.dialect import quoted, translate, translate_ddl
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
+from phasegate.domain.protocol.object_names import UNFINISHED
 from phasegate.ports import Parameter, Partition, Row
 
 FENCE = "_fence"
@@ -239,7 +240,7 @@ class DuckDbWarehouse:
         # DuckDB reads JSON faster from a file than from a parameter: 3 ms against 7 ms for 229 rows of 27 columns.
         types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
         constant = "" if fence is None else f", {fence} AS {FENCE}"
-        handle, path = tempfile.mkstemp(suffix=".jsonl", dir=self._path.parent)
+        handle, path = tempfile.mkstemp(prefix=UNFINISHED, suffix=".jsonl", dir=self._path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(lines)

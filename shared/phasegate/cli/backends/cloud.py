@@ -226,7 +226,7 @@ class CloudCommands:
 
         backend = self.deployment.backend
         found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
-        notes = backend.state.reports(run_id)
+        notes = [note for note in backend.state.reports(run_id) if note.is_final]
         made = (
             EndReport(notes[-1].agrees, notes[-1].verdict, self._address(f"{notes[-1].place}/report.html"))
             if notes

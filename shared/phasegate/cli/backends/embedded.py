@@ -18,6 +18,7 @@ from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home, HomeLock, driver_of, drives
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
@@ -47,7 +48,6 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start
-from phasegate.telemetry.logs import OneLine
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -63,7 +63,7 @@ class EmbeddedCommands:
     program: tuple[str, ...] = ("phasegate",)
 
     def __init__(self, settings: Settings) -> None:
-        self._home, self._source = Home(settings.home), settings.source
+        self._home, self._source, self._is_verbose = Home(settings.home), settings.source, settings.verbose
 
     def state(self) -> State:
         """See the protocol."""
@@ -105,7 +105,7 @@ class EmbeddedCommands:
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:
         """See the protocol."""
         with self._begun(run_request, run_id, EmbeddedOptions(durable=durable)) as (embedded, run):
-            return _drive(embedded, run, as_json)
+            return _drive(embedded, run, as_json, self._is_verbose)
 
     def start(self, run_request: RunRequest, run_id: str | None) -> str:
         """See the protocol: a process of its own drives the run. Raises HaltError when none does."""
@@ -155,8 +155,8 @@ class EmbeddedCommands:
             time.sleep(WATCH_EVERY_SECONDS)
 
     def _last_report(self, run_id: str) -> EndReport | None:
-        """What the newest report on a run says."""
-        notes = self.state().reports(run_id)
+        """What the newest report on a run that had ended says."""
+        notes = [note for note in self.state().reports(run_id) if note.is_final]
         return EndReport(n.agrees, n.verdict, str(self._home.root / n.place)) if notes and (n := notes[-1]) else None
 
     def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
@@ -180,7 +180,7 @@ class EmbeddedCommands:
         file = Path(run.pipeline_file) if run.pipeline_file else None
         with Embedded(self._home, plan.pipeline, source, pipeline_file=file) as embedded:
             _say_another_warehouse(self._home, embedded.has_another_warehouse)
-            return _drive(embedded, run, as_json)
+            return _drive(embedded, run, as_json, self._is_verbose)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
         """See the protocol."""
@@ -189,14 +189,10 @@ class EmbeddedCommands:
 
         state, home = self.state(), self._home
         state.run(run_id)
-        require_free(home, _VERIFIED_LATER)
-        warehouse = open_warehouse(home)
-        try:
+        with self._tables_to_verify() as warehouse:
             _say_another_warehouse(home, has_another_warehouse(home, warehouse))
             inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
             made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
-        finally:
-            warehouse.close()
         return made, str(home.root / made.page)
 
     def verify_dates(
@@ -211,14 +207,22 @@ class EmbeddedCommands:
         home = self._home
         if not home.warehouse.exists():
             raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
-        require_free(home, _VERIFIED_LATER)
-        warehouse, store = open_warehouse(home), FolderObjectStore(home.root)
-        try:
+        with self._tables_to_verify() as warehouse:
             inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+            store = FolderObjectStore(home.root)
             made = verify_dates(inputs, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
-        finally:
-            warehouse.close()
         return made, str(home.root / made.page)
+
+    @contextmanager
+    def _tables_to_verify(self) -> Iterator[DuckDbWarehouse]:
+        """The warehouse, and nobody who drives the home while the report is written."""
+        require_free(self._home, _VERIFIED_LATER)
+        with HomeLock(self._home):
+            warehouse = open_warehouse(self._home)
+            try:
+                yield warehouse
+            finally:
+                warehouse.close()
 
     @contextmanager
     def rollback_inputs(self) -> Iterator[RollbackInputs]:
@@ -300,24 +304,20 @@ def _say_another_warehouse(home: Home, is_another: bool) -> None:
         )
 
 
-def _drive(embedded: Embedded, run: Run, as_json: bool) -> int:
+def _drive(embedded: Embedded, run: Run, as_json: bool, is_verbose: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
     from phasegate.cli.backends.display import Display
+    from phasegate.cli.backends.run_log import RunLog
     from phasegate.report.summary import summarise
 
     if not embedded.state.board(run.run_id)[0].is_over(run):
         require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
-    log = embedded.home.log_of(run.run_id)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    logging.raiseExceptions = False
-    handler = logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(OneLine("%(asctime)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
-        embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
-    found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
-    status = found.report.status
-    made = _report_at_end(embedded, run.run_id) if status.is_final else None
+    with RunLog(embedded.home.log_of(run.run_id), is_verbose=is_verbose):
+        with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
+            embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+        found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+        status = found.report.status
+        made = _report_at_end(embedded, run.run_id) if status.is_final else None
     show_summary(found, made, None, as_json)
     if interruption.is_asked() and not status.is_at_rest:
         say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str, typer.Argument(metavar="PHASE", help="A phase that an approval gate holds back.")],
         why: options.WhyOption = "",
         by: options.ByOption = None,
+        verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a phase go; drives the run when no other process does."""
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.operating.decisions import approve as decide
 
         session: Session = context.obj
+        session.tell_more(verbose)
         session.backend.expect_change(run_id)
         run = decide(session.backend.state(), SystemClock(), run_id, phase, by=options.signed(by), why=why)
         say(f"approved: {phase}")
@@ -47,6 +49,7 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str | None, typer.Option("--phase", help="Only in this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only of this processor.")] = None,
         by: options.ByOption = None,
+        verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a blocked check pass on some dates, until an end; drives the run when no other process does."""
@@ -55,6 +58,7 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.reading.notices import scope
 
         session: Session = context.obj
+        session.tell_more(verbose)
         days = [found for text in day for found in options.parse_days(text, "--date")]
         session.backend.expect_change(run_id)
         run, waiver = decide(

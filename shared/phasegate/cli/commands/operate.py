@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
         signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
         why: options.WhyOption = "",
+        verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.operating.operators import retry as ask
 
         session: Session = context.obj
+        session.tell_more(verbose)
         session.backend.expect_change(run_id)
         targets = ask(
             session.backend.state(),
@@ -49,11 +51,17 @@ def register(app: typer.Typer) -> None:
         raise typer.Exit(session.backend.go_on(run_id, as_json))
 
     @app.command()
-    def resume(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
+    def resume(
+        context: typer.Context,
+        run_id: options.RunArgument,
+        verbose: options.VerboseOption = False,
+        as_json: options.JsonOption = False,
+    ) -> None:
         """Go on after pause, drain or an interruption; drives the run when no other process does."""
         from phasegate.services.operating.operators import resume as ask
 
         session: Session = context.obj
+        session.tell_more(verbose)
         session.backend.expect_change(run_id)
         ask(session.backend.state(), run_id)
         raise typer.Exit(session.backend.go_on(run_id, as_json))

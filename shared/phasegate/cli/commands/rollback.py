@@ -49,8 +49,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Show what a phase left behind on these dates, by output, and what was built from it; --yes deletes it.
 
-        No run is changed: the same dates run again (--reprocess missing) make all of it anew. Refused while a run that
-        is not over holds or reads one of the dates, and for dates of the live window unless they are named.
+        No run is changed: the command that is printed makes all of it anew, with --reprocess all where a run of what is
+        missing would not notice. Refused while a run that is not over holds or reads one of the dates, and for dates of
+        the live window unless they are named.
         """
         from phasegate.domain.operations.overrides import Overrides
         from phasegate.report.rollback import Words

@@ -50,10 +50,12 @@ def register(app: typer.Typer) -> None:
         why: options.WhyOption = "",
         run_id: RunIdOption = None,
         durable: DurableOption = False,
+        verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
         session: Session = context.obj
+        session.tell_more(verbose)
         asked = request_of(session, chosen, override_options, profile, reprocess, why)
         check_run_id(run_id)
         raise typer.Exit(session.backend.run(asked, run_id, durable=durable, as_json=as_json))

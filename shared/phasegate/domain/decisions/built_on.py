@@ -5,7 +5,7 @@ from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
-from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
 
 Marks = list[list[bool]]
 """For each task, in the order of the index, one mark per date."""
@@ -51,8 +51,8 @@ def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str
 def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str, ...]:
     """Find those of the outputs that are gone which a plan of what is *missing* does not make again, on some date.
 
-    The planner judges objects by the tables that need them, and a table that may be empty by the others of its phase
-    (``planner._present_by_tables``): where those are still there, nothing is missing.
+    The planner judges an object that need not be there by the tables that need it, and a table that may be empty by the
+    others of its phase (``planner._present_by_tables``): where those are still there, nothing is missing.
     """
     taken = marks(index, gone)
     noticed = [
@@ -70,6 +70,9 @@ def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str,
 def _is_noticed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -> bool:
     if not isinstance(task.spec.output, TableOutput):
         behind = index.dependants[task.number]
+        is_looked_for = isinstance(task.spec.output, ObjectOutput)
+        if is_looked_for and task.expects[position] == ExpectationLetter.EXPECTED:
+            return True
         return not behind or any(taken[n][position] for n in behind)
     if task.expects[position] != ExpectationLetter.OPTIONAL:
         return True

@@ -13,7 +13,7 @@ from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
-from phasegate.domain.spec.pipeline import Pipeline, TableOutput
+from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
 from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
@@ -140,18 +140,18 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
     """For each task and date: would the table pass as it is? Judged by the checks, not by any state.
 
     A table that may be empty and is tells nothing by itself; it counts as present when every table of its cell that
-    must hold rows does. What writes no table is present when everything that needs it is.
+    must hold rows does. What writes no table is present when everything that needs it is; an object that is due has to
+    be there as well.
     """
     present = [[False] * len(index.days) for _ in index.tasks]
     open_question: list[tuple[TaskSpec, int]] = []
     tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
+    outputs = {task.ref: (task.spec.output, index.days) for task in index.tasks if task.spec.output.kind != "none"}
     counted = {
-        ref: counts or {}
-        for ref, counts in prover.count({task.ref: (task.spec.output, index.days) for task in tables}).items()
-        if not isinstance(counts, PhasegateError)
+        ref: counts or {} for ref, counts in prover.count(outputs).items() if not isinstance(counts, PhasegateError)
     }
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
-    judged = prover.judge(index, {ref: (expected[ref], counts) for ref, counts in counted.items()})
+    judged = prover.judge(index, {ref: (expected[ref], counted[ref]) for ref in expected if ref in counted})
     for task in tables:
         if task.ref not in counted:
             continue
@@ -171,8 +171,15 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
         )
     for task in reversed(index.tasks):
         if not isinstance(task.spec.output, TableOutput) and index.dependants[task.number]:
-            for position in range(len(index.days)):
-                present[task.number][position] = all(present[n][position] for n in index.dependants[task.number])
+            is_object = isinstance(task.spec.output, ObjectOutput)
+            for position, day in enumerate(index.days):
+                is_there = (
+                    not is_object
+                    or task.expects[position] != ExpectationLetter.EXPECTED
+                    or day in counted.get(task.ref, {})
+                )
+                needed = index.dependants[task.number]
+                present[task.number][position] = is_there and all(present[n][position] for n in needed)
     return present
 
 
