@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from phasegate.adapters.embedded.state import SqliteState
-from phasegate.adapters.gcp.firestore.state import FirestoreState
 from phasegate.ports import State
 
 Change = Callable[[dict[str, Any]], Any]
@@ -44,8 +43,8 @@ def change_stored(state: State, what: str, run_id: str, change: Change) -> None:
         change(document)
         state._database.execute(f"UPDATE {table} SET doc = ? WHERE run_id = ?", (json.dumps(document), run_id))
         return
-    assert isinstance(state, FirestoreState)
-    reference = state._run(run_id)
+    firestore: Any = state
+    reference = firestore._run(run_id)
     if what != "run":
         reference = reference.collection(what).document("0")
     document = reference.get().to_dict() or {}

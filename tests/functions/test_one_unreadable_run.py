@@ -10,7 +10,7 @@ from tests.contract.spoiling import change_stored, lost, more_key, newer_layout
 from tests.functions.conftest import Calls, completion, released, task
 from tests.functions.test_requests import pushed
 
-DATES = {"dates": "2024-01-01"}
+DATES = {"dates": "2024-01-01", "alongside": True}
 SWEEP = {"X-CloudTasks-QueueName": "sweep"}
 
 
@@ -38,7 +38,7 @@ def test_whatever_one_sweep_raises_the_others_are_made(second: Calls, monkeypatc
             raise KeyError("a hole in a document")
         return open_claims(run_id)
 
-    second.post("starter", {"dates": "2024-01-02", "run_id": "third"})
+    second.post("starter", {"dates": "2024-01-02", "run_id": "third", "alongside": True})
     monkeypatch.setattr(second.backend.state, "open_claims", raising)
     made = entrypoints.deployment().sweeper.sweep_all(["second", "r", "third"])
     failed = {"second": "KeyError: 'a hole in a document'"}

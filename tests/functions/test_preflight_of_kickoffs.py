@@ -38,7 +38,7 @@ def test_what_could_not_be_asked_is_delivered_again(calls: Calls) -> None:
 
 
 def test_a_run_that_goes_on_is_found_again_whatever_preflight_says_now(calls: Calls) -> None:
-    first = calls.post("starter", {"season": "2023-24"})
+    first = calls.post("starter", {"season": "2023-24", "alongside": True})
     calls.installation.lines = [PAUSED]
     assert calls.post("starter", {"season": "2023-24"}) == first
 
@@ -49,8 +49,10 @@ def test_a_live_date_is_refused_unless_the_message_names_it(calls: Calls, monkey
     body = {"dates": str(day)}
     status, answer = calls.post("starter", body)
     assert (status, f"--include-live {day}" in answer["error"]) == (400, True)
-    assert calls.post("starter", {"season": "2023-24", "exclude_live": True})[1]["dates"] == 1, "yesterday and today"
-    assert calls.post("starter", {**body, "include_live": str(day)})[0] == 202
+    assert calls.post("starter", {"season": "2023-24", "exclude_live": True, "alongside": True})[1]["dates"] == 1, (
+        "yesterday and today"
+    )
+    assert calls.post("starter", {**body, "include_live": str(day), "alongside": True})[0] == 202
 
 
 def test_a_permit_for_what_is_not_destructive_is_a_bad_kickoff(calls: Calls) -> None:
@@ -61,14 +63,15 @@ def test_a_permit_for_what_is_not_destructive_is_a_bad_kickoff(calls: Calls) -> 
 
 def test_naming_a_live_date_asks_for_the_same_run(calls: Calls) -> None:
     day = calls.world.days[-1]
-    first = calls.post("starter", {"dates": str(day)})
+    first = calls.post("starter", {"dates": str(day), "alongside": True})
+    assert first[0] == 202
     assert calls.post("starter", {"dates": str(day), "include_live": str(day)}) == first
 
 
 def test_the_day_of_a_kickoff_is_kept_nowhere(calls: Calls) -> None:
-    _, first = calls.post("starter", {"season": "2023-24", "run_id": "one"})
+    _, first = calls.post("starter", {"season": "2023-24", "run_id": "one", "alongside": True})
     calls.world.clock.move_to(calls.world.clock.now() + timedelta(days=40))
-    _, second = calls.post("starter", {"season": "2023-24", "run_id": "two"})
+    _, second = calls.post("starter", {"season": "2023-24", "run_id": "two", "alongside": True})
     one, two = (calls.backend.state.plan(name) for name in ("one", "two"))
     assert (first["run_id"], second["run_id"]) == ("one", "two")
     assert one == two

@@ -18,7 +18,9 @@ def pushed(text: str, **more: object) -> dict[str, object]:
 
 
 def test_a_kickoff_over_http_is_answered_with_the_run(calls: Calls) -> None:
-    status, run = calls.post("starter", {"from": "2024-01-01", "to": "2024-01-02", "run_id": "mine", "why": "a test"})
+    status, run = calls.post(
+        "starter", {"from": "2024-01-01", "to": "2024-01-02", "run_id": "mine", "why": "a test", "alongside": True}
+    )
     assert status == 202
     assert (run["run_id"], run["status"], run["dates"], run["first"], run["last"], run["why"]) == (
         "mine", "running", 2, "2024-01-01", "2024-01-02", "a test",
@@ -27,20 +29,20 @@ def test_a_kickoff_over_http_is_answered_with_the_run(calls: Calls) -> None:
 
 
 def test_the_same_run_id_twice_is_one_run(calls: Calls) -> None:
-    body = {"season": "2023-24", "run_id": "mine"}
+    body = {"season": "2023-24", "run_id": "mine", "alongside": True}
     first = calls.post("starter", body)
     assert calls.post("starter", body) == first
     assert [run.run_id for run in calls.backend.state.runs()].count("mine") == 1
 
 
 def test_the_same_kickoff_twice_is_one_run_while_it_goes_on(calls: Calls) -> None:
-    first = calls.post("starter", {"season": ["2023-24"]})
-    assert calls.post("starter", {"season": ["2023-24"]}) == first
+    first = calls.post("starter", {"season": ["2023-24"], "alongside": True})
+    assert calls.post("starter", {"season": ["2023-24"]}) == first, "the same, also without insisting"
     assert len(calls.backend.state.runs()) == 2, "the one that was there, and one more"
 
 
 def test_a_kickoff_message_starts_a_run_and_the_same_message_again_finds_it_even_after_its_end(calls: Calls) -> None:
-    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
+    message = pushed('{"dates": "2024-01-01", "alongside": true}', publishTime=calls.world.clock.now().isoformat())
     status, run = calls.post("starter", message)
     assert (status, run["dates"]) == (202, 1)
     calls.backend.state.change_run(
@@ -50,41 +52,41 @@ def test_a_kickoff_message_starts_a_run_and_the_same_message_again_finds_it_even
 
 
 def test_a_kickoff_after_the_end_of_the_first_run_starts_another(calls: Calls) -> None:
-    _, first = calls.post("starter", {"dates": "2024-01-01"})
+    _, first = calls.post("starter", {"dates": "2024-01-01", "alongside": True})
     calls.backend.state.change_run(
         first["run_id"], lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED})
     )
-    status, second = calls.post("starter", {"dates": "2024-01-01"})
+    status, second = calls.post("starter", {"dates": "2024-01-01", "alongside": True})
     assert (status, second["run_id"]) == (202, first["run_id"] + "-2")
 
 
 def begun_by_8e42da0(calls: Calls) -> str:
     """The id of a run of one date that commit 8e42da0 began: named after the request as that version hashed it."""
-    kickoff = Kickoff.model_validate({"dates": "2024-01-01"})
+    kickoff = Kickoff.model_validate({"dates": "2024-01-01", "alongside": True})
     identity = identify(kickoff.run_request("pipeline.yaml"), calls.world.pipeline)
     (earlier,) = identity.digests_of_version_1
     run_id = f"world-{earlier}"
-    calls.post("starter", {"dates": "2024-01-01", "run_id": run_id})
+    calls.post("starter", {"dates": "2024-01-01", "alongside": True, "run_id": run_id})
     calls.backend.state.change_run(run_id, lambda r: r.model_copy(update={"request_hash": earlier}))
     return run_id
 
 
 def test_a_kickoff_finds_the_unfinished_run_that_8e42da0_began_for_it(calls: Calls) -> None:
     run_id = begun_by_8e42da0(calls)
-    assert calls.post("starter", {"dates": "2024-01-01"})[1]["run_id"] == run_id
-    assert calls.post("starter", {"dates": "2024-01-01", "run_id": run_id})[0] == 202
+    assert calls.post("starter", {"dates": "2024-01-01", "alongside": True})[1]["run_id"] == run_id
+    assert calls.post("starter", {"dates": "2024-01-01", "alongside": True, "run_id": run_id})[0] == 202
 
 
 def test_a_message_that_is_delivered_again_after_an_upgrade_finds_the_run_that_8e42da0_began(calls: Calls) -> None:
-    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
+    message = pushed('{"dates": "2024-01-01", "alongside": true}', publishTime=calls.world.clock.now().isoformat())
     run_id = begun_by_8e42da0(calls)
     calls.backend.state.change_run(run_id, lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED}))
     assert calls.post("starter", message)[1]["run_id"] == run_id
 
 
 def test_a_message_is_not_answered_by_the_ended_run_of_somebody_who_named_it(calls: Calls) -> None:
-    message = pushed('{"dates": "2024-01-01"}', publishTime=calls.world.clock.now().isoformat())
-    calls.post("starter", {"dates": "2024-01-01", "run_id": "mine"})
+    message = pushed('{"dates": "2024-01-01", "alongside": true}', publishTime=calls.world.clock.now().isoformat())
+    calls.post("starter", {"dates": "2024-01-01", "alongside": True, "run_id": "mine"})
     calls.backend.state.change_run("mine", lambda r: r.model_copy(update={"desired_state": DesiredState.CANCELLED}))
     assert calls.post("starter", message)[1]["run_id"] != "mine"
 
@@ -136,7 +138,7 @@ def test_a_heartbeat_extends_the_lease_and_reports_nothing(calls: Calls) -> None
 
 
 def test_the_sweeper_puts_a_sweep_of_every_unfinished_run_on_its_queue_once_a_minute(calls: Calls) -> None:
-    calls.post("starter", {"dates": "2024-01-01", "run_id": "second"})
+    calls.post("starter", {"dates": "2024-01-01", "alongside": True, "run_id": "second"})
     for minute in ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"):
         for _ in range(2):
             answer = calls.post("sweeper", "{}", {"X-CloudScheduler-ScheduleTime": minute})
@@ -186,3 +188,11 @@ def test_a_run_that_ends_asks_for_its_report_once(calls: Calls) -> None:
     waiting = calls.embedded.database.execute("SELECT payload FROM tasks WHERE queue = 'verify'").fetchall()
     assert [json.loads(payload) for (payload,) in waiting] == [{"run_id": "r"}]
     assert calls.post("verifier", waiting[0][0])[0] == 200
+
+
+def test_a_run_beside_an_unfinished_one_over_the_same_work_is_refused_by_its_name(calls: Calls) -> None:
+    before = calls.everything()
+    status, answer = calls.post("starter", {"dates": "2024-01-01"})
+    assert (status, answer["error"].startswith("run 'r' is not over and has fetch/a and 8 more on 1 of")) == (400, True)
+    assert "phasegate cancel r; to insist, --alongside (in a kick-off: alongside)" in answer["error"]
+    assert calls.everything() == before

@@ -52,7 +52,8 @@ def test_a_request_that_nobody_made_begins_a_run(laid: Site, tmp_path: Path) -> 
     site = Site(tmp_path / "site", "home")
     before = site.runs()
     words = ["run", "--pipeline", "pipeline.yaml", "--source", str(laid.folder / "source"), "--dates", "2024-01-01"]
-    assert site(*words, "--run-id", "new").returncode == 3
+    assert site(*words, "--run-id", "new").returncode == 2, "others wait over the same date"
+    assert site(*words, "--run-id", "new", "--alongside").returncode == 3
     assert site.runs() == sorted([*before, "new"])
 
 

@@ -20,6 +20,7 @@ def request_of(
     profile: str | None,
     reprocess: str = "missing",
     why: str = "",
+    alongside: bool = False,
 ) -> "RunRequest":
     """Return what the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
     from phasegate.domain.messages.run_request import RunRequest
@@ -38,7 +39,7 @@ def request_of(
         profile=profile,
         reprocess=reprocess,  # type: ignore[arg-type]  # one of the three, as was just seen
         why=why,
-        overrides=Overrides(live, tuple(override_options.allow_destructive or ())),
+        overrides=Overrides(live, tuple(override_options.allow_destructive or ()), alongside),
     )
 
 

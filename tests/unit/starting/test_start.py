@@ -58,7 +58,9 @@ def test_a_run_that_was_begun_under_the_hash_of_8e42da0_is_found_by_the_same_req
 
 def test_a_request_that_differs_becomes_another_run(tmp_path: Path) -> None:
     world = World(tmp_path, dates=2)
-    assert begin(world).run.run_id != begin(world, phases="1..2").run.run_id
+    begin(world, "r")
+    change(world, "r", desired_state=DesiredState.CANCELLED)
+    assert begin(world, phases="1..2").is_new
 
 
 def test_a_cancelled_run_is_not_found_again(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.cli.session import Session
 
 RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
+AlongsideOption = Annotated[
+    bool, typer.Option("--alongside", help="Work also on what another unfinished run works on.")
+]
 DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
 
 
@@ -49,6 +52,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         run_id: RunIdOption = None,
+        alongside: AlongsideOption = False,
         durable: DurableOption = False,
         verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
@@ -56,7 +60,7 @@ def register(app: typer.Typer) -> None:
         """Plan, start, and watch to the end. Ctrl-C drains, twice leaves at once; the same command resumes."""
         session: Session = context.obj
         session.tell_more(verbose)
-        asked = request_of(session, chosen, override_options, profile, reprocess, why)
+        asked = request_of(session, chosen, override_options, profile, reprocess, why, alongside)
         check_run_id(run_id)
         raise typer.Exit(session.backend.run(asked, run_id, durable=durable, as_json=as_json))
 
@@ -70,11 +74,12 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         run_id: RunIdOption = None,
+        alongside: AlongsideOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan and start as run does, in the background; prints the run id. Follow it with `phasegate watch`."""
         session: Session = context.obj
-        asked = request_of(session, chosen, override_options, profile, reprocess, why)
+        asked = request_of(session, chosen, override_options, profile, reprocess, why, alongside)
         check_run_id(run_id)
         started = session.backend.start(asked, run_id)
         if as_json:

@@ -29,11 +29,12 @@ class Kickoff(BaseModel):
     include_live: Days = Field(default=(), description="dates of the live window to work on all the same")
     exclude_live: bool = Field(default=False, description="leave out the dates of the live window")
     allow_destructive: Names = Field(default=(), description="destructive processors that may run")
+    alongside: bool = Field(default=False, description="run also what another unfinished run works on")
 
     def run_request(self, pipeline_file: str) -> RunRequest:
         """Return what the kick-off asks for. pipeline_file: the deployed one."""
         selection = Selection(self.season, self.first, self.last, self.dates, self.exclude, self.exclude_live)
-        overrides = Overrides(self.include_live, self.allow_destructive)
+        overrides = Overrides(self.include_live, self.allow_destructive, self.alongside)
         return RunRequest(
             selection, pipeline_file, None, self.phases, self.profile, self.reprocess, self.why, overrides
         )

@@ -24,6 +24,9 @@ class Overrides:
     destructive: tuple[str, ...] = ()
     """Destructive processors that may run, named as in ``needs``."""
 
+    alongside: bool = False
+    """Whether it may work on what another unfinished run works on."""
+
 
 NO_OVERRIDES = Overrides()
 

@@ -13,6 +13,7 @@ from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
 from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.alongside import require_alone, withdraw_if_later
 from phasegate.services.starting.earlier_run import find_earlier_run
 from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
 from phasegate.services.starting.identity import identify
@@ -55,8 +56,13 @@ def start(
     require_passed(preflight(scope, environment))
     state = environment.prepare(scope)
     made = plan_scope(scope, environment.prover, state)
+    may_be_alongside = request.overrides.alongside
+    if not may_be_alongside:
+        require_alone(state, made.plan)
     run_ids = (run_id,) if run_id is not None else environment.run_ids(pipeline, identity)
     run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan), run_ids, sent_at)
+    if is_new and not may_be_alongside:
+        withdraw_if_later(state, run, made.plan)
     environment.wake(run.run_id)
     return Started(run, is_new, made.remade)
 

@@ -1,0 +1,76 @@
+"""Two runs that are not over do not work on the same date of the same processor, unless somebody insists.
+
+Nobody has a lock. A run is looked for before one is written, and once more afterwards: of two that began at the same
+moment each sees the other, and the later withdraws before it is woken.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from phasegate.domain.errors import InputError, UnreadableRun
+from phasegate.domain.plan import Plan, WorkLetter
+from phasegate.domain.state.run import DesiredState, Run
+from phasegate.ports import RunReader, RunWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A rival is an unfinished run that has work of another one in its plan."""
+
+    run: Run
+    """The run."""
+
+    days: tuple[date, ...]
+    """The dates that both have, in order."""
+
+    refs: tuple[str, ...]
+    """The tasks (``phase/processor``) that the other one would do on one of these dates at least, in order."""
+
+    def __str__(self) -> str:
+        more = f" and {len(self.refs) - 1} more" if len(self.refs) > 1 else ""
+        return (
+            f"run '{self.run.run_id}' is not over and has {self.refs[0]}{more} on {len(self.days)} of these dates, "
+            f"{self.days[0]} to {self.days[-1]}: let it come to its end, or: phasegate cancel {self.run.run_id}; to "
+            "insist, --alongside (in a kick-off: alongside)"
+        )
+
+
+def require_alone(state: RunReader, plan: Plan) -> None:
+    """Refuse a plan of which an unfinished run has a task on the same date: raises InputError that names the run."""
+    for rival in _rivals(state, plan):
+        raise InputError(str(rival))
+
+
+def withdraw_if_later(state: RunWriter, run: Run, plan: Plan) -> None:
+    """Cancel a run that was just written when an earlier one, by time and name, has work of it: raises InputError."""
+    for rival in _rivals(state, plan, run.run_id):
+        if (rival.run.created_at, rival.run.run_id) < (run.created_at, run.run_id):
+            state.change_run(run.run_id, _withdrawn)
+            raise InputError(f"{rival}. Both began at the same moment; '{run.run_id}' was cancelled before it began")
+
+
+def _withdrawn(run: Run) -> Run:
+    return run.model_copy(update={"desired_state": DesiredState.CANCELLED, "epoch": run.epoch + 1})
+
+
+def _rivals(state: RunReader, plan: Plan, own: str | None = None) -> Iterator[Rival]:
+    """The unfinished runs that have in their plans what this one would do. One that nobody can read stops nobody."""
+    for run_id in state.unfinished():
+        if run_id == own:
+            continue
+        try:
+            run, other = state.run(run_id), state.plan(run_id)
+        except UnreadableRun:
+            continue
+        if run.desired_state is DesiredState.CANCELLED or run.pipeline != plan.pipeline.pipeline:
+            continue
+        of_other = frozenset(other.days)
+        shared = [(position, day) for position, day in enumerate(plan.days) if day in of_other]
+        refs = tuple(
+            ref
+            for ref, letters in plan.work.items()
+            if ref in other.work and any(letters[position] == WorkLetter.RUN for position, _ in shared)
+        )
+        if refs:
+            yield Rival(run, tuple(day for _, day in shared), refs)
