@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the plan as Terraform keeps it and as people read it, and lays both into the delivery bucket.
-# In: PROJECT_ID, BUILD_ID, _COMMIT, _DELIVERY_BUCKET, _VARIABLES.
+# In: PROJECT_ID, BUILD_ID, _COMMIT, _DELIVERY_BUCKET, _VARIABLES. Refuses a commit whose check has not passed.
 set -euo pipefail
 
 : "${_COMMIT:?give --substitutions _COMMIT=\$(git rev-parse HEAD)}"
@@ -8,6 +8,15 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 plan=$root/.delivery/plan
 mkdir -p "$plan"
+
+# The check runs by itself, as an account that may do nothing: here it is only asked for.
+checked=$(gcloud builds list --project "$PROJECT_ID" --limit 1 --format 'value(id)' --filter \
+    "status=SUCCESS AND tags=phasegate-check AND substitutions._COMMIT=$_COMMIT AND serviceAccount~/phasegate-check@")
+[ -n "$checked" ] || {
+    echo "no check of $_COMMIT has passed: gcloud builds submit --config cloudbuild-check.yaml" \
+        "--substitutions _COMMIT=$_COMMIT" >&2
+    exit 1
+}
 
 terraform -chdir="$root/infra/terraform" init -input=false \
     -backend-config="bucket=$_DELIVERY_BUCKET" -backend-config=prefix=terraform

@@ -78,8 +78,9 @@ locals {
         concurrency = each.concurrency
         ingress     = each.people ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
         account     = local.emails[name]
-        # Preflight asks the internal functions for their health: only what comes from a network of the project may.
-        in_network = name == "starter"
+        # Preflight, in the starter, asks the internal functions for their health, and the runner calls the workers: only
+        # what comes from a network of the project may.
+        in_network = contains(["starter", "runner"], name)
         # A second gate behind IAM's, through which owners and editors of the project pass. Not where people call: a
         # token does not tell who is in a group.
         environment = {
@@ -100,10 +101,9 @@ locals {
         max_instances   = coalesce(each.max_instances, local.sizes["runner"].max_instances)
         timeout_seconds = each.timeout_seconds
         concurrency     = each.concurrency
-        # The runner is outside of the network, from where workers elsewhere are reached without a gateway.
-        ingress    = "ALLOW_ALL"
-        account    = local.emails[local.worker_services[name]]
-        in_network = false
+        ingress         = "ALLOW_INTERNAL_ONLY"
+        account         = local.emails[local.worker_services[name]]
+        in_network      = false
         environment = merge({
           "PHASEGATE_${upper(name)}_SOURCE" = "gs://${local.bucket}/source"
           PHASEGATE_WORKER_FILE             = "pipelines/${var.pipeline}/${local.worker_files[name]}"
@@ -114,7 +114,7 @@ locals {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  #checkov:skip=CKV_GCP_124:internal for all but those that people and the runner call from outside of the network; no caller without run.invoker
+  #checkov:skip=CKV_GCP_124:internal for all but those that people call; no caller without run.invoker
   for_each = local.deployed
 
   name         = each.key

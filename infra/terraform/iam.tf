@@ -57,12 +57,16 @@ locals {
   }
   inspectors = [for who, what in local.doing : who if what.inspects]
 
+  # Workers edit every table of a dataset but those in which the orchestrator keeps what it found.
+  not_ours = {
+    for dataset in local.work_datasets : dataset => join(" && ", [
+      for name, table in local.own_tables : "resource.name != \"projects/${var.project}/datasets/${dataset}/tables/${name}\"" if table.dataset == dataset
+    ])
+  }
   dataset_roles = {
     for grant in flatten([
-      for dataset in local.datasets : concat(
-        [for who, what in local.doing : { who = who, on = dataset, role = "roles/bigquery.dataViewer" } if what.reads],
-        [for service in values(local.worker_services) : { who = service, on = dataset, role = "roles/bigquery.dataEditor" }],
-      )
+      [for dataset in local.datasets : [for who, what in local.doing : { who = who, on = dataset, role = "roles/bigquery.dataViewer", condition = "" } if what.reads]],
+      [for dataset in local.work_datasets : [for service in values(local.worker_services) : { who = service, on = dataset, role = "roles/bigquery.dataEditor", condition = local.not_ours[dataset] }]],
     ]) : "${grant.who}/${grant.on}" => grant
   }
   table_roles = merge(
@@ -230,6 +234,14 @@ resource "google_bigquery_dataset_iam_member" "this" {
   dataset_id = each.value.on
   role       = each.value.role
   member     = local.members[each.value.who]
+
+  dynamic "condition" {
+    for_each = compact([each.value.condition])
+    content {
+      title      = "not-the-orchestrators-own-tables"
+      expression = condition.value
+    }
+  }
   depends_on = [google_service_account.this, google_bigquery_dataset.this]
 }
 

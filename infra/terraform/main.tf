@@ -34,6 +34,8 @@ locals {
     flatten([for phase in local.pipeline.phases : [for each in phase.processors : try(each.output.table, null)]]),
   )))
   datasets = toset([for table in local.tables : split(".", table)[0]])
+  # Where workers find and make their tables. The orchestrator's own may lie in one of them.
+  work_datasets = toset([for table in local.tables : split(".", table)[0] if !contains(compact([local.history_table, local.report_table]), table)])
 }
 
 resource "google_project_service" "this" {

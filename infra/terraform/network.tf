@@ -1,4 +1,5 @@
-# Only the starter is in a network: from there it may ask the internal functions for their health (preflight).
+# Starter and runner are in a network: from there they may ask the internal functions for their health (preflight), and
+# call the workers.
 
 locals {
   # Workers that do not run on Google are asked through a gateway: Private Google Access leads to Google alone.
@@ -18,7 +19,7 @@ resource "google_compute_subnetwork" "functions" {
   name                     = "phasegate"
   network                  = google_compute_network.functions.id
   region                   = var.region
-  ip_cidr_range            = "10.8.0.0/26" # the smallest that direct VPC egress takes; nothing is peered with it
+  ip_cidr_range            = "10.8.0.0/24" # two addresses for each instance of starter and runner; nothing is peered with it
   private_ip_google_access = true
 
   log_config {

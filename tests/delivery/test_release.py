@@ -27,6 +27,7 @@ GCLOUD = """#!/usr/bin/env bash
 # gcloud storage cp FROM TO, over a folder; gcloud scheduler jobs, whose job is tried when it is run
 echo "gcloud $*" >> "$LOG"
 case "$*" in
+"builds list "*) echo "${CHECKED-check-1}"; exit ;;
 "scheduler jobs run "*) [ -n "${JOB_IS_STUCK:-}" ] || echo tried >> "$LOG.tries"; exit ;;
 "scheduler jobs describe "*lastAttemptTime*) cat "$LOG.tries" 2>/dev/null || echo before; exit ;;
 "scheduler jobs describe "*status.code*) echo "${JOB_STATUS:-}"; exit ;;
@@ -200,6 +201,13 @@ def test_a_build_that_is_not_told_enough_applies_nothing(build: Build, environme
     assert build.applied() == []
 
 
+def test_a_commit_whose_check_has_not_passed_is_not_planned(build: Build) -> None:
+    done = build.step("plan.sh", CHECKED="")
+    assert done.returncode == 1
+    assert "no check of c1 has passed: gcloud builds submit --config cloudbuild-check.yaml" in done.stderr
+    assert not [line for line in build.log() if line.startswith("terraform")]
+
+
 @pytest.mark.parametrize("name", ["_COMMIT", "_VARIABLES"])
 def test_a_plan_needs_the_commit_and_somebodys_values(build: Build, name: str) -> None:
     done = build.step("plan.sh", **{name: ""})
@@ -210,14 +218,13 @@ def test_a_plan_needs_the_commit_and_somebodys_values(build: Build, name: str) -
 def smoke(build: Build) -> Build:
     """A checkout with the real smoke test, in which only the run of the date is a stand-in."""
     shutil.copy(ROOT / "infra" / "delivery" / "smoke.sh", build.tree / "infra" / "delivery" / "smoke.sh")
-    python = build.tree / ".venv" / "bin" / "python"
+    python = build.tree / ".delivery" / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(
         '#!/usr/bin/env bash\necho "python $* in $PHASEGATE_PROJECT with $PHASEGATE_PIPELINE" >> "$LOG"\n'
         'exit "${RUN_STATUS:-0}"\n'
     )
     python.chmod(0o755)
-    (build.tree / ".delivery").mkdir()
     pipeline = build.buckets / "demo-phasegate" / "deployed" / "pipeline.yaml"
     pipeline.parent.mkdir(parents=True)
     pipeline.write_text("pipeline: demo\n")

@@ -64,6 +64,13 @@ run "deployed" {
     error_message = "A function knows the address that a caller's token is made for."
   }
   assert {
+    condition = alltrue(flatten([
+      [for service in values(local.worker_services) : google_cloudfunctions2_function.this[service].service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY"],
+      length(google_cloudfunctions2_function.this["runner"].service_config[0].direct_vpc_network_interface) == 1,
+    ]))
+    error_message = "Workers are reached from inside of the project alone, and the runner, which calls them, is inside."
+  }
+  assert {
     condition     = length(google_cloudfunctions2_function.this["starter"].service_config[0].direct_vpc_network_interface) == 1
     error_message = "Preflight, in the starter, asks internal functions for their health: it needs a network of the project."
   }
@@ -80,6 +87,17 @@ run "deployed" {
   assert {
     condition     = length(regexall("(?m)^    ([a-z_]+): (?:str|int|Path)\\b", file("../../shared/phasegate/adapters/gcp/settings.py"))) == length(local.environment)
     error_message = "No function has a variable that CloudSettings does not read: is a name misspelt?"
+  }
+
+  # Workers write the pipeline's tables, and not what the orchestrator says about them.
+  assert {
+    condition = alltrue([
+      for key, each in google_bigquery_dataset_iam_member.this : alltrue([
+        for name, table in local.own_tables :
+        strcontains(try(each.condition[0].expression, ""), "resource.name != \"projects/demo-project/datasets/${table.dataset}/tables/${name}\"") if table.dataset == each.dataset_id
+      ]) if startswith(key, "worker-")
+    ])
+    error_message = "No worker may write the tables of history, run events and reports."
   }
 
   # Events.
