@@ -60,6 +60,28 @@ CHAPTERS = (
                 ("functions/test_bad_requests.py",),
             ),
             Promise(
+                "A retry of any size, and a date with any number of attempts, fits into what a store takes at once.",
+                ("simulation/test_pages.py", "contract/test_largest_date.py"),
+            ),
+            Promise(
+                "A run that cannot be read stops nothing but itself, and is listed with its remedy.",
+                (
+                    "contract/test_unreadable_runs.py",
+                    "endtoend/test_unreadable_run.py",
+                    "functions/test_one_unreadable_run.py",
+                    "stack/test_many_runs.py",
+                ),
+            ),
+            Promise(
+                "A worker that hangs, ends the interpreter, raises anything or answers nonsense costs its own attempt.",
+                (
+                    "endtoend/test_hanging_workers.py",
+                    "endtoend/test_hostile_workers.py",
+                    "contract/test_http_worker.py",
+                ),
+            ),
+            Promise("A clock that is set back holds up nothing.", ("unit/run/test_clock.py",)),
+            Promise(
                 "What the version before has stored and sent is read, resumed and answered.",
                 ("golden",),
             ),
@@ -87,6 +109,10 @@ CHAPTERS = (
                 "Embedded and on Google Cloud the same is decided.",
                 ("contract/test_same_decisions.py", "stack/test_nba_on_the_stack.py"),
             ),
+            Promise(
+                "Two unfinished runs over one date of one processor are refused, also when two begin at once.",
+                ("unit/starting/test_alongside.py",),
+            ),
             Promise("A phase that waits for a person waits.", ("decisions_by_people/test_approvals.py",)),
             Promise(
                 "Live work and a backfill never write one date of a table at the same time.",
@@ -109,6 +135,10 @@ CHAPTERS = (
                     "catalogue/test_catalogue.py::test_f23_a_late_write_under_an_old_fence_is_refused",
                 ),
             ),
+            Promise(
+                "No run goes on over rows that are gone, and none ends with 0 that its report calls not complete.",
+                ("endtoend/test_lost_warehouse.py",),
+            ),
             Promise("A fault planted in the tables is found by its check.", ("endtoend/test_planted_faults.py",)),
             Promise(
                 "The verifier finds what tables and state disagree about, whoever has filled the tables.",
@@ -126,6 +156,22 @@ CHAPTERS = (
             Promise(
                 "Bad input ends with status 2, one sentence, and nothing is written.",
                 ("endtoend/test_bad_input.py", "functions/test_bad_requests.py"),
+            ),
+            Promise(
+                "A damaged home is answered in one sentence with what to do; one that is read-only can be looked at.",
+                ("endtoend/test_damaged_homes.py",),
+            ),
+            Promise(
+                "`start` says that a run goes on only when a process drives it.",
+                ("endtoend/test_start.py",),
+            ),
+            Promise(
+                "Text from outside cannot look like ours.",
+                ("unit/security/test_foreign_text.py", "endtoend/test_hostile_workers.py"),
+            ),
+            Promise(
+                "A query that would read too much halts the run with the number and the remedy.",
+                ("simulation/test_reads_too_much.py",),
             ),
             Promise(
                 "Preflight names what is broken before anything is written.",

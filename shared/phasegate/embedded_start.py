@@ -11,6 +11,7 @@ from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
@@ -35,11 +36,12 @@ from phasegate.services.starting.scope import RunScope
 
 class HomePreview:
     """A preview is the ``PlanEnvironment`` of a home: the home is read and not locked. A context manager, which closes
-    the tables."""
+    state and tables."""
 
     def __init__(self, home: Home, source: Path) -> None:
         self.home, self._source = home, source
         self._stack = ExitStack()
+        self._state: SqliteState | None = None
         self._prover: Prover | None = None
         self._pipeline_file: Path | None = None
         self.clock: Clock = SystemClock()
@@ -57,7 +59,10 @@ class HomePreview:
     @property
     def state(self) -> State | None:
         """See the protocol."""
-        return open_state(self.home) if self.home.state.exists() else None
+        if self._state is None and self.home.state.exists():
+            self._state = open_state(self.home)
+            self._stack.callback(self._state.close)
+        return self._state
 
     @property
     def prover(self) -> Prover | None:

@@ -74,6 +74,10 @@ class SqliteState(StateBase):
         self._sequence: int | None = None
         database.on_rollback(self._forget)
 
+    def close(self) -> None:
+        """Close the file, for whoever has opened it for this alone."""
+        self._database.close()
+
     def _forget(self) -> None:
         self._boards.clear()
         self._dates.clear()
