@@ -34,3 +34,17 @@ def test_of_many_runs_the_history_of_the_oldest_is_written_and_forgotten(
         assert written == ["one", "two"]
         kept.finish("three", world.days)
         assert (written, list(kept._waiting)) == (["one", "two", "three"], ["four"])
+
+
+def test_a_run_that_has_ended_reads_its_dates_for_the_history_once_however_often_it_is_woken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, finished = World(tmp_path, dates=2), list[str]()
+    with world.open() as embedded:
+        world.begin(embedded)
+        embedded.drive("r")
+        monkeypatch.setattr(Historian, "finish", lambda self, run_id, days: finished.append(run_id))
+        conductor: Any = embedded.engine("r")._handlers.conductor  # type: ignore[attr-defined]
+        for _ in range(3):
+            conductor.conduct("r")
+    assert finished == ["r"]

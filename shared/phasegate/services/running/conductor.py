@@ -3,7 +3,9 @@ cells."""
 
 import logging
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
+
+from cachetools import LRUCache
 
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
@@ -17,7 +19,7 @@ from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor_pass import MOST_DATES, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
-from phasegate.services.running.historian import Historian
+from phasegate.services.running.historian import RUNS_KEPT, Historian
 from phasegate.services.running.judge import Judge
 
 _log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Conductor:
         self._prover = Prover(backend.warehouse, backend.objects)
         self._judge = Judge(self._prover)
         self._reached: Reached | None = None
+        self._ended: LRUCache[str, datetime | None] = LRUCache(RUNS_KEPT)
 
     def conduct(self, run_id: str) -> Board:
         """Make one pass: prove, judge, release. Returns the board as it stands afterwards.
@@ -66,7 +69,7 @@ class Conductor:
         decisions = advance(index, board, run, outcomes, pass_.now, refused)
         self._write_cells(pass_, outcomes, decisions)
         if not pass_.has_news:
-            if board.status.is_final:
+            if board.status.is_final and self._ended.get(run_id) != board.finished_at:
                 self._end(run_id, index, board)
             return board
         board.cursor = pass_.cursor
@@ -244,6 +247,9 @@ class Conductor:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:
             _log.warning("no report on run %s: %s; make it with `phasegate verify %s`", run_id, error, run_id)
+        if board.status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES):
+            # No attempt is under way: whoever wakes it once more, every date is read for its history only once.
+            self._ended[run_id] = board.finished_at
 
 
 def _retries_left(board: Board, run: Run) -> list[RetryIntent]:

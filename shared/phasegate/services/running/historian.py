@@ -43,10 +43,12 @@ class Historian:
             self.complete(run_id, list(self._waiting.pop(run_id)))
 
     def finish(self, run_id: str, days: Iterable[date]) -> None:
-        """Complete the history of a run that has ended, and keep nothing more about it in memory."""
+        """Complete the history of a run that has ended: nothing of it waits any more.
+
+        What was written is still known, among that of the last runs: a run that has ended may be woken again and again.
+        """
         self._waiting.pop(run_id, None)
         self.complete(run_id, days)
-        self._written.pop(run_id, None)
 
     def complete(self, run_id: str, days: Iterable[date]) -> None:
         """Write the rows of every ended attempt on these dates that are not in the table."""
