@@ -35,10 +35,11 @@ class Interruption:
         """Take over the signals."""
         heard, self._told = os.pipe()
         os.set_blocking(self._told, False)
-        for number in _SIGNALS:
-            self._before[number] = signal.signal(number, lambda _number, _frame: None)
+        # The way to the thread first: a signal that comes in between is told of, and none is lost.
         self._told_before = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
         threading.Thread(target=self._listen, args=(heard,), name="signals", daemon=True).start()
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, lambda _number, _frame: None)
         return self
 
     def __exit__(self, *_: object) -> None:
