@@ -2,8 +2,8 @@
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
-whose columns each statement looks for those of its tables: a SELECT from an empty table takes 0.13 s at first and 0.3 s
-after two thousand others, ten times what DuckDB needs. Nothing that is asked of it here needs either.
+whose columns each statement looks for those of its tables, and so takes longer each time. Nothing that is asked of it
+here needs either.
 """
 
 import functools
