@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.infra.conftest import STAND_IN, copy_tree
+from tests.no_skips import lacking
 
 STATE = ROOT / "tests" / "golden" / "8e42da0" / "terraform.tfstate.gz"
 """The state after an apply of 8e42da0 with ``environments/small.tfvars`` and the two groups below, ids made up by the
@@ -30,7 +31,7 @@ def planned_over_the_earlier_state(tree: Path) -> dict[str, str]:
     """Address -> what a plan does there (``create``, ``update``, ``move``, ``delete``, ``replace``)."""
     tool = os.environ.get("TFCHECK") or (str(STAND_IN) if STAND_IN.exists() else shutil.which("tfcheck"))
     if tool is None or shutil.which("terraform") is None:
-        pytest.skip("Terraform or the stand-in for its providers is not there: name one with TFCHECK=PATH")
+        pytest.skip(lacking("terraform", "or the stand-in for its providers; name one with TFCHECK=PATH"))
     versions = tree / "infra" / "terraform" / "versions.tf"
     versions.write_text(versions.read_text().replace('backend "gcs" {}', ""))
     state = tree / "terraform.tfstate"

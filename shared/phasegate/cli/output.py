@@ -1,7 +1,9 @@
 """Commands print the answer on standard output, and all else on standard error."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,6 +12,7 @@ from phasegate.domain.foreign_text import escaped_lines
 
 if TYPE_CHECKING:
     from phasegate.domain.state.run import RunStatus
+    from phasegate.ports import ReportNote
     from phasegate.report.summary import Summary
 
 EXIT_INTERRUPTED = 130
@@ -27,6 +30,20 @@ class EndReport:
 
     page: str
     """Where its page lies: a path, or an address in the object store."""
+
+
+def end_report(
+    notes: "Sequence[ReportNote]", finished_at: datetime | None, place: Callable[[str], str]
+) -> EndReport | None:
+    """Return the newest report on the end at which a run is now; None: not made yet.
+
+    A run that a retry opened again ends once more, and what was reported on its earlier end says nothing of this one.
+
+    notes: of the reports on the run, in the order in which they were made.
+    place: from the name of a page in the object store to where people find it.
+    """
+    made = [n for n in notes if n.is_final and (finished_at is None or n.at >= finished_at)]
+    return EndReport(made[-1].agrees, made[-1].verdict, place(f"{made[-1].place}/report.html")) if made else None
 
 
 def exit_status(status: "RunStatus", report: EndReport | None) -> int:

@@ -47,8 +47,11 @@ class SteadyClock:
         """Return the time, aware, UTC: never less than before."""
         with self._lock:
             wall, at = self._wall(), self._monotonic()
-            self._last, self._at = max(wall, self._last + timedelta(seconds=at - self._at)), at
-            now = self._last
+            is_behind = wall < self._last
+            now = max(wall, self._last + timedelta(seconds=at - self._at)) if is_behind else wall
+            self._last, self._at = now, at
+        if not is_behind:
+            return now
         self._tell(now - wall)
         return now
 

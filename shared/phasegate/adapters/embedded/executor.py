@@ -73,10 +73,8 @@ class _Place(threading.Thread, Generic[Job, Result]):
     def __init__(self, number: int, work: "Callable[[_Place[Job, Result]], None]") -> None:
         super().__init__(name=f"{CALL_THREAD}-{number}", daemon=True)
         self._work = work
-        self.job: Job | None = None
-        """What it runs."""
-        self.ends = 0.0
-        """The job's deadline, on the monotonic clock."""
+        self.running: tuple[Job, float] | None = None
+        """The job that it runs, and its deadline on the monotonic clock."""
         self.is_replaced = False
         """Its job passed the deadline; another thread works in its place."""
 
@@ -102,7 +100,6 @@ class ThreadExecutor(Generic[Job, Result]):
         self._overdue: set[int] = set()
         self._seconds_per_job = AHEAD_SECONDS
         self._numbers = itertools.count()
-        self._lock = threading.Lock()
         self._places: list[_Place[Job, Result]] = []
         self._size = threads
         for _ in range(threads):
@@ -117,16 +114,14 @@ class ThreadExecutor(Generic[Job, Result]):
         while not place.is_replaced and (job := self._waiting.get()) is not None:
             begun = time.perf_counter()
             left = (self._deadline(job) - self._clock.now()).total_seconds()
-            with self._lock:
-                place.job, place.ends = job, time.monotonic() + left
+            place.running = job, time.monotonic() + left
             result: Result | None = None
             problem: BaseException | None = None
             try:
                 result = self._execute(job)
             except BaseException as error:
                 problem = error
-            with self._lock:
-                place.job = None
+            place.running = None
             if not place.is_replaced:
                 self._seconds_per_job += 0.05 * (time.perf_counter() - begun - self._seconds_per_job)
             self._ended.put((job, result, problem))
@@ -171,11 +166,13 @@ class ThreadExecutor(Generic[Job, Result]):
     def overdue(self) -> list[Job]:
         """See the protocol."""
         passed: list[Job] = []
-        with self._lock:
-            for place in self._places:
-                if place.job is not None and not place.is_replaced and place.ends <= time.monotonic():
-                    place.is_replaced = True
-                    passed.append(place.job)
+        now = time.monotonic()
+        for place in self._places:
+            # Read once, as the place goes on meanwhile: what it runs next, if it does, is looked at by the next call.
+            running = place.running
+            if running is not None and running[1] <= now and id(running[0]) not in self._overdue:
+                place.is_replaced = True
+                passed.append(running[0])
         for job in passed:
             self._overdue.add(id(job))
             self._busy -= 1

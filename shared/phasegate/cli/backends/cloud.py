@@ -15,7 +15,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show_summary, write_json
+from phasegate.cli.output import EXIT_INTERRUPTED, end_report, exit_status, say, show_summary, write_json
 from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
@@ -226,12 +226,7 @@ class CloudCommands:
 
         backend = self.deployment.backend
         found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
-        notes = [note for note in backend.state.reports(run_id) if note.is_final]
-        made = (
-            EndReport(notes[-1].agrees, notes[-1].verdict, self._address(f"{notes[-1].place}/report.html"))
-            if notes
-            else None
-        )
+        made = end_report(backend.state.reports(run_id), found.report.finished_at, self._address)
         unreported = f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
         show_summary(found, made, unreported, as_json)
         return exit_status(found.report.status, made)

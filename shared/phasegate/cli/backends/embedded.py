@@ -29,7 +29,16 @@ from phasegate.bootstrap import (
 )
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show, show_summary, write_json
+from phasegate.cli.output import (
+    EXIT_INTERRUPTED,
+    EndReport,
+    end_report,
+    exit_status,
+    say,
+    show,
+    show_summary,
+    write_json,
+)
 from phasegate.cli.settings import Settings
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError
@@ -146,7 +155,8 @@ class EmbeddedCommands:
                 show(status_text(found, driver), aside=as_json)
                 if as_json:
                     write_json(progress_document(found))
-                return exit_status(found.status, self._last_report(run_id))
+                made = end_report(state.reports(run_id), found.finished_at, self._path)
+                return exit_status(found.status, made)
             if (text := counts_text(counts, driver)) != shown:
                 show(text, aside=as_json)
                 shown = text
@@ -154,10 +164,9 @@ class EmbeddedCommands:
                 raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
             time.sleep(WATCH_EVERY_SECONDS)
 
-    def _last_report(self, run_id: str) -> EndReport | None:
-        """What the newest report on a run that had ended says."""
-        notes = [note for note in self.state().reports(run_id) if note.is_final]
-        return EndReport(n.agrees, n.verdict, str(self._home.root / n.place)) if notes and (n := notes[-1]) else None
+    def _path(self, name: str) -> str:
+        """Where a page of the object store lies."""
+        return str(self._home.root / name)
 
     def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
         """See the protocol. Raises InputError for a home in which nobody can drive."""

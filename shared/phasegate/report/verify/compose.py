@@ -45,6 +45,9 @@ def report_on_run(inputs: VerifierInputs, run_id: str, now: datetime) -> Report:
     if inputs.state is None:
         raise ValueError("a run cannot be verified without state")
     record = read_run(inputs.state, run_id, now)
+    # It tells of the end that was read, also where this clock is behind the one that took down the end, or the run
+    # ended only now.
+    now = max(now, record.board.finished_at or now)
     evidence = _gather(inputs, inputs.state.index(run_id), record, now)
     return _compose(evidence, now, inputs.is_cloud)
 
