@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import NoneType
 from typing import NoReturn
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from phasegate.domain.errors import InputError
 from phasegate.ports import Partition, Row
@@ -78,8 +81,8 @@ def first_of_each(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
 
 
 def json_lines(rows: Sequence[Row]) -> bytes:
-    """Write rows as JSON lines. Raises InputError for a value that JSON has no form for."""
-    return "".join(f"{_encode(row)}\n" for row in rows).encode()
+    """Write rows as JSON lines, dates and moments as text. Raises InputError for a value that a table cannot hold."""
+    return b"".join([_line({n: v if type(v) in _PLAIN else _plain(v) for n, v in row.items()}) for row in rows])
 
 
 def utc_without_zone(moment: str | datetime) -> str:
@@ -91,16 +94,26 @@ def utc_without_zone(moment: str | datetime) -> str:
     return (when.astimezone(UTC) if when.tzinfo else when).replace(tzinfo=None).isoformat(sep=" ")
 
 
-def _plain(value: object) -> str:
-    """A value that JSON has no form for."""
+_PLAIN = {str, int, float, bool, NoneType}
+"""Types that JSON has a form for, as a table takes it."""
+
+
+def _line(row: Row) -> bytes:
+    try:
+        return to_json(row, inf_nan_mode="constants") + b"\n"
+    except PydanticSerializationError as error:
+        raise InputError(f"a row has text that cannot be written to a table: {error}") from error
+
+
+def _plain(value: object) -> object:
+    """What is written of a value of another type than ``_PLAIN``."""
     if isinstance(value, datetime):
         return utc_without_zone(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, str | int | float):
+        return value
     raise InputError(f"a value of type {type(value).__name__} cannot be written to a table: {value!r}")
-
-
-_encode = json.JSONEncoder(default=_plain).encode
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.plan import PLAN_MINOR, PLAN_VERSION, Plan
@@ -27,6 +26,7 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, EOFError, OSError,
 """What a document of another shape does to whatever reads it: pydantic, JSON, gzip and our own lines."""
 
 _FACTS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in FACT_NAMES.items()}
+_WRITERS = {kind: _FACTS[name].serializer for kind, name in FACT_NAMES.items()}
 _CELL = TypeAdapter(Cell)
 
 
@@ -126,7 +126,7 @@ def _sentence(error: BaseException) -> str:
 
 def fact_to_json(fact: Fact) -> str:
     """Write a fact as a JSON document."""
-    return to_json(fact).decode()
+    return _WRITERS[type(fact)].to_json(fact).decode()
 
 
 def fact_from_json(name: str, text: str) -> Fact:

@@ -56,8 +56,6 @@ _UNFINISHED = (
 _OF_A_RUN = ("facts", "cells", "touches", "claims", "heals", "reports", "quarantine", "tasks")
 """Tables with rows of runs."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-
 
 class SqliteState(StateBase):
     """This is the ``State`` port over the state file. keeps_dates: only for the process that holds the home's lock."""
@@ -95,7 +93,9 @@ class SqliteState(StateBase):
                 "INSERT INTO runs VALUES (?, ?, ?)", (run.run_id, run.created_at.isoformat(), run.model_dump_json())
             )
             self._database.execute("INSERT INTO plans VALUES (?, ?)", (run.run_id, plan.model_dump_json(by_alias=True)))
-            self._database.execute("INSERT INTO boards VALUES (?, 1, ?)", (run.run_id, _encode(board.to_document())))
+            self._database.execute(
+                "INSERT INTO boards VALUES (?, 1, ?)", (run.run_id, to_json(board.to_document()).decode())
+            )
         return True
 
     def run(self, run_id: str) -> Run:
@@ -149,7 +149,7 @@ class SqliteState(StateBase):
         with self._database.transaction():
             changed = change(self.run(run_id))
             (text,) = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-            document = _encode(changed_run(json.loads(text), changed))
+            document = to_json(changed_run(json.loads(text), changed)).decode()
             self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (document, run_id))
         return changed
 
@@ -181,7 +181,7 @@ class SqliteState(StateBase):
         with self._database.transaction():
             written = self._database.execute(
                 "UPDATE boards SET doc = ?, version = version + 1 WHERE run_id = ? AND version = ?",
-                (_encode(board.to_document()), run_id, version),
+                (to_json(board.to_document()).decode(), run_id, version),
             )
             if not written.rowcount:
                 return False
@@ -293,7 +293,7 @@ class SqliteState(StateBase):
                         c.key.attempt,
                         c.epoch,
                         c.generation,
-                        _encode(dict(c.inputs)),
+                        to_json(dict(c.inputs)).decode(),
                         c.lease_until.isoformat(),
                         at,
                         incarnation,

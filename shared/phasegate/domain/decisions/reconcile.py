@@ -257,10 +257,10 @@ def may_be_claimed(facts: DateFacts, index: PlanIndex, key: AttemptKey, generati
 
     A task may be delivered before the fact that it was dispatched is written, and is due until then.
     """
-    attempts = facts.tasks.get((key.phase, key.processor), ())
-    is_dispatched = any(attempt.number == key.attempt and attempt.dispatched for attempt in attempts)
-    reached = facts.cells.get(key.phase, _NO_CELL).generation
-    return generation <= reached and (is_dispatched or any(due.key == key for due in reconcile(facts, index).due))
+    if generation > facts.cells.get(key.phase, _NO_CELL).generation:
+        return False
+    is_dispatched = facts.attempt(key.phase, key.processor, key.attempt).dispatched is not None
+    return is_dispatched or any(due.key == key for due in reconcile(facts, index).due)
 
 
 def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, number: int, generation: int) -> DueTask:
