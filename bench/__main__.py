@@ -13,12 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import duckdb
+
+from bench.home import RUNS, measure_home
 from bench.orchestration import measure_orchestration, measure_raw
+from bench.retrying import measure_retry
 from bench.stack import measure_stack
 from bench.verifying import measure_verifier
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
+RETRIED_DATES = 20_000
 ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
 
 
@@ -100,11 +105,29 @@ def stack(bounds: Bounds) -> None:
     bounds.check("  last call of a phase to first dispatch of the next", found.release_seconds, "s", most=1.5)
 
 
+def home_of_many_runs(bounds: Bounds, source: Path) -> None:
+    """Runs that follow one another in a home, ten dates in turn."""
+    schedule = duckdb.read_parquet(str(source / "schedule.parquet"))
+    dates = schedule.project("game_date").distinct().order("game_date").limit(10).fetchall()
+    found = measure_home(PIPELINE, source, [str(day) for (day,) in dates])
+    bounds.check(f"memory of run {RUNS} in a home, over run 10", found.growth, "", most=1.1)
+    beyond = found.runs_seconds - found.help_seconds
+    bounds.check(f"`runs` in that home, beyond --help ({found.help_seconds:.2f} s)", beyond, "s", most=0.1)
+
+
+def retries(bounds: Bounds) -> None:
+    """A retry over 20,000 dates."""
+    for where, is_on_firestore in (("embedded mode", False), ("Firestore's emulator", True)):
+        found = measure_retry(RETRIED_DATES, is_on_firestore)
+        print(f"{f'a retry over {RETRIED_DATES:,} dates, {where}':<58} {found.seconds:>10,.2f} s")
+        bounds.check("  peak memory", found.megabytes, "MB", most=1_000)
+
+
 def main() -> None:
     """Measure; the games come from SOURCE, or are made up."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
     parser.add_argument("--source", type=Path, default=Path(os.environ.get("SOURCE", ROOT.parent / "shared" / "nba")))
-    parser.add_argument("--only", choices=("orchestration", "commands", "seasons", "stack"))
+    parser.add_argument("--only", choices=("orchestration", "commands", "seasons", "stack", "home", "retry"))
     arguments = parser.parse_args()
     bounds = Bounds()
     with tempfile.TemporaryDirectory() as folder:
@@ -128,6 +151,10 @@ def main() -> None:
             commands(bounds, source, list(ALL_SEASONS), home)
         if arguments.only in (None, "stack"):
             stack(bounds)
+        if arguments.only == "home":
+            home_of_many_runs(bounds, source)
+        if arguments.only == "retry":
+            retries(bounds)
     sys.exit(0 if bounds.all_hold else 1)
 
 

@@ -44,7 +44,7 @@ class SingleFlight(Generic[Value]):
             flight.landed.wait()
         if flight.error is not None:
             raise flight.error
-        return flight.value  # type: ignore[return-value]
+        return flight.value  # type: ignore[return-value]  # no error: there is one
 
     def _fly(self, key: Hashable, flight: _Flight[Value], work: Callable[[], Value]) -> None:
         try:

@@ -74,7 +74,7 @@ class YamlDocument:
         return _place(mark)
 
 
-class _Strict(Loader):  # type: ignore[misc, valid-type]
+class _Strict(Loader):  # type: ignore[misc, valid-type]  # chosen at run time
     """Refuses a key that is no text, or given twice (YAML would take the second), and says where a bad value stands."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:

@@ -84,6 +84,6 @@ def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
             given[name] = group(**{f.name: given.pop(f.name) for f in fields(group)})
         command(**given)
 
-    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return called

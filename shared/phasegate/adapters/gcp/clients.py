@@ -103,5 +103,5 @@ def _widened(client: HttpClient) -> HttpClient:
 
     adapter = HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
     for scheme in ("http://", "https://"):
-        client._http.mount(scheme, adapter)  # type: ignore[attr-defined]
+        client._http.mount(scheme, adapter)  # type: ignore[attr-defined]  # untyped
     return client

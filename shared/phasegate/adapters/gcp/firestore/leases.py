@@ -69,7 +69,7 @@ class FirestoreLeases:
         else:
             unchanged = self._client.write_option(last_update_time=found.update_time)
             written = reference.update(document, option=unchanged, **CALL)
-        return written.update_time  # type: ignore[return-value]
+        return written.update_time  # type: ignore[return-value]  # typed as protobuf's
 
     def extend(self, table: str, day: date, holder: str, until: datetime) -> bool:
         """See the port. ``taking`` stays: it is the same taking, whose end the update time does not tell any more."""

@@ -319,7 +319,7 @@ class FirestoreState(StateBase):
                 there = reference.get(**CALL)
                 is_mine = there.exists and there.get("incarnation") == document["incarnation"]
                 return documents.read_claim(run_id, document, there.create_time) if is_mine else None
-        return documents.read_claim(run_id, document, written.update_time)  # type: ignore[arg-type]
+        return documents.read_claim(run_id, document, written.update_time)  # type: ignore[arg-type]  # the same
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """See the port."""
