@@ -100,6 +100,7 @@ def test_run_watches_to_the_end_and_prints_one_document(finished: Answer) -> Non
         {"rows": 12, "dates": 3},
     )
     assert "run finished" in finished.err
+    assert finished.document["report"]["agrees"] is True
 
 
 def test_watching_a_run_that_has_completed_gives_0(cloud: Cloud, finished: Answer) -> None:
@@ -220,6 +221,7 @@ def test_a_retry_after_mending_completes_the_run(cloud: Cloud) -> None:
     assert "retrying 1 failed or blocked processor(s)" in answer.err
     watched = cloud("watch", "mended", "--json")
     assert (watched.code, watched.document["tasks"]["failed"]) == (0, 0)
+    assert watched.document["report"]["agrees"] is True
 
 
 # Stopping and going on

@@ -6,7 +6,7 @@ Reports are imported by what writes them, so that showing a run is quick.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
-from phasegate.cli.output import EXIT_INTERRUPTED, end_report, exit_status, say, show_summary, write_json
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, end_report, exit_status, say, show_summary, write_json
 from phasegate.deployment import Deployment
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
@@ -43,6 +43,9 @@ ASK_EVERY_SECONDS = 2.0
 
 TELL_EVERY_SECONDS = 5.0
 """How often it tells what changed."""
+
+REPORTED_WITHIN = timedelta(minutes=1)
+"""How long after a run's end its report is waited for: the verifier is asked at the end, and reads all tables."""
 
 DRIVER = "the cloud"
 
@@ -226,10 +229,20 @@ class CloudCommands:
 
         backend = self.deployment.backend
         found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
-        made = end_report(backend.state.reports(run_id), found.report.finished_at, self._address)
-        unreported = f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
+        made = self._report_on(run_id, found.report.finished_at)
+        unreported = f"there is no report on it yet; make one with: phasegate --backend gcp verify {run_id}"
         show_summary(found, made, unreported, as_json)
         return exit_status(found.report.status, made)
+
+    def _report_on(self, run_id: str, finished_at: datetime | None) -> EndReport | None:
+        """The report on the end of a run, which is waited for as long as that end is young."""
+        backend = self.deployment.backend
+        while True:
+            made = end_report(backend.state.reports(run_id), finished_at, self._address)
+            is_due = finished_at is not None and backend.clock.now() < finished_at + REPORTED_WITHIN
+            if made is not None or not is_due:
+                return made
+            time.sleep(ASK_EVERY_SECONDS)
 
     def _address(self, page: str) -> str:
         """Where a page of the object store lies."""
