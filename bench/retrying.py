@@ -98,6 +98,7 @@ class OnFirestore(Embedded):
         """Open the home, and put another state in the place of its own."""
         super().__enter__()
         self.state = FirestoreState(firestore_client(CloudSettings.from_environment()))
+        self.database.incarnation = ""  # as on a cloud: a claim is void when its lease has run out, whoever held it
         return self
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
-from phasegate.bootstrap import open_state, open_warehouse
+from phasegate.adapters.embedded.state import open_state
+from phasegate.bootstrap import open_warehouse
 from phasegate.report.verifier import files_of
 from phasegate.report.verify.compose import VerifierInputs, report_on_run
 

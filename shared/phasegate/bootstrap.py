@@ -109,13 +109,6 @@ class Services:
         return self.backend.state.board(run_id)[0]
 
 
-def open_state(home: Home) -> SqliteState:
-    """Open the state of a home for commands beside a driving process. Raises InputError when there is none yet."""
-    if not home.state.exists():
-        raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
-    return SqliteState(Database(home.state), keeps_dates=False)
-
-
 def open_warehouse(home: Home) -> DuckDbWarehouse:
     """Open the warehouse of a home. Raises HaltError for a damaged file, HomeInUse when another process has it."""
     return DuckDbWarehouse(home.warehouse)

@@ -11,14 +11,13 @@ from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
-from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.state import SqliteState, open_state
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
     EmbeddedOptions,
     check_dispatch,
     check_workers,
-    open_state,
     open_warehouse,
 )
 from phasegate.domain.errors import HomeInUse

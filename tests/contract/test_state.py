@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from google.cloud.firestore import WriteBatch
 
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, UnknownRun
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
@@ -67,6 +67,14 @@ def test_the_plan_that_is_read_has_the_hash_of_the_one_that_was_written(backend:
     _, frozen, _, _ = create(backend.state)
     backend.reopen()
     assert backend.state.plan("r").hash == frozen.hash
+
+
+def test_the_scope_of_a_run_is_that_of_its_plan(backend: Backend) -> None:
+    _, frozen, _, _ = create(backend.state)
+    backend.reopen()
+    assert backend.state.scope("r") == (frozen.phases, frozen.days)
+    with pytest.raises(UnknownRun, match="unknown run 'q'"):
+        backend.state.scope("q")
 
 
 def test_a_run_is_created_once_and_the_first_one_stands(backend: Backend) -> None:

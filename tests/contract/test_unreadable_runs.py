@@ -1,6 +1,7 @@
 """A run that this version cannot read stops nothing but itself, in every state."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ def test_one_unreadable_run_is_listed_with_its_remedy_and_the_others_as_ever(
     assert "use the version of the program that made it" in reason
     assert {"good", "later"} <= set(backend.state.unfinished())
     assert {run.run_id for run in backend.state.runs()} >= {"good", "later"}
+
+
+@pytest.mark.parametrize(("change", "is_readable"), [(more_key, False), (minor_key, True)])
+def test_a_plan_in_a_home_with_a_key_more_is_listed_as_it_is_read(
+    tmp_path: Path, change: Change, is_readable: bool
+) -> None:
+    made = EmbeddedBackend(tmp_path)
+    create(made.state, "bad")
+    change_stored(made.state, "plan", "bad", change)
+    made.reopen()
+    (listed,) = run_documents(made.state)
+    assert listed["status"] == ("running" if is_readable else "unreadable")
+    with nullcontext() if is_readable else pytest.raises(UnreadableRun):
+        made.state.plan("bad")
+    made.close()
 
 
 def test_what_is_known_of_an_unreadable_document_is_given_all_the_same(backend: Backend) -> None:

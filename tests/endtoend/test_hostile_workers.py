@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from phasegate.adapters.embedded.home import Home
-from phasegate.bootstrap import open_state
+from phasegate.adapters.embedded.state import open_state
 from phasegate.domain.foreign_text import escaped
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import Reported

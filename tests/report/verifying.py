@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 
 from phasegate.adapters.embedded.objects import FolderObjectStore
-from phasegate.bootstrap import open_state, open_warehouse
+from phasegate.adapters.embedded.state import open_state
+from phasegate.bootstrap import open_warehouse
 from phasegate.domain.calendar.selection import Selection
 from phasegate.ports import Parameter
 from phasegate.report.verifier import Verified, verify_dates, verify_run

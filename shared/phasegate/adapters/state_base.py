@@ -8,7 +8,7 @@ from cachetools import LRUCache, cached
 
 from phasegate.adapters.state_codec import readable
 from phasegate.domain.errors import UnknownRun
-from phasegate.domain.plan import Plan, PlanIndex, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, PlanScope, compile_plan
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.run import Run, UnreadableDocument
 
@@ -54,6 +54,10 @@ class StateBase(ABC):
     def plan(self, run_id: str) -> Plan:
         """See the port."""
         return self._plans(run_id)
+
+    def scope(self, run_id: str) -> PlanScope:
+        """See the port."""
+        return self.plan(run_id).scope
 
     def runs(self) -> list[Run]:
         """See the port."""

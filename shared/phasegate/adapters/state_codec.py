@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from phasegate.domain.errors import UnreadableRun
-from phasegate.domain.plan import PLAN_MINOR, PLAN_VERSION, Plan
+from phasegate.domain.plan import PLAN_MINOR, PLAN_VERSION, Plan, PlanScope
 from phasegate.domain.state.board import BOARD_VERSION, Board
 from phasegate.domain.state.facts import FACT_NAMES, Cell, Fact
 from phasegate.domain.state.run import RUN_MINOR, RUN_VERSION, Run, UnreadableDocument
@@ -28,6 +28,7 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, EOFError, OSError,
 _FACTS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in FACT_NAMES.items()}
 _WRITERS = {kind: _FACTS[name].serializer for kind, name in FACT_NAMES.items()}
 _CELL = TypeAdapter(Cell)
+_SCOPE = TypeAdapter(PlanScope)
 
 
 def readable(what: str, run_id: object, read: Callable[[], Read]) -> Read:
@@ -75,6 +76,20 @@ def plan_of(run_id: str, document: Document) -> Plan:
 def plan_from_json(run_id: str, text: str | bytes) -> Plan:
     """Return the plan of its document as JSON; raises as ``plan_of`` does."""
     return plan_of(run_id, readable("plan", run_id, lambda: json_object(text)))
+
+
+def scope_from_json(run_id: str, text: str) -> PlanScope:
+    """Return the scope of a plan's document as JSON, of which other keys may be missing; raises as ``plan_of`` does
+    for another version and an unknown key."""
+    document = readable("plan", run_id, lambda: json_object(text))
+    require_plan_version(run_id, document)
+    return readable("plan", run_id, lambda: _scope_of(document))
+
+
+def _scope_of(document: Document) -> PlanScope:
+    if unknown := _known(Plan, document, PLAN_MINOR).keys() - Plan.model_fields.keys():
+        raise ValueError(f"{min(unknown)}: unknown key")
+    return _SCOPE.validate_python({name: document[name] for name in PlanScope._fields})
 
 
 def require_plan_version(run_id: str, document: Document) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from phasegate.domain.plan import Plan, PlanIndex
+from phasegate.domain.plan import Plan, PlanIndex, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from phasegate.domain.state.run import Run, UnreadableDocument
@@ -46,6 +46,10 @@ class RunReader(Protocol):
 
     def plan(self, run_id: str) -> Plan:
         """Return the frozen plan."""
+
+    def scope(self, run_id: str) -> PlanScope:
+        """Return the phases and dates of the frozen plan, for whoever looks at many runs: where the store can tell
+        them by itself, the rest of the plan is neither read nor kept."""
 
     def index(self, run_id: str) -> PlanIndex:
         """Return the compiled plan; it is kept, so that asking again costs nothing."""

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
@@ -30,8 +31,10 @@ from phasegate.adapters.state_codec import (
     readable,
     run_from_json,
     run_or_reason,
+    scope_from_json,
 )
-from phasegate.domain.plan import Plan
+from phasegate.domain.errors import InputError
+from phasegate.domain.plan import Plan, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
     AttemptKey,
@@ -158,6 +161,17 @@ class SqliteState(StateBase):
         if row is None:
             raise self._unknown(run_id)
         return plan_from_json(run_id, row[0])
+
+    def scope(self, run_id: str) -> PlanScope:
+        """See the port. SQLite leaves out by itself what takes most of a plan's room."""
+        row = self._database.execute(
+            "SELECT CASE WHEN json_valid(doc) THEN json_remove(doc, '$.pipeline', '$.calendar', '$.work') ELSE doc END"
+            " FROM plans WHERE run_id = ?",
+            (run_id,),
+        ).fetchone()
+        if row is None:
+            raise self._unknown(run_id)
+        return scope_from_json(run_id, row[0])
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """See the port."""
@@ -397,6 +411,13 @@ class SqliteState(StateBase):
         """See the port."""
         row = self._database.execute("SELECT COUNT(*) FROM quarantine WHERE run_id IS ?", (run_id,)).fetchone()
         return int(row[0])
+
+
+def open_state(home: Home) -> SqliteState:
+    """Open the state of a home for commands beside a driving process. Raises InputError when there is none yet."""
+    if not home.state.exists():
+        raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
+    return SqliteState(Database(home.state), keeps_dates=False)
 
 
 _REPORT = TypeAdapter(ReportNote)

@@ -45,7 +45,6 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
         """List all runs of this home, newest first."""
-        from phasegate.report.status import unreadable_text
         from phasegate.services.reading.progress import UNREADABLE, run_documents
 
         session: Session = context.obj
@@ -55,6 +54,8 @@ def register(app: typer.Typer) -> None:
         else:
             for each in found:
                 if each["status"] == UNREADABLE:
+                    from phasegate.report.status import unreadable_text
+
                     typer.echo(unreadable_text(each))
                     continue
                 span = f"{each['dates']} dates {each['first']} to {each['last']}"

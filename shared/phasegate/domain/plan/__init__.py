@@ -4,7 +4,7 @@ A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``
 """
 
 from phasegate.domain.plan.compiler import compile_plan
-from phasegate.domain.plan.document import PLAN_MINOR, PLAN_VERSION, Plan, WorkLetter
+from phasegate.domain.plan.document import PLAN_MINOR, PLAN_VERSION, Plan, PlanScope, WorkLetter
 from phasegate.domain.plan.index import PlanIndex
 from phasegate.domain.plan.release_groups import (
     ApprovalEdge,
@@ -24,6 +24,7 @@ __all__ = [
     "Edge",
     "Plan",
     "PlanIndex",
+    "PlanScope",
     "ReleaseGroup",
     "SameDateEdge",
     "TaskSpec",

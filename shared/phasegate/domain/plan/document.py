@@ -5,6 +5,7 @@ import json
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +26,15 @@ class WorkLetter(StrEnum):
     """The task is run."""
     ADOPT = "a"
     """Its output was found sound in the table, and is adopted."""
+
+
+class PlanScope(NamedTuple):
+    """The scope of a plan is what it is about: what most of those need to know who look at many runs."""
+
+    phases: tuple[str, ...]
+    """The selected phases, in order."""
+    days: tuple[date, ...]
+    """The selected dates, in order."""
 
 
 class Plan(BaseModel):
@@ -57,6 +67,11 @@ class Plan(BaseModel):
         """Return the first 16 hex digits of the SHA-256 over the plan's content."""
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def scope(self) -> PlanScope:
+        """Return the phases and dates that it is about."""
+        return PlanScope(self.phases, self.days)
 
     @property
     def observed_topics(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def _worked_on_later(state: RunReader, run: Run, index: PlanIndex) -> set[tuple[
 def _worked_on(state: RunReader, run_id: str, index: PlanIndex) -> set[tuple[date, str]]:
     """(date, ref) of a run's attempts, on the dates of the index."""
     worked_on: set[tuple[date, str]] = set()
-    days = [day for day in state.plan(run_id).days if day in index.position]
+    days = [day for day in state.scope(run_id).days if day in index.position]
     for first in range(0, len(days), DATES_AT_ONCE):
         for facts in state.dates(run_id, days[first : first + DATES_AT_ONCE]).values():
             worked_on |= {(facts.day, "/".join(task)) for task, attempts in facts.tasks.items() if attempts}

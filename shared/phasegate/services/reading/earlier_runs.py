@@ -67,5 +67,5 @@ def made_from_another_source(state: RunReader, pipeline: str, source: str, days:
 
 def _covered(state: RunReader, run_id: str, days: Sequence[date]) -> list[date]:
     """The dates that are a run's, by its plan as it is stored: a run that is over need not be compiled for that."""
-    of_run = frozenset(state.plan(run_id).days)
+    of_run = frozenset(state.scope(run_id).days)
     return [day for day in days if day in of_run]

@@ -193,15 +193,15 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
 def run_document(state: RunReader, run: Run) -> dict[str, Any]:
     """Describe a run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
     board, _ = state.board(run.run_id)
-    plan = state.plan(run.run_id)
+    scope = state.scope(run.run_id)
     return {
         "run_id": run.run_id,
         "pipeline": run.pipeline,
         "status": current_status(run, board).value,
-        "dates": len(plan.days),
-        "first": plan.days[0].isoformat(),
-        "last": plan.days[-1].isoformat(),
-        "phases": [plan.phases[0], plan.phases[-1]],
+        "dates": len(scope.days),
+        "first": scope.days[0].isoformat(),
+        "last": scope.days[-1].isoformat(),
+        "phases": [scope.phases[0], scope.phases[-1]],
         "created_at": _utc(run.created_at),
         "why": run.why,
     }

@@ -1,0 +1,204 @@
+"""What opens a home for the embedded backend's commands: to try a plan out, to drive a run, to verify and roll back.
+
+Apart from the commands that only read, which need none of what is imported here, and are quick.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from phasegate.adapters.embedded.clock import SystemClock
+from phasegate.adapters.embedded.home import Home, HomeLock
+from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.state import open_state
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.bootstrap import Embedded, EmbeddedOptions, has_another_warehouse, open_warehouse
+from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
+from phasegate.cli.backends.display import Display
+from phasegate.cli.backends.interruption import Interruption
+from phasegate.cli.backends.run_log import RunLog
+from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show_summary
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError, PhasegateError
+from phasegate.domain.messages.run_request import RunRequest
+from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.plan import compile_plan
+from phasegate.domain.state.run import DesiredState, Run
+from phasegate.embedded_start import HomePreview, HomeStart, require_free
+from phasegate.report.summary import summarise
+from phasegate.report.verifier import Verified, plan_of_dates, verify_dates, verify_run
+from phasegate.report.verify.compose import VerifierInputs
+from phasegate.services.operating.operators import resume
+from phasegate.services.reading.lost_rows import require_rows
+from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.planner import missing_outside
+from phasegate.services.starting.start import plan_only, preflight_only, start
+
+_log = logging.getLogger(__name__)
+
+_VERIFIED_LATER = "the report is made by itself when that run has ended"
+
+
+def calendar_inputs(pipeline_file: Path, source: Path | None) -> CalendarInputs:
+    """Return a pipeline and the calendar of a source folder. Raises InputError for a bad file or folder."""
+    pipeline = load_pipeline(pipeline_file)
+    query = ScheduleFile(_folder(source), pipeline.calendar).query
+    return CalendarInputs(pipeline, read_calendar(pipeline.calendar, query), query)
+
+
+def preflight_of(home: Home, run_request: RunRequest) -> list[PreflightLine]:
+    """Return what a start would check, and what was found."""
+    with HomePreview(home, _folder(run_request.source)) as environment:
+        return preflight_only(run_request, environment)
+
+
+def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
+    """Return the plan of a request, which is written nowhere."""
+    with HomePreview(home, _folder(run_request.source)) as environment:
+        made = plan_only(run_request, environment)
+        _say_remade(made.remade)
+        return PlanInputs(made.plan, missing_outside(compile_plan(made.plan), environment.prover))
+
+
+@contextmanager
+def begun(
+    home: Home, run_request: RunRequest, run_id: str | None, how: EmbeddedOptions | None = None
+) -> Iterator[tuple[Embedded, Run]]:
+    """Open the home for driving, and yield the run of a request in it: a new one, or the unfinished one, which goes
+    on."""
+    with HomeStart(home, _folder(run_request.source), how) as environment:
+        started = start(run_request, environment, run_id)
+        run, state = started.run, environment.embedded.state
+        _say_another_warehouse(home, environment.embedded.has_another_warehouse)
+        _say_remade(started.remade)
+        if not started.is_new:
+            say(f"resuming run {run.run_id}")
+            if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
+                run = resume(state, run.run_id)
+        yield environment.embedded, run
+
+
+def run_to_the_end(
+    home: Home, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool, is_verbose: bool
+) -> int:
+    """Drive the run of a request here; returns the exit status."""
+    with begun(home, run_request, run_id, EmbeddedOptions(durable=durable)) as (embedded, run):
+        return _drive(embedded, run, as_json, is_verbose)
+
+
+def go_on_with(home: Home, run_id: str, *, as_json: bool, is_verbose: bool) -> int:
+    """Drive a run that was begun earlier; returns the exit status."""
+    state = open_state(home)
+    run, plan = state.run(run_id), state.plan(run_id)
+    source = Path(run.source) if run.source else None
+    file = Path(run.pipeline_file) if run.pipeline_file else None
+    with Embedded(home, plan.pipeline, source, pipeline_file=file) as embedded:
+        _say_another_warehouse(home, embedded.has_another_warehouse)
+        return _drive(embedded, run, as_json, is_verbose)
+
+
+def verified_run(home: Home, run_id: str) -> tuple[Verified, str]:
+    """Verify a run; returns what was made, and where its page lies."""
+    state = open_state(home)
+    state.run(run_id)
+    with _tables_to_verify(home) as warehouse:
+        _say_another_warehouse(home, has_another_warehouse(home, warehouse))
+        inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
+        made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
+    return made, str(home.root / made.page)
+
+
+def verified_dates(home: Home, read: CalendarInputs, selection: Selection, phases: str | None) -> tuple[Verified, str]:
+    """Verify dates without a run; returns what was made, and where its page lies."""
+    plan_of_dates(read.pipeline, read.calendar, selection, phases)
+    if not home.warehouse.exists():
+        raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
+    with _tables_to_verify(home) as warehouse:
+        inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+        store = FolderObjectStore(home.root)
+        made = verify_dates(inputs, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
+    return made, str(home.root / made.page)
+
+
+@contextmanager
+def _tables_to_verify(home: Home) -> Iterator[DuckDbWarehouse]:
+    """The warehouse, and nobody who drives the home while the report is written."""
+    require_free(home, _VERIFIED_LATER)
+    with HomeLock(home):
+        warehouse = open_warehouse(home)
+        try:
+            yield warehouse
+        finally:
+            warehouse.close()
+
+
+@contextmanager
+def rollback_inputs(home: Home) -> Iterator[RollbackInputs]:
+    """Yield what a rollback works on; the home's lock is held meanwhile."""
+    if not home.warehouse.exists():
+        raise InputError(f"{home.root}: no warehouse here yet; there is nothing to roll back, or give --home DIR")
+    with HomeLock(home):
+        state, warehouse = open_state(home), open_warehouse(home)
+        try:
+            yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
+        finally:
+            warehouse.close()
+
+
+def _drive(embedded: Embedded, run: Run, as_json: bool, is_verbose: bool) -> int:
+    """Drive a run with a live display, print its summary, return the exit status."""
+    if not embedded.state.board(run.run_id)[0].is_over(run):
+        require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
+    with RunLog(embedded.home.log_of(run.run_id), is_verbose=is_verbose):
+        with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
+            embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
+        found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+        status = found.report.status
+        made = _report_at_end(embedded, run.run_id) if status.is_final else None
+    show_summary(found, made, None, as_json)
+    if interruption.is_asked() and not status.is_at_rest:
+        say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
+        return EXIT_INTERRUPTED
+    return exit_status(status, made)
+
+
+def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
+    """The report on a run that has just been driven; None, and a line in the log, when it could not be made.
+
+    Whatever goes wrong here is told and changes nothing about the run.
+    """
+    inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
+    root = embedded.home.root
+    try:
+        made = verify_run(inputs, FolderObjectStore(root), embedded.clock, run_id)
+    except (PhasegateError, OSError) as error:
+        _log.warning("no report on run %s: %s", run_id, error)
+        say(f"no report could be made: {error}; try again with: phasegate verify {run_id}")
+        return None
+    return EndReport(made.report.agrees, made.report.verdict, str(root / made.page))
+
+
+def _folder(source: Path | str | None) -> Path:
+    """The source folder, which embedded mode always has."""
+    if source is None:
+        raise InputError("give the source folder with --source DIR")
+    return Path(source)
+
+
+def _say_remade(days: Sequence[date]) -> None:
+    """Tell of dates whose rows were made from another source folder, if there are any."""
+    if days:
+        say(f"{len(days)} date(s) hold rows made from another source folder; they are made again")
+
+
+def _say_another_warehouse(home: Home, is_another: bool) -> None:
+    if is_another:
+        say(
+            f"{home.warehouse} is not the warehouse that this home knows: what earlier runs say of tables is not about "
+            "this one; the tables themselves are asked what they hold"
+        )
