@@ -7,6 +7,7 @@ here needs either.
 """
 
 import functools
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -55,6 +56,8 @@ def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
 
 
 if __name__ == "__main__":
+    # DuckDB looks for it at every parameter of every statement, in all folders again; once it is known, it is not.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     database._attach, database.projects = attach, projects
     tables.write = forgetting_results(tables.write)
     cli.main()
