@@ -1,8 +1,8 @@
 """``phasegate`` commands as people type them, hundreds of times.
 
 Each is a process of its own, with its own folder, environment and exit status; it is forked from one that has imported
-everything and done nothing else, because most of a command's time is its imports. What is to be killed, interrupted or
-asked what it imports is begun as a new interpreter, by the tests of that.
+everything and made a run (``tests.warm``), because most of a command's time goes into what a process does once. What is
+to be killed, interrupted or asked what it imports is begun as a new interpreter, by the tests of that.
 """
 
 import atexit
