@@ -21,7 +21,13 @@ ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 300.0
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", "tests.warm"])
+_WARM = ["__main__", "tests.warm"]
+_processes.set_forkserver_preload(_WARM)
+
+
+def also_import(module: str) -> None:
+    """Have commands forked from a process that has imported a module too; of no effect once one was typed here."""
+    _processes.set_forkserver_preload([*_WARM, module])
 
 
 def without_settings() -> dict[str, str]:
