@@ -1,8 +1,8 @@
 """``phasegate`` commands as people type them, hundreds of times.
 
 Each is a process of its own, with its own folder, environment and exit status; it is forked from one that has imported
-everything and done nothing else, because most of a command's time is its imports. What is to be killed, interrupted or
-asked what it imports is begun as a new interpreter, by the tests of that.
+everything and made a run (``tests.warm``), because most of a command's time goes into what a process does once. What is
+to be killed, interrupted or asked what it imports is begun as a new interpreter, by the tests of that.
 """
 
 import atexit
@@ -21,7 +21,13 @@ ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 300.0
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", "tests.warm"])
+_WARM = ["__main__", "tests.warm"]
+_processes.set_forkserver_preload(_WARM)
+
+
+def also_import(module: str) -> None:
+    """Have commands forked from a process that has imported a module too; of no effect once one was typed here."""
+    _processes.set_forkserver_preload([*_WARM, module])
 
 
 def without_settings() -> dict[str, str]:

@@ -1,10 +1,12 @@
 """What the stand-in for BigQuery keeps in another way than its makers had in mind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
-from google.cloud.bigquery import Client
+from google.cloud.bigquery import Client, LoadJobConfig, QueryJobConfig, ScalarQueryParameter, SchemaField, Table
 
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
@@ -59,3 +61,53 @@ def test_results_are_kept_until_a_hundred_others_are_there(client: Client) -> No
     assert [row["a"] for row in client.get_job(asked[-90].job_id).result()] == [7]
     with pytest.raises(NotFound):
         list(client.get_job(asked[0].job_id).result())
+
+
+def made_by_a_statement(client: Client, kind: str) -> None:
+    client.query_and_wait(f"CREATE OR REPLACE TABLE listed.t (a {kind})")
+
+
+def made_by_the_api(client: Client, kind: str) -> None:
+    client.delete_table("listed.t", not_found_ok=True)
+    client.create_table(Table("demo.listed.t", [SchemaField("a", kind)]))
+
+
+def made_by_a_load(client: Client, kind: str) -> None:
+    job = LoadJobConfig(schema=[SchemaField("a", kind)], write_disposition="WRITE_TRUNCATE")
+    client.load_table_from_json([], "demo.listed.t", job_config=job).result()
+
+
+@pytest.mark.parametrize("made", [made_by_a_statement, made_by_the_api, made_by_a_load])
+def test_a_statement_that_was_asked_before_sees_a_table_made_anew(
+    client: Client, made: Callable[[Client, str], None]
+) -> None:
+    seen = []
+    for kind in ("FLOAT64", "NUMERIC"):
+        made(client, kind)
+        client.query_and_wait(f"INSERT INTO listed.t VALUES (CAST('0.5' AS {kind}))")
+        (row,) = client.query_and_wait("SELECT AVG(a) AS mean FROM listed.t")
+        seen.append(row["mean"])
+    assert [(type(mean), mean) for mean in seen] == [(float, 0.5), (Decimal, Decimal("0.5"))]
+
+
+def test_a_statement_that_was_asked_before_takes_other_values_and_types(client: Client) -> None:
+    def answered(kind: str, value: object) -> object:
+        parameters = [ScalarQueryParameter("given", kind, value)]
+        (row,) = client.query_and_wait("SELECT @given AS a", job_config=QueryJobConfig(query_parameters=parameters))
+        return row["a"]
+
+    assert [answered("INT64", 7), answered("INT64", 8), answered("STRING", "8")] == [7, 8, "8"]
+    assert answered("DATE", date(2024, 1, 2)) == date(2024, 1, 2)
+
+
+def test_a_script_that_ran_before_merges_other_rows(client: Client) -> None:
+    client.query_and_wait("CREATE TABLE listed.t (a INT64, b INT64)")
+    merge = (
+        "MERGE listed.t AS held USING (SELECT @a AS a, @b AS b) AS fresh ON held.a = fresh.a"
+        " WHEN MATCHED THEN UPDATE SET b = fresh.b WHEN NOT MATCHED THEN INSERT (a, b) VALUES (a, b)"
+    )
+    for a, b in ((1, 10), (2, 20), (1, 11)):
+        given = [ScalarQueryParameter("a", "INT64", a), ScalarQueryParameter("b", "INT64", b)]
+        client.query_and_wait(merge, job_config=QueryJobConfig(query_parameters=given))
+    rows = client.query_and_wait("SELECT a, b FROM listed.t ORDER BY a")
+    assert [tuple(row.values()) for row in rows] == [(1, 11), (2, 20)]

@@ -21,7 +21,9 @@ RULES, FORMAT, TERRAFORM = ("rules",), ("format",), ("terraform", DEPLOYED)
 class Fault:
     """One mistake. old, new: text in ``file`` that is replaced; an empty ``old``: ``new`` is added at its end.
 
-    reason: what must be said. part: of the check, that which sees it.
+    reason: what must be said. part: of the check, that which sees it. tree: the copy that it is planted in together
+    with others, each of which fails an assertion of Terraform's test and lets the plan be made; None: one of its own.
+    also: what else is said of it, by another assertion.
     """
 
     name: str
@@ -30,6 +32,12 @@ class Fault:
     new: str
     reason: str
     part: tuple[str, ...] = TERRAFORM
+    tree: str | None = None
+    also: str | None = None
+
+
+TOGETHER = "first", "second"
+"""Two trees hold the faults that assertions see; those of one kind are divided between them."""
 
 
 def tf(name: str) -> str:
@@ -58,7 +66,7 @@ RETRY = """  retry_policy {
 """
 
 FAULTS = (
-    Fault("retries are off", tf("events"), RETRY, "", "Every subscription retries"),
+    Fault("retries are off", tf("events"), RETRY, "", "Every subscription retries", tree="first"),
     Fault("anybody may call", tf("iam"), "", PUBLIC, "nobody may call or read without being named", RULES),
     Fault(
         "a group of everybody",
@@ -66,14 +74,18 @@ FAULTS = (
         '"group:${var.viewers_group}"',
         'join("", ["all", "Users"])',
         "Nobody may call, read or publish without being named",
+        tree="first",
     ),
-    Fault("a subscription expires", tf("events"), 'ttl = ""', 'ttl = "2678400s"', "No subscription expires"),
+    Fault(
+        "a subscription expires", tf("events"), 'ttl = ""', 'ttl = "2678400s"', "No subscription expires", tree="second"
+    ),
     Fault(
         "no dead letter",
         tf("events"),
         "for_each = each.value.dead_letter[*]",
         "for_each = []",
         "Every subscription has a dead-letter topic",
+        tree="first",
     ),
     Fault(
         "no right to forward dead letters",
@@ -81,6 +93,7 @@ FAULTS = (
         "for_each = local.dead_letters\n",
         "for_each = {}\n",
         "Pub/Sub may take messages off the subscriptions",
+        tree="second",
     ),
     Fault(
         "a queue that differs from the pipeline file",
@@ -88,6 +101,8 @@ FAULTS = (
         "max_concurrent_dispatches = each.value.max_concurrent",
         "max_concurrent_dispatches = 7",
         "Every queue has the limits of its pipeline file",
+        tree="first",
+        also="Two conductors at once would lose each other's commits",
     ),
     Fault(
         "queues give up",
@@ -95,6 +110,7 @@ FAULTS = (
         "max_attempts  = -1",
         "max_attempts  = 5",
         "Queues deliver without end",
+        tree="second",
     ),
     Fault(
         "two regions",
@@ -102,6 +118,7 @@ FAULTS = (
         "location = var.region",
         'location = "europe-west1"',
         "Everything is in one region",
+        tree="first",
     ),
     Fault(
         "an environment variable is misspelt",
@@ -109,6 +126,7 @@ FAULTS = (
         "PHASEGATE_RUNNER_URL ",
         "PHASEGATE_RUNER_URL ",
         "Every function has the variables that CloudSettings reads",
+        tree="second",
     ),
     Fault(
         "an internal function is open",
@@ -116,6 +134,8 @@ FAULTS = (
         "runner     = { people = false",
         "runner     = { people = true",
         "What only Google calls is reached from inside of the project alone",
+        tree="first",
+        also="What only Google calls knows by which account",
     ),
     Fault(
         "a role on the whole project",
@@ -123,6 +143,7 @@ FAULTS = (
         '"build/logging.logWriter"    =',
         '"runner/x" = { who = "runner", role = "roles/x", condition = null }\n"build/logging.logWriter" =',
         "On the project are granted only what Google grants nowhere else",
+        tree="second",
     ),
     Fault(
         "a queue that is too fast",
@@ -166,35 +187,46 @@ FAULTS = (
 )
 
 
-def plant(fault: Fault, tree: Path) -> Path:
-    """A copy with the fault in it."""
-    copy_tree(tree)
+def plant(fault: Fault, tree: Path) -> None:
+    """Plant a fault in a copy."""
     if fault.file.startswith("pipelines/other"):
         shutil.copytree(tree / "pipelines" / "nba", tree / "pipelines" / "other")
-        return tree
+        return
     file = tree / fault.file
     text = file.read_text()
     assert text.count(fault.old) == 1 or not fault.old, f"{fault.name}: plant it elsewhere, {fault.file} has changed"
     file.write_text(text.replace(fault.old, fault.new) if fault.old else text + fault.new)
     if file.suffix in (".tf", ".hcl") and fault.name != "ill formatted":
         subprocess.run(["terraform", "fmt", str(file)], capture_output=True, check=True)  # noqa: S607
-    return tree
+
+
+def planted_together(tree: str | None) -> list[Fault]:
+    """The faults of one of the trees that hold more than one."""
+    return [fault for fault in FAULTS if tree is not None and fault.tree == tree]
 
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fault], Done]]:
-    """The check of a tree with one fault; all of them are begun at once, two at a time: each takes seconds."""
+    """The check of the tree with a fault; all of them are begun at once, two at a time: each takes seconds."""
     if shutil.which("terraform") is None:
         pytest.skip(lacking("terraform", "https://developer.hashicorp.com/terraform/install"))
     probe = check(copy_tree(tmp_path_factory.mktemp("sound")), *TERRAFORM)
     skip_where_something_is_missing(probe)
     assert probe.returncode == 0, f"without a fault it passes\n{probe.stdout}{probe.stderr}"
+
+    def check_with(faults: list[Fault]) -> Done:
+        tree = copy_tree(tmp_path_factory.mktemp("tree"))
+        for fault in faults:
+            plant(fault, tree)
+        return check(tree, *faults[0].part)
+
     with ThreadPoolExecutor(2, "infra-check") as pool:
+        alone = [fault for fault in FAULTS if fault.tree is None]
         begun: dict[str, Future[Done]] = {
-            fault.name: pool.submit(lambda f=fault: check(plant(f, tmp_path_factory.mktemp("tree")), *f.part))
-            for fault in FAULTS
+            **{tree: pool.submit(check_with, planted_together(tree)) for tree in TOGETHER},
+            **{fault.name: pool.submit(check_with, [fault]) for fault in alone},
         }
-        yield lambda fault: begun[fault.name].result()
+        yield lambda fault: begun[fault.tree or fault.name].result()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -203,6 +235,18 @@ def test_a_planted_fault_fails_the_check_with_its_reason(fault: Fault, checked: 
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 1, said
     assert fault.reason in said
+    assert fault.also is None or fault.also in said
+
+
+@pytest.mark.parametrize("tree", TOGETHER)
+def test_no_assertion_fails_but_those_of_the_faults_in_a_tree(tree: str, checked: Callable[[Fault], Done]) -> None:
+    """So that none of many faults is found in another's stead."""
+    here = planted_together(tree)
+    done = checked(here[0])
+    said = " ".join((done.stdout + done.stderr).split())
+    reasons = [reason for fault in here for reason in (fault.reason, fault.also) if reason is not None]
+    assert [said.count(reason) for reason in reasons] == [1] * len(reasons)
+    assert said.count("Test assertion failed") == len(reasons)
 
 
 def without_terraform(folder: Path) -> str:

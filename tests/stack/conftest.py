@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from google.cloud.tasks_v2 import CloudTasksClient
 
+from tests.commands import also_import
 from tests.conftest import FULL, NBA_PIPELINE
 from tests.stack.line import Line, name_of
 from tests.stack.running import RunningStack, running_stack
@@ -18,6 +19,11 @@ from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 from tests.stack.world_service import WorldOnTheStack, world_on_the_stack
 
 BOOTSTRAP = timedelta(days=7)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_for_a_deployment() -> None:
+    also_import("tests.stack.warm")
 
 
 @pytest.fixture(scope="session")

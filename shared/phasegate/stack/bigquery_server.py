@@ -1,21 +1,27 @@
-"""The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file and few old results.
+"""The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, few old results, and
+translations that are remembered.
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
 whose columns each statement looks for those of its tables, and so takes longer each time. Nothing that is asked of it
-here needs either.
+here needs either. It translates a statement for longer than it runs it (a MERGE is six), and is asked the same ones
+again and again.
 """
 
 import functools
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from local_bigquery import cli
-from local_bigquery.catalog import tables
+from local_bigquery import app, cli
+from local_bigquery.catalog import row_access, tables
 from local_bigquery.engine import database
+from local_bigquery.jobs import merge, query, runner
 from local_bigquery.settings import settings
+from local_bigquery.sql.dialect import BigQueryDialect
+from sqlglot import exp
 
 RESULTS_KEPT = 100
 """Of so many statements the results can be read; a client reads its own within the next few."""
@@ -54,7 +60,82 @@ def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
     return written
 
 
+class Translations:
+    """Translations are remembered until something may have changed a table's columns, or who may see its rows.
+
+    What a statement leaves in its context is left there again. Those that depend on more than their text and their
+    parameters' types are always made anew: in a session, in a script with variables or functions of its own, and
+    those that ask for a variable of the system or for a parameter by its place.
+    """
+
+    def __init__(self, translate: Callable[..., tuple[str, dict[str, Any]]]) -> None:
+        self._translate = translate
+        self._known: dict[Any, tuple[str, set[str], set[str], set[Any]]] = {}
+
+    def __call__(self, tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
+        """Translate a statement: its text for DuckDB, and the values of the parameters that it names."""
+        written = tree.sql(dialect=BigQueryDialect)
+        if context.variables or context.functions or context.settings or "@@" in written or "?" in written:
+            return self._translate(tree, context)
+        types, temporary = tuple(context.parameters.items()), frozenset(context.temporary)
+        key = (written, context.project_id, context.dataset_id, types, temporary, row_access.caller.get())
+        known = self._known
+        if key not in known:
+            before = set(context.referenced)
+            translated, _ = self._translate(tree, context)
+            # Into what was there before the translation: what has been forgotten meanwhile is not known again.
+            known[key] = translated, set(context.used), context.temporary - temporary, context.referenced - before
+        translated, used, temporary_too, referenced = known[key]
+        context.used = set(used)
+        context.temporary |= temporary_too
+        context.referenced |= referenced
+        return translated, {name: context.values[name] for name in used}
+
+    def forget(self) -> None:
+        """Forget all of them."""
+        self._known = {}
+
+    def forgotten_after(self, change: Callable[..., Any], unless: Callable[..., bool]) -> Callable[..., Any]:
+        """Let whatever may change a table forget them when it has ended, well or not; not where ``unless`` is true."""
+
+        @functools.wraps(change)
+        def changed(*words: Any, **options: Any) -> Any:
+            try:
+                return change(*words, **options)
+            finally:
+                if not unless(*words, **options):
+                    self.forget()
+
+        return changed
+
+
+def only_rows(_cursor: Any, tree: Any, _context: Any, _destination: Any, config: Any, *_: Any) -> bool:
+    """Whether a statement reads or writes rows, and neither changes a table nor makes one of what it reads."""
+    is_dml = isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete | exp.Merge)
+    return is_dml and config.destinationTable is None
+
+
+def remember_translations() -> None:
+    """Let statements be translated once, while neither another statement, nor a load, nor the API changes a table."""
+    translations = Translations(query.translate)
+    query.translate = merge.translate = translations
+    query._statement = translations.forgotten_after(query._statement, only_rows)
+    runner._handle = translations.forgotten_after(runner._handle, lambda *_: False)
+
+    async def forget_after_changes(request: Any, answer: Callable[..., Any]) -> Any:
+        try:
+            return await answer(request)
+        finally:
+            if request.method != "GET" and not request.url.path.endswith(("/queries", "/jobs")):
+                translations.forget()
+
+    app.middleware("http")(forget_after_changes)
+
+
 if __name__ == "__main__":
+    # DuckDB looks for it at every parameter of every statement, in all folders again; once it is known, it is not.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     database._attach, database.projects = attach, projects
     tables.write = forgetting_results(tables.write)
+    remember_translations()
     cli.main()
