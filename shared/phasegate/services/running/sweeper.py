@@ -24,7 +24,8 @@ from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispat
 from phasegate.services.running.reconciler import Reconciler
 
 DISPATCH_GRACE = timedelta(minutes=10)
-"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile."""
+"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile;
+a third time after twice as long, and so on."""
 
 QUIET = timedelta(seconds=20)
 """What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
@@ -118,7 +119,8 @@ class Sweeper:
         """
         run_id, days = run.run_id, board.open_days(index)
         is_going_on = run.admits and not board.status.is_final
-        since = self._backend.clock.now() - DISPATCH_GRACE
+        now = self._backend.clock.now()
+        since = now - DISPATCH_GRACE
         started: set[str | None] = set()
         late: list[DueTask] = []
         # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
@@ -138,7 +140,7 @@ class Sweeper:
                 continue
             self._reconcile(run, dates, board.unjudged.keys())
             for facts in dates.values():
-                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
+                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, now, DISPATCH_GRACE)
                 started |= _queues_that_started(facts, index, since)
         lost = [due for due in late if due.task.queue not in started]
         if lost and self._backend.state.run(run_id).admits:
@@ -160,7 +162,8 @@ class Sweeper:
             page = lost[first : first + PAGE_TASKS]
             self._dispatcher.dispatch(run, page)
             for due in page:
-                detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
+                within = DISPATCH_GRACE * 2 ** (due.dispatch - 2)
+                detail = f"dispatched, and not claimed within {within}: dispatched anew, number {due.dispatch}"
                 self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
 
     def _reconcile(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:
