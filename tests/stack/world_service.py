@@ -75,6 +75,17 @@ class WorldOnTheStack:
         body = {"run_id": run_id, "season": "2023-24", **more}
         requests.post(self.stack.function_url("starter"), json=body, timeout=60).raise_for_status()
 
+    @contextmanager
+    def paused(self, queue: str) -> Iterator[None]:
+        """A queue that somebody paused: it delivers nothing."""
+        settings = self.deployment.settings
+        name = f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
+        clients.tasks_client().pause_queue(name=name)
+        try:
+            yield
+        finally:
+            clients.tasks_client().resume_queue(name=name)
+
     def look(self, run_id: str) -> RunStatus:
         """The run's status; notes every release that is seen on the way."""
         for day, facts in self.state.dates(run_id, self.world.days).items():
