@@ -282,7 +282,9 @@ def test_of_two_kick_offs_at_once_over_the_same_dates_one_runs_and_the_other_is_
     (goes,) = (run_id for run_id, answer in answers.items() if answer.status_code == 202)
     (refused,) = answers.keys() - {goes}
     assert answers[refused].status_code == 400
-    assert f"run '{goes}' is not over and has fetch/a and 8 more on 1 of these dates" in answers[refused].json()["error"]
+    assert (
+        f"run '{goes}' is not over and has fetch/a and 8 more on 1 of these dates" in answers[refused].json()["error"]
+    )
     assert cloud("watch", goes).code == 0
     assert cloud.there.tables() == expected
     assert {run.run_id for run in cloud.there.state.runs() if run.admits} & {"one", "other"} == {goes}
