@@ -22,6 +22,7 @@ from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Counted, Prover
 from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
 from phasegate.services.running.reconciler import Reconciler
+from phasegate.services.running.sweeps_made import SweepsMade
 
 DISPATCH_GRACE = timedelta(minutes=10)
 """A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile;
@@ -54,6 +55,7 @@ class Sweeper:
     def __init__(self, backend: Backend, reconciler: Reconciler, dispatcher: Dispatcher) -> None:
         self._backend, self._reconciler, self._dispatcher = backend, reconciler, dispatcher
         self._prover = Prover(backend.warehouse, backend.objects)
+        self._made = SweepsMade()
 
     def queue_sweeps(self, moment: str = "") -> list[str]:
         """Put a sweep of each unfinished run on the queue; returns these runs. Asked twice for a moment, each is there
@@ -75,6 +77,21 @@ class Sweeper:
         for first in range(0, len(tasks), PAGE_TASKS):
             self._backend.tasks.create(tasks[first : first + PAGE_TASKS])
         return run_ids
+
+    def sweep_once(self, run_id: str, asked_at: datetime) -> Swept:
+        """Sweep a run that a task of the queue asks for; nothing is swept where another sweep stands for it.
+
+        asked_at: when the task was to be delivered, UTC.
+        """
+        made, now = Swept(), self._backend.clock.now()
+        if not self._made.begin(run_id, asked_at, now):
+            _log.info("run %s: a sweep goes on, or was made since this one was asked for", run_id)
+            return made
+        try:
+            made = self.sweep_all([run_id])
+        finally:
+            self._made.end(run_id, now, is_well=bool(made.swept))
+        return made
 
     def sweep_all(self, run_ids: Iterable[str]) -> Swept:
         """Sweep runs, each by itself: what goes wrong with one does not stop the rest."""
