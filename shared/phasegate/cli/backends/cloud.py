@@ -3,8 +3,9 @@
 Reports are imported by what writes them, so that showing a run is quick.
 """
 
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -230,6 +231,12 @@ class CloudCommands:
         unreported = f"its report is being made; once more, or at any time: phasegate --backend gcp verify {run_id}"
         show_summary(found, made, unreported, as_json)
         return exit_status(found.report.status, made)
+
+    def deletion_of_reports(self, run_ids: Sequence[str]) -> str:
+        """See the protocol."""
+        state = self.deployment.backend.state
+        places = {note.place: None for run_id in run_ids for note in state.reports(run_id)}
+        return shlex.join(["gcloud", "storage", "rm", "--recursive", *map(self._address, places)]) if places else ""
 
     def _address(self, page: str) -> str:
         """Where a page of the object store lies."""
