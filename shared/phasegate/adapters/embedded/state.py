@@ -107,6 +107,10 @@ class SqliteState(StateBase):
             self._last_run = (row[0], run_from_json(run_id, row[0]))
         return self._last_run[1]
 
+    def written(self, run_id: str) -> int:
+        """See the port: by the clock of the home, in which one process at a time begins runs."""
+        return int(self.run(run_id).created_at.timestamp() * 1_000_000)
+
     def _newest_runs(self) -> list[str]:
         rows = self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")
         return [run_id for (run_id,) in rows]
