@@ -12,7 +12,6 @@ from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.engine import Engine, Progress
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
-from phasegate.adapters.embedded.fences import begin_fences
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.adapters.embedded.in_process import InProcessWorker
 from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
@@ -225,7 +224,6 @@ class Embedded:
             self.database = Database(self.home.state, durable=self._options.durable)
             stack.callback(self.database.close)
             self.clock: Clock = self._options.clock or SteadyClock(self.database.latest_moment())
-            begin_fences(self.database, self.clock.now())
             self.state: State = SqliteState(self.database, keeps_dates=True)
             self.events = SqliteEvents(self.database)
             self.objects = FolderObjectStore(self.home.objects)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from phasegate.domain.foreign_text import MOST_MESSAGE
 from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState
@@ -106,6 +107,17 @@ def test_the_runner_claims_calls_and_reports_once(calls: Calls) -> None:
     assert calls.post("runner", task(calls)) == (200, {"outcome": "nothing"}), "delivered again"
     (event,) = [json.loads(message) for _, message in calls.embedded.events.waiting(10)]
     assert (event["processor"], event["status"], event["kind"]) == ("a", "success", "completed")
+
+
+def test_what_a_worker_says_at_length_is_reported_as_far_as_it_is_kept(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released(calls)
+    answer = {"error_class": "bug", "message": "row 17 is wrong; " * 500}
+    monkeypatch.setattr(calls.backend.workers["world"], "handle", lambda *_: (500, answer))
+    assert calls.post("runner", task(calls)) == (200, {"outcome": "failed"})
+    ((_, event),) = calls.embedded.events.waiting(10)
+    assert (len(json.loads(event)["message"]), json.loads(event)["error_class"]) == (MOST_MESSAGE, "bug")
 
 
 def test_a_completion_that_pubsub_pushes_is_recorded_and_what_it_makes_due_is_dispatched(calls: Calls) -> None:

@@ -7,14 +7,11 @@ from phasegate.adapters.embedded.database import Database
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def begin_fences(database: Database, now: datetime) -> None:
-    """Let the next fences be above the time in microseconds since 1970: for who is about to drive the home.
+def next_fence(database: Database, now: datetime) -> int:
+    """Return the fence that is drawn next, by a claim or a lease: they have one sequence.
 
-    The tables hold fences of processes that this state may know nothing of any more. Fewer than a million are drawn a
-    second, so that those lie below.
+    It is at least the time in microseconds since 1970. The tables hold fences that the state may know nothing of any
+    more; fewer than a million are drawn a second, so that those lie below.
     """
-    floor = (now - _EPOCH) // timedelta(microseconds=1)
-    with database.transaction():
-        there = database.execute("UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'claims'", (floor,))
-        if not there.rowcount:
-            database.execute("INSERT INTO sqlite_sequence VALUES ('claims', ?)", (floor,))
+    last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
+    return max(int(last[0]) + 1 if last else 1, (now - _EPOCH) // timedelta(microseconds=1))

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.fences import next_fence
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
@@ -279,8 +280,7 @@ class SqliteState(StateBase):
         incarnation, at = self._database.incarnation, now.isoformat()
         with self._database.transaction():
             opened = self._opened(run_id)
-            last = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
-            first_fence = int(last[0]) + 1 if last else 1
+            first_fence = next_fence(self._database, now)
             created = {
                 r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
                 for fence, r in enumerate(requests, first_fence)
