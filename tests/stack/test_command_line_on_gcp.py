@@ -18,6 +18,7 @@ from phasegate.services.reading.progress import progress_document, report
 from phasegate.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
+from tests.stack.target import until
 from tests.stack.world_service import WorldOnTheStack
 
 PATIENCE_SECONDS = 60.0
@@ -259,12 +260,25 @@ def test_a_cancel_lists_what_was_running_and_nothing_is_started_after_it(cloud: 
 
 def test_a_run_whose_queue_is_paused_from_outside_goes_on_when_it_is_resumed(cloud: Cloud, finished: Answer) -> None:
     expected = cloud.there.tables()
-    with cloud.held("queue-paused", SECOND) as released, cloud.there.paused("work"):
+    with cloud.held("queue-paused", THIRD) as released, cloud.there.paused("work"):
         released.set()
         cloud.until("queue-paused", lambda status: status["tasks"]["queued"] == 2)
         assert cloud.called() == {"fetch"}
     assert cloud("watch", "queue-paused").code == 0
     assert cloud.there.tables() == expected
+
+
+def test_tasks_that_are_in_a_queue_when_their_run_is_cancelled_start_nothing(cloud: Cloud, finished: Answer) -> None:
+    expected = cloud.there.tables()
+    with cloud.held("cut-off", SECOND) as released, cloud.there.paused("work"):
+        released.set()
+        cloud.until("cut-off", lambda status: status["tasks"]["queued"] == 2)
+        assert cloud("cancel", "cut-off").code == 0
+    until(lambda: cloud.there.waiting("work") == 0)
+    facts = cloud.there.state.dates("cut-off", cloud.there.world.days)[cloud.there.world.days[1]]
+    given_up = [facts.attempt("raw", name, 1).abandoned for name in "ab"]
+    assert [each.reason for each in given_up if each] == ["the run is cancelled"] * 2
+    assert (cloud.called(), cloud.there.tables()) == ({"fetch"}, expected)
 
 
 def test_of_two_kick_offs_at_once_over_the_same_dates_one_runs_and_the_other_is_refused(

@@ -78,13 +78,20 @@ class WorldOnTheStack:
     @contextmanager
     def paused(self, queue: str) -> Iterator[None]:
         """A queue that somebody paused: it delivers nothing."""
-        settings = self.deployment.settings
-        name = f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
+        name = self._queue(queue)
         clients.tasks_client().pause_queue(name=name)
         try:
             yield
         finally:
             clients.tasks_client().resume_queue(name=name)
+
+    def waiting(self, queue: str) -> int:
+        """How many tasks of a queue are not done."""
+        return len(list(clients.tasks_client().list_tasks(parent=self._queue(queue))))
+
+    def _queue(self, queue: str) -> str:
+        settings = self.deployment.settings
+        return f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
 
     def look(self, run_id: str) -> RunStatus:
         """The run's status; notes every release that is seen on the way."""
