@@ -82,6 +82,20 @@ CHAPTERS = (
             ),
             Promise("A clock that is set back holds up nothing.", ("unit/run/test_clock.py",)),
             Promise(
+                "A queue that was paused from outside for days, or a sweeper that stood still, changes nothing.",
+                (
+                    "simulation/test_order.py::test_a_run_whose_queue_was_paused_over_a_weekend_ends_as_if_it_had_not",
+                    "simulation/test_order.py"
+                    "::test_a_sweeper_that_stands_still_for_an_hour_while_messages_are_lost_mends_it_all_afterwards",
+                    "stack/test_command_line_on_gcp.py"
+                    "::test_a_run_whose_queue_is_paused_from_outside_goes_on_when_it_is_resumed",
+                ),
+            ),
+            Promise(
+                "What a home lost with a write-ahead log is made again, under fences above those of its rows.",
+                ("endtoend/test_lost_logs.py",),
+            ),
+            Promise(
                 "What the version before has stored and sent is read, resumed and answered.",
                 ("golden",),
             ),
@@ -111,7 +125,7 @@ CHAPTERS = (
             ),
             Promise(
                 "Two unfinished runs over one date of one processor are refused, also when two begin at once.",
-                ("unit/starting/test_alongside.py",),
+                ("unit/starting/test_alongside.py", "contract/test_two_starters.py"),
             ),
             Promise("A phase that waits for a person waits.", ("decisions_by_people/test_approvals.py",)),
             Promise(

@@ -10,7 +10,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,6 +103,19 @@ def answer(service: str, request: "Request", model: type[Body], act: Callable[[B
 def is_from_queue(request: "Request") -> bool:
     """Tell whether Cloud Tasks delivers the request: for ever, until it is answered 2xx."""
     return "X-CloudTasks-QueueName" in request.headers
+
+
+def due_at(request: "Request") -> datetime | None:
+    """Return when what Cloud Tasks delivers was to be delivered, UTC; None: somebody else asks.
+
+    The end of time for a delivery that does not say it: nothing that was done before stands for that.
+    """
+    if not is_from_queue(request):
+        return None
+    try:
+        return datetime.fromtimestamp(float(request.headers.get("X-CloudTasks-TaskETA", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def settle(service: str, text: str, is_delivery: bool, act: Callable[[], Answer]) -> Answer:

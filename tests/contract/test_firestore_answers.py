@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+from google.cloud.firestore import Query
 
+from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.state import UNTIL_ALONE
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.domain.errors import TransientError
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import Run
-from phasegate.ports import ClaimRequest
+from phasegate.ports import ClaimRequest, QuarantineRecord
 from tests.contract.conftest import DAYS, NOW, create
 from tests.contract.firestore import FirestoreBackend
 from tests.contract.test_state import key, request
@@ -42,6 +44,16 @@ def lose_the_first_answer(patch: pytest.MonkeyPatch, backend: FirestoreBackend) 
         return (retry or retry_within(5.0))(once)()
 
     patch.setattr(api, "commit", losing)
+
+
+def test_what_is_in_quarantine_is_counted_there_and_no_record_is_read(
+    backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.state.quarantine([QuarantineRecord(f"q{n}", "r", "no such claim", "{}", NOW) for n in range(3)])
+    monkeypatch.delattr(documents, "read_quarantine")
+    for reading in ("get", "stream"):
+        monkeypatch.delattr(Query, reading)
+    assert (backend.state.count_quarantined("r"), backend.state.count_quarantined(None)) == (3, 0)
 
 
 def test_a_commit_of_the_conductor_whose_answer_was_lost_is_its_own(

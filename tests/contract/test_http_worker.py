@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -338,7 +339,7 @@ def test_the_limit_of_an_answer_holds_while_it_is_unpacked(service: Service, tim
         ("br", b"x", "in the encoding 'br': send no encoding, or gzip"),
         ("gzip, gzip", b"x", "in the encoding 'gzip, gzip': send no encoding, or gzip"),
         ("gzip", b"no such thing", "in the encoding gzip, which cannot be read"),
-        ("gzip", gzip.compress(b"{}")[:-9], "in the encoding gzip, of which the end is missing"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-9], "in the encoding gzip, of which the end is missing"),
     ],
 )
 def test_an_answer_that_cannot_be_unpacked_is_a_bug(service: Service, encoding: str, content: bytes, said: str) -> None:
@@ -346,6 +347,15 @@ def test_an_answer_that_cannot_be_unpacked_is_a_bug(service: Service, encoding: 
     error_class, message = classified(HttpWorker(service.url).handle("/p", BODY))
     assert error_class is ErrorClass.BUG
     assert said in message
+
+
+def test_an_answer_that_is_read_after_its_time_as_the_machine_stood_still_is_not_believed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.0, 3600.0 * 24 * 365 * 100])
+    monkeypatch.setattr("phasegate.adapters.gcp.http.worker.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with pytest.raises(NoAnswer, match="the answer came too late"):
+        HttpWorker(service.url).handle("/p", BODY)
 
 
 def test_after_the_deadline_nothing_is_sent(service: Service) -> None:

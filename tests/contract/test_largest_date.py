@@ -11,6 +11,7 @@ from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, bytes_of, largest_date
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.decisions.failures import MOST_THROTTLES
+from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.spec.pipeline import Pipeline
@@ -45,7 +46,8 @@ def told(document: dict[str, Any], key: AttemptKey, *facts: Fact) -> None:
 
 
 def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
-    """The document of a date on which every task fails and is throttled as often as it can, and every check blocks."""
+    """The document of a date on which every task fails and is throttled as often as it can, waits a month in its queue,
+    and every check blocks."""
     document: dict[str, Any] = {"season": "2023-24", "at_rest": NOW}
     for phase in of.phases:
         counted = phase.failure.retries + phase.failure.not_yet_retries + 1
@@ -60,6 +62,9 @@ def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
                 told(document, key, Dispatched(1, 1, inputs, NOW, NOW), end)
                 if kind is ErrorClass.TRANSIENT:
                     told(document, key, Proved(False, 0, words, ErrorClass.BUG, NOW))
+                if number == 1:
+                    again = [Dispatched(n, 1, inputs, NOW, NOW) for n in range(2, MOST_DISPATCHES + 1)]
+                    told(document, key, *again)
             said = tuple(
                 Verdict(BLOCK, check.check, processor.name, 4, 2, words, (words,) * 20, check.threshold, "f" * 12)
                 for check in phase.checks_of(processor)
@@ -74,6 +79,14 @@ def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
 def test_the_worst_date_is_no_larger_than_the_bound_whatever_is_said(words: str) -> None:
     found = bytes_of(worst_date(pipeline(), words))
     assert largest_date(pipeline()) * 0.8 < found <= largest_date(pipeline())
+
+
+def test_the_bound_counts_what_comes_of_a_queue_that_stands_still_for_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = largest_date(pipeline())
+    monkeypatch.setattr("phasegate.adapters.gcp.firestore.largest_date.MOST_DISPATCHES", 1)
+    tasks = sum(len(phase.processors) for phase in pipeline().phases)
+    once = bytes_of(documents.fact_document(Dispatched(1, 1, (), NOW, NOW)))
+    assert grown - largest_date(pipeline()) >= tasks * (MOST_DISPATCHES - 1) * once
 
 
 def test_a_date_of_the_nba_pipeline_fits_into_its_document() -> None:

@@ -1,5 +1,6 @@
 """``forget`` as it is typed: runs that are over go, and what they made stays."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,13 +41,29 @@ def test_a_run_is_shown_first_and_forgotten_by_the_command_that_is_printed(site:
     assert (shown.code, len(site("runs", "--json").document)) == (0, 1)
     assert "forget it with: phasegate forget r --yes" in shown.out
     young = site("forget", "--older-than", "1", "--json")
-    assert (young.code, young.document) == (0, {"runs": [], "is_done": False, "command": None})
+    assert (young.code, young.document) == (0, {"runs": [], "is_done": False, "command": None, "delete_reports": None})
     page = site.home / "reports" / "r" / "report.html"
     tables = site.world.tables()
+    log = site.home / "reports" / "r.log"
+    assert log.exists()
     done = site("forget", "--older-than", "0", "--yes", "--json")
     assert (done.code, [each["run_id"] for each in done.document["runs"]]) == (0, ["r"])
     assert site("runs", "--json").document == []
     assert page.exists() and site.world.tables() == tables
+    subprocess.run(["/bin/sh", "-c", done.document["delete_reports"]], check=True)
+    assert not page.parent.exists() and not log.exists() and site.world.tables() == tables
+
+
+def test_the_command_that_deletes_the_reports_is_printed_when_they_are_left(tmp_path: Path) -> None:
+    made = Site(tmp_path / "a folder")
+    try:
+        assert made.run().code == 0
+        last = made("forget", "r", "--yes").out.splitlines()[-1]
+        assert last.startswith("delete the reports, when nobody needs them any more, with: rm -r -- '")
+        subprocess.run(["/bin/sh", "-c", last.partition(" with: ")[2]], check=True)
+        assert list((made.home / "reports").iterdir()) == []
+    finally:
+        made.close()
 
 
 def test_a_run_that_is_not_over_is_refused_by_name_and_left_out_by_age(tmp_path: Path) -> None:

@@ -163,7 +163,10 @@ def test_objects_that_are_gone_are_missed_by_the_next_run_of_what_is_missing(sit
 
 def test_the_help_advises_what_the_command_itself_prints(site: Site) -> None:
     shown = " ".join(site.call("rollback", "--help").out.split())
-    assert "the command that is printed makes all of it anew" in shown
+    assert (
+        "the command that is printed makes all of it anew, with --reprocess all where a run of what is missing" in shown
+    )
+    assert "--reprocess missing" not in shown
 
 
 def test_the_commands_that_it_names_are_taken(site: Site) -> None:

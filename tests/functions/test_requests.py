@@ -3,7 +3,11 @@
 import base64
 import json
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
+
+from phasegate.domain.foreign_text import MOST_MESSAGE
 from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState
@@ -105,6 +109,17 @@ def test_the_runner_claims_calls_and_reports_once(calls: Calls) -> None:
     assert (event["processor"], event["status"], event["kind"]) == ("a", "success", "completed")
 
 
+def test_what_a_worker_says_at_length_is_reported_as_far_as_it_is_kept(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released(calls)
+    answer = {"error_class": "bug", "message": "row 17 is wrong; " * 500}
+    monkeypatch.setattr(calls.backend.workers["world"], "handle", lambda *_: (500, answer))
+    assert calls.post("runner", task(calls)) == (200, {"outcome": "failed"})
+    ((_, event),) = calls.embedded.events.waiting(10)
+    assert (len(json.loads(event)["message"]), json.loads(event)["error_class"]) == (MOST_MESSAGE, "bug")
+
+
 def test_a_completion_that_pubsub_pushes_is_recorded_and_what_it_makes_due_is_dispatched(calls: Calls) -> None:
     released(calls)
     calls.post("runner", task(calls))
@@ -160,6 +175,51 @@ def test_a_task_of_the_queue_sweeps_its_run(calls: Calls) -> None:
     assert calls.post("sweeper", {"run_id": "r"}) == (200, {"swept": ["r"], "failed": {}, "unreadable": {}})
     day = calls.world.days[0]
     assert calls.backend.state.dates("r", [day])[day].attempt("fetch", "a", 1).dispatched is not None
+
+
+def sweep(calls: Calls, minutes: int) -> list[str]:
+    """Deliver a sweep of ``r`` that was to be delivered so many minutes from now; the runs that were swept."""
+    due = calls.world.clock.now() + timedelta(minutes=minutes)
+    headers = {"X-CloudTasks-QueueName": "sweep", "X-CloudTasks-TaskETA": f"{due.timestamp():.6f}"}
+    status, answer = calls.post("sweeper", {"run_id": "r"}, headers)
+    assert (status, answer["failed"]) == (200, {})
+    swept: list[str] = answer["swept"]
+    return swept
+
+
+def test_sweeps_that_piled_up_while_their_queue_stood_still_are_one(calls: Calls) -> None:
+    assert [sweep(calls, minutes) for minutes in (-60, -59, -1, 0)] == [["r"], [], [], []]
+    assert sweep(calls, 1) == ["r"], "nobody has looked since that was asked for"
+
+
+def test_a_sweep_that_finds_another_of_its_run_under_way_is_done_and_the_next_minute_sweeps(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile: list[list[str]] = []
+    board = calls.backend.state.board
+
+    def slow(run_id: str) -> object:
+        monkeypatch.setattr(calls.backend.state, "board", board)
+        calls.world.clock.move_to(calls.world.clock.now() + timedelta(minutes=3))
+        meanwhile.extend(sweep(calls, minutes) for minutes in (-2, -1, 0))
+        return board(run_id)
+
+    monkeypatch.setattr(calls.backend.state, "board", slow)
+    assert (sweep(calls, 0), meanwhile) == (["r"], [[], [], []])
+    assert sweep(calls, 1) == ["r"]
+
+
+def test_no_sweep_stands_for_others_that_failed_or_that_was_asked_for_by_somebody_else(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(calls.backend.state, "board", lambda _: 1 / 0)
+        failed = calls.post("sweeper", {"run_id": "r"}, {"X-CloudTasks-QueueName": "sweep"})[1]["failed"]
+        assert list(failed) == ["r"]
+    assert sweep(calls, -5) == ["r"]
+    for _ in range(2):
+        assert calls.post("sweeper", {"run_id": "r"})[1]["swept"] == ["r"]
+        assert calls.post("sweeper", {"run_id": "r"}, {"X-CloudTasks-QueueName": "sweep"})[1]["swept"] == ["r"]
 
 
 def test_the_verifier_answers_with_the_verdict_and_keeps_the_report_as_objects(calls: Calls) -> None:

@@ -7,12 +7,13 @@ or looks. It reads the sequence of claims and facts as they were written, and ch
 import json
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -217,12 +218,12 @@ class OrderedWorld(ComparedWorld):
                     self.random.shuffle(acts)
                     yield f"{ref}__{day}", acts
 
-    def drive(self, *, events: type[SqliteEvents] = SqliteEvents) -> Outcome:
-        """Begin the run and drive it, noting the sequence."""
+    def drive(self, *, events: type[SqliteEvents] = SqliteEvents, within: timedelta = LONGEST) -> Outcome:
+        """Begin the run and drive it, noting the sequence. within: virtual time after which it counts as stuck."""
         with self.sequence.noted(), self.open() as embedded:
             self.begin(embedded, selection=Selection(seasons=("2022-23", "2023-24")))
             embedded.events = events(embedded.database)
-            embedded.drive("r", stop=lambda: self.clock.now() > START + LONGEST)
+            embedded.drive("r", stop=lambda: self.clock.now() > START + within)
         return self.outcome()
 
     def stored_claims(self) -> list[tuple[int, str, str, int, str]]:
@@ -365,6 +366,62 @@ def test_lost_wake_ups_and_dispatches_are_found_by_the_sweeper(
     world = OrderedWorld(tmp_path, seed, unruly=False)
     assert world.complaints(world.drive()) == []
     assert Forgetful.lost > 10
+
+
+class StandingStill(SqliteTasks):
+    """A queue that somebody paused from outside, a second after the start, delivers nothing until it is resumed.
+
+    created: how often each attempt was put on a queue.
+    """
+
+    paused, until = "", START
+    created: ClassVar[Counter[tuple[str, ...]]] = Counter()
+
+    def create(self, tasks: Sequence[QueueTask]) -> None:
+        for payload in (json.loads(task.payload) for task in tasks):
+            if "attempt" in payload:
+                self.created[tuple(str(payload[key]) for key in ("date", "phase", "processor", "attempt"))] += 1
+        super().create(tasks)
+
+    def lease(self, queues: Iterable[str], limit: int) -> list[QueueTask]:
+        return super().lease(self._going(queues), limit)
+
+    def next_at(self, queues: Iterable[str]) -> datetime | None:
+        return super().next_at(self._going(queues))
+
+    def _going(self, queues: Iterable[str]) -> list[str]:
+        is_paused = START + timedelta(seconds=1) < self._clock.now() < self.until
+        return [queue for queue in queues if not (is_paused and queue == self.paused)]
+
+
+@pytest.mark.parametrize("paused", ["fetches", "work", CONDUCTOR_QUEUE, DISPATCH_QUEUE])
+def test_a_run_whose_queue_was_paused_over_a_weekend_ends_as_if_it_had_not(
+    tmp_path: Path, paused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "SqliteTasks", StandingStill)
+    monkeypatch.setattr("phasegate.adapters.embedded.engine.SWEEP_EVERY", timedelta(minutes=10))
+    StandingStill.paused, StandingStill.until = paused, START + timedelta(days=3)
+    StandingStill.created = Counter()
+    world = OrderedWorld(tmp_path, 3, unruly=False)
+    assert world.complaints(world.drive(within=timedelta(days=3, minutes=30))) == []
+    assert paused == DISPATCH_QUEUE or world.clock.now() > StandingStill.until, "the sweeper dispatches as well"
+    assert max(StandingStill.created.values(), default=0) <= 10, "the longer it waits, the more seldom it is queued"
+
+
+def test_a_sweeper_that_stands_still_for_an_hour_while_messages_are_lost_mends_it_all_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, begins, ends = bootstrap.Services.sweep, START + timedelta(seconds=1), START + timedelta(hours=1)
+
+    def sweeping(services: bootstrap.Services, run_id: str) -> None:
+        if not begins < services.backend.clock.now() < ends:
+            sweep(services, run_id)
+
+    monkeypatch.setattr(bootstrap.Services, "sweep", sweeping)
+    monkeypatch.setattr(bootstrap, "SqliteTasks", Forgetful)
+    world = OrderedWorld(tmp_path, 2, unruly=False)
+    assert world.complaints(world.drive(events=Mailbox)) == []
+    assert timedelta(hours=1) < world.clock.now() - START < timedelta(hours=3)
 
 
 def test_a_lying_scraper_costs_its_raw_processor_no_attempts(tmp_path: Path) -> None:

@@ -36,6 +36,26 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return refused
 
 
+def test_a_worker_that_would_read_too_much_halts_the_run_and_it_goes_on_when_more_is_allowed(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=3)
+    world.misbehave(raw__b__1=["status:402"])
+    with world.open() as embedded:
+        world.begin(embedded)
+        board = embedded.drive("r")
+        why = f"raw/b on {world.days[1]}: HTTP 402: no right to ask this service"
+        assert (board.status, board.halted_because) == (RunStatus.HALTED, why)
+        assert explain(embedded.state, "r", None, None).note == f"halted: {why}"
+        assert set(board.bad) == {world.days[1]}
+        everything: Any = {"dates": (), "phase": None, "processor": None, "signature": None}
+        operators.retry(embedded.state, world.clock, "r", why="more is allowed", **everything)
+        board = embedded.drive("r")
+        attempts = [
+            len(each) for facts in embedded.state.dates("r", world.days).values() for each in facts.tasks.values()
+        ]
+    assert (board.status, board.halted_because) == (RunStatus.COMPLETED, "")
+    assert sorted(attempts)[-2:] == [1, 2], "the refused task, and nothing else, was made once more"
+
+
 def test_the_run_halts_and_says_why_and_goes_on_when_more_is_allowed(tmp_path: Path, limit: list[str]) -> None:
     world = World(tmp_path, dates=3)
     with world.open() as embedded:

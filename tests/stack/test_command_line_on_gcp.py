@@ -5,17 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from phasegate.services.reading.progress import progress_document, report
 from phasegate.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
 from tests.stack.running import type_line
+from tests.stack.target import until
 from tests.stack.world_service import WorldOnTheStack
 
 PATIENCE_SECONDS = 60.0
@@ -255,6 +258,53 @@ def test_a_cancel_lists_what_was_running_and_nothing_is_started_after_it(cloud: 
     assert cloud.called() == {"fetch"}
     refused = cloud("resume", "cancelled")
     assert (refused.code, "was cancelled" in refused.err) == (2, True)
+
+
+def test_a_run_whose_queue_is_paused_from_outside_goes_on_when_it_is_resumed(cloud: Cloud, finished: Answer) -> None:
+    expected = cloud.there.tables()
+    with cloud.held("queue-paused", THIRD) as released, cloud.there.paused("work"):
+        released.set()
+        cloud.until("queue-paused", lambda status: status["tasks"]["queued"] == 2)
+        assert cloud.called() == {"fetch"}
+    assert cloud("watch", "queue-paused").code == 0
+    assert cloud.there.tables() == expected
+
+
+def test_tasks_that_are_in_a_queue_when_their_run_is_cancelled_start_nothing(cloud: Cloud, finished: Answer) -> None:
+    expected = cloud.there.tables()
+    with cloud.held("cut-off", SECOND) as released, cloud.there.paused("work"):
+        released.set()
+        cloud.until("cut-off", lambda status: status["tasks"]["queued"] == 2)
+        assert cloud("cancel", "cut-off").code == 0
+    until(lambda: cloud.there.waiting("work") == 0)
+    facts = cloud.there.state.dates("cut-off", cloud.there.world.days)[cloud.there.world.days[1]]
+    given_up = [facts.attempt("raw", name, 1).abandoned for name in "ab"]
+    assert [each.reason for each in given_up if each] == ["the run is cancelled"] * 2
+    assert (cloud.called(), cloud.there.tables()) == ({"fetch"}, expected)
+
+
+def test_of_two_kick_offs_at_once_over_the_same_dates_one_runs_and_the_other_is_refused(
+    cloud: Cloud, finished: Answer
+) -> None:
+    expected, starter = cloud.there.tables(), cloud.there.stack.function_url("starter")
+
+    def kick_off(run_id: str) -> requests.Response:
+        body = {"dates": THIRD, "reprocess": "all", "run_id": run_id}
+        return requests.post(starter, json=body, timeout=PATIENCE_SECONDS)
+
+    cloud.there.service.calls.clear()
+    with ThreadPoolExecutor() as both:
+        answers = dict(zip(("one", "other"), both.map(kick_off, ("one", "other")), strict=True))
+    (goes,) = (run_id for run_id, answer in answers.items() if answer.status_code == 202)
+    (refused,) = answers.keys() - {goes}
+    assert answers[refused].status_code == 400
+    assert (
+        f"run '{goes}' is not over and has fetch/a and 8 more on 1 of these dates" in answers[refused].json()["error"]
+    )
+    assert cloud("watch", goes).code == 0
+    assert cloud.there.tables() == expected
+    assert {run.run_id for run in cloud.there.state.runs() if run.admits} & {"one", "other"} == {goes}
+    assert set(cloud.there.service.calls.values()) == {1}
 
 
 def test_ctrl_c_drains_with_130_and_the_same_command_completes_the_run(cloud: Cloud, finished: Answer) -> None:

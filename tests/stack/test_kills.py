@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -50,8 +50,11 @@ def test_each_function_and_pubsub_are_killed_while_events_flow(
     there.service.calls.clear()
     there.kick_off("kills", reprocess="all")
     for name in KILLED:
-        _until_called(there, len(there.service.calls) + 1)
-        there.stack.restart(name)
+        # Calls end while there is no Pub/Sub; of the others it is left open what is under way.
+        with held_up(there) if name == "pubsub" else nullcontext():
+            _until_called(there, len(there.service.calls) + 1)
+            there.stack.kill(name)
+        there.stack.up()
         there.look("kills")
     check(there, "kills", expected)
     assert {heal.kind for heal in there.state.heals("kills")} <= {"lease", "event", "at_rest", "dispatch", "delivery"}

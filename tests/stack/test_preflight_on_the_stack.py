@@ -38,18 +38,6 @@ def levels(document: dict[str, Any]) -> dict[tuple[str, str], str]:
 
 
 @contextmanager
-def paused(there: WorldOnTheStack, queue: str) -> Iterator[None]:
-    """A queue that delivers nothing."""
-    settings = there.deployment.settings
-    name = f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
-    clients.tasks_client().pause_queue(name=name)
-    try:
-        yield
-    finally:
-        clients.tasks_client().resume_queue(name=name)
-
-
-@contextmanager
 def pushing_to(there: WorldOnTheStack, subscription: str, url: str) -> Iterator[None]:
     """A subscription whose messages go elsewhere."""
     path = f"projects/{there.deployment.settings.project}/subscriptions/{subscription}"
@@ -79,7 +67,7 @@ def test_a_sound_stack_may_start_and_what_emulators_cannot_answer_is_said(there:
 
 def test_a_paused_queue_refuses_a_start_from_the_command_line_and_nothing_is_written(there: WorldOnTheStack) -> None:
     before = len(there.state.runs())
-    with paused(there, "work"):
+    with there.paused("work"):
         assert command(there, "preflight", *SEASON).code == 1
         answer = command(there, "start", *SEASON, "--reprocess", "all")
     assert answer.code == 2
@@ -130,7 +118,7 @@ def smoke(there: WorldOnTheStack, run_id: str, wait_seconds: int) -> Answer:
 
 
 def test_the_smoke_test_of_a_release_names_a_function_that_has_no_part_in_it(there: WorldOnTheStack) -> None:
-    with paused(there, "dispatch"):
+    with there.paused("dispatch"):
         failed = smoke(there, "smoke-1", 10)
     assert failed.code == 1
     assert "starter: no run smoke-1" in failed.err

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +19,11 @@ import yaml
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import InputError
-from phasegate.stack import processes
+from phasegate.stack import processes, start
 from phasegate.stack.ledger import StartedProcess, only_one, read_ledger, write_ledger
 from phasegate.stack.local import Stack
 from phasegate.stack.processes import ProcessId, end
+from phasegate.stack.start import Start
 from tests.commands import type_command
 from tests.conftest import NBA_PIPELINE
 from tests.stack.running import RunningStack, running_stack, skip_unless_installed
@@ -238,6 +241,37 @@ def test_a_worker_without_url_needs_a_service_beside_its_factory(tmp_path: Path)
     path.write_text(yaml.safe_dump(document))
     done = type_command("--home", tmp_path, "stack", "up", "--pipeline", path, "--source", tmp_path)
     assert (done.returncode, "workers.world" in done.stderr and "main.py" in done.stderr) == (2, True)
+
+
+@pytest.fixture
+def held_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, Start]]:
+    """A port that somebody listens on, and a start that needs it; nobody waits for real."""
+    passed = iter(range(1000))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        clock = SimpleNamespace(monotonic=lambda: 0.1 * next(passed), sleep=lambda _: None)
+        monkeypatch.setattr(start, "time", clock)
+        begun = object.__new__(Start)
+        begun._folder = Path("home/stack")
+        yield listening, begun
+
+
+def test_a_port_that_a_killed_process_gives_back_a_moment_later_is_waited_for(
+    held_port: tuple[socket.socket, Start], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening, begun = held_port
+    port = listening.getsockname()[1]
+    monkeypatch.setattr(start.time, "sleep", lambda _: listening.close())
+    begun._require_free("runner", port)
+
+
+def test_a_port_that_somebody_else_keeps_is_named_with_what_to_do(held_port: tuple[socket.socket, Start]) -> None:
+    listening, begun = held_port
+    with pytest.raises(
+        InputError, match=r"port \d+ of runner is used by a process that is not of this stack; end that"
+    ):
+        begun._require_free("runner", listening.getsockname()[1])
 
 
 def test_two_commands_never_work_on_one_stack(tmp_path: Path) -> None:

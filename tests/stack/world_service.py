@@ -75,6 +75,24 @@ class WorldOnTheStack:
         body = {"run_id": run_id, "season": "2023-24", **more}
         requests.post(self.stack.function_url("starter"), json=body, timeout=60).raise_for_status()
 
+    @contextmanager
+    def paused(self, queue: str) -> Iterator[None]:
+        """A queue that somebody paused: it delivers nothing."""
+        name = self._queue(queue)
+        clients.tasks_client().pause_queue(name=name)
+        try:
+            yield
+        finally:
+            clients.tasks_client().resume_queue(name=name)
+
+    def waiting(self, queue: str) -> int:
+        """How many tasks of a queue are not done."""
+        return len(list(clients.tasks_client().list_tasks(parent=self._queue(queue))))
+
+    def _queue(self, queue: str) -> str:
+        settings = self.deployment.settings
+        return f"projects/{settings.project}/locations/{settings.region}/queues/{queue}"
+
     def look(self, run_id: str) -> RunStatus:
         """The run's status; notes every release that is seen on the way."""
         for day, facts in self.state.dates(run_id, self.world.days).items():

@@ -23,7 +23,7 @@ from flask.testing import FlaskClient
 from phasegate import telemetry
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.protocol.versions import MINOR, PROTOCOL
@@ -241,6 +241,7 @@ def test_a_result_is_answered_under_the_name_that_was_asked_for() -> None:
         (ConnectionResetError("reset"), 503, {"error_class": "transient", "message": "reset"}),
         (TimeoutError(), 503, {"error_class": "transient", "message": "TimeoutError"}),
         (HaltError("the disk is full"), 503, {"error_class": "transient", "message": "the disk is full"}),
+        (ReadsTooMuch("it would read 2 TiB"), 402, {"message": "it would read 2 TiB"}),
         (KeyError("x"), 500, {"error_class": "bug", "message": "KeyError: 'x'"}),
         (AssertionError("one\ntwo"), 500, {"error_class": "bug", "message": "AssertionError: one"}),
         (SystemExit(0), 500, {"error_class": "bug", "message": "SystemExit: 0"}),

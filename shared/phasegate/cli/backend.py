@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from phasegate.domain.calendar.dates import Calendar
@@ -122,6 +122,12 @@ class CommandBackend(Protocol):
         self, pipeline_file: Path, source: Path | None, selection: "Selection", phases: str | None
     ) -> "tuple[Verified, str]":
         """Write the report on dates without a run; return it, and its page's place. Raises InputError for bad dates."""
+
+    def deletion_of_reports(self, run_ids: "Sequence[str]") -> str:
+        """Return the shell command that deletes the reports on these runs, and their logs; empty: there are none.
+
+        Asked before the runs are forgotten.
+        """
 
     def rollback_inputs(self) -> AbstractContextManager[RollbackInputs]:
         """Lend the ports, with no run beginning on them meanwhile as far as that is in our hands.

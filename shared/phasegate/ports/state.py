@@ -25,6 +25,10 @@ class RunReader(Protocol):
     def run(self, run_id: str) -> Run:
         """Return the run's document, uncached. Raises InputError for an unknown run."""
 
+    def written(self, run_id: str) -> int:
+        """Return a number that is the higher the later a run was written, in the order in which the store took them:
+        the clocks of those who wrote may differ. Raises InputError for an unknown run."""
+
     def glance(self, run_id: str) -> Run:
         """Return the run's document as it was at most a moment ago, for whoever starts nothing by itself.
 

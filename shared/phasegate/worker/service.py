@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from phasegate import telemetry
-from phasegate.domain.errors import HaltError, InputError, StaleFence, TransientError
+from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError
 from phasegate.domain.foreign_text import is_interruption, said, told
 from phasegate.domain.protocol.versions import PROTOCOL, read_fields
-from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerAnswer, WorkerRequest
+from phasegate.domain.protocol.worker import (
+    NEEDS_A_PERSON,
+    ErrorClass,
+    ProcessorResult,
+    WorkerAnswer,
+    WorkerRequest,
+)
 from phasegate.worker.ranges import RangeRequest, summed_up
 
 if TYPE_CHECKING:
@@ -147,7 +153,8 @@ class WorkerService:
     def respond(self, request: "flask.Request") -> tuple[str, int, dict[str, str]]:
         """Answer an HTTP request, in the form that Flask and functions-framework take from a function.
 
-        Beside the paths: ``GET /health``, and ``POST /prepare``. A full disk (HaltError) is a 503 here.
+        Beside the paths: ``GET /health``, and ``POST /prepare``. A full disk (HaltError) is a 503 here; a
+        statement that would read more than a person allowed (ReadsTooMuch) a 402, which halts the run.
         """
         with telemetry.incoming(request.headers):
             status, body = self._answer(request)
@@ -172,6 +179,8 @@ class WorkerService:
             if not isinstance(body, dict):
                 return _refusal(422, ErrorClass.BUG, "the body is not a JSON object")
             return self.handle(request.path, body)
+        except ReadsTooMuch as error:
+            return NEEDS_A_PERSON, {"message": said(error)}
         except HaltError as error:
             return _refusal(503, ErrorClass.TRANSIENT, str(error))
 

@@ -40,6 +40,10 @@ def test_refusals_and_other_failures_have_allowances_and_waits_of_their_own() ->
     assert wait(POLICY, [*ordinary * 3, REFUSAL], "a") == timedelta(minutes=1)
 
 
+def test_a_refusal_that_only_a_person_can_end_is_not_tried_again() -> None:
+    assert not may_retry([Failure(ErrorClass.BUG, "HTTP 402: it would read 2 TiB", 402)], POLICY)
+
+
 def test_only_a_throttle_costs_nothing() -> None:
     assert [c for c in ErrorClass if not costs_an_attempt(c)] == [ErrorClass.THROTTLE]
 

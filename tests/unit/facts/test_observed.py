@@ -231,7 +231,7 @@ def test_an_observed_attempt_is_due_at_once_even_after_a_failure() -> None:
 
 def test_an_awaited_attempt_is_never_dispatched_anew() -> None:
     day = both_released().note("fetch/a", 1, dispatched(), reported()).note("raw/a", 1, dispatched(inputs=FETCH_1))
-    late = overdue_dispatches(day.facts, day.index, set(), NOW + timedelta(days=1))
+    late = overdue_dispatches(day.facts, day.index, set(), NOW + timedelta(days=1), timedelta(minutes=10))
     assert not any(d.key.ref == "raw/a" for d in late)
 
 

@@ -305,7 +305,7 @@ def test_lanes_settle_one_by_one() -> None:
 
 def late(day: Day, after: timedelta, claimed: set[AttemptKey] | None = None) -> list[DueTask]:
     """What is dispatched anew, a minute being the grace."""
-    return overdue_dispatches(day.facts, day.index, claimed or set(), NOW + after - timedelta(minutes=1))
+    return overdue_dispatches(day.facts, day.index, claimed or set(), NOW + after, timedelta(minutes=1))
 
 
 def test_a_dispatch_that_nobody_claimed_in_time_is_made_again_under_the_next_number() -> None:
@@ -315,6 +315,12 @@ def test_a_dispatch_that_nobody_claimed_in_time_is_made_again_under_the_next_num
 
 def test_a_dispatch_within_its_grace_is_left_alone() -> None:
     assert late(shape().note(LEFT, 1, dispatched()), timedelta(seconds=59)) == []
+
+
+def test_each_further_dispatch_has_twice_the_time_of_the_one_before() -> None:
+    fourth = shape().note(LEFT, 1, *(dispatched(number) for number in range(1, 5)))
+    assert late(fourth, timedelta(minutes=8)) == []
+    assert [due.dispatch for due in late(fourth, timedelta(minutes=8, seconds=1))] == [5]
 
 
 def test_a_claimed_dispatch_is_left_alone() -> None:

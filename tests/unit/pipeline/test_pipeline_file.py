@@ -446,6 +446,7 @@ def test_more_than_twenty_problems_are_counted_and_not_all_shown(tmp_path: Path)
             "phases[0].processors[0].timeout_seconds: 1801 s is too long for an answer: at most 1800",
         ),
         ({"timeout_seconds": 0}, "phases[0].processors[0].timeout_seconds"),
+        ({"timeout_seconds": 0.5}, "phases[0].processors[0].timeout_seconds: Input should be a valid integer"),
         ({"failure": {"then": "continue"}}, "phases[0].processors[0].failure.then"),
         ({"failure": {"retries": 21}}, "phases[0].processors[0].failure.retries"),
     ],
@@ -454,6 +455,12 @@ def test_what_a_processor_may_not_say_of_its_timeout_and_failures_is_refused(
     tmp_path: Path, keys: Document, message: str
 ) -> None:
     assert message in refusal_of(tmp_path, lambda d: phase(d, FETCH)["processors"][0].update(keys))
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, -1])
+def test_a_timeout_below_a_second_is_refused(tmp_path: Path, seconds: float) -> None:
+    said = refusal_of(tmp_path, lambda d: phase(d, FETCH)["dispatch"].update(timeout_seconds=seconds))
+    assert "phases[0].dispatch.timeout_seconds: Input should be " in said
 
 
 NUMBERS: dict[str, tuple[str, str, str]] = {

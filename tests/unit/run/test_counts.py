@@ -7,6 +7,7 @@ import pytest
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.bootstrap import Embedded
 from phasegate.domain.state.run import RunStatus
+from phasegate.ports import QuarantineRecord
 from phasegate.report.status import counts_text
 from phasegate.services.reading.counts import Counts, count_run
 from phasegate.services.reading.progress import report
@@ -39,6 +40,17 @@ def test_counting_reads_no_date_and_says_what_the_full_report_says(
         counts, full = counted(embedded, monkeypatch), report(embedded.state, "r", world.clock.now())
     assert (counts.status, counts.phases, counts.is_at_rest) == (full.status, full.phases, True)
     assert counts.failures == tuple((f.date, f"{f.phase}/{f.processor}", f.failure) for f in full.failures)
+
+
+def test_a_full_report_counts_what_is_in_quarantine_and_loads_none_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.open() as embedded:
+        world.begin(embedded)
+        records = [QuarantineRecord(f"q{n}", "r", "no such claim", "{}", embedded.clock.now()) for n in range(3)]
+        embedded.state.quarantine(records)
+        monkeypatch.delattr(SqliteState, "quarantined")
+        assert report(embedded.state, "r", world.clock.now()).quarantined == 3
 
 
 def test_the_text_names_ten_failures_and_counts_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

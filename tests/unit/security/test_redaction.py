@@ -16,6 +16,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6InNhQHgifQ.c2lnbmF0dXJl"
         (f"the token {JWT} has ended", f"the token {REDACTED} has ended"),
         ("ya29.a0AfB_byC-longer and more", f"{REDACTED} and more"),
         (f"key AI{'za'}SyA-1234567890123456789012345678901 is not valid", f"key {REDACTED} is not valid"),
+        (f"client GOC{'SPX'}-0123456789_abcdefghij is unknown", f"client {REDACTED} is unknown"),
         ("postgresql://me:hunter22@db/x failed", f"postgresql://{REDACTED}@db/x failed"),
         ("GET /o?a=1&X-Goog-Signature=abcdef0123&b=2", f"GET /o?a=1&X-Goog-Signature={REDACTED}&b=2"),
         ('{"access_token": "abcdefgh", "rows": 3}', f'{{"access_token": {REDACTED}", "rows": 3}}'),

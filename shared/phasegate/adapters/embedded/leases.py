@@ -3,6 +3,7 @@
 from datetime import date, datetime
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.fences import next_fence
 from phasegate.domain.state.lease import Held, Lease, check_holder, is_held
 
 
@@ -25,21 +26,20 @@ class SqliteLeases:
             ).fetchone()
             if row and is_held(row[0], ends := datetime.fromisoformat(row[1]), now):
                 return Held(table, day, row[0], ends)
-            fence = self._next_fence()
+            fence = self._draw_fence(now)
             self._database.execute(
                 "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
                 (table, day.isoformat(), holder, fence, until.isoformat()),
             )
         return Lease(table, day, holder, fence, until)
 
-    def _next_fence(self) -> int:
+    def _draw_fence(self, now: datetime) -> int:
         """The next number of the sequence that claims draw theirs from."""
-        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
-        if row is None:
-            self._database.execute("INSERT INTO sqlite_sequence VALUES ('claims', 1)")
-            return 1
-        self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'claims'", (row[0] + 1,))
-        return int(row[0]) + 1
+        fence = next_fence(self._database, now)
+        written = self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'claims'", (fence,))
+        if not written.rowcount:
+            self._database.execute("INSERT INTO sqlite_sequence VALUES ('claims', ?)", (fence,))
+        return fence
 
     def extend(self, table: str, day: date, holder: str, until: datetime) -> bool:
         """See the port."""

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.fences import next_fence
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
@@ -109,6 +110,10 @@ class SqliteState(StateBase):
         if self._last_run is None or self._last_run[0] != row[0]:
             self._last_run = (row[0], run_from_json(run_id, row[0]))
         return self._last_run[1]
+
+    def written(self, run_id: str) -> int:
+        """See the port: by the clock of the home, in which one process at a time begins runs."""
+        return int(self.run(run_id).created_at.timestamp() * 1_000_000)
 
     def _newest_runs(self) -> list[str]:
         rows = self._database.execute("SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 50")
@@ -289,8 +294,7 @@ class SqliteState(StateBase):
         incarnation, at = self._database.incarnation, now.isoformat()
         with self._database.transaction():
             opened = self._opened(run_id)
-            last = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'claims'").fetchone()
-            first_fence = int(last[0]) + 1 if last else 1
+            first_fence = next_fence(self._database, now)
             created = {
                 r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
                 for fence, r in enumerate(requests, first_fence)

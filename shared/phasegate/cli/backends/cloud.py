@@ -3,8 +3,9 @@
 Reports are imported by what writes them, so that showing a run is quick.
 """
 
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -243,6 +244,12 @@ class CloudCommands:
             if made is not None or not is_due:
                 return made
             time.sleep(ASK_EVERY_SECONDS)
+
+    def deletion_of_reports(self, run_ids: Sequence[str]) -> str:
+        """See the protocol."""
+        state = self.deployment.backend.state
+        places = {note.place: None for run_id in run_ids for note in state.reports(run_id)}
+        return shlex.join(["gcloud", "storage", "rm", "--recursive", *map(self._address, places)]) if places else ""
 
     def _address(self, page: str) -> str:
         """Where a page of the object store lies."""

@@ -3,10 +3,11 @@
 ``driving`` has what opens the home; it is imported by what needs it, so that showing a run is quick.
 """
 
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,6 +142,12 @@ class EmbeddedCommands:
     def _path(self, name: str) -> str:
         """Where a page of the object store lies."""
         return str(self._home.root / name)
+
+    def deletion_of_reports(self, run_ids: Sequence[str]) -> str:
+        """See the protocol."""
+        places = [place for name in run_ids for place in (self._home.reports / name, self._home.log_of(name))]
+        there = [str(place) for place in places if place.exists()]
+        return shlex.join(["rm", "-r", "--", *there]) if there else ""
 
     def expect_change(self, run_id: str) -> None:  # noqa: ARG002 - whoever drives the home sees every change
         """See the protocol. Raises InputError for a home in which nobody can drive."""

@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
         yes: Annotated[bool, typer.Option("--yes", help="Forget them; without it nothing is.")] = False,
         as_json: options.JsonOption = False,
     ) -> None:
-        """Show runs that are over and can be forgotten; --yes deletes their documents. Tables and reports stay."""
+        """Show runs that are over and can be forgotten; --yes deletes their documents.
+
+        Tables, history rows and reports stay; the command that deletes the reports is printed.
+        """
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.forgetting import forget as forget_runs
         from phasegate.services.operating.forgetting import forgettable
@@ -32,6 +35,7 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         state, now = session.backend.state(), SystemClock().now()
         found = forgettable(state, now, run_id, older_than)
+        deletion = session.backend.deletion_of_reports([each.run_id for each in found]) if yes or as_json else ""
         if yes:
             forget_runs(state, now, found)
         which = run_id if run_id is not None else f"--older-than {older_than}"
@@ -46,7 +50,14 @@ def register(app: typer.Typer) -> None:
                 }
                 for each in found
             ]
-            write_json({"runs": runs, "is_done": yes, "command": None if yes or not found else command})
+            write_json(
+                {
+                    "runs": runs,
+                    "is_done": yes,
+                    "command": None if yes or not found else command,
+                    "delete_reports": deletion or None,
+                }
+            )
             return
         for each in found:
             typer.echo(f"{each.run_id}  {each.status.value}  {each.dates} dates, ended {each.ended_at:%Y-%m-%d}")
@@ -54,5 +65,7 @@ def register(app: typer.Typer) -> None:
             typer.echo("there is nothing to forget")
         elif yes:
             typer.echo(f"{len(found)} run(s) forgotten; their tables, history rows and reports are still there")
+            if deletion:
+                typer.echo(f"delete the reports, when nobody needs them any more, with: {deletion}")
         else:
             typer.echo(f"nothing was deleted; forget {'it' if len(found) == 1 else 'them'} with: {command}")

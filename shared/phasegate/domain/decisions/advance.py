@@ -12,7 +12,7 @@ from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.board import ENDED, GOOD, OPEN, Board, BoardLetter, bytes_of
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
-from phasegate.domain.state.unsound import Unsound
+from phasegate.domain.state.unsound import Failure, Unsound
 
 MOST_RELEASES = 400
 """Release groups that were released in one pass: their cells go into one commit (10 MiB, Firestore quotas); the next
@@ -81,7 +81,7 @@ def _enter(index: PlanIndex, board: Board, outcome: GroupOutcome) -> None:
 
 def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
     """Judged anew each time: a retry or a waiver may leave few enough."""
-    board.halted_because = ""
+    board.halted_because = _needs_a_person(board)
     for phase in index.plan.phases:
         allowed = _tolerated(index.plan.pipeline.phase(phase).failure, len(index.days))
         if allowed is None:
@@ -93,6 +93,15 @@ def _halt_if_intolerable(index: PlanIndex, board: Board) -> None:
             board.halted_because = (
                 f"{phase}: {len(failed)} date(s) ended badly, {allowed} tolerated (first: {index.days[min(failed)]})"
             )
+
+
+def _needs_a_person(board: Board) -> str:
+    """What a worker was refused that only a person can allow, of the earliest date; empty: nothing."""
+    for day, bad in sorted(board.bad.items()):
+        for ref, why in bad.items():
+            if isinstance(why, Failure) and why.needs_a_person:
+                return f"{ref} on {day}: {why.message}"
+    return ""
 
 
 def _tolerated(policy: FailurePolicy, dates: int) -> int | None:

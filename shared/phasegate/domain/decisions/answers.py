@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from phasegate.domain.plan import TaskSpec
-from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.domain.protocol.worker import NEEDS_A_PERSON, ErrorClass, ProcessorResult, ResultStatus
 
 _THROTTLES = frozenset({429, 503})
 _PASSING = frozenset({408, 425})
@@ -19,15 +19,16 @@ minutes to spread."""
 
 
 class Refused(ProcessorResult):
-    """A refusal is a failure of class ``bug`` that may pass: the request never came to the worker's own code."""
+    """A refusal is a failure of class ``bug`` that is none of the task's own: it may pass, as the request never came to
+    the worker's code (``REFUSALS``), or a person has to act before anything goes on (``NEEDS_A_PERSON``)."""
 
-    http_status: int = Field(description="one of ``REFUSALS``")
+    http_status: int = Field(description="one of ``REFUSALS``, or ``NEEDS_A_PERSON``")
 
 
 def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
     """Take the result for the task's processor out of a worker's answer.
 
-    A class that the worker names itself counts more than the status: without one, 401, 403 and 404 are a refusal.
+    A class that the worker names itself counts more than the status: without one, 401, 402, 403 and 404 are a refusal.
     Where it says when to come back
     (``retry_after_seconds``) the message says so; a throttle is retried with the phase's own backoff.
     """
@@ -44,7 +45,7 @@ def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> Processo
         return failed(ErrorClass.TRANSIENT, f"stale fence: {message}")
     if status >= 500 or status in _PASSING:
         return failed(ErrorClass.TRANSIENT, message)
-    if status in REFUSALS:
+    if status in REFUSALS or status == NEEDS_A_PERSON:
         said = message if message.startswith("HTTP ") else f"HTTP {status}: {message}"
         return Refused(status=ResultStatus.FAILED, error_class=ErrorClass.BUG, message=said, http_status=status)
     return failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")

@@ -31,7 +31,7 @@ def may_retry(failures: Sequence[Failure], policy: FailurePolicy) -> bool:
     "Not yet" has an allowance of its own, and so have throttles and refusals; the others share one.
     """
     last, refused = failures[-1], _refusals(failures)
-    if last.http_status is not None:
+    if _is_refusal(last):
         return refused <= len(REFUSED_AGAIN)
     if last.error_class in _HOPELESS:
         return False
@@ -47,13 +47,17 @@ def may_retry(failures: Sequence[Failure], policy: FailurePolicy) -> bool:
 def wait(policy: FailurePolicy, failures: Sequence[Failure], identity: str) -> timedelta:
     """Return the wait before the attempt that follows these failures. identity: see ``backoff``."""
     refused = _refusals(failures)
-    if failures[-1].http_status is not None:
+    if _is_refusal(failures[-1]):
         return REFUSED_AGAIN[min(refused, len(REFUSED_AGAIN)) - 1]
     return backoff(policy, len(failures) - refused, identity)
 
 
 def _refusals(failures: Sequence[Failure]) -> int:
-    return sum(each.http_status is not None for each in failures)
+    return sum(map(_is_refusal, failures))
+
+
+def _is_refusal(failure: Failure) -> bool:
+    return failure.http_status is not None and not failure.needs_a_person
 
 
 def backoff(policy: FailurePolicy, attempt: int, identity: str) -> timedelta:

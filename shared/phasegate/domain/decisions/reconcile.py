@@ -290,9 +290,19 @@ def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[A
     return silent
 
 
-def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], since: datetime) -> list[DueTask]:
-    """Find the attempts that were to start before ``since`` and that nobody claimed: their task is slow, used up or
-    lost."""
+MOST_DISPATCHES = 13
+"""Dispatches of one attempt in a month, which is how long Cloud Tasks keeps a task (31 days): each waits twice as long
+as the one before, and the first ten minutes."""
+
+
+def overdue_dispatches(
+    facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], now: datetime, grace: timedelta
+) -> list[DueTask]:
+    """Find the attempts that nobody claimed in time: their task is slow, used up or lost.
+
+    grace: from when the first dispatch could start; each further one has twice the time of the one before. A queue that
+    somebody paused for weeks is no reason to fill it, and the date's document, with the same attempt.
+    """
     views = derive(facts, index)
     overdue: list[DueTask] = []
     for task in index.tasks:
@@ -301,6 +311,7 @@ def overdue_dispatches(facts: DateFacts, index: PlanIndex, claimed: set[AttemptK
         if task.queue is None or view.status is not TaskStatus.QUEUED or view.facts is None or dispatched is None:
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
-        if key not in claimed and max(dispatched.at, dispatched.not_before or dispatched.at) < since:
+        waits_since = max(dispatched.at, dispatched.not_before or dispatched.at)
+        if key not in claimed and waits_since + grace * 2 ** (dispatched.dispatch - 1) < now:
             overdue.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
     return overdue

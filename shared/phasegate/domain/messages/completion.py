@@ -39,7 +39,7 @@ class Completion(BaseModel):
         ge=100,
         le=599,
         exclude_if=lambda status: status is None,
-        description="the status with which the worker was refused to the runner (401, 403, 404); null: it was not",
+        description="the status with which the worker was refused to the runner (401, 402, 403, 404); null: it was not",
     )
     message: ForeignMessage = Field(
         default="", max_length=MOST_MESSAGE, description="what there is to say, in a sentence"

@@ -35,6 +35,11 @@ class ErrorClass(StrEnum):
     """A bad request, a schema error, an assertion: never tried again by itself."""
 
 
+NEEDS_A_PERSON = 402
+"""The status of a worker's refusal that no later try mends, on whatever date: a statement would read more than a person
+allowed. It halts the run."""
+
+
 class ResultStatus(StrEnum):
     """The status is a worker's own word about one processor and date."""
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from phasegate.domain.foreign_text import escaped
-from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.protocol.worker import NEEDS_A_PERSON, ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,11 @@ class Failure:
     """What was said, as it came."""
     http_status: int | None = None
     """The status with which the worker was refused to the runner; None: it was not, or that is not known any more."""
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Tell whether nothing goes on before somebody acts: the whole run halts."""
+        return self.http_status == NEEDS_A_PERSON
 
     def signature(self, processor: str) -> str:
         """Return what failures of a processor that are alike have in common."""

@@ -22,9 +22,11 @@ from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Counted, Prover
 from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
 from phasegate.services.running.reconciler import Reconciler
+from phasegate.services.running.sweeps_made import SweepsMade
 
 DISPATCH_GRACE = timedelta(minutes=10)
-"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile."""
+"""A dispatched attempt that nobody claimed for so long is dispatched anew, unless its queue starts others meanwhile;
+a third time after twice as long, and so on."""
 
 QUIET = timedelta(seconds=20)
 """What is due on a date that changed this recently may be in somebody's hands: starting it is no heal worth noting."""
@@ -53,6 +55,7 @@ class Sweeper:
     def __init__(self, backend: Backend, reconciler: Reconciler, dispatcher: Dispatcher) -> None:
         self._backend, self._reconciler, self._dispatcher = backend, reconciler, dispatcher
         self._prover = Prover(backend.warehouse, backend.objects)
+        self._made = SweepsMade()
 
     def queue_sweeps(self, moment: str = "") -> list[str]:
         """Put a sweep of each unfinished run on the queue; returns these runs. Asked twice for a moment, each is there
@@ -74,6 +77,21 @@ class Sweeper:
         for first in range(0, len(tasks), PAGE_TASKS):
             self._backend.tasks.create(tasks[first : first + PAGE_TASKS])
         return run_ids
+
+    def sweep_once(self, run_id: str, asked_at: datetime) -> Swept:
+        """Sweep a run that a task of the queue asks for; nothing is swept where another sweep stands for it.
+
+        asked_at: when the task was to be delivered, UTC.
+        """
+        made, now = Swept(), self._backend.clock.now()
+        if not self._made.begin(run_id, asked_at, now):
+            _log.info("run %s: a sweep goes on, or was made since this one was asked for", run_id)
+            return made
+        try:
+            made = self.sweep_all([run_id])
+        finally:
+            self._made.end(run_id, now, is_well=bool(made.swept))
+        return made
 
     def sweep_all(self, run_ids: Iterable[str]) -> Swept:
         """Sweep runs, each by itself: what goes wrong with one does not stop the rest."""
@@ -118,7 +136,8 @@ class Sweeper:
         """
         run_id, days = run.run_id, board.open_days(index)
         is_going_on = run.admits and not board.status.is_final
-        since = self._backend.clock.now() - DISPATCH_GRACE
+        now = self._backend.clock.now()
+        since = now - DISPATCH_GRACE
         started: set[str | None] = set()
         late: list[DueTask] = []
         # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
@@ -138,7 +157,7 @@ class Sweeper:
                 continue
             self._reconcile(run, dates, board.unjudged.keys())
             for facts in dates.values():
-                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, since)
+                late += overdue_dispatches(facts, index, {claim.key for claim in claims}, now, DISPATCH_GRACE)
                 started |= _queues_that_started(facts, index, since)
         lost = [due for due in late if due.task.queue not in started]
         if lost and self._backend.state.run(run_id).admits:
@@ -160,7 +179,8 @@ class Sweeper:
             page = lost[first : first + PAGE_TASKS]
             self._dispatcher.dispatch(run, page)
             for due in page:
-                detail = f"dispatched, and not claimed within {DISPATCH_GRACE}: dispatched anew, number {due.dispatch}"
+                within = DISPATCH_GRACE * 2 ** (due.dispatch - 2)
+                detail = f"dispatched, and not claimed within {within}: dispatched anew, number {due.dispatch}"
                 self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
 
     def _reconcile(self, run: Run, dates: Mapping[date, DateFacts], unjudged: Collection[date]) -> None:

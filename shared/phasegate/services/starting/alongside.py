@@ -1,7 +1,7 @@
 """Two runs that are not over do not work on the same date of the same processor, unless somebody insists.
 
 Nobody has a lock. A run is looked for before one is written, and once more afterwards: of two that began at the same
-moment each sees the other, and the later withdraws before it is woken.
+moment one sees the other at least, and the later, as the store took them, withdraws before it is woken.
 """
 
 from collections.abc import Iterator
@@ -43,9 +43,13 @@ def require_alone(state: RunReader, plan: Plan) -> None:
 
 
 def withdraw_if_later(state: RunWriter, run: Run, plan: Plan) -> None:
-    """Cancel a run that was just written when an earlier one, by time and name, has work of it: raises InputError."""
+    """Cancel a run that was just written when one that was written earlier has work of it: raises InputError.
+
+    Who was written first need not see the later one, and goes on. So the order is the store's: by the clocks of two
+    machines the later one might take itself for the earlier, and both would go on.
+    """
     for rival in _rivals(state, plan, run.run_id):
-        if (rival.run.created_at, rival.run.run_id) < (run.created_at, run.run_id):
+        if (state.written(rival.run.run_id), rival.run.run_id) < (state.written(run.run_id), run.run_id):
             state.change_run(run.run_id, _withdrawn)
             raise InputError(f"{rival}. Both began at the same moment; '{run.run_id}' was cancelled before it began")
 

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.domain.checks.subject import KEYS_SHOWN
 from phasegate.domain.decisions.failures import MOST_THROTTLES
+from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import ADOPTED, PROOF, UNRECOVERABLE, name_of
 from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor
@@ -44,7 +45,8 @@ def largest_date(pipeline: Pipeline) -> int:
     """Return the bytes of the largest document that one date of a run of all phases can come to by itself.
 
     Every task fails as often as it is tried again, is throttled as often as that is borne, and says as much as is kept
-    each time; every check blocks. What people ask for again on top of that comes to lie beside it.
+    each time; its queue stands still for a month; every check blocks. What people ask for again on top of that comes to
+    lie beside it.
     """
     size = bytes_of(f"runs/{_RUN}/dates/{_DAY}") + 16 + 32
     size += bytes_of({"season": "x" * 60, "at_rest": _MOMENT, "tasks": {}, "cells": {}})
@@ -77,7 +79,8 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     failed: list[Fact] = [_fullest(Dispatched, **given), _fullest(Reported, **given), _fullest(Proved)]
     throttle = _fullest(Reported, **given, error_class=ErrorClass.THROTTLE)
     counted = phase.failure.retries + phase.failure.not_yet_retries + 1
-    return counted * _attempt(failed) + MOST_THROTTLES * _attempt([failed[0], throttle])
+    again = (MOST_DISPATCHES - 1) * bytes_of(documents.fact_document(failed[0]))
+    return counted * _attempt(failed) + MOST_THROTTLES * _attempt([failed[0], throttle]) + again
 
 
 def _attempt(facts: Iterable[Fact]) -> int:

@@ -123,6 +123,13 @@ class FirestoreState(StateBase):
                 self._glances.pop(run_id, None)
         return run
 
+    def written(self, run_id: str) -> int:
+        """See the port: the commit time of the run's document, in nanoseconds."""
+        with errors_explained():
+            found = self._run(run_id).get([], **CALL)
+        self._there(run_id, found)
+        return _nanoseconds(found.create_time)
+
     def glance(self, run_id: str) -> Run:
         """See the port."""
         with self._glancing:
