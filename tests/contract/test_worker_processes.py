@@ -136,7 +136,7 @@ def test_a_process_that_ends_is_a_failed_attempt_and_is_replaced(
 ) -> None:
     before = site.who()["pid"]
     with pytest.raises(TransientError) as raised:
-        site.call(act)
+        site.call(act, seconds=4)
     assert str(raised.value) == f"the worker's process ended {how}"
     assert site.who()["pid"] != before
     written = {"exit": "about to end", "crash": "Fatal Python error: Segmentation fault"}.get(act, "")
@@ -217,10 +217,11 @@ def test_warehouse_and_objects_are_those_of_this_process(site: Site) -> None:
         "stale": found["stale"],
         "gone": found["gone"],
         "wrong": found["wrong"],
-        "odd": "InputError: a unruly.Odd cannot be given to the warehouse or the object store; give a plain value",
+        "odd": found["odd"],
         "closed": "AttributeError: '_Port' object has no attribute 'close'",
         "threads": True,
     }
+    assert found["odd"].startswith("InputError: a unruly.Odd cannot leave the worker's process; give text, a number")
     assert found["stale"].startswith("StaleFence: raw.t of 2024-01-15 was written under fence 7; fence 6 came too late")
     assert found["gone"].startswith("FileNotFoundError") and found["wrong"].startswith("InputError: the warehouse")
     assert site.warehouse.query("SELECT k, _fence FROM `raw.t`") == [{"k": "a", "_fence": 7}]
@@ -235,17 +236,34 @@ def test_what_it_prints_and_logs_is_logged_here_with_the_fields_of_its_call(
     try:
         with telemetry.bind(run_id="r", attempt=7):
             assert site.call("say")[0] == 200
-        until(lambda: len(caplog.records) == 2)
+        until(lambda: len(caplog.records) == 3)
     finally:
         caplog.handler.removeFilter(keep)
         telemetry.context._has_readers = False
-    by_name = {record.name: record for record in caplog.records}
-    assert by_name["worker.unruly"].getMessage() == r"printed\x1b[2K \ud83d"
-    logged = by_name["their.own"]
+    said = [record.getMessage() for record in caplog.records if record.name == "worker.unruly"]
+    unreadable, printed = sorted(said)
+    assert unreadable.startswith(
+        "a log line cannot be read: InputError: a unruly.Text cannot leave the worker's process"
+    )
+    assert printed == r"printed\x1b[2K \ud83d"
+    (logged,) = (record for record in caplog.records if record.name == "their.own")
     assert (logged.levelno, logged.getMessage()) == (logging.ERROR, "logged 7")
     assert logged.exc_text is not None and logged.exc_text.endswith("ValueError: why")
     assert all(each == {"run_id": "r", "attempt": 7} for each in bound)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_call_belongs_to_the_trace_of_whoever_makes_it(site: Site) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with telemetry.incoming({"traceparent": trace}):
+        assert site.call("trace") == (200, {"trace": trace})
+
+
+def test_a_call_whose_deadline_has_passed_is_not_made(site: Site) -> None:
+    before = site.who()["pid"]
+    with pytest.raises(TransientError, match="the worker was not called: the deadline 2"):
+        site.call("exit", seconds=-1)
+    assert site.who()["pid"] == before
 
 
 def test_it_is_a_session_of_its_own_and_nothing_of_the_current_folder_is_run(
@@ -261,7 +279,10 @@ def test_it_is_a_session_of_its_own_and_nothing_of_the_current_folder_is_run(
     found = own.who()
     assert found["session"] == found["pid"] != os.getsid(0), "Ctrl-C is not for it"
     assert Path(found["folder"]) == there
-    assert found["path"][0] == str(BESIDE.parent) and str(there) not in found["path"] and "" not in found["path"]
+    assert found["path"][0] == str(BESIDE.parent)
+    assert not {"", str(there), str(Path(processes.__file__).parent)} & set(found["path"])
+    os.kill(found["pid"], signal.SIGTERM)
+    assert own.who()["pid"] == found["pid"], "nor is what a service manager sends to all processes"
 
 
 # its beginning and its end

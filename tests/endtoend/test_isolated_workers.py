@@ -2,11 +2,13 @@
 
 import json
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from phasegate.adapters.embedded.processes import _Process
 from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.run import RunStatus
@@ -46,6 +48,13 @@ def test_a_run_completes_over_processes_that_hang_end_and_are_killed_with_the_ta
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    kill = _Process.kill
+
+    def kill_late(process: _Process) -> str:
+        threading.Event().wait(0.6)  # Two turns of the engine, which must not give the call up meanwhile.
+        return kill(process)
+
+    monkeypatch.setattr(_Process, "kill", kill_late)
     acts = {"exit": ("raw", "a", 0), "kill": ("raw", "b", 1), "hang": ("final", "note", 2)}
     isolated, ends = driven(tmp_path / "isolated", "process", acts)
     said = {

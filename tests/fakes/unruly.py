@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ Answer = tuple[int, dict[str, Any]]
 
 class Odd:
     """Nothing that could be sent."""
+
+
+class Text(str):
+    """A text of its own kind."""
+
+    def __str__(self) -> str:
+        return self
 
 
 class UnrulyWorker:
@@ -127,11 +135,18 @@ class UnrulyWorker:
         sys.stdout.write("printed\x1b[2K \ud83d\n")
         os.write(2, b"written, the rest of a line")
         logging.getLogger("their.own").info("unheard")
+        logging.getLogger("their.own").error(Text())
         try:
             raise ValueError("why")
         except ValueError:
             logging.getLogger("their.own").exception("logged %d", 7)
         return 200, {}
+
+    def trace(self, body: Mapping[str, Any]) -> Answer:
+        """Say which trace this belongs to, under a status that is no plain number."""
+        from phasegate import telemetry
+
+        return HTTPStatus.OK, {"trace": telemetry.current_trace()}
 
     def work(self, body: Mapping[str, Any]) -> Answer:
         """Use warehouse and objects, from several threads too; everything that came back, as text."""

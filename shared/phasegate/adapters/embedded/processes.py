@@ -67,7 +67,14 @@ class _Plain(pickle.Unpickler):
         """See the base class."""
         if (module, name) in _PLAIN:
             return super().find_class(module, name)
-        raise InputError(f"a {module}.{name} cannot be given to the warehouse or the object store; give a plain value")
+        raise InputError(
+            f"a {module}.{name} cannot leave the worker's process; give text, a number, bytes, a date or time, a Decimal, "
+            "a UUID, or lists and dictionaries of these"
+        )
+
+
+def _read(content: bytes) -> Any:
+    return _Plain(io.BytesIO(content)).load()
 
 
 class WorkerSource(NamedTuple):
@@ -202,10 +209,9 @@ class _Process:
 
     def _take(self, message: bytes) -> None:
         try:
-            kind, *content = _Plain(io.BytesIO(message)).load()
-        except Exception as error:
-            # Of all messages only a question has values that are the worker's.
-            self._send(("raise", _portable(error)))
+            kind, *content = _read(message)
+        except Exception as error:  # A text of a log line is of a type of the worker's own.
+            self._log(f"worker.{self._name}", logging.WARNING, f"a log line cannot be read: {told(error)}", None)
             return
         if kind == "ask":
             self._send(self._asked(*content))
@@ -214,8 +220,9 @@ class _Process:
         else:
             self._put((kind, *content))
 
-    def _asked(self, port: str, method: str, given: list[Any], named: dict[str, Any]) -> tuple[str, Any]:
+    def _asked(self, port: str, method: str, content: bytes) -> tuple[str, Any]:
         try:
+            given, named = _read(content)
             return "result", getattr(self._ports[port], method)(*given, **named)
         except Exception as error:
             return "raise", _portable(error)
@@ -263,7 +270,10 @@ class ProcessWorker:
         """See the port. Raises TransientError when the process was killed at the request's deadline, when it ended by
         itself, and when it was still starting at the deadline (it goes on with that, for the next call).
         """
-        ends = time.monotonic() + (datetime.fromisoformat(body["deadline"]) - self._clock.now()).total_seconds()
+        seconds = (datetime.fromisoformat(body["deadline"]) - self._clock.now()).total_seconds()
+        if seconds <= 0:
+            raise TransientError(f"the worker was not called: the deadline {body['deadline']} has passed")
+        ends = time.monotonic() + seconds
         process = self._lent()
         try:
             self._wait_for_start(process, ends - time.monotonic())

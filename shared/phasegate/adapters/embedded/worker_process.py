@@ -104,26 +104,23 @@ class Link:
         with _trace_of(headers):
             status, content = self._worker.handle(path, body)
         try:
-            return status, json.dumps(content)
+            return int(status), json.dumps(content)
         except BaseException as error:
             status, content = bug(f"the worker's answer is no JSON: {told(error)}")
             return status, json.dumps(content)
 
     def send(self, *message: Any) -> None:
         """Send a message."""
-        self._send(pickle.dumps(message))
-
-    def _send(self, content: bytes) -> None:
         with self._sending:
-            self._connection.send_bytes(content)
+            self._connection.send(message)
 
     def ask(self, port: str, method: str, *given: Any, **named: Any) -> Any:
         """Have a method of a port called in the process that started this one; its return value, or what it raised."""
         plain = {name: _plain(value) for name, value in named.items()}
         # Written before anything is sent: what cannot be written is the caller's error, and leaves nothing half said.
-        content = pickle.dumps(("ask", port, method, [_plain(value) for value in given], plain))
+        content = pickle.dumps(([_plain(value) for value in given], plain))
         with self._asking:
-            self._send(content)
+            self.send("ask", port, method, content)
             kind, value = self._replies.get()
         if kind == "raise":
             raise value
