@@ -20,7 +20,7 @@ from phasegate.domain.errors import HaltError, StaleFence
 from phasegate.ports import ObjectStore, Partition, Warehouse
 
 FOR_EVER = 1000.0
-MANY = "UNNEST(GENERATE_ARRAY(1, 200000))"
+MANY = "UNNEST(GENERATE_ARRAY(1, 40000))"
 SLOW = f"SELECT @d AS d, 'x' AS k, COUNT(*) AS v FROM {MANY} a, {MANY} b WHERE MOD(a * b, 7) = 3"
 DAY = date(2024, 1, 15)
 PART = Partition("raw.t", "d", DAY)
@@ -75,7 +75,7 @@ class UnrulyWorker:
         return 200, {}
 
     def hang_in_a_statement(self, body: Mapping[str, Any]) -> Answer:
-        """Ask for rows that take hours."""
+        """Ask for what takes long, and then replaces the partition."""
         return 200, {"rows": self._warehouse.replace_partition(PART, SLOW, {"d": DAY}, 9)}
 
     def exit(self, body: Mapping[str, Any]) -> Answer:

@@ -68,8 +68,8 @@ class _Plain(pickle.Unpickler):
         if (module, name) in _PLAIN:
             return super().find_class(module, name)
         raise InputError(
-            f"a {module}.{name} cannot leave the worker's process; give text, a number, bytes, a date or time, a Decimal, "
-            "a UUID, or lists and dictionaries of these"
+            f"a {module}.{name} cannot leave the worker's process; give text, a number, bytes, a date or time, a "
+            "Decimal, a UUID, or lists and dictionaries of these"
         )
 
 
