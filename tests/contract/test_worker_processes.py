@@ -104,7 +104,7 @@ def until(is_so: Callable[[], Any]) -> Any:
 def test_a_call_that_hangs_is_killed_at_its_deadline_with_all_that_it_started(site: Site, tmp_path: Path) -> None:
     before = site.who()["pid"]
     with pytest.raises(TransientError, match="the worker did not answer by its deadline: its process was killed"):
-        site.call("hang", seconds=2, say=str(tmp_path / "said"))
+        site.call("hang", seconds=4, say=str(tmp_path / "said"))
     hung, started = map(int, (tmp_path / "said").read_text().split())
     assert hung == before != site.who()["pid"]
     assert not is_there(hung)

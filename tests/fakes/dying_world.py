@@ -1,8 +1,8 @@
 """The world's worker where processes of its own may die."""
 
+import ctypes
 import os
 import signal
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ class DyingWorker(WorldWorker):
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """One request."""
         acts = {
-            "hang": threading.Event().wait,
+            # As a library in C may hang: nothing else of the interpreter goes on meanwhile.
+            "hang": ctypes.PyDLL(None).pause,
             "exit": lambda: os._exit(3),
             "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
         }
