@@ -76,6 +76,8 @@ CHAPTERS = (
                 "A worker that hangs, ends the interpreter, raises anything or answers nonsense costs its own attempt.",
                 (
                     "endtoend/test_hanging_workers.py",
+                    "endtoend/test_isolated_workers.py",
+                    "contract/test_worker_processes.py",
                     "endtoend/test_hostile_workers.py",
                     "contract/test_http_worker.py",
                 ),

@@ -1,36 +1,36 @@
 """The bootstrap wires the embedded backend and the services together; ``deployment`` does so for Google Cloud."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from phasegate.adapters.embedded.clock import SteadyClock
+from phasegate.adapters.embedded.clock import SteadyClock, SystemClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.engine import Engine, Progress
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
 from phasegate.adapters.embedded.home import Home, HomeLock
-from phasegate.adapters.embedded.in_process import InProcessWorker
+from phasegate.adapters.embedded.in_process import make_in_process
 from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
 from phasegate.adapters.embedded.objects import FolderObjectStore
+from phasegate.adapters.embedded.processes import KILLED_WITHIN, ProcessWorker, WorkerSource
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.spec.dispatch import Observed
-from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
+from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned
 from phasegate.domain.state.run import Run
-from phasegate.ports import Clock, ObjectStore, QueueTask, State, Warehouse, Worker
+from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
 from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
@@ -119,27 +119,32 @@ def has_another_warehouse(home: Home, warehouse: DuckDbWarehouse) -> bool:
     return home.state.exists() and is_another(Database(home.state), warehouse)
 
 
-def load_worker(
+@contextmanager
+def loaded_workers(
     pipeline_file: Path | None,
-    spec: WorkerSpec,
-    name: str,
+    pipeline: Pipeline,
     source: Path | None,
-    warehouse: Warehouse,
+    warehouse: DuckDbWarehouse,
     objects: ObjectStore,
-) -> Worker:
-    """Load the worker that a pipeline file names, into this process. Raises InputError when it cannot be made."""
-    if spec.factory is None:
-        raise InputError(f"worker '{name}' has no factory; embedded mode calls workers in its own process")
-    try:
-        factory = load_factory(pipeline_file, spec.factory)
-        worker: Worker = call_factory(spec.factory, factory, source, warehouse, objects)
-        if not all(callable(getattr(worker, method, None)) for method in ("prepare", "handle")):
-            raise InputError(
-                f"{spec.factory} made a {type(worker).__name__}, which is no worker: no prepare and handle"
-            )
-    except InputError as error:
-        raise InputError(f"worker '{name}': {error}") from error
-    return InProcessWorker(name, worker)
+    clock: Clock,
+) -> Iterator[dict[str, Worker]]:
+    """Load the workers that a pipeline file names, each into this process or, where the file says so, into others.
+
+    Those have ended when this is left. Raises InputError when a worker cannot be made.
+    """
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for name, spec in pipeline.workers.items():
+            if spec.factory is None:
+                raise InputError(f"worker '{name}' has no factory; embedded mode calls no worker by its address")
+            if spec.isolation == "process":
+                made_from = WorkerSource(name, spec.factory, pipeline_file, source)
+                in_processes = stack.enter_context(closing(ProcessWorker(made_from, warehouse, objects, clock)))
+                in_processes.make()
+                workers[name] = in_processes
+            else:
+                workers[name] = make_in_process(name, spec.factory, pipeline_file, source, warehouse, objects)
+        yield workers
 
 
 def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
@@ -160,8 +165,10 @@ def check_workers(pipeline_file: Path | None, pipeline: Pipeline, source: Path |
     """
     warehouse = DuckDbWarehouse(Path(":memory:"))
     try:
-        for name, spec in pipeline.workers.items():
-            load_worker(pipeline_file, spec, name, source, warehouse, FolderObjectStore(Path(":memory:")))
+        with loaded_workers(
+            pipeline_file, pipeline, source, warehouse, FolderObjectStore(Path(":memory:")), SystemClock()
+        ):
+            pass
     finally:
         warehouse.close()
 
@@ -223,10 +230,11 @@ class Embedded:
             self.warehouse = open_warehouse(self.home)
             stack.callback(self.warehouse.close)
             self.has_another_warehouse = get_to_know(self.database, self.warehouse)
-            self.workers = {
-                name: load_worker(self._pipeline_file, spec, name, self._source, self.warehouse, self.objects)
-                for name, spec in self.pipeline.workers.items()
-            }
+            self.workers = stack.enter_context(
+                loaded_workers(
+                    self._pipeline_file, self.pipeline, self._source, self.warehouse, self.objects, self.clock
+                )
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -288,4 +296,9 @@ class Embedded:
             worker.prepare()
 
     def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
-        return ThreadExecutor(execute, self._options.threads, clock, lambda call: call.claim.deadline)
+        return ThreadExecutor(execute, self._options.threads, clock, self._latest_end)
+
+    def _latest_end(self, call: Call) -> datetime:
+        """Until when a thread is left to a call: what is killed at its deadline has its end a moment later."""
+        is_killed = isinstance(self.workers[call.task.call.worker], ProcessWorker)
+        return call.claim.deadline + (KILLED_WITHIN if is_killed else timedelta())

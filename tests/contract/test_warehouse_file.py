@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.errors import HaltError, InputError
+from phasegate.domain.errors import HaltError, InputError, TransientError
 
 LEAVE_A_LOG = """
 import duckdb, os, sys
@@ -87,3 +88,24 @@ def test_an_identity_is_kept_in_both_and_another_file_is_noticed_once(path: Path
     assert (is_another(state, first), get_to_know(state, first), get_to_know(state, first)) == (False, False, False)
     assert (is_another(state, second), get_to_know(state, second), get_to_know(state, second)) == (True, True, False)
     assert is_another(state, first) and first.identity() != second.identity() is not None
+
+
+def test_a_statement_that_is_interrupted_may_be_tried_again() -> None:
+    warehouse = DuckDbWarehouse(Path(":memory:"))
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            warehouse.query(
+                "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 40000)) a, UNNEST(GENERATE_ARRAY(1, 40000)) b"
+            )
+        except BaseException as error:
+            raised.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while asking.is_alive():
+        warehouse.interrupt(asking.ident or 0)
+        asking.join(0.01)
+    assert [type(error) for error in raised] == [TransientError]
+    warehouse.close()

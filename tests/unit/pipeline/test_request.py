@@ -92,6 +92,16 @@ def test_the_reference_pipeline_says_the_three_itself() -> None:
     assert nba.workers["nba"].request == dict(FORMER_CONSTANTS)
 
 
+def test_isolation_is_of_a_factorys_worker_and_is_not_stored_where_nobody_asked_for_it(tmp_path: Path) -> None:
+    said = refusal_of(
+        tmp_path, lambda d: d["workers"]["world"].update(factory=None, url="https://w", isolation="process")
+    )
+    assert "FILE: workers.world.isolation: this says how a factory's worker is called; give `factory`" in said
+    assert WorkerSpec(isolation="thread").model_dump() == WorkerSpec().model_dump()
+    assert "isolation" not in WorkerSpec().model_dump()
+    assert WorkerSpec.model_validate(WorkerSpec(factory="a:b", isolation="process").model_dump()).isolation == "process"
+
+
 @pytest.mark.parametrize(
     ("constant", "message"),
     [

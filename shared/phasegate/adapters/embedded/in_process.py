@@ -1,12 +1,14 @@
 """A worker in this process is foreign code: whatever it does becomes an answer, or an error that says what it did."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.foreign_text import is_interruption, told
 from phasegate.domain.protocol.worker import ErrorClass
-from phasegate.ports import Worker
+from phasegate.ports import ObjectStore, Warehouse, Worker
 
 
 class InProcessWorker:
@@ -35,17 +37,36 @@ class InProcessWorker:
                 raise
             raise TransientError(f"the worker raised {told(error)}") from error
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], int)):
-            return _bug(f"the worker's answer is no pair of status and body but a {type(answer).__name__}")
+            return bug(f"the worker's answer is no pair of status and body but a {type(answer).__name__}")
         status, content = answer
         if not isinstance(content, dict):
-            return _bug(f"the body of the worker's answer is no dictionary but a {type(content).__name__}")
+            return bug(f"the body of the worker's answer is no dictionary but a {type(content).__name__}")
         if status == 202:
-            return _bug(
+            return bug(
                 "the worker answered 202, but the event that would report its end cannot reach a run in embedded mode; "
                 "let it answer when the work is done, or run with --backend gcp"
             )
         return status, content
 
 
-def _bug(message: str) -> tuple[int, dict[str, Any]]:
+def make_in_process(
+    name: str,
+    factory: str,
+    pipeline_file: Path | None,
+    source: Path | None,
+    warehouse: Warehouse,
+    objects: ObjectStore,
+) -> InProcessWorker:
+    """Make the worker that a pipeline file names, in this process. Raises InputError when it cannot be made."""
+    try:
+        worker: Worker = call_factory(factory, load_factory(pipeline_file, factory), source, warehouse, objects)
+        if not all(callable(getattr(worker, method, None)) for method in ("prepare", "handle")):
+            raise InputError(f"{factory} made a {type(worker).__name__}, which is no worker: no prepare and handle")
+    except InputError as error:
+        raise InputError(f"worker '{name}': {error}") from error
+    return InProcessWorker(name, worker)
+
+
+def bug(message: str) -> tuple[int, dict[str, Any]]:
+    """Make the answer of a worker that is at fault."""
     return 500, {"error_class": ErrorClass.BUG.value, "message": message}

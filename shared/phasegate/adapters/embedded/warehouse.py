@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 import duckdb
@@ -45,6 +45,7 @@ class DuckDbWarehouse:
         self._columns: dict[str, dict[str, str]] = {}
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
+        self._under_way: dict[int, duckdb.DuckDBPyConnection] = {}
         try:
             self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
         except duckdb.Error as error:
@@ -176,6 +177,15 @@ class DuckDbWarehouse:
             if table in self._held:
                 self._held[table].update(dict.fromkeys(days))
 
+    def interrupt(self, thread: int) -> None:
+        """Interrupt the statement that a thread has under way here, if it has one: nothing of it is done, and it raises
+        TransientError there. For a caller who asks again until the thread is done: between two statements this does
+        nothing.
+        """
+        if (cursor := self._under_way.get(thread)) is not None:
+            with suppress(duckdb.Error):  # It has just been closed.
+                cursor.interrupt()
+
     def close(self) -> None:
         """Write everything into the file and release it."""
         self._connection.close()
@@ -273,7 +283,11 @@ class DuckDbWarehouse:
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._errors_explained(), self._connection.cursor() as cursor:
-            yield cursor
+            self._under_way[get_ident()] = cursor
+            try:
+                yield cursor
+            finally:
+                self._under_way.pop(get_ident(), None)
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -350,7 +364,7 @@ def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
         if "No files found" in text or "No such file" in text:
             return InputError(f"a file that the warehouse needs is not there: {line}")
         return TransientError(f"the warehouse {path} could not be read or written: {line}")
-    if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
+    if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException | duckdb.InterruptException):
         return TransientError(f"the warehouse {path} could not finish the statement: {line}")
     if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException):
         return HaltError(

@@ -285,6 +285,13 @@ class WorkerSpec(Strict):
         "stands for the run's reason; default: skip_downstream_trigger, backfill_mode and backfill_reason",
     )
 
+    isolation: Literal["thread", "process"] = Field(
+        default="thread",
+        exclude_if=lambda isolation: isolation == "thread",
+        description="where embedded mode calls the factory's worker: in a thread of its own process, or in processes "
+        "beside it, each with a worker of its own, which a deadline kills",
+    )
+
     @property
     def constants(self) -> Mapping[str, JsonValue]:
         """Return what each request carries beside the protocol's own fields."""

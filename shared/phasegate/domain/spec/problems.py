@@ -59,6 +59,11 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield "calendar.canary_number", f"unknown number '{number}'{did_you_mean(number, numbers)}"
     for name, worker in pipeline.workers.items():
         yield from _constants(pipeline, name, worker)
+        if worker.isolation == "process" and worker.factory is None:
+            yield (
+                f"workers.{name}.isolation",
+                "this says how a factory's worker is called; give `factory`, or leave it out",
+            )
     calendars = {pipeline.calendar.table: "calendar.table"}
     for name, source in pipeline.calendar.sources.items():
         if (other := calendars.setdefault(source.table, f"calendar.sources.{name}")) != f"calendar.sources.{name}":
