@@ -10,7 +10,7 @@ import yaml
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, bytes_of, largest_date
 from phasegate.adapters.pipeline_file import load_pipeline
-from phasegate.domain.decisions.failures import MOST_THROTTLES
+from phasegate.domain.decisions.failures import MOST_THROTTLES, REFUSED_AGAIN
 from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
@@ -23,6 +23,8 @@ from phasegate.domain.state.facts import (
     Dispatched,
     Fact,
     GroupState,
+    Healed,
+    HealedAs,
     Proved,
     Reported,
     Verdict,
@@ -50,18 +52,20 @@ def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
     and every check blocks."""
     document: dict[str, Any] = {"season": "2023-24", "at_rest": NOW}
     for phase in of.phases:
-        counted = phase.failure.retries + phase.failure.not_yet_retries + 1
         groups = {}
         for processor in phase.processors:
+            policy = phase.failure_of(processor)
+            counted = policy.retries + policy.not_yet_retries + 1
+            ends = ["failed"] * counted + ["refused"] * len(REFUSED_AGAIN) + ["throttled"] * MOST_THROTTLES
             inputs = tuple(("/".join(of.resolve(need, of.phase_names)), 31) for need in processor.needs)
-            for number in range(1, counted + MOST_THROTTLES + 1):
+            for number, how in enumerate(ends, 1):
                 key = AttemptKey(DAY, phase.name, processor.name, number)
                 name = f"{'r' * 63}/{key.day}/{key.ref}/{number}/1700000000000000"
-                kind = ErrorClass.TRANSIENT if number <= counted else ErrorClass.THROTTLE
+                kind = ErrorClass.THROTTLE if how == "throttled" else ErrorClass.TRANSIENT
                 end = Reported(ResultStatus.FAILED, 1, kind, words, 2**53, 1, inputs, NOW, NOW, name, words)
                 told(document, key, Dispatched(1, 1, inputs, NOW, NOW), end)
-                if kind is ErrorClass.TRANSIENT:
-                    told(document, key, Proved(False, 0, words, ErrorClass.BUG, NOW))
+                if how == "failed":
+                    told(document, key, Proved(False, 0, words, ErrorClass.BUG, NOW), Healed(HealedAs.LOST, words, NOW))
                 if number == 1:
                     again = [Dispatched(n, 1, inputs, NOW, NOW) for n in range(2, MOST_DISPATCHES + 1)]
                     told(document, key, *again)
@@ -79,6 +83,16 @@ def worst_date(of: Pipeline, words: str) -> dict[str, Any]:
 def test_the_worst_date_is_no_larger_than_the_bound_whatever_is_said(words: str) -> None:
     found = bytes_of(worst_date(pipeline(), words))
     assert largest_date(pipeline()) * 0.8 < found <= largest_date(pipeline())
+
+
+def test_the_bound_counts_the_retries_that_a_processor_has_of_its_own() -> None:
+    document = pipeline().model_dump(mode="json", by_alias=True, exclude_unset=True)
+    for phase in document["phases"]:
+        for processor in phase["processors"]:
+            processor["failure"] = {"retries": 20, "not_yet_retries": 20}
+    own = Pipeline.model_validate(document)
+    found = bytes_of(worst_date(own, "x" * 5000))
+    assert largest_date(own) * 0.8 < found <= largest_date(own)
 
 
 def test_the_bound_counts_what_comes_of_a_queue_that_stands_still_for_a_month(monkeypatch: pytest.MonkeyPatch) -> None:

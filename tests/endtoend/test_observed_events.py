@@ -65,6 +65,17 @@ def test_an_end_is_counted_without_a_claim_and_below_every_fence(silent: UsersWo
     assert not silent.state.claims("r", [AttemptKey(DAYS[0], "phase_2_raw", "bdl_player_boxscores", 1)])
 
 
+def test_a_date_that_cannot_be_read_of_one_run_keeps_nothing_from_another(silent: UsersWorld) -> None:
+    services = waiting(silent, "bad", "good")
+    spoil = "UPDATE facts SET doc = '{\"status\": 1}' WHERE run_id = 'bad' AND day = ?"
+    silent.database.execute(spoil, (str(DAYS[0]),))
+    silent.state._dates.clear()
+    services.external_events.handle(RAW_DONE, [said()])
+    assert attempts(silent, "good")[0].reported is not None
+    (record,) = silent.state.quarantined("bad")
+    assert "use the version of the program that made it" in record.reason
+
+
 def test_the_end_that_brings_a_date_to_rest_wakes_the_conductor(silent: UsersWorld) -> None:
     waiting(silent, "r")
     tasks = NoTasks()

@@ -1,18 +1,22 @@
 """A statement that would read more than is allowed halts the run with the number and the remedy; nothing is a bug."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.bootstrap import Services
+from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import Parameter, Row
 from phasegate.report.explain import explain
 from phasegate.services.operating import operators
+from tests.fakes.in_process import NoTasks
 from tests.world import World
 
 WHY = "the statement would read more than PHASEGATE_MAX_BYTES_BILLED allows (10485760 bytes)"
@@ -54,6 +58,18 @@ def test_a_worker_that_would_read_too_much_halts_the_run_and_it_goes_on_when_mor
         ]
     assert (board.status, board.halted_because) == (RunStatus.COMPLETED, "")
     assert sorted(attempts)[-2:] == [1, 2], "the refused task, and nothing else, was made once more"
+
+
+def test_a_halted_run_is_not_woken_by_its_own_halt(tmp_path: Path, limit: list[str]) -> None:
+    limit[:] = ["shape.left_side"]
+    world, tasks = World(tmp_path, dates=6), NoTasks()
+    with world.open() as embedded:
+        world.begin(embedded, reprocess="all", selection=Selection(dates=tuple(world.days[3:])))
+        handlers: Any = embedded.engine("r")._handlers  # type: ignore[attr-defined]
+        services = Services(replace(handlers.backend, tasks=tasks))
+        board = services.conductor.conduct("r")
+    assert (board.status, board.halted_because, board.outside) == (RunStatus.HALTED, WHY, None)
+    assert [task.queue for task in tasks.created] == []
 
 
 def test_the_run_halts_and_says_why_and_goes_on_when_more_is_allowed(tmp_path: Path, limit: list[str]) -> None:

@@ -36,6 +36,18 @@ def test_of_many_runs_the_history_of_the_oldest_is_written_and_forgotten(
         assert (written, list(kept._waiting)) == (["one", "two", "three"], ["four"])
 
 
+def test_a_run_whose_history_cannot_be_written_holds_up_no_other(tmp_path: Path, written: list[str]) -> None:
+    world = World(tmp_path, dates=2)
+    with world.open() as embedded:
+        world.begin(embedded)
+        embedded.drive("r")
+        facts = embedded.state.dates("r", world.days)[world.days[0]]
+        kept = Historian(embedded.engine("r")._handlers.backend)  # type: ignore[attr-defined]
+        for run_id in ("forgotten meanwhile", "another such", "r"):
+            kept.note(run_id, replace(facts))
+    assert list(kept._waiting) == ["another such", "r"]
+
+
 def test_a_run_that_has_ended_reads_its_dates_for_the_history_once_however_often_it_is_woken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

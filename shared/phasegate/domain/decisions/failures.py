@@ -9,8 +9,8 @@ from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.unsound import Failure
 
 _FREE = frozenset({ErrorClass.THROTTLE})
-MOST_THROTTLES = 20
-"""Throttled attempts of one task before it fails: 5 hours at the longest default backoff. Their facts lie in the date's
+MOST_THROTTLES = 16
+"""Throttled attempts of one task before it fails: 4 hours at the longest default backoff. Their facts lie in the date's
 document, which holds 1 MiB (Firestore quotas)."""
 
 REFUSED_AGAIN = (timedelta(minutes=1), timedelta(minutes=4))

@@ -135,9 +135,10 @@ class Conductor:
         board, now = pass_.board, pass_.now
         if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
-        pass_.changed = True
         wrong: dict[str, dict[date, str]] = {}
-        for ref, found in self._prover.soundness(pass_.index, pass_.index.outside).items():
+        answers = self._prover.soundness(pass_.index, pass_.index.outside)
+        pass_.changed = True
+        for ref, found in answers.items():
             if isinstance(found, TransientError):
                 board.outside_unasked = Unasked.again(board.outside_unasked, str(found), now)
                 return

@@ -110,7 +110,7 @@ class ExternalEventListener:
         except Unreadable as error:
             return self._set_aside(listening_runs, message, str(error))
         for _ in range(_TRIES):
-            concerned, unread = self._concerned(listening_runs, document)
+            concerned, unread = self._concerned(listening_runs, message, document)
             if not concerned:
                 return self._set_aside_each(message, unread) if unread else "of no run"
             if repeated := [c for c in concerned if is_known(c.end, c.facts, c.listening.index.by_ref[_ref(c)])]:
@@ -128,7 +128,7 @@ class ExternalEventListener:
         raise TransientError(f"{_ref(concerned[0])}: other ends of it are being taken just now; deliver it again")
 
     def _concerned(
-        self, listening_runs: Sequence[_ListeningRun], document: Mapping[str, Any]
+        self, listening_runs: Sequence[_ListeningRun], message: str, document: Mapping[str, Any]
     ) -> tuple[list[_Concerned], list[tuple[_ListeningRun, str]]]:
         """The runs that a message is about; and those that cannot read it although it may be about them."""
         concerned: list[_Concerned] = []
@@ -146,7 +146,12 @@ class ExternalEventListener:
             except Unreadable as error:
                 unread.append((listening, str(error)))
                 continue
-            facts = self._backend.state.dates(listening.run_id, (day,))[day]
+            try:
+                facts = self._backend.state.dates(listening.run_id, (day,))[day]
+            except UnreadableRun as error:
+                # Nobody knows whether it waits: kept for it, while the message goes to whoever does.
+                self._set_aside([listening], message, str(error))
+                continue
             task = listening.index.by_ref[f"{listening.phase}/{end.processor}"]
             concerned.append(_Concerned(listening, end, facts, attempt_for(facts, listening.index, task)))
         return concerned, unread

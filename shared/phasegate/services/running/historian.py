@@ -1,14 +1,18 @@
 """The historian writes ``processor_run_history``: one row per attempt, in batches (a table takes 1,500 load jobs per
 day, BigQuery quotas)."""
 
+import logging
 from collections.abc import Iterable
 from datetime import date
 
 from cachetools import LRUCache
 
+from phasegate.domain.errors import PhasegateError
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, DateFacts
 from phasegate.ports import Row
 from phasegate.services.backend import Backend
+
+_log = logging.getLogger(__name__)
 
 KEYS = ("run_id", "data_date", "phase", "processor_name", "attempt")
 BATCH_ROWS = 2_000
@@ -35,12 +39,20 @@ class Historian:
     def note(self, run_id: str, facts: DateFacts) -> None:
         """Note that a date of the run came to rest."""
         if run_id not in self._waiting and len(self._waiting) >= RUNS_KEPT:
-            first = next(iter(self._waiting))
-            self.complete(first, list(self._waiting.pop(first)))
+            self._make_room()
         waiting = self._waiting.setdefault(run_id, {})
         waiting[facts.day] = _ended(facts)
         if sum(waiting.values()) >= BATCH_ROWS:
             self.complete(run_id, list(self._waiting.pop(run_id)))
+
+    def _make_room(self) -> None:
+        """Write what waits for longest. It is another run's: where that fails, its end brings the rows."""
+        run_id = next(iter(self._waiting))
+        days = list(self._waiting.pop(run_id))
+        try:
+            self.complete(run_id, days)
+        except PhasegateError as error:
+            _log.warning("the history of run %s is written when it ends: %s", run_id, error)
 
     def finish(self, run_id: str, days: Iterable[date]) -> None:
         """Complete the history of a run that has ended: nothing of it waits any more.

@@ -47,7 +47,7 @@ PART_BYTES = 900_000
 READABLE_BYTES = 300_000
 """What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
 
-TEXT_BYTES = {"message": 300, "detail": 300, "reason": 300, "code_version": 60, "throttle": 40, "missing": 60}
+TEXT_BYTES = {"message": 300, "detail": 300, "reason": 160, "code_version": 60, "throttle": 40, "missing": 60}
 """Bytes of a text, kept in a date's document; of a throttle's message and of each key that is missing, too. All that
 can happen on one date has to fit into 1 MiB: ``largest_date.py`` adds it up."""
 

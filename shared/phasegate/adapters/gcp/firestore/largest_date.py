@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.domain.checks.subject import KEYS_SHOWN
-from phasegate.domain.decisions.failures import MOST_THROTTLES
+from phasegate.domain.decisions.failures import MOST_THROTTLES, REFUSED_AGAIN
 from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import ADOPTED, PROOF, UNRECOVERABLE, name_of
@@ -25,6 +25,7 @@ from phasegate.domain.state.facts import (
     Dispatched,
     Fact,
     GroupState,
+    Healed,
     Proved,
     Reported,
     Verdict,
@@ -76,11 +77,19 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     key = AttemptKey(_DAY, phase.name, processor.name, 1)
     event_id = f"{_RUN}/{key.day}/{key.ref}/100/{10**15}"
     given = {"inputs": inputs, "event_id": event_id}
-    failed: list[Fact] = [_fullest(Dispatched, **given), _fullest(Reported, **given), _fullest(Proved)]
+    failed: list[Fact] = [
+        _fullest(Dispatched, **given),
+        _fullest(Reported, **given),
+        _fullest(Proved),
+        _fullest(Healed),
+    ]
     throttle = _fullest(Reported, **given, error_class=ErrorClass.THROTTLE)
-    counted = phase.failure.retries + phase.failure.not_yet_retries + 1
+    refused = _attempt(failed[:2])  # The worker was not reached: there is no output to prove, and a report came.
+    policy = phase.failure_of(processor)
+    counted = policy.retries + policy.not_yet_retries + 1
     again = (MOST_DISPATCHES - 1) * bytes_of(documents.fact_document(failed[0]))
-    return counted * _attempt(failed) + MOST_THROTTLES * _attempt([failed[0], throttle]) + again
+    throttled = _attempt([failed[0], throttle])
+    return counted * _attempt(failed) + len(REFUSED_AGAIN) * refused + MOST_THROTTLES * throttled + again
 
 
 def _attempt(facts: Iterable[Fact]) -> int:
