@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from google.cloud.firestore import WriteBatch
 
-from phasegate.domain.errors import InputError, UnknownRun
+from phasegate.domain.errors import CommitTooLarge, InputError, UnknownRun
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
@@ -218,6 +218,19 @@ def test_proofs_are_committed_with_the_board(started: Backend, then: Step) -> No
     then(started)
     facts = started.state.dates("r", [DAYS[0]])[DAYS[0]]
     assert (facts.tasks["raw", "a"][0].proved, facts.cells) == (proved(), {"raw": CELL})
+
+
+def test_a_commit_that_the_store_does_not_take_at_once_is_said_and_writes_nothing(
+    started: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(started, FirestoreBackend):
+        return  # SQLite takes any.
+    monkeypatch.setattr("phasegate.adapters.gcp.firestore.state.COMMIT_BYTES", 180)
+    board, version = started.state.board("r")
+    with pytest.raises(CommitTooLarge, match=r"2 dates of run 'r' take \d+ bytes in one commit"):
+        started.state.commit("r", board, version, {(day, "raw"): CELL for day in DAYS[:2]})
+    assert started.state.board("r") == (board, version)
+    assert started.state.commit("r", board, version, {(DAYS[0], "raw"): CELL})
 
 
 def test_proofs_of_a_commit_that_came_too_late_are_not_there(started: Backend) -> None:

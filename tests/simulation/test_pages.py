@@ -9,6 +9,7 @@ import pytest
 
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.bootstrap import Embedded
+from phasegate.domain.errors import CommitTooLarge
 from phasegate.domain.state.board import Board, Unasked
 from phasegate.domain.state.facts import Cell
 from phasegate.domain.state.run import RunStatus
@@ -155,3 +156,33 @@ def test_dates_that_are_asked_again_and_dates_that_settled_share_a_pass(
         set(world.days[2:4] + world.days[8:]),
         set(world.days[4:6]),
     ]
+
+
+def test_a_pass_that_one_commit_does_not_take_is_made_again_over_fewer_dates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, refused, written = SqliteState.commit, list[int](), list[int]()
+
+    def limited(
+        state: SqliteState,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Any = (),
+    ) -> bool:
+        days = {day for day, _ in cells} | {key.day for key, _ in proofs}
+        if len(days) > PAGE:
+            refused.append(len(days))
+            raise CommitTooLarge(f"{len(days)} dates")
+        written.append(len(days))
+        return commit(state, run_id, board, version, cells, proofs)
+
+    monkeypatch.setattr(SqliteState, "commit", limited)
+    world = World(tmp_path, dates=DATES)
+    board = world.run()
+    assert board.status is RunStatus.COMPLETED
+    assert refused and set(written) <= set(range(PAGE + 1))
+    undisturbed = World(tmp_path / "undisturbed", dates=DATES)
+    monkeypatch.setattr(SqliteState, "commit", commit)
+    assert undisturbed.run().groups == board.groups

@@ -104,9 +104,9 @@ class Conduct:
         self.run = run or globals()["run"]()
         self.groups = {group.name: group.number for group in self.index.groups}
 
-    def advance(self, *outcomes: GroupOutcome) -> set[tuple[str, int]]:
+    def advance(self, *outcomes: GroupOutcome, most_releases: int = 400) -> set[tuple[str, int]]:
         """Enter outcomes; the release groups that were released, as (name, position)."""
-        found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW)
+        found: Decisions = advance(self.index, self.board, self.run, outcomes, NOW, most_releases=most_releases)
         return {(self.index.groups[group].name, position) for position, group in found.releases}
 
     def ends(

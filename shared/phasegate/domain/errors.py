@@ -21,6 +21,10 @@ class ReadsTooMuch(HaltError):
     """A statement would read more than a person allowed, and was not run. Tried again it is refused again."""
 
 
+class CommitTooLarge(PhasegateError):
+    """One commit would take more than the store takes at once. Nothing was written; that of fewer dates is smaller."""
+
+
 class HomeInUse(InputError):
     """Another process holds the home folder's engine lock or its warehouse."""
 

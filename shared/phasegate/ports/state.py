@@ -106,7 +106,10 @@ class FactStore(Protocol):
         cells: Mapping[tuple[date, str], Cell],
         proofs: Sequence[tuple[AttemptKey, Proved]] = (),
     ) -> bool:
-        """Write board, cells and proofs in one batch; False, and nothing written, when the board is not ``version``."""
+        """Write board, cells and proofs in one batch; False, and nothing written, when the board is not ``version``.
+
+        Raises CommitTooLarge, and nothing is written, for more than the store takes at once.
+        """
 
 
 class State(RunWriter, FactStore, ClaimStore, RecordStore, Protocol):

@@ -576,12 +576,11 @@ def test_there_are_never_more_active_dates_than_the_limit(all_steps: list[Step])
     played(lambda _: None, all_steps, judge)
 
 
-def test_a_large_release_goes_in_rounds_and_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_release_goes_in_rounds_and_leaves_nothing_out() -> None:
     whole, chunked = Conduct(unlimited), Conduct(unlimited)
     expected = whole.advance()
-    monkeypatch.setattr("phasegate.domain.decisions.advance.MOST_RELEASES", 5)
     passes = []
-    while released := chunked.advance():
+    while released := chunked.advance(most_releases=5):
         passes.append(released)
     assert set().union(*passes) == expected
     assert [len(released) for released in passes] == [5, 5, 2]

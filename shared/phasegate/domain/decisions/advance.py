@@ -14,10 +14,6 @@ from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.domain.state.unsound import Failure, Unsound
 
-MOST_RELEASES = 400
-"""Release groups that were released in one pass: their cells go into one commit (10 MiB, Firestore quotas); the next
-pass goes on."""
-
 
 @dataclass(frozen=True, slots=True)
 class GroupOutcome:
@@ -46,11 +42,18 @@ class Decisions:
 
 
 def advance(
-    index: PlanIndex, board: Board, run: Run, outcomes: Sequence[GroupOutcome], now: datetime, refused: str = ""
+    index: PlanIndex,
+    board: Board,
+    run: Run,
+    outcomes: Sequence[GroupOutcome],
+    now: datetime,
+    refused: str = "",
+    most_releases: int = 400,
 ) -> Decisions:
     """Enter the outcomes on the board and release every group whose edges pass, under the limits.
 
-    refused: why tables cannot be asked until a person acts, which halts the run. ``board`` is changed in place and
+    refused: why tables cannot be asked until a person acts, which halts the run. most_releases: release groups whose
+    cells go into one commit; the next pass goes on. ``board`` is changed in place and
     returned. Called again with no outcomes and no other change it decides nothing.
     """
     board.approved = tuple(sorted({approved.phase for approved in run.approvals}))
@@ -61,7 +64,7 @@ def advance(
     board.breakers = breakers(index, board, {ref for outcome in outcomes for ref in outcome.bad}, now)
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
-        releases = _release(index, board, run)
+        releases = _release(index, board, run, most_releases)
     status = _status(index, board, run, is_refused=bool(refused))
     if status.is_final and not board.status.is_final:
         board.finished_at = now
@@ -112,7 +115,7 @@ def _tolerated(policy: FailurePolicy, dates: int) -> int | None:
     return min((n for n in (policy.tolerated_dates, share) if n is not None), default=None)
 
 
-def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
+def _release(index: PlanIndex, board: Board, run: Run, most_releases: int) -> list[tuple[int, int]]:
     """Release groups whose edges pass, earliest date first, as far as the limits admit."""
     admission = _Admission(index, board, run)
     is_canary = bool(canary_left(index, board))
@@ -120,7 +123,7 @@ def _release(index: PlanIndex, board: Board, run: Run) -> list[tuple[int, int]]:
     for group in index.groups:
         candidates = _candidates(index, board, group, is_canary=is_canary)
         position = candidates.find(1)
-        while position != -1 and not admission.is_full(group) and len(releases) < MOST_RELEASES:
+        while position != -1 and not admission.is_full(group) and len(releases) < most_releases:
             if admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
                 admission.enter(group, position)
                 releases.append((position, group.number))

@@ -43,17 +43,17 @@ class Waiving:
     """The waivers in force, as far as the board follows them with this step."""
 
 
-def follow_waivers(board: Board, run: Run, now: datetime) -> Waiving:
+def follow_waivers(board: Board, run: Run, now: datetime, most_dates: int = MOST_WAIVED) -> Waiving:
     """Follow the waivers that came into force or ended since the board was written, a few at a time.
 
-    They concern ``MOST_WAIVED`` dates at most together.
+    They concern ``most_dates`` dates at most together, or one of them does by itself.
     """
     going = {waiver.id for waiver in in_force(run, now)}
     followed, days = set(board.waivers), set[date]()
     for waiver in run.waivers:
         if (waiver.id in going) == (waiver.id in followed):
             continue
-        if days and len(days.union(waiver.dates)) > MOST_WAIVED:
+        if days and len(days.union(waiver.dates)) > most_dates:
             break
         days.update(waiver.dates)
         followed ^= {waiver.id}

@@ -11,13 +11,13 @@ from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
 from phasegate.domain.decisions.waiving import follow_waivers, in_force
-from phasegate.domain.errors import PhasegateError, ReadsTooMuch, TransientError
+from phasegate.domain.errors import CommitTooLarge, PhasegateError, ReadsTooMuch, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Prover
-from phasegate.services.running.conductor_pass import MOST_DATES, ConductorPass, Reached
+from phasegate.services.running.conductor_pass import MOST_DATES, RELEASES_A_DATE, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import RUNS_KEPT, Historian
 from phasegate.services.running.judge import Judge
@@ -43,10 +43,23 @@ class Conductor:
     def conduct(self, run_id: str) -> Board:
         """Make one pass: prove, judge, release. Returns the board as it stands afterwards.
 
-        What settled while a retry is entered is judged afterwards, as far as the retry leaves it.
+        Where so much is found wrong that one commit does not take it, the pass is made again over fewer dates.
         """
+        most_dates = MOST_DATES
+        while True:
+            try:
+                return self._conduct(run_id, most_dates)
+            except CommitTooLarge as error:
+                if most_dates == 1:
+                    raise
+                most_dates = max(1, most_dates // 4)
+                _log.warning("%s; the pass is made again over %d", error, most_dates)
+
+    def _conduct(self, run_id: str, most_dates: int) -> Board:
+        """One pass over so many dates. What settled while a retry is entered is judged afterwards, as far as the retry
+        leaves it."""
         state = self._backend.state
-        pass_ = self._begin(run_id)
+        pass_ = self._begin(run_id, most_dates)
         index, board, run = pass_.index, pass_.board, pass_.run
         is_over, open_before, halted = board.is_over(run), set(board.breakers), board.halted_because
         intent = next(iter(_retries_left(board, run)), None)
@@ -66,7 +79,7 @@ class Conductor:
             self._judge_outside(pass_)
         except ReadsTooMuch as error:
             refused = str(error)
-        decisions = advance(index, board, run, outcomes, pass_.now, refused)
+        decisions = advance(index, board, run, outcomes, pass_.now, refused, RELEASES_A_DATE * most_dates)
         self._write_cells(pass_, outcomes, decisions)
         if not pass_.has_news:
             if board.status.is_final and self._ended.get(run_id) != board.finished_at:
@@ -91,13 +104,21 @@ class Conductor:
         self._after(pass_, bool(outcomes or decisions.releases))
         return board
 
-    def _begin(self, run_id: str) -> ConductorPass:
+    def _begin(self, run_id: str, most_dates: int) -> ConductorPass:
         """Read the run and its board."""
         state, now = self._backend.state, self._backend.clock.now()
         run, index = state.run(run_id), state.index(run_id)
         board, version = state.board(run_id)
         return ConductorPass(
-            run, index, board, version, now, board.cursor, in_force(run, now), status_before=board.status
+            run,
+            index,
+            board,
+            version,
+            now,
+            board.cursor,
+            in_force(run, now),
+            status_before=board.status,
+            most_dates=most_dates,
         )
 
     # Proofs and verdicts
@@ -116,14 +137,14 @@ class Conductor:
         return found.outcomes
 
     def _read_settled(self, pass_: ConductorPass) -> bool:
-        """Read dates that settled, or are to be asked again, ``MOST_DATES`` at most; whether more may be marked.
+        """Read dates that settled, or are to be asked again, ``most_dates`` at most; whether more may be marked.
 
         Those that are asked again take half of the places at most, so that neither kind waits for the other.
         """
         state, run_id, unjudged = self._backend.state, pass_.run.run_id, pass_.board.unjudged
         due = sorted((unasked.at, day) for day, unasked in unjudged.items() if unasked.at <= pass_.now)
-        again = [day for _, day in due[: MOST_DATES // 2]]
-        room = MOST_DATES - len(again)
+        again = [day for _, day in due[: pass_.most_dates // 2]]
+        room = pass_.most_dates - len(again)
         marked, pass_.cursor = state.at_rest(run_id, pass_.board.cursor, room)
         # A date that could not be asked is asked again at its moment, however often it is marked until then.
         pass_.facts.update((day, facts) for day, facts in marked.items() if day not in unjudged or day in again)
@@ -150,7 +171,7 @@ class Conductor:
     def _heed_decisions(self, pass_: ConductorPass) -> list[GroupOutcome]:
         """Judge release groups again whose waiver is new or has ended; note that waivers and approvals were seen."""
         index, board, run = pass_.index, pass_.board, pass_.run
-        step = follow_waivers(board, run, pass_.now)
+        step = follow_waivers(board, run, pass_.now, pass_.most_dates)
         self._read(pass_, step.days)
         outcomes: list[GroupOutcome] = []
         for day in step.days:
@@ -167,7 +188,7 @@ class Conductor:
     def _enter(self, pass_: ConductorPass, intent: RetryIntent) -> bool:
         """Enter a retry that a person asked for, as far as one commit takes it; whether it is entered whole.
 
-        The pages are cells of ``MOST_DATES`` dates each. The letters on the board change with the last one, and all
+        The pages are cells of ``most_dates`` dates each. The letters on the board change with the last one, and all
         its dates are started: until then the board stands still, so that every page, whoever makes it, follows from
         the same letters; and what a crash leaves unstarted lies on dates that the sweeper looks at.
         """
@@ -175,7 +196,7 @@ class Conductor:
         changes = self._reach(pass_, intent)
         through = board.retrying.through if board.retrying and board.retrying.intent == intent.id else date.min
         left = [day for day in sorted({index.days[position] for position, _ in changes}) if day > through]
-        page = left[:MOST_DATES]
+        page = left[: pass_.most_dates]
         self._read(pass_, page)
         there = set(page)
         pass_.reopen({cell: each for cell, each in changes.items() if index.days[cell[0]] in there})

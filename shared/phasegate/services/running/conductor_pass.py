@@ -16,6 +16,9 @@ MOST_DATES = 200
 """Dates that one pass reads to prove and judge them, or of which it enters a retry: what becomes of them goes into one
 commit (10 MiB, Firestore quotas), and what is read stays in memory until then."""
 
+RELEASES_A_DATE = 2
+"""Release groups that one pass releases, for each of the dates that it may read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -51,6 +54,8 @@ class ConductorPass:
     """The waivers in force."""
     status_before: RunStatus
     """The status on the board, when it was read."""
+    most_dates: int
+    """Dates that it reads to prove and judge them, to enter a retry, or to follow waivers."""
     facts: dict[date, DateFacts] = field(default_factory=dict)
     """The dates that the pass concerns."""
     cells: dict[tuple[date, str], Cell] = field(default_factory=dict)

@@ -151,6 +151,19 @@ def cut(text: str, most: int) -> str:
     return text if len(text) * 4 <= most else text.encode()[:most].decode(errors="ignore")
 
 
+def bytes_of(value: Any) -> int:
+    """Return what a value takes in a document (firebase.google.com/docs/firestore/storage-size)."""
+    if value is None or isinstance(value, bool):
+        return 1
+    if isinstance(value, int | float | datetime):
+        return 8
+    if isinstance(value, str):
+        return len(value.encode()) + 1
+    if isinstance(value, dict):
+        return sum(bytes_of(str(name)) + bytes_of(each) for name, each in value.items())
+    return sum(map(bytes_of, value))
+
+
 def _read_fact(name: str, document: Document) -> Fact:
     inputs = tuple(document.get("inputs", {}).items())
     return fact_of(name, {**_EMPTY[name], **document, **({"inputs": inputs} if inputs else {})})

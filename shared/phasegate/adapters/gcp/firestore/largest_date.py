@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from phasegate.adapters.gcp.firestore import documents
+from phasegate.adapters.gcp.firestore.documents import bytes_of
 from phasegate.domain.checks.subject import KEYS_SHOWN
 from phasegate.domain.decisions.failures import MOST_THROTTLES, REFUSED_AGAIN
 from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
@@ -56,19 +57,6 @@ def largest_date(pipeline: Pipeline) -> int:
         size += bytes_of({phase.name: {}}) + sum(bytes_of({name: {}}) + each for name, each in tasks.items())
         size += bytes_of({phase.name: documents.cell_document(_cell(phase))})
     return size
-
-
-def bytes_of(value: Any) -> int:
-    """Return what a value takes in a document (firebase.google.com/docs/firestore/storage-size)."""
-    if value is None or isinstance(value, bool):
-        return 1
-    if isinstance(value, int | float | datetime):
-        return 8
-    if isinstance(value, str):
-        return len(value.encode()) + 1
-    if isinstance(value, dict):
-        return sum(bytes_of(str(name)) + bytes_of(each) for name, each in value.items())
-    return sum(map(bytes_of, value))
 
 
 def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:

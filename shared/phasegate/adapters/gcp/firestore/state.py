@@ -24,7 +24,7 @@ from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, times
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import Document, run_or_reason
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import CommitTooLarge, InputError, TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
@@ -46,6 +46,9 @@ MARGIN = timedelta(seconds=2)
 
 DATES_IN_A_BATCH = 100
 """Dates written in one batch, where nothing has to be written at once: a request takes 10 MiB (Firestore quotas)."""
+
+COMMIT_BYTES = 8_000_000
+"""Bytes of the dates in one commit; a request takes 10 MiB with the board and the names (Firestore quotas)."""
 
 DELETED_AT_ONCE = 400
 """Documents that are deleted in one batch."""
@@ -221,6 +224,9 @@ class FirestoreState(StateBase):
         for key, proof in proofs:
             path = documents.fact_path(key, proof)
             writes.setdefault(key.day, _DateWrite()).put(path, documents.fact_document(proof))
+        size = sum(documents.bytes_of(write.document) for write in writes.values())
+        if size > COMMIT_BYTES:
+            raise CommitTooLarge(f"{len(writes)} dates of run '{run_id}' take {size:,} bytes in one commit")
         # Makes every commit a change (one that changes nothing would leave the update time as it is), and tells this
         # commit from another's when its first answer was lost and it was sent again.
         name = uuid.uuid4().hex
