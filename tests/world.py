@@ -302,7 +302,7 @@ class World:
         change(document)
         self.pipeline = Pipeline.model_validate(document)
         self.pipeline_file = folder / "pipeline.yaml"
-        self.pipeline_file.write_text(yaml.safe_dump(document, sort_keys=False))
+        self.pipeline_file.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
         self.clock = VirtualClock(START)
         self.options = EmbeddedOptions(
             clock=self.clock,
