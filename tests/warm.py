@@ -17,7 +17,7 @@ import phasegate.services
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
-from tests.world import World
+from tests.world import World, scratch
 
 for room in (phasegate.cli, phasegate.report, phasegate.services):
     for module in walk_packages(room.__path__, f"{room.__name__}."):
@@ -30,6 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
         inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
         verify_run(inputs, FolderObjectStore(world.home.root), world.clock, "r")
     del world, embedded, inputs
+    scratch.cache_clear()
 
 # Whoever is forked need not copy it.
 gc.collect()

@@ -12,8 +12,10 @@ release that came too early, or a stale input, leaves a wrong number behind.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import yaml
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.executor import VirtualExecutor
 from phasegate.adapters.embedded.home import Home
-from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.schedule_file import SCHEDULE, ScheduleFile
 from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
@@ -245,13 +247,38 @@ def write_source(folder: Path, games: Mapping[date, int], seasons: Mapping[date,
         season = (seasons or {}).get(day, "2023-24")
         rows += [(season, day, f"T{2 * g}", f"T{2 * g + 1}", 3) for g in range(count)]
     (folder / "data.json").write_text(json.dumps(data))
-    connection = duckdb.connect()
+    connection = scratch().cursor()
     connection.execute(
-        "CREATE TABLE s (season VARCHAR, game_date DATE, home_team VARCHAR, away_team VARCHAR, game_status BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE s"
+        " (season VARCHAR, game_date DATE, home_team VARCHAR, away_team VARCHAR, game_status BIGINT)"
     )
     connection.executemany("INSERT INTO s VALUES (?, ?, ?, ?, ?)", rows)
-    connection.execute(f"COPY s TO '{folder / 'schedule.parquet'}' (FORMAT parquet)")
+    connection.execute(f"COPY s TO '{folder / SCHEDULE}' (FORMAT parquet)")
     connection.close()
+
+
+@cache
+def scratch() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory, one a process: to open one, also for a file, takes ten times what is asked of it here."""
+    return duckdb.connect(config={"threads": 1})
+
+
+@contextmanager
+def reading(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse that nobody has open, to be read."""
+    connection = scratch().cursor()
+    connection.execute(f"ATTACH '{warehouse}' AS warehouse (READ_ONLY)")
+    try:
+        connection.execute("USE warehouse")
+        yield connection
+    finally:
+        connection.execute("USE memory")
+        connection.execute("DETACH warehouse")
+        connection.close()
+
+
+_calendars: dict[tuple[str, ...], Calendar] = {}
+"""What calendars say, by how they are defined and the content of the files that they are read from."""
 
 
 class World:
@@ -275,7 +302,7 @@ class World:
         change(document)
         self.pipeline = Pipeline.model_validate(document)
         self.pipeline_file = folder / "pipeline.yaml"
-        self.pipeline_file.write_text(yaml.safe_dump(document, sort_keys=False))
+        self.pipeline_file.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
         self.clock = VirtualClock(START)
         self.options = EmbeddedOptions(
             clock=self.clock,
@@ -301,9 +328,13 @@ class World:
         (self.source / "data.json").write_text(json.dumps(data))
 
     def calendar(self) -> Calendar:
-        """The calendar of the source's schedule."""
+        """The calendar of the source's schedule; the same files are read once."""
         spec = self.pipeline.calendar
-        return read_calendar(spec, ScheduleFile(self.source, spec).query)
+        files = [self.source / name for name in (SCHEDULE, *(each.file for each in spec.sources.values()))]
+        key = spec.model_dump_json(), *(file.read_bytes().hex() if file.exists() else "" for file in files)
+        if key not in _calendars:
+            _calendars[key] = read_calendar(spec, ScheduleFile(self.source, spec).query)
+        return _calendars[key]
 
     def open(self) -> Embedded:
         """The home, opened for driving."""
@@ -357,8 +388,7 @@ class World:
 
     def tables(self) -> dict[str, list[tuple[str, str, int]]]:
         """Everything in the output tables but the fences: (date, key, value), sorted."""
-        connection = duckdb.connect(str(self.home.warehouse), read_only=True)
-        try:
+        with reading(self.home.warehouse) as connection:
             return {
                 table: [
                     (str(d), k, v)
@@ -366,8 +396,6 @@ class World:
                 ]
                 for table in TABLES.values()
             }
-        finally:
-            connection.close()
 
 
 def drive(

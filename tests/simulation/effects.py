@@ -7,15 +7,12 @@ product catches; what SQLite had not committed is rolled back, as it is after a 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from phasegate.adapters.embedded import warehouse
 from phasegate.adapters.embedded.database import Database
-from phasegate.adapters.embedded.dialect import translate_ddl
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
@@ -41,10 +38,6 @@ WRITERS: dict[type, tuple[str, ...]] = {
     DuckDbWarehouse: ("replace_partition", "load_partition", "append_missing", "replace_table", "apply_schema"),
     FolderObjectStore: ("write",),
 }
-
-
-_translate_once = cache(translate_ddl)
-"""Every life applies the same schema; translating it is a tenth of a short life."""
 
 
 class Crash(KeyboardInterrupt):
@@ -78,7 +71,6 @@ class Effects:
                 for name in names:
                     patch.setattr(kind, name, self._wrapped(f"{kind.__name__}.{name}", getattr(kind, name)))
             patch.setattr(Database, "transaction", self._committing(Database.transaction))
-            patch.setattr(warehouse, "translate_ddl", _translate_once)
             patch.setattr(WorldWorker, "handle", self._noting(WorldWorker.handle))
             yield self
 

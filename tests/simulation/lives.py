@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.home import Home
@@ -26,7 +24,7 @@ from phasegate.services.operating import operators
 from phasegate.services.reading.progress import report
 from phasegate.services.running.runner import Call
 from tests.simulation.effects import Crash, Effects
-from tests.world import START, World
+from tests.world import START, World, reading
 
 LONGEST = timedelta(hours=6)
 """Virtual time after which a run counts as stuck."""
@@ -79,7 +77,7 @@ class ComparedWorld(World):
                 fact = json.loads(doc)
                 word = {"reported": fact.get("status"), "healed": f"healed_{fact.get('outcome')}"}
                 ended[tuple(key)] = word.get(name, "abandoned")
-        with closing(duckdb.connect(str(self.home.warehouse), read_only=True)) as warehouse:
+        with reading(self.home.warehouse) as warehouse:
             rows = warehouse.execute(
                 "SELECT CAST(data_date AS VARCHAR), phase, processor_name, attempt, status FROM ref.history"
             ).fetchall()

@@ -37,6 +37,7 @@ def translate(sql: str) -> Statement:
     return Statement(tree.sql(dialect="duckdb", identify=True), parameters_of(tree))
 
 
+@lru_cache(maxsize=32)
 def translate_ddl(script: str) -> tuple[str, ...]:
     """Translate a script of ``CREATE TABLE`` statements for DuckDB, each dataset created before its first table.
 
