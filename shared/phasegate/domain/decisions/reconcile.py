@@ -300,7 +300,7 @@ def patience(dispatch: int, grace: timedelta) -> timedelta:
 
     From the ``MOST_DISPATCHES``-th on it grows no more: an earlier version dispatched as often as it liked.
     """
-    return grace * 2 ** min(dispatch - 1, MOST_DISPATCHES - 1)
+    return grace * (1 << min(dispatch - 1, MOST_DISPATCHES - 1))
 
 
 def overdue_dispatches(
