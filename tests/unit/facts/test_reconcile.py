@@ -323,6 +323,12 @@ def test_each_further_dispatch_has_twice_the_time_of_the_one_before() -> None:
     assert [due.dispatch for due in late(fourth, timedelta(minutes=8, seconds=1))] == [5]
 
 
+def test_what_an_earlier_version_dispatched_hundreds_of_times_is_dispatched_anew_after_weeks() -> None:
+    often = shape().note(LEFT, 1, dispatched(500))
+    assert late(often, timedelta(minutes=2**12)) == []
+    assert [due.dispatch for due in late(often, timedelta(minutes=2**12, seconds=1))] == [501]
+
+
 def test_a_claimed_dispatch_is_left_alone() -> None:
     day = shape().note(LEFT, 1, dispatched())
     assert late(day, timedelta(hours=1), {AttemptKey(day.facts.day, "shape", "left", 1)}) == []

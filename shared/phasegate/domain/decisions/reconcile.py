@@ -295,13 +295,21 @@ MOST_DISPATCHES = 13
 as the one before, and the first ten minutes."""
 
 
+def patience(dispatch: int, grace: timedelta) -> timedelta:
+    """Return how long the dispatch of this number is waited for: ``grace`` the first, twice as long each further one.
+
+    From the ``MOST_DISPATCHES``-th on it grows no more: an earlier version dispatched as often as it liked.
+    """
+    return grace * (1 << min(dispatch - 1, MOST_DISPATCHES - 1))
+
+
 def overdue_dispatches(
     facts: DateFacts, index: PlanIndex, claimed: set[AttemptKey], now: datetime, grace: timedelta
 ) -> list[DueTask]:
     """Find the attempts that nobody claimed in time: their task is slow, used up or lost.
 
-    grace: from when the first dispatch could start; each further one has twice the time of the one before. A queue that
-    somebody paused for weeks is no reason to fill it, and the date's document, with the same attempt.
+    grace: the patience with a first dispatch. With further ones it grows: a queue that somebody paused for weeks is no
+    reason to fill it, and the date's document, with the same attempt.
     """
     views = derive(facts, index)
     overdue: list[DueTask] = []
@@ -312,6 +320,6 @@ def overdue_dispatches(
             continue
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
         waits_since = max(dispatched.at, dispatched.not_before or dispatched.at)
-        if key not in claimed and waits_since + grace * 2 ** (dispatched.dispatch - 1) < now:
+        if key not in claimed and waits_since + patience(dispatched.dispatch, grace) < now:
             overdue.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
     return overdue

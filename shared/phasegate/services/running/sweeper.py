@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
-from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, silent_attempts
+from phasegate.domain.decisions.reconcile import DueTask, overdue_dispatches, patience, silent_attempts
 from phasegate.domain.errors import PhasegateError, TransientError, UnknownRun, UnreadableRun
 from phasegate.domain.messages.requests import SweepRequest
 from phasegate.domain.plan import PlanIndex
@@ -179,7 +179,7 @@ class Sweeper:
             page = lost[first : first + PAGE_TASKS]
             self._dispatcher.dispatch(run, page)
             for due in page:
-                within = DISPATCH_GRACE * 2 ** (due.dispatch - 2)
+                within = patience(due.dispatch - 1, DISPATCH_GRACE)
                 detail = f"dispatched, and not claimed within {within}: dispatched anew, number {due.dispatch}"
                 self._note(run.run_id, "delivery", f"{due.key} dispatch {due.dispatch}", detail)
 
