@@ -28,7 +28,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.state.run import RunStatus
-from phasegate.services.reading.progress import current_status
+from phasegate.services.reading.listing import current_status
 from tests.stack.scrambler import Scrambler
 from tests.stack.test_kills import KILLED, patient
 from tests.stack.world_service import WorldOnTheStack, expected_tables, world_on_the_stack

@@ -9,7 +9,7 @@ from phasegate import telemetry
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, is_push, pushed, read, serve, settle
-from phasegate.services.reading.progress import run_document
+from phasegate.services.reading.listing import run_document
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.start import start
 

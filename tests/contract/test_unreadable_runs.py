@@ -14,7 +14,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Reported
 from phasegate.domain.state.run import DesiredState, RunStatus, UnreadableDocument
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
-from phasegate.services.reading.progress import run_documents
+from phasegate.services.reading.listing import run_documents
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, create
 from tests.contract.firestore import FirestoreBackend
 from tests.contract.spoiling import Change, change_stored, lost, minor_key, more_key, newer_layout, stored

@@ -19,7 +19,8 @@ from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import RunReader
-from phasegate.services.reading.progress import OverdueCall, cell_reasons, cell_state, current_status
+from phasegate.services.reading.listing import current_status
+from phasegate.services.reading.progress import OverdueCall, cell_reasons, cell_state
 
 CLOCK_BEHIND = timedelta(minutes=1)
 """So far behind what is recorded the clock of who asks is worth a word."""

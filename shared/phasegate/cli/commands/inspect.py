@@ -20,12 +20,13 @@ def register(app: typer.Typer) -> None:
         from phasegate.domain.errors import UnreadableRun
         from phasegate.report.status import status_text, unreadable_text
         from phasegate.services.reading import progress
+        from phasegate.services.reading.listing import unreadable_document
 
         session: Session = context.obj
         try:
             found = progress.report(session.backend.state(), run_id, SystemClock().now())
         except UnreadableRun as error:
-            unreadable = progress.unreadable_document(run_id, str(error))
+            unreadable = unreadable_document(run_id, str(error))
             if as_json:
                 write_json(unreadable)
             else:
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def runs(context: typer.Context, as_json: options.JsonOption = False) -> None:
         """List all runs of this home, newest first."""
-        from phasegate.services.reading.progress import UNREADABLE, run_documents
+        from phasegate.services.reading.listing import UNREADABLE, run_documents
 
         session: Session = context.obj
         found = run_documents(session.backend.state())

@@ -18,7 +18,8 @@ from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Unsound
 from phasegate.ports import RunReader, State
-from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, current_status, report
+from phasegate.services.reading.listing import current_status
+from phasegate.services.reading.progress import DATES_AT_ONCE, BlockedCell, RunReport, report
 
 
 @dataclass(slots=True)

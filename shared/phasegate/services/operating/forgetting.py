@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import State
-from phasegate.services.reading.progress import current_status
+from phasegate.services.reading.listing import current_status
 
 
 @dataclass(frozen=True, slots=True)

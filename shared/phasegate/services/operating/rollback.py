@@ -22,7 +22,7 @@ from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.lease import Held, Lease
 from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
 from phasegate.ports import Clock, Leases, ObjectStore, RunReader, State, Warehouse
-from phasegate.services.reading.progress import current_status
+from phasegate.services.reading.listing import current_status
 from phasegate.services.reading.prover import Prover
 
 LEASE = timedelta(minutes=15)

@@ -9,7 +9,8 @@ from phasegate.domain.state.board import ENDED, GOOD, bytes_of
 from phasegate.domain.state.run import RunStatus
 from phasegate.domain.state.unsound import Failure
 from phasegate.ports import RunReader
-from phasegate.services.reading.progress import count_phase, current_status, eta_seconds
+from phasegate.services.reading.listing import current_status
+from phasegate.services.reading.progress import count_phase, eta_seconds
 
 FAILURES_NAMED = 10
 """Failures that are named; of the others there is the number."""

@@ -5,18 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 
 from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
-from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts
-from phasegate.domain.state.run import DesiredState, Run, RunStatus, UnreadableDocument
+from phasegate.domain.state.run import RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
-from phasegate.ports import Claim, RunReader, State
+from phasegate.ports import Claim, State
+from phasegate.services.reading.listing import current_status, utc_text
 from phasegate.services.reading.notices import DecisionsByPeople, Notice, notices, notices_document
 
 TASK_STATES = (
@@ -30,9 +29,6 @@ TASK_STATES = (
     "failed",
     "unrecoverable",
 )
-UNREADABLE = "unreadable"
-"""What stands in place of a status for a run that this version cannot read."""
-
 DATES_AT_ONCE = 100
 """Dates read in one go: their facts are held in memory together."""
 
@@ -190,55 +186,6 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     )
 
 
-def run_document(state: RunReader, run: Run) -> dict[str, Any]:
-    """Describe a run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
-    board, _ = state.board(run.run_id)
-    scope = state.scope(run.run_id)
-    return {
-        "run_id": run.run_id,
-        "pipeline": run.pipeline,
-        "status": current_status(run, board).value,
-        "dates": len(scope.days),
-        "first": scope.days[0].isoformat(),
-        "last": scope.days[-1].isoformat(),
-        "phases": [scope.phases[0], scope.phases[-1]],
-        "created_at": _utc(run.created_at),
-        "why": run.why,
-    }
-
-
-def unreadable_document(run_id: str, reason: str) -> dict[str, Any]:
-    """Describe a run that this version cannot read: ``run_document``'s place in a list, and ``status --json``."""
-    return {"run_id": run_id, "status": UNREADABLE, "reason": reason}
-
-
-def run_documents(state: RunReader) -> list[dict[str, Any]]:
-    """Describe all runs, newest first, each read by itself."""
-    return [
-        unreadable_document(run.run_id, run.reason) if isinstance(run, UnreadableDocument) else _described(state, run)
-        for run in state.every_run()
-    ]
-
-
-def _described(state: RunReader, run: Run) -> dict[str, Any]:
-    try:
-        return run_document(state, run)
-    except UnreadableRun as error:
-        return unreadable_document(run.run_id, str(error))
-
-
-def current_status(run: Run, board: Board) -> RunStatus:
-    """Return the status to show: a request that the conductor has not yet seen counts already."""
-    if board.is_at_rest(run) and run.desired_state is not DesiredState.CANCELLED:
-        return board.status
-    return {
-        DesiredState.RUNNING: RunStatus.RUNNING,
-        DesiredState.PAUSED: RunStatus.PAUSED,
-        DesiredState.DRAINING: RunStatus.DRAINING,
-        DesiredState.CANCELLED: RunStatus.CANCELLED,
-    }[run.desired_state]
-
-
 def _count_tasks(
     facts: DateFacts,
     views: Sequence[TaskView],
@@ -344,8 +291,8 @@ def progress_document(found: RunReport) -> Mapping[str, object]:
         "pipeline": found.pipeline,
         "status": found.status.value,
         "dates": found.dates,
-        "started_at": _utc(found.started_at),
-        "finished_at": found.finished_at and _utc(found.finished_at),
+        "started_at": utc_text(found.started_at),
+        "finished_at": found.finished_at and utc_text(found.finished_at),
         "eta_seconds": found.eta_seconds,
         "phases": found.phases,
         "tasks": found.tasks,
@@ -375,14 +322,10 @@ def progress_document(found: RunReport) -> Mapping[str, object]:
                 "phase": call.claim.key.phase,
                 "processor": call.claim.key.processor,
                 "attempt": call.claim.key.attempt,
-                "began_at": _utc(call.claim.claimed_at),
-                "deadline": _utc(call.claim.deadline),
+                "began_at": utc_text(call.claim.claimed_at),
+                "deadline": utc_text(call.claim.deadline),
             }
             for call in found.overdue
         ],
         **notices_document(found.by_people, found.notices, found.now),
     }
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
