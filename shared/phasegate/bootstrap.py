@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -296,9 +296,10 @@ class Embedded:
             worker.prepare()
 
     def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
-        return ThreadExecutor(execute, self._options.threads, clock, self._latest_end)
+        return ThreadExecutor(execute, self._options.threads, clock, self._allowed)
 
-    def _latest_end(self, call: Call) -> datetime:
-        """Until when a thread is left to a call: what is killed at its deadline has its end a moment later."""
+    def _allowed(self, call: Call) -> timedelta:
+        """How long a thread is left to a call: what is killed at its deadline has its end a moment later."""
         is_killed = isinstance(self.workers[call.task.call.worker], ProcessWorker)
-        return call.claim.deadline + (KILLED_WITHIN if is_killed else timedelta())
+        claim = call.claim
+        return claim.deadline - claim.claimed_at + (KILLED_WITHIN if is_killed else timedelta())

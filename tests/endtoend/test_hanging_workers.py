@@ -174,7 +174,7 @@ class Jobs:
 
 def executor_of(jobs: Jobs) -> ThreadExecutor[str, str]:
     """An executor of one thread, for whose jobs the deadline has always passed."""
-    return ThreadExecutor(jobs.execute, 1, SystemClock(), lambda _: datetime.now(UTC) - timedelta(seconds=1))
+    return ThreadExecutor(jobs.execute, 1, SystemClock(), lambda _: timedelta())
 
 
 def until(executor: ThreadExecutor[str, str], found: Callable[[], Any]) -> Any:

@@ -74,7 +74,7 @@ class _Place(threading.Thread, Generic[Job, Result]):
         super().__init__(name=f"{CALL_THREAD}-{number}", daemon=True)
         self._work = work
         self.running: tuple[Job, float] | None = None
-        """The job that it runs, and its deadline on the monotonic clock."""
+        """The job that it runs, and when it began, on the monotonic clock."""
         self.is_replaced = False
         """Its job passed the deadline; another thread works in its place."""
 
@@ -86,13 +86,13 @@ class ThreadExecutor(Generic[Job, Result]):
     """This executor has a fixed number of threads, with a queue before and after them. A thread whose job has passed
     its deadline is replaced: a call of foreign code cannot be ended.
 
-    deadline: until when a job may run.
+    allowed: how long a job may run. That is its deadline, on the monotonic clock, from the moment at which it begins.
     """
 
     def __init__(
-        self, execute: Callable[[Job], Result], threads: int, clock: Clock, deadline: Callable[[Job], datetime]
+        self, execute: Callable[[Job], Result], threads: int, clock: Clock, allowed: Callable[[Job], timedelta]
     ) -> None:
-        self._execute, self._clock, self._deadline = execute, clock, deadline
+        self._execute, self._clock, self._allowed = execute, clock, allowed
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[Job, Result | None, BaseException | None]] = queue.SimpleQueue()
         self._ready: list[tuple[Job, Result | None, BaseException | None]] = []
@@ -112,9 +112,8 @@ class ThreadExecutor(Generic[Job, Result]):
 
     def _work(self, place: "_Place[Job, Result]") -> None:
         while not place.is_replaced and (job := self._waiting.get()) is not None:
-            begun = time.perf_counter()
-            left = (self._deadline(job) - self._clock.now()).total_seconds()
-            place.running = job, time.monotonic() + left
+            begun = time.monotonic()
+            place.running = job, begun
             result: Result | None = None
             problem: BaseException | None = None
             try:
@@ -123,7 +122,7 @@ class ThreadExecutor(Generic[Job, Result]):
                 problem = error
             place.running = None
             if not place.is_replaced:
-                self._seconds_per_job += 0.05 * (time.perf_counter() - begun - self._seconds_per_job)
+                self._seconds_per_job += 0.05 * (time.monotonic() - begun - self._seconds_per_job)
             self._ended.put((job, result, problem))
 
     @property
@@ -169,10 +168,12 @@ class ThreadExecutor(Generic[Job, Result]):
         now = time.monotonic()
         for place in self._places:
             # Read once, as the place goes on meanwhile: what it runs next, if it does, is looked at by the next call.
-            running = place.running
-            if running is not None and running[1] <= now and id(running[0]) not in self._overdue:
+            if (running := place.running) is None:
+                continue
+            job, begun = running
+            if now - begun >= self._allowed(job).total_seconds() and id(job) not in self._overdue:
                 place.is_replaced = True
-                passed.append(running[0])
+                passed.append(job)
         for job in passed:
             self._overdue.add(id(job))
             self._busy -= 1
