@@ -270,8 +270,10 @@ class DateFacts:
 
         Reading changes nothing: several threads may share these facts. ``record`` adds to them.
         """
-        attempts = self.tasks.get((phase, processor), ())
-        return next((facts for facts in attempts if facts.number == number), AttemptFacts(number))
+        for facts in self.tasks.get((phase, processor), ()):
+            if facts.number == number:
+                return facts
+        return AttemptFacts(number)
 
 
 FACT_NAMES: Mapping[type[Fact], str] = {
@@ -290,8 +292,10 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
     The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
     """
     attempts = facts.tasks.setdefault((key.phase, key.processor), [])
-    attempt = next((each for each in attempts if each.number == key.attempt), None)
-    if attempt is None:
+    for attempt in attempts:
+        if attempt.number == key.attempt:
+            break
+    else:
         attempt = AttemptFacts(key.attempt)
         attempts.append(attempt)
         attempts.sort(key=lambda each: each.number)

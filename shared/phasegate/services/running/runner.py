@@ -117,14 +117,14 @@ class Runner:
             requests: list[ClaimRequest] = []
             specs: list[TaskSpec] = []
             for i, p in asked.items():
+                key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 try:
-                    task = _dispatched_task(p, index, dates)
+                    task = _dispatched_task(p, key, index, dates)
                 except InputError as error:
                     calls[i] = error
                     continue
                 mine.append(i)
                 lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
-                key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
                 specs.append(task)
             claims = state.claim(run_id, requests, now)
@@ -235,11 +235,12 @@ class Runner:
         self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
 
 
-def _dispatched_task(payload: TaskPayload, index: PlanIndex, dates: Mapping[date, DateFacts]) -> TaskSpec:
+def _dispatched_task(
+    payload: TaskPayload, key: AttemptKey, index: PlanIndex, dates: Mapping[date, DateFacts]
+) -> TaskSpec:
     """The task that a payload is about. Raises InputError for one that nobody dispatched, and for unknown names."""
     index.require_dates([payload.date])
-    task = index.task(f"{payload.phase}/{payload.processor}")
-    key = AttemptKey(payload.date, payload.phase, payload.processor, payload.attempt)
+    task = index.task(key.ref)
     if payload.inputs.keys() != set(task.need_refs):
         raise InputError(f"{key}: is made from {', '.join(task.need_refs) or 'nothing'}, and its inputs are others")
     if not may_be_claimed(dates[payload.date], index, key, payload.generation):
