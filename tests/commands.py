@@ -6,6 +6,7 @@ to be killed, interrupted or asked what it imports is begun as a new interpreter
 """
 
 import atexit
+import ctypes
 import gc
 import json
 import multiprocessing
@@ -41,17 +42,19 @@ def type_command(
     folder: Path = ROOT,
     environment: Mapping[str, str] | None = None,
     seconds: float = PATIENCE_SECONDS,
+    as_root: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Type a ``phasegate`` command in a folder.
 
-    environment: what is set beside ours without settings. Raises subprocess.TimeoutExpired after so many seconds.
+    environment: what is set beside ours without settings. as_root: with the rights of root, to which no file is
+    read-only, where the tests have them. Raises subprocess.TimeoutExpired after so many seconds.
     """
     given = without_settings() | dict(environment or {})
     typed = ["phasegate", *map(str, words)]
     searched = [*filter(None, given.get("PYTHONPATH", "").split(os.pathsep)), *_searched_by_all()]
     with tempfile.TemporaryDirectory() as scratch:
         out, err = Path(scratch, "out"), Path(scratch, "err")
-        process = _processes.Process(target=_run, args=(typed, folder, given, searched, out, err))
+        process = _processes.Process(target=_run, args=(typed, folder, given, searched, out, err, as_root))
         process.start()
         process.join(seconds)
         if process.exitcode is None:
@@ -70,7 +73,13 @@ def _searched_by_all() -> list[str]:
 
 
 def _run(
-    typed: Sequence[str], folder: Path, environment: Mapping[str, str], searched: Sequence[str], out: Path, err: Path
+    typed: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    searched: Sequence[str],
+    out: Path,
+    err: Path,
+    as_root: bool,
 ) -> None:
     """Become the command: everything in which it differs from the process that it was forked from."""
     for file, descriptor in ((out, 1), (err, 2)):
@@ -82,6 +91,8 @@ def _run(
     os.chdir(folder)
     sys.argv = list(typed)
     sys.path[:] = searched
+    if not as_root:
+        _give_up_the_rights_of_root()
     from phasegate.cli.main import main
 
     status: object = 0
@@ -93,3 +104,10 @@ def _run(
     gc.collect()
     atexit._run_exitfuncs()
     sys.exit(status)
+
+
+def _give_up_the_rights_of_root() -> None:
+    """Without capabilities root is a user like others."""
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, without_settings
+from tests.commands import ROOT, type_command
 from tests.endtoend.test_command_line import PATIENCE_SECONDS, Answer, Site
 
 SOURCED = ("--pipeline", "pipeline.yaml", "--source", "source")
@@ -173,15 +173,6 @@ def test_a_run_is_looked_at_whatever_else_of_its_home_is_damaged(whole: Site, pl
 
 # A home that may be read and not written
 
-AS_SOMEBODY_ELSE = """
-import ctypes, sys
-header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-ctypes.CDLL(None, use_errno=True).capset(header, none)
-from phasegate.cli.main import main
-main()
-"""
-"""A command without the rights of root, to which no file is read-only."""
-
 
 def left_by_a_dead_process(home: Path) -> None:
     """The state file as a process leaves it that was killed: its last writes are in the log."""
@@ -217,13 +208,8 @@ def read_only(whole: Site, request: pytest.FixtureRequest) -> Iterator[tuple[str
         path.chmod(path.stat().st_mode & ~0o222)
 
     def call(*words: str) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-c", AS_SOMEBODY_ELSE, "--home", str(whole.home), *words],
-            cwd=whole.folder,
-            env=without_settings() | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
+        typed = ("--home", whole.home, *words)
+        done = type_command(*typed, folder=whole.folder, environment={"PYTHONPATH": str(ROOT)}, as_root=False)
         return Answer(done.returncode, done.stdout, done.stderr)
 
     yield request.param, call
