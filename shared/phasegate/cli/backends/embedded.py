@@ -125,12 +125,13 @@ class EmbeddedCommands:
             driver = self.driver()
             state, now = self.state(), SystemClock().now()
             counts = count_run(state, run_id, now)
-            if counts.status.is_at_rest:
+            made = end_report(state.reports(run_id), state.board(run_id)[0].finished_at, self._path)
+            # Whoever drives it makes the report after its end, and the exit status goes by that.
+            if counts.status.is_at_rest and (made is not None or not drives(driver, run_id)):
                 found = report(state, run_id, now)
                 show(status_text(found, driver), aside=as_json)
                 if as_json:
                     write_json(progress_document(found))
-                made = end_report(state.reports(run_id), found.finished_at, self._path)
                 return exit_status(found.status, made)
             if (text := counts_text(counts, driver)) != shown:
                 show(text, aside=as_json)
