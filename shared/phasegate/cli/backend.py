@@ -84,8 +84,8 @@ class CommandBackend(Protocol):
     def last_pipeline(self) -> Path | None:
         """Return the pipeline file that was used last; None: none was."""
 
-    def driver(self) -> str | None:
-        """Say who drives runs now, for people; None: nobody."""
+    def undriven(self, run_id: str) -> str | None:
+        """Say what people do about a run that nobody drives now; None: it is driven."""
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
         """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""

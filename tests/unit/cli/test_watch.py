@@ -1,5 +1,6 @@
 """Who watches a run asks every few seconds, for days: the run and its board are read, and no date."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from phasegate.adapters.embedded.home import HomeLock, may_drive
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.cli.backends import cloud, embedded
 from phasegate.cli.settings import Settings
 from phasegate.ports import ReportNote
+from tests.commands import type_command
 from tests.world import World
 
 ROUNDS = 3
@@ -81,6 +84,28 @@ def test_in_a_home_the_report_that_the_driver_makes_after_the_end_is_waited_for(
     assert (commands.watch("r", as_json=False), len(looks)) == (1, ROUNDS)
     monkeypatch.setattr(commands, "driver", lambda: "process 1, run another")
     assert (commands.watch("r", as_json=False), len(looks)) == (1, ROUNDS)
+
+
+def test_a_run_that_nobody_drives_is_not_called_driven_since_another_one_of_its_home_is(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    with world.open() as home:
+        world.begin(home)
+    here = ("--home", world.home.root)
+    with HomeLock(world.home) as lock:
+        lock.name_run("big")
+        status, watched = type_command(*here, "status", "r"), type_command(*here, "watch", "r", seconds=20)
+        lock.name_run("r")
+        driven = type_command(*here, "status", "r")
+    remedy = f"process {os.getpid()}, run big has this home; when that has ended, go on with: phasegate "
+    assert f"no process drives it; {remedy}" in status.stdout and "s to go" not in status.stdout
+    assert watched.returncode == 2
+    assert f"error: no process drives run 'r'; {remedy}" in watched.stderr
+    assert "no process drives it" not in driven.stdout
+
+
+def test_a_process_that_has_not_said_yet_which_run_it_drives_may_be_about_to_drive_this_one() -> None:
+    assert may_drive("process 1", "r") and may_drive("process 1, about to drive run r", "r")
+    assert not may_drive("process 1, run r-2", "r") and not may_drive("process 1, about to drive run big", "r")
 
 
 def test_on_a_cloud_no_date_is_read_before_the_run_is_at_rest(watched: Watched) -> None:

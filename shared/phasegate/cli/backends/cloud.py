@@ -75,9 +75,9 @@ class CloudCommands:
         """See the protocol: the deployed one."""
         return self.deployment.pipeline_file
 
-    def driver(self) -> str | None:
-        """See the protocol."""
-        return DRIVER
+    def undriven(self, run_id: str) -> str | None:  # noqa: ARG002 - no run is
+        """See the protocol: functions drive every run."""
+        return None
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:  # noqa: ARG002 - there is none
         """See the protocol. Raises InputError for another pipeline than the deployed one."""
@@ -211,8 +211,8 @@ class CloudCommands:
         while True:
             counts = count_run(backend.state, run_id, backend.clock.now())
             is_over = counts.is_at_rest
-            text = status_text(report(backend.state, run_id, backend.clock.now()), DRIVER) if is_over else ""
-            text = text or counts_text(counts, DRIVER)
+            text = status_text(report(backend.state, run_id, backend.clock.now())) if is_over else ""
+            text = text or counts_text(counts)
             is_due = time.monotonic() - told_at >= TELL_EVERY_SECONDS
             if is_over or (is_due and (text != shown or is_asked())):
                 told_at = time.monotonic()

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             write_json(progress.progress_document(found))
         else:
-            show(status_text(found, session.backend.driver()))
+            show(status_text(found, session.backend.undriven(run_id)))
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
