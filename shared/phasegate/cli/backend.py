@@ -87,6 +87,9 @@ class CommandBackend(Protocol):
     def undriven(self, run_id: str) -> str | None:
         """Say what people do about a run that nobody drives now; None: it is driven."""
 
+    def clock(self) -> "Clock":
+        """Return the clock by which runs are kept here."""
+
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
         """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""
 

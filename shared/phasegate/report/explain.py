@@ -147,7 +147,8 @@ def _clock_note(state: RunReader, run_id: str, index: PlanIndex, board: Board, n
         return ""
     return (
         f"the clock of this machine is {behind.total_seconds():,.0f} s behind what the run recorded last; the run goes "
-        "on by its own time, which never goes back: set the clock right"
+        "on by its own time, which never goes back: set this clock right if it is wrong; if the record is (a clock was "
+        "ahead when it was written), its times stay ahead until this one has caught up"
     )
 
 

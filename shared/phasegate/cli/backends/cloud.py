@@ -25,7 +25,7 @@ from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.ports import State
+from phasegate.ports import Clock, State
 from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.counts import Counts, count_run
@@ -78,6 +78,10 @@ class CloudCommands:
     def undriven(self, run_id: str) -> str | None:  # noqa: ARG002 - no run is
         """See the protocol: functions drive every run."""
         return None
+
+    def clock(self) -> Clock:
+        """See the protocol."""
+        return self.deployment.backend.clock
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:  # noqa: ARG002 - there is none
         """See the protocol. Raises InputError for another pipeline than the deployed one."""

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import phasegate
-from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home, driver_of, drives, may_drive
-from phasegate.adapters.embedded.state import open_state
+from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.cli.backends.interruption import leave_at_once
 from phasegate.cli.output import end_report, exit_status, say, show, write_json
 from phasegate.domain.errors import HaltError, HomeInUse, InputError
-from phasegate.ports import State
+from phasegate.ports import Clock, State
 
 if TYPE_CHECKING:
     from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
@@ -62,6 +61,10 @@ class EmbeddedCommands:
     def undriven(self, run_id: str) -> str | None:
         """See the protocol: a home has one driver, which drives one run."""
         return _what_to_do(self.driver(), run_id)
+
+    def clock(self) -> Clock:
+        """See the protocol."""
+        return clock_of(self._home)
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> "CalendarInputs":
         """See the protocol."""
@@ -123,12 +126,12 @@ class EmbeddedCommands:
         from phasegate.services.reading.progress import progress_document, report
 
         leave_at_once()
-        shown = ""
+        shown, clock = "", self.clock()
         while True:
             # Asked first: a process that ends in between has left the run at rest.
             driver = self.driver()
             undriven = _what_to_do(driver, run_id)
-            state, now = self.state(), SystemClock().now()
+            state, now = self.state(), clock.now()
             counts = count_run(state, run_id, now)
             made = end_report(state.reports(run_id), state.board(run_id)[0].finished_at, self._path)
             # Whoever drives it makes the report after its end, and the exit status goes by that.

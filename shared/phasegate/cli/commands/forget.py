@@ -28,12 +28,11 @@ def register(app: typer.Typer) -> None:
 
         Tables, history rows and reports stay; the command that deletes the reports is printed.
         """
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.forgetting import forget as forget_runs
         from phasegate.services.operating.forgetting import forgettable
 
         session: Session = context.obj
-        state, now = session.backend.state(), SystemClock().now()
+        state, now = session.backend.state(), session.backend.clock().now()
         found = forgettable(state, now, run_id, older_than)
         deletion = session.backend.deletion_of_reports([each.run_id for each in found]) if yes or as_json else ""
         if yes:

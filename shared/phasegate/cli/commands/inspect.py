@@ -16,14 +16,13 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Show where a run stands."""
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.domain.errors import UnreadableRun
         from phasegate.report.status import status_text, unreadable_text
         from phasegate.services.reading import progress
 
         session: Session = context.obj
         try:
-            found = progress.report(session.backend.state(), run_id, SystemClock().now())
+            found = progress.report(session.backend.state(), run_id, session.backend.clock().now())
         except UnreadableRun as error:
             unreadable = progress.unreadable_document(run_id, str(error))
             if as_json:
@@ -78,7 +77,9 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
         state, now = session.backend.state(), SystemClock().now()
-        found = explained(state, run_id, chosen, phase, now, overdue_calls(state, run_id, now))
+        found = explained(
+            state, run_id, chosen, phase, now, overdue_calls(state, run_id, session.backend.clock().now())
+        )
         if as_json:
             write_json(explanation_document(found))
         else:
