@@ -70,9 +70,6 @@ class RollbackInputs:
 class CommandBackend(Protocol):
     """A backend keeps and drives runs, as the commands see it: a home folder, or a deployment on Google Cloud."""
 
-    program: tuple[str, ...]
-    """The words with which a command that is printed begins."""
-
     def state(self) -> "State":
         """Return the state, where runs are kept. Raises InputError where there is nothing yet."""
 

@@ -54,8 +54,6 @@ DRIVER = "the cloud"
 class CloudCommands:
     """This is the commands' backend for a deployment; the protocol says what its methods do."""
 
-    program: tuple[str, ...] = ("phasegate", "--backend", "gcp")
-
     @cached_property
     def deployment(self) -> Deployment:
         """Return the deployment that the environment names. Raises InputError that names a missing variable."""
@@ -134,7 +132,7 @@ class CloudCommands:
         self._act_on_change(run_id)
         if as_json:
             write_json({"run_id": run_id, "driven_by": DRIVER})
-        say(f"it goes on; follow it with: phasegate --backend gcp watch {run_id}")
+        say(f"it goes on; follow it with: phasegate watch {run_id}")
         return 0
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
@@ -235,7 +233,7 @@ class CloudCommands:
         backend = self.deployment.backend
         found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
         made = self._report_on(run_id, found.report.finished_at)
-        unreported = f"there is no report on it yet; make one with: phasegate --backend gcp verify {run_id}"
+        unreported = f"there is no report on it yet; make one with: phasegate verify {run_id}"
         show_summary(found, made, unreported, as_json)
         return exit_status(found.report.status, made)
 

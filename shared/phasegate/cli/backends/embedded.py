@@ -34,8 +34,6 @@ WATCH_EVERY_SECONDS = 1.0
 class EmbeddedCommands:
     """This is the commands' backend for a home folder; the protocol says what its methods do."""
 
-    program: tuple[str, ...] = ("phasegate",)
-
     def __init__(self, settings: "Settings") -> None:
         self._home, self._source, self._is_verbose = Home(settings.home), settings.source, settings.verbose
 

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
             if as_json:
                 write_json(unreadable)
             else:
-                typer.echo(unreadable_text(unreadable))
+                show(unreadable_text(unreadable))
             raise typer.Exit(3) from error
         if as_json:
             write_json(progress.progress_document(found))
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
                 if each["status"] == UNREADABLE:
                     from phasegate.report.status import unreadable_text
 
-                    typer.echo(unreadable_text(each))
+                    show(unreadable_text(each))
                     continue
                 span = f"{each['dates']} dates {each['first']} to {each['last']}"
                 show(escaped(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip()))
