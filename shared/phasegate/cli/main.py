@@ -72,8 +72,9 @@ def main() -> None:
         _run()
     except SystemExit as ended:
         embedded = sys.modules.get("phasegate.adapters.embedded.executor")
-        if embedded is not None and embedded.calls_hang():
-            # Nothing can end such a call, and what its worker began may keep the interpreter from ending.
+        if embedded is not None and embedded.has_call_threads():
+            # Every executor is closed by now: nothing can end such a call, and what its worker began may keep the
+            # interpreter from ending.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
