@@ -286,6 +286,8 @@ class Embedded:
     ) -> Board:
         """Drive a run until it is final, drained or stopped."""
         self._lock.announce(run_id)
+        if isinstance(self.clock, SteadyClock):
+            self.clock.tell_again()
         self.prepare()
         self._lock.name_run(run_id)
         return self.engine(run_id).drive(stop=stop, progress=progress)

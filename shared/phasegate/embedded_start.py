@@ -7,11 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
-from phasegate.adapters.embedded.state import SqliteState, open_state
+from phasegate.adapters.embedded.state import SqliteState, clock_of, open_state
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import (
     Embedded,
@@ -43,7 +42,14 @@ class HomePreview:
         self._state: SqliteState | None = None
         self._prover: Prover | None = None
         self._pipeline_file: Path | None = None
-        self.clock: Clock = SystemClock()
+        self._clock: Clock | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """See the protocol: the home's."""
+        if self._clock is None:
+            self._clock = clock_of(self.home)
+        return self._clock
 
     def __enter__(self) -> Self:
         """Open nothing before it is needed."""
@@ -97,7 +103,6 @@ class HomeStart(HomePreview):
     def __init__(self, home: Home, source: Path, options: EmbeddedOptions | None = None) -> None:
         super().__init__(home, source)
         self._options = options or EmbeddedOptions()
-        self.clock = self._options.clock or self.clock
         self._pipeline: Pipeline | None = None
         self._opened: Embedded | None = None
 
@@ -111,6 +116,11 @@ class HomeStart(HomePreview):
             home = Embedded(self.home, self._pipeline, self._source, self._options, pipeline_file=file)
             self._opened = self._stack.enter_context(home)
         return self._opened
+
+    @property
+    def clock(self) -> Clock:
+        """See the protocol: a run is begun and driven by one clock."""
+        return self._opened.clock if self._opened is not None else self._options.clock or super().clock
 
     @property
     def state(self) -> State | None:

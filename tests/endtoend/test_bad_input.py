@@ -212,9 +212,15 @@ def broken_settings(site: Site) -> None:
 SURROUNDINGS: dict[str, tuple[Callable[[Site], None], str]] = {
     "broken YAML": (broken_yaml, "pipeline.yaml:2:1: not valid YAML: "),
     "YAML nested without end": (deep_yaml, "pipeline.yaml:1:51: nested more than 50 levels deep"),
-    "an unknown key": (unknown_key, "pipeline.yaml:180:1: colour: unknown key; remove it, or see `phasegate schema`"),
+    "an unknown key": (
+        unknown_key,
+        "pipeline.yaml:180:1: colour: unknown key; remove it, or see `phasegate --home home schema`",
+    ),
     "a missing pipeline file": (no_pipeline, "pipeline.yaml: no such pipeline file; give one with --pipeline FILE"),
-    "a missing source folder": (no_source, "source: no such source folder; make one with: phasegate sample"),
+    "a missing source folder": (
+        no_source,
+        "source: no such source folder; make one with: phasegate --home home sample",
+    ),
     "a source without a schedule": (no_schedule, "schedule.parquet: the source folder has no schedule"),
     "a schedule that is no parquet file": (no_parquet, "schedule.parquet: not a readable parquet file"),
     "a schedule with a missing column": (missing_column, "home_team"),
@@ -252,7 +258,7 @@ def test_a_worker_that_cannot_be_made_writes_nothing(site: Site) -> None:
 
 def test_a_source_that_nobody_names_is_asked_for(site: Site) -> None:
     answer = site.call("--home", "home", "run", "--pipeline", "pipeline.yaml", *SEASON)
-    assert_refused(answer, "give the source folder with --source DIR; `phasegate sample DIR` makes one up")
+    assert_refused(answer, "give the source folder with --source DIR; `phasegate --home home sample DIR` makes one up")
 
 
 def test_a_table_of_the_source_with_a_missing_column_writes_nothing(site: Site) -> None:
@@ -286,7 +292,9 @@ def test_an_unknown_run_changes_nothing(used: Site, command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_home_without_runs_is_not_made_by_asking_for_one(site: Site, command: str) -> None:
-    assert_refused(site(command, "r"), "home: no runs here yet; start one with `phasegate run`, or give --home DIR")
+    assert_refused(
+        site(command, "r"), "home: no runs here yet; start one with `phasegate --home home run`, or give --home DIR"
+    )
     assert not site.home.exists()
 
 

@@ -210,7 +210,7 @@ def test_a_complete_run_ends_with_0_and_a_summary_with_the_next_command(site: Si
     answer = site.run()
     assert answer.code == 0
     assert "Run r: completed. 6 dates, 54 of 54 tasks done" in answer.out
-    assert answer.out.endswith("next: phasegate status r\n")
+    assert answer.out.endswith("next: phasegate --home home status r\n")
 
 
 def test_run_prints_one_json_document_and_tells_its_progress_elsewhere(site: Site) -> None:
@@ -396,7 +396,7 @@ def test_runs_lists_every_run_with_its_reason(finished: Site) -> None:
 def test_explain_leads_to_the_root_with_its_numbers_and_the_command_that_mends_it(blocked: Site) -> None:
     shown = blocked("explain", "r", "2024-01-04", "final").out
     assert "2024-01-02 raw is blocked:" in shown and "a: 2 of 4 rows" in shown
-    assert "-> mend the source, then: phasegate retry r --date 2024-01-02 --phase raw" in shown
+    assert "-> mend the source, then: phasegate --home home retry r --date 2024-01-02 --phase raw" in shown
 
 
 def test_the_commands_for_what_is_missing_outside_the_run_work_as_they_are_printed(site: Site) -> None:
@@ -407,7 +407,7 @@ def test_the_commands_for_what_is_missing_outside_the_run_work_as_they_are_print
     assert remedy in shown.out.splitlines() or f"    -> {remedy}" in shown.out.splitlines()
     for line in remedy.split(", then: "):
         program, *words = shlex.split(line)
-        answer = site(*words)
+        answer = site.call(*words)
         assert (program, answer.code) == ("phasegate", 0), answer.err
     assert site.status()["status"] == "completed"
 
@@ -453,7 +453,7 @@ def test_watching_a_run_that_has_ended_gives_its_exit_status(
 def test_a_paused_run_starts_nothing_more_until_it_is_resumed(site: Site) -> None:
     process = site.run_held()
     paused = site("pause", "r")
-    assert (paused.code, "paused; go on with: phasegate resume r" in paused.err) == (0, True)
+    assert (paused.code, "paused; go on with: phasegate --home home resume r" in paused.err) == (0, True)
     site.release()
     rested = site.until(lambda s: not s["tasks"]["running"])
     assert (rested["status"], process.poll()) == ("paused", None)
@@ -571,7 +571,10 @@ def test_a_retry_can_be_narrowed(site: Site, narrowed: tuple[str, str]) -> None:
 )
 def test_a_retry_that_matches_nothing_is_refused(blocked: Site, narrowed: tuple[str, str]) -> None:
     answer = blocked("retry", "r", *narrowed)
-    assert (answer.code, "nothing failed or blocked matches; see: phasegate explain r" in answer.err) == (2, True)
+    assert (answer.code, "nothing failed or blocked matches; see: phasegate --home home explain r" in answer.err) == (
+        2,
+        True,
+    )
 
 
 # One home, one driver
@@ -581,7 +584,7 @@ def test_a_second_run_on_a_home_is_refused_with_the_owners_process(site: Site) -
     process = site.run_held()
     answer = site.call(*site.selecting("run", "--dates", "2024-01-01"))
     assert answer.code == 2
-    assert f"home is in use by process {process.pid}, run r; follow it with `phasegate watch`" in answer.err
+    assert f"home is in use by process {process.pid}, run r; follow it with `phasegate --home home watch`" in answer.err
 
 
 def test_a_plan_on_a_home_that_is_driven_is_refused(site: Site) -> None:
@@ -606,7 +609,7 @@ def test_ctrl_c_drains_with_130_and_the_same_command_completes(site: Site) -> No
     process.send_signal(signal.SIGINT)
     site.release()
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, "the same command resumes, or: phasegate resume r" in err) == (130, True)
+    assert (process.returncode, "the same command resumes, or: phasegate --home home resume r" in err) == (130, True)
     again = site.run("--json")
     assert (again.code, again.document["status"], "resuming run r" in again.err) == (0, "completed", True)
 

@@ -63,12 +63,12 @@ def test_what_cannot_be_decided_is_refused_and_nothing_is_written(
 def test_a_run_behind_an_approval_ends_with_status_3_and_names_the_command(site: Site) -> None:
     first = site.first  # type: ignore[attr-defined]
     assert first.code == 3, first.err
-    assert "next: phasegate approve r final" in first.out
+    assert "next: phasegate --home home approve r final" in first.out
     assert "warning: 2024-01-01 raw/a: v: " not in first.out, "up to 5"
     assert "warning: 2024-01-02 raw/a: v: 4 of 4 values are outside up to 5 (11 to 1000)" in first.out
     status = site.status()
     assert (status["status"], status["waits_for_approval"]) == ("waiting", ["final"])
-    assert "waits for a person: phasegate approve r final" in site("status", "r").out
+    assert "waits for a person: phasegate --home home approve r final" in site("status", "r").out
     assert site("watch", "r").code == 3
 
 
@@ -111,7 +111,7 @@ def test_a_date_whose_source_is_gone_goes_on_by_the_command_that_explain_names(t
     try:
         site.world.misbehave(fetch__b__1=["fail:unrecoverable"])
         assert site.call(*site.selecting("run"), "--run-id", "q").code == 1
-        assert f"phasegate {' '.join(GONE)} --until DATE --why TEXT" in site("explain", "q").out
+        assert f"phasegate --home home {' '.join(GONE)} --until DATE --why TEXT" in site("explain", "q").out
         assert_refused(site(*GONE), "--until")
         done = site(*GONE, "--until", "2099-12-31", "--why", "the site was closed", "--by", "ann")
         assert done.code == 0, done.err

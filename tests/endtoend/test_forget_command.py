@@ -39,7 +39,7 @@ def test_what_cannot_be_forgotten_is_refused_and_nothing_is_written(
 def test_a_run_is_shown_first_and_forgotten_by_the_command_that_is_printed(site: Site) -> None:
     shown = site("forget", "r")
     assert (shown.code, len(site("runs", "--json").document)) == (0, 1)
-    assert "forget it with: phasegate forget r --yes" in shown.out
+    assert "forget it with: phasegate --home home forget r --yes" in shown.out
     young = site("forget", "--older-than", "1", "--json")
     assert (young.code, young.document) == (0, {"runs": [], "is_done": False, "command": None, "delete_reports": None})
     page = site.home / "reports" / "r" / "report.html"

@@ -92,7 +92,7 @@ def test_when_too_many_calls_hang_the_run_halts_with_their_names(tmp_path: Path)
     answer = site.run()
     assert answer.code == 3
     assert "error: 8 calls have passed their deadline and hang: " in answer.err
-    assert answer.err.rstrip().endswith("then: phasegate resume r")
+    assert answer.err.rstrip().endswith("then: phasegate --home home resume r")
     assert len(site.status()["overdue"]) >= 8
     (site.world.source / "hang.json").unlink()
     assert site("resume", "r").code == 0

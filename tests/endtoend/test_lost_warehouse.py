@@ -58,7 +58,7 @@ def test_a_run_that_is_not_over_releases_nothing_on_rows_that_are_gone(
     answer = site("approve", "r", "shape", "--why", "go")
     assert (answer.code, "Traceback" in answer.err) == (3, False), answer.err
     assert "run 'r' does not go on: the tables no longer hold what it found right (a of 2024-01-01, " in answer.err
-    assert "give it up with `phasegate cancel r`" in answer.err
+    assert "give it up with `phasegate --home home cancel r`" in answer.err
     assert set(site.status()["phases"]["shape"].items()) >= {("pending", 6), ("released", 0)}
 
 
@@ -86,7 +86,7 @@ def test_a_completed_run_whose_rows_are_gone_does_not_end_with_0_again(site: Sit
     assert answer.code == 1
     assert "verified: Not complete" in answer.out
     assert "Run r: completed, and its report does not bear that out." in answer.out
-    assert "next: phasegate run … (the same, under another --run-id or none)" in answer.out
+    assert "next: phasegate --home home run … (the same, under another --run-id or none)" in answer.out
     assert site("watch", "r").code == 1
     again = site.call(*site.selecting("run"), "--json")
     assert (again.code, again.document["report"]["agrees"]) == (0, True)

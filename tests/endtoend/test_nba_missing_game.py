@@ -59,7 +59,7 @@ def test_its_gate_blocks_its_windows_wait_all_else_finishes_and_a_retry_after_me
     said = run_command("explain", "r", SPOILED, "phase_3_analytics", home=home)
     short = f"{2 * games - 2} of {2 * games} rows"
     assert short in said.stdout
-    assert "phasegate retry r --date 2023-11-04" in said.stdout
+    assert f"phasegate --home {home} retry r --date 2023-11-04" in said.stdout
     assert short in run_command("explain", "r", home=home).stdout
 
     for name in ("team_boxscores", "player_boxscores"):

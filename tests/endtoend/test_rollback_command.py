@@ -118,11 +118,13 @@ def test_without_yes_it_is_shown_with_what_follows_and_nothing_is_deleted(used: 
     lines = [" ".join(line.split()) for line in answer.out.splitlines()]
     assert f"shape/left {LEFT} 24 6 2024-01-01 2024-01-06" in lines
     assert "final/total final.total 4 4 2024-01-03 2024-01-06" in lines
+    delete = f"phasegate --home home rollback {INPUTS} --phase shape --season 2023-24 --yes"
+    assert f"nothing was deleted yet; to delete: {delete}" in lines
     assert (
-        f"nothing was deleted yet; to delete: phasegate rollback {INPUTS} --phase shape --season 2023-24 --yes" in lines
+        f"to delete what was built from it: phasegate --home home rollback {INPUTS} --phase final --season 2023-24"
+        in lines
     )
-    assert f"to delete what was built from it: phasegate rollback {INPUTS} --phase final --season 2023-24" in lines
-    assert f"to make all of it anew: phasegate run {INPUTS} --season 2023-24" in lines
+    assert f"to make all of it anew: phasegate --home home run {INPUTS} --season 2023-24" in lines
     assert tables(used.home) == before
     assert not (used.home / "objects" / "rollbacks").exists()
 
@@ -144,10 +146,10 @@ def test_json_is_one_document_with_the_same_numbers(used: Site) -> None:
     ]
     later = "--dates 2024-01-02,2024-01-03,2024-01-04,2024-01-05"
     assert document["commands"] == {
-        "delete": f"phasegate rollback {INPUTS} --phase shape --processor left --dates 2024-01-02 --yes",
-        "delete_stale": f"phasegate rollback {INPUTS} --phase shape..final --processor final/total "
+        "delete": f"phasegate --home home rollback {INPUTS} --phase shape --processor left --dates 2024-01-02 --yes",
+        "delete_stale": f"phasegate --home home rollback {INPUTS} --phase shape..final --processor final/total "
         f"--processor shape/ahead --processor shape/right {later}",
-        "make_anew": f"phasegate run {INPUTS} {later}",
+        "make_anew": f"phasegate --home home run {INPUTS} {later}",
     }
 
 
@@ -155,7 +157,7 @@ def test_objects_that_are_gone_are_missed_by_the_next_run_of_what_is_missing(sit
     """It ended with 1 once, and said that they had been there when it was planned."""
     document = roll_back(site, *SEASON, "--phase", "fetch", "--yes", "--json").document
     assert (document["objects"], document["rows"]) == (12, 0)
-    assert document["commands"]["make_anew"] == f"phasegate run {INPUTS} --season 2023-24"
+    assert document["commands"]["make_anew"] == f"phasegate --home home run {INPUTS} --season 2023-24"
     again = site(*document["commands"]["make_anew"].split()[1:], "--json")
     assert (again.code, again.document["status"], again.document["report"]["agrees"]) == (0, "completed", True)
     assert len(list((site.home / "objects").rglob("*.jsonl"))) == 12
@@ -219,7 +221,7 @@ def test_a_run_that_is_not_over_is_named_and_no_hindrance_once_cancelled(site: S
         assert_refused(
             roll_back(site, *SEASON, "--phase", "raw", *more),
             "run 'going' is not over (running) and holds raw on 6 of these dates, 2024-01-01 to 2024-01-06; let it "
-            "come to its end, or: phasegate cancel going",
+            "come to its end, or: phasegate --home home cancel going",
         )
     assert site("cancel", "going").code == 0
     assert roll_back(site, *SEASON, "--phase", "raw").code == 0

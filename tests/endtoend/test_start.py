@@ -82,7 +82,7 @@ def test_a_start_whose_process_dies_ends_with_3_and_the_end_of_its_log(
     answer = site.call(*starting(site))
     assert (answer.code, answer.out) == (3, "")
     assert "run r is written and not driven: its process ended" in answer.err
-    assert "go on with: phasegate resume r" in answer.err and reason in answer.err
+    assert "go on with: phasegate --home home resume r" in answer.err and reason in answer.err
 
 
 def test_a_start_that_loses_the_home_to_another_process_ends_with_3_and_names_it(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_start_of_a_run_that_is_over_says_so_and_begins_no_process(site: Site)
     assert site.run().code == 0
     answer = site.call(*starting(site))
     assert (answer.code, answer.out) == (0, "r\n")
-    assert "run r is over (completed); see: phasegate status r" in answer.err
+    assert "run r is over (completed); see: phasegate --home home status r" in answer.err
 
 
 def test_processes_of_the_stack_look_at_nothing_in_the_current_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What one pass of the conductor reads and writes is bounded, however much there is to do."""
+"""What one pass of the conductor, or one look, reads and writes is bounded, however much there is to do."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -13,6 +13,7 @@ from phasegate.domain.errors import CommitTooLarge
 from phasegate.domain.state.board import Board, Unasked
 from phasegate.domain.state.facts import Cell
 from phasegate.domain.state.run import RunStatus
+from phasegate.report.explain import explain
 from phasegate.services.operating import operators
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.judge import Judge, Judgement
@@ -186,3 +187,26 @@ def test_a_pass_that_one_commit_does_not_take_is_made_again_over_fewer_dates(
     undisturbed = World(tmp_path / "undisturbed", dates=DATES)
     monkeypatch.setattr(SqliteState, "commit", commit)
     assert undisturbed.run().groups == board.groups
+
+
+def test_what_is_tried_again_is_explained_by_reading_the_released_dates_in_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=DATES, change=lambda d: d["phases"][0].pop("limits"))
+    world.misbehave(**{f"fetch__a__{n}": ["fail:transient"] * 9 for n in range(DATES)})
+    read: list[int] = []
+    dates = SqliteState.dates
+
+    def noted(state: SqliteState, run_id: str, days: Any) -> Any:
+        read.append(len(days))
+        return dates(state, run_id, days)
+
+    with world.open() as embedded:
+        world.begin(embedded)
+        failed = iter(range(3 * DATES))
+        embedded.drive("r", stop=lambda: next(failed, None) is None)
+        monkeypatch.setattr(SqliteState, "dates", noted)
+        monkeypatch.setattr("phasegate.report.explain.DATES_AT_ONCE", PAGE)
+        roots = explain(embedded.state, "r", None, None).roots
+    assert [(root.day, root.kind) for root in roots] == [(day, "being tried again") for day in world.days]
+    assert read == [PAGE, PAGE, 1]

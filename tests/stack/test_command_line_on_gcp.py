@@ -201,7 +201,7 @@ def test_explain_names_the_root_what_waits_for_it_and_the_command_that_mends_it(
     shown = cloud("explain", "failed").out
     assert f"{FIRST} shape is failed:" in shown
     assert "waiting for it: final" in shown
-    assert f"phasegate retry failed --date {FIRST} --phase shape" in shown
+    assert f"phasegate --backend gcp retry failed --date {FIRST} --phase shape" in shown
 
 
 def test_explain_of_a_phase_that_waits_leads_to_the_root(cloud: Cloud, failed: Answer) -> None:

@@ -70,9 +70,6 @@ class RollbackInputs:
 class CommandBackend(Protocol):
     """A backend keeps and drives runs, as the commands see it: a home folder, or a deployment on Google Cloud."""
 
-    program: tuple[str, ...]
-    """The words with which a command that is printed begins."""
-
     def state(self) -> "State":
         """Return the state, where runs are kept. Raises InputError where there is nothing yet."""
 
@@ -84,8 +81,11 @@ class CommandBackend(Protocol):
     def last_pipeline(self) -> Path | None:
         """Return the pipeline file that was used last; None: none was."""
 
-    def driver(self) -> str | None:
-        """Say who drives runs now, for people; None: nobody."""
+    def undriven(self, run_id: str) -> str | None:
+        """Say what people do about a run that nobody drives now; None: it is driven."""
+
+    def clock(self) -> "Clock":
+        """Return the clock by which runs are kept here."""
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
         """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from phasegate.cli.commands import check, decisions, forget, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli.output import as_printed, complete_commands
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
-from phasegate.domain.foreign_text import escaped, escaped_lines
+from phasegate.domain.foreign_text import escaped
 
 if TYPE_CHECKING:
     from phasegate.cli.backend import CommandBackend
@@ -37,6 +39,8 @@ def configure(
     """Settings come from flags, then the environment, then phasegate.toml in the current folder."""
     from phasegate.cli.settings import Settings
 
+    typed = [word for flag, value in (("--home", home), ("--backend", backend)) if value for word in (flag, str(value))]
+    complete_commands(context.command.list_commands(context) if isinstance(context.command, TyperGroup) else (), typed)
     context.obj = Session(Settings.resolve(home=home, backend=backend), open_backend)
 
 
@@ -68,8 +72,9 @@ def main() -> None:
         _run()
     except SystemExit as ended:
         embedded = sys.modules.get("phasegate.adapters.embedded.executor")
-        if embedded is not None and embedded.calls_hang():
-            # Nothing can end such a call, and what its worker began may keep the interpreter from ending.
+        if embedded is not None and embedded.has_call_threads():
+            # Every executor is closed by now: nothing can end such a call, and what its worker began may keep the
+            # interpreter from ending.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
@@ -108,7 +113,7 @@ def _surroundings(error: OSError) -> str:
 
 
 def _complain(text: str) -> None:
-    print(f"error: {escaped_lines(text)}", file=sys.stderr)  # noqa: T201 - the command line's own output
+    print(f"error: {as_printed(text)}", file=sys.stderr)  # noqa: T201 - the command line's own output
 
 
 if __name__ == "__main__":

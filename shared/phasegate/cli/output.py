@@ -1,7 +1,9 @@
 """Commands print the answer on standard output, and all else on standard error."""
 
 import json
-from collections.abc import Callable, Sequence
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,37 @@ def exit_status(status: "RunStatus", report: EndReport | None) -> int:
     return 1 if is_contradicted and status.exit_status == 0 else status.exit_status
 
 
+_WITH_COMMANDS = frozenset({"command", "commands", "next", "note", "remedy", "waits_for"})
+"""The keys of JSON documents under which sentences of ours stand, with commands to type."""
+
+
+class _Printed:
+    """Commands are written without options that come before them: who writes them need not know of any. Here they get
+    those that were typed, so that they work as they are printed.
+    """
+
+    begins = re.compile("(?!)")
+    """Where a command is written; nowhere, until it is known which there are."""
+
+    options = ""
+    """What was typed before the command, for a shell, with a blank behind it."""
+
+
+def complete_commands(names: Iterable[str], options: Sequence[str]) -> None:
+    """Have these commands printed with the options that were typed before this one: which home, which backend."""
+    _Printed.begins = re.compile(rf"(?<![\w./-])phasegate (?=(?:{'|'.join(map(re.escape, names))})\b)")
+    _Printed.options = f"{shlex.join(options)} " if options else ""
+
+
+def as_printed(text: str) -> str:
+    """Return a text with its commands as they are to be typed, and nothing in it that a terminal obeys."""
+    return escaped_lines(_completed(text))
+
+
+def _completed(text: str) -> str:
+    return _Printed.begins.sub(lambda _: f"phasegate {_Printed.options}", text) if _Printed.options else text
+
+
 def say(text: str) -> None:
     """Tell whoever watches; standard output is for the answer."""
     show(text, aside=True)
@@ -59,13 +92,22 @@ def say(text: str) -> None:
 
 def show(text: str, *, aside: bool = False) -> None:
     """Print lines, in which nothing stands that a terminal obeys. aside: on standard error."""
-    typer.echo(escaped_lines(text), err=aside)
+    typer.echo(as_printed(text), err=aside)
 
 
 def write_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    lines = json.dumps(document, indent=2, ensure_ascii=False).split("\n")
+    lines = json.dumps(_with_options(document), indent=2, ensure_ascii=False).split("\n")
     typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in lines))
+
+
+def _with_options(document: Any, *, is_ours: bool = False) -> Any:
+    """A document with its commands as they are to be typed; what others say in it stays as it is."""
+    if isinstance(document, dict):
+        return {k: _with_options(v, is_ours=is_ours or k in _WITH_COMMANDS) for k, v in document.items()}
+    if isinstance(document, list | tuple):
+        return [_with_options(each, is_ours=is_ours) for each in document]
+    return _completed(document) if is_ours and isinstance(document, str) else document
 
 
 def _json_escaped(line: str) -> str:

@@ -20,7 +20,7 @@ from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
 from phasegate.ports import RunReader
 from phasegate.services.reading.listing import current_status
-from phasegate.services.reading.progress import OverdueCall, cell_reasons, cell_state
+from phasegate.services.reading.progress import DATES_AT_ONCE, OverdueCall, cell_reasons, cell_state
 
 CLOCK_BEHIND = timedelta(minutes=1)
 """So far behind what is recorded the clock of who asks is worth a word."""
@@ -148,7 +148,8 @@ def _clock_note(state: RunReader, run_id: str, index: PlanIndex, board: Board, n
         return ""
     return (
         f"the clock of this machine is {behind.total_seconds():,.0f} s behind what the run recorded last; the run goes "
-        "on by its own time, which never goes back: set the clock right"
+        "on by its own time, which never goes back: set this clock right if it is wrong; if the record is (a clock was "
+        "ahead when it was written), its times stay ahead until this one has caught up"
     )
 
 
@@ -225,12 +226,16 @@ def _under_way(state: RunReader, run_id: str, index: PlanIndex, board: Board) ->
         Root(day, "", what, "waiting for an answer", why, (), f"asked again by itself (try {tries + 1})")
         for day, what, (tries, _, why) in unasked
     ]
-    for position, day in enumerate(index.days):
-        if any(board.letter(group.name, position) == BoardLetter.RELEASED for group in index.groups):
-            views = derive(state.dates(run_id, (day,))[day], index)
+    released = [
+        day
+        for position, day in enumerate(index.days)
+        if any(board.letter(group.name, position) == BoardLetter.RELEASED for group in index.groups)
+    ]
+    for first in range(0, len(released), DATES_AT_ONCE):
+        for day, facts in state.dates(run_id, released[first : first + DATES_AT_ONCE]).items():
             roots += [
                 Root(day, task.phase, task.processor, "being tried again", view.message, (), "goes on by itself")
-                for task, view in zip(index.tasks, views, strict=True)
+                for task, view in zip(index.tasks, derive(facts, index), strict=True)
                 if view.message and view.status in (TaskStatus.QUEUED, TaskStatus.PENDING)
             ]
     return tuple(roots)

@@ -22,9 +22,6 @@ LISTED = 12
 class Words:
     """Words are what a person typed, for the commands that are printed to copy."""
 
-    program: tuple[str, ...]
-    """The command with its global options."""
-
     inputs: tuple[str, ...]
     """The options that name pipeline file and source."""
 
@@ -192,4 +189,4 @@ def _dates(days: Sequence[date]) -> str:
 def _join(words: Words, typed: Sequence[str]) -> str:
     """The command. What was said of the live window goes with the selection that it was said of."""
     live = words.live if all(word in typed for word in words.dates) else ()
-    return shlex.join([*words.program, *typed, *live])
+    return shlex.join(["phasegate", *typed, *live])

@@ -9,9 +9,9 @@ from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport
 
 
-def status_text(progress: RunReport, driver: str | None) -> str:
-    """The text says where a run stands. driver: who drives it; None: nobody does."""
-    tasks, lines = progress.tasks, _head(progress, driver)
+def status_text(progress: RunReport, undriven: str | None = None) -> str:
+    """The text says where a run stands. undriven: what to do since nobody drives it; None: somebody does."""
+    tasks, lines = progress.tasks, _head(progress, undriven)
     states = ", ".join(f"{n:,} {name}" for name, n in tasks.items() if n and name != "expected")
     lines.append(f"  tasks: {tasks['expected']:,} expected: {states}")
     lines.extend(f"  failed: {f.date} {f.phase}/{f.processor}: {f.failure.message}" for f in progress.failures[:10])
@@ -29,20 +29,20 @@ def unreadable_text(document: Mapping[str, Any]) -> str:
     return escaped(f"{document['run_id']}  {document['status']}  {document['reason']}")
 
 
-def counts_text(counts: Counts, driver: str | None) -> str:
-    """Say how far a run is, while it goes on. driver: who drives it; None: nobody does."""
-    lines = _head(counts, driver)
+def counts_text(counts: Counts, undriven: str | None = None) -> str:
+    """Say how far a run is, while it goes on. undriven: what to do since nobody drives it; None: somebody does."""
+    lines = _head(counts, undriven)
     lines.extend(f"  failed: {day} {ref}: {failure.message}" for day, ref, failure in counts.failures)
     if counts.failed > len(counts.failures):
         lines.append(f"  and {counts.failed - len(counts.failures):,} more failed")
     return escaped_lines(lines)
 
 
-def _head(of: RunReport | Counts, driver: str | None) -> list[str]:
-    eta = f", about {of.eta_seconds:,.0f} s to go" if of.eta_seconds is not None and driver else ""
+def _head(of: RunReport | Counts, undriven: str | None) -> list[str]:
+    eta = f", about {of.eta_seconds:,.0f} s to go" if of.eta_seconds is not None and undriven is None else ""
     lines = [f"run {of.run_id} of pipeline {of.pipeline}: {of.status.value}, {of.dates} dates{eta}"]
-    if not of.status.is_at_rest and driver is None:
-        lines.append(f"no process drives it; go on with: phasegate resume {of.run_id}")
+    if not of.status.is_at_rest and undriven is not None:
+        lines.append(f"no process drives it; {undriven}")
     for phase, counts in of.phases.items():
         states = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "dates")
         lines.append(f"  {phase}: {states}")

@@ -1,5 +1,6 @@
 """Time does not go back: what is due stays due, also when the machine's clock is set back."""
 
+import json
 import logging
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
+from tests.commands import type_command
 from tests.unit.builders import NOW, Day, failed
 from tests.world import World
 
@@ -68,9 +70,32 @@ def test_a_run_that_was_begun_by_a_clock_that_was_ahead_goes_on_at_once(tmp_path
     give_up = time.monotonic() + 60
     with Embedded(world.home, world.pipeline, world.source, EmbeddedOptions()) as embedded:
         note = explain(embedded.state, "r", None, None, datetime.now(UTC)).note
-        assert "the clock of this machine is 259," in note and "set the clock right" in note
+        assert (
+            "the clock of this machine is 259," in note
+            and "set this clock right if it is wrong; if the record is" in note
+        )
         board = embedded.drive("r", stop=lambda: time.monotonic() > give_up)
     assert board.status is RunStatus.COMPLETED
+
+
+def test_a_run_in_a_home_whose_record_is_ahead_has_one_clock_and_its_log_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=2)
+    ahead = datetime.now(UTC) + timedelta(days=700)
+    world.clock.move_to(ahead)
+    with world.open() as embedded:
+        world.begin(embedded, run_id="first")
+        embedded.drive("first")
+    here = ("--home", world.home.root)
+    typed = (*here, "run", "--pipeline", tmp_path / "pipeline.yaml", "--source", world.source)
+    again = type_command(*typed, "--season", "2023-24", "--reprocess", "all", "--run-id", "r", "--json")
+    assert again.returncode == 0, again.stderr
+    assert 0 <= json.loads(again.stdout)["seconds"] < 600
+    assert "behind the time that is recorded; it goes on from there: set this clock right if it is wrong; if the " in (
+        world.home.log_of("r").read_text()
+    )
+    found = json.loads(type_command(*here, "forget", "--older-than", "0", "--json").stdout)
+    assert {each["run_id"] for each in found["runs"]} == {"first", "r"}
+    assert min(each["ended_at"] for each in found["runs"]) >= ahead.isoformat()[:19]
 
 
 def test_a_further_attempt_waits_no_longer_than_its_backoff_whoever_said_when_the_last_one_ended() -> None:

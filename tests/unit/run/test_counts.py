@@ -60,7 +60,7 @@ def test_the_text_names_ten_failures_and_counts_the_rest(tmp_path: Path, monkeyp
         world.begin(embedded)
         embedded.drive("r")
         counts = counted(embedded, monkeypatch)
-    lines = counts_text(counts, "pid 7").splitlines()
+    lines = counts_text(counts).splitlines()
     assert counts.failed > 10
     assert sum(line.startswith("  failed: ") for line in lines) == 10
     assert lines[-1] == f"  and {counts.failed - 10} more failed"

@@ -43,6 +43,10 @@ class SteadyClock:
         self._was_told = False
         self._tell(self._last - now)
 
+    def tell_again(self) -> None:
+        """Have it said once more, at the next look, that the system's clock is behind: somebody else listens now."""
+        self._was_told = False
+
     def now(self) -> datetime:
         """Return the time, aware, UTC: never less than before."""
         with self._lock:
@@ -59,8 +63,9 @@ class SteadyClock:
         if behind >= NOTABLE and not self._was_told:
             self._was_told = True
             _log.warning(
-                "the clock of this machine is %d s behind the time that is recorded; it goes on from there: set the "
-                "clock right",
+                "the clock of this machine is %d s behind the time that is recorded; it goes on from there: set this "
+                "clock right if it is wrong; if the record is (a clock was ahead when it was written), its times stay "
+                "ahead until this one has caught up, and another home begins without them",
                 behind.total_seconds(),
             )
 

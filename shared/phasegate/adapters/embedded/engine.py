@@ -174,13 +174,16 @@ class Engine(Generic[Call]):
         return self._database.transaction() if self._atomic_turns else nullcontext()
 
     def _notice_changes(self) -> bool:
-        """Sweep at the start, from time to time, and when another process wrote (a pause, a retry, a limit)."""
+        """Sweep at the start, from time to time, and when another process wrote (a pause, a retry, a limit).
+
+        Returns whether another one wrote since the last look; at the start that is not known, and taken to be so.
+        """
         now, seen = self._clock.now(), self._database.changed_elsewhere()
         if seen == self._seen and self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
             return False
-        is_first, self._seen, self._swept_at = self._seen != seen, seen, now
+        has_changed, self._seen, self._swept_at = self._seen != seen, seen, now
         self._handlers.sweep(self._run_id)
-        return is_first
+        return has_changed
 
     def _take_results(self) -> bool:
         results = self._executor.collect()

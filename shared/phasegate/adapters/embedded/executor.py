@@ -62,8 +62,10 @@ CALL_THREAD = "phasegate-call"
 """How the names of the threads that call workers begin."""
 
 
-def calls_hang() -> bool:
-    """Tell whether a worker is called in this process, by an executor that is closed: nothing can end such a call."""
+def has_call_threads() -> bool:
+    """Tell whether a thread that calls workers lives in this process. Where every executor is closed, it does so in a
+    call that hangs, which nothing can end.
+    """
     return any(thread.name.startswith(CALL_THREAD) for thread in threading.enumerate())
 
 

@@ -117,6 +117,11 @@ def drives(driver: str | None, run_id: str) -> bool:
     return driver is not None and driver.endswith(f" run {run_id}")
 
 
+def may_drive(driver: str, run_id: str) -> bool:
+    """Tell whether the driver of a home drives this run, or has not said yet which one, if any."""
+    return drives(driver, run_id) or " run " not in driver
+
+
 class HomeLock:
     """The lock is held by the one process that drives runs in a home; the operating system frees it when the process
     dies.

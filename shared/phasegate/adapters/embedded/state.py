@@ -7,6 +7,7 @@ documents only, which are never kept in memory.
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from phasegate.adapters.embedded.clock import SteadyClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.fences import next_fence
 from phasegate.adapters.embedded.home import Home
@@ -422,6 +424,14 @@ def open_state(home: Home) -> SqliteState:
     if not home.state.exists():
         raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
     return SqliteState(Database(home.state), keeps_dates=False)
+
+
+def clock_of(home: Home) -> SteadyClock:
+    """Make the clock by which a home is kept: the system's, which never goes back behind what is recorded there."""
+    if not home.state.exists():
+        return SteadyClock()
+    with closing(Database(home.state)) as database:
+        return SteadyClock(database.latest_moment())
 
 
 _REPORT = TypeAdapter(ReportNote)

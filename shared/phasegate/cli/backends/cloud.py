@@ -25,7 +25,7 @@ from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.ports import State
+from phasegate.ports import Clock, State
 from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.counts import Counts, count_run
@@ -54,8 +54,6 @@ DRIVER = "the cloud"
 class CloudCommands:
     """This is the commands' backend for a deployment; the protocol says what its methods do."""
 
-    program: tuple[str, ...] = ("phasegate", "--backend", "gcp")
-
     @cached_property
     def deployment(self) -> Deployment:
         """Return the deployment that the environment names. Raises InputError that names a missing variable."""
@@ -75,9 +73,13 @@ class CloudCommands:
         """See the protocol: the deployed one."""
         return self.deployment.pipeline_file
 
-    def driver(self) -> str | None:
+    def undriven(self, run_id: str) -> str | None:  # noqa: ARG002 - no run is
+        """See the protocol: functions drive every run."""
+        return None
+
+    def clock(self) -> Clock:
         """See the protocol."""
-        return DRIVER
+        return self.deployment.backend.clock
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:  # noqa: ARG002 - there is none
         """See the protocol. Raises InputError for another pipeline than the deployed one."""
@@ -130,7 +132,7 @@ class CloudCommands:
         self._act_on_change(run_id)
         if as_json:
             write_json({"run_id": run_id, "driven_by": DRIVER})
-        say(f"it goes on; follow it with: phasegate --backend gcp watch {run_id}")
+        say(f"it goes on; follow it with: phasegate watch {run_id}")
         return 0
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
@@ -211,8 +213,8 @@ class CloudCommands:
         while True:
             counts = count_run(backend.state, run_id, backend.clock.now())
             is_over = counts.is_at_rest
-            text = status_text(report(backend.state, run_id, backend.clock.now()), DRIVER) if is_over else ""
-            text = text or counts_text(counts, DRIVER)
+            text = status_text(report(backend.state, run_id, backend.clock.now())) if is_over else ""
+            text = text or counts_text(counts)
             is_due = time.monotonic() - told_at >= TELL_EVERY_SECONDS
             if is_over or (is_due and (text != shown or is_asked())):
                 told_at = time.monotonic()
@@ -231,7 +233,7 @@ class CloudCommands:
         backend = self.deployment.backend
         found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
         made = self._report_on(run_id, found.report.finished_at)
-        unreported = f"there is no report on it yet; make one with: phasegate --backend gcp verify {run_id}"
+        unreported = f"there is no report on it yet; make one with: phasegate verify {run_id}"
         show_summary(found, made, unreported, as_json)
         return exit_status(found.report.status, made)
 

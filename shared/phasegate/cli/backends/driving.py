@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
-from phasegate.adapters.embedded.state import open_state
+from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Embedded, EmbeddedOptions, has_another_warehouse, open_warehouse
@@ -109,7 +108,7 @@ def verified_run(home: Home, run_id: str) -> tuple[Verified, str]:
     with _tables_to_verify(home) as warehouse:
         _say_another_warehouse(home, has_another_warehouse(home, warehouse))
         inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
-        made = verify_run(inputs, FolderObjectStore(home.root), SystemClock(), run_id)
+        made = verify_run(inputs, FolderObjectStore(home.root), clock_of(home), run_id)
     return made, str(home.root / made.page)
 
 
@@ -121,7 +120,7 @@ def verified_dates(home: Home, read: CalendarInputs, selection: Selection, phase
     with _tables_to_verify(home) as warehouse:
         inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
         store = FolderObjectStore(home.root)
-        made = verify_dates(inputs, store, SystemClock(), read.pipeline, read.calendar, selection, phases)
+        made = verify_dates(inputs, store, clock_of(home), read.pipeline, read.calendar, selection, phases)
     return made, str(home.root / made.page)
 
 
@@ -145,7 +144,7 @@ def rollback_inputs(home: Home) -> Iterator[RollbackInputs]:
     with HomeLock(home):
         state, warehouse = open_state(home), open_warehouse(home)
         try:
-            yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), SystemClock(), is_shared=False)
+            yield RollbackInputs(state, warehouse, FolderObjectStore(home.objects), clock_of(home), is_shared=False)
         finally:
             warehouse.close()
 

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import phasegate
-from phasegate.adapters.embedded.clock import SystemClock
-from phasegate.adapters.embedded.home import Home, driver_of, drives
-from phasegate.adapters.embedded.state import open_state
+from phasegate.adapters.embedded.home import Home, driver_of, drives, may_drive
+from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.cli.backends.interruption import leave_at_once
 from phasegate.cli.output import end_report, exit_status, say, show, write_json
 from phasegate.domain.errors import HaltError, HomeInUse, InputError
-from phasegate.ports import State
+from phasegate.ports import Clock, State
 
 if TYPE_CHECKING:
     from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
@@ -34,8 +33,6 @@ WATCH_EVERY_SECONDS = 1.0
 
 class EmbeddedCommands:
     """This is the commands' backend for a home folder; the protocol says what its methods do."""
-
-    program: tuple[str, ...] = ("phasegate",)
 
     def __init__(self, settings: "Settings") -> None:
         self._home, self._source, self._is_verbose = Home(settings.home), settings.source, settings.verbose
@@ -56,8 +53,16 @@ class EmbeddedCommands:
         return Path(runs[0].pipeline_file) if runs else None
 
     def driver(self) -> str | None:
-        """See the protocol."""
+        """Say who drives a run in this home now; None: nobody."""
         return self._home.driver()
+
+    def undriven(self, run_id: str) -> str | None:
+        """See the protocol: a home has one driver, which drives one run."""
+        return _what_to_do(self.driver(), run_id)
+
+    def clock(self) -> Clock:
+        """See the protocol."""
+        return clock_of(self._home)
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> "CalendarInputs":
         """See the protocol."""
@@ -119,24 +124,26 @@ class EmbeddedCommands:
         from phasegate.services.reading.progress import progress_document, report
 
         leave_at_once()
-        shown = ""
+        shown, clock = "", self.clock()
         while True:
             # Asked first: a process that ends in between has left the run at rest.
             driver = self.driver()
-            state, now = self.state(), SystemClock().now()
+            undriven = _what_to_do(driver, run_id)
+            state, now = self.state(), clock.now()
             counts = count_run(state, run_id, now)
-            if counts.status.is_at_rest:
+            made = end_report(state.reports(run_id), state.board(run_id)[0].finished_at, self._path)
+            # Whoever drives it makes the report after its end, and the exit status goes by that.
+            if counts.status.is_at_rest and (made is not None or undriven):
                 found = report(state, run_id, now)
-                show(status_text(found, driver), aside=as_json)
+                show(status_text(found, undriven), aside=as_json)
                 if as_json:
                     write_json(progress_document(found))
-                made = end_report(state.reports(run_id), found.finished_at, self._path)
                 return exit_status(found.status, made)
-            if (text := counts_text(counts, driver)) != shown:
+            if (text := counts_text(counts, undriven)) != shown:
                 show(text, aside=as_json)
                 shown = text
-            if driver is None:
-                raise InputError(f"no process drives run '{run_id}'; go on with: phasegate resume {run_id}")
+            if driver is None or not may_drive(driver, run_id):
+                raise InputError(f"no process drives run '{run_id}'; {undriven}")
             time.sleep(WATCH_EVERY_SECONDS)
 
     def _path(self, name: str) -> str:
@@ -200,6 +207,14 @@ LOG_LINES_SHOWN = 12
 def own_command(*words: str) -> list[str]:
     """Return a ``phasegate`` command as this interpreter runs it: what lies in the current folder is not looked at."""
     return [sys.executable, "-P", str(_MAIN), *words]
+
+
+def _what_to_do(driver: str | None, run_id: str) -> str | None:
+    """What people do about a run that is not the one which the driver of its home drives; None: it is."""
+    if drives(driver, run_id):
+        return None
+    first = f"{driver} has this home; when that has ended, " if driver else ""
+    return f"{first}go on with: phasegate resume {run_id}"
 
 
 def _not_driven(run_id: str, status: int, log: Path, offset: int) -> str:

@@ -28,13 +28,12 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a phase go; drives the run when no other process does."""
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.decisions import approve as decide
 
         session: Session = context.obj
         session.tell_more(verbose)
         session.backend.expect_change(run_id)
-        run = decide(session.backend.state(), SystemClock(), run_id, phase, by=options.signed(by), why=why)
+        run = decide(session.backend.state(), session.backend.clock(), run_id, phase, by=options.signed(by), why=why)
         say(f"approved: {phase}")
         raise typer.Exit(_go_on(session.backend, run, as_json))
 
@@ -53,7 +52,6 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Let a blocked check pass on some dates, until an end; drives the run when no other process does."""
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.decisions import waive as decide
         from phasegate.services.reading.notices import scope
 
@@ -63,7 +61,7 @@ def register(app: typer.Typer) -> None:
         session.backend.expect_change(run_id)
         run, waiver = decide(
             session.backend.state(),
-            SystemClock(),
+            session.backend.clock(),
             run_id,
             dates=days,
             check=check,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.output import write_json
+from phasegate.cli.output import show, write_json
 from phasegate.cli.session import Session
 
 OlderOption = Annotated[
@@ -28,18 +28,17 @@ def register(app: typer.Typer) -> None:
 
         Tables, history rows and reports stay; the command that deletes the reports is printed.
         """
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.forgetting import forget as forget_runs
         from phasegate.services.operating.forgetting import forgettable
 
         session: Session = context.obj
-        state, now = session.backend.state(), SystemClock().now()
+        state, now = session.backend.state(), session.backend.clock().now()
         found = forgettable(state, now, run_id, older_than)
         deletion = session.backend.deletion_of_reports([each.run_id for each in found]) if yes or as_json else ""
         if yes:
             forget_runs(state, now, found)
         which = run_id if run_id is not None else f"--older-than {older_than}"
-        command = " ".join([*session.backend.program, "forget", which, "--yes"])
+        command = f"phasegate forget {which} --yes"
         if as_json:
             runs = [
                 {
@@ -60,12 +59,12 @@ def register(app: typer.Typer) -> None:
             )
             return
         for each in found:
-            typer.echo(f"{each.run_id}  {each.status.value}  {each.dates} dates, ended {each.ended_at:%Y-%m-%d}")
+            show(f"{each.run_id}  {each.status.value}  {each.dates} dates, ended {each.ended_at:%Y-%m-%d}")
         if not found:
-            typer.echo("there is nothing to forget")
+            show("there is nothing to forget")
         elif yes:
-            typer.echo(f"{len(found)} run(s) forgotten; their tables, history rows and reports are still there")
+            show(f"{len(found)} run(s) forgotten; their tables, history rows and reports are still there")
             if deletion:
-                typer.echo(f"delete the reports, when nobody needs them any more, with: {deletion}")
+                show(f"delete the reports, when nobody needs them any more, with: {deletion}")
         else:
-            typer.echo(f"nothing was deleted; forget {'it' if len(found) == 1 else 'them'} with: {command}")
+            show(f"nothing was deleted; forget {'it' if len(found) == 1 else 'them'} with: {command}")

@@ -16,7 +16,6 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Show where a run stands."""
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.domain.errors import UnreadableRun
         from phasegate.report.status import status_text, unreadable_text
         from phasegate.services.reading import progress
@@ -24,18 +23,18 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         try:
-            found = progress.report(session.backend.state(), run_id, SystemClock().now())
+            found = progress.report(session.backend.state(), run_id, session.backend.clock().now())
         except UnreadableRun as error:
             unreadable = unreadable_document(run_id, str(error))
             if as_json:
                 write_json(unreadable)
             else:
-                typer.echo(unreadable_text(unreadable))
+                show(unreadable_text(unreadable))
             raise typer.Exit(3) from error
         if as_json:
             write_json(progress.progress_document(found))
         else:
-            show(status_text(found, session.backend.driver()))
+            show(status_text(found, session.backend.undriven(run_id)))
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -57,7 +56,7 @@ def register(app: typer.Typer) -> None:
                 if each["status"] == UNREADABLE:
                     from phasegate.report.status import unreadable_text
 
-                    typer.echo(unreadable_text(each))
+                    show(unreadable_text(each))
                     continue
                 span = f"{each['dates']} dates {each['first']} to {each['last']}"
                 show(escaped(f"{each['run_id']}  {each['status']}  {span}  {each['why']}".rstrip()))
@@ -79,7 +78,9 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
         state, now = session.backend.state(), SystemClock().now()
-        found = explained(state, run_id, chosen, phase, now, overdue_calls(state, run_id, now))
+        found = explained(
+            state, run_id, chosen, phase, now, overdue_calls(state, run_id, session.backend.clock().now())
+        )
         if as_json:
             write_json(explanation_document(found))
         else:

@@ -31,7 +31,6 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
-        from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.services.operating.operators import retry as ask
 
         session: Session = context.obj
@@ -39,7 +38,7 @@ def register(app: typer.Typer) -> None:
         session.backend.expect_change(run_id)
         targets = ask(
             session.backend.state(),
-            SystemClock(),
+            session.backend.clock(),
             run_id,
             dates=tuple(options.parse_day(d, "--date") for d in day or ()),
             phase=phase,

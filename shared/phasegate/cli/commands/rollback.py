@@ -66,7 +66,6 @@ def register(app: typer.Typer) -> None:
             selection=replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live),
             overrides=Overrides(options.parse_days(include_live, "--include-live")),
             words=Words(
-                program=backend.program,
                 inputs=_typed(("--pipeline", pipeline), ("--source", source)),
                 dates=_typed(
                     *(("--season", each) for each in season or ()),

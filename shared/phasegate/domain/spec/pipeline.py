@@ -131,7 +131,7 @@ def _is_none(value: object) -> bool:
 
 
 class ProcessorFailure(Strict):
-    """Of a processor's failures, this much may be said in place of its phase; what is not given is the phase's."""
+    """A processor may override these keys of its phase's ``failure``; what is not given is the phase's."""
 
     retries: int | None = Field(
         default=None, ge=0, le=20, exclude_if=_is_none, description="further attempts, as those of the phase"

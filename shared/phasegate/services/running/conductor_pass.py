@@ -22,7 +22,7 @@ RELEASES_A_DATE = 2
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Found out once for all pages of a retry: how far it reaches, on a board that stands still meanwhile."""
+    """How far a retry reaches is found out once for all its pages, on a board that stands still meanwhile."""
 
     intent: str
     """The id of the retry."""
