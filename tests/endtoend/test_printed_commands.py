@@ -118,7 +118,7 @@ def test_every_command_that_is_printed_names_the_backend_that_was_typed(
     monkeypatch.setattr(main, "open_backend", lambda _: EmbeddedCommands(Settings(home=site.home)))
     monkeypatch.setattr("sys.argv", ["phasegate", "--backend", "gcp", *words])
     with pytest.raises(SystemExit):
-        main.main()
+        main._run()
     printed = capsys.readouterr()
     found = written(Answer(0, printed.out, printed.err))
     assert found and all(line.startswith("--backend gcp ") for line in found)
