@@ -584,7 +584,10 @@ def test_a_second_run_on_a_home_is_refused_with_the_owners_process(site: Site) -
     process = site.run_held()
     answer = site.call(*site.selecting("run", "--dates", "2024-01-01"))
     assert answer.code == 2
-    assert f"home is in use by process {process.pid}, run r; follow it with `phasegate --home home watch`" in answer.err
+    assert (
+        f"home is in use by process {process.pid}, run r; follow it with `phasegate --home home watch r`, "
+        in answer.err
+    )
 
 
 def test_a_plan_on_a_home_that_is_driven_is_refused(site: Site) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.home import Home, HomeLock
-from phasegate.cli import output
+from phasegate.cli import main, output
+from phasegate.cli.backends.embedded import EmbeddedCommands
+from phasegate.cli.settings import Settings
 from tests.endtoend.test_command_line import Answer, Site
 
 OTHER = "another place"
@@ -55,7 +57,6 @@ def written(answer: Answer) -> list[str]:
 PRINTS: dict[str, tuple[tuple[str, ...], bool]] = {
     "status": (("status", "r"), False),
     "explain": (("explain", "r"), False),
-    "explain a date": (("explain", "r", "2024-01-02"), False),
     "failures": (("failures", "r"), False),
     "explain as JSON": (("explain", "r", "--json"), False),
     "failures as JSON": (("failures", "r", "--json"), False),
@@ -64,7 +65,6 @@ PRINTS: dict[str, tuple[tuple[str, ...], bool]] = {
     "rollback": (("rollback", "--phase", "shape"), True),
     "rollback as JSON": (("rollback", "--phase", "shape", "--json"), True),
     "a retry of nothing": (("retry", "r", "--phase", "final"), False),
-    "a limit": (("set", "r", "--phase", "raw", "--active-dates", "0"), False),
 }
 
 
@@ -83,9 +83,12 @@ def test_the_summary_of_a_run_names_the_home_in_its_commands(site: ElsewhereSite
 
 
 def test_who_has_the_home_is_named_with_commands_for_that_home(site: ElsewhereSite) -> None:
-    with HomeLock(Home(site.home)):
-        found = written(site.going("run", "--reprocess", "all"))
-    assert found and all(line.startswith("--home 'another place' ") for line in found)
+    with HomeLock(Home(site.home)) as lock:
+        unnamed = site.going("run", "--reprocess", "all")
+        lock.name_run("r")
+        named = site.going("run", "--reprocess", "all")
+    assert (written(unnamed), "; wait until it has ended, or give another --home" in unnamed.err) == ([], True)
+    assert "`phasegate --home 'another place' watch r`, stop it with `phasegate --home 'another place' dr" in named.err
 
 
 def test_a_command_works_as_it_is_printed_and_leaves_the_home_that_nobody_named_alone(tmp_path: Path) -> None:
@@ -103,6 +106,22 @@ def test_a_command_works_as_it_is_printed_and_leaves_the_home_that_nobody_named_
 def test_what_came_by_the_environment_is_not_repeated(site: ElsewhereSite) -> None:
     found = written(site.call("status", "r", PHASEGATE_HOME=OTHER))
     assert found == ["explain r"]
+
+
+@pytest.mark.parametrize(
+    "words", [("status", "r"), ("failures", "r"), ("set", "r", "--phase", "raw", "--active-dates", "0")]
+)
+@pytest.mark.usefixtures("typed")
+def test_every_command_that_is_printed_names_the_backend_that_was_typed(
+    site: ElsewhereSite, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(main, "open_backend", lambda _: EmbeddedCommands(Settings(home=site.home)))
+    monkeypatch.setattr("sys.argv", ["phasegate", "--backend", "gcp", *words])
+    with pytest.raises(SystemExit):
+        main._run()
+    printed = capsys.readouterr()
+    found = written(Answer(0, printed.out, printed.err))
+    assert found and all(line.startswith("--backend gcp ") for line in found)
 
 
 @pytest.fixture

@@ -147,10 +147,13 @@ class HomeLock:
             handle.seek(0)
             owner = handle.read().strip() or "another process"
             handle.close()
-            raise HomeInUse(
-                f"{self._home.root} is in use by {owner}; follow it with `phasegate watch`, stop it with "
-                "`phasegate drain`, or give another --home"
-            ) from error
+            _, names_run, run_id = owner.rpartition(" run ")
+            what_to_do = (
+                f"follow it with `phasegate watch {run_id}`, stop it with `phasegate drain {run_id}`"
+                if names_run
+                else "wait until it has ended"
+            )
+            raise HomeInUse(f"{self._home.root} is in use by {owner}; {what_to_do}, or give another --home") from error
         self._handle = handle
         self._write(f"process {os.getpid()}")
         return self
