@@ -69,12 +69,13 @@ class RunWriter(RunReader, Protocol):
     """A writer keeps what people want of runs, for the starter and the commands of operators."""
 
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
-        """Write a run, its plan and its board; False when the run id is there already."""
+        """Write a run, its plan and its board; False when the run id is there already. Raises NameIsTaken, and nothing
+        is written, for the id of a run that was forgotten, while others may still know that run."""
 
     def forget_run(self, run_id: str, now: datetime) -> None:
         """Delete all that is kept of a run, itself last: begun and not ended, it is done again by the same call.
 
-        Its id may not be used again while others may still know the run: ``create_run`` raises InputError then.
+        Its id may not be used again while others may still know the run: see ``create_run``.
         """
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:

@@ -24,7 +24,7 @@ from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, times
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import Document, run_or_reason
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import NameIsTaken, TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
@@ -80,7 +80,7 @@ class FirestoreState(StateBase):
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
             if self._forgotten(run.run_id).get(**CALL).exists:
-                raise InputError(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
+                raise NameIsTaken(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
             try:
                 batch.commit(**CALL)
             except AlreadyExists:
