@@ -4,7 +4,7 @@ Nobody has a lock. A run is looked for before one is written, and once more afte
 moment one sees the other at least, and the later, as the store took them, withdraws before it is woken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -42,6 +42,17 @@ def require_alone(state: RunReader, plan: Plan) -> None:
         raise InputError(str(rival))
 
 
+def require_alone_again(state: RunReader, run_id: str, days: Callable[[], Collection[date]]) -> None:
+    """Refuse to go on with a run that was over, and is not what other runs were refused for: raises InputError that
+    names an unfinished run which has a task of it.
+
+    days: finds the dates on which it would work; asked only where there is another run.
+    """
+    if any(other != run_id for other in state.unfinished()):
+        for rival in _rivals(state, state.plan(run_id), run_id, days()):
+            raise InputError(str(rival))
+
+
 def withdraw_if_later(state: RunWriter, run: Run, plan: Plan) -> None:
     """Cancel a run that was just written when one that was written earlier has work of it: raises InputError.
 
@@ -58,8 +69,13 @@ def _withdrawn(run: Run) -> Run:
     return run.model_copy(update={"desired_state": DesiredState.CANCELLED, "epoch": run.epoch + 1})
 
 
-def _rivals(state: RunReader, plan: Plan, own: str | None = None) -> Iterator[Rival]:
-    """The unfinished runs that have in their plans what this one would do. One that nobody can read stops nobody."""
+def _rivals(
+    state: RunReader, plan: Plan, own: str | None = None, again: Collection[date] | None = None
+) -> Iterator[Rival]:
+    """The unfinished runs that have in their plans what this one would do. One that nobody can read stops nobody.
+
+    again: the dates on which the run of the plan goes on; also what it had adopted may be made there. None: it begins.
+    """
     for run_id in state.unfinished():
         if run_id == own:
             continue
@@ -70,11 +86,13 @@ def _rivals(state: RunReader, plan: Plan, own: str | None = None) -> Iterator[Ri
         if run.desired_state is DesiredState.CANCELLED or run.pipeline != plan.pipeline.pipeline:
             continue
         of_other = frozenset(other.days)
-        shared = [(position, day) for position, day in enumerate(plan.days) if day in of_other]
+        of_both = of_other if again is None else of_other.intersection(again)
+        shared = [(position, day) for position, day in enumerate(plan.days) if day in of_both]
         refs = tuple(
             ref
             for ref, letters in plan.work.items()
-            if ref in other.work and any(letters[position] == WorkLetter.RUN for position, _ in shared)
+            if ref in other.work
+            and any(again is not None or letters[position] == WorkLetter.RUN for position, _ in shared)
         )
         if refs:
             yield Rival(run, tuple(day for _, day in shared), refs)
