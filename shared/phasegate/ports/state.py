@@ -44,6 +44,10 @@ class RunReader(Protocol):
     def unfinished(self) -> list[str]:
         """Return the ids of the runs whose board has not come to a final status, readable or not."""
 
+    def halted_at_work(self) -> list[str]:
+        """Return the ids of the runs that halted, and for which workers and queues may go on: they are over, and who
+        works on their dates asks what is under way. None where claims die with the process that drives a run."""
+
     def listening(self, topic: str) -> list[str]:
         """Return the ids of the unfinished runs that observe a topic, and of those of which it is not known: found by
         a query, without reading their plans."""

@@ -127,6 +127,10 @@ class SqliteState(StateBase):
         """See the port."""
         return [run_id for (run_id,) in self._database.execute(f"{_UNFINISHED} ORDER BY run_id")]
 
+    def halted_at_work(self) -> list[str]:
+        """See the port."""
+        return []
+
     def listening(self, topic: str) -> list[str]:
         """See the port. SQLite looks into the stored plans by itself."""
         rows = self._database.execute(

@@ -14,14 +14,12 @@ from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import GOOD, Board, bytes_of
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
-from phasegate.ports import Clock, RunWriter
+from phasegate.ports import Clock, State
 from phasegate.services.operating.operators import change
 from phasegate.services.starting.alongside import require_alone_again
 
 
-def approve(
-    state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str, why: str, alongside: bool = False
-) -> Run:
+def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str, alongside: bool = False) -> Run:
     """Let a phase go, for all dates of the run.
 
     alongside: also where an unfinished run works on the same. Raises InputError for a cancelled run, an unknown phase,
@@ -34,7 +32,7 @@ def approve(
         held = [p for p in plan.phases if any(isinstance(g, ApprovalGate) for g in plan.pipeline.phase(p).gates)]
         raise InputError(f"phase '{phase}' waits for no approval; those that do: {', '.join(held) or 'none'}")
     if not alongside:
-        _require_alone(state, run_id)
+        _require_alone(state, run_id, clock.now())
     approved = Approval(id=uuid.uuid4().hex[:12], phase=phase, by=_signed(by), why=why, at=clock.now())
 
     def add(run: Run) -> dict[str, object]:
@@ -49,7 +47,7 @@ def approve(
 
 
 def waive(
-    state: RunWriter,
+    state: State,
     clock: Clock,
     run_id: str,
     *,
@@ -91,7 +89,7 @@ def waive(
         _require_phase(plan, phase, "--phase")
     canonical = _require_check(plan, check, phase, processor)
     if not alongside:
-        _require_alone(state, run_id)
+        _require_alone(state, run_id, clock.now())
     waiver = Waiver(
         id=uuid.uuid4().hex[:12],
         dates=days,
@@ -151,11 +149,11 @@ def _require_check(plan: Plan, check: str, phase: str | None, processor: str | N
     return processors.pop() if processors else None
 
 
-def _require_alone(state: RunWriter, run_id: str) -> None:
+def _require_alone(state: State, run_id: str, now: datetime) -> None:
     """Refuse to have a run that is over go on where an unfinished run works on the same: raises InputError."""
     board, _ = state.board(run_id)
     if board.is_over(state.run(run_id)):
-        require_alone_again(state, run_id, lambda: _days_left(state.index(run_id), board))
+        require_alone_again(state, run_id, lambda: _days_left(state.index(run_id), board), now)
 
 
 def _days_left(index: PlanIndex, board: Board) -> list[date]:

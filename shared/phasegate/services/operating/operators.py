@@ -45,15 +45,19 @@ def resume(state: RunWriter, run_id: str) -> Run:
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
-    """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
-    _refuse_finished(state, run_id, "cancel")
+    """End the run for good: nothing is started after this. Returns the claims that were open at its commit.
+
+    A run that halted may be cancelled too: what it has in queues would be started still.
+    """
+    if state.board(run_id)[0].status is not RunStatus.HALTED:
+        _refuse_finished(state, run_id, "cancel")
     run = change(state, run_id, "cancel", lambda r: {"desired_state": DesiredState.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)
     return Cancelled(run, tuple(claim.key for claim in claims))
 
 
 def retry(
-    state: RunWriter,
+    state: State,
     clock: Clock,
     run_id: str,
     *,
@@ -98,7 +102,7 @@ def retry(
     if not targets and (is_narrowed or not (board.outside or board.halted_because)):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
     if not alongside and board.is_over(state.run(run_id)):
-        require_alone_again(state, run_id, lambda: _days_retried(index, board, targets))
+        require_alone_again(state, run_id, lambda: _days_retried(index, board, targets), clock.now())
     change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
     return targets
 

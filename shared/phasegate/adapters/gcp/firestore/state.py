@@ -141,6 +141,12 @@ class FirestoreState(StateBase):
         with errors_explained():
             return sorted(_run_of_board(found) for found in self._unfinished_boards().select([]).stream(**CALL))
 
+    def halted_at_work(self) -> list[str]:
+        """See the port."""
+        halted = FieldFilter("status", "==", RunStatus.HALTED.value)
+        boards = _read(self._client.collection_group("board").where(filter=halted).select([]))
+        return sorted(map(_run_of_board, boards))
+
     def listening(self, topic: str) -> list[str]:
         """See the port. A board that an earlier version made has no ``topics``: its run may listen."""
         with errors_explained():
