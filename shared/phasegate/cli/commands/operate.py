@@ -49,7 +49,10 @@ def register(app: typer.Typer) -> None:
             why=why,
             alongside=alongside,
         )
-        say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        if targets:
+            say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        else:
+            say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
         raise typer.Exit(session.backend.go_on(run_id, as_json))
 
     @app.command()
