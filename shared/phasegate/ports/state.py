@@ -52,6 +52,10 @@ class RunReader(Protocol):
         """Return the ids of the unfinished runs that observe a topic, and of those of which it is not known: found by
         a query, without reading their plans."""
 
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:
+        """Return, for the dates of runs that were forgotten, when the youngest of these was created, and the source
+        folder that it read: its rows are still there. A run without such a folder is not among them."""
+
     def plan(self, run_id: str) -> Plan:
         """Return the frozen plan."""
 

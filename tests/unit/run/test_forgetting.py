@@ -15,6 +15,7 @@ from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import ClaimRequest
 from phasegate.services.operating import operators
 from phasegate.services.operating.forgetting import MOST_DAYS, all_forgettable, close, forget, forgettable
+from phasegate.services.reading.earlier_runs import made_from_another_source
 from tests.contract.spoiling import change_stored, newer_layout
 from tests.world import World
 
@@ -159,3 +160,43 @@ def test_looking_for_runs_to_forget_reads_each_board_once_and_dates_of_none_that
     found, _ = all_forgettable(home.state, world.clock.now(), 0)
     assert sorted(each.run_id for each in found) == ["r", "s"]
     assert sorted(read, key=str) == [("s", []), "r", "s"]
+
+
+def test_rows_of_a_forgotten_run_are_still_known_to_be_of_its_source_folder(world: World, home: Embedded) -> None:
+    """Else the next run, from another folder, would take them for its own."""
+
+    def foreign(source: str) -> frozenset[date]:
+        return made_from_another_source(home.state, "world", source, world.days)
+
+    def forget_one(run_id: str) -> None:
+        operators.cancel(home.state, run_id)
+        now = world.clock.now()
+        forget(home.state, now, close(home.state, now, [forgettable(home.state, now, run_id)])[0])
+
+    assert (foreign(str(world.source)), foreign("/b")) == (frozenset(), frozenset(world.days))
+    forget_one("r")
+    assert (foreign(str(world.source)), foreign("/b")) == (frozenset(), frozenset(world.days))
+    world.clock.move_to(world.clock.now() + timedelta(seconds=1))
+    world.begin(home, "s")
+    world.clock.move_to(world.clock.now() + timedelta(seconds=1))
+    world.begin(home, "u")
+    home.state.change_run("u", lambda run: run.model_copy(update={"source": "/b"}))
+    assert (foreign(str(world.source)), foreign("/b")) == (frozenset(world.days), frozenset()), "the newest counts"
+    forget_one("u")
+    assert foreign("/b") == frozenset(), "also when older ones are left"
+    other_pipeline = made_from_another_source(home.state, "another", "/b", world.days)
+    assert other_pipeline == frozenset()
+
+
+@pytest.mark.parametrize("source", ["/a", "/b"])
+def test_next_to_a_run_that_cannot_be_read_a_forgotten_one_may_be_the_newer(
+    world: World, home: Embedded, source: str
+) -> None:
+    world.begin(home, "s")
+    for run_id, folder in (("r", "/a"), ("s", "/b")):
+        home.state.change_run(run_id, lambda run, folder=folder: run.model_copy(update={"source": folder}))
+    home.state.forget_run("r", world.clock.now())
+    change_stored(home.state, "run", "s", newer_layout)
+    state = open_state(world.home)
+    assert made_from_another_source(state, "world", source, world.days) == frozenset(world.days)
+    state.close()

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.fences import next_fence
+from phasegate.adapters.embedded.forgotten import keep_source, sources
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
@@ -152,9 +153,16 @@ class SqliteState(StateBase):
     def forget_run(self, run_id: str, now: datetime) -> None:  # noqa: ARG002 - nobody else knows the run
         """See the port: all or nothing. The file keeps its size, and the room is used again."""
         with self._database.transaction():
+            run = self.run(run_id)
+            if run.source is not None:
+                keep_source(self._database, run, self.scope(run_id).days)
             for table in (*_OF_A_RUN, "boards", "plans", "runs"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
         self._forget()
+
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:
+        """See the port."""
+        return sources(self._database, pipeline)
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""

@@ -113,6 +113,7 @@ def _close_one(state: State, now: datetime, run_id: str) -> str:
     board, _ = state.board(run_id)
     if why := _in_the_way(state, seen, board, now):
         return why
+    state.scope(run_id)  # What cannot be read whole is not forgotten: the dates whose rows it made are kept.
 
     def closed(run: Run) -> Run:
         if run != seen:

@@ -102,6 +102,10 @@ class FirestoreState(StateBase):
         with self._glancing:
             self._glances.pop(run_id, None)
 
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:  # noqa: ARG002 - none has one
+        """See the port: on a cloud the workers know their source, and runs have none."""
+        return {}
+
     def _delete_all(self, of: "CollectionReference | Query") -> None:
         """Delete documents, a page at a time."""
         while page := _read(of.select([]).limit(DELETED_AT_ONCE)):
