@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from google.cloud.firestore import WriteBatch
 
-from phasegate.domain.errors import CommitTooLarge, InputError, UnknownRun
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import CommitTooLarge, InputError, NameIsTaken, UnknownRun
+from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
+from phasegate.services.starting.identity import identify
+from phasegate.services.starting.write import NewRun, write_run
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
 from tests.unit.builders import dispatched, plan, proved, reported, run
@@ -383,8 +387,29 @@ def test_the_id_of_a_forgotten_run_is_not_given_to_another_while_functions_may_k
     filled(backend)
     backend.state.forget_run("r", NOW)
     backend.reopen()
-    with pytest.raises(InputError, match="run 'r' was forgotten not long ago; give another --run-id"):
+    with pytest.raises(NameIsTaken, match="run 'r' was forgotten not long ago; give another --run-id"):
         create(backend.state)
+
+
+def begun(backend: Backend, *run_ids: str) -> tuple[str, bool]:
+    """Which run answers the request for a season under one of these names, and whether it is new."""
+    asked = RunRequest(Selection(seasons=("2023-24",)), "pipeline.yaml")
+    new = NewRun(asked, identify(asked, plan().pipeline), plan())
+    found, is_new = write_run(backend.state, backend.clock, new, run_ids)
+    return found.run_id, is_new
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_the_same_request_begins_a_run_under_its_next_name_when_the_run_of_the_first_was_forgotten(
+    backend: Backend,
+) -> None:
+    """A kick-off of every week has one name for its runs, and forgetting last week's must not stop it."""
+    assert begun(backend, "r", "r-2") == ("r", True)
+    backend.state.forget_run("r", NOW)
+    assert begun(backend, "r", "r-2", "r-3") == ("r-2", True)
+    assert begun(backend, "r", "r-2", "r-3") == ("r-2", False), "it goes on"
+    with pytest.raises(NameIsTaken):
+        begun(backend, "r")
 
 
 # What is at rest

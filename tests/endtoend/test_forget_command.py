@@ -24,6 +24,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "both": (("forget", "r", "--older-than", "3"), "say which: a run, or --older-than DAYS"),
     "an unknown run": (("forget", "q", "--yes"), "unknown run 'q'; known: r"),
     "days that are none": (("forget", "--older-than", "-1", "--yes"), "--older-than: -1 is below 0"),
+    "more than a hundred years": (("forget", "--older-than", "999999", "--yes"), "--older-than: 999999 is above 36500"),
 }
 
 
@@ -41,7 +42,10 @@ def test_a_run_is_shown_first_and_forgotten_by_the_command_that_is_printed(site:
     assert (shown.code, len(site("runs", "--json").document)) == (0, 1)
     assert "forget it with: phasegate --home home forget r --yes" in shown.out
     young = site("forget", "--older-than", "1", "--json")
-    assert (young.code, young.document) == (0, {"runs": [], "is_done": False, "command": None, "delete_reports": None})
+    assert (young.code, young.document) == (
+        0,
+        {"runs": [], "left_out": [], "is_done": False, "command": None, "delete_reports": None},
+    )
     page = site.home / "reports" / "r" / "report.html"
     tables = site.world.tables()
     log = site.home / "reports" / "r.log"

@@ -35,6 +35,9 @@ ExcludeLiveOption = Annotated[
 AllowDestructiveOption = Annotated[
     list[str] | None, typer.Option("--allow-destructive", help="Destructive processor that may run (repeatable).")
 ]
+AlongsideOption = Annotated[
+    bool, typer.Option("--alongside", help="Work also on what another unfinished run works on.")
+]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with the run.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who decides this; default: the name of this account.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

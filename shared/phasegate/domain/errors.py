@@ -45,5 +45,9 @@ class UnknownRun(InputError):
     """A run is named that is not there."""
 
 
+class NameIsTaken(InputError):
+    """A new run may not have this name, though no run has it: one that had it was forgotten not long ago."""
+
+
 class UnreadableRun(InputError):
     """What is stored of one run cannot be read by this version of the program. Every other run goes on."""

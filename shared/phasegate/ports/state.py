@@ -44,9 +44,17 @@ class RunReader(Protocol):
     def unfinished(self) -> list[str]:
         """Return the ids of the runs whose board has not come to a final status, readable or not."""
 
+    def halted_at_work(self) -> list[str]:
+        """Return the ids of the runs that halted, and for which workers and queues may go on: they are over, and who
+        works on their dates asks what is under way. None where claims die with the process that drives a run."""
+
     def listening(self, topic: str) -> list[str]:
         """Return the ids of the unfinished runs that observe a topic, and of those of which it is not known: found by
         a query, without reading their plans."""
+
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:
+        """Return, for the dates of runs that were forgotten, when the youngest of these was created, and the source
+        folder that it read: its rows are still there. A run without such a folder is not among them."""
 
     def plan(self, run_id: str) -> Plan:
         """Return the frozen plan."""
@@ -69,12 +77,13 @@ class RunWriter(RunReader, Protocol):
     """A writer keeps what people want of runs, for the starter and the commands of operators."""
 
     def create_run(self, run: Run, plan: Plan, board: Board) -> bool:
-        """Write a run, its plan and its board; False when the run id is there already."""
+        """Write a run, its plan and its board; False when the run id is there already. Raises NameIsTaken, and nothing
+        is written, for the id of a run that was forgotten, while others may still know that run."""
 
     def forget_run(self, run_id: str, now: datetime) -> None:
         """Delete all that is kept of a run, itself last: begun and not ended, it is done again by the same call.
 
-        Its id may not be used again while others may still know the run: ``create_run`` raises InputError then.
+        Its id may not be used again while others may still know the run: see ``create_run``.
         """
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:

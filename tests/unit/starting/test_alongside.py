@@ -1,6 +1,8 @@
 """Two runs that are not over do not work on the same date of the same processor, whoever begins them and when."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.operations.overrides import Overrides
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.run import DesiredState
+from phasegate.domain.state.run import DesiredState, RunStatus
 from phasegate.embedded_start import HomeStart
+from phasegate.services.operating import operators
+from phasegate.services.operating.decisions import approve, waive
 from phasegate.services.starting import start as line
 from phasegate.services.starting.alongside import withdraw_if_later
 from tests.contract.spoiling import change_stored, newer_layout
@@ -112,3 +116,73 @@ def test_a_run_that_another_starter_wrote_meanwhile_is_seen_and_nothing_is_woken
             line.start(request(world), environment, "mine")
         assert environment.embedded.state.run("mine").desired_state is DesiredState.CANCELLED
     assert woken == []
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> World:
+    """A world in which ``r`` is over, with a failure on its first and its last date."""
+    made = World(tmp_path, dates=5)
+    made.misbehave(shape__left__0=["fail:bug"], shape__left__4=["fail:bug"])
+    made.run()
+    return made
+
+
+def retry(world: World, *days: int, alongside: bool = False) -> list[tuple[date, str]]:
+    """Retry ``r``, on these dates or on all."""
+    with world.open() as embedded:
+        return operators.retry(
+            embedded.state,
+            world.clock,
+            "r",
+            dates=tuple(world.days[day] for day in days),
+            phase=None,
+            processor=None,
+            signature=None,
+            why="",
+            alongside=alongside,
+        )
+
+
+def test_a_retry_of_a_run_that_is_over_is_refused_beside_one_that_works_on_the_same(ended: World) -> None:
+    begin(ended, "second", selection=on(ended, 4))
+    with ended.open() as embedded:
+        before = embedded.state.run("r")
+    for days in ((), (4,)):
+        with pytest.raises(InputError, match=r"run 'second' is not over and has .* on 1 of these dates, 2024-01-05"):
+            retry(ended, *days)
+    with ended.open() as embedded:
+        assert embedded.state.run("r") == before, "nothing was written"
+    assert [day for day, _ in retry(ended, 4, alongside=True)] == [ended.days[4]]
+
+
+def test_a_retry_that_touches_no_date_of_the_other_run_is_nobodys_business(ended: World) -> None:
+    """What is made from the first date reaches into windows of dates behind it, and into none of the last date."""
+    begin(ended, "second", selection=on(ended, 4), phases="1..2")
+    assert len(retry(ended, 0)) == 1
+    assert len(retry(ended, 4)) == 1, "the run goes on by now, and began before the other"
+
+
+def test_a_retry_of_a_run_that_goes_on_is_no_beginning(ended: World) -> None:
+    begin(ended, "second", selection=on(ended, 4))
+    retry(ended, 4, alongside=True)
+    assert len(retry(ended, 4)) == 1
+    assert len(retry(ended)) == 2
+
+
+def test_what_a_person_lets_pass_or_go_opens_no_run_beside_one_that_works_on_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=1, change=lambda d: d["phases"][3]["gates"].append({"check": "approval"}))
+    world.misbehave(raw__a__0=["short"] * 9)
+    assert world.run().status is RunStatus.COMPLETED_WITH_FAILURES
+    begin(world, "second")
+    scope: Any = {"dates": world.days, "check": "rows", "phase": None, "processor": None, "until": "2030-01-01"}
+    with world.open() as embedded:
+        decisions: list[Callable[..., Any]] = [
+            partial(waive, embedded.state, world.clock, "r", **scope, by="ann", why="known"),
+            partial(approve, embedded.state, world.clock, "r", "final", by="ann", why=""),
+        ]
+        for decide in decisions:
+            with pytest.raises(InputError, match=r"run 'second' is not over and has .* on 1 of these dates"):
+                decide()
+        run = embedded.state.run("r")
+        assert (run.waivers, run.approvals) == ((), ())
+        decisions[0](alongside=True)

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from phasegate.adapters.embedded.clock import SteadyClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.fences import next_fence
+from phasegate.adapters.embedded.forgotten import keep_source, sources
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
@@ -129,6 +130,10 @@ class SqliteState(StateBase):
         """See the port."""
         return [run_id for (run_id,) in self._database.execute(f"{_UNFINISHED} ORDER BY run_id")]
 
+    def halted_at_work(self) -> list[str]:
+        """See the port."""
+        return []
+
     def listening(self, topic: str) -> list[str]:
         """See the port. SQLite looks into the stored plans by itself."""
         rows = self._database.execute(
@@ -150,9 +155,16 @@ class SqliteState(StateBase):
     def forget_run(self, run_id: str, now: datetime) -> None:  # noqa: ARG002 - nobody else knows the run
         """See the port: all or nothing. The file keeps its size, and the room is used again."""
         with self._database.transaction():
+            run = self.run(run_id)
+            if run.source is not None:
+                keep_source(self._database, run, self.scope(run_id).days)
             for table in (*_OF_A_RUN, "boards", "plans", "runs"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
         self._forget()
+
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:
+        """See the port."""
+        return sources(self._database, pipeline)
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """See the port."""

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str, typer.Argument(metavar="PHASE", help="A phase that an approval gate holds back.")],
         why: options.WhyOption = "",
         by: options.ByOption = None,
+        alongside: options.AlongsideOption = False,
         verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
@@ -33,7 +34,15 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         session.tell_more(verbose)
         session.backend.expect_change(run_id)
-        run = decide(session.backend.state(), session.backend.clock(), run_id, phase, by=options.signed(by), why=why)
+        run = decide(
+            session.backend.state(),
+            session.backend.clock(),
+            run_id,
+            phase,
+            by=options.signed(by),
+            why=why,
+            alongside=alongside,
+        )
         say(f"approved: {phase}")
         raise typer.Exit(_go_on(session.backend, run, as_json))
 
@@ -48,6 +57,7 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str | None, typer.Option("--phase", help="Only in this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only of this processor.")] = None,
         by: options.ByOption = None,
+        alongside: options.AlongsideOption = False,
         verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
@@ -70,6 +80,7 @@ def register(app: typer.Typer) -> None:
             until=until,
             by=options.signed(by),
             why=why,
+            alongside=alongside,
         )
         say(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC")
         raise typer.Exit(_go_on(session.backend, run, as_json))

@@ -9,7 +9,7 @@ from phasegate.cli.output import show, write_json
 from phasegate.cli.session import Session
 
 OlderOption = Annotated[
-    int | None, typer.Option("--older-than", metavar="DAYS", help="All runs that ended so many days ago.")
+    int | None, typer.Option("--older-than", metavar="DAYS", help="All that ended at least DAYS days ago.")
 ]
 
 
@@ -28,15 +28,26 @@ def register(app: typer.Typer) -> None:
 
         Tables, history rows and reports stay; the command that deletes the reports is printed.
         """
-        from phasegate.services.operating.forgetting import forget as forget_runs
-        from phasegate.services.operating.forgetting import forgettable
+        from phasegate.domain.errors import InputError
+        from phasegate.services.operating import forgetting
 
         session: Session = context.obj
+        if (run_id is None) == (older_than is None):
+            raise InputError("say which: a run, or --older-than DAYS")
         state, now = session.backend.state(), session.backend.clock().now()
-        found = forgettable(state, now, run_id, older_than)
+        left_out: list[forgetting.LeftOut] = []
+        if run_id is not None:
+            found = [forgetting.forgettable(state, now, run_id)]
+        else:
+            found, left_out = forgetting.all_forgettable(state, now, older_than or 0)
+        if yes:
+            found, stay = forgetting.close(state, now, found)
+            if stay and run_id is not None:
+                raise InputError(f"run '{run_id}' cannot be forgotten: {stay[0].why}")
+            left_out += stay
         deletion = session.backend.deletion_of_reports([each.run_id for each in found]) if yes or as_json else ""
         if yes:
-            forget_runs(state, now, found)
+            forgetting.forget(state, now, found)
         which = run_id if run_id is not None else f"--older-than {older_than}"
         command = f"phasegate forget {which} --yes"
         if as_json:
@@ -52,6 +63,7 @@ def register(app: typer.Typer) -> None:
             write_json(
                 {
                     "runs": runs,
+                    "left_out": [{"run_id": each.run_id, "reason": each.why} for each in left_out],
                     "is_done": yes,
                     "command": None if yes or not found else command,
                     "delete_reports": deletion or None,
@@ -60,6 +72,8 @@ def register(app: typer.Typer) -> None:
             return
         for each in found:
             show(f"{each.run_id}  {each.status.value}  {each.dates} dates, ended {each.ended_at:%Y-%m-%d}")
+        for one in left_out:
+            show(f"run '{one.run_id}' is left out: {one.why}")
         if not found:
             show("there is nothing to forget")
         elif yes:

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
         signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
         why: options.WhyOption = "",
+        alongside: options.AlongsideOption = False,
         verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
@@ -45,8 +46,12 @@ def register(app: typer.Typer) -> None:
             processor=processor,
             signature=signature,
             why=why,
+            alongside=alongside,
         )
-        say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        if targets:
+            say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+        else:
+            say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
         raise typer.Exit(session.backend.go_on(run_id, as_json))
 
     @app.command()

@@ -11,9 +11,6 @@ from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.cli.session import Session
 
 RunIdOption = Annotated[str | None, typer.Option("--run-id", help="Name of the run; the same name is the same run.")]
-AlongsideOption = Annotated[
-    bool, typer.Option("--alongside", help="Work also on what another unfinished run works on.")
-]
 DurableOption = Annotated[bool, typer.Option("--durable", help="Survive a power cut too (synchronous=FULL); slower.")]
 
 
@@ -52,7 +49,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         run_id: RunIdOption = None,
-        alongside: AlongsideOption = False,
+        alongside: options.AlongsideOption = False,
         durable: DurableOption = False,
         verbose: options.VerboseOption = False,
         as_json: options.JsonOption = False,
@@ -74,7 +71,7 @@ def register(app: typer.Typer) -> None:
         profile: options.ProfileOption = None,
         why: options.WhyOption = "",
         run_id: RunIdOption = None,
-        alongside: AlongsideOption = False,
+        alongside: options.AlongsideOption = False,
         as_json: options.JsonOption = False,
     ) -> None:
         """Plan and start as run does, in the background; prints the run id. Follow it with `phasegate watch`."""

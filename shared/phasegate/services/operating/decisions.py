@@ -7,20 +7,23 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import Plan
+from phasegate.domain.plan import Plan, PlanIndex
 from phasegate.domain.protocol.written_dates import is_day, read_day, read_moment
 from phasegate.domain.spec.checks import OWN_CHECKS, name_of
 from phasegate.domain.spec.gates import ApprovalGate
 from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import GOOD, Board, bytes_of
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
-from phasegate.ports import Clock, RunWriter
+from phasegate.ports import Clock, State
 from phasegate.services.operating.operators import change
+from phasegate.services.starting.alongside import require_alone_again
 
 
-def approve(state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str, why: str) -> Run:
+def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str, alongside: bool = False) -> Run:
     """Let a phase go, for all dates of the run.
 
-    Raises InputError for a cancelled run, an unknown phase, one that no approval holds, or one that was approved.
+    alongside: also where an unfinished run works on the same. Raises InputError for a cancelled run, an unknown phase,
+    one that no approval holds, one that was approved, or when a run that is over would go on beside such a run.
     """
     change(state, run_id, "approve", lambda _: {})
     plan = state.plan(run_id)
@@ -28,6 +31,8 @@ def approve(state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str,
     if not any(isinstance(gate, ApprovalGate) for gate in plan.pipeline.phase(phase).gates):
         held = [p for p in plan.phases if any(isinstance(g, ApprovalGate) for g in plan.pipeline.phase(p).gates)]
         raise InputError(f"phase '{phase}' waits for no approval; those that do: {', '.join(held) or 'none'}")
+    if not alongside:
+        _require_alone(state, run_id, clock.now())
     approved = Approval(id=uuid.uuid4().hex[:12], phase=phase, by=_signed(by), why=why, at=clock.now())
 
     def add(run: Run) -> dict[str, object]:
@@ -42,7 +47,7 @@ def approve(state: RunWriter, clock: Clock, run_id: str, phase: str, *, by: str,
 
 
 def waive(
-    state: RunWriter,
+    state: State,
     clock: Clock,
     run_id: str,
     *,
@@ -53,12 +58,15 @@ def waive(
     until: str,
     by: str,
     why: str,
+    alongside: bool = False,
 ) -> tuple[Run, Waiver]:
     """Let a blocked check pass on some dates, until an end; returns the run and the waiver.
 
     until: a date (its end, in the pipeline's time zone) or a date and time (there, unless it names a zone).
+    alongside: also where an unfinished run works on the same.
     Raises InputError for a cancelled or completed run, a date that is not the run's, an unknown name, a check that
-    nothing in the scope has, an end that is past, or without a reason.
+    nothing in the scope has, an end that is past, without a reason, or when a run that is over would go on beside an
+    unfinished one.
     """
     change(state, run_id, "waive a check of", lambda _: {})
     index, now = state.index(run_id), clock.now()
@@ -80,6 +88,8 @@ def waive(
     if phase is not None:
         _require_phase(plan, phase, "--phase")
     canonical = _require_check(plan, check, phase, processor)
+    if not alongside:
+        _require_alone(state, run_id, clock.now())
     waiver = Waiver(
         id=uuid.uuid4().hex[:12],
         dates=days,
@@ -137,6 +147,19 @@ def _require_check(plan: Plan, check: str, phase: str | None, processor: str | N
     if len(processors) > 1:
         raise InputError(f"--processor: '{processor}' stands for several processors; say which with --phase")
     return processors.pop() if processors else None
+
+
+def _require_alone(state: State, run_id: str, now: datetime) -> None:
+    """Refuse to have a run that is over go on where an unfinished run works on the same: raises InputError."""
+    board, _ = state.board(run_id)
+    if board.is_over(state.run(run_id)):
+        require_alone_again(state, run_id, lambda: _days_left(state.index(run_id), board), now)
+
+
+def _days_left(index: PlanIndex, board: Board) -> list[date]:
+    """The dates on which something is not done."""
+    letters = {name: strip.translate(None, bytes_of(GOOD)) for name, strip in board.groups.items()}
+    return [day for p, day in enumerate(index.days) if any(board.groups[n][p] in left for n, left in letters.items())]
 
 
 def _signed(by: str) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from phasegate.domain.decisions.retry import retry_targets
+from phasegate.domain.decisions.edges import Blockage
+from phasegate.domain.decisions.retry import reach, reopen, retry_targets
 from phasegate.domain.errors import InputError
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.ports import Claim, Clock, RunReader, RunWriter, State
+from phasegate.services.starting.alongside import require_alone_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,19 @@ def resume(state: RunWriter, run_id: str) -> Run:
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
-    """End the run for good: nothing is started after this. Returns the claims that were open at its commit."""
-    _refuse_finished(state, run_id, "cancel")
+    """End the run for good: nothing is started after this. Returns the claims that were open at its commit.
+
+    A run that halted may be cancelled too: what it has in queues would be started still.
+    """
+    if state.board(run_id)[0].status is not RunStatus.HALTED:
+        _refuse_finished(state, run_id, "cancel")
     run = change(state, run_id, "cancel", lambda r: {"desired_state": DesiredState.CANCELLED, "epoch": r.epoch + 1})
     claims: Sequence[Claim] = state.open_claims(run_id)
     return Cancelled(run, tuple(claim.key for claim in claims))
 
 
 def retry(
-    state: RunWriter,
+    state: State,
     clock: Clock,
     run_id: str,
     *,
@@ -58,13 +66,15 @@ def retry(
     processor: str | None,
     signature: str | None,
     why: str,
+    alongside: bool = False,
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
 
     What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block. A paused
     run goes on.
 
-    Raises InputError for a cancelled run, unknown names, dates that are not the run's, or when nothing matches.
+    alongside: also where an unfinished run works on the same. Raises InputError for a cancelled run, unknown names,
+    dates that are not the run's, when nothing matches, or when a run that is over would go on beside such a run.
     """
     change(state, run_id, "retry", lambda _: {})
     index = state.index(run_id)
@@ -91,8 +101,18 @@ def retry(
     is_narrowed = bool(dates or phase or processor or signature)
     if not targets and (is_narrowed or not (board.outside or board.halted_because)):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
+    if not alongside and board.is_over(state.run(run_id)):
+        require_alone_again(state, run_id, lambda: _days_retried(index, board, targets), clock.now())
     change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
     return targets
+
+
+def _days_retried(index: PlanIndex, board: Board, targets: Sequence[tuple[date, str]]) -> list[date]:
+    """The dates on which something can be started when these targets are retried."""
+    after = board.copy()
+    reopen(index, after, reach(index, board, targets))
+    blockage, begun = Blockage(index, after), frozenset(after.open_days(index))
+    return [day for position, day in enumerate(index.days) if day in begun or not blockage.is_stuck(position)]
 
 
 def set_limit(state: RunWriter, run_id: str, phase: str, active_dates: int) -> Run:

@@ -19,11 +19,13 @@ from phasegate.domain.operations.overrides import Overrides, check_overrides
 from phasegate.domain.operations.preflight import failures
 from phasegate.domain.operations.rollback import Holding, Scope, place_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.lease import Held, Lease
-from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
+from phasegate.domain.state.run import DesiredState, Run, RunStatus, UnreadableDocument
 from phasegate.ports import Clock, Leases, ObjectStore, RunReader, State, Warehouse
 from phasegate.services.reading.listing import current_status
 from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.under_way import under_way
 
 LEASE = timedelta(minutes=15)
 """How long the other writer of a table is kept away at most, should this process die. A thousand dates are leased in
@@ -115,8 +117,8 @@ def require_free(scope: Scope, state: State, now: datetime, *, claims_die_with_u
     """Refuse what a run works on, or reads: it would write what was just deleted, or build on what is gone.
 
     claims_die_with_us: no other process is alive that could still write (embedded mode); else the attempts of a
-    cancelled run count until their leases end. An unfinished run that cannot be read may be at work anywhere. Raises
-    InputError that names the run and what to do.
+    cancelled run, and of one that halted, count until their leases end. An unfinished run that cannot be read may be
+    at work anywhere. Raises InputError that names the run and what to do.
     """
     places = {place_of(output) for output in scope.outputs.values()}
     unfinished = frozenset(state.unfinished())
@@ -206,8 +208,12 @@ def _refuse_at_work(
     board, _ = state.board(run.run_id)
     if not current_status(run, board).is_final:
         _refuse_unfinished(scope, places, state, run)
-    elif run.desired_state is DesiredState.CANCELLED and not claims_die_with_us:
+    elif claims_die_with_us:
+        return
+    elif run.desired_state is DesiredState.CANCELLED:
         _refuse_still_writing(scope, places, state, run, now)
+    elif board.status is RunStatus.HALTED:
+        _refuse_halted_at_work(scope, places, state, run, board, now)
 
 
 def _refuse_unfinished(scope: Scope, places: set[str], state: RunReader, run: Run) -> None:
@@ -239,6 +245,20 @@ def _refuse_still_writing(scope: Scope, places: set[str], state: State, run: Run
                 f"run '{run.run_id}' was cancelled, but {claim.key} is still under way and may write until "
                 f"{claim.lease_until:%Y-%m-%d %H:%M:%S} UTC; try again then"
             )
+
+
+def _refuse_halted_at_work(scope: Scope, places: set[str], state: State, run: Run, board: Board, now: datetime) -> None:
+    """A run that halted starts nothing more, and what it had started goes on: also what waits in a queue."""
+    index = state.index(run.run_id)
+    days = sorted(set(scope.days).intersection(board.open_days(index)))
+    for key, claim in under_way(state, run.run_id, index, days, now):
+        if _is_among(index.processor(key.ref).output, places):
+            may = (
+                f"may write until {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC; try again then"
+                if claim
+                else f"waits in its queue; let it come to its end, or: phasegate cancel {run.run_id}"
+            )
+            raise InputError(f"run '{run.run_id}' halted, but {key} {'is still under way and ' if claim else ''}{may}")
 
 
 def _is_among(output: Output, places: set[str]) -> bool:

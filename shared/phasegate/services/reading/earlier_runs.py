@@ -1,7 +1,7 @@
 """Earlier runs of a pipeline have a newest word on each date."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from phasegate.domain.decisions.reconcile import PROVED, derive
 from phasegate.domain.errors import UnreadableRun
@@ -50,9 +50,10 @@ def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[d
 def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:
     """Find the dates whose newest run read another source folder: their tables are not this source's.
 
-    Of a run that cannot be read it is taken to be so on every date, unless it says that it read this one.
+    A run that was forgotten counts like any other. Of one that cannot be read it is taken to be so on every date,
+    unless it says that it read this one; whether it is older than a forgotten one nobody knows.
     """
-    newest: dict[date, str | None] = {}
+    newest: dict[date, tuple[datetime | None, str | None]] = {}
     for run in state.every_run():
         if run.pipeline not in (pipeline, None):
             continue
@@ -61,8 +62,14 @@ def made_from_another_source(state: RunReader, pipeline: str, source: str, days:
         except UnreadableRun:
             covered = [*days]
         for day in covered:
-            newest.setdefault(day, run.source)
-    return frozenset(day for day, origin in newest.items() if origin != source)
+            newest.setdefault(day, (None if isinstance(run, UnreadableDocument) else run.created_at, run.source))
+    forgotten = state.sources_of_forgotten(pipeline)
+    for day in forgotten.keys() & days:
+        created_at, origin = forgotten[day]
+        known_at, _ = newest.setdefault(day, forgotten[day])
+        if origin != source if known_at is None else known_at < created_at:
+            newest[day] = created_at, origin
+    return frozenset(day for day, (_, origin) in newest.items() if origin != source)
 
 
 def _covered(state: RunReader, run_id: str, days: Sequence[date]) -> list[date]:

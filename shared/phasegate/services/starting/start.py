@@ -58,7 +58,7 @@ def start(
     made = plan_scope(scope, environment.prover, state)
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
-        require_alone(state, made.plan)
+        require_alone(state, made.plan, environment.clock.now())
     run_ids = (run_id,) if run_id is not None else environment.run_ids(pipeline, identity)
     run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan), run_ids, sent_at)
     if is_new and not may_be_alongside:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from phasegate.domain.errors import UnreadableRun
+from phasegate.domain.errors import NameIsTaken, UnreadableRun
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
@@ -34,22 +34,22 @@ def write_run(
     """Write a run under the first of these names that is free; the run, and whether it is new.
 
     A run that has one of the names already, and is the answer to the request, is taken in its place; the run of the
-    last name is so in any case. One that cannot be read is passed by. Raises InputError when a name belongs to a run of
-    another request, and for a plan that could not be read back; UnreadableRun when there is no other name than that of
-    a run that cannot be read.
+    last name is so in any case. The name of one that cannot be read, or was forgotten not long ago, is passed by.
+    Raises InputError when a name belongs to a run of another request, and for a plan that could not be read back;
+    UnreadableRun or NameIsTaken when there is no other name than such a one.
     """
     new.plan.require_readable()
     found: tuple[Run, bool] | None = None
-    unreadable: UnreadableRun | None = None
+    passed_by: UnreadableRun | NameIsTaken | None = None
     for run_id in run_ids:
         try:
             found = run, is_new = _write_once(state, clock, new, run_id)
             if is_new or is_answer(state, run, sent_at):
                 break
-        except UnreadableRun as error:
-            unreadable = error
+        except (UnreadableRun, NameIsTaken) as error:
+            passed_by = error
     if found is None:
-        raise unreadable or ValueError("a run has at least one name")
+        raise passed_by or ValueError("a run has at least one name")
     return found
 
 

@@ -24,7 +24,7 @@ from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, times
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import Document, run_or_reason
-from phasegate.domain.errors import CommitTooLarge, InputError, TransientError
+from phasegate.domain.errors import CommitTooLarge, NameIsTaken, TransientError
 from phasegate.domain.plan import Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
@@ -83,7 +83,7 @@ class FirestoreState(StateBase):
             batch.create(self._run(run.run_id).collection("plan").document(str(number)), part)
         with errors_explained():
             if self._forgotten(run.run_id).get(**CALL).exists:
-                raise InputError(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
+                raise NameIsTaken(f"run '{run.run_id}' was forgotten not long ago; give another --run-id")
             try:
                 batch.commit(**CALL)
             except AlreadyExists:
@@ -104,6 +104,10 @@ class FirestoreState(StateBase):
             batch.commit(**CALL)
         with self._glancing:
             self._glances.pop(run_id, None)
+
+    def sources_of_forgotten(self, pipeline: str) -> Mapping[date, tuple[datetime, str]]:  # noqa: ARG002 - none has one
+        """See the port: on a cloud the workers know their source, and runs have none."""
+        return {}
 
     def _delete_all(self, of: "CollectionReference | Query") -> None:
         """Delete documents, a page at a time."""
@@ -143,6 +147,12 @@ class FirestoreState(StateBase):
         """See the port."""
         with errors_explained():
             return sorted(_run_of_board(found) for found in self._unfinished_boards().select([]).stream(**CALL))
+
+    def halted_at_work(self) -> list[str]:
+        """See the port."""
+        halted = FieldFilter("status", "==", RunStatus.HALTED.value)
+        boards = _read(self._client.collection_group("board").where(filter=halted).select([]))
+        return sorted(map(_run_of_board, boards))
 
     def listening(self, topic: str) -> list[str]:
         """See the port. A board that an earlier version made has no ``topics``: its run may listen."""
