@@ -66,6 +66,8 @@ def test_an_approval_brings_a_waiting_run_to_its_end(laid: Site, tmp_path: Path)
 
 def test_a_retry_of_the_blocked_run_is_asked_for_and_blocked_again(tmp_path: Path) -> None:
     site = takings_site(tmp_path)
-    retried = site("retry", "lacking", "--why", "once more")
+    words = ("retry", "lacking", "--why", "once more")
+    assert site(*words).returncode == 2, "others wait over the same date"
+    retried = site(*words, "--alongside")
     assert retried.returncode == 1, retried.stderr
     assert site.asked("status", "lacking")["status"] == "completed_with_failures"
