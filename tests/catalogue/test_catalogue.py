@@ -359,7 +359,7 @@ def f21(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 def f22(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, dates=2)
     world.misbehave(**{f"raw__{n}__{d}": ["lie"] * 50 for n in "ab" for d in (0, 1)})
-    board, found = drive(world, within=timedelta(hours=1))
+    board, found = drive(world, within=timedelta(minutes=20))
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES, "it ends"
     assert {f.failure.message for f in found.failures} == {"reported success, the table holds no row"}, "and says why"
 

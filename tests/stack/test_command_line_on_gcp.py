@@ -97,7 +97,7 @@ def failed(cloud: Cloud, finished: Answer) -> Answer:
 
 
 def test_run_watches_to_the_end_and_prints_one_document(finished: Answer) -> None:
-    assert finished.code == 0
+    assert finished.code == 0, finished.out + finished.err
     assert (finished.document["status"], finished.document["tables"]["raw.a"]) == (
         "completed",
         {"rows": 12, "dates": 3},
@@ -201,7 +201,7 @@ def test_explain_names_the_root_what_waits_for_it_and_the_command_that_mends_it(
     shown = cloud("explain", "failed").out
     assert f"{FIRST} shape is failed:" in shown
     assert "waiting for it: final" in shown
-    assert f"phasegate --backend gcp retry failed --date {FIRST} --phase shape" in shown
+    assert f" --backend gcp retry failed --date {FIRST} --phase shape" in shown
 
 
 def test_explain_of_a_phase_that_waits_leads_to_the_root(cloud: Cloud, failed: Answer) -> None:

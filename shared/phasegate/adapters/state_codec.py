@@ -141,7 +141,7 @@ def _sentence(error: BaseException) -> str:
 
 def fact_to_json(fact: Fact) -> str:
     """Write a fact as a JSON document."""
-    return _WRITERS[type(fact)].to_json(fact).decode()
+    return _WRITERS[type(fact)].to_json(fact, warnings=False).decode()
 
 
 def fact_from_json(name: str, text: str) -> Fact:
