@@ -11,6 +11,7 @@ again and again.
 import functools
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,8 +24,9 @@ from local_bigquery.settings import settings
 from local_bigquery.sql.dialect import BigQueryDialect
 from sqlglot import exp
 
-RESULTS_KEPT = 100
-"""Of so many statements the results can be read; a client reads its own within the next few."""
+RESULTS_KEPT, KEPT_SECONDS = 100, 10.0
+"""Of so many statements the results can be read, and of every statement for so long: a client reads its own within the
+next few, and within seconds on a machine that has much else to do."""
 
 
 def attach(connection: Any, project: str) -> None:
@@ -41,8 +43,8 @@ def projects() -> list[str]:
 
 
 def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
-    """Let what writes a query's rows also drop the oldest result, when there are more than ``RESULTS_KEPT``."""
-    kept: deque[str] = deque()
+    """Let what writes a query's rows also drop results that are kept no longer."""
+    kept: deque[tuple[float, str]] = deque()
     lock = threading.Lock()
 
     @functools.wraps(write)
@@ -50,11 +52,13 @@ def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
         is_new = write(*words, **options)
         reference = words[3]
         if reference[1] == tables.RESULTS:
+            now, dropped = time.monotonic(), []
             with lock:
-                kept.append(tables.name(*reference))
-                dropped = kept.popleft() if len(kept) > RESULTS_KEPT else None
-            if dropped:
-                database.execute(f"DROP TABLE IF EXISTS {dropped}")
+                kept.append((now, tables.name(*reference)))
+                while len(kept) > RESULTS_KEPT and kept[0][0] <= now - KEPT_SECONDS:
+                    dropped.append(kept.popleft()[1])
+            for name in dropped:
+                database.execute(f"DROP TABLE IF EXISTS {name}")
         return is_new
 
     return written
