@@ -1,6 +1,7 @@
 """What opens a home for the embedded backend's commands: to try a plan out, to drive a run, to verify and roll back.
 
-Apart from the commands that only read, which need none of what is imported here, and are quick.
+Apart from the commands that only read, which need none of what is imported here, and are quick. Reports are imported by
+what writes them, so that a plan is shown quickly.
 """
 
 import logging
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.adapters.embedded.objects import FolderObjectStore
@@ -17,9 +19,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Embedded, EmbeddedOptions, has_another_warehouse, open_warehouse
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
-from phasegate.cli.backends.display import Display
 from phasegate.cli.backends.interruption import Interruption
-from phasegate.cli.backends.run_log import RunLog
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show_summary
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, PhasegateError
@@ -28,15 +28,15 @@ from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.embedded_start import HomePreview, HomeStart, require_free
-from phasegate.report.summary import summarise
-from phasegate.report.verifier import Verified, plan_of_dates, verify_dates, verify_run
-from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating.operators import resume
 from phasegate.services.reading.lost_rows import require_rows
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start
+
+if TYPE_CHECKING:
+    from phasegate.report.verifier import Verified
 
 _log = logging.getLogger(__name__)
 
@@ -101,8 +101,11 @@ def go_on_with(home: Home, run_id: str, *, as_json: bool, is_verbose: bool) -> i
         return _drive(embedded, run, as_json, is_verbose)
 
 
-def verified_run(home: Home, run_id: str) -> tuple[Verified, str]:
+def verified_run(home: Home, run_id: str) -> "tuple[Verified, str]":
     """Verify a run; returns what was made, and where its page lies."""
+    from phasegate.report.verifier import verify_run
+    from phasegate.report.verify.compose import VerifierInputs
+
     state = open_state(home)
     state.run(run_id)
     with _tables_to_verify(home) as warehouse:
@@ -112,8 +115,13 @@ def verified_run(home: Home, run_id: str) -> tuple[Verified, str]:
     return made, str(home.root / made.page)
 
 
-def verified_dates(home: Home, read: CalendarInputs, selection: Selection, phases: str | None) -> tuple[Verified, str]:
+def verified_dates(
+    home: Home, read: CalendarInputs, selection: Selection, phases: str | None
+) -> "tuple[Verified, str]":
     """Verify dates without a run; returns what was made, and where its page lies."""
+    from phasegate.report.verifier import plan_of_dates, verify_dates
+    from phasegate.report.verify.compose import VerifierInputs
+
     plan_of_dates(read.pipeline, read.calendar, selection, phases)
     if not home.warehouse.exists():
         raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
@@ -151,6 +159,10 @@ def rollback_inputs(home: Home) -> Iterator[RollbackInputs]:
 
 def _drive(embedded: Embedded, run: Run, as_json: bool, is_verbose: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
+    from phasegate.cli.backends.display import Display
+    from phasegate.cli.backends.run_log import RunLog
+    from phasegate.report.summary import summarise
+
     if not embedded.state.board(run.run_id)[0].is_over(run):
         require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
     with RunLog(embedded.home.log_of(run.run_id), is_verbose=is_verbose):
@@ -171,6 +183,9 @@ def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
 
     Whatever goes wrong here is told and changes nothing about the run.
     """
+    from phasegate.report.verifier import verify_run
+    from phasegate.report.verify.compose import VerifierInputs
+
     inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
     root = embedded.home.root
     try:
