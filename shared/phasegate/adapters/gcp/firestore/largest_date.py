@@ -4,11 +4,10 @@ Facts grow until a date is at its end, and Firestore refuses a document above 1 
 more. So a pipeline that could bring one about is refused when its file is read. Pure.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -85,14 +84,13 @@ def _attempt(facts: Iterable[Fact]) -> int:
     return bytes_of({"100": {fact_name(fact): [documents.fact_document(fact)] for fact in facts}})
 
 
-@cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    return get_type_hints(kind)
+_HINTS = {kind: get_type_hints(kind) for kind in get_args(Fact)}
+"""The fields of each kind of fact, and their types."""
 
 
 def _fullest(kind: type[Any], **given: Any) -> Any:
     """A fact that holds as much as it can."""
-    hints = _hints(kind)
+    hints = _HINTS[kind]
     return kind(**{f.name: given[f.name] if f.name in given else _most(hints[f.name]) for f in fields(kind)})
 
 
