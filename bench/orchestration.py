@@ -76,7 +76,9 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
     calendar = Calendar.of(CalendarDate(first + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
     selection = Selection(seasons=("s",))
     plan = make_plan(
-        pipeline, calendar, selection, phases=None, profile=None, reprocess="all", prover=None, finished=lambda _: {}
+        pipeline,
+        calendar,
+        selection,
     )
     with tempfile.TemporaryDirectory() as folder, Embedded(Home(Path(folder)), pipeline, None) as embedded:
         run = Run(

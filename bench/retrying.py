@@ -154,11 +154,6 @@ def fail_everywhere(dates: int, folder: Path) -> None:
         pipeline,
         Calendar.of(days),
         Selection(seasons=("s",)),
-        phases=None,
-        profile=None,
-        reprocess="all",
-        prover=None,
-        finished=lambda _: {},
     )
     with Embedded(Home(folder), pipeline, None) as embedded:
         begin(embedded, plan)

@@ -167,11 +167,6 @@ class CloudWorld:
             self.world.pipeline,
             self.world.calendar(),
             selection or Selection(seasons=("2023-24",)),
-            phases=None,
-            profile=None,
-            reprocess="all",
-            prover=None,
-            finished=lambda _: {},
         )
         now = self.world.clock.now()
         run = Run(

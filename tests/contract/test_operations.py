@@ -104,11 +104,6 @@ class Cloud:
             pipeline,
             calendar,
             Selection(seasons=("s",)),
-            phases=None,
-            profile=None,
-            reprocess="all",
-            prover=None,
-            finished=lambda _: {},
         )
         backend = Backend(self.state, self, self, self, self, {"nba": self}, self.clock, timedelta(milliseconds=500))  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(backend)

@@ -77,14 +77,18 @@ def gcloud_problems(asked: list[str]) -> dict[str, str]:
     return {each["command_string"]: each["error_message"] for each in json.loads(done.stdout) if not each["success"]}
 
 
-@pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
+@pytest.mark.skipif(
+    not shutil.which("gcloud"), reason=lacking("gcloud", "see https://cloud.google.com/sdk/docs/install")
+)
 def test_every_gcloud_command_is_one_that_gcloud_knows() -> None:
     asked = [shlex.join(words) for words in commands("gcloud")]
     assert len(asked) > 20
     assert gcloud_problems(asked) == {}
 
 
-@pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
+@pytest.mark.skipif(
+    not shutil.which("gcloud"), reason=lacking("gcloud", "see https://cloud.google.com/sdk/docs/install")
+)
 def test_a_made_up_flag_would_be_found() -> None:
     assert gcloud_problems(["gcloud projects list --made-up"]) != {}
 

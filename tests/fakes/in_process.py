@@ -83,11 +83,6 @@ class UsersWorld:
             self.pipeline,
             calendar,
             Selection(dates=tuple(among or self.days)),
-            phases=None,
-            profile=None,
-            reprocess="all",
-            prover=None,
-            finished=lambda _: {},
         )
         run = Run(
             run_id=run_id,

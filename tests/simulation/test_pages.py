@@ -1,6 +1,6 @@
 """What one pass of the conductor, or one look, reads and writes is bounded, however much there is to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,11 @@ DATES = 9
 PAGE = 4
 
 
-@pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch) -> list[set[date]]:
-    """The dates of each commit of a world in which a pass takes four."""
-    written: list[set[date]] = []
+def before_each_commit(patch: pytest.MonkeyPatch, look: Callable[[set[date]], object]) -> None:
+    """Call ``look`` with the dates of each commit, before it is made."""
     commit = SqliteState.commit
 
-    def noted(
+    def looked_at(
         state: SqliteState,
         run_id: str,
         board: Board,
@@ -37,10 +35,17 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[set[date]]:
         cells: Mapping[tuple[date, str], Cell],
         proofs: Any = (),
     ) -> bool:
-        written.append({day for day, _ in cells} | {key.day for key, _ in proofs})
+        look({day for day, _ in cells} | {key.day for key, _ in proofs})
         return commit(state, run_id, board, version, cells, proofs)
 
-    monkeypatch.setattr(SqliteState, "commit", noted)
+    patch.setattr(SqliteState, "commit", looked_at)
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[set[date]]:
+    """The dates of each commit of a world in which a pass takes four."""
+    written: list[set[date]] = []
+    before_each_commit(monkeypatch, written.append)
     monkeypatch.setattr("phasegate.services.running.conductor.MOST_DATES", PAGE)
     return written
 
@@ -162,31 +167,20 @@ def test_dates_that_are_asked_again_and_dates_that_settled_share_a_pass(
 def test_a_pass_that_one_commit_does_not_take_is_made_again_over_fewer_dates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit, refused, written = SqliteState.commit, list[int](), list[int]()
+    refused, written = list[int](), list[int]()
 
-    def limited(
-        state: SqliteState,
-        run_id: str,
-        board: Board,
-        version: int,
-        cells: Mapping[tuple[date, str], Cell],
-        proofs: Any = (),
-    ) -> bool:
-        days = {day for day, _ in cells} | {key.day for key, _ in proofs}
+    def limited(days: set[date]) -> None:
         if len(days) > PAGE:
             refused.append(len(days))
             raise CommitTooLarge(f"{len(days)} dates")
         written.append(len(days))
-        return commit(state, run_id, board, version, cells, proofs)
 
-    monkeypatch.setattr(SqliteState, "commit", limited)
-    world = World(tmp_path, dates=DATES)
-    board = world.run()
+    undisturbed = World(tmp_path / "undisturbed", dates=DATES).run()
+    before_each_commit(monkeypatch, limited)
+    board = World(tmp_path, dates=DATES).run()
     assert board.status is RunStatus.COMPLETED
     assert refused and set(written) <= set(range(PAGE + 1))
-    undisturbed = World(tmp_path / "undisturbed", dates=DATES)
-    monkeypatch.setattr(SqliteState, "commit", commit)
-    assert undisturbed.run().groups == board.groups
+    assert undisturbed.groups == board.groups
 
 
 def test_what_is_tried_again_is_explained_by_reading_the_released_dates_in_pages(

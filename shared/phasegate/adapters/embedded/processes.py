@@ -366,6 +366,6 @@ def _portable(error: Exception) -> Exception:
     """The error, if it can be sent, else one that says the same."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - written just now
-    except Exception:
+    except Exception:  # a worker's own error class may do anything when it is written or read
         return TransientError(told(error))
     return error

@@ -5,6 +5,7 @@ them is a message, and so is each log line. When the connection ends, so does th
 """
 
 import faulthandler
+import io
 import json
 import logging
 import os
@@ -148,7 +149,7 @@ class _ToStarter(logging.Handler):
         try:
             trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else None
             self._link.send("log", record.name, record.levelno, record.getMessage(), trace)
-        except Exception:
+        except Exception:  # as every handler does: what cannot be logged stops nothing
             self.handleError(record)
 
 
@@ -184,7 +185,8 @@ def main() -> None:
     # A service manager tells every process to end; when this one does is for the process that started it to say.
     signal.signal(signal.SIGTERM, lambda *_: None)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+        # Nobody has replaced it yet: the process has just begun.
+        cast(io.TextIOWrapper, stream).reconfigure(line_buffering=True, errors="backslashreplace")
     link = Link(connection)
     # Not the main thread, as in the process that drives a run: what a worker may do is the same in both.
     threading.Thread(target=link.work, name="phasegate-call", daemon=True).start()

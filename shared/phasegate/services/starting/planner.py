@@ -71,14 +71,14 @@ def make_plan(
     calendar: Calendar,
     selection: Selection,
     *,
-    phases: str | None,
-    profile: str | None,
-    reprocess: Reprocess,
-    prover: Prover | None,
-    finished: Finished,
+    phases: str | None = None,
+    profile: str | None = None,
+    reprocess: Reprocess = "all",
+    prover: Prover | None = None,
+    finished: Finished = lambda _: {},
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
 ) -> Plan:
-    """Make the plan for a selection.
+    """Make the plan for a selection: all of it, unless something is named.
 
     foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet (everything is missing then).
