@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -449,3 +450,21 @@ def test_what_waits_in_a_slow_queue_is_not_queued_a_second_time(tmp_path: Path) 
         assert board.status.value == "completed"
         assert world.clock.now() - START > 3 * DISPATCH_GRACE
         assert [heal.kind for heal in embedded.state.heals("r")] == []
+
+
+def test_sweeps_that_take_long_leave_most_of_the_time_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps, sweep, takes = list[datetime](), bootstrap.Services.sweep, timedelta(seconds=30)
+    world = World(tmp_path, dates=4, duration=lambda _: timedelta(minutes=4))
+
+    def sweeping(services: bootstrap.Services, run_id: str) -> None:
+        sweeps.append(world.clock.now())
+        sweep(services, run_id)
+        world.clock.move_to(world.clock.now() + takes)
+
+    monkeypatch.setattr(bootstrap.Services, "sweep", sweeping)
+    assert world.run().status.value == "completed"
+    apart = [later - earlier for earlier, later in pairwise(sweeps)]
+    assert len(apart) > 3
+    assert min(apart) >= 10 * takes

@@ -25,6 +25,10 @@ from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, QueueTask
 
 SWEEP_EVERY = timedelta(seconds=20)
+
+SWEEP_SHARE = 10
+"""A sweep takes at most about one part in so many of the time, however many dates it reads."""
+
 EVENTS_AT_ONCE = 500
 PROGRESS_EVERY = timedelta(milliseconds=150)
 SHOWN = 3
@@ -113,7 +117,7 @@ class Engine(Generic[Call]):
         self._overdue: dict[int, Call] = {}
         self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
-        self._swept_at: datetime | None = None
+        self._sweep_at = clock.now()
         self.ended = 0
 
     def drive(
@@ -179,10 +183,12 @@ class Engine(Generic[Call]):
         Returns whether another one wrote since the last look; at the start that is not known, and taken to be so.
         """
         now, seen = self._clock.now(), self._database.changed_elsewhere()
-        if seen == self._seen and self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
+        if seen == self._seen and now < self._sweep_at:
             return False
-        has_changed, self._seen, self._swept_at = self._seen != seen, seen, now
+        has_changed, self._seen = self._seen != seen, seen
         self._handlers.sweep(self._run_id)
+        swept_at = self._clock.now()
+        self._sweep_at = swept_at + max(SWEEP_EVERY, SWEEP_SHARE * (swept_at - now))
         return has_changed
 
     def _take_results(self) -> bool:
@@ -253,8 +259,7 @@ class Engine(Generic[Call]):
 
     def _next_moment(self, is_admitting: bool) -> datetime:
         queues = [*self._control, *(self._work if is_admitting and self._executor.room else ())]
-        moments = [self._tasks.next_at(queues), (self._swept_at or self._clock.now()) + SWEEP_EVERY]
-        return min(m for m in moments if m is not None)
+        return min(m for m in (self._tasks.next_at(queues), self._sweep_at) if m is not None)
 
 
 @contextmanager
