@@ -25,10 +25,17 @@ REMEDY = "use the version of the program that made it, which can also cancel it;
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RecursionError, zlib.error)
 """What a document of another shape does to whatever reads it: pydantic, JSON, gzip and our own lines."""
 
-_FACTS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, name in FACT_NAMES.items()}
-_WRITERS = {kind: _FACTS[name].serializer for kind, name in FACT_NAMES.items()}
-_CELL = TypeAdapter(Cell)
-_SCOPE = TypeAdapter(PlanScope)
+_FACTS: Mapping[str, type[Fact]] = {name: kind for kind, name in FACT_NAMES.items()}
+
+
+class _Adapters(dict[type[Any], TypeAdapter[Any]]):
+    """What reads and writes a type; made when it is first needed, as that takes a millisecond each."""
+
+    def __missing__(self, kind: type[Any]) -> TypeAdapter[Any]:
+        return self.setdefault(kind, TypeAdapter(kind))
+
+
+_ADAPTERS = _Adapters()
 
 
 def readable(what: str, run_id: object, read: Callable[[], Read]) -> Read:
@@ -89,7 +96,8 @@ def scope_from_json(run_id: str, text: str) -> PlanScope:
 def _scope_of(document: Document) -> PlanScope:
     if unknown := _known(Plan, document, PLAN_MINOR).keys() - Plan.model_fields.keys():
         raise ValueError(f"{min(unknown)}: unknown key")
-    return _SCOPE.validate_python({name: document[name] for name in PlanScope._fields})
+    scope: PlanScope = _ADAPTERS[PlanScope].validate_python({name: document[name] for name in PlanScope._fields})
+    return scope
 
 
 def require_plan_version(run_id: str, document: Document) -> None:
@@ -141,37 +149,39 @@ def _sentence(error: BaseException) -> str:
 
 def fact_to_json(fact: Fact) -> str:
     """Write a fact as a JSON document."""
-    return _WRITERS[type(fact)].to_json(fact, warnings=False).decode()
+    return _ADAPTERS[type(fact)].serializer.to_json(fact, warnings=False).decode()
 
 
 def fact_from_json(name: str, text: str) -> Fact:
     """Return the fact stored under a field's name. Raises ValueError for a document of another shape."""
-    fact: Fact = _FACTS[name].validate_json(text)
+    fact: Fact = _ADAPTERS[_FACTS[name]].validate_json(text)
     return fact
 
 
 def fact_of(name: str, document: Document) -> Fact:
     """Return the fact of a document of Python's values, stored under a field's name."""
-    fact: Fact = _FACTS[name].validate_python(document)
+    fact: Fact = _ADAPTERS[_FACTS[name]].validate_python(document)
     return fact
 
 
 def cell_to_json(cell: Cell) -> str:
     """Write a cell as a JSON document."""
-    return _CELL.dump_json(cell, by_alias=True).decode()
+    return _ADAPTERS[Cell].dump_json(cell, by_alias=True).decode()
 
 
 def cell_to_document(cell: Cell) -> Document:
     """Return a cell as a document of Python's values: dictionaries, lists of verdicts, ``datetime``."""
-    document: Document = _CELL.dump_python(cell, by_alias=True)
+    document: Document = _ADAPTERS[Cell].dump_python(cell, by_alias=True)
     return document
 
 
 def cell_from_json(text: str) -> Cell:
     """Return the cell of a JSON document. Raises ValueError for a document of another shape."""
-    return _CELL.validate_json(text)
+    cell: Cell = _ADAPTERS[Cell].validate_json(text)
+    return cell
 
 
 def cell_of(document: Document) -> Cell:
     """Return the cell of a document of Python's values."""
-    return _CELL.validate_python(document)
+    cell: Cell = _ADAPTERS[Cell].validate_python(document)
+    return cell

@@ -416,7 +416,8 @@ class SqliteState(StateBase):
     def reports(self, run_id: str) -> list[ReportNote]:
         """See the port."""
         rows = self._database.execute("SELECT doc FROM reports WHERE run_id = ? ORDER BY at, id", (run_id,))
-        return [_REPORT.validate_json(doc) for (doc,) in rows]
+        report = TypeAdapter(ReportNote)
+        return [report.validate_json(doc) for (doc,) in rows]
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """See the port."""
@@ -445,8 +446,6 @@ def clock_of(home: Home) -> SteadyClock:
     with closing(Database(home.state)) as database:
         return SteadyClock(database.latest_moment())
 
-
-_REPORT = TypeAdapter(ReportNote)
 
 _CLAIM = "day, phase, processor, attempt, fence, epoch, generation, inputs, lease_until, claimed_at, incarnation"
 
