@@ -364,7 +364,7 @@ def explanation_text(explanation: Explanation) -> str:
         lines.extend(_shortened([f"  because {reason}" for reason in cell.reasons]))
         lines.extend(_shortened([f"  waits for {reason}" for reason in cell.waits_for]))
         lines.extend(f"  {name}: {state}{f' ({message})' if message else ''}" for name, state, message in cell.tasks)
-        signed = {w.id: f" (waived until {w.until:%Y-%m-%d %H:%M} UTC by {w.by}: {w.why})" for w in cell.waivers}
+        signed = {w.id: f" (waived {w.term} by {w.by}: {w.why})" for w in cell.waivers}
         lines.extend(f"  check {v.check} {v.outcome}: {v}{signed.get(v.waived_by, '')}" for v in cell.verdicts)
     if explanation.roots:
         lines += ["", "The roots of it:"]

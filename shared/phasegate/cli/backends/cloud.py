@@ -94,7 +94,7 @@ class CloudCommands:
         """See the protocol."""
         environment = self._environment()
         plan = plan_only(run_request, environment).plan
-        return PlanInputs(plan, missing_outside(compile_plan(plan), environment.prover))
+        return PlanInputs(plan, missing_outside(compile_plan(plan), environment.prover, environment.clock.now()))
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

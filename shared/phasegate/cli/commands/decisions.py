@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
             why=why,
             alongside=alongside,
         )
-        say(f"waived: {scope(waiver)}, until {waiver.until:%Y-%m-%d %H:%M} UTC")
+        say(f"waived: {scope(waiver)}, {waiver.term}")
         raise typer.Exit(_go_on(session.backend, run, as_json))
 
 

@@ -7,6 +7,7 @@ from phasegate.domain.spec.arithmetic import ArithmeticProblem, names_in
 from phasegate.domain.spec.checks import (
     KINDS,
     OWN_CHECKS,
+    UNRECOVERABLE,
     Check,
     CoverageCheck,
     EntitiesCheck,
@@ -110,3 +111,21 @@ def _other_table(pipeline: Pipeline, name: str, at: str, phases: Sequence[str]) 
         other = next(x for x in pipeline.phase(found[0]).processors if x.name == found[1])
         if not isinstance(other.output, TableOutput):
             yield f"{at}.processor", f"'{name}' writes no table"
+
+
+def known_problems(pipeline: Pipeline) -> Iterator[Problem]:
+    """Find (path, sentence) for what is wrong with the known exceptions of a pipeline."""
+    for k, known in enumerate(pipeline.known):
+        at = f"known[{k}]"
+        if len(set(known.dates)) < len(known.dates):
+            yield f"{at}.dates", "a date stands there twice"
+        try:
+            phase, name = pipeline.resolve(known.processor, pipeline.phase_names)
+        except LookupError as error:
+            yield f"{at}.processor", str(error)
+            continue
+        checked = pipeline.phase(phase).checks_of(pipeline.processor(f"{phase}/{name}"))
+        names = [*(name_of(check) for check in checked), UNRECOVERABLE]
+        if known.check not in names:
+            hint = did_you_mean(known.check, names)
+            yield f"{at}.check", f"nothing of '{known.processor}' is checked by '{known.check}'{hint}"

@@ -61,11 +61,11 @@ def is_judged_after(pipeline: Pipeline, phase: str, processor: str, other: tuple
     """
     if other[0] == phase and gates_of(pipeline, phase, processor) == gates_of(pipeline, *other):
         return True
-    return other[0] in phases_before(pipeline, phase, processor) or other in _needed(pipeline, phase, processor)
+    return other[0] in phases_before(pipeline, phase, processor) or other in needed_by(pipeline, phase, processor)
 
 
-def _needed(pipeline: Pipeline, phase: str, processor: str) -> set[tuple[str, str]]:
-    """What a processor needs, and what that needs, inside its phase and those it is released with."""
+def needed_by(pipeline: Pipeline, phase: str, processor: str) -> set[tuple[str, str]]:
+    """Find what a processor needs, and what that needs, as (phase, processor)."""
     needed: set[tuple[str, str]] = set()
     queue = [(phase, processor)]
     while queue:

@@ -16,6 +16,7 @@ from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
+from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.report import ReportSpec
 from phasegate.domain.spec.strict import Column, Name, Strict, TableName, with_former_names
 
@@ -353,6 +354,11 @@ class Pipeline(Strict):
     queues: dict[Name, QueueSpec] = Field(min_length=1, description="name -> queue of a constrained resource")
     profiles: dict[Name, Profile] = Field(default={}, description="name -> a way of running")
     phases: list[Phase] = Field(min_length=1, description="the steps, in order")
+    known: list[KnownException] = Field(
+        default=[],
+        exclude_if=lambda known: not known,
+        description="what is known to be wrong on some dates, and may pass in every run",
+    )
     report: ReportSpec = Field(
         default=ReportSpec(), description="what the verifier's report looks at beside rows and keys"
     )

@@ -15,7 +15,7 @@ from phasegate.domain.protocol.names import (
 )
 from phasegate.domain.protocol.object_names import output_name_problem
 from phasegate.domain.protocol.worker import OWN_FIELDS
-from phasegate.domain.spec.check_problems import check_problems
+from phasegate.domain.spec.check_problems import check_problems, known_problems
 from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
@@ -102,6 +102,7 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                     yield f"{where}.output.table", f"{processor.output.table} is already written by {other}"
         if cycle := _cycle(phase):
             yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
+    yield from known_problems(pipeline)
     for where, reference in pipeline.report.processors:
         yield from _reported(pipeline, f"report.{where}", reference)
     for name, profile in pipeline.profiles.items():

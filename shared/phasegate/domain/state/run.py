@@ -2,7 +2,7 @@
 it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,6 +73,10 @@ MOST_WAIVED = 200
 """Dates of one waiver: they are judged again in one pass, in one commit."""
 
 
+NO_END = datetime(9999, 12, 31, tzinfo=UTC)
+"""The end of a waiver that has none."""
+
+
 class Waiver(BaseModel):
     """A waiver lets a blocked check pass on these dates, until an end."""
 
@@ -89,6 +93,11 @@ class Waiver(BaseModel):
     by: str = Field(description="the person who decided it")
     at: datetime = Field(description="when it was decided, UTC")
     until: datetime = Field(description="its end, UTC")
+
+    @property
+    def term(self) -> str:
+        """Say until when it holds."""
+        return "without an end" if self.until == NO_END else f"until {self.until:%Y-%m-%d %H:%M} UTC"
 
     def covers(self, day: date, phase: str, processor: str, check: str) -> bool:
         """Tell whether a verdict is in its scope; processor: the canonical name."""

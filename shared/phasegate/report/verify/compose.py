@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from phasegate.domain.decisions.waiving import in_force, waived
+from phasegate.domain.decisions.standing import known_to_be_gone, standing
+from phasegate.domain.decisions.waiving import is_in_force, waived
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import NOTHING_HELD
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
-from phasegate.domain.state.facts import Verdict
+from phasegate.domain.spec.checks import UNRECOVERABLE
+from phasegate.domain.state.facts import BLOCK, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Parameter, Row, State, Warehouse
 from phasegate.report.verify import figures, history
@@ -70,6 +72,9 @@ class _Evidence:
     record: RunRecord | None
     """What the run says of its tasks; None without a run."""
 
+    waivers: tuple[Waiver, ...]
+    """The run's waivers, in force or ended, and those that stand in the pipeline file."""
+
     attempts: list[Row] | None
     """The run's rows in the history table; None without a run, or when the table could not be asked."""
 
@@ -80,13 +85,22 @@ class _Evidence:
 def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
     """Read tables, objects and history, and mark what waivers let pass."""
     reading = read_outputs(inputs.warehouse, inputs.objects, index)
+    known = standing(index.plan.pipeline, now)
+    names = {waiver.id for waiver in known}
+    waivers = (*(w for w in (record.run.waivers if record else ()) if w.id not in names), *known)
+    _waive(reading, [waiver for waiver in waivers if is_in_force(waiver, now)])
+    gone = known_to_be_gone(index.plan.pipeline, known)
+    without = {
+        (day, ref): Verdict(BLOCK, UNRECOVERABLE, ref.partition("/")[2], 0, 0, "its source is gone", waived_by=by.id)
+        for (day, ref), by in gone.items()
+        if day in index.calendar.by_day
+    }
+    _go_on_without(reading, {**without, **(record.let_pass if record else {})})
     if record is None:
-        return _Evidence(index, reading, None, None, "")
-    _waive(reading, in_force(record.run, now))
-    _go_on_without(reading, record.let_pass)
+        return _Evidence(index, reading, None, waivers, None, "")
     attempts, query = _read_history(inputs.warehouse, index, record, reading)
     reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
-    return _Evidence(index, reading, record, attempts, query)
+    return _Evidence(index, reading, record, waivers, attempts, query)
 
 
 def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
@@ -131,7 +145,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
         run_times=history.run_times(attempts, query),
         pace=history.pace(attempts, index.plan.phases, query),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
-        waivers=figures.waived(record.run.waivers if record else (), reading, now),
+        waivers=figures.waived(evidence.waivers, reading, now),
         cost=None if evidence.attempts is None else history.cost(attempts, is_cloud, query),
         queries=queries,
         date_sets=date_sets,

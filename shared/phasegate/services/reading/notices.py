@@ -84,7 +84,7 @@ def notices_text(run_id: str, by_people: DecisionsByPeople, found: Iterable[Noti
     ]
     for waiver in by_people.waivers:
         passed = sum(notice.waived_by == waiver.id for notice in found)
-        ends = f"until {waiver.until:%Y-%m-%d %H:%M} UTC" if is_in_force(waiver, now) else "ended"
+        ends = waiver.term if is_in_force(waiver, now) else "ended"
         lines.append(f"waived: {scope(waiver)}, {ends}, by {waiver.by}: {waiver.why} ({passed} verdict(s) pass by it)")
     warnings = [notice for notice in found if not notice.waived_by]
     lines += [f"warning: {r.date} {r.phase}/{r.processor}: {r.detail}" for r in warnings[:10]]

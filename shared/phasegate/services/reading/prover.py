@@ -10,11 +10,14 @@ from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question, together
 from phasegate.domain.checks.subject import CheckSubject, checked_days
+from phasegate.domain.decisions.standing import known_to_be_gone
+from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.errors import HaltError, PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
+from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Parameter, Row, Warehouse
 
 GAP_DAYS = 45
@@ -89,16 +92,17 @@ class Prover:
         return judged
 
     def soundness(
-        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]]
+        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]], known: Sequence[Waiver] = ()
     ) -> dict[str, dict[date, str] | TransientError]:
         """Say what is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
 
-        An error where asking again may help.
+        known: the waivers that stand, whichever run looks. An error where asking again may help.
         """
         expects = {
             ref: {day: index.expectation(index.processor(ref), day) for day in days}
             for ref, days in days_by_ref.items()
         }
+        gone = known_to_be_gone(index.plan.pipeline, known)
         counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in days_by_ref})
         wrong_by_ref: dict[str, dict[date, str] | TransientError] = {}
         subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}
@@ -109,14 +113,20 @@ class Prover:
             elif isinstance(counts, PhasegateError):
                 wrong_by_ref[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
             else:
-                wrong = wrong_by_ref[ref] = dict(_unexpected(name, expects[ref], counts or {}))
-                subjects[ref] = ({d: letter for d, letter in expects[ref].items() if d not in wrong}, counts or {})
+                unexpected = dict(_unexpected(name, expects[ref], counts or {}))
+                subjects[ref] = ({d: x for d, x in expects[ref].items() if d not in unexpected}, counts or {})
+                wrong_by_ref[ref] = {
+                    day: why for day, why in unexpected.items() if day in (counts or {}) or (day, ref) not in gone
+                }
         for ref, verdicts in self.judge(index, subjects).items():
+            phase = ref.partition("/")[0]
             for day, verdict in verdicts:
                 wrong_there = wrong_by_ref[ref]
                 if verdict.outcome == UNKNOWN:
                     wrong_by_ref[ref] = TransientError(str(verdict))
-                elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
+                elif not isinstance(wrong_there, TransientError) and any(
+                    map(blocks, waived([verdict], day, phase, known))
+                ):
                     wrong_there.setdefault(day, str(verdict))
         return wrong_by_ref
 

@@ -10,6 +10,7 @@ from cachetools import LRUCache
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
+from phasegate.domain.decisions.standing import standing
 from phasegate.domain.decisions.waiving import follow_waivers, in_force
 from phasegate.domain.errors import CommitTooLarge, PhasegateError, ReadsTooMuch, TransientError
 from phasegate.domain.plan import PlanIndex
@@ -157,7 +158,7 @@ class Conductor:
         if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
         wrong: dict[str, dict[date, str]] = {}
-        answers = self._prover.soundness(pass_.index, pass_.index.outside)
+        answers = self._prover.soundness(pass_.index, pass_.index.outside, standing(pass_.index.plan.pipeline, now))
         pass_.changed = True
         for ref, found in answers.items():
             if isinstance(found, TransientError):

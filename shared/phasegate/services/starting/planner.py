@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
+from phasegate.domain.decisions.standing import standing
+from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, TableOutput
-from phasegate.domain.state.facts import BLOCK, UNKNOWN
+from phasegate.domain.state.facts import UNKNOWN
+from phasegate.domain.state.run import Waiver
 from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
 from phasegate.services.reading.prover import Prover
@@ -35,10 +38,11 @@ class PlanMade:
     """Dates whose rows were made from another source folder: they are made again."""
 
 
-def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None) -> PlanMade:
+def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, now: datetime) -> PlanMade:
     """Plan a request's scope, judged by the tables and by what earlier runs left behind.
 
-    prover, state: None where there are no tables, or no earlier run, yet. Raises InputError as ``make_plan`` does.
+    prover, state: None where there are no tables, or no earlier run, yet. now: UTC; what is known to be wrong may have
+    ended by then. Raises InputError as ``make_plan`` does.
     """
     request, pipeline = scope.request, scope.pipeline
     remade: frozenset[date] = frozenset()
@@ -62,6 +66,7 @@ def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None) 
         prover=prover,
         finished=finished,
         foreign=foreign,
+        known=standing(pipeline, now),
     )
     return PlanMade(plan, tuple(sorted(remade)))
 
@@ -77,10 +82,11 @@ def make_plan(
     prover: Prover | None = None,
     finished: Finished = lambda _: {},
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
+    known: Sequence[Waiver] = (),
 ) -> Plan:
     """Make the plan for a selection: all of it, unless something is named.
 
-    foreign: dates whose tables were made from another source: nothing of them is adopted.
+    foreign: dates whose tables were made from another source: nothing of them is adopted. known: what may pass.
     prover: None for a warehouse that does not exist yet (everything is missing then).
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
     """
@@ -101,19 +107,19 @@ def make_plan(
     if reprocess == "failed":
         present = _present_by_state(index, finished(days))
     else:
-        present = _present_by_tables(index, prover) if prover else [[False] * len(days) for _ in index.tasks]
+        present = _present_by_tables(index, prover, known) if prover else [[False] * len(days) for _ in index.tasks]
     for day in foreign(days):
         for of_task in present:
             of_task[index.position[day]] = False
     return blank.with_work(_work(index, present))
 
 
-def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:
-    """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why."""
+def missing_outside(index: PlanIndex, prover: Prover | None, now: datetime) -> dict[str, dict[date, str]]:
+    """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why. now: UTC."""
     if prover is None:
         return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
     missing: dict[str, dict[date, str]] = {}
-    for ref, wrong in prover.soundness(index, index.outside).items():
+    for ref, wrong in prover.soundness(index, index.outside, standing(index.plan.pipeline, now)).items():
         if isinstance(wrong, TransientError):
             wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
         if wrong:
@@ -136,7 +142,7 @@ def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]])
     return [[task.ref in finished[day] for day in index.days] for task in index.tasks]
 
 
-def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
+def _present_by_tables(index: PlanIndex, prover: Prover, known: Sequence[Waiver]) -> list[list[bool]]:
     """For each task and date: would the table pass as it is? Judged by the checks, not by any state.
 
     A table that may be empty and is tells nothing by itself; it counts as present when every table of its cell that
@@ -156,7 +162,11 @@ def _present_by_tables(index: PlanIndex, prover: Prover) -> list[list[bool]]:
         if task.ref not in counted:
             continue
         expects, counts = expected[task.ref], counted[task.ref]
-        unsound = {day for day, verdict in judged[task.ref] if verdict.outcome in (BLOCK, UNKNOWN)}
+        unsound = {
+            day
+            for day, verdict in judged[task.ref]
+            if verdict.outcome == UNKNOWN or any(map(blocks, waived([verdict], day, task.phase, known)))
+        }
         for position, day in enumerate(index.days):
             rows = counts[day].rows if day in counts else 0
             if expects[day] == ExpectationLetter.OPTIONAL and not rows:

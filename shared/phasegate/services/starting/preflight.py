@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from phasegate.domain.decisions.standing import end_of
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.operations.overrides import SHOWN, check_overrides
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
@@ -16,7 +17,7 @@ def check_request(scope: RunScope, now: datetime) -> list[PreflightLine]:
     Raises InputError as ``check_overrides`` does.
     """
     overrides = check_overrides(scope.pipeline, scope.phases, scope.days, scope.request.overrides, now)
-    return [*check_schedule(scope), *overrides]
+    return [*check_schedule(scope), *check_known(scope, now), *overrides]
 
 
 def check_schedule(scope: RunScope) -> list[PreflightLine]:
@@ -47,6 +48,22 @@ def check_schedule(scope: RunScope) -> list[PreflightLine]:
     if not lines:
         found = f"{len(scope.days)} dates, {scope.days[0]} to {scope.days[-1]}"
         lines.append(passed("schedule", table, found))
+    return lines
+
+
+def check_known(scope: RunScope, now: datetime) -> list[PreflightLine]:
+    """Check the known exceptions of the pipeline file: one on a date that the schedule does not have lets nothing pass,
+    and neither does one that has ended."""
+    lines: list[PreflightLine] = []
+    for known in scope.pipeline.known:
+        subject = f"{known.check} of {known.processor}"
+        strange = [str(day) for day in sorted(known.dates) if day not in scope.calendar.by_day]
+        if strange:
+            detail = f"the schedule has no {', '.join(strange[:SHOWN])}{' and others' if len(strange) > SHOWN else ''}"
+            lines.append(failed("known", subject, detail, "correct `known` in the pipeline file, or the schedule"))
+        if end_of(known, scope.pipeline.timezone) <= now:
+            detail = f"ended with {known.until}, and lets nothing pass any more"
+            lines.append(warned("known", subject, detail, "remove it from the pipeline file, or give it a later end"))
     return lines
 
 

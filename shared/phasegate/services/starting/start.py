@@ -55,7 +55,7 @@ def start(
     scope = settle(request, pipeline, environment)
     require_passed(preflight(scope, environment))
     state = environment.prepare(scope)
-    made = plan_scope(scope, environment.prover, state)
+    made = plan_scope(scope, environment.prover, state, environment.clock.now())
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
         require_alone(state, made.plan, environment.clock.now())
@@ -90,4 +90,4 @@ def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[Pr
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
-    return plan_scope(scope, environment.prover, environment.state)
+    return plan_scope(scope, environment.prover, environment.state, environment.clock.now())

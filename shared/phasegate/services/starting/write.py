@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from phasegate.domain.decisions.standing import standing
 from phasegate.domain.errors import NameIsTaken, UnreadableRun
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
@@ -54,6 +55,7 @@ def write_run(
 
 
 def _write_once(state: RunWriter, clock: Clock, new: NewRun, run_id: str) -> tuple[Run, bool]:
+    now = clock.now()
     run = Run(
         run_id=run_id,
         pipeline=new.plan.pipeline.pipeline,
@@ -62,7 +64,8 @@ def _write_once(state: RunWriter, clock: Clock, new: NewRun, run_id: str) -> tup
         request_hash=new.identity.digest,
         source=new.request.source,
         why=new.request.why,
-        created_at=clock.now(),
+        waivers=standing(new.plan.pipeline, now, frozenset(new.plan.days)),
+        created_at=now,
     )
     if state.create_run(run, new.plan, Board.blank(run_id, compile_plan(new.plan), run.created_at)):
         return run, True

@@ -1,0 +1,129 @@
+"""What a pipeline file knows to be wrong may pass: in every run, in the plan of the next one and for the verifier."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.endtoend.test_bad_input import assert_refused
+from tests.endtoend.test_command_line import Site
+
+RANGE = {"check": "range", "name": "sane", "column": "v", "min": 0, "max": 500}
+RECORD = {"dates": ["2024-01-02"], "processor": "raw/a", "check": "sane", "why": "a record"}
+GONE = {"dates": ["2024-01-03"], "processor": "fetch/b", "check": "unrecoverable", "why": "the site was closed"}
+
+
+def ranged(document: dict[str, Any]) -> None:
+    """``raw.a`` has a range."""
+    document["phases"][1]["processors"][0]["checks"].append(dict(RANGE))
+
+
+def knowing(*known: dict[str, Any]) -> Any:
+    """``raw.a`` has a range, and the file knows of exceptions."""
+
+    def change(document: dict[str, Any]) -> None:
+        ranged(document)
+        document["known"] = [dict(each) for each in known]
+
+    return change
+
+
+def spoilt(site: Site) -> Site:
+    """On 2 January a value is out of range; the source of ``b`` of 3 January is gone."""
+    data = site.world.data()
+    data["a"]["2024-01-02"][0]["v"] = 1000
+    site.world.rewrite(data)
+    site.world.misbehave(fetch__b__2=["fail:unrecoverable"])
+    return site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site that knows of both."""
+    made = spoilt(Site(tmp_path, knowing(RECORD, GONE)))
+    yield made
+    made.close()
+
+
+def test_a_known_exception_lets_every_run_and_every_report_pass(site: Site) -> None:
+    first = site.call(*site.selecting("run"), "--run-id", "first")
+    assert first.code == 0, first.err
+    assert "waived: sane of raw/a on 2024-01-02, without an end, by the pipeline file: a record (1 verdict" in " ".join(
+        first.out.split()
+    )
+    assert "(waived without an end by the pipeline file: a record)" in site("explain", "first", "2024-01-02", "raw").out
+    report = site("verify", "first", "--json")
+    assert (report.code, report.document["verdict"].partition(":")[0]) == (0, "Complete but for waivers")
+    waivers = {w["check"]: (w["lets_pass"], w["by"]) for w in report.document["waivers"]}
+    assert waivers == {"sane": (1, "the pipeline file"), "unrecoverable": (2, "the pipeline file")}
+
+
+def test_the_next_run_adopts_what_is_known_and_the_tables_alone_are_judged_by_it(site: Site) -> None:
+    assert site.call(*site.selecting("run"), "--run-id", "first").code == 0
+    plan = site.call(*site.selecting("plan", "--dates", "2024-01-02", "--phases", "raw..raw")).out
+    assert "2 tasks: 0 to run, 2 adopted" in plan, "the table is as good as it will be"
+    others = ("--season", "2023-24", "--phases", "shape..final", "--reprocess", "all")
+    later = site.call(*site.selecting("run", *others), "--run-id", "later")
+    assert later.code == 0, "the tables that it reads are let pass too"
+    tables = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
+    assert {w["check"]: w["lets_pass"] for w in tables.document["waivers"]}["sane"] == 1
+    assert not [f for f in tables.document["findings"] if f["date"] in ("2024-01-02", "2024-01-03")]
+
+
+def test_without_the_exception_the_same_date_is_blocked_and_a_finding(tmp_path: Path) -> None:
+    site = spoilt(Site(tmp_path, ranged))
+    try:
+        assert site.call(*site.selecting("run"), "--run-id", "first").code == 1
+        tables = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
+        assert [f["processor"] for f in tables.document["findings"] if f["date"] == "2024-01-02"]
+    finally:
+        site.close()
+
+
+def test_an_exception_that_has_ended_is_a_warning_and_lets_nothing_pass(tmp_path: Path) -> None:
+    site = spoilt(Site(tmp_path, knowing({**RECORD, "until": "2024-06-30"}, GONE)))
+    try:
+        preflight = site.call(*site.selecting("preflight"))
+        assert preflight.code == 0, preflight.out
+        assert "WARN known sane of raw/a: ended with 2024-06-30, and lets nothing pass any more" in preflight.out
+        assert site.call(*site.selecting("run"), "--run-id", "r").code == 1
+        assert "2024-01-02 raw is blocked" in site("explain", "r").out
+    finally:
+        site.close()
+
+
+def test_an_exception_on_a_date_that_the_schedule_does_not_have_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path, knowing({**RECORD, "dates": ["2024-01-02", "2024-02-29"]}))
+    try:
+        refused = site.call(*site.selecting("run"))
+        assert_refused(refused, "FAIL known sane of raw/a: the schedule has no 2024-02-29; correct `known`")
+        assert not (site.home / "state.sqlite").exists()
+    finally:
+        site.close()
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "processor": ({"processor": "raw/c"}, "known[0].processor: unknown processor 'raw/c'"),
+    "several": ({"processor": "a"}, "known[0].processor: 'a' is a processor of several phases; write fetch/a or raw/a"),
+    "check": ({"check": "sain"}, "known[0].check: nothing of 'raw/a' is checked by 'sain'; did you mean 'sane'?"),
+    "twice": ({"dates": ["2024-01-02", "2024-01-02"]}, "known[0].dates: a date stands there twice"),
+    "no date": ({"dates": []}, "known[0].dates"),
+    "no reason": ({"why": ""}, "known[0].why"),
+    "an end that is none": ({"until": "soon"}, "known[0].until"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG.values(), ids=WRONG)
+def test_an_exception_of_something_that_is_not_there_is_refused_with_its_place(
+    tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    site = Site(tmp_path, knowing(RECORD))
+    try:
+        document = yaml.safe_load(site.world.pipeline_file.read_text())
+        document["known"][0].update(given)
+        site.world.pipeline_file.write_text(yaml.safe_dump(document))
+        assert_refused(site.call(*site.selecting("plan")), message)
+    finally:
+        site.close()
