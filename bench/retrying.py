@@ -27,6 +27,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import TransientError
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board
@@ -40,6 +41,7 @@ from phasegate.stack.emulators import FIRESTORE, start_emulator
 RUN_ID = "retried"
 PAGE_DATES = 200
 FAILING = "c"
+TRIES = 20
 
 
 class Mendable:
@@ -167,9 +169,19 @@ def retry_everything(embedded: Embedded) -> float:
     asked = retry(
         embedded.state, embedded.clock, RUN_ID, dates=(), phase=None, processor=None, signature=None, why="mended"
     )
-    status = embedded.drive(RUN_ID).status
+    status = driven_to_its_end(embedded)
     assert (status, len(asked)) == (RunStatus.COMPLETED, len(embedded.state.index(RUN_ID).days)), (status, len(asked))
     return time.perf_counter() - begun
+
+
+def driven_to_its_end(embedded: Embedded) -> RunStatus:
+    """Drive the run; what an emulator did not answer in time is asked again, as a queue would."""
+    for _ in range(TRIES - 1):
+        try:
+            return embedded.drive(RUN_ID).status
+        except TransientError as error:
+            print(f"goes on after: {error}", file=sys.stderr)
+    return embedded.drive(RUN_ID).status
 
 
 @dataclass(frozen=True, slots=True)

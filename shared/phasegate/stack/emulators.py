@@ -88,7 +88,7 @@ def _jar(pattern: str, component: str) -> Path | str:
     return f"install it: gcloud components install {component} (Debian: apt-get install {package})"
 
 
-_JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_JAVA_OPTIONS = ("-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Small, and compiled once: a stack lives for minutes, in which the optimising compiler takes more than it gives."""
 
 
