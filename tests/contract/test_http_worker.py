@@ -88,6 +88,33 @@ def test_a_request_arrives_as_json_and_its_answer_comes_back(service: Service) -
     assert understand(*answer, TASK) == ProcessorResult(status=ResultStatus.SUCCESS, rows=16)
 
 
+@pytest.mark.parametrize(
+    ("health", "is_sent"),
+    [
+        ({"protocol": "1.1"}, True),
+        ({"protocol": "1.12"}, True),
+        ({"protocol": "1.0"}, False),
+        ({"protocol": "2.0"}, False),
+        ({"service": "one that knows no protocol"}, False),
+        ("no JSON", False),
+        (("not there", 404), False),
+    ],
+)
+def test_a_newer_field_is_sent_only_where_the_worker_names_its_protocol(
+    service: Service, health: Any, is_sent: bool
+) -> None:
+    service.answer = lambda: health if request.path == "/health" else {"results": {}}
+    worker = HttpWorker(service.url)
+    for _ in range(2):
+        worker.handle("/load", {**BODY, "may_be_empty": True})
+        worker.handle("/load", BODY)
+    paths = [path for path, _, _ in service.seen]
+    assert paths == ["/health", "/load", "/load", "/load", "/load"], "asked once, and when it matters"
+    sent = [json.loads(content) for path, _, content in service.seen if path == "/load"]
+    assert [body.get("may_be_empty") for body in sent] == [True if is_sent else None, None] * 2
+    assert all({**body, "may_be_empty": 0} == {**BODY, "may_be_empty": 0} for body in sent), "nothing else is changed"
+
+
 def test_a_200_with_a_failed_processor_inside_is_a_failure(service: Service) -> None:
     failed = {"status": "failed", "rows": 0, "message": "no rows yet", "error_class": "not_yet"}
     service.answer = lambda: {"results": {TASK.processor: failed}}

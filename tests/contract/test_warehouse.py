@@ -13,7 +13,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.errors import InputError, StaleFence
+from phasegate.domain.errors import InputError, StaleFence, WouldEmpty
 from phasegate.ports import Partition, Warehouse
 
 SCHEMA = """
@@ -111,12 +111,6 @@ def test_an_older_fence_is_refused_and_nothing_changes(warehouse: Warehouse, par
 def test_a_higher_fence_on_another_date_is_no_hindrance(warehouse: Warehouse, partition: Partition) -> None:
     write(warehouse, day_after(partition), 9)
     assert write(warehouse, partition, 1) == 2
-
-
-def test_a_select_without_rows_empties_the_partition(warehouse: Warehouse, partition: Partition) -> None:
-    write(warehouse, partition, 1)
-    assert write(warehouse, partition, 2, f"{TWO_ROWS} WHERE team = 'none'") == 0
-    assert held(warehouse, partition) == []
 
 
 def test_a_select_may_name_all_columns_of_a_table_at_once(warehouse: Warehouse, partition: Partition) -> None:
@@ -245,10 +239,37 @@ def test_a_number_is_kept_to_its_last_digit(warehouse: Warehouse, partition: Par
     assert type(rows[0]["share"]) is float
 
 
-def test_no_lines_empty_the_partition(warehouse: Warehouse, partition: Partition) -> None:
+NO_ROW = "SELECT @d AS d, 'MIA' AS team FROM UNNEST([1]) AS n WHERE n = 2"
+
+
+def test_a_write_of_nothing_over_rows_is_refused_and_empties_only_when_it_is_told_to(
+    warehouse: Warehouse, partition: Partition
+) -> None:
     write(warehouse, partition, 1)
-    assert warehouse.load_partition(partition, b"\n", fence=1) == 0
+    complaint = f"contract.points of {partition.day} holds 2 rows, and this attempt yields 0: nothing was changed"
+    with pytest.raises(WouldEmpty, match=complaint) as of_lines:
+        warehouse.load_partition(partition, b"\n", fence=2)
+    with pytest.raises(WouldEmpty, match=complaint) as of_select:
+        write(warehouse, partition, 2, NO_ROW)
+    assert [(e.value.rows, e.value.is_fenced) for e in (of_lines, of_select)] == [(2, True)] * 2
+    assert held(warehouse, partition) == [("BOS", 10, 1), ("NYK", 10, 1)]
+    assert of_select.value.empty is not None and of_select.value.empty() == 2
     assert held(warehouse, partition) == []
+    assert [warehouse.load_partition(partition, b"", fence=2), write(warehouse, partition, 2, NO_ROW)] == [0, 0]
+
+
+def test_a_partition_is_emptied_and_its_neighbour_stays_unless_a_newer_attempt_owns_it(
+    warehouse: Warehouse, partition: Partition
+) -> None:
+    write(warehouse, day_after(partition), 1)
+    write(warehouse, partition, 5)
+    with pytest.raises(StaleFence, match="was written under fence 5; fence 4 came too late"):
+        warehouse.empty_partition(partition, 4)
+    with pytest.raises(StaleFence, match="was written under fence 5; fence 4 came too late"):
+        write(warehouse, partition, 4, NO_ROW)
+    assert [warehouse.empty_partition(partition, 5), warehouse.empty_partition(partition, 5)] == [2, 0]
+    assert held(warehouse, day_after(partition)) == [("BOS", 10, 1), ("NYK", 10, 1)]
+    assert write(warehouse, partition, 6) == 2
 
 
 @pytest.mark.parametrize(

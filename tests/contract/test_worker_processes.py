@@ -117,7 +117,7 @@ def test_a_statement_that_takes_too_long_is_rolled_back_and_nothing_stays_open(s
         site.call("hang_in_a_statement", seconds=1)
     held = site.warehouse.query("SELECT k FROM `raw.t` WHERE d = @d", {"d": DAY})
     assert held == [{"k": "before"}]
-    assert site.warehouse.load_partition(PART, b"", 9) == 0, "nobody holds the partition, or a transaction"
+    assert site.warehouse.empty_partition(PART, 9) == 1, "nobody holds the partition, or a transaction"
     serving = [thread for thread in threading.enumerate() if thread.name == "phasegate-worker-unruly"]
     assert len(serving) == len(site.worker._all), "nor does a thread go on with it"
 
@@ -215,6 +215,8 @@ def test_warehouse_and_objects_are_those_of_this_process(site: Site) -> None:
         "object": "content",
         "held": ["some/where"],
         "stale": found["stale"],
+        "nothing": "WouldEmpty: raw.t of 2024-01-15 holds 1 row, and this attempt yields 0: nothing was changed",
+        "emptied": 1,
         "gone": found["gone"],
         "wrong": found["wrong"],
         "odd": found["odd"],
@@ -224,7 +226,7 @@ def test_warehouse_and_objects_are_those_of_this_process(site: Site) -> None:
     assert found["odd"].startswith("InputError: a unruly.Odd cannot leave the worker's process; give text, a number")
     assert found["stale"].startswith("StaleFence: raw.t of 2024-01-15 was written under fence 7; fence 6 came too late")
     assert found["gone"].startswith("FileNotFoundError") and found["wrong"].startswith("InputError: the warehouse")
-    assert site.warehouse.query("SELECT k, _fence FROM `raw.t`") == [{"k": "a", "_fence": 7}]
+    assert site.warehouse.query("SELECT k, _fence FROM `raw.t`") == []
 
 
 def test_what_it_prints_and_logs_is_logged_here_with_the_fields_of_its_call(

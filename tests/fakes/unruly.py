@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from phasegate.domain.errors import HaltError, StaleFence
+from phasegate.domain.errors import HaltError, StaleFence, WouldEmpty
 from phasegate.ports import ObjectStore, Partition, Warehouse
 
 FOR_EVER = 1000.0
@@ -163,6 +163,7 @@ class UnrulyWorker:
         found["held"] = sorted(self._objects.held({"some/where": 1, "else": 2}.keys()))
         for name, act in {
             "stale": lambda: self._warehouse.load_partition(PART, lines, 6),
+            "nothing": lambda: self._warehouse.load_partition(PART, b"", 7),
             "gone": lambda: self._objects.read("else"),
             "wrong": lambda: self._warehouse.query("SELECT nothing"),
             "odd": lambda: self._warehouse.query("SELECT @x AS x", {"x": Odd()}),  # type: ignore[dict-item]
@@ -172,6 +173,8 @@ class UnrulyWorker:
                 act()
             except Exception as error:
                 found[name] = f"{type(error).__name__}: {error}"
+                if isinstance(error, WouldEmpty):
+                    found["emptied"] = error.empty()
         numbers: dict[int, Any] = {}
         threads = [
             threading.Thread(

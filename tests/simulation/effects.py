@@ -35,7 +35,14 @@ WRITERS: dict[type, tuple[str, ...]] = {
     ),
     SqliteTasks: ("create", "acknowledge", "give_back"),
     SqliteEvents: ("publish", "acknowledge"),
-    DuckDbWarehouse: ("replace_partition", "load_partition", "append_missing", "replace_table", "apply_schema"),
+    DuckDbWarehouse: (
+        "replace_partition",
+        "load_partition",
+        "empty_partition",
+        "append_missing",
+        "replace_table",
+        "apply_schema",
+    ),
     FolderObjectStore: ("write",),
 }
 

@@ -42,7 +42,7 @@ ORDER = (
 MakeFolder = Callable[..., Path]
 
 
-def request_body(path: str, processor: str, day: date, fence: int = 1) -> dict[str, Any]:
+def request_body(path: str, processor: str, day: date, fence: int = 1, **more: Any) -> dict[str, Any]:
     date_field = "game_date" if path in ("/scrape", "/load") else "analysis_date"
     name_field = "scraper" if path == "/scrape" else "processor"
     return {
@@ -53,6 +53,7 @@ def request_body(path: str, processor: str, day: date, fence: int = 1) -> dict[s
         "deadline": "2030-01-01T00:00:00Z",
         date_field: day.isoformat(),
         name_field: processor,
+        **more,
     }
 
 

@@ -1,6 +1,7 @@
 """The reference worker as its callers see it: statuses, reasons, second runs and refusals."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -216,7 +217,7 @@ def test_a_game_that_is_not_final_is_nowhere(make_folder: MakeFolder, tmp_path: 
     played.warehouse.close()
 
 
-def test_a_date_whose_games_were_all_postponed_is_emptied_with_its_reason(
+def test_a_date_whose_games_were_all_postponed_is_emptied_with_its_reason_where_that_is_right(
     make_folder: MakeFolder, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -231,11 +232,21 @@ def test_a_date_whose_games_were_all_postponed_is_emptied_with_its_reason(
     warehouse = DuckDbWarehouse(home / "warehouse.duckdb")
     worker = build(folder, warehouse, FolderObjectStore(home / "objects"))
     worker.prepare()
+    loads = [(path, name) for path, name in ORDER if path != "/scrape" and played.results[day, path, name]["rows"]]
     for path, name in ORDER:
-        status, body = worker.handle(path, request_body(path, name, day, fence=2))
+        if path == "/scrape":
+            assert worker.handle(path, request_body(path, name, day, fence=2))[0] == 200
+    for path, name in loads:
+        _, body = worker.handle(path, request_body(path, name, day, fence=2))
+        result = body["results"][name]
+        assert (result["status"], result["error_class"]) == ("failed", "not_yet"), "rows are expected there"
+        assert result["message"].endswith("and this attempt yields 0: nothing was changed; rows are expected there")
+    for path, name in ORDER:
+        status, body = worker.handle(path, request_body(path, name, day, fence=3, may_be_empty=True))
         assert (status, body["results"][name]["status"]) == (200, "empty"), (path, name, body)
-        if name not in WITHOUT_SOURCE:
-            assert body["results"][name]["message"] == f"no game of {day} was played to its end"
+        if (path, name) in loads:
+            message = body["results"][name]["message"]
+            assert re.fullmatch(rf"no game of {day} was played to its end; \d+ rows? of before deleted", message)
     for table, column in TABLES.items():
         assert warehouse.query(f"SELECT 1 AS x FROM {table} WHERE {column} = @d", {"d": day}) == []
     warehouse.close()

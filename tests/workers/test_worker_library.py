@@ -476,3 +476,43 @@ def test_only_the_event_of_an_end_has_a_status(kind: str, status: str | None) ->
 
 def test_a_range_without_an_end_is_its_first_date() -> None:
     assert RangeRequest.model_validate(body()).last == DAY
+
+
+def old_rows(warehouse: Warehouse, fence: int | None) -> WorkerService:
+    """A service whose function finds nothing for a date of which a table holds a row."""
+    warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `ref.old` (d DATE, k STRING, _fence INT64)")
+    partition = Partition("ref.old", "d", DAY)
+    warehouse.load_partition(partition, f'{{"d": "{DAY}", "k": "a"}}\n'.encode(), fence or 0)
+
+    def nothing(request: WorkerRequest) -> ProcessorResult:
+        rows = warehouse.load_partition(partition, b"", request.fence)
+        return ProcessorResult(status=ResultStatus.EMPTY, rows=rows, message="nothing sold")
+
+    return service_of(nothing)
+
+
+def held_of_old(warehouse: Warehouse) -> int:
+    return int(warehouse.query("SELECT COUNT(*) AS n FROM `ref.old`")[0]["n"])
+
+
+def test_a_function_that_yields_nothing_over_rows_fails_where_rows_are_expected(warehouse: Warehouse) -> None:
+    status, answer = old_rows(warehouse, 3).handle("/process", body())
+    result = answer["results"]["a"]
+    assert (status, result["status"], result["error_class"], held_of_old(warehouse)) == (200, "failed", "not_yet", 1)
+    assert result["message"] == (
+        f"ref.old of {DAY} holds 1 row, and this attempt yields 0: nothing was changed; rows are expected there"
+    )
+
+
+def test_where_nothing_is_right_the_rows_of_an_earlier_attempt_go_and_are_counted(warehouse: Warehouse) -> None:
+    status, answer = old_rows(warehouse, 3).handle("/process", body(may_be_empty=True))
+    result = answer["results"]["a"]
+    assert (status, result["status"], held_of_old(warehouse)) == (200, "empty", 0)
+    assert result["message"] == "nothing sold; 1 row of before deleted"
+
+
+def test_rows_that_no_attempt_wrote_are_left_to_a_person(warehouse: Warehouse) -> None:
+    _, answer = old_rows(warehouse, None).handle("/process", body(may_be_empty=True))
+    result = answer["results"]["a"]
+    assert (result["status"], result["error_class"], held_of_old(warehouse)) == ("failed", "bug", 1)
+    assert "no attempt wrote them: look whose they are" in result["message"]

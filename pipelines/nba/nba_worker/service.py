@@ -22,7 +22,9 @@ from phasegate.worker import (
     ResultStatus,
     WorkerRequest,
     WorkerService,
+    WouldEmpty,
     has_passed,
+    kept_rows,
 )
 
 _ONE_DAY = timedelta(days=1)
@@ -93,7 +95,10 @@ class NbaWorker:
                     error_class=ErrorClass.TRANSIENT,
                 )
             else:
-                results[day] = self._run_sql(request, day)
+                try:
+                    results[day] = self._run_sql(request, day)
+                except WouldEmpty as refusal:
+                    results[day] = kept_rows(refusal)
         return results
 
     def _bring_up_to_date(self, table: str, rows: list[dict[str, Any]], order: str) -> None:

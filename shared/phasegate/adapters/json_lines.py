@@ -1,7 +1,7 @@
 """Rows are read and written as JSON lines, and refused, the same way on every backend."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import YIELDS_NOTHING, InputError, WouldEmpty
 from phasegate.ports import Partition, Row
 
 _NESTED = {dict, list}
@@ -63,6 +63,24 @@ class RowShape:
             for name in self.whole:
                 if type(row.get(name)) is float:
                     raise InputError(f"{self.table}, line {number}: {name} is INT64, found {row[name]}")
+
+
+def would_empty(
+    partition: Partition, fence: int, rows: int, highest: int, empty: Callable[[Partition, int], int]
+) -> WouldEmpty:
+    """Make the refusal of a write that would leave nothing where rows stand.
+
+    fence: that of the write. highest: the highest fence of the rows. empty: the warehouse's ``empty_partition``.
+    """
+    refusal = WouldEmpty(
+        f"{partition.table} of {partition.day} holds {rows} row{'' if rows == 1 else 's'}, {YIELDS_NOTHING}",
+        partition,
+        fence,
+        rows,
+        highest > 0,
+    )
+    refusal.empty = lambda: empty(partition, fence)
+    return refusal
 
 
 def check_day(partition: Partition, rows: Sequence[Row]) -> None:

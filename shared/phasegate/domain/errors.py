@@ -4,6 +4,8 @@ Every message says what was wrong, where, and what to do about it. The command l
 class into an exit status; an HTTP entry point turns it into a response code.
 """
 
+from collections.abc import Callable
+
 
 class PhasegateError(Exception):
     """Every error that Phasegate raises on purpose descends from this one."""
@@ -31,6 +33,32 @@ class HomeInUse(InputError):
 
 class StaleFence(PhasegateError):
     """A write was refused because the partition already carries a higher fence. HTTP 409."""
+
+
+YIELDS_NOTHING = "and this attempt yields 0: nothing was changed"
+"""How the message of a ``WouldEmpty`` ends. It comes from a worker as text, and ``explain`` knows it by that."""
+
+
+class WouldEmpty(PhasegateError):
+    """A write was refused because it would leave nothing where rows stand.
+
+    partition: what was to be written. fence: that of the write. rows: how many stand there. is_fenced: whether an
+    attempt wrote them. empty: deletes them after all and returns how many there were; whoever refuses gives it.
+    """
+
+    def __init__(
+        self, message: str, partition: object = None, fence: int = 0, rows: int = 0, is_fenced: bool = True
+    ) -> None:
+        super().__init__(message, partition, fence, rows, is_fenced)
+        self.partition, self.fence, self.rows, self.is_fenced = partition, fence, rows, is_fenced
+        self.empty: Callable[[], int] = lambda: 0
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type["WouldEmpty"], tuple[object, ...]]:
+        """Leave out ``empty``, which belongs to the process of its warehouse."""
+        return type(self), self.args
 
 
 class TransientError(PhasegateError):

@@ -44,11 +44,15 @@ class Warehouse(Protocol):
         """Replace the partition by the rows of ``select`` in one transaction; returns the rows written.
 
         The select names its columns as the table does; the column ``_fence`` is added here.
-        Raises StaleFence when a row of the partition carries a higher fence: nothing is changed then.
+        Raises StaleFence when a row of the partition carries a higher fence, and WouldEmpty when the select yields no
+        row and rows stand there: nothing is changed then.
         """
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
         """Do the same with JSON lines (UTF-8, one object per row, keys are column names)."""
+
+    def empty_partition(self, partition: Partition, fence: int) -> int:
+        """Delete the rows of a partition in one transaction; returns how many there were. Raises StaleFence so."""
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines, in one transaction; returns the rows written."""

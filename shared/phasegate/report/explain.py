@@ -8,7 +8,7 @@ from typing import Any
 
 from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import YIELDS_NOTHING, InputError
 from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.domain.plan import ApprovalEdge, PlanIndex
 from phasegate.domain.protocol.worker import ErrorClass
@@ -261,6 +261,9 @@ def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
             f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
             f"or bring it back, then: {command}"
         )
+    if YIELDS_NOTHING in why.message:
+        accept = f"{command} --processor {processor} --accept-empty --why TEXT"
+        return f"mend the source, then: {command}; or, if nothing is right there: {accept}"
     if why.error_class is ErrorClass.BUG:
         return f"mend the cause (it is not tried again by itself), then: {command}"
     return command

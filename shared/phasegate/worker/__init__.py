@@ -5,12 +5,13 @@ for work that outlasts a request, ``has_passed`` for work in steps; ``lease`` ke
 is no worker, and the backfill apart. docs/workers.md shows each.
 """
 
+from phasegate.domain.errors import WouldEmpty
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 from phasegate.worker.events import completed_event, heartbeat
 from phasegate.worker.fence import check_fence
 from phasegate.worker.leases import lease
 from phasegate.worker.ranges import RangeRequest
-from phasegate.worker.service import Accepted, WorkerService, has_passed
+from phasegate.worker.service import Accepted, WorkerService, has_passed, kept_rows
 
 __all__ = [
     "Accepted",
@@ -20,9 +21,11 @@ __all__ = [
     "ResultStatus",
     "WorkerRequest",
     "WorkerService",
+    "WouldEmpty",
     "check_fence",
     "completed_event",
     "has_passed",
     "heartbeat",
+    "kept_rows",
     "lease",
 ]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from phasegate import telemetry
-from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError
+from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, said, told
 from phasegate.domain.protocol.versions import PROTOCOL, read_fields
 from phasegate.domain.protocol.worker import (
     NEEDS_A_PERSON,
     ErrorClass,
     ProcessorResult,
+    ResultStatus,
     WorkerAnswer,
     WorkerRequest,
 )
@@ -99,7 +100,7 @@ class WorkerService:
 
         def add(handler: Handler) -> Handler:
             def answer(request: WorkerRequest) -> Accepted | dict[str, Any]:
-                result = handler(request)
+                result = _handled(handler, request)
                 return result if isinstance(result, Accepted) else _results({request.processor: result})
 
             known = None if processors is None else frozenset(processors)
@@ -187,6 +188,33 @@ class WorkerService:
     def _prepared(self) -> Answer:
         self.prepare()
         return 200, {"message": f"{self._name} is prepared"}
+
+
+def _handled(handler: Handler, request: WorkerRequest) -> ProcessorResult | Accepted:
+    """What the function says. Where it would leave nothing in the place of rows, it is asked again without them, if
+    that is right on this date."""
+    try:
+        return handler(request)
+    except WouldEmpty as refusal:
+        if not request.may_be_empty:
+            return kept_rows(refusal)
+        if not refusal.is_fenced:
+            why = "no attempt wrote them: look whose they are, and delete them by hand"
+            return kept_rows(refusal, why, ErrorClass.BUG)
+        deleted = refusal.empty()
+        result = handler(request)
+        if isinstance(result, Accepted):
+            return result
+        said_before = f"{deleted} row{'' if deleted == 1 else 's'} of before deleted"
+        return result.model_copy(update={"message": "; ".join(filter(None, (result.message, said_before)))})
+
+
+def kept_rows(
+    refusal: WouldEmpty, why: str = "rows are expected there", error_class: ErrorClass = ErrorClass.NOT_YET
+) -> ProcessorResult:
+    """Return the result of an attempt that left what stands there, as it has nothing to put in its place."""
+    message = f"{refusal}; {why}"
+    return ProcessorResult(status=ResultStatus.FAILED, message=message, error_class=error_class)
 
 
 def has_passed(deadline: datetime) -> bool:

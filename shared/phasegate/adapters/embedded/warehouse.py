@@ -14,7 +14,7 @@ import duckdb
 
 from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
 from phasegate.adapters.embedded.dialect import quoted, translate, translate_ddl
-from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
 from phasegate.domain.protocol.object_names import UNFINISHED
 from phasegate.ports import Parameter, Partition, Row
@@ -108,8 +108,9 @@ class DuckDbWarehouse:
     ) -> int:
         """Replace the partition by the rows of ``select``; returns the rows written.
 
-        Raises StaleFence when a row of the partition carries a higher fence, and InputError when the select
-        does not fit the table or yields a row of another date. Nothing is changed then.
+        Raises StaleFence when a row of the partition carries a higher fence, WouldEmpty when the select yields no row
+        and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
+        changed then.
         """
         statement = translate(select)
         # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
@@ -123,10 +124,10 @@ class DuckDbWarehouse:
         return self._replace(partition, fence, lambda cursor: _count(cursor.execute(insert, bound)))
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
-        """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
+        """Replace the partition by JSON lines; returns the rows written.
 
-        Raises StaleFence as ``replace_partition`` does, and InputError for a line that is not an object, has a
-        key that is no column, has a value that is not of its column's type, or belongs to another date.
+        Raises StaleFence and WouldEmpty as ``replace_partition`` does, and InputError for a line that is not an object,
+        has a key that is no column, has a value that is not of its column's type, or belongs to another date.
         """
         columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
         rows, fresh = _read_lines(partition.table, columns, lines)
@@ -136,6 +137,18 @@ class DuckDbWarehouse:
         return self._replace(
             partition, fence, lambda cursor: self._insert(cursor, partition.table, columns, fresh, fence)
         )
+
+    def empty_partition(self, partition: Partition, fence: int) -> int:
+        """Delete the rows of a partition; returns how many there were. Raises StaleFence as above."""
+        with self._lock_of(partition.table, partition.day):
+            held = self._held_by(partition.table, partition.date_column)
+            rows = self._held_rows(partition, held, fence)[0]
+            if rows:
+                held[partition.day] = None
+                with self._transaction() as cursor:
+                    self._delete(cursor, partition)
+                held[partition.day] = (0, 0)
+            return rows
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines; returns the rows written. Raises InputError as above."""
@@ -193,27 +206,37 @@ class DuckDbWarehouse:
     def _replace(
         self, partition: Partition, fence: int, insert: Callable[[duckdb.DuckDBPyConnection], int] | None
     ) -> int:
-        """Empty the partition and insert into it, in one transaction; no ``insert`` leaves it empty."""
+        """Put what ``insert`` writes in the place of the partition's rows, in one transaction; None: nothing."""
         with self._lock_of(partition.table, partition.day):
             held = self._held_by(partition.table, partition.date_column)
-            rows, highest = held.get(partition.day, (0, 0)) or self._count_partition(partition)
-            if highest > fence:
-                raise StaleFence(
-                    f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too "
-                    "late. A newer attempt owns this partition: nothing was changed"
-                )
+            rows, highest = self._held_rows(partition, held, fence)
             if not rows and insert is None:
                 return 0
             held[partition.day] = None
             with self._transaction() as cursor:
                 if rows:
-                    cursor.execute(
-                        f'DELETE FROM {quoted(partition.table)} WHERE "{partition.date_column}" = $day',
-                        {"day": partition.day},
-                    )
+                    self._delete(cursor, partition)
                 written = insert(cursor) if insert else 0
+                if rows and not written:
+                    raise would_empty(partition, fence, rows, highest, self.empty_partition)
             held[partition.day] = (written, fence if written else 0)
             return written
+
+    def _held_rows(self, partition: Partition, held: dict[date, tuple[int, int] | None], fence: int) -> tuple[int, int]:
+        """Rows and highest fence of a partition, whose lock is held. Raises StaleFence."""
+        rows, highest = held.get(partition.day, (0, 0)) or self._count_partition(partition)
+        if highest > fence:
+            raise StaleFence(
+                f"{partition.table} of {partition.day} was written under fence {highest}; fence {fence} came too late. "
+                "A newer attempt owns this partition: nothing was changed"
+            )
+        return rows, highest
+
+    @staticmethod
+    def _delete(cursor: duckdb.DuckDBPyConnection, partition: Partition) -> None:
+        cursor.execute(
+            f'DELETE FROM {quoted(partition.table)} WHERE "{partition.date_column}" = $day', {"day": partition.day}
+        )
 
     def _held_by(self, table: str, date_column: str) -> dict[date, tuple[int, int] | None]:
         """Rows and highest fence of each partition, read once: no other process can write this file.

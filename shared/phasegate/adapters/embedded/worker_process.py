@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from phasegate.adapters.embedded.in_process import InProcessWorker, bug, make_in_process
 from phasegate.domain import errors
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import PhasegateError, WouldEmpty
 from phasegate.domain.foreign_text import said, told
 from phasegate.ports import ObjectStore, Warehouse
 
@@ -123,6 +123,8 @@ class Link:
         with self._asking:
             self.send("ask", port, method, content)
             kind, value = self._replies.get()
+        if isinstance(value, WouldEmpty):
+            value.empty = partial(self.ask, port, "empty_partition", value.partition, value.fence)
         if kind == "raise":
             raise value
         return value

@@ -26,6 +26,9 @@ def register(app: typer.Typer) -> None:
         phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
         signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
+        accept_empty: Annotated[
+            bool, typer.Option("--accept-empty", help="It may delete rows and put nothing in their place.")
+        ] = False,
         why: options.WhyOption = "",
         alongside: options.AlongsideOption = False,
         verbose: options.VerboseOption = False,
@@ -47,6 +50,7 @@ def register(app: typer.Typer) -> None:
             signature=signature,
             why=why,
             alongside=alongside,
+            accept_empty=accept_empty,
         )
         if targets:
             say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")

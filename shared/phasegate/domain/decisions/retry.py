@@ -1,6 +1,6 @@
 """A retry reaches back to the sources and forward to all that was built on them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,6 +14,7 @@ from phasegate.domain.plan import (
     WindowEdge,
     WorkLetter,
 )
+from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RetryIntent
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun
@@ -41,6 +42,17 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
             ):
                 targets.append((day, ref))
     return targets
+
+
+def accepts_empty(retries: Sequence[RetryIntent], pipeline: Pipeline, day: date, ref: str) -> bool:
+    """Tell whether a person accepted, with the newest of these retries that names this task, that it leaves nothing
+    where rows stand."""
+    phase, _, name = ref.partition("/")
+    for intent in reversed(retries):
+        named = pipeline.registry.get((phase, intent.processor)) if intent.processor else None
+        if named == name and day in intent.dates and intent.phase in (None, phase):
+            return intent.accept_empty
+    return False
 
 
 @dataclass(slots=True)

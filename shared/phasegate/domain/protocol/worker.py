@@ -70,7 +70,15 @@ class WorkerRequest(BaseModel):
     backfill_mode: Literal[True] = Field(default=True, description="this is no live work")
     backfill_reason: str = Field(default="", description="the run's reason")
     correlation_id: str = Field(default="", description="names the attempt, in every run")
+    may_be_empty: bool = Field(
+        default=False,
+        exclude_if=lambda may: not may,
+        description="no rows are right on this date, or a person accepts that: what stands there may be deleted",
+    )
 
+
+NEWER_FIELDS = {"may_be_empty": 1}
+"""Fields that joined the protocol, and its minor version since when: others refuse them."""
 
 FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(
     {"skip_downstream_trigger": True, "backfill_mode": True, "backfill_reason": "{why}"}

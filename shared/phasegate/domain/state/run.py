@@ -65,6 +65,11 @@ class RetryIntent(BaseModel):
     phase: str | None = Field(default=None, description="the phase that it is about")
     processor: str | None = Field(default=None, description="the processor that it is about, canonical or an alias")
     signature: str | None = Field(default=None, description="what the failures that it is about have in common")
+    accept_empty: bool = Field(
+        default=False,
+        exclude_if=lambda accepted: not accepted,
+        description="a person accepts that the tasks it is about delete rows and put nothing in their place",
+    )
     why: str = Field(default="", description="the person's reason")
     at: datetime = Field(description="when it was asked for, UTC")
 

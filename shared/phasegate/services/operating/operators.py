@@ -67,14 +67,16 @@ def retry(
     signature: str | None,
     why: str,
     alongside: bool = False,
+    accept_empty: bool = False,
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
 
     What the run reads from outside itself is judged anew, so that dates filled meanwhile no longer block. A paused
     run goes on.
 
-    alongside: also where an unfinished run works on the same. Raises InputError for a cancelled run, unknown names,
-    dates that are not the run's, when nothing matches, or when a run that is over would go on beside such a run.
+    alongside: also where an unfinished run works on the same. accept_empty: what is retried may leave nothing where
+    rows stand; dates, processor and reason are named then. Raises InputError for a cancelled run, unknown names, dates
+    that are not the run's, when nothing matches, or when a run that is over would go on beside such a run.
     """
     change(state, run_id, "retry", lambda _: {})
     index = state.index(run_id)
@@ -87,12 +89,15 @@ def retry(
     for day in dates:
         if day not in index.position:
             raise InputError(f"--date: {day} is not a date of run '{run_id}'")
+    if accept_empty and not (dates and processor and why.strip()):
+        raise InputError("--accept-empty deletes rows for good: name --date, --processor and --why as well")
     intent = RetryIntent(
         id=uuid.uuid4().hex[:12],
         dates=dates,
         phase=phase,
         processor=processor,
         signature=signature,
+        accept_empty=accept_empty,
         why=why,
         at=clock.now(),
     )

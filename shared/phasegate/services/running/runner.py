@@ -9,9 +9,11 @@ from datetime import date, datetime, timedelta
 from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.answers import Refused, failed, understand
 from phasegate.domain.decisions.reconcile import may_be_claimed
-from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError
+from phasegate.domain.decisions.retry import accepts_empty
+from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
@@ -43,6 +45,8 @@ class Call:
     """The claim, which nobody else can have."""
     constants: Mapping[str, JsonValue]
     """What the worker is sent beside the protocol's own fields."""
+    may_be_empty: bool = False
+    """Whether rows that stand there may be deleted where the worker has none."""
     refused: ProcessorResult | None = None
     """Given: the worker is not called, and this is how the attempt ends."""
 
@@ -148,8 +152,11 @@ class Runner:
                 ):
                     refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
                 else:
-                    constants = index.plan.pipeline.workers[task.call.worker].constants
-                    calls[i] = self._with_lease(Call(run, task, claim, constants))
+                    pipeline, day = index.plan.pipeline, claim.key.day
+                    is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
+                    may_be_empty = not is_expected or accepts_empty(run.retries, pipeline, day, task.ref)
+                    constants = pipeline.workers[task.call.worker].constants
+                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty))
             if refused:
                 state.record(run_id, refused)
         return calls
@@ -218,6 +225,8 @@ class Runner:
             return None
         except TransientError as error:
             return failed(ErrorClass.TRANSIENT, said(error))
+        except WouldEmpty as error:
+            return failed(ErrorClass.NOT_YET, said(error))
         except Exception as error:
             return failed(ErrorClass.TRANSIENT, f"the worker raised {told(error)}")
         if status == 202:
@@ -285,5 +294,6 @@ def _request(call: Call) -> dict[str, JsonValue]:
         fence=call.claim.fence,
         deadline=call.claim.deadline,
         correlation_id=call.correlation_id,
+        may_be_empty=call.may_be_empty,
     )
     return request_body(request, call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)

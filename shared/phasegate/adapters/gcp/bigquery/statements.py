@@ -22,6 +22,9 @@ MAX_ROWS_BYTES = 8 * 1024**2
 _FENCE_FOUND = "phasegate_fence="
 """Marks the fence in the error that the guard raises; the adapter looks for it."""
 
+_NOTHING_FOUND = "phasegate_rows=0"
+"""Marks in the same way that the select yields no row."""
+
 _PLAIN_TYPES = {
     "STRING": "STRING",
     "INTEGER": "INT64",
@@ -58,23 +61,54 @@ def replacement(partition: Partition, select: str, columns: Sequence[str]) -> st
     """Return one MERGE that puts the rows of ``select`` in the place of the partition's: all of it, or nothing.
 
     Its guards raise an error inside the statement, so that they judge the very rows that it deletes and inserts: a
-    held row with a higher fence (``fence_found`` reads it), a fresh row of another date. Takes FENCE_PARAMETER and
-    DAY_PARAMETER. ``IF`` evaluates only the branch that it takes, AND promises no order: the date stands in both.
+    held row with a higher fence (``fence_found`` reads it), a fresh row of another date, no fresh row at all
+    (``is_of_nothing``): the row of ``phasegate_one`` finds no partner then. Takes FENCE_PARAMETER and DAY_PARAMETER.
+    ``IF`` evaluates only the branch that it takes, AND promises no order: the date stands in both.
     """
     names = ", ".join(f"`{name}`" for name in columns)
     day, fence = f"@{DAY_PARAMETER}", f"@{FENCE_PARAMETER}"
-    held_day, held_fence = f"held.`{partition.date_column}`", f"held.`{FENCE}`"
-    stale = f"ERROR(CONCAT('{_FENCE_FOUND}', CAST({held_fence} AS STRING)))"
     foreign = f"ERROR('the select for {partition.table} yields a row of another date')"
+    guarded = f"IF(`{partition.date_column}` = {day}, {fence}, {foreign})"
     return (
         f"MERGE {quoted(partition.table)} AS held\n"
-        f"USING (SELECT {names}, IF(`{partition.date_column}` = {day}, {fence}, {foreign}) AS `{FENCE}` "
-        f"FROM (\n{select}\n)) AS fresh\n"
+        f"USING (SELECT {names}, IF(phasegate_there IS NULL, ERROR('{_NOTHING_FOUND}'), {guarded}) AS `{FENCE}` "
+        "FROM (SELECT 1 AS phasegate_one) LEFT JOIN (SELECT *, 1 AS phasegate_there "
+        f"FROM (\n{select}\n)) ON phasegate_there = phasegate_one) AS fresh\n"
         "ON FALSE\n"
-        f"WHEN NOT MATCHED BY SOURCE AND {held_day} = {day} "
-        f"AND IF({held_day} = {day} AND {held_fence} > {fence}, {stale}, TRUE) THEN DELETE\n"
+        f"{_deleting(partition)}\n"
         f"WHEN NOT MATCHED BY TARGET THEN INSERT ({names}, `{FENCE}`) VALUES ({names}, `{FENCE}`)"
     )
+
+
+def emptying(partition: Partition) -> str:
+    """Return one MERGE that deletes the partition's rows, with the guard of their fences. Parameters as above."""
+    return (
+        f"MERGE {quoted(partition.table)} AS held\nUSING (SELECT 1 AS one) AS fresh\nON FALSE\n{_deleting(partition)}"
+    )
+
+
+def _deleting(partition: Partition) -> str:
+    day, fence = f"@{DAY_PARAMETER}", f"@{FENCE_PARAMETER}"
+    held_day, held_fence = f"held.`{partition.date_column}`", f"held.`{FENCE}`"
+    stale = f"ERROR(CONCAT('{_FENCE_FOUND}', CAST({held_fence} AS STRING)))"
+    return (
+        f"WHEN NOT MATCHED BY SOURCE AND {held_day} = {day} "
+        f"AND IF({held_day} = {day} AND {held_fence} > {fence}, {stale}, TRUE) THEN DELETE"
+    )
+
+
+def holding(partition: Partition) -> str:
+    """Return one SELECT of the partition's rows (``found``) and their highest fence (``highest``), with
+    DAY_PARAMETER."""
+    return (
+        f"SELECT COUNT(*) AS found, COALESCE(MAX(`{FENCE}`), 0) AS highest FROM {quoted(partition.table)} "
+        f"WHERE `{partition.date_column}` = @{DAY_PARAMETER}"
+    )
+
+
+def is_of_nothing(message: str) -> bool:
+    """Tell whether a guard met a select without rows, from the error message."""
+    return _NOTHING_FOUND in message
 
 
 def fence_found(message: str) -> int | None:

@@ -34,8 +34,11 @@ from phasegate.adapters.gcp.bigquery.statements import (
     FENCE,
     FENCE_PARAMETER,
     ROWS_PARAMETER,
+    emptying,
     fence_found,
+    holding,
     insertion_of_missing,
+    is_of_nothing,
     plain_columns,
     quoted,
     replacement,
@@ -45,7 +48,7 @@ from phasegate.adapters.gcp.bigquery.statements import (
 )
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import InputError, PhasegateError, StaleFence
 from phasegate.ports import Parameter, Partition, Row
 
@@ -134,8 +137,9 @@ class BigQueryWarehouse:
     ) -> int:
         """Replace the partition by the rows of ``select`` with one MERGE; returns the rows written.
 
-        Raises StaleFence when a row of the partition carries a higher fence, and InputError when the select
-        does not fit the table or yields a row of another date. Nothing is changed then.
+        Raises StaleFence when a row of the partition carries a higher fence, WouldEmpty when the select yields no row
+        and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
+        changed then.
         """
         select = select.strip().removesuffix(";")
         values = chosen(named_parameters(select), parameters)
@@ -144,17 +148,35 @@ class BigQueryWarehouse:
         return self._replace(partition, select, self._selected[select], values, fence)
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
-        """Replace the partition by JSON lines; no line makes it empty. Returns the rows written.
+        """Replace the partition by JSON lines; returns the rows written.
 
         The rows travel in a parameter of the same MERGE (8 MiB at most): no load job and nothing left behind.
-        Raises StaleFence as ``replace_partition`` does, and InputError for a line that is not an object, has a
-        key that is no column, has a value that is not of its column's type, or belongs to another date.
+        Raises StaleFence and WouldEmpty as ``replace_partition`` does, and InputError for a line that is not an object,
+        has a key that is no column, has a value that is not of its column's type, or belongs to another date.
         """
         columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
         rows = _shape(partition.table, columns).read(lines)
         check_day(partition, rows)
+        if not rows:
+            return self._nothing_written(partition, fence)
         values = {ROWS_PARAMETER: rows_parameter(partition.table, rows)}
         return self._replace(partition, rows_of_parameter(columns), tuple(columns), values, fence)
+
+    def empty_partition(self, partition: Partition, fence: int) -> int:
+        """Delete the rows of a partition with one MERGE; returns how many there were. Raises StaleFence as above."""
+        guarded: dict[str, Parameter] = {FENCE_PARAMETER: fence, DAY_PARAMETER: partition.day}
+        with self._errors_explained(partition, fence):
+            job = self._run(emptying(partition), guarded)
+            return int(job.dml_stats.deleted_row_count) if job.dml_stats else 0
+
+    def _nothing_written(self, partition: Partition, fence: int) -> int:
+        """Zero, for a write of no rows over none. Raises StaleFence, and WouldEmpty over some."""
+        (found,) = self.query(holding(partition), {DAY_PARAMETER: partition.day})
+        if found["highest"] > fence:
+            raise _stale(partition, found["highest"], fence)
+        if found["found"]:
+            raise would_empty(partition, fence, found["found"], found["highest"], self.empty_partition)
+        return 0
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines with one load job; returns the rows written.
@@ -219,9 +241,12 @@ class BigQueryWarehouse:
         if partition.date_column not in columns:
             raise InputError(f"the select for {partition.table} has no column {partition.date_column}: name it")
         guarded = {**values, FENCE_PARAMETER: fence, DAY_PARAMETER: partition.day}
-        with self._errors_explained(partition, fence):
-            job = self._run(replacement(partition, select, columns), guarded)
-            return int(job.dml_stats.inserted_row_count) if job.dml_stats else 0
+        try:
+            with self._errors_explained(partition, fence):
+                job = self._run(replacement(partition, select, columns), guarded)
+                return int(job.dml_stats.inserted_row_count) if job.dml_stats else 0
+        except _NothingSelected:
+            return self._nothing_written(partition, fence)
 
     def _run(self, sql: str, values: Mapping[str, Parameter]) -> QueryJob:
         """Run a statement to its end."""
@@ -268,13 +293,22 @@ class BigQueryWarehouse:
         try:
             yield
         except HTTP_ERRORS as error:
-            higher = fence_found(message_of(error)) if partition else None
-            if partition and higher is not None:
-                raise StaleFence(
-                    f"{partition.table} of {partition.day} was written under fence {higher}; fence {fence} came too "
-                    "late. A newer attempt owns this partition: nothing was changed"
-                ) from error
+            if partition and (higher := fence_found(message_of(error))) is not None:
+                raise _stale(partition, higher, fence) from error
+            if partition and is_of_nothing(message_of(error)):
+                raise _NothingSelected from error
             raise explained(error, self._settings.max_bytes_billed) from error
+
+
+class _NothingSelected(Exception):
+    """The select of a replacement yields no row."""
+
+
+def _stale(partition: Partition, higher: int, fence: int) -> StaleFence:
+    return StaleFence(
+        f"{partition.table} of {partition.day} was written under fence {higher}; fence {fence} came too late. "
+        "A newer attempt owns this partition: nothing was changed"
+    )
 
 
 def _shape(table: str, columns: Mapping[str, str]) -> RowShape:

@@ -3,6 +3,7 @@ body.
 """
 
 import json
+import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,12 +19,15 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.clocked import ClockedAdapter
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
-from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.protocol.worker import NEWER_FIELDS, ErrorClass
 from phasegate.domain.redaction import REDACTED
 
 CONNECT_SECONDS = 10.0
 PREPARE_SECONDS = 300.0
 """Making tables and loading reference data takes a while; a function answers within 60 minutes (Cloud Run quotas)."""
+
+HEALTH_SECONDS = 300.0
+"""For so long what ``/health`` says of the protocol is believed: a newer worker is noticed within it."""
 
 MAX_ANSWER_BYTES = 1_000_000
 """An answer holds results, not rows."""
@@ -67,6 +71,7 @@ class HttpWorker:
             raise InputError(f"worker URL {url}: an identity token is sent over https only")
         self.url = url.rstrip("/")
         self._token = token
+        self._minor, self._minor_until = 0, 0.0
         self._session = requests.Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
@@ -95,7 +100,40 @@ class HttpWorker:
         seconds = (datetime.fromisoformat(body["deadline"]) - datetime.now(UTC)).total_seconds()
         if seconds <= 0:
             raise TransientError(f"{self.url}{path} was not called: the deadline {body['deadline']} has passed")
-        return self._post(path, body, seconds)
+        return self._post(path, self._as_understood(body), seconds)
+
+    def _as_understood(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The request without the fields that the worker's protocol does not have: it would refuse them."""
+        newer = NEWER_FIELDS.keys() & body.keys()
+        if not newer or (minor := self._protocol_minor()) >= max(NEWER_FIELDS[name] for name in newer):
+            return body
+        return {name: value for name, value in body.items() if NEWER_FIELDS.get(name, 0) <= minor}
+
+    def _protocol_minor(self) -> int:
+        """The minor version of the protocol that ``/health`` names, asked every few minutes; 0 where it names none."""
+        if self._minor_until < time.monotonic():
+            self._minor, self._minor_until = self._asked_minor(), time.monotonic() + HEALTH_SECONDS
+        return self._minor
+
+    def _asked_minor(self) -> int:
+        url, ends = f"{self.url}/health", time.monotonic() + CONNECT_SECONDS
+        headers = {"Connection": "close", "Accept-Encoding": "identity"}
+        try:
+            with self._session.get(
+                url,
+                headers=headers,
+                auth=self._authorize,
+                timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                content = _decoded(_read(answer, ends), answer)
+        except (requests.RequestException, HTTPError, TransientError, TimeoutError):
+            return 0
+        if isinstance(content, str) or answer.status_code != 200:
+            return 0
+        found = re.fullmatch(r"1\.(\d{1,4})", str(_understood(content, answer).get("protocol")))
+        return int(found[1]) if found else 0
 
     def _post(self, path: str, body: Mapping[str, Any], seconds: float) -> tuple[int, dict[str, Any]]:
         url = self.url + path
