@@ -127,6 +127,11 @@ def test_a_date_that_the_calendars_query_returns_twice_is_refused(schedule: Sche
         read_calendar(spec, schedule.query)
 
 
+def test_a_date_whose_condition_is_null_on_every_row_is_left_out_too(schedule: ScheduleFile, tmp_path: Path) -> None:
+    rewritten(tmp_path / "schedule.parquet", "SELECT * REPLACE (NULLIF(game_status, 4) AS game_status) FROM rows")
+    assert read_left_out(SPEC, ScheduleFile(tmp_path, SPEC).query) == (LeftOutDate(OFF, "S1", 2),)
+
+
 def test_a_date_of_two_seasons_is_refused_and_is_left_out_only_when_no_row_of_it_counts(
     schedule: ScheduleFile, tmp_path: Path
 ) -> None:

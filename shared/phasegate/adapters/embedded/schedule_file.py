@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -27,6 +27,7 @@ class ScheduleFile:
             raise InputError(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
         if not self._path.is_file():
             raise InputError(f"{self._path}: the source folder has no schedule; see docs/contract.md")
+        self._folder = folder
         self._connection = duckdb.connect(":memory:")
         self._view(calendar.table, calendar.date_column, self._path)
         self._view_sources(folder, calendar.sources.values())
@@ -37,6 +38,15 @@ class ScheduleFile:
                 self._view(source.table, source.date_column, folder / source.file)
             else:
                 self._create(source.table, f'SELECT CAST(NULL AS DATE) AS "{source.date_column}" WHERE FALSE')
+
+    def with_table(self, table: str, date_column: str, file: str) -> Self:
+        """Have a further file stand for a table. Raises InputError for a file that is not there, is no parquet file, or
+        whose dates are none."""
+        path = self._folder / file
+        if not path.is_file():
+            raise InputError(f"{path}: not there, and calendar.cross_check names it")
+        self._view(table, date_column, path)
+        return self
 
     def _view(self, table: str, date_column: str, path: Path) -> None:
         file = read_source_file(self._connection, path)

@@ -21,6 +21,7 @@ from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_q
 from phasegate.report.verify.reading import Reading, read_outputs
 from phasegate.report.verify.recorded import RunRecord, read_run
 from phasegate.report.verify.verdict import verdict_of
+from phasegate.services.reading.cross_check import CalendarReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class VerifierInputs:
 
     is_cloud: bool = False
     """Runs were on Google Cloud: what they cost was really paid."""
+
+    calendar: CalendarReader | None = None
+    """Where the calendar is told right or wrong; None: by the warehouse's tables alone."""
 
 
 def report_on_run(inputs: VerifierInputs, run_id: str, now: datetime) -> Report:
@@ -80,6 +84,8 @@ class _Evidence:
 def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, now: datetime) -> _Evidence:
     """Read tables, objects and history, and mark what waivers let pass."""
     reading = read_outputs(inputs.warehouse, inputs.objects, index)
+    tables = inputs.warehouse.query
+    reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now)
     if record is None:
         return _Evidence(index, reading, None, None, "")
     _waive(reading, in_force(record.run, now))

@@ -1,6 +1,6 @@
 """The calendar is read out of the schedule table, with the SQL that the pipeline file gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from phasegate.domain.checks.question import quoted
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 
-Query = Callable[[str], list[Mapping[str, Any]]]
+Query = Callable[[str], Sequence[Mapping[str, Any]]]
 
 
 def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
