@@ -44,8 +44,8 @@ CASES = {
     ),
     "a game in the box scores of players that the schedule does not have": (
         {"player_boxscores": f"FROM t UNION ALL {PHANTOM}"},
-        "1 game and ",
-        {"units_off_the_calendar"},
+        "player rows of 1 date that the schedule does not have: 2023-11-02",
+        {"units_off_the_calendar", "incomplete"},
     ),
     "a row of the schedule that stands there twice": (
         {"schedule": f"FROM t UNION ALL FROM t WHERE {ONE_GAME}"},

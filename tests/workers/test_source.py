@@ -68,6 +68,22 @@ def test_an_optional_file_is_checked_too(make_folder: MakeFolder) -> None:
         SourceFolder(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("shot", "shots"), ("Shots", "shots"), ("prop", "props"), ("play_by_plays", "play_by_play")]
+)
+def test_a_misspelt_file_is_not_taken_for_one_that_is_absent(make_folder: MakeFolder, name: str, meant: str) -> None:
+    folder = make_folder()
+    (folder / f"{name}.parquet").write_bytes((folder / "schedule.parquet").read_bytes())
+    with pytest.raises(InputError, match=rf"{name}\.parquet: not a file of a source folder; did you mean {meant}\."):
+        SourceFolder(folder)
+
+
+def test_files_of_other_names_may_lie_beside_them(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "referees.parquet").write_bytes(b"")
+    assert SourceFolder(folder).day(date(2023, 10, 25), "player_shots").reason == "the source has no shots.parquet"
+
+
 def test_an_off_day_has_no_rows_and_a_reason(source_folder: Path) -> None:
     found = SourceFolder(source_folder).day(date(2023, 9, 1), "teams")
     assert (found.rows, found.reason) == ((), "no game of 2023-09-01 was played to its end")

@@ -1,7 +1,8 @@
 """The source folder holds parquet files with real or made-up games, checked when opened and read date by date."""
 
+import difflib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -137,7 +138,7 @@ class SourceFolder:
 
     What is wrong with some dates is a problem of these dates, and of no other. Raises InputError, naming file and
     column, for a folder or file that is not there or cannot be read, for a column that is missing or whose dates are
-    none, and where every date of a file has a problem.
+    none, for a file that has nearly the name of an optional one, and where every date of a file has a problem.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -145,6 +146,7 @@ class SourceFolder:
             raise InputError(f"source folder {folder} is not there: give --source a folder with {_file_list()}")
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._held = {name for name in OPTIONAL if (folder / f"{name}.parquet").exists()}
+        _refuse_misspelt(folder, OPTIONAL.keys() - self._held)
         self._problems: dict[tuple[str, date], str] = {}
         for name, columns in REQUIRED.items():
             self._load(folder / f"{name}.parquet", name, columns)
@@ -306,6 +308,15 @@ def player_lookup(name: str) -> str:
     """Return the letters a to z and digits of a name, without accents: ``Luka Dončić`` is ``lukadoncic``."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum())
+
+
+def _refuse_misspelt(folder: Path, absent: Iterable[str]) -> None:
+    """Refuse a file whose name is nearly that of one that may be absent: what it feeds would be empty, and called
+    rightly so."""
+    for file in sorted(folder.glob("*.parquet")):
+        near = difflib.get_close_matches(file.stem.lower(), absent, n=1, cutoff=0.75)
+        if near and file.stem not in REQUIRED:
+            raise InputError(f"{file}: not a file of a source folder; did you mean {near[0]}.parquet?")
 
 
 def _counted(name: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
+from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.messages.run_request import RunRequest
@@ -159,6 +160,25 @@ def test_a_selection_answers_for_its_own_dates_and_for_holes_among_them(tmp_path
     assert {gap.day for gap in checked(tmp_path, games=games, days=S2).gaps} == {S2[1]}
     assert {gap.day for gap in checked(tmp_path, games=games, days=S1[:1]).gaps} == set()
     assert {gap.day for gap in checked(tmp_path, games=games).gaps} == {S1[1], S2[1]}
+
+
+@pytest.mark.parametrize(("season", "others"), [(S1, S2), (S2, S1)])
+def test_a_plan_that_knows_one_season_alone_answers_for_that_one(
+    tmp_path: Path, season: list[date], others: list[date]
+) -> None:
+    games = [game for game in GAMES if game[1] not in (S1[1], S2[1])]
+    write(tmp_path, games, [box for box in PLAYED if box[0] not in (others[0], others[2])])
+    calendar = read_calendar(SPEC, ScheduleFile(tmp_path, SPEC).query)
+    days = [season[0], season[2]]
+    frozen = Calendar.of(each for each in calendar.dates if each.day in days)
+    found = cross_check(LEAGUE, frozen, days, calendar_reader(tmp_path, SPEC, None), NOW)
+    assert [(gap.kind, gap.day) for gap in found.gaps] == [(GapKind.OFF_THE_CALENDAR, season[1])]
+
+
+def test_a_date_long_before_or_after_the_calendar_is_nobodys(tmp_path: Path) -> None:
+    far, near = date(2023, 11, 1), date(2024, 3, 10)
+    found = checked(tmp_path, boxes=[*PLAYED, (far, "x"), (near, "y")])
+    assert [gap.day for gap in found.gaps] == [near]
 
 
 def test_what_cannot_be_asked_is_told_and_the_rest_is_compared(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ class ScheduleUnit:
     key: str
     """The unit."""
 
+    season: str
+    """The season that they name."""
+
     rows: int
     """How many rows there are."""
 
@@ -84,28 +87,37 @@ class CalendarGap:
     """What is wrong with them, as the end of a sentence that begins with units and rows."""
 
 
-def covered_days(calendar: Calendar, days: Collection[date]) -> Callable[[date], bool]:
+def seasons_of(schedule: Iterable[ScheduleUnit], calendar: Calendar) -> Mapping[date, str]:
+    """Map every date that is known to its season, in order: those of the schedule that count, and those of a plan's
+    frozen calendar, which holds a part of them."""
+    seasons = {unit.day: unit.season for unit in schedule if unit.day and unit.counts}
+    return dict(sorted((seasons | {each.day: each.season for each in calendar.dates}).items()))
+
+
+def covered_days(seasons: Mapping[date, str], days: Collection[date]) -> Callable[[date], bool]:
     """Tell which dates a selection answers for: its own, and those that the calendar lacks between two of them.
 
-    At the ends of a season one neighbour is enough. days: the selected dates of the calendar.
+    At the ends of a season one neighbour is enough, within ``EDGE_DAYS`` where there is no other season beyond.
+    seasons: as ``seasons_of`` gives them. days: the selected dates.
     """
-    every, chosen = [d.day for d in calendar.dates], frozenset(days)
+    every, chosen = list(seasons), frozenset(days)
+    first, last = bounds_of(seasons, days)
 
     def is_covered(day: date) -> bool:
-        if day in calendar.by_day:
+        if day in seasons or not first <= day <= last:
             return day in chosen
         place = bisect_left(every, day)
         around = every[max(0, place - 1) : place + 1]
-        if len(around) == 2 and calendar.by_day[around[0]].season == calendar.by_day[around[1]].season:
+        if len(around) == 2 and seasons[around[0]] == seasons[around[1]]:
             return chosen.issuperset(around)
         return not chosen.isdisjoint(around)
 
     return is_covered
 
 
-def bounds_of(calendar: Calendar, days: Collection[date]) -> tuple[date, date]:
-    """Return the first and the last date at which a gap of the selection may lie."""
-    every, first, last = [d.day for d in calendar.dates], min(days), max(days)
+def bounds_of(seasons: Mapping[date, str], days: Collection[date]) -> tuple[date, date]:
+    """Return the first and the last date at which a gap of the selection may lie. Arguments as above."""
+    every, first, last = list(seasons), min(days), max(days)
     before, after = bisect_left(every, first) - 1, bisect_left(every, last) + 1
     edge = timedelta(days=EDGE_DAYS)
     return every[before] if before >= 0 else first - edge, every[after] if after < len(every) else last + edge

@@ -13,6 +13,7 @@ from phasegate.domain.calendar.cross_check import (
     bounds_of,
     covered_days,
     schedule_gaps,
+    seasons_of,
     table_gaps,
 )
 from phasegate.domain.calendar.dates import Calendar
@@ -83,17 +84,17 @@ def cross_check(
     check = spec.cross_check
     if check is None or not days:
         return checked
-    first, last = bounds_of(calendar, days)
-    is_covered = covered_days(calendar, days)
     schedule = _schedule_units(spec, check, reader.schedule, checked)
     if schedule is None:
         return checked
+    seasons = seasons_of(schedule, calendar)
+    is_covered = covered_days(seasons, days)
     checked.gaps += schedule_gaps(spec, schedule, is_covered, now.astimezone(ZoneInfo(pipeline.timezone)).date())
     outputs = outputs_of(pipeline)
     for table in check.tables:
         ref = outputs.get(table.table)
         for place, open_query in _places(table, ref, reader, written):
-            found = _table_units(check, table, place, open_query, (first, last), checked)
+            found = _table_units(check, table, place, open_query, bounds_of(seasons, days), checked)
             if found is None:
                 continue
             held = {each.day for each in found}
@@ -131,7 +132,8 @@ def _schedule_units(
     day = quoted(spec.date_column)
     postponed = f"COUNTIF(({check.postponed}) AND ({spec.condition}) IS NOT TRUE)" if check.postponed else "0"
     sql = (
-        f"SELECT {day} AS day, {key_text(check.key)} AS unit, COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
+        f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
+        f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
         f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed FROM `{spec.table}` "
         "GROUP BY 1, 2"
     )
@@ -139,8 +141,16 @@ def _schedule_units(
     if rows is None:
         return None
     return [
-        ScheduleUnit(r["day"], str(r["unit"]), int(r["n"]), int(r["counts"]), int(r["unknown"]), int(r["postponed"]))
-        for r in rows
+        ScheduleUnit(
+            row["day"],
+            str(row["unit"]),
+            str(row["season"]),
+            int(row["n"]),
+            int(row["counts"]),
+            int(row["unknown"]),
+            int(row["postponed"]),
+        )
+        for row in rows
     ]
 
 
