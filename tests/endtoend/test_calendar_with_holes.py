@@ -88,3 +88,23 @@ def test_a_mended_schedule_leaves_nothing_to_say(source_folder: Path, tmp_path: 
     assert [line["processor"] for line in asked] == ["player_boxscores.parquet"]
     assert "not there, and calendar.cross_check names it" in asked[0]["detail"]
     assert not report["agrees"]
+
+
+def test_one_bad_box_score_blocks_its_date_and_a_retry_after_mending_completes(
+    source_folder: Path, tmp_path: Path
+) -> None:
+    bad = f"SELECT * REPLACE (minutes + CASE WHEN {ONE_GAME} THEN 0.5 ELSE 0 END AS minutes) FROM t"
+    source, home = copied(source_folder, tmp_path / "source", player_boxscores=bad), tmp_path / "home"
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", source, "--from", FIRST, "--to", LAST, "--phases", "1..2")
+    assert run_command("preflight", *chosen, home=home).returncode == 0
+    done = run_command("run", *chosen, "--run-id", "r", "--json", home=home)
+    assert done.returncode == 1, done.stderr
+    document = as_json(done)
+    assert {failure["date"] for failure in document["failures"]} == {HOLE}
+    assert document["phases"]["phase_2_raw"]["passed"] == 3
+    said = run_command("explain", "r", HOLE, home=home).stdout
+    assert "player_boxscores.parquet: minutes holds '" in said and "which is no whole number" in said
+
+    shutil.copy(source_folder / "player_boxscores.parquet", source / "player_boxscores.parquet")
+    mended = run_command("retry", "r", "--json", home=home)
+    assert mended.returncode == 0, mended.stderr
