@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,16 +20,18 @@ from phasegate.bootstrap import (
     check_workers,
     open_warehouse,
 )
-from phasegate.domain.errors import HomeInUse
+from phasegate.domain.errors import HomeInUse, InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.spec.cross_check import CrossCheckTable
+from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
-from phasegate.ports import Clock, State
+from phasegate.ports import Clock, State, Warehouse
+from phasegate.services.reading.cross_check import CalendarReader, cross_check
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
-from phasegate.services.starting.preflight import check_tables
+from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
 
 
@@ -91,6 +94,29 @@ class HomePreview:
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol."""
         return EmbeddedInstallation(self.home, self._pipeline_file, self._source).inspect(scope.pipeline, scope.phases)
+
+    def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
+        """See the protocol. Files are read alone: what a run is to make cannot be missing before it."""
+        reader = calendar_reader(self._source, scope.pipeline.calendar, None)
+        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now())
+        return calendar_lines(scope.pipeline.calendar, checked)
+
+
+def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Warehouse | None) -> CalendarReader:
+    """Return where the calendar is told right or wrong: the files of the source folder, and the tables, if they are to
+    be asked. Nothing is opened before it is asked."""
+
+    @cache
+    def file() -> ScheduleFile:
+        if source is None:
+            raise InputError("the run has no source folder, in which the schedule could be read")
+        return ScheduleFile(source, calendar)
+
+    def source_of(table: CrossCheckTable) -> Query:
+        return file().with_table(table.table, table.date_column, table.file or "").query
+
+    tables = None if warehouse is None else warehouse.query
+    return CalendarReader(lambda sql: file().query(sql), tables, source_of)
 
 
 class HomeStart(HomePreview):

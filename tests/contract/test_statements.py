@@ -6,7 +6,7 @@ asked the same things: what the processors select, what proofs and checks ask, h
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from phasegate.adapters.gcp.objects import GcsObjectStore
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import json_lines
 from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.checks.question import Question, together
@@ -41,6 +42,7 @@ from phasegate.report.verify.questions import (
     rows_query,
     tables_of,
 )
+from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.stack.emulators import Server
 from tests.rounding import Row, assert_same_but_for_the_last_place
@@ -169,6 +171,28 @@ def test_proofs_and_checks_find_the_same(both: Both, phase: str, name: str) -> N
             assert embedded == cloud
 
 
+def test_the_calendar_is_told_right_or_wrong_alike(both: Both) -> None:
+    calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
+    (day,) = both.played.days[-3:-2]
+    found = [
+        cross_check(
+            NBA,
+            Calendar.of(each for each in calendar.dates if each.day != day),
+            both.played.days[-2:],
+            CalendarReader(query, query),
+            datetime(2030, 1, 1, tzinfo=UTC),
+            outputs_of(NBA).values(),
+        )
+        for query in (both.played.warehouse.query, both.cloud.query)
+    ]
+    assert found[0] == found[1]
+    assert [(asked.place, asked.error) for asked in found[0].asked] == [
+        (table, None) for table in (NBA.calendar.table, "nba_raw.nbac_team_boxscore", "nba_raw.nbac_player_boxscore")
+    ]
+    # The tables hold the dates that were processed, and the schedule the rest of the season as well.
+    assert not found[0].gaps
+
+
 def test_tables_counted_together_and_checks_made_together_find_the_same(both: Both) -> None:
     days = both.played.days[-3:]
     calendar = read_calendar(NBA.calendar, both.played.warehouse.query)
@@ -181,7 +205,8 @@ def test_tables_counted_together_and_checks_made_together_find_the_same(both: Bo
                 for check in phase.checks_of(processor):
                     if (question := registry.ask(check, subject)) is not None:
                         asked.setdefault(question.shape, []).append(question)
-    assert set(asked) == {"counts", "entities", "coverage", "nulls", "range", "duplicates"}
+    kinds = {shape.partition(" ")[0] for shape in asked}
+    assert kinds == {"counts", "entities", "coverage", "nulls", "range", "duplicates", "sql"}
     for shape, questions in asked.items():
         embedded, cloud = both.rows(together(questions))
         assert embedded == cloud

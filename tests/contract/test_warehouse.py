@@ -368,6 +368,15 @@ def test_a_parameter_of_every_kind_arrives_as_it_is(warehouse: Warehouse) -> Non
     assert [type(row[name]) for name in "sifbd"] == [str, int, float, bool, date]
 
 
+def test_what_is_counted_and_is_nowhere_true_is_zero(warehouse: Warehouse) -> None:
+    (row,) = warehouse.query(
+        "SELECT COUNTIF(x = 3) AS n, COUNTIF(x IS NULL) AS unknown FROM (SELECT CAST(NULL AS INT64) AS x)"
+    )
+    assert row == {"n": 0, "unknown": 1}
+    (row,) = warehouse.query("SELECT COUNTIF(x = 3) AS n FROM (SELECT 3 AS x) WHERE x = 4")
+    assert row == {"n": 0}
+
+
 def test_a_moment_comes_back_aware_and_in_utc(warehouse: Warehouse) -> None:
     (row,) = warehouse.query("SELECT TIMESTAMP '2024-01-15T22:30:00+02:00' AS at")
     assert row["at"] == AT

@@ -180,9 +180,16 @@ def null_date(site: Site) -> None:
     rewritten(site.world.source / "schedule.parquet", "FROM t UNION ALL SELECT '2023-24', NULL, 'T0', 'T1', 3")
 
 
-def dates_as_text(site: Site) -> None:
-    """Dates as text."""
-    rewritten(site.world.source / "schedule.parquet", "SELECT * REPLACE (game_date::VARCHAR AS game_date) FROM t")
+def dates_as_numbers(site: Site) -> None:
+    """Dates as whole numbers."""
+    number = "CAST(STRFTIME(game_date, '%Y%m%d') AS INTEGER)"
+    rewritten(site.world.source / "schedule.parquet", f"SELECT * REPLACE ({number} AS game_date) FROM t")
+
+
+def times_of_day(site: Site) -> None:
+    """Dates with a time of day."""
+    evening = "game_date + INTERVAL 19 HOURS"
+    rewritten(site.world.source / "schedule.parquet", f"SELECT * REPLACE ({evening} AS game_date) FROM t")
 
 
 def half_a_game(site: Site) -> None:
@@ -226,7 +233,14 @@ SURROUNDINGS: dict[str, tuple[Callable[[Site], None], str]] = {
     "a schedule with a missing column": (missing_column, "home_team"),
     "a schedule with text in a column of numbers": (text_for_numbers, "schedule.parquet: Conversion Error"),
     "a schedule with a row without a date": (null_date, "raw.schedule: rows without a game_date or season; mend them"),
-    "a schedule with dates as text": (dates_as_text, "which is no DATE; CAST the column AS DATE"),
+    "a schedule with dates as numbers": (
+        dates_as_numbers,
+        "schedule.parquet: game_date is of type INTEGER, which is no date; write a DATE, a timestamp at midnight",
+    ),
+    "a schedule with times of day": (
+        times_of_day,
+        "schedule.parquet: game_date (of type TIMESTAMP) holds '2024-01-01 19:00:00', which is no date",
+    ),
     "a calendar's number with a fraction": (
         half_a_game,
         "is no whole number; COALESCE or ROUND it",
@@ -246,6 +260,15 @@ def test_bad_surroundings_write_nothing(site: Site, command: str, spoil: Callabl
     spoil(site)
     assert_refused(site.call(*site.selecting(command)), message)
     assert not site.home.exists()
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "VARCHAR"])
+def test_dates_as_pandas_and_csv_tools_write_them_are_dates(site: Site, kind: str) -> None:
+    before = site.call(*site.selecting("plan"))
+    rewritten(site.world.source / "schedule.parquet", f"SELECT * REPLACE (game_date::{kind} AS game_date) FROM t")
+    planned, ran = site.call(*site.selecting("plan")), site.call(*site.selecting("run"))
+    assert (planned.code, planned.out) == (0, before.out)
+    assert ran.code == 0, ran.err
 
 
 def test_a_worker_that_cannot_be_made_writes_nothing(site: Site) -> None:

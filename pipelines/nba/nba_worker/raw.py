@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from nba_worker.scrapers import ENDPOINTS, nothing_to_do, object_name
+from nba_worker.scrapers import ENDPOINTS, nothing_to_do, object_name, spoiled
 from nba_worker.source import SourceFolder
 from phasegate.ports import ObjectStore, Partition, Warehouse
 from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
@@ -33,9 +33,11 @@ class RawProcessors:
         rows = self._warehouse.load_partition(Partition(f"{DATASET}.{name}", "game_date", day), lines, fence)
         if rows:
             return ProcessorResult(status=ResultStatus.SUCCESS, rows=rows)
-        reason = self._source.day(day, endpoint.subject).reason
-        if reason:
-            return nothing_to_do(reason)
+        found = self._source.day(day, endpoint.subject)
+        if found.problem:
+            return spoiled(found.problem)
+        if found.reason:
+            return nothing_to_do(found.reason)
         return ProcessorResult(
             status=ResultStatus.FAILED,
             rows=0,

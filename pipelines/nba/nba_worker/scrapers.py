@@ -79,6 +79,11 @@ def nothing_to_do(reason: str) -> ProcessorResult:
     return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=reason, error_class=ErrorClass.EXPECTED_EMPTY)
 
 
+def spoiled(problem: str) -> ProcessorResult:
+    """Return the result for a date whose rows of the source may not be used: mended there, it is retried."""
+    return ProcessorResult(status=ResultStatus.FAILED, rows=0, message=problem, error_class=ErrorClass.BUG)
+
+
 class Scrapers:
     """Scrapers copy the source's slice of a date into objects of JSON lines, one per endpoint; empty ones too."""
 
@@ -90,6 +95,8 @@ class Scrapers:
         """Scrape one endpoint for one date. Raises KeyError for a name that is no endpoint."""
         endpoint = ENDPOINTS[name]
         found = self._source.day(day, endpoint.subject)
+        if found.problem:
+            return spoiled(found.problem)
         lines = [json.dumps({column: row[column] for column in endpoint.columns}) + "\n" for row in found.rows]
         target = object_name(endpoint, day)
         self._objects.write(target, "".join(lines).encode())

@@ -3,6 +3,7 @@ dates.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,9 +11,9 @@ from threading import Lock
 from typing import Any
 
 from nba_worker.raw import DATASET, RawProcessors
-from nba_worker.scrapers import ENDPOINTS, Scrapers
+from nba_worker.scrapers import ENDPOINTS, Scrapers, spoiled
 from nba_worker.source import SourceFolder
-from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessors
+from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, READS_PROPS, SqlProcessors
 from phasegate import __version__
 from phasegate.ports import ObjectStore, Warehouse
 from phasegate.worker import (
@@ -71,8 +72,8 @@ class NbaWorker:
         with self._preparing:
             for script in sorted((PIPELINE / "schema").glob("*.sql")):
                 self._warehouse.apply_schema(script.read_text(encoding="utf-8"))
-            self._bring_up_to_date(f"{DATASET}.nbac_schedule", self._source.schedule_rows(), "game_date, game_id")
-            self._bring_up_to_date("nba_reference.player_props", self._source.prop_rows(), "game_date, player_id")
+            self._bring_up_to_date(f"{DATASET}.nbac_schedule", self._source.schedule_rows())
+            self._bring_up_to_date("nba_reference.player_props", self._source.prop_rows())
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer one request as ``WorkerService.handle`` does. Raises HaltError when the disk is full."""
@@ -80,6 +81,8 @@ class NbaWorker:
 
     def _run_sql(self, request: WorkerRequest, day: date) -> ProcessorResult:
         processor = {**ANALYTICS, **PRECOMPUTE}[request.processor]
+        if processor.name == READS_PROPS and (problem := self._source.day(day, "props").problem):
+            return spoiled(problem)
         return self._sql.run(processor, day, request.fence)
 
     def _run_range(self, request: RangeRequest) -> dict[date, ProcessorResult]:
@@ -101,11 +104,11 @@ class NbaWorker:
                     results[day] = kept_rows(refusal)
         return results
 
-    def _bring_up_to_date(self, table: str, rows: list[dict[str, Any]], order: str) -> None:
-        held = self._warehouse.query(f"SELECT * FROM `{table}` ORDER BY {order}")
+    def _bring_up_to_date(self, table: str, rows: list[dict[str, Any]]) -> None:
+        held = self._warehouse.query(f"SELECT * FROM `{table}`")
         for row in held:
-            row["game_date"] = row["game_date"].isoformat()
-        if held != rows:
+            row["game_date"] = row["game_date"] and row["game_date"].isoformat()
+        if Counter(frozenset(row.items()) for row in held) != Counter(frozenset(row.items()) for row in rows):
             self._warehouse.replace_table(table, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
 
 

@@ -1,7 +1,8 @@
 """The source folder holds parquet files with real or made-up games, checked when opened and read date by date."""
 
+import difflib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -12,11 +13,21 @@ import duckdb
 
 from nba_worker.schedule import FINAL, Schedule
 from phasegate.domain.errors import InputError
+from phasegate.source_file import SourceFile, read_source_file
 
 Row = dict[str, Any]
 
 _TEXT, _WHOLE, _YES_NO, _DAY, _DECIMAL = "VARCHAR", "INTEGER", "BOOLEAN", "DATE", "DOUBLE"
 _GAME = {"game_date": _DAY, "game_id": _TEXT}
+_CONVERTS = {
+    _TEXT: ("VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "BOOLEAN", "DATE"),
+    _WHOLE: ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT"),
+    _YES_NO: ("BOOLEAN",),
+    _DECIMAL: ("DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+}
+"""Types whose every value converts: their columns need not be looked through."""
+
+_IN_WORDS = {_TEXT: "text", _WHOLE: "whole number", _YES_NO: "yes or no", _DECIMAL: "number"}
 _SIDE = {**_GAME, "season": _TEXT, "team": _TEXT, "opponent": _TEXT, "is_home": _YES_NO}
 _SHOOTING = dict.fromkeys(["points", "fgm", "fga", "fg3m", "fg3a", "ftm", "fta"], _WHOLE)
 _PLAY = dict.fromkeys(["oreb", "dreb", "reb", "ast", "stl", "blk", "pf", "plus_minus"], _WHOLE)
@@ -59,47 +70,75 @@ _KEYS = {
     "schedule": ("game_id",),
     "team_boxscores": ("game_id", "team"),
     "player_boxscores": ("game_id", "player_id"),
+    "shots": ("game_id",),
     "play_by_play": ("game_id", "event_number"),
-    "props": ("game_date", "player_id"),
+    "props": ("player_id",),
 }
-_IS_FINAL = f"game_id IN (SELECT game_id FROM schedule WHERE game_date = $day AND game_status = {FINAL})"
+"""What every row must have, beside its date."""
+
+_ALWAYS = {"schedule": ("home_team", "away_team"), "player_boxscores": ("team", "player_name")}
+"""Further columns without which a row cannot be worked on."""
+
+_COUNTED = {"schedule": f"TRY_CAST(game_status AS INTEGER) = {FINAL}"}
+"""Rows that the rules of a file are about, where that is not all of them: a postponed game is listed a second time
+under its id, and may lack a date or a score."""
+
+_REPEATING = ("shots",)
+"""Files in which a key may stand any number of times."""
+
+_IS_THERE = f"""game_date = $day AND game_id NOT IN (
+    SELECT game_id FROM schedule WHERE game_date = $day AND game_id IS NOT NULL
+    GROUP BY game_id HAVING COUNT(*) FILTER (game_status = {FINAL}) = 0)"""
+
 _SLICES = {
     "games": f"""
         SELECT *, CASE WHEN home_score > away_score THEN home_team ELSE away_team END AS winner,
             ABS(home_score - away_score) AS margin, home_score + away_score AS total_points
         FROM schedule WHERE game_date = $day AND game_status = {FINAL} ORDER BY game_id""",
     "teams": f"""
-        SELECT * RENAME (tov_players AS tov)
-        FROM team_boxscores WHERE game_date = $day AND {_IS_FINAL} ORDER BY game_id, team""",
-    "players": f"""
-        SELECT * FROM player_boxscores WHERE game_date = $day AND {_IS_FINAL} ORDER BY game_id, team, player_id""",
+        SELECT * RENAME (tov_players AS tov) FROM team_boxscores WHERE {_IS_THERE} ORDER BY game_id, team""",
+    "players": f"SELECT * FROM player_boxscores WHERE {_IS_THERE} ORDER BY game_id, team, player_id",
     "player_shots": f"""
         SELECT game_date, game_id, team, player_id, zone, COUNT(*) AS attempts, COUNT(*) FILTER (made) AS made
-        FROM shots WHERE game_date = $day AND {_IS_FINAL} GROUP BY ALL ORDER BY ALL""",
+        FROM shots WHERE {_IS_THERE} GROUP BY ALL ORDER BY ALL""",
     "team_shots": f"""
         SELECT game_date, game_id, team, zone, COUNT(*) AS attempts, COUNT(*) FILTER (made) AS made
-        FROM shots WHERE game_date = $day AND {_IS_FINAL} GROUP BY ALL ORDER BY ALL""",
-    "plays": f"""
-        SELECT * FROM play_by_play WHERE game_date = $day AND {_IS_FINAL} ORDER BY game_id, event_number""",
+        FROM shots WHERE {_IS_THERE} GROUP BY ALL ORDER BY ALL""",
+    "plays": f"SELECT * FROM play_by_play WHERE {_IS_THERE} ORDER BY game_id, event_number",
+    "props": "SELECT * FROM props WHERE game_date = $day ORDER BY player_id",
 }
-_OPTIONAL_FILE_OF = {"player_shots": "shots", "team_shots": "shots", "plays": "play_by_play"}
+"""What each subject gives of a date: rows of games that were played, and of games that the schedule does not have on
+this date, which the checks of the raw tables count. Those of a game that is postponed or goes on are left out."""
+
+_FILE_OF = {
+    "games": "schedule",
+    "teams": "team_boxscores",
+    "players": "player_boxscores",
+    "player_shots": "shots",
+    "team_shots": "shots",
+    "plays": "play_by_play",
+    "props": "props",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DaySlice:
-    """A slice is what the source holds of one date: rows of final games."""
+    """A slice is what the source holds of one date."""
 
     rows: tuple[Row, ...]
     """The rows, in a fixed order."""
     reason: str
-    """Why there are none; empty where there are some."""
+    """Why there rightly are none; empty where there are some, or should be."""
+    problem: str = ""
+    """What is wrong with the rows of the date, so that none of them may be used; empty: nothing is."""
 
 
 class SourceFolder:
     """A source folder keeps its games in memory. Thread-safe.
 
-    Raises InputError, naming file and column, for a folder or file that is not there or cannot be read, for a
-    column that is missing or holds values of another type, and for a key that stands there twice.
+    What is wrong with some dates is a problem of these dates, and of no other. Raises InputError, naming file and
+    column, for a folder or file that is not there or cannot be read, for a column that is missing or whose dates are
+    none, for a file that has nearly the name of an optional one, and where every date of a file has a problem.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,9 +146,11 @@ class SourceFolder:
             raise InputError(f"source folder {folder} is not there: give --source a folder with {_file_list()}")
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._held = {name for name in OPTIONAL if (folder / f"{name}.parquet").exists()}
+        _refuse_misspelt(folder, OPTIONAL.keys() - self._held)
+        self._problems: dict[tuple[str, date], str] = {}
         for name, columns in REQUIRED.items():
             self._load(folder / f"{name}.parquet", name, columns)
-        for name in self._held:
+        for name in sorted(self._held):
             self._load(folder / f"{name}.parquet", name, OPTIONAL[name])
         games = self._connection.execute(
             f"SELECT season, game_date FROM schedule WHERE game_status = {FINAL}"
@@ -122,21 +163,28 @@ class SourceFolder:
         self._slice = lru_cache(maxsize=64)(self._read_slice)
 
     def day(self, day: date, subject: str) -> DaySlice:
-        """Return the rows of one date. subject: games, teams, players, player_shots, team_shots or plays."""
+        """Return the rows of one date. subject: games, teams, players, player_shots, team_shots, plays or props."""
         return self._slice(day, subject)
 
     def schedule_rows(self) -> list[Row]:
         """Return every game of the schedule, final or not, in order of date and id."""
-        return self._rows("SELECT * FROM schedule ORDER BY game_date, game_id", {})
+        return self._rows("SELECT * FROM schedule ORDER BY ALL", {})
 
     def prop_rows(self) -> list[Row]:
-        """Return the betting lines, in order of date and player; none when the source has no ``props.parquet``."""
-        return self._rows("SELECT * FROM props ORDER BY game_date, player_id", {}) if "props" in self._held else []
+        """Return the betting lines, in order of date and player, but for dates with a problem; none when the source has
+        no ``props.parquet``."""
+        if "props" not in self._held:
+            return []
+        rows = self._rows("SELECT * FROM props WHERE game_date IS NOT NULL ORDER BY game_date, player_id", {})
+        spoiled = {day.isoformat() for name, day in self._problems if name == "props"}
+        return [row for row in rows if row["game_date"] not in spoiled]
 
     def _read_slice(self, day: date, subject: str) -> DaySlice:
-        file = _OPTIONAL_FILE_OF.get(subject)
-        if file and file not in self._held:
+        file = _FILE_OF[subject]
+        if file in OPTIONAL and file not in self._held:
             return DaySlice((), f"the source has no {file}.parquet")
+        if problem := self._problems.get((file, day)):
+            return DaySlice((), "", problem)
         rows = tuple(self._rows(_SLICES[subject], {"day": day}))
         if subject == "players":
             for row in rows:
@@ -145,7 +193,7 @@ class SourceFolder:
             return DaySlice(rows, "")
         if not self.schedule.is_game_date(day):
             return DaySlice((), f"no game of {day} was played to its end")
-        return DaySlice((), f"the source holds nothing of {day} in {file or subject}")
+        return DaySlice((), f"the source holds nothing of {day} in {file if file in OPTIONAL else subject}")
 
     def _rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         with self._connection.cursor() as cursor:
@@ -159,41 +207,100 @@ class SourceFolder:
                 for row in cursor.fetchall()
             ]
 
-    def _load(self, file: Path, name: str, columns: Mapping[str, str]) -> None:
-        if not file.exists():
-            raise InputError(f"{file} is not there: a source folder holds {_file_list()}")
-        reading = f"read_parquet('{str(file).replace(chr(39), chr(39) * 2)}')"
-        try:
-            found = {row[0] for row in self._connection.execute(f"DESCRIBE SELECT * FROM {reading}").fetchall()}
-        except duckdb.Error as error:
-            raise InputError(
-                f"{file} cannot be read as parquet: write it anew. {str(error).splitlines()[0]}"
-            ) from error
-        missing = sorted(columns.keys() - found)
+    def _load(self, path: Path, name: str, columns: Mapping[str, str]) -> None:
+        if not path.exists():
+            raise InputError(f"{path} is not there: a source folder holds {_file_list()}")
+        file = read_source_file(self._connection, path)
+        missing = sorted(columns.keys() - file.columns.keys())
         if missing:
             raise InputError(
-                f"{file} has no column {', '.join(missing)}: add it, with the meaning given in docs/processors.md"
+                f"{path} has no column {', '.join(missing)}: add it, with the meaning given in docs/processors.md"
             )
-        casts = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in columns.items())
-        try:
-            self._connection.execute(f"CREATE TABLE {name} AS SELECT {casts} FROM {reading} ORDER BY game_date")
-        except duckdb.Error as error:
-            raise InputError(f"{file}: a value is not of its column's type: {str(error).splitlines()[0]}") from error
-        self._check_keys(file, name)
+        file.require_dates(self._connection, "game_date")
+        casts = [f'{file.dates("game_date")} AS "game_date"']
+        casts += [f'TRY_CAST("{c}" AS {kind}) AS "{c}"' for c, kind in columns.items() if c != "game_date"]
+        self._connection.execute(
+            f"CREATE TABLE {name} AS SELECT {', '.join(casts)} FROM {file.reading} ORDER BY game_date"
+        )
+        problems = {
+            **self._values_of_another_type(file, name, columns),
+            **self._rows_without_a_key(name),
+            **self._keys_that_stand_twice(name),
+            **(self._ids_that_lost_zeros(name) if "game_id" in columns and name != "schedule" else {}),
+        }
+        days = {day for (day,) in self._ask(f"SELECT DISTINCT game_date FROM {name} WHERE {_counted(name)}")}
+        if problems and days <= problems.keys() | {None}:
+            raise InputError(f"{path}: {next(iter(problems.values()))} (something is wrong on every date of the file)")
+        if None in days and name == "schedule":
+            raise InputError(f"{path}: a final game has no game_date: every game that was played needs it")
+        self._problems.update({(name, day): f"{path.name}: {said}" for day, said in problems.items()})
 
-    def _check_keys(self, file: Path, name: str) -> None:
-        keys = ("game_date", *_KEYS.get(name, ()))
-        empty = " OR ".join(f"{key} IS NULL" for key in keys)
-        if self._connection.execute(f"SELECT 1 FROM {name} WHERE {empty} LIMIT 1").fetchone():
-            raise InputError(f"{file}: a row has no value in one of {', '.join(keys)}: every row needs them")
-        if name not in _KEYS:
-            return
-        key = ", ".join(_KEYS[name])
-        twice = self._connection.execute(
-            f"SELECT {key} FROM {name} GROUP BY {key} HAVING COUNT(*) > 1 ORDER BY ALL LIMIT 1"
-        ).fetchone()
-        if twice:
-            raise InputError(f"{file}: the key ({key}) = {tuple(map(str, twice))} stands there twice: keep one row")
+    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql).fetchall()
+
+    def _values_of_another_type(self, file: SourceFile, name: str, columns: Mapping[str, str]) -> dict[date, str]:
+        """By date: a value that is not of its column's type, or has a fraction where whole numbers are due."""
+        day, problems = file.dates("game_date"), dict[date, str]()
+        for column, kind in columns.items():
+            if column == "game_date" or file.columns[column] in _CONVERTS[kind]:
+                continue
+            wrong = f'TRY_CAST("{column}" AS {kind}) IS NULL'
+            if kind == _WHOLE:
+                number = f'TRY_CAST("{column}" AS DOUBLE)'
+                wrong = f"({wrong} OR {number} <> ROUND({number}))"
+            counted = "TRUE" if column == "game_status" else _counted(name)
+            where = f'"{column}" IS NOT NULL AND {wrong} AND {counted}'
+            for each, value in self._ask(
+                f'SELECT {day} AS d, MIN(CAST("{column}" AS VARCHAR)) FROM {file.reading} WHERE {where} GROUP BY d'
+            ):
+                problems.setdefault(each, f"{column} holds '{value}' on {each}, which is no {_IN_WORDS[kind]}")
+        return problems
+
+    def _rows_without_a_key(self, name: str) -> dict[date, str]:
+        """By date: rows that lack what they need. The date of a row that has none is its game's, if that is known."""
+        keys = _KEYS[name]
+        needed = (*keys, *(column for column in _ALWAYS.get(name, ()) if column not in keys))
+        empty = " OR ".join(f"{key} IS NULL" for key in needed)
+        said = f"has no value in one of {', '.join(('game_date', *needed))}: every row needs them"
+        rows = self._ask(f"SELECT DISTINCT game_date FROM {name} WHERE ({empty}) AND {_counted(name)}")
+        if "game_id" in keys and name != "schedule":
+            rows += self._ask(
+                f"SELECT DISTINCT g.game_date FROM {name} AS t JOIN schedule AS g USING (game_id) "
+                f"WHERE t.game_date IS NULL AND g.game_status = {FINAL}"
+            )
+        return {day: f"a row of {day} {said}" for (day,) in rows if day is not None}
+
+    def _keys_that_stand_twice(self, name: str) -> dict[date, str]:
+        """By date: rows with equal keys, on every date that has one of them."""
+        if name in _REPEATING:
+            return {}
+        keys = _KEYS[name] if "game_id" in _KEYS[name] else ("game_date", *_KEYS[name])
+        key = ", ".join(keys)
+        rows = self._ask(
+            f"SELECT DISTINCT ON (t.game_date) t.game_date, {', '.join(f't.{each}' for each in keys)} FROM {name} AS t "
+            f"JOIN (SELECT {key} FROM {name} WHERE {_counted(name)} GROUP BY {key} HAVING COUNT(*) > 1) AS twice "
+            f"USING ({key}) WHERE {_counted(name)} ORDER BY ALL"
+        )
+        return {
+            day: f"the key ({key}) = {tuple(map(str, values))} stands there twice: keep one row"
+            for day, *values in rows
+            if day is not None
+        }
+
+    def _ids_that_lost_zeros(self, name: str) -> dict[date, str]:
+        """By date: ids that the schedule has with other zeros before them: somewhere they were read as numbers."""
+        plain = "LTRIM(REGEXP_REPLACE({}.game_id, '\\.0$', ''), '0')"
+        rows = self._ask(
+            f"SELECT t.game_date, MIN(t.game_id), MIN(g.game_id) FROM {name} AS t "
+            f"JOIN schedule AS g ON {plain.format('g')} = {plain.format('t')} "
+            "WHERE t.game_id NOT IN (SELECT game_id FROM schedule WHERE game_id IS NOT NULL) GROUP BY t.game_date"
+        )
+        return {
+            day: f"game_id '{here}' of {day} is '{there}' in schedule.parquet: one of the two was read as a number and "
+            "lost its leading zeros; write ids as text"
+            for day, here, there in rows
+            if day is not None
+        }
 
 
 @lru_cache(maxsize=8192)
@@ -201,6 +308,19 @@ def player_lookup(name: str) -> str:
     """Return the letters a to z and digits of a name, without accents: ``Luka Dončić`` is ``lukadoncic``."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum())
+
+
+def _refuse_misspelt(folder: Path, absent: Iterable[str]) -> None:
+    """Refuse a file whose name is nearly that of one that may be absent: what it feeds would be empty, and called
+    rightly so."""
+    for file in sorted(folder.glob("*.parquet")):
+        near = difflib.get_close_matches(file.stem.lower(), absent, n=1, cutoff=0.75)
+        if near and file.stem not in REQUIRED:
+            raise InputError(f"{file}: not a file of a source folder; did you mean {near[0]}.parquet?")
+
+
+def _counted(name: str) -> str:
+    return _COUNTED.get(name, "TRUE")
 
 
 def _file_list() -> str:

@@ -56,6 +56,10 @@ PRECOMPUTE = {
 }
 
 
+READS_PROPS = "upcoming_player_game_context"
+"""The processor that reads the betting lines of its date."""
+
+
 @lru_cache
 def select_of(processor: SqlProcessor) -> str:
     """Return the processor's SELECT in the BigQuery dialect; its parameters are @d, @season_start and @window_start."""

@@ -180,7 +180,10 @@ def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
 def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:
     """The command that a person types next. is_borne_out: whether no report says otherwise than the run."""
     if progress.status is RunStatus.COMPLETED and not is_borne_out:
-        return "phasegate run … (the same, under another --run-id or none) makes again what its report names"
+        return (
+            "phasegate run … (the same, under another --run-id or none) makes again what its report names; where that "
+            "is the calendar, mend the schedule or its source first"
+        )
     if progress.status is RunStatus.COMPLETED:
         return f"phasegate status {progress.run_id}"
     if progress.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):

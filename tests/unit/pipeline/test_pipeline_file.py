@@ -422,6 +422,37 @@ def test_a_source_that_cannot_be_is_found_at_load(tmp_path: Path, sources: Docum
     assert message in refusal_of(tmp_path, change)
 
 
+COMPARED = {"table": "raw.boxes", "date_column": "d", "file": "boxes.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ([COMPARED, COMPARED], "tables[1].table: raw.boxes stands there twice"),
+        (
+            [{**COMPARED, "table": "raw.schedule"}],
+            "tables[0].table: raw.schedule is the schedule; name what it is to be",
+        ),
+        ([{**COMPARED, "key": ["a", "b"]}], "tables[0].key: 2 columns, and calendar.cross_check.key has 1"),
+        ([{**COMPARED, "table": "raw.odds"}], "tables[0].file: calendar.sources has odds.parquet for raw.odds"),
+        ([{**COMPARED, "fille": "x"}], "tables[0].fille: unknown key; did you mean 'file'?"),
+        ([{**COMPARED, "file": "../boxes.parquet"}], "FILE: calendar.cross_check.tables[0].file: "),
+    ],
+    ids=["twice", "the schedule", "a longer key", "two files", "a typo", "a file elsewhere"],
+)
+def test_a_cross_check_that_cannot_be_is_found_at_load(tmp_path: Path, tables: list[Document], message: str) -> None:
+    def change(document: Document) -> None:
+        document["calendar"]["sources"] = {"odds": ODDS}
+        document["calendar"]["cross_check"] = {"units": "games", "key": ["home_team"], "tables": tables}
+        processor(document, RAW, "a")["source_dates"] = "odds"
+
+    assert message in refusal_of(tmp_path, change)
+
+
+def test_a_pipeline_without_a_cross_check_is_stored_as_before() -> None:
+    assert "cross_check" not in Pipeline.model_validate(definition()).model_dump(mode="json")["calendar"]
+
+
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     def spoil(document: Document) -> None:
         phase(document, RAW)["dispatch"]["queue"] = "nowhere"

@@ -1,6 +1,6 @@
 """What is read out of a schedule table, also out of one that is not quite filled."""
 
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 
 import duckdb
@@ -9,9 +9,10 @@ import pytest
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.domain.calendar.dates import LeftOutDate
 from phasegate.domain.errors import InputError
-from phasegate.domain.spec.pipeline import SourceSpec
+from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 from phasegate.services.reading.schedule import read_calendar, read_left_out
 from tests.unit.builders import pipeline
+from tests.written_dates import NO_DATES, WRITTEN_DATES
 
 SPEC = pipeline().calendar
 PLAYED, OFF = date(2024, 1, 1), date(2024, 1, 2)
@@ -67,34 +68,78 @@ def test_a_number_may_have_the_name_of_a_word_of_sql(schedule: ScheduleFile) -> 
     assert read_calendar(spec, schedule.query).dates[0].numbers == {"rows": 2}
 
 
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        ("CAST(game_date AS VARCHAR)", r"game_date holds '2024-01-0\d', which is no DATE; CAST the column AS DATE"),
-        ("CAST(game_date AS TIMESTAMP)", r"game_date holds '2024-01-0\d 00:00:00', which is no DATE"),
-    ],
-)
-def test_a_date_column_of_another_type_is_refused(
-    schedule: ScheduleFile, tmp_path: Path, column: str, message: str
+def rewritten(file: Path, select: str) -> None:
+    """A parquet file whose rows are selected anew from its own (``rows``)."""
+    anew = select.replace("rows", f"read_parquet('{file}')")
+    duckdb.sql(f"COPY ({anew}) TO '{file}.new' (FORMAT parquet)")
+    Path(f"{file}.new").replace(file)
+
+
+@pytest.mark.parametrize("written", WRITTEN_DATES)
+def test_midnights_and_iso_text_are_dates(schedule: ScheduleFile, tmp_path: Path, written: str) -> None:
+    found = read_calendar(SPEC, schedule.query), read_left_out(SPEC, schedule.query)
+    rewritten(tmp_path / "schedule.parquet", f"SELECT * REPLACE ({written} AS game_date) FROM rows")
+    again = ScheduleFile(tmp_path, SPEC)
+    assert (read_calendar(SPEC, again.query), read_left_out(SPEC, again.query)) == found
+    assert found[0].dates[0].entities == {"teams": ("BOS", "CHI", "NYK")}
+
+
+@pytest.mark.parametrize(("written", "message"), NO_DATES)
+def test_a_date_column_of_anything_else_is_refused_with_file_column_and_type(
+    schedule: ScheduleFile, tmp_path: Path, written: str, message: str
 ) -> None:
     file = tmp_path / "schedule.parquet"
-    rows = f"SELECT * REPLACE ({column} AS game_date) FROM read_parquet('{file}')"
-    duckdb.sql(f"COPY ({rows}) TO '{file}.new' (FORMAT parquet)")
-    Path(f"{file}.new").replace(file)
-    for read in (read_calendar, read_left_out):
-        with pytest.raises(InputError, match=message):
-            read(SPEC, ScheduleFile(tmp_path, SPEC).query)
+    rewritten(file, f"SELECT * REPLACE ({written} AS game_date) FROM rows")
+    with pytest.raises(InputError, match=rf"{file}: game_date.*{message.removeprefix('game_date')}"):
+        ScheduleFile(tmp_path, SPEC)
 
 
-def test_a_date_column_of_a_source_that_is_of_another_type_is_refused(schedule: ScheduleFile, tmp_path: Path) -> None:
-    spec = SPEC.model_copy(
-        update={
-            "sources": {
-                "props": SourceSpec(table="ref.props", date_column="on_day", file="props.parquet", otherwise="none")
-            }
-        }
-    )
-    rows = "SELECT TIMESTAMP '2024-01-01 00:00:00' AS on_day"
-    duckdb.sql(f"COPY ({rows}) TO '{tmp_path / 'props.parquet'}' (FORMAT parquet)")
-    with pytest.raises(InputError, match=r"ref\.props: on_day holds '2024-01-01 00:00:00', which is no DATE"):
-        read_calendar(spec, ScheduleFile(tmp_path, spec).query)
+def with_props(tmp_path: Path, select: str) -> CalendarSpec:
+    """The calendar with a source, whose file is selected so."""
+    duckdb.sql(f"COPY ({select}) TO '{tmp_path / 'props.parquet'}' (FORMAT parquet)")
+    props = SourceSpec(table="ref.props", date_column="on_day", file="props.parquet", otherwise="none")
+    return SPEC.model_copy(update={"sources": {"props": props}})
+
+
+def test_a_source_of_the_calendar_is_read_by_the_same_rules(schedule: ScheduleFile, tmp_path: Path) -> None:
+    spec = with_props(tmp_path, f"SELECT '{PLAYED} 00:00:00' AS on_day")
+    assert read_calendar(spec, ScheduleFile(tmp_path, spec).query).dates[0].not_held_by == ()
+    with_props(tmp_path, f"SELECT TIMESTAMP '{PLAYED} 10:00:00' AS on_day")
+    with pytest.raises(InputError, match=r"props\.parquet: on_day .of type TIMESTAMP. holds '2024-01-01 10:00:00'"):
+        ScheduleFile(tmp_path, spec)
+
+
+def test_a_column_that_a_source_lacks_is_named_with_its_file(schedule: ScheduleFile, tmp_path: Path) -> None:
+    spec = with_props(tmp_path, "SELECT 1 AS other")
+    with pytest.raises(InputError, match=r"props\.parquet: no column on_day, which the calendar"):
+        ScheduleFile(tmp_path, spec)
+
+
+def test_a_table_of_a_warehouse_has_dates_or_is_refused() -> None:
+    rows = [{"day": datetime.combine(PLAYED, time.min), "season": "S1", "games": 1, "entity": "BOS"}]
+    with pytest.raises(InputError, match="game_date holds '2024-01-01 00:00:00', which is no DATE; CAST the column"):
+        read_calendar(SPEC, lambda _: rows)
+
+
+def test_a_date_that_the_calendars_query_returns_twice_is_refused(schedule: ScheduleFile) -> None:
+    spec = SPEC.model_copy(update={"numbers": {"games": "UNNEST([1, 2])"}})
+    with pytest.raises(InputError, match="the calendar's query returns 2024-01-01 twice"):
+        read_calendar(spec, schedule.query)
+
+
+def test_a_date_whose_condition_is_null_on_every_row_is_left_out_too(schedule: ScheduleFile, tmp_path: Path) -> None:
+    rewritten(tmp_path / "schedule.parquet", "SELECT * REPLACE (NULLIF(game_status, 4) AS game_status) FROM rows")
+    assert read_left_out(SPEC, ScheduleFile(tmp_path, SPEC).query) == (LeftOutDate(OFF, "S1", 2),)
+
+
+def test_a_date_of_two_seasons_is_refused_and_is_left_out_only_when_no_row_of_it_counts(
+    schedule: ScheduleFile, tmp_path: Path
+) -> None:
+    other = f"SELECT 'S0', DATE '{PLAYED}', 'ATL', 'MIA', 4 UNION ALL SELECT 'S0', DATE '{OFF}', 'ATL', 'MIA', 4"
+    rewritten(tmp_path / "schedule.parquet", f"SELECT * FROM rows UNION ALL {other}")
+    found = ScheduleFile(tmp_path, SPEC)
+    assert [each.season for each in read_calendar(SPEC, found.query).dates] == ["S1"]
+    assert read_left_out(SPEC, found.query) == (LeftOutDate(OFF, "S0", 3),)
+    rewritten(tmp_path / "schedule.parquet", "SELECT * REPLACE (3 AS game_status) FROM rows")
+    with pytest.raises(InputError, match="2024-01-01 belongs to two seasons"):
+        read_calendar(SPEC, ScheduleFile(tmp_path, SPEC).query)

@@ -1,6 +1,8 @@
 -- Who may play on the date, and in what form: the players of its teams who appeared in the window before it.
--- A player counts for the team of his last game; "l5" is his last five games inside the window.
-WITH sides AS (
+-- A player counts for the team of his last game; "l5" is his last five games inside the window. Of a team that plays
+-- twice on the date, its first game is meant. Games of an exhibition team, which plays on a single date of the season,
+-- say nothing of a player's form or team.
+WITH games AS (
   SELECT game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
   FROM `nba_raw.nbac_schedule`
   WHERE game_date = @d AND game_status = 3
@@ -8,6 +10,22 @@ WITH sides AS (
   SELECT game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
   FROM `nba_raw.nbac_schedule`
   WHERE game_date = @d AND game_status = 3
+),
+sides AS (
+  SELECT game_id, season, team, opponent, is_home
+  FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY team ORDER BY game_id) AS nth FROM games)
+  WHERE nth = 1
+),
+exhibition_teams AS (
+  SELECT team
+  FROM (
+    SELECT home_team AS team, game_date FROM `nba_raw.nbac_schedule` WHERE game_date BETWEEN @season_start AND @d
+    UNION ALL
+    SELECT away_team AS team, game_date FROM `nba_raw.nbac_schedule` WHERE game_date BETWEEN @season_start AND @d
+  )
+  WHERE team IS NOT NULL
+  GROUP BY team
+  HAVING COUNT(DISTINCT game_date) = 1
 ),
 recent AS (
   SELECT
@@ -27,7 +45,7 @@ recent AS (
     DATE_DIFF(@d, game_date, DAY) AS days_ago,
     ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id) AS nth
   FROM `nba_analytics.player_game_summary`
-  WHERE game_date >= @window_start AND game_date < @d
+  WHERE game_date >= @window_start AND game_date < @d AND team NOT IN (SELECT team FROM exhibition_teams)
 ),
 form AS (
   SELECT

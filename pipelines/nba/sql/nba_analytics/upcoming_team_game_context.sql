@@ -3,7 +3,7 @@ WITH sides AS (
   SELECT game_date, game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
   FROM `nba_raw.nbac_schedule`
   WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
-  UNION ALL
+  UNION DISTINCT  -- a game that is listed twice was played once
   SELECT game_date, game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
   FROM `nba_raw.nbac_schedule`
   WHERE game_date BETWEEN @season_start AND @d AND game_status = 3

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
 from phasegate.adapters.embedded.dialect import quoted, translate
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
+from phasegate.source_file import read_source_file
 
 SCHEDULE = "schedule.parquet"
 
@@ -17,7 +18,7 @@ class ScheduleFile:
     """A schedule file answers the calendar's queries from files of a source folder, under the names of their tables.
 
     ``schedule.parquet`` must be there; the file of a source of the calendar that is not there holds no date.
-    Raises InputError when the folder or the schedule is not there, or a file is no parquet file.
+    Raises InputError when the folder or the schedule is not there, a file is no parquet file, or its dates are none.
     """
 
     def __init__(self, folder: Path, calendar: CalendarSpec) -> None:
@@ -26,23 +27,33 @@ class ScheduleFile:
             raise InputError(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
         if not self._path.is_file():
             raise InputError(f"{self._path}: the source folder has no schedule; see docs/contract.md")
+        self._folder = folder
         self._connection = duckdb.connect(":memory:")
-        self._view(calendar.table, self._path)
+        self._view(calendar.table, calendar.date_column, self._path)
         self._view_sources(folder, calendar.sources.values())
 
     def _view_sources(self, folder: Path, sources: Iterable[SourceSpec]) -> None:
         for source in sources:
             if (folder / source.file).is_file():
-                self._view(source.table, folder / source.file)
+                self._view(source.table, source.date_column, folder / source.file)
             else:
                 self._create(source.table, f'SELECT CAST(NULL AS DATE) AS "{source.date_column}" WHERE FALSE')
 
-    def _view(self, table: str, path: Path) -> None:
-        file = str(path).replace("'", "''")
-        try:
-            self._create(table, f"SELECT * FROM read_parquet('{file}')")
-        except duckdb.Error as error:
-            raise InputError(f"{path}: not a readable parquet file: {_first_line(error)}") from error
+    def with_table(self, table: str, date_column: str, file: str) -> Self:
+        """Have a further file stand for a table. Raises InputError for a file that is not there, is no parquet file, or
+        whose dates are none."""
+        path = self._folder / file
+        if not path.is_file():
+            raise InputError(f"{path}: not there, and calendar.cross_check names it")
+        self._view(table, date_column, path)
+        return self
+
+    def _view(self, table: str, date_column: str, path: Path) -> None:
+        file = read_source_file(self._connection, path)
+        if date_column.lower() not in file.columns:
+            raise InputError(f"{path}: no column {date_column}, which the calendar of the pipeline file names")
+        file.require_dates(self._connection, date_column)
+        self._create(table, f'SELECT * REPLACE ({file.dates(date_column)} AS "{date_column}") FROM {file.reading}')
 
     def _create(self, table: str, select: str) -> None:
         dataset, _, _ = table.partition(".")

@@ -27,8 +27,10 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
-from phasegate.embedded_start import HomePreview, HomeStart, require_free
+from phasegate.embedded_start import HomePreview, HomeStart, calendar_reader, require_free
+from phasegate.ports import State, Warehouse
 from phasegate.services.operating.operators import resume
+from phasegate.services.reading.cross_check import CalendarReader
 from phasegate.services.reading.lost_rows import require_rows
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
@@ -112,13 +114,14 @@ def verified_run(home: Home, run_id: str) -> "tuple[Verified, str]":
     state.run(run_id)
     with _tables_to_verify(home) as warehouse:
         _say_another_warehouse(home, has_another_warehouse(home, warehouse))
-        inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
+        calendar = _calendar_of(state, run_id, warehouse)
+        inputs = VerifierInputs(state, warehouse, FolderObjectStore(home.objects), calendar=calendar)
         made = verify_run(inputs, FolderObjectStore(home.root), clock_of(home), run_id)
     return made, str(home.root / made.page)
 
 
 def verified_dates(
-    home: Home, read: CalendarInputs, selection: Selection, phases: str | None
+    home: Home, source: Path | None, read: CalendarInputs, selection: Selection, phases: str | None
 ) -> "tuple[Verified, str]":
     """Verify dates without a run; returns what was made, and where its page lies."""
     from phasegate.report.verifier import plan_of_dates, verify_dates
@@ -128,10 +131,17 @@ def verified_dates(
     if not home.warehouse.exists():
         raise InputError(f"{home.root}: no warehouse here yet; there is nothing to verify, or give --home DIR")
     with _tables_to_verify(home) as warehouse:
-        inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects))
+        calendar = calendar_reader(source, read.pipeline.calendar, warehouse)
+        inputs = VerifierInputs(None, warehouse, FolderObjectStore(home.objects), calendar=calendar)
         store = FolderObjectStore(home.root)
         made = verify_dates(inputs, store, clock_of(home), read.pipeline, read.calendar, selection, phases)
     return made, str(home.root / made.page)
+
+
+def _calendar_of(state: State, run_id: str, warehouse: Warehouse) -> CalendarReader:
+    """Where the calendar of a run is told right or wrong: its source folder, and the tables."""
+    source = state.run(run_id).source
+    return calendar_reader(Path(source) if source else None, state.plan(run_id).pipeline.calendar, warehouse)
 
 
 @contextmanager
@@ -188,7 +198,8 @@ def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
     from phasegate.report.verifier import verify_run
     from phasegate.report.verify.compose import VerifierInputs
 
-    inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
+    calendar = _calendar_of(embedded.state, run_id, embedded.warehouse)
+    inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects, calendar=calendar)
     root = embedded.home.root
     try:
         made = verify_run(inputs, FolderObjectStore(root), embedded.clock, run_id)

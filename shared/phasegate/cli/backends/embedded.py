@@ -187,7 +187,7 @@ class EmbeddedCommands:
         """See the protocol."""
         from phasegate.cli.backends.driving import verified_dates
 
-        return verified_dates(self._home, self.calendar(pipeline_file, source), selection, phases)
+        return verified_dates(self._home, source, self.calendar(pipeline_file, source), selection, phases)
 
     @contextmanager
     def rollback_inputs(self) -> "Iterator[RollbackInputs]":

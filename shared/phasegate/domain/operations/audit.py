@@ -28,9 +28,14 @@ class Discrepancy(StrEnum):
     WITHOUT_FENCE = "rows_without_a_fence"
     WRITTEN_SINCE = "written_since_by_nobody_known"
     NOT_ASKED = "could_not_be_asked"
+    UNITS_OFF_THE_CALENDAR = "units_off_the_calendar"
+    ONLY_IN_THE_CALENDAR = "units_only_in_the_calendar"
+    UNDECIDED = "undecided_in_the_schedule"
+    DOUBLED_UNITS = "doubled_in_the_schedule"
 
 
 STATE_AND_TABLES, CALENDAR_AND_TABLES, PLAN_AND_STATE = "state and tables", "calendar and tables", "plan and state"
+CALENDAR_AND_SOURCES = "calendar and sources"
 
 MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.MISSING: (
@@ -54,6 +59,16 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
     Discrepancy.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
     Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
+    Discrepancy.UNITS_OFF_THE_CALENDAR: (
+        CALENDAR_AND_SOURCES,
+        "a source or table holds units that the schedule does not have, or has as postponed",
+    ),
+    Discrepancy.ONLY_IN_THE_CALENDAR: (
+        CALENDAR_AND_SOURCES,
+        "the schedule has units of which a source or table has no rows",
+    ),
+    Discrepancy.UNDECIDED: (CALENDAR_AND_SOURCES, "past rows of the schedule that neither count nor plainly do not"),
+    Discrepancy.DOUBLED_UNITS: (CALENDAR_AND_SOURCES, "units that count more than once in the schedule"),
 }
 """For each discrepancy: between which two it lies, and what it means."""
 

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 from phasegate.domain.protocol.worker import FORMER_CONSTANTS
 from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.spec.checks import Check
+from phasegate.domain.spec.cross_check import CrossCheckSpec
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
 from phasegate.domain.spec.known import KnownException
@@ -72,6 +73,11 @@ class CalendarSpec(Strict):
         description="the one of `numbers` that is above 0 on the special dates, of which a canary takes one",
     )
     sources: dict[Name, SourceSpec] = Field(default={}, description="sources that hold only some dates")
+    cross_check: CrossCheckSpec | None = Field(
+        default=None,
+        exclude_if=lambda check: check is None,
+        description="by what else the calendar is told right or wrong: preflight and the verifier compare it",
+    )
     bootstrap_days: int = Field(
         default=0,
         ge=0,

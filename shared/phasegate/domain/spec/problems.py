@@ -68,6 +68,7 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for name, source in pipeline.calendar.sources.items():
         if (other := calendars.setdefault(source.table, f"calendar.sources.{name}")) != f"calendar.sources.{name}":
             yield f"calendar.sources.{name}.table", f"{source.table} stands already in {other}"
+    yield from _cross_check(pipeline)
     for name in RESERVED_QUEUES:
         if name in pipeline.queues:
             yield f"queues.{name}", "this name is reserved for Phasegate's own queue; choose another"
@@ -110,6 +111,26 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             select_phases(pipeline, profile.phases)
         except LookupError as error:
             yield f"profiles.{name}.phases", str(error)
+
+
+def _cross_check(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Each table is compared once, under a key as long as the calendar's, and is not the schedule itself."""
+    check = pipeline.calendar.cross_check
+    if check is None:
+        return
+    files = {source.table: source.file for source in pipeline.calendar.sources.values()}
+    seen: set[str] = set()
+    for n, table in enumerate(check.tables):
+        at = f"calendar.cross_check.tables[{n}]"
+        if table.table == pipeline.calendar.table:
+            yield f"{at}.table", f"{table.table} is the schedule; name what it is to be compared with"
+        if table.table in seen:
+            yield f"{at}.table", f"{table.table} stands there twice"
+        seen.add(table.table)
+        if table.file is not None and files.setdefault(table.table, table.file) != table.file:
+            yield f"{at}.file", f"calendar.sources has {files[table.table]} for {table.table}; one file stands for it"
+        if table.key is not None and len(table.key) != len(check.key):
+            yield f"{at}.key", f"{len(table.key)} columns, and calendar.cross_check.key has {len(check.key)}"
 
 
 def _objects(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

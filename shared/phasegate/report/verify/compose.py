@@ -23,6 +23,7 @@ from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_q
 from phasegate.report.verify.reading import Reading, read_outputs
 from phasegate.report.verify.recorded import RunRecord, read_run
 from phasegate.report.verify.verdict import verdict_of
+from phasegate.services.reading.cross_check import CalendarReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class VerifierInputs:
 
     is_cloud: bool = False
     """Runs were on Google Cloud: what they cost was really paid."""
+
+    calendar: CalendarReader | None = None
+    """Where the calendar is told right or wrong; None: by the warehouse's tables alone."""
 
 
 def report_on_run(inputs: VerifierInputs, run_id: str, now: datetime) -> Report:
@@ -96,6 +100,8 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
         if day in index.calendar.by_day
     }
     _go_on_without(reading, {**without, **(record.let_pass if record else {})})
+    tables = inputs.warehouse.query
+    reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now)
     if record is None:
         return _Evidence(index, reading, None, waivers, None, "")
     attempts, query = _read_history(inputs.warehouse, index, record, reading)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
+from phasegate.domain.calendar.cross_check import in_words
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.operations.audit import (
     MEANINGS,
@@ -19,7 +20,7 @@ from phasegate.domain.operations.audit import (
     shortfalls,
 )
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.spec.pipeline import NoOutput
+from phasegate.domain.spec.pipeline import CalendarSpec, NoOutput
 from phasegate.domain.state.facts import UNKNOWN as UNASKED
 from phasegate.domain.state.facts import Verdict
 from phasegate.report.verify.document.found import FindingLine, HeatMap, KindCount, MissingDates
@@ -81,6 +82,7 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
                 lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
     lines += _without_output(reading, index, tasks or {})
+    lines += _of_the_calendar(reading, index.plan.pipeline.calendar)
     return sorted(lines, key=lambda line: (line.date is not None, line.date or date.min))
 
 
@@ -115,6 +117,32 @@ def _without_output(
                 found=None,
                 query=STATE_QUERY,
             )
+
+
+def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLine]:
+    """What the calendar itself lacks, or has too much, and places that could not be asked of it."""
+    rows_of = {asked.place: asked.rows for asked in reading.calendar.asked}
+
+    def line(kind: str, place: str, day: date | None, detail: str, found: int | None) -> FindingLine:
+        return FindingLine(
+            kind=kind,
+            date=day,
+            phase="calendar",
+            processor=place,
+            table=None,
+            detail=detail[:DETAIL_KEPT],
+            expected=None if found is None else 0,
+            found=found,
+            query=f"calendar.{place}",
+        )
+
+    for asked in reading.calendar.asked:
+        if asked.error is not None:
+            yield line(Discrepancy.NOT_ASKED.value, asked.place, None, asked.error, None)
+    for gap in reading.calendar.gaps:
+        units = spec.cross_check.units if spec.cross_check else ""
+        detail = in_words([gap], units, rows_of[gap.place])
+        yield line(Discrepancy(gap.kind.value).value, gap.place, gap.day, detail, gap.units)
 
 
 def _line(

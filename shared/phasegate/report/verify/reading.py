@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
@@ -28,6 +28,7 @@ from phasegate.report.verify.questions import (
     stretches_of,
     tables_of,
 )
+from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.prover import Prover, ask, checks_of
 
 
@@ -99,6 +100,9 @@ class Reading:
     unread: dict[str, str] = field(default_factory=dict)
     """By the name of a query that was not answered: the error that met it."""
 
+    calendar: CrossChecked = field(default_factory=CrossChecked)
+    """In what the calendar differs from its sources, and what was asked for that."""
+
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
     """By (date, ``phase/processor``): the waived verdict of a task that leaves no output."""
 
@@ -106,6 +110,15 @@ class Reading:
         """Keep a query for the report."""
         self.queries[query.name] = query
         return query
+
+    def cross_check(self, index: PlanIndex, reader: CalendarReader, now: datetime) -> None:
+        """Compare the calendar with its sources and with the tables that were read."""
+        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs)
+        for asked in checked.asked:
+            query = self.note(NamedQuery(f"calendar.{asked.place}", f"units in {asked.place} by date", asked.sql))
+            if asked.error is not None:
+                self.unread[query.name] = asked.error
+        self.calendar = checked
 
 
 def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:

@@ -1,6 +1,6 @@
 """The calendar is read out of the schedule table, with the SQL that the pipeline file gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -10,14 +10,14 @@ from phasegate.domain.checks.question import quoted
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 
-Query = Callable[[str], list[Mapping[str, Any]]]
+Query = Callable[[str], Sequence[Mapping[str, Any]]]
 
 
 def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     """Read every date with at least one row that meets the condition, and what the sources hold of it.
 
-    query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two
-    seasons, a row without a date, and a number that is not whole.
+    query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons or
+    comes twice, a row without a date, and a number that is not whole.
     """
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
     numbers = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in spec.numbers.items())
@@ -44,6 +44,11 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
         if day is None or row["season"] is None:
             raise InputError(f"{spec.table}: rows without a {spec.date_column} or {spec.season_column}; mend them")
         day = _day(day, spec.table, spec.date_column)
+        if day in dates and dates[day].season == season:
+            raise InputError(
+                f"{spec.table}: the calendar's query returns {day} twice; correct calendar.condition or numbers, which "
+                "may make no rows of their own"
+            )
         if day in dates:
             raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
         counts = {name: _whole(name, row[name], day) for name in spec.numbers}
@@ -80,8 +85,8 @@ def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
     """Read the dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
     rows = query(
-        f"SELECT {day_of} AS day, {season_of} AS season, COUNT(*) AS found FROM `{spec.table}` "
-        f"WHERE {day_of} IS NOT NULL GROUP BY {day_of}, {season_of} HAVING COUNTIF({spec.condition}) = 0"
+        f"SELECT {day_of} AS day, MIN({season_of}) AS season, COUNT(*) AS found FROM `{spec.table}` "
+        f"WHERE {day_of} IS NOT NULL GROUP BY {day_of} HAVING COUNTIF({spec.condition}) = 0"
     )
     found = (LeftOutDate(_day(r["day"], spec.table, spec.date_column), str(r["season"]), int(r["found"])) for r in rows)
     return tuple(sorted(found, key=lambda d: d.day))

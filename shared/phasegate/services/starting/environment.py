@@ -12,10 +12,11 @@ from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
 from phasegate.ports import Clock, Installation, State
 from phasegate.services.backend import Backend
+from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
-from phasegate.services.starting.preflight import check_tables
+from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
 
 
@@ -46,6 +47,10 @@ class PlanEnvironment(Protocol):
 
         Raises InputError for what makes every start impossible.
         """
+
+    def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
+        """Compare the calendar with what it can be told right or wrong by; none of the lines forbids a start, and a
+        start does not ask."""
 
 
 class StartEnvironment(PlanEnvironment, Protocol):
@@ -111,6 +116,14 @@ class CloudEnvironment:
             *check_tables(tables, self.backend.warehouse),
             *self.installation.inspect(scope.pipeline, scope.phases),
         ]
+
+    def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
+        """See the protocol."""
+        tables = self.schedule(scope.request, scope.pipeline)
+        reader = CalendarReader(tables, tables)
+        filled = outputs_of(scope.pipeline).values()
+        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now(), filled)
+        return calendar_lines(scope.pipeline.calendar, checked)
 
     def prepare(self, scope: RunScope) -> State:  # noqa: ARG002 - the deployment has prepared everything
         """See the protocol."""

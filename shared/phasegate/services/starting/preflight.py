@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
 from phasegate.domain.decisions.standing import end_of
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.operations.overrides import SHOWN, check_overrides
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
+from phasegate.domain.spec.pipeline import CalendarSpec
 from phasegate.ports import Warehouse
+from phasegate.services.reading.cross_check import CrossChecked
 from phasegate.services.starting.scope import RunScope
 
 
@@ -45,6 +48,11 @@ def check_schedule(scope: RunScope) -> list[PreflightLine]:
         if bare:
             detail = f"no {name} on {len(bare)} dates: {', '.join(bare[:SHOWN])}"
             lines.append(warned("schedule", table, detail, f"fill {' and '.join(columns)}"))
+    for name, source in scope.pipeline.calendar.sources.items():
+        if all(name in each.not_held_by for each in dates):
+            detail = f"holds none of the calendar's {len(dates)} dates: '{source.otherwise}' is said of each"
+            remedy = f"see that the table is filled and, in embedded mode, that {source.file} has this name"
+            lines.append(warned("schedule", f"{name} ({source.table})", detail, remedy))
     if not lines:
         found = f"{len(scope.days)} dates, {scope.days[0]} to {scope.days[-1]}"
         lines.append(passed("schedule", table, found))
@@ -64,6 +72,35 @@ def check_known(scope: RunScope, now: datetime) -> list[PreflightLine]:
         if end_of(known, scope.pipeline.timezone) <= now:
             detail = f"ended with {known.until}, and lets nothing pass any more"
             lines.append(warned("known", subject, detail, "remove it from the pipeline file, or give it a later end"))
+    return lines
+
+
+_REMEDIES = {
+    GapKind.OFF_THE_CALENDAR: "mend the schedule, or what holds them, and plan again",
+    GapKind.ONLY_IN_THE_CALENDAR: "fill it, or mend the schedule",
+    GapKind.UNDECIDED: "bring the schedule up to date: these are no work before it is",
+    GapKind.DOUBLED: "keep one row of each in the schedule",
+}
+
+
+def calendar_lines(spec: CalendarSpec, checked: CrossChecked) -> list[PreflightLine]:
+    """Make a line for each way in which the calendar differs from what it was compared with, over all dates."""
+    check = spec.cross_check
+    if check is None:
+        return []
+    rows_of = {asked.place: asked.rows for asked in checked.asked}
+    lines = [
+        warned("calendar", each.place, f"could not be asked: {each.error}", "the calendar was not compared with it")
+        for each in checked.asked
+        if each.error is not None
+    ]
+    for (kind, place, _), gaps in by_what_is_said(checked.gaps).items():
+        days = sorted(str(gap.day) for gap in gaps if gap.day)
+        listed = f": {', '.join(days[:SHOWN])}{', …' if len(days) > SHOWN else ''}" if days else ""
+        lines.append(warned("calendar", place, in_words(gaps, check.units, rows_of[place]) + listed, _REMEDIES[kind]))
+    if not lines:
+        places = ", ".join(each.place for each in checked.asked)
+        lines.append(passed("calendar", spec.table, f"nothing is missing and nothing too much ({places})"))
     return lines
 
 

@@ -83,8 +83,9 @@ def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLi
 
 
 def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[PreflightLine]:
-    """Check of a request what ``start`` would. Raises InputError for a bad one."""
-    return preflight(settle(request, environment.read_pipeline(request), environment), environment)
+    """Check of a request what ``start`` would, and whether the calendar is whole. Raises InputError for a bad one."""
+    scope = settle(request, environment.read_pipeline(request), environment)
+    return [*preflight(scope, environment), *environment.compare_calendar(scope)]
 
 
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:

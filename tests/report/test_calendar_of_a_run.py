@@ -1,0 +1,97 @@
+"""A finished run of any pipeline whose calendar is compared: what is said when its schedule was wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasegate.embedded_start import calendar_reader
+from phasegate.report.verify.compose import VerifierInputs
+from tests.report.verifying import Finished, kinds
+from tests.world import SCHEDULE, scratch
+
+FIRST_TEAMS = "MOD(CAST(SUBSTR(k, 2) AS INT64), 2) = 0"
+"""Teams T0, T2 and so on: the world's schedule has them as home teams."""
+
+
+def compared(document: dict[str, Any]) -> None:
+    """A cross-check for the world: a game is its date and home team."""
+    table = {"table": "raw.a", "date_column": "d", "key": ["d", "k"], "condition": FIRST_TEAMS, "rows": "home rows"}
+    document["calendar"]["cross_check"] = {
+        "units": "games",
+        "key": ["game_date", "home_team"],
+        "postponed": "game_status = 4",
+        "tables": [table],
+    }
+
+
+class Compared(Finished):
+    """A finished run whose verifier knows the source folder."""
+
+    def ground(self) -> VerifierInputs:
+        """State, tables, objects and source folder."""
+        ground = super().ground()
+        reader = calendar_reader(self.world.source, self.world.pipeline.calendar, ground.warehouse)
+        return VerifierInputs(ground.state, ground.warehouse, ground.objects, calendar=reader)
+
+    def reschedule(self, select: str) -> None:
+        """Write the schedule anew from its own rows (``t``)."""
+        file = self.world.source / SCHEDULE
+        connection = scratch().cursor()
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE t AS FROM '{file}'")
+        connection.execute(f"COPY ({select}) TO '{file}' (FORMAT parquet)")
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Compared:
+    """A finished run."""
+    made = Compared(tmp_path, change=compared)
+    made.run()
+    return made
+
+
+def test_a_calendar_that_agrees_is_no_finding_and_its_queries_are_told(finished: Compared) -> None:
+    report = finished.verify().report
+    assert report.agrees, report.verdict
+    names = [query.name for query in report.queries if query.name.startswith("calendar.")]
+    assert names == ["calendar.raw.schedule", "calendar.raw.a"]
+
+
+def test_a_unit_that_only_the_table_has_is_found_beside_the_checks(finished: Compared) -> None:
+    day = finished.days[3]
+    finished.write("INSERT INTO raw.a SELECT ?, 'T8', 1, 1", day)
+    report = finished.verify().report
+    assert ("units_off_the_calendar", str(day), "calendar/raw.a") in kinds(report)
+    (line,) = [line for line in report.findings if line.phase == "calendar"]
+    assert line.detail == "1 game and 1 home row of 1 date that the schedule does not have"
+    assert (line.expected, line.found, line.query) == (0, 1, "calendar.raw.a")
+
+
+def test_games_that_were_never_decided_keep_a_sound_run_from_being_complete(finished: Compared) -> None:
+    day = finished.days[2]
+    finished.reschedule(
+        f"FROM t UNION ALL SELECT '2023-24', DATE '{day}', 'T6', 'T7', 2 UNION ALL "
+        f"SELECT '2023-24', DATE '{finished.free_day}', 'T6', 'T7', NULL"
+    )
+    made = finished.verify().report
+    assert not made.agrees
+    assert made.verdict.startswith("Not complete")
+    assert kinds(made) == {
+        ("undecided_in_the_schedule", str(day), "calendar/raw.schedule"),
+        ("undecided_in_the_schedule", str(finished.free_day), "calendar/raw.schedule"),
+    }
+
+
+def test_a_game_that_the_schedule_gained_is_found_where_the_table_lacks_it(finished: Compared) -> None:
+    day = finished.days[4]
+    finished.reschedule(f"FROM t UNION ALL SELECT '2023-24', DATE '{day}', 'T6', 'T7', 3")
+    assert kinds(finished.verify().report) == {("units_only_in_the_calendar", str(day), "calendar/raw.a")}
+
+
+def test_a_schedule_that_cannot_be_read_is_never_taken_for_agreement(finished: Compared) -> None:
+    (finished.world.source / SCHEDULE).unlink()
+    report = finished.verify().report
+    (line,) = report.findings
+    assert (line.kind, line.processor, line.date) == ("could_not_be_asked", "raw.schedule", None)
+    assert "the source folder has no schedule" in line.detail
+    assert not report.agrees
