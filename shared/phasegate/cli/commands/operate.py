@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         day: Annotated[list[str] | None, typer.Option("--date", help="Only this date (repeatable).")] = None,
         phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
-        signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
+        signature: Annotated[str | None, typer.Option("--signature", help="Only what has this signature.")] = None,
         why: options.WhyOption = "",
         alongside: options.AlongsideOption = False,
         verbose: options.VerboseOption = False,
