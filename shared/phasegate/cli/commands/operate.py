@@ -36,23 +36,24 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         session.tell_more(verbose)
-        session.backend.expect_change(run_id)
-        targets = ask(
-            session.backend.state(),
-            session.backend.clock(),
-            run_id,
-            dates=tuple(options.parse_day(d, "--date") for d in day or ()),
-            phase=phase,
-            processor=processor,
-            signature=signature,
-            why=why,
-            alongside=alongside,
-        )
-        if targets:
-            say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
-        else:
-            say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
-        raise typer.Exit(session.backend.go_on(run_id, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            targets = ask(
+                session.backend.state(),
+                session.backend.clock(),
+                run_id,
+                dates=tuple(options.parse_day(d, "--date") for d in day or ()),
+                phase=phase,
+                processor=processor,
+                signature=signature,
+                why=why,
+                alongside=alongside,
+                ready=going_on.make_ready,
+            )
+            if targets:
+                say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+            else:
+                say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
+            raise typer.Exit(going_on.go_on(as_json))
 
     @app.command()
     def resume(
@@ -66,9 +67,9 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         session.tell_more(verbose)
-        session.backend.expect_change(run_id)
-        ask(session.backend.state(), run_id)
-        raise typer.Exit(session.backend.go_on(run_id, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            ask(session.backend.state(), run_id, going_on.make_ready)
+            raise typer.Exit(going_on.go_on(as_json))
 
     @app.command()
     def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
