@@ -40,10 +40,10 @@ def golden(name: str) -> Any:
     return json.loads((DATA / name).read_text(encoding="utf-8"))
 
 
-def unpack(archive: str, folder: Path) -> Path:
+def unpack(archive: str, folder: Path, data: Path = DATA) -> Path:
     """Unpack ``archive.tar.gz`` of the data into a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(DATA / f"{archive}.tar.gz") as packed:
+    with tarfile.open(data / f"{archive}.tar.gz") as packed:
         packed.extractall(folder, filter="data")
     return folder
 

@@ -1,17 +1,21 @@
 """A processor that fails alike everywhere: few attempts are burnt, the rest waits and says why, a retry lets it go."""
 
 import logging
+import shlex
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RunStatus
-from phasegate.report.explain import explain
+from phasegate.report.explain import Root, explain
 from phasegate.report.failures import failures_document, failures_of
 from phasegate.services.operating import operators
-from tests.world import START, World
+from phasegate.services.operating.decisions import waive
+from tests.world import START, World, WorldWorker
 
 BREAKER, AT_ONCE, DATES = 3, 2, 24
 
@@ -69,6 +73,122 @@ def test_a_retry_after_mending_runs_the_failed_dates_and_all_that_waited(tmp_pat
         )
         board = embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
     assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
+
+
+LONG = 15
+"""Dates of a run in which ten that are alike make a difference by default."""
+
+LONGER = 35
+"""Dates of a run in which thirty of any kind do."""
+
+
+def retry(world: World, command: str) -> Board:
+    """Do what a printed ``phasegate retry r …`` says, and go on."""
+    words = shlex.split(command.partition("phasegate retry r ")[2])
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    which = {name: options.pop(f"--{name}", None) for name in ("phase", "processor", "signature")}
+    assert options == {}
+    with world.open() as embedded:
+        operators.retry(embedded.state, world.clock, "r", dates=(), why="", **which)
+        return embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
+
+
+def braked_root(world: World) -> Root:
+    """The root that names the open circuit breaker."""
+    with world.open() as embedded:
+        (root,) = [r for r in explain(embedded.state, "r", None, None).roots if "circuit breaker" in r.detail]
+    return root
+
+
+def without_one_key(folder: Path, dates: int) -> World:
+    """A world by default, two dates at once in ``shape``: so many dates of ``right`` lack the same key."""
+    world = World(folder, dates=LONG, change=lambda document: document["phases"][2].update(limits={"active_dates": 2}))
+    world.misbehave(**{f"shape__right__{n}": ["short"] * 9 for n in range(dates)})
+    return world
+
+
+def test_ten_dates_that_one_check_blocks_stop_admission_as_ten_equal_failures_do(tmp_path: Path) -> None:
+    world = without_one_key(tmp_path, LONG)
+    board = world.run()
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    assert 10 <= claims(world) <= 12
+    assert {ref: breaker.signature for ref, breaker in board.breakers.items()} == {"shape/right": "check:right:rows"}
+
+
+def test_explain_names_the_check_and_its_command_lets_go_what_waited(tmp_path: Path) -> None:
+    world = without_one_key(tmp_path, LONG)
+    world.run()
+    root = braked_root(world)
+    assert root.kind == "blocked"
+    assert "the circuit breaker is open since 10 dates are blocked alike (check:right:rows)" in root.detail
+    assert root.remedy == "mend the source, then: phasegate retry r --signature check:right:rows"
+    assert len({day for day, phase in root.waiting if phase == "shape"}) >= LONG - 12
+    world.misbehave()
+    board = retry(world, root.remedy)
+    assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
+
+
+def test_nine_dates_that_a_check_blocks_stop_nothing_nor_do_those_that_wait_for_them(tmp_path: Path) -> None:
+    world = without_one_key(tmp_path, 9)
+    assert world.run().breakers == {}
+    assert claims(world) == LONG
+
+
+def test_a_waiver_that_leaves_fewer_blocked_dates_lets_the_processor_go_on(tmp_path: Path) -> None:
+    world = without_one_key(tmp_path, 10)
+    days = world.days[:3]
+    assert world.run().breakers
+    with world.open() as embedded:
+        scope: dict[str, Any] = {"dates": days, "check": "rows", "phase": "shape", "processor": "right"}
+        waive(embedded.state, world.clock, "r", until="2026-02-01", by="ann", why="known", **scope)
+        board = embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
+    assert board.breakers == {}
+    assert claims(world) == LONG
+
+
+class Wordy(WorldWorker):
+    """A worker whose ``left`` fails with the name of whoever is on the date, in a traceback, without quotes."""
+
+    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """One request."""
+        wanted = self._read("behaviour.json").get(f"{body['phase']}/{body['processor']}/{body['date']}", [])
+        if not wanted:
+            return super().handle(path, body)
+        message = f'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\n{wanted[0]}'
+        return 500, {"error_class": "bug", "message": message}
+
+
+def wordy(folder: Path, dates: int, *raised: str) -> World:
+    """A world by default, two dates at once in ``shape``, in which ``left`` raises this on the first of its dates."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["phases"][2]["limits"] = {"active_dates": 2}
+        document["workers"]["world"]["factory"] = "tests.simulation.test_circuit_breaker:Wordy"
+
+    world = World(folder, dates=dates, change=change)
+    world.misbehave(**{f"shape__left__{n}": [text] for n, text in enumerate(raised)})
+    return world
+
+
+def test_ten_different_causes_in_tracebacks_that_begin_alike_pull_no_brake(tmp_path: Path) -> None:
+    kinds = ["Key", "Value", "Type", "Index", "OS", "Name", "EOF", "Import", "Lookup", "Buffer"]
+    world = wordy(tmp_path, LONG, *(f"{kind}Error: no rows" for kind in kinds))
+    assert world.run().breakers == {}
+    assert claims(world) == LONG
+
+
+def test_one_cause_with_a_name_in_its_text_is_stopped_by_the_limit_for_any_failure(tmp_path: Path) -> None:
+    names = [f"{chr(ord('A') + n % 26)}{chr(ord('a') + n // 26)} Smith" for n in range(LONGER)]
+    world = wordy(tmp_path, LONGER, *(f"LookupError: {name} plays for no team" for name in names))
+    world.run()
+    assert 30 <= claims(world) <= 32
+    root = braked_root(world)
+    assert "the circuit breaker is open since 30 dates failed, each in its own way" in root.detail
+    assert root.remedy == "mend the cause, then: phasegate retry r --phase shape --processor left"
+    with world.open() as embedded:
+        assert all(each.has_open_breaker for each in failures_of(embedded.state, "r"))
+    world.misbehave()
+    assert retry(world, root.remedy).status is RunStatus.COMPLETED
 
 
 def test_a_date_stands_under_the_class_in_which_it_ended(tmp_path: Path) -> None:

@@ -110,9 +110,9 @@ class Conduct:
         return {(self.index.groups[group].name, position) for position, group in found.releases}
 
     def ends(
-        self, group: str, *positions: int, letter: str = BoardLetter.PASSED, **bad: str | Failure
+        self, group: str, *positions: int, letter: str = BoardLetter.PASSED, **bad: str | Unsound
     ) -> list[GroupOutcome]:
-        """Outcomes of a release group; ``bad``: processor -> its failure, or a word on a block or a bug."""
+        """Outcomes of a release group; ``bad``: processor -> what is wrong, or a word on a block or a bug."""
         phase = self.index.groups[self.groups[group]].phase
         reasons = {f"{phase}/{name}": _unsound(letter, why) for name, why in bad.items()}
         return [GroupOutcome(p, self.groups[group], letter, dict(reasons)) for p in positions]
@@ -128,8 +128,8 @@ class Conduct:
             released = self.advance(*(o for name, position in released for o in self.ends(name, position)))
 
 
-def _unsound(letter: str, why: str | Failure) -> Unsound:
-    if isinstance(why, Failure):
+def _unsound(letter: str, why: str | Unsound) -> Unsound:
+    if not isinstance(why, str):
         return why
     return Blocked(why) if letter == BoardLetter.BLOCKED else Failure(ErrorClass.BUG, why)
 

@@ -67,6 +67,17 @@ class RollbackInputs:
     """Whether other processes, and workers, may be at work on them."""
 
 
+class GoingOn(Protocol):
+    """A run goes on after a change, here or where it is driven."""
+
+    def make_ready(self) -> None:
+        """Find out whether it can, just before the change is written: raises what would keep it from going on, and
+        nothing is changed then."""
+
+    def go_on(self, as_json: bool) -> int:
+        """See that it does, after the change; return the exit status."""
+
+
 class CommandBackend(Protocol):
     """A backend keeps and drives runs, as the commands see it: a home folder, or a deployment on Google Cloud."""
 
@@ -112,8 +123,8 @@ class CommandBackend(Protocol):
     def expect_change(self, run_id: str) -> None:
         """Have a run reconciled soon, also when this process ends right after the change that it is about to make."""
 
-    def go_on(self, run_id: str, as_json: bool) -> int:
-        """See that a run goes on after a change, here or where it is driven; return the exit status."""
+    def going_on(self, run_id: str) -> AbstractContextManager[GoingOn]:
+        """Lend what a run goes on with after a change that is made inside."""
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
         """Write the report on a run; return it, and its page's place. Raises InputError for an unknown run."""

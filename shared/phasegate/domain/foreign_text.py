@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from phasegate.domain.redaction import redacted
+from phasegate.domain.tracebacks import led_by_what_was_raised
 
 MOST_MESSAGE = 2_000
 """Characters of a message that are kept: what there is to say, in a sentence."""
@@ -34,8 +35,9 @@ def escaped_lines(lines: str | Iterable[str]) -> str:
 
 
 def kept(text: str, most: int = MOST_MESSAGE) -> str:
-    """Return what is kept of a text: without secrets, escaped, so many characters at most."""
-    return escaped(redacted(text))[:most]
+    """Return what is kept of a text: without secrets, escaped, so many characters at most; of a traceback what was
+    raised comes first."""
+    return escaped(led_by_what_was_raised(redacted(text)))[:most]
 
 
 def said(error: BaseException) -> str:
@@ -62,7 +64,7 @@ def is_interruption(error: BaseException) -> bool:
 
 
 def _kept_text(value: object) -> object:
-    return escaped(redacted(value[:_MOST_READ])) if isinstance(value, str) else value
+    return escaped(redacted(led_by_what_was_raised(value)[:_MOST_READ])) if isinstance(value, str) else value
 
 
 def _kept_message(value: object) -> object:
@@ -70,11 +72,11 @@ def _kept_message(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = redacted(value)
-    return text if min(len(value), len(text)) > MOST_MESSAGE else escaped(text)[:MOST_MESSAGE]
+    return text if min(len(value), len(text)) > MOST_MESSAGE else escaped(led_by_what_was_raised(text))[:MOST_MESSAGE]
 
 
 ForeignText = Annotated[str, BeforeValidator(_kept_text)]
-"""Text that somebody else sent: redacted and escaped when it is read."""
+"""Text that somebody else sent: redacted and escaped when it is read, what a traceback raised put first."""
 
 ForeignMessage = Annotated[str, BeforeValidator(_kept_message)]
 """The same of a field that holds ``MOST_MESSAGE`` characters."""

@@ -183,8 +183,11 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             remedy = _remedy(run, why, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
-                command = f"phasegate retry {run.run_id} --signature {shlex.quote(escaped(breaker.signature))}"
-                remedy = f"mend the cause, then: {command}"
+                which = ["--phase", phase, "--processor", processor]
+                if breaker.signature:
+                    which = ["--signature", escaped(breaker.signature)]
+                mend = "mend the source" if breaker.is_of_a_check else "mend the cause"
+                remedy = f"{mend}, then: {shlex.join(['phasegate', 'retry', run.run_id, *which])}"
             roots.append(Root(day, phase, processor, name, detail, behind, remedy))
     outside = [(day, ref) for day, ref in sorted(waiting) if day not in index.position or ref not in index.by_ref]
     for day, ref in outside:

@@ -41,7 +41,7 @@ class Alike:
     """The dates on which the processor has ended badly; on the others it is tried again, or has succeeded since."""
 
     has_open_breaker: bool = False
-    """The circuit breaker is open since so many failed alike."""
+    """The circuit breaker is open since so many failed alike, or in whatever way."""
 
     example: str = ""
     """A message as it came, of the last date."""
@@ -69,9 +69,9 @@ def failures_of(state: RunReader, run_id: str) -> list[Alike]:
                     standing = bad.get(f"{phase}/{processor}")
                     if isinstance(standing, Failure) and standing.signature(processor) == sign:
                         group.failed.append(day)
-    for ref, breaker in board.breakers.items():
-        if (group_ := groups.get((ref.partition("/")[0], breaker.signature))) is not None:
-            group_.has_open_breaker = True
+    for group in groups.values():
+        breaker = board.breakers.get(f"{group.phase}/{group.processor}")
+        group.has_open_breaker = breaker is not None and breaker.signature in ("", group.signature)
     return sorted(groups.values(), key=lambda g: (-len(g.failed), -len(g.dates), g.phase, g.signature))
 
 

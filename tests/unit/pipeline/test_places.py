@@ -263,6 +263,20 @@ def test_a_former_name_is_told_where_it_stands(tmp_path: Path, old: str, new: st
     assert message in said_of(tmp_path, (old, new))
 
 
+def test_the_further_limits_of_the_circuit_breaker_are_stored_only_where_they_are_given() -> None:
+    plain = Pipeline.model_validate(definition()).model_dump(mode="json", by_alias=True)
+    assert {key for key in plain["phases"][0]["failure"] if key.startswith(("circuit", "brake"))} == {"brake"}
+    document = failing(definition(), circuit_breaker_any=None, circuit_breaker_blocked=4)
+    stored = Pipeline.model_validate(document).model_dump(mode="json", by_alias=True)
+    policy = Pipeline.model_validate(stored).phases[0].failure
+    assert (policy.circuit_breaker_any, policy.circuit_breaker_blocked) == (None, 4)
+
+
+def test_a_limit_for_any_failure_below_the_one_for_equal_ones_is_refused(tmp_path: Path) -> None:
+    said = said_of(tmp_path, ("retries: 1", "circuit_breaker_any: 9"))
+    assert "phases[1].failure.circuit_breaker_any: 9 is below circuit_breaker (10), which counts fewer failures" in said
+
+
 @pytest.mark.parametrize("name", ["circuit_breaker", "brake"])
 def test_the_schema_accepts_a_key_under_either_name_and_marks_the_former_one(name: str) -> None:
     assert accepts(schema(), failing(definition(), **{name: 3}))

@@ -13,7 +13,7 @@ from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import RampStep
 from phasegate.domain.state.board import GOOD, BoardLetter
 from phasegate.domain.state.run import DesiredState, RunStatus
-from phasegate.domain.state.unsound import Failure, NotRun, Unsound
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 from tests.unit.builders import NOW, Change, Conduct, calendar, days, run
 
 Document = dict[str, Any]
@@ -396,12 +396,13 @@ def test_of_a_count_and_a_share_the_lower_one_is_tolerated() -> None:
 # The circuit breaker
 
 
-def braked(conduct: Conduct, *reasons: Failure) -> dict[str, int]:
-    """Let ``shape/left`` fail on one date after the other, for these reasons; the circuit breakers, with their
+def braked(conduct: Conduct, *reasons: Failure | Blocked) -> dict[str, int]:
+    """Let ``shape/left`` end badly on one date after the other, for these reasons; the circuit breakers, with their
     dates."""
     through(conduct, "fetch", "raw")
     for position, reason in enumerate(reasons):
-        conduct.advance(*conduct.ends("shape.1", position, letter=BoardLetter.FAILED, left=reason))
+        letter = BoardLetter.BLOCKED if isinstance(reason, Blocked) else BoardLetter.FAILED
+        conduct.advance(*conduct.ends("shape.1", position, letter=letter, left=reason))
     return {ref: breaker.dates for ref, breaker in conduct.board.breakers.items()}
 
 
@@ -428,6 +429,98 @@ def test_failures_of_other_kinds_do_not_add_up() -> None:
 
 def test_without_a_brake_every_date_is_tried() -> None:
     assert braked(Conduct(policy(2, circuit_breaker=None)), *[bug("row 17")] * 6) == {}
+
+
+def each_in_its_way(dates: int) -> list[Failure]:
+    """So many failures of which no two are alike."""
+    return [bug(f"no {chr(ord('a') + n % 26)}{chr(ord('a') + n // 26)}") for n in range(dates)]
+
+
+def test_so_many_failures_of_a_processor_pull_its_brake_whatever_their_words() -> None:
+    conduct = Conduct(policy(2, circuit_breaker=2, circuit_breaker_any=4))
+    assert braked(conduct, *each_in_its_way(3)) == {}
+    conduct.advance(*conduct.ends("shape.1", 3, letter=BoardLetter.FAILED, left=bug("no more")))
+    (breaker,) = conduct.board.breakers.values()
+    assert (breaker.signature, breaker.dates, breaker.first) == ("", 4, conduct.index.days[0])
+    conduct.advance(*conduct.ends("shape.1", 0))
+    assert conduct.board.breakers == {}
+
+
+def test_failures_that_are_alike_name_the_brake_also_where_so_many_failed_in_any_way() -> None:
+    conduct = Conduct(policy(2, circuit_breaker=2, circuit_breaker_any=3))
+    braked(conduct, bug("no a"), bug("no b"))
+    conduct.advance(*conduct.ends("shape.1", 2, letter=BoardLetter.FAILED, left=bug("no b")))
+    assert [breaker.signature for breaker in conduct.board.breakers.values()] == ["bug:left:no b"]
+
+
+def test_by_default_ten_alike_or_thirty_of_any_kind_pull_the_brake_and_no_fewer() -> None:
+    for reasons, dates in (([bug("no rows")] * 12, 10), (each_in_its_way(31), 30)):
+        conduct = Conduct(unlimited, dates=len(reasons))
+        assert braked(conduct, *reasons[: dates - 1]) == {}
+        position = dates - 1
+        conduct.advance(*conduct.ends("shape.1", position, letter=BoardLetter.FAILED, left=reasons[position]))
+        assert {ref: each.dates for ref, each in conduct.board.breakers.items()} == {"shape/left": dates}
+
+
+def test_failures_scattered_over_processors_and_causes_pull_no_brake() -> None:
+    conduct = Conduct(unlimited, dates=120)
+    causes = [bug(text) for text in ("no rows", "no teams", "HTTP 500: no", "HTTP 503: no")]
+    through(conduct, "fetch", "raw")
+    for position in range(0, 120, 5):
+        name = ("left", "right")[position % 2]
+        ends = conduct.ends("shape.1", position, letter=BoardLetter.FAILED, **{name: causes[position // 5 % 4]})
+        conduct.advance(*ends)
+    assert conduct.board.breakers == {}
+
+
+def test_as_many_failures_as_may_be_alike_may_always_be_of_any_kind() -> None:
+    conduct = Conduct(policy(2, circuit_breaker=40), dates=40)
+    assert braked(conduct, *each_in_its_way(39)) == {}
+    conduct.advance(*conduct.ends("shape.1", 39, letter=BoardLetter.FAILED, left=bug("no more")))
+    assert set(conduct.board.breakers) == {"shape/left"}
+
+
+def blocked(*checks: str) -> Blocked:
+    """An output that these checks block."""
+    return Blocked("left: 2 of 4 rows", checks)
+
+
+def test_dates_that_one_check_blocks_pull_the_brake_of_the_processor() -> None:
+    conduct = Conduct(policy(2, circuit_breaker_blocked=2), dates=8)
+    assert braked(conduct, blocked("rows"), blocked("nulls"), Blocked("of an earlier version")) == {}
+    conduct.advance(*conduct.ends("shape.1", 3, letter=BoardLetter.BLOCKED, left=blocked("range", "nulls")))
+    (breaker,) = conduct.board.breakers.values()
+    assert (breaker.signature, breaker.dates, breaker.first) == ("check:left:nulls", 2, conduct.index.days[1])
+
+
+def test_what_waits_or_was_not_run_counts_for_no_brake() -> None:
+    conduct = Conduct(policy(2, circuit_breaker=2, circuit_breaker_any=2, circuit_breaker_blocked=2))
+    through(conduct, "fetch", "raw")
+    for position in range(4):
+        reasons: dict[str, Any] = {"left": blocked(f"c{position}"), "right": NotRun("it needs left")}
+        conduct.advance(*conduct.ends("shape.1", position, letter=BoardLetter.FAILED, **reasons))
+    assert conduct.board.breakers == {}
+
+
+def test_a_brake_of_a_check_is_let_go_when_fewer_dates_are_blocked() -> None:
+    conduct = Conduct(policy(2, circuit_breaker_blocked=2))
+    assert braked(conduct, blocked("rows"), blocked("rows")) == {"shape/left": 2}
+    conduct.advance(*conduct.ends("shape.1", 1))
+    assert conduct.board.breakers == {}
+
+
+@pytest.mark.parametrize("reasons", [each_in_its_way(40), [blocked("rows")] * 40], ids=["failed", "blocked"])
+def test_without_a_circuit_breaker_nothing_stops_a_processor(reasons: list[Any]) -> None:
+    assert braked(Conduct(policy(2, circuit_breaker=None), dates=40), *reasons) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "reasons"),
+    [("circuit_breaker_any", each_in_its_way(40)), ("circuit_breaker_blocked", [blocked("rows")] * 40)],
+    ids=["failed", "blocked"],
+)
+def test_each_of_the_limits_can_be_taken_away(key: str, reasons: list[Any]) -> None:
+    assert braked(Conduct(policy(2, **{key: None}), dates=40), *reasons) == {}
 
 
 def test_a_braked_processors_lanes_wait_and_all_others_go_on() -> None:

@@ -49,10 +49,11 @@ def test_a_board_is_read_from_its_document_as_it_was_written(board: Board) -> No
     [
         (Failure(ErrorClass.BUG, "no team: 'BOS'"), ["f", "bug: no team: 'BOS'"]),
         (Failure(ErrorClass.NOT_YET, ""), ["f", "not_yet: "]),
+        (Blocked("a: 2 of 4 rows", ("rows", "entities")), ["b", "a: 2 of 4 rows", "rows", "entities"]),
         (Blocked("a: 2 of 4 rows"), ["b", "a: 2 of 4 rows"]),
         (NotRun("not run: something it needs ended badly"), ["n", "not run: something it needs ended badly"]),
     ],
-    ids=["a failure", "a failure without a word", "blocked", "not run"],
+    ids=["a failure", "a failure without a word", "blocked", "blocked by nobody knows what", "not run"],
 )
 def test_why_something_is_not_sound_is_stored_as_a_letter_and_a_sentence(why: Unsound, stored: list[str]) -> None:
     index = compile_plan(plan())

@@ -127,13 +127,10 @@ class CloudCommands:
         backend = self.deployment.backend
         backend.wake_conductor(run_id, backend.clock.now() + timedelta(seconds=3))
 
-    def go_on(self, run_id: str, as_json: bool) -> int:
+    @contextmanager
+    def going_on(self, run_id: str) -> Iterator["_GoingOn"]:
         """See the protocol."""
-        self._act_on_change(run_id)
-        if as_json:
-            write_json({"run_id": run_id, "driven_by": DRIVER})
-        say(f"it goes on; follow it with: phasegate watch {run_id}")
-        return 0
+        yield _GoingOn(self, run_id)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
         """See the protocol."""
@@ -188,10 +185,10 @@ class CloudCommands:
         run = start(run_request, self._environment(), run_id).run
         if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
             run = resume(self.state(), run.run_id)
-            self._act_on_change(run.run_id)
+            self.act_on_change(run.run_id)
         return run
 
-    def _act_on_change(self, run_id: str) -> None:
+    def act_on_change(self, run_id: str) -> None:
         """Reconcile a run at once: what a resume or a retry made due is started."""
         here = self.deployment
         here.backend.wake_conductor(run_id)
@@ -256,3 +253,22 @@ class CloudCommands:
     def _address(self, page: str) -> str:
         """Where a page of the object store lies."""
         return f"gs://{self.deployment.settings.bucket}/{page}"
+
+
+class _GoingOn:
+    """A run of a deployment goes on by its functions."""
+
+    def __init__(self, commands: CloudCommands, run_id: str) -> None:
+        self._commands, self._run_id = commands, run_id
+
+    def make_ready(self) -> None:
+        """See the protocol: functions have workers of their own."""
+        self._commands.expect_change(self._run_id)
+
+    def go_on(self, as_json: bool) -> int:
+        """See the protocol."""
+        self._commands.act_on_change(self._run_id)
+        if as_json:
+            write_json({"run_id": self._run_id, "driven_by": DRIVER})
+        say(f"it goes on; follow it with: phasegate watch {self._run_id}")
+        return 0

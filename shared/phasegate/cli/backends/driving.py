@@ -17,7 +17,7 @@ from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.pipeline_file import load_pipeline
-from phasegate.bootstrap import Embedded, EmbeddedOptions, has_another_warehouse, open_warehouse
+from phasegate.bootstrap import Embedded, EmbeddedOptions, check_workers, has_another_warehouse, open_warehouse
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, exit_status, say, show_summary
@@ -80,6 +80,8 @@ def begun(
         _say_another_warehouse(home, environment.embedded.has_another_warehouse)
         _say_remade(started.remade)
         if not started.is_new:
+            if not state.board(run.run_id)[0].is_over(run):
+                _require_rows(environment.embedded, run.run_id)
             say(f"resuming run {run.run_id}")
             if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
                 run = resume(state, run.run_id)
@@ -91,18 +93,30 @@ def run_to_the_end(
 ) -> int:
     """Drive the run of a request here; returns the exit status."""
     with begun(home, run_request, run_id, EmbeddedOptions(durable=durable)) as (embedded, run):
-        return _drive(embedded, run, as_json, is_verbose)
+        return drive(embedded, run.run_id, as_json=as_json, is_verbose=is_verbose)
 
 
-def go_on_with(home: Home, run_id: str, *, as_json: bool, is_verbose: bool) -> int:
-    """Drive a run that was begun earlier; returns the exit status."""
+@contextmanager
+def opened(home: Home, run_id: str) -> Iterator[Embedded]:
+    """Open the home for driving a run that was begun earlier, and find out first whether it can go on.
+
+    Raises InputError where a worker cannot be made, and the home is as it was then; HaltError where rows of the run are
+    gone.
+    """
     state = open_state(home)
     run, plan = state.run(run_id), state.plan(run_id)
     source = Path(run.source) if run.source else None
     file = Path(run.pipeline_file) if run.pipeline_file else None
+    check_workers(file, plan.pipeline, source)
     with Embedded(home, plan.pipeline, source, pipeline_file=file) as embedded:
         _say_another_warehouse(home, embedded.has_another_warehouse)
-        return _drive(embedded, run, as_json, is_verbose)
+        _require_rows(embedded, run_id)
+        embedded.prepare()
+        yield embedded
+
+
+def _require_rows(embedded: Embedded, run_id: str) -> None:
+    require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run_id)
 
 
 def verified_run(home: Home, run_id: str) -> "tuple[Verified, str]":
@@ -169,23 +183,21 @@ def rollback_inputs(home: Home) -> Iterator[RollbackInputs]:
             warehouse.close()
 
 
-def _drive(embedded: Embedded, run: Run, as_json: bool, is_verbose: bool) -> int:
+def drive(embedded: Embedded, run_id: str, *, as_json: bool, is_verbose: bool) -> int:
     """Drive a run with a live display, print its summary, return the exit status."""
     from phasegate.cli.backends.display import Display
     from phasegate.cli.backends.run_log import RunLog
     from phasegate.report.summary import summarise
 
-    if not embedded.state.board(run.run_id)[0].is_over(run):
-        require_rows(embedded.state, Prover(embedded.warehouse, embedded.objects), run.run_id)
-    with RunLog(embedded.home.log_of(run.run_id), is_verbose=is_verbose):
-        with Interruption() as interruption, Display(run.run_id, embedded.state.index(run.run_id)) as display:
-            embedded.drive(run.run_id, stop=interruption.is_asked, progress=display.show)
-        found = summarise(embedded.state, embedded.warehouse, run.run_id, embedded.clock.now())
+    with RunLog(embedded.home.log_of(run_id), is_verbose=is_verbose):
+        with Interruption() as interruption, Display(run_id, embedded.state.index(run_id)) as display:
+            embedded.drive(run_id, stop=interruption.is_asked, progress=display.show)
+        found = summarise(embedded.state, embedded.warehouse, run_id, embedded.clock.now())
         status = found.report.status
-        made = _report_at_end(embedded, run.run_id) if status.is_final else None
+        made = _report_at_end(embedded, run_id) if status.is_final else None
     show_summary(found, made, None, as_json)
     if interruption.is_asked() and not status.is_at_rest:
-        say(f"interrupted; the same command resumes, or: phasegate resume {run.run_id}")
+        say(f"interrupted; the same command resumes, or: phasegate resume {run_id}")
         return EXIT_INTERRUPTED
     return exit_status(status, made)
 

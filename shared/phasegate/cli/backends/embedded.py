@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from phasegate.domain.errors import HaltError, HomeInUse, InputError
 from phasegate.ports import Clock, State
 
 if TYPE_CHECKING:
+    from phasegate.bootstrap import Embedded
     from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
     from phasegate.cli.settings import Settings
     from phasegate.domain.calendar.selection import Selection
@@ -160,20 +161,11 @@ class EmbeddedCommands:
         """See the protocol. Raises InputError for a home in which nobody can drive."""
         self._home.require_whole()
 
-    def go_on(self, run_id: str, as_json: bool) -> int:
-        """See the protocol: drives the run here, unless another process does, which has seen the change by now."""
-        if driver := self.driver():
-            if not drives(driver, run_id):
-                raise HomeInUse(
-                    f"{self._home.root} is in use by {driver}; wait until that run has ended, then try again"
-                )
-            if as_json:
-                write_json({"run_id": run_id, "driven_by": driver})
-            say(f"{driver} goes on with it; follow it with: phasegate watch {run_id}")
-            return 0
-        from phasegate.cli.backends.driving import go_on_with
-
-        return go_on_with(self._home, run_id, as_json=as_json, is_verbose=self._is_verbose)
+    @contextmanager
+    def going_on(self, run_id: str) -> "Iterator[_GoingOn]":
+        """See the protocol."""
+        with ExitStack() as stack:
+            yield _GoingOn(self._home, run_id, stack, is_verbose=self._is_verbose)
 
     def verify_run(self, run_id: str) -> "tuple[Verified, str]":
         """See the protocol."""
@@ -196,6 +188,48 @@ class EmbeddedCommands:
 
         with rollback_inputs(self._home) as inputs:
             yield inputs
+
+
+class _GoingOn:
+    """A run of a home goes on: driven here, unless another process does, which has seen the change by then."""
+
+    def __init__(self, home: Home, run_id: str, stack: ExitStack, *, is_verbose: bool) -> None:
+        self._home, self._run_id, self._stack, self._is_verbose = home, run_id, stack, is_verbose
+        self._opened: Embedded | None = None
+
+    def make_ready(self) -> None:
+        """See the protocol: the home is opened for driving, and held until the run has gone on.
+
+        Raises HomeInUse while another run is driven in this home, InputError where a worker cannot be made, HaltError
+        where rows of the run are gone.
+        """
+        self._home.require_whole()
+        if self._driver() is None:
+            from phasegate.cli.backends.driving import opened
+
+            self._opened = self._stack.enter_context(opened(self._home, self._run_id))
+
+    def go_on(self, as_json: bool) -> int:
+        """See the protocol."""
+        if self._opened is None and (driver := self._driver()) is not None:
+            if as_json:
+                write_json({"run_id": self._run_id, "driven_by": driver})
+            say(f"{driver} goes on with it; follow it with: phasegate watch {self._run_id}")
+            return 0
+        if self._opened is None:
+            self.make_ready()  # Whoever drove it has ended meanwhile.
+        if self._opened is None:
+            return self.go_on(as_json)  # And somebody else has begun.
+        from phasegate.cli.backends.driving import drive
+
+        return drive(self._opened, self._run_id, as_json=as_json, is_verbose=self._is_verbose)
+
+    def _driver(self) -> str | None:
+        """Who drives the run now; None: nobody does."""
+        driver = self._home.driver()
+        if driver is not None and not drives(driver, self._run_id):
+            raise HomeInUse(f"{self._home.root} is in use by {driver}; wait until that run has ended, then try again")
+        return driver
 
 
 _MAIN = Path(phasegate.__file__).resolve().parent / "cli" / "main.py"

@@ -1,11 +1,12 @@
 """The commands approve and waive let something pass, recorded with a person's name and reason."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.backend import CommandBackend
+from phasegate.cli.backend import CommandBackend, GoingOn
 from phasegate.cli.output import say, write_json
 from phasegate.cli.session import Session
 from phasegate.domain.state.run import DesiredState
@@ -33,18 +34,19 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         session.tell_more(verbose)
-        session.backend.expect_change(run_id)
-        run = decide(
-            session.backend.state(),
-            session.backend.clock(),
-            run_id,
-            phase,
-            by=options.signed(by),
-            why=why,
-            alongside=alongside,
-        )
-        say(f"approved: {phase}")
-        raise typer.Exit(_go_on(session.backend, run, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            run = decide(
+                session.backend.state(),
+                session.backend.clock(),
+                run_id,
+                phase,
+                by=options.signed(by),
+                why=why,
+                alongside=alongside,
+                ready=_ready(session.backend, going_on, run_id),
+            )
+            say(f"approved: {phase}")
+            raise typer.Exit(_go_on(going_on, run, as_json))
 
     @app.command()
     def waive(
@@ -68,28 +70,41 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         session.tell_more(verbose)
         days = [found for text in day for found in options.parse_days(text, "--date")]
-        session.backend.expect_change(run_id)
-        run, waiver = decide(
-            session.backend.state(),
-            session.backend.clock(),
-            run_id,
-            dates=days,
-            check=check,
-            phase=phase,
-            processor=processor,
-            until=until,
-            by=options.signed(by),
-            why=why,
-            alongside=alongside,
-        )
-        say(f"waived: {scope(waiver)}, {waiver.term}")
-        raise typer.Exit(_go_on(session.backend, run, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            run, waiver = decide(
+                session.backend.state(),
+                session.backend.clock(),
+                run_id,
+                dates=days,
+                check=check,
+                phase=phase,
+                processor=processor,
+                until=until,
+                by=options.signed(by),
+                why=why,
+                alongside=alongside,
+                ready=_ready(session.backend, going_on, run_id),
+            )
+            say(f"waived: {scope(waiver)}, {waiver.term}")
+            raise typer.Exit(_go_on(going_on, run, as_json))
 
 
-def _go_on(backend: CommandBackend, run: "Run", as_json: bool) -> int:
+def _ready(backend: CommandBackend, going_on: GoingOn, run_id: str) -> Callable[[], None]:
+    """What has to be made ready before a decision is written: a run that is held goes on later, and is not driven."""
+
+    def make_ready() -> None:
+        if backend.state().run(run_id).desired_state is DesiredState.RUNNING:
+            going_on.make_ready()
+        else:
+            backend.expect_change(run_id)
+
+    return make_ready
+
+
+def _go_on(going_on: GoingOn, run: "Run", as_json: bool) -> int:
     """See that the run goes on, unless it is held: what was decided counts when it does; the exit status."""
     if run.desired_state is DesiredState.RUNNING:
-        return backend.go_on(run.run_id, as_json)
+        return going_on.go_on(as_json)
     if as_json:
         write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
     say(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}")

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         day: Annotated[list[str] | None, typer.Option("--date", help="Only this date (repeatable).")] = None,
         phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.")] = None,
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
-        signature: Annotated[str | None, typer.Option("--signature", help="Only failures with this signature.")] = None,
+        signature: Annotated[str | None, typer.Option("--signature", help="Only what has this signature.")] = None,
         accept_empty: Annotated[
             bool, typer.Option("--accept-empty", help="It may delete rows and put nothing in their place.")
         ] = False,
@@ -39,24 +39,25 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         session.tell_more(verbose)
-        session.backend.expect_change(run_id)
-        targets = ask(
-            session.backend.state(),
-            session.backend.clock(),
-            run_id,
-            dates=tuple(options.parse_day(d, "--date") for d in day or ()),
-            phase=phase,
-            processor=processor,
-            signature=signature,
-            why=why,
-            alongside=alongside,
-            accept_empty=accept_empty,
-        )
-        if targets:
-            say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
-        else:
-            say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
-        raise typer.Exit(session.backend.go_on(run_id, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            targets = ask(
+                session.backend.state(),
+                session.backend.clock(),
+                run_id,
+                dates=tuple(options.parse_day(d, "--date") for d in day or ()),
+                phase=phase,
+                processor=processor,
+                signature=signature,
+                why=why,
+                alongside=alongside,
+                accept_empty=accept_empty,
+                ready=going_on.make_ready,
+            )
+            if targets:
+                say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
+            else:
+                say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
+            raise typer.Exit(going_on.go_on(as_json))
 
     @app.command()
     def resume(
@@ -70,9 +71,9 @@ def register(app: typer.Typer) -> None:
 
         session: Session = context.obj
         session.tell_more(verbose)
-        session.backend.expect_change(run_id)
-        ask(session.backend.state(), run_id)
-        raise typer.Exit(session.backend.go_on(run_id, as_json))
+        with session.backend.going_on(run_id) as going_on:
+            ask(session.backend.state(), run_id, going_on.make_ready)
+            raise typer.Exit(going_on.go_on(as_json))
 
     @app.command()
     def pause(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:

@@ -52,7 +52,8 @@ def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int
         ref = index.tasks[task].ref
         if (breaker := board.breakers.get(ref)) is not None:
             at = index.position[breaker.first]
-            yield Obstacle("brake", breaker.first, ref, group.number, at, BoardLetter.FAILED, str(breaker))
+            letter = BoardLetter.BLOCKED if breaker.is_of_a_check else BoardLetter.FAILED
+            yield Obstacle("brake", breaker.first, ref, group.number, at, letter, str(breaker))
     if index.canary and not (group.number in index.canary and index.canary[group.number][position]):
         yield from _canary(index, board)
     for number in group.released_with:

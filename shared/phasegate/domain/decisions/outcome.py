@@ -43,9 +43,11 @@ def judge_group(
         else:
             bad[task.ref] = view.failure
     has_failed = bool(bad)
-    for verdict in given:
-        if blocks(verdict):
-            bad.setdefault(f"{group.phase}/{verdict.subject}", Blocked(str(verdict)))
+    blocking: dict[str, list[Verdict]] = {}
+    for verdict in filter(blocks, given):
+        blocking.setdefault(f"{group.phase}/{verdict.subject}", []).append(verdict)
+    for ref, of_ref in blocking.items():
+        bad.setdefault(ref, Blocked(str(of_ref[0]), tuple(verdict.check for verdict in of_ref)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
         letter = BoardLetter.UNJUDGED
     elif bad:

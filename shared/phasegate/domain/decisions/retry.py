@@ -17,7 +17,7 @@ from phasegate.domain.plan import (
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RetryIntent
-from phasegate.domain.state.unsound import Blocked, Failure, NotRun
+from phasegate.domain.state.unsound import Blocked, NotRun
 
 
 def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
@@ -35,10 +35,7 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
                 not isinstance(why, NotRun)
                 and (intent.phase is None or intent.phase == phase)
                 and (intent.processor is None or plan.pipeline.registry.get((phase, intent.processor)) == processor)
-                and (
-                    intent.signature is None
-                    or (isinstance(why, Failure) and intent.signature == why.signature(processor))
-                )
+                and (intent.signature is None or why.answers_to(intent.signature, processor))
             ):
                 targets.append((day, ref))
     return targets

@@ -227,7 +227,21 @@ class FailurePolicy(Strict):
         ge=2,
         validation_alias=AliasChoices("circuit_breaker", "brake"),
         serialization_alias="brake",
-        description="so many distinct dates that failed alike stop the processor; null: it is tried on every date",
+        description="so many distinct dates that failed alike stop the processor; null: nothing does, it is tried on "
+        "every date, whatever the next two keys say",
+    )
+    circuit_breaker_any: int | None = Field(
+        default=30,
+        ge=2,
+        exclude_if=lambda dates: dates == 30,
+        description="so many distinct dates that failed in any way stop the processor; as many as `circuit_breaker` at "
+        "least; null: only those that failed alike do",
+    )
+    circuit_breaker_blocked: int | None = Field(
+        default=10,
+        ge=2,
+        exclude_if=lambda dates: dates == 10,
+        description="so many distinct dates that one check of its own blocks stop the processor; null: none do",
     )
 
 

@@ -20,6 +20,7 @@ from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, Obs
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
 from phasegate.domain.spec.pipeline import (
+    FailurePolicy,
     ObjectOutput,
     Phase,
     Pipeline,
@@ -101,6 +102,7 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                 other = seen_tables.setdefault(processor.output.table, f"{phase.name}/{processor.name}")
                 if other != f"{phase.name}/{processor.name}":
                     yield f"{where}.output.table", f"{processor.output.table} is already written by {other}"
+        yield from _circuit_breakers(phase.failure, f"{at}.failure")
         if cycle := _cycle(phase):
             yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
     yield from known_problems(pipeline)
@@ -131,6 +133,16 @@ def _cross_check(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             yield f"{at}.file", f"calendar.sources has {files[table.table]} for {table.table}; one file stands for it"
         if table.key is not None and len(table.key) != len(check.key):
             yield f"{at}.key", f"{len(table.key)} columns, and calendar.cross_check.key has {len(check.key)}"
+
+
+def _circuit_breakers(failure: FailurePolicy, at: str) -> Iterator[tuple[str, str]]:
+    """A limit that was given below the one for failures that are alike would make that one idle."""
+    alike, of_any_kind = failure.circuit_breaker, failure.circuit_breaker_any
+    if "circuit_breaker_any" in failure.model_fields_set and alike and of_any_kind and of_any_kind < alike:
+        yield (
+            f"{at}.circuit_breaker_any",
+            f"{of_any_kind} is below circuit_breaker ({alike}), which counts fewer failures; raise it, or lower that",
+        )
 
 
 def _objects(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

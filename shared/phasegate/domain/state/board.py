@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.state.alike import is_of_block
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
@@ -81,7 +82,7 @@ class CircuitBreaker:
     """An open circuit breaker says why a processor is started no more."""
 
     signature: str
-    """What its failures have in common."""
+    """What its failures, or the blocks of one of its checks, have in common; empty: nothing but the processor."""
     dates: int
     """On how many distinct dates they stood, when the breaker opened."""
     first: date
@@ -89,8 +90,16 @@ class CircuitBreaker:
     at: datetime
     """When it opened."""
 
+    @property
+    def is_of_a_check(self) -> bool:
+        """Tell whether the dates did not fail, but are blocked."""
+        return is_of_block(self.signature)
+
     def __str__(self) -> str:
-        return f"the circuit breaker is open since {self.dates} dates failed alike ({self.signature})"
+        if not self.signature:
+            return f"the circuit breaker is open since {self.dates} dates failed, each in its own way"
+        how = "are blocked" if self.is_of_a_check else "failed"
+        return f"the circuit breaker is open since {self.dates} dates {how} alike ({self.signature})"
 
 
 class Retrying(NamedTuple):
@@ -276,15 +285,15 @@ _UNSOUND: dict[type[Unsound], BoardLetter] = {
 
 
 def _unsound_to_document(why: Unsound) -> list[str]:
-    return [_UNSOUND[type(why)].value, str(why)]
+    return [_UNSOUND[type(why)].value, str(why), *(why.checks if isinstance(why, Blocked) else ())]
 
 
 def _unsound_of(doc: list[str]) -> Unsound:
-    letter, sentence = BoardLetter(doc[0]), doc[1]
+    letter, (sentence, *checks) = BoardLetter(doc[0]), doc[1:]
     if letter is BoardLetter.FAILED:
         error_class, _, message = sentence.partition(": ")
         return Failure(ErrorClass(error_class), message)
-    return Blocked(sentence) if letter is BoardLetter.BLOCKED else NotRun(sentence)
+    return Blocked(sentence, tuple(checks)) if letter is BoardLetter.BLOCKED else NotRun(sentence)
 
 
 def _retrying_of(doc: list[str]) -> Retrying:

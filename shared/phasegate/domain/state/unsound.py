@@ -1,10 +1,9 @@
 """A processor's output is not sound on a date when its task failed, a check blocks it, or the task was not run."""
 
-import re
 from dataclasses import dataclass
 
-from phasegate.domain.foreign_text import escaped
 from phasegate.domain.protocol.worker import NEEDS_A_PERSON, ErrorClass
+from phasegate.domain.state.alike import former_signature, signature, signature_of_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +26,32 @@ class Failure:
         """Return what failures of a processor that are alike have in common."""
         return signature(self.error_class, processor, self.message)
 
+    def answers_to(self, sign: str, processor: str) -> bool:
+        """Tell whether a signature is that of this failure, or the one that an earlier version gave it."""
+        if sign == self.signature(processor):
+            return True
+        return sign == former_signature(self.error_class, processor, self.message)
+
     def __str__(self) -> str:
         return f"{self.error_class}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A check blocks the output."""
+    """Checks block the output."""
 
     verdict: str
-    """What the check found, in a sentence."""
+    """What the first of them found, in a sentence."""
+    checks: tuple[str, ...] = ()
+    """The names of the checks that block it; empty: an earlier version wrote it, and they are not known any more."""
+
+    def signatures(self, processor: str) -> tuple[str, ...]:
+        """Return what outputs of a processor have in common that one check blocks: one for each of the checks."""
+        return tuple(signature_of_block(processor, check) for check in self.checks)
+
+    def answers_to(self, sign: str, processor: str) -> bool:
+        """Tell whether a signature is one of this block."""
+        return sign in self.signatures(processor)
 
     def __str__(self) -> str:
         return self.verdict
@@ -55,10 +70,3 @@ class NotRun:
 
 Unsound = Failure | Blocked | NotRun
 """Each is shown to people by its ``str``."""
-
-
-def signature(error_class: str, processor: str, message: str) -> str:
-    """Join class, processor and the message without its numbers, dates, ids and quoted values."""
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "?", escaped(message).partition(r"\n")[0])
-    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|\d+", "#", text, flags=re.IGNORECASE)
-    return f"{error_class}:{processor}:{' '.join(text.split())[:160]}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from phasegate.domain.protocol.worker import ResultStatus
-from phasegate.domain.state.unsound import signature
+from phasegate.domain.state.alike import signature
 from phasegate.ports import Row
 from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
 

@@ -15,15 +15,26 @@ from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import GOOD, Board, bytes_of
 from phasegate.domain.state.run import MOST_WAIVED, Approval, Run, RunStatus, Waiver
 from phasegate.ports import Clock, State
-from phasegate.services.operating.operators import change
+from phasegate.services.operating.operators import Ready, at_once, change
 from phasegate.services.starting.alongside import require_alone_again
 
 
-def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why: str, alongside: bool = False) -> Run:
+def approve(
+    state: State,
+    clock: Clock,
+    run_id: str,
+    phase: str,
+    *,
+    by: str,
+    why: str,
+    alongside: bool = False,
+    ready: Ready = at_once,
+) -> Run:
     """Let a phase go, for all dates of the run.
 
-    alongside: also where an unfinished run works on the same. Raises InputError for a cancelled run, an unknown phase,
-    one that no approval holds, one that was approved, or when a run that is over would go on beside such a run.
+    alongside: also where an unfinished run works on the same. ready: called before the approval is written, and may
+    refuse it. Raises InputError for a cancelled run, an unknown phase, one that no approval holds, one that was
+    approved, or when a run that is over would go on beside such a run.
     """
     change(state, run_id, "approve", lambda _: {})
     plan = state.plan(run_id)
@@ -43,6 +54,8 @@ def approve(state: State, clock: Clock, run_id: str, phase: str, *, by: str, why
                 )
         return {"approvals": (*run.approvals, approved)}
 
+    add(state.run(run_id))
+    ready()
     return change(state, run_id, "approve", add)
 
 
@@ -59,11 +72,13 @@ def waive(
     by: str,
     why: str,
     alongside: bool = False,
+    ready: Ready = at_once,
 ) -> tuple[Run, Waiver]:
     """Let a blocked check pass on some dates, until an end; returns the run and the waiver.
 
     until: a date (its end, in the pipeline's time zone) or a date and time (there, unless it names a zone).
-    alongside: also where an unfinished run works on the same.
+    alongside: also where an unfinished run works on the same. ready: called before the waiver is written, and may
+    refuse it.
     Raises InputError for a cancelled or completed run, a date that is not the run's, an unknown name, a check that
     nothing in the scope has, an end that is past, without a reason, or when a run that is over would go on beside an
     unfinished one.
@@ -101,6 +116,7 @@ def waive(
         at=now,
         until=end,
     )
+    ready()
     return change(state, run_id, "waive a check of", lambda r: {"waivers": (*r.waivers, waiver)}), waiver
 
 

@@ -17,6 +17,14 @@ from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.ports import Claim, Clock, RunReader, RunWriter, State
 from phasegate.services.starting.alongside import require_alone_again
 
+Ready = Callable[[], None]
+"""Called when nothing speaks against a change with which a run goes on, before it is written: what it raises refuses
+the change."""
+
+
+def at_once() -> None:
+    """Nothing has to be made ready."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
@@ -39,9 +47,9 @@ def drain(state: RunWriter, run_id: str) -> Run:
     return _set_desired(state, run_id, "drain", DesiredState.DRAINING)
 
 
-def resume(state: RunWriter, run_id: str) -> Run:
-    """Go on after ``pause`` or ``drain``."""
-    return _set_desired(state, run_id, "resume", DesiredState.RUNNING)
+def resume(state: RunWriter, run_id: str, ready: Ready = at_once) -> Run:
+    """Go on after ``pause`` or ``drain``. ready: see ``Ready``."""
+    return _set_desired(state, run_id, "resume", DesiredState.RUNNING, ready)
 
 
 def cancel(state: State, run_id: str) -> Cancelled:
@@ -68,6 +76,7 @@ def retry(
     why: str,
     alongside: bool = False,
     accept_empty: bool = False,
+    ready: Ready = at_once,
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
 
@@ -75,8 +84,9 @@ def retry(
     run goes on.
 
     alongside: also where an unfinished run works on the same. accept_empty: what is retried may leave nothing where
-    rows stand; dates, processor and reason are named then. Raises InputError for a cancelled run, unknown names, dates
-    that are not the run's, when nothing matches, or when a run that is over would go on beside such a run.
+    rows stand; dates, processor and reason are named then. ready: see ``Ready``. Raises InputError for a cancelled run,
+    unknown names, dates that are not the run's, when nothing matches, or when a run that is over would go on beside
+    such a run.
     """
     change(state, run_id, "retry", lambda _: {})
     index = state.index(run_id)
@@ -108,6 +118,7 @@ def retry(
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
     if not alongside and board.is_over(state.run(run_id)):
         require_alone_again(state, run_id, lambda: _days_retried(index, board, targets), clock.now())
+    ready()
     change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
     return targets
 
@@ -136,8 +147,9 @@ def set_limit(state: RunWriter, run_id: str, phase: str, active_dates: int) -> R
     return change(state, run_id, "change", lambda r: {"active_dates": {**r.active_dates, phase: active_dates}})
 
 
-def _set_desired(state: RunWriter, run_id: str, verb: str, desired: DesiredState) -> Run:
+def _set_desired(state: RunWriter, run_id: str, verb: str, desired: DesiredState, ready: Ready = at_once) -> Run:
     _refuse_finished(state, run_id, verb)
+    ready()
     return change(state, run_id, verb, lambda _: {"desired_state": desired})
 
 

@@ -25,10 +25,11 @@ def require_rows(state: State, prover: Prover, run_id: str) -> None:
         return
     named = ", ".join(f"{ref.rpartition('/')[2]} of {day}" for day, ref in lost[:NAMED])
     more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    is_over = state.board(run_id)[0].is_over(state.run(run_id))
+    give_up = "" if is_over else f"give it up with `phasegate cancel {run_id}`, then "
     raise HaltError(
-        f"run '{run_id}' does not go on: the tables no longer hold what it found right ({named}{more}); give it up "
-        f"with `phasegate cancel {run_id}`, then type its `phasegate run` again under another --run-id, or none: what "
-        "is missing is made again"
+        f"run '{run_id}' does not go on: the tables no longer hold what it found right ({named}{more}); {give_up}type "
+        "its `phasegate run` again under another --run-id, or none: what is missing is made again"
     )
 
 
