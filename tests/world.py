@@ -361,7 +361,7 @@ class World:
             reprocess=reprocess,
             prover=Prover(embedded.warehouse, embedded.objects),
             finished=lambda days: finished_in(embedded.state, "world", days),
-        )
+        ).plan
         run = Run(
             run_id=run_id,
             pipeline="world",

@@ -93,8 +93,8 @@ class CloudCommands:
     def plan(self, run_request: RunRequest) -> PlanInputs:
         """See the protocol."""
         environment = self._environment()
-        plan = plan_only(run_request, environment).plan
-        return PlanInputs(plan, missing_outside(compile_plan(plan), environment.prover))
+        made = plan_only(run_request, environment)
+        return PlanInputs(made.plan, missing_outside(compile_plan(made.plan), environment.prover), made.why)
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

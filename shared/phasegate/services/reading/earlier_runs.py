@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from phasegate.domain.decisions.reconcile import PROVED, derive
+from phasegate.domain.decisions.reconcile import DONE, derive
 from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.state.run import UnreadableDocument
 from phasegate.ports import RunReader
@@ -40,7 +40,7 @@ def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[d
             bad = board.bad.get(day, {})
             is_good_by_ref = good_by_date.setdefault(day, {})
             for task, view in zip(index.tasks, views, strict=True):
-                is_good_by_ref.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
+                is_good_by_ref.setdefault(task.ref, view.status in DONE and task.ref not in bad)
     return {
         day: frozenset(ref for ref, is_good in is_good_by_ref.items() if is_good)
         for day, is_good_by_ref in good_by_date.items()
