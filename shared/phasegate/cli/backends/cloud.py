@@ -94,7 +94,9 @@ class CloudCommands:
         """See the protocol."""
         environment = self._environment()
         made = plan_only(run_request, environment)
-        return PlanInputs(made.plan, missing_outside(compile_plan(made.plan), environment.prover), made.why)
+        return PlanInputs(
+            made.plan, missing_outside(compile_plan(made.plan), environment.prover, environment.state), made.why
+        )
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

@@ -61,7 +61,9 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
     with HomePreview(home, _folder(run_request.source)) as environment:
         made = plan_only(run_request, environment)
         _say_remade(made.remade)
-        return PlanInputs(made.plan, missing_outside(compile_plan(made.plan), environment.prover), made.why)
+        return PlanInputs(
+            made.plan, missing_outside(compile_plan(made.plan), environment.prover, environment.state), made.why
+        )
 
 
 @contextmanager

@@ -186,11 +186,5 @@ def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str,
 def _is_missed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -> bool:
     if task.expects[position] != ExpectationLetter.OPTIONAL:
         return True
-    cell = [
-        t
-        for t in index.tasks
-        if t.phase == task.phase
-        and t.expects[position] == ExpectationLetter.EXPECTED
-        and isinstance(t.spec.output, TableOutput)
-    ]
-    return not cell or any(taken[t.number][position] for t in cell)
+    mates = index.mates(task.ref, index.days[position])
+    return not mates or any(taken[index.by_ref[mate].number][position] for mate in mates)

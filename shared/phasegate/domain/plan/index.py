@@ -193,6 +193,18 @@ class PlanIndex:
         """Say what the processor's output should hold, for any date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
 
+    def mates(self, ref: str, day: date) -> list[str]:
+        """List the processors of the same phase whose tables must hold rows on a date, for any date of the calendar.
+
+        Where all of them do, and there is one, the phase was run there: a table beside them that may be empty was too.
+        """
+        phase = ref.partition("/")[0]
+        return [
+            f"{phase}/{each.name}"
+            for each in self.plan.pipeline.phase(phase).processors
+            if isinstance(each.output, TableOutput) and self.expectation(each, day) == ExpectationLetter.EXPECTED
+        ]
+
     def processor(self, ref: str) -> Processor:
         """Return the processor of ``phase/processor``, in the run or not."""
         return self.plan.pipeline.processor(ref)

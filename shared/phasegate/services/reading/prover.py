@@ -1,6 +1,6 @@
 """The prover asks the tables: one query for many tables and a whole batch of dates."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -26,6 +26,9 @@ Counted = Counts | None | PhasegateError
 """What an output holds by date; None where there is nothing to look at; the error when it could not be asked."""
 
 Judged = dict[str, list[tuple[date, Verdict]]]
+
+RanEmpty = Callable[[Mapping[str, Collection[date]]], Mapping[str, Collection[date]]]
+"""Of tables (by ref) that are empty on these dates: the dates on which a run made and proved just that."""
 
 
 class Prover:
@@ -89,12 +92,43 @@ class Prover:
         return judged
 
     def soundness(
-        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]]
+        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]], ran_empty: RanEmpty
     ) -> dict[str, dict[date, str] | TransientError]:
         """Say what is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
 
-        An error where asking again may help.
+        A table that may be empty, and is, tells nothing by itself: that it was run is proved by the tables of its cell
+        that must hold rows, if they are sound, or by a record of it (``ran_empty``). An error where asking again may
+        help.
         """
+        wrong_by_ref, in_question = self._soundness(index, days_by_ref)
+        mates = {(ref, day): index.mates(ref, day) for ref, days in in_question.items() for day in days}
+        asked: dict[str, set[date]] = {}
+        for (_, day), of_cell in mates.items():
+            for ref in of_cell:
+                asked.setdefault(ref, set()).add(day)
+        wrong_with_mates, _ = self._soundness(index, asked)
+        unproved: dict[str, set[date]] = {}
+        for (ref, day), of_cell in mates.items():
+            of_mates = [wrong_with_mates[mate] for mate in of_cell]
+            error = next((wrong for wrong in of_mates if isinstance(wrong, TransientError)), None)
+            if error is not None:
+                wrong_by_ref[ref] = error
+            elif not of_mates or any(day in wrong for wrong in of_mates if not isinstance(wrong, TransientError)):
+                unproved.setdefault(ref, set()).add(day)
+        proved = ran_empty(unproved) if unproved else {}
+        for ref, days in unproved.items():
+            wrong = wrong_by_ref[ref]
+            if not isinstance(wrong, TransientError):
+                name = index.processor(ref).name
+                left = sorted(days.difference(proved.get(ref, ())))
+                wrong.update(dict.fromkeys(left, f"{name}: no rows, and nothing proves that it was ever run"))
+        return wrong_by_ref
+
+    def _soundness(
+        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]]
+    ) -> tuple[dict[str, dict[date, str] | TransientError], dict[str, list[date]]]:
+        """What is wrong, and the dates on which a table may be empty, and is; both by ref."""
+        in_question: dict[str, list[date]] = {}
         expects = {
             ref: {day: index.expectation(index.processor(ref), day) for day in days}
             for ref, days in days_by_ref.items()
@@ -110,6 +144,11 @@ class Prover:
                 wrong_by_ref[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
             else:
                 wrong = wrong_by_ref[ref] = dict(_unexpected(name, expects[ref], counts or {}))
+                in_question[ref] = [
+                    day
+                    for day, letter in expects[ref].items()
+                    if letter == ExpectationLetter.OPTIONAL and counts is not None and day not in counts
+                ]
                 subjects[ref] = ({d: letter for d, letter in expects[ref].items() if d not in wrong}, counts or {})
         for ref, verdicts in self.judge(index, subjects).items():
             for day, verdict in verdicts:
@@ -118,7 +157,7 @@ class Prover:
                     wrong_by_ref[ref] = TransientError(str(verdict))
                 elif verdict.outcome == BLOCK and not isinstance(wrong_there, TransientError):
                     wrong_there.setdefault(day, str(verdict))
-        return wrong_by_ref
+        return wrong_by_ref, in_question
 
 
 def checks_of(

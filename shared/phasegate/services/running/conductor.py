@@ -4,6 +4,7 @@ cells."""
 import logging
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import partial
 
 from cachetools import LRUCache
 
@@ -16,6 +17,7 @@ from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.services.backend import Backend
+from phasegate.services.reading.earlier_runs import ran_empty
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor_pass import MOST_DATES, RELEASES_A_DATE, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
@@ -157,7 +159,9 @@ class Conductor:
         if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
         wrong: dict[str, dict[date, str]] = {}
-        answers = self._prover.soundness(pass_.index, pass_.index.outside)
+        answers = self._prover.soundness(
+            pass_.index, pass_.index.outside, partial(ran_empty, self._backend.state, pass_.run.pipeline)
+        )
         pass_.changed = True
         for ref, found in answers.items():
             if isinstance(found, TransientError):

@@ -1,8 +1,9 @@
 """The planner makes the frozen plan: which dates, which phases, and what of it is already there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
@@ -15,8 +16,8 @@ from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.ports import RunReader
-from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
-from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source, ran_empty
+from phasegate.services.reading.prover import Prover, RanEmpty
 from phasegate.services.starting.scope import RunScope, choose_phases
 from phasegate.services.starting.stock import Stock, find_objects, take_stock
 
@@ -65,8 +66,19 @@ def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None) 
         prover=prover,
         finished=finished,
         foreign=foreign,
+        ran_empty=records_of(state, pipeline),
     )
     return replace(made, remade=tuple(sorted(remade)))
+
+
+def records_of(state: RunReader | None, pipeline: Pipeline) -> RanEmpty:
+    """Return what earlier runs of a pipeline prove to be empty. state: None where there is no run yet."""
+    return partial(ran_empty, state, pipeline.pipeline) if state else no_records
+
+
+def no_records(_: Mapping[str, Collection[date]]) -> Mapping[str, Collection[date]]:
+    """Prove nothing to be empty."""
+    return {}
 
 
 def make_plan(
@@ -80,11 +92,13 @@ def make_plan(
     prover: Prover | None = None,
     finished: Finished = lambda _: {},
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
+    ran_empty: RanEmpty = no_records,
 ) -> PlanMade:
     """Make the plan for a selection: all of it, unless something is named.
 
     foreign: dates whose tables were made from another source: nothing of them is adopted.
-    prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there.
+    prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there. ran_empty: what
+    earlier runs prove to be empty.
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
     """
     names, chosen = choose_phases(pipeline, phases, profile)
@@ -104,7 +118,7 @@ def make_plan(
     elif reprocess == "failed":
         stock = _by_state(index, finished(days), prover)
     else:
-        stock = take_stock(index, prover)
+        stock = take_stock(index, prover, ran_empty)
     if reprocess != "all":
         for day in foreign(days):
             for of_task in stock.lacking:
@@ -113,10 +127,10 @@ def make_plan(
     return PlanMade(blank.with_letters(found.letters), found.why)
 
 
-def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[date, str]]:
+def missing_outside(index: PlanIndex, prover: Prover | None, state: RunReader | None) -> dict[str, dict[date, str]]:
     """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why.
 
-    prover: None for a warehouse that does not exist yet.
+    prover, state: None where there are no tables, or no earlier run, yet.
     """
     if prover is None:
         return {
@@ -125,7 +139,7 @@ def missing_outside(index: PlanIndex, prover: Prover | None) -> dict[str, dict[d
             if (lacking := {day: why for day in days if (why := _without_tables(index, ref, day))})
         }
     missing: dict[str, dict[date, str]] = {}
-    for ref, wrong in prover.soundness(index, index.outside).items():
+    for ref, wrong in prover.soundness(index, index.outside, records_of(state, index.plan.pipeline)).items():
         if isinstance(wrong, TransientError):
             wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
         if wrong:

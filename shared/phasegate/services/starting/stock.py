@@ -10,7 +10,7 @@ from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN
-from phasegate.services.reading.prover import Counts, Prover
+from phasegate.services.reading.prover import Counts, Prover, RanEmpty
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset
     return {ref: frozenset(there) for ref, there in counted.items() if there and not isinstance(there, PhasegateError)}
 
 
-def take_stock(index: PlanIndex, prover: Prover | None) -> Stock:
+def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty) -> Stock:
     """Take stock of everything that the tasks of an index leave behind, on its dates.
 
     A table that may be empty and is tells nothing by itself; it stands when every table of its cell that must hold rows
-    does. prover: None for a warehouse that does not exist yet: its tables are empty.
+    does, or when a run proved it to be empty (``ran_empty``): what lies outside a run is judged alike
+    (``Prover.soundness``). prover: None for a warehouse that does not exist yet: its tables are empty.
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
@@ -49,21 +50,18 @@ def take_stock(index: PlanIndex, prover: Prover | None) -> Stock:
             for position, day in enumerate(index.days):
                 if day not in there:
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
-    open_question = list(_look(index, prover, lacking))
     empty: dict[str, set[date]] = {}
-    for number, position in open_question:
+    unproved: dict[str, set[date]] = {}
+    for number, position in _look(index, prover, lacking):
         task, day = index.tasks[number], index.days[position]
-        cell = [
-            t
-            for t in index.tasks
-            if t.phase == task.phase
-            and t.expects[position] == ExpectationLetter.EXPECTED
-            and isinstance(t.spec.output, TableOutput)
-        ]
-        if cell and all(lacking[t.number][position] is None for t in cell):
-            empty.setdefault(task.ref, set()).add(day)
-        else:
-            lacking[number][position] = Why.NEVER_RAN
+        mates = index.mates(task.ref, day)
+        is_proved = mates and all(lacking[index.by_ref[mate].number][position] is None for mate in mates)
+        (empty if is_proved else unproved).setdefault(task.ref, set()).add(day)
+    proved = ran_empty(unproved) if prover and unproved else {}
+    for ref, days in unproved.items():
+        empty.setdefault(ref, set()).update(days.intersection(proved.get(ref, ())))
+        for day in days.difference(empty[ref]):
+            lacking[index.by_ref[ref].number][index.position[day]] = Why.NEVER_RAN
     return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()})
 
 
