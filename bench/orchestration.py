@@ -79,7 +79,7 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
         pipeline,
         calendar,
         selection,
-    )
+    ).plan
     with tempfile.TemporaryDirectory() as folder, Embedded(Home(Path(folder)), pipeline, None) as embedded:
         run = Run(
             run_id="bench",

@@ -156,7 +156,7 @@ def fail_everywhere(dates: int, folder: Path) -> None:
         pipeline,
         Calendar.of(days),
         Selection(seasons=("s",)),
-    )
+    ).plan
     with Embedded(Home(folder), pipeline, None) as embedded:
         begin(embedded, plan)
         assert embedded.drive(RUN_ID).status is RunStatus.COMPLETED_WITH_FAILURES

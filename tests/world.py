@@ -40,7 +40,7 @@ from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.running.runner import Call
-from phasegate.services.starting.planner import make_plan
+from phasegate.services.starting.planner import make_plan, records_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_DAY = date(2024, 1, 1)
@@ -361,7 +361,8 @@ class World:
             reprocess=reprocess,
             prover=Prover(embedded.warehouse, embedded.objects),
             finished=lambda days: finished_in(embedded.state, "world", days),
-        )
+            ran_empty=records_of(embedded.state, self.pipeline),
+        ).plan
         run = Run(
             run_id=run_id,
             pipeline="world",

@@ -167,7 +167,7 @@ class CloudWorld:
             self.world.pipeline,
             self.world.calendar(),
             selection or Selection(seasons=("2023-24",)),
-        )
+        ).plan
         now = self.world.clock.now()
         run = Run(
             run_id="r",

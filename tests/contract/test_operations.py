@@ -104,7 +104,7 @@ class Cloud:
             pipeline,
             calendar,
             Selection(seasons=("s",)),
-        )
+        ).plan
         backend = Backend(self.state, self, self, self, self, {"nba": self}, self.clock, timedelta(milliseconds=500))  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(backend)
         self.reconciler = Reconciler(backend, self.dispatcher)

@@ -153,11 +153,17 @@ def test_json_is_one_document_with_the_same_numbers(used: Site) -> None:
     }
 
 
-def test_objects_that_are_gone_are_missed_by_the_next_run_of_what_is_missing(site: Site) -> None:
-    """It ended with 1 once, and said that they had been there when it was planned."""
+def test_objects_that_nobody_needs_are_made_anew_by_the_command_that_is_printed_and_by_no_other(site: Site) -> None:
+    """A run ended with 1 once, and said that they had been there when it was planned."""
     document = roll_back(site, *SEASON, "--phase", "fetch", "--yes", "--json").document
     assert (document["objects"], document["rows"]) == (12, 0)
-    assert document["commands"]["make_anew"] == f"phasegate --home home run {INPUTS} --season 2023-24"
+    assert document["commands"]["make_anew"] == (
+        f"phasegate --home home run {INPUTS} --season 2023-24 --phases fetch..final --reprocess all"
+    )
+    missing = site("run", *INPUTS.split(), *SEASON, "--json")
+    assert (missing.code, missing.document["report"]["agrees"]) == (0, True)
+    assert missing.document["tasks"]["not_needed"] == 12
+    assert not list((site.home / "objects").rglob("*.jsonl"))
     again = site(*document["commands"]["make_anew"].split()[1:], "--json")
     assert (again.code, again.document["status"], again.document["report"]["agrees"]) == (0, "completed", True)
     assert len(list((site.home / "objects").rglob("*.jsonl"))) == 12

@@ -83,7 +83,7 @@ class UsersWorld:
             self.pipeline,
             calendar,
             Selection(dates=tuple(among or self.days)),
-        )
+        ).plan
         run = Run(
             run_id=run_id,
             pipeline="users",

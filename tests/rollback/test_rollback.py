@@ -409,7 +409,7 @@ def test_only_what_is_gone_and_what_was_built_from_it_is_run_again(site: Site) -
     with site.world.open() as embedded:
         site.world.begin(embedded, "again")
         plan = embedded.state.plan("again")
-    assert {ref: work for ref, work in plan.work.items() if "r" in work} == {
+    assert {ref: letters for ref, letters in plan.letters.items() if "r" in letters} == {
         "shape/right": "aarraa",
         "final/total": "aarraa",
         "final/note": "rrrrrr",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from phasegate.domain.calendar.dates import Calendar
     from phasegate.domain.calendar.selection import Selection
+    from phasegate.domain.decisions.needed import Why
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
@@ -45,6 +46,9 @@ class PlanInputs:
 
     missing_outside: "Mapping[str, Mapping[date, str]]"
     """What it reads, does not make, and does not find, by processor and date."""
+
+    why: "Mapping[str, Sequence[Why | None]]"
+    """By processor: why it runs on each of the plan's dates; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """A plan, as a person or a program is shown it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.decisions.needed import WHYS, Why
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import (
     ApprovalEdge,
@@ -14,16 +15,21 @@ from phasegate.domain.plan import (
     Plan,
     PlanIndex,
     SameDateEdge,
+    TaskSpec,
     WindowEdge,
     WorkLetter,
     compile_plan,
 )
 
+Reasons = Mapping[str, Sequence[Why | None]]
+"""By ``phase/processor``: why it runs on each date; None: it does not. Empty: it is not known."""
 
-def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict[str, Any]:
+
+def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
-    lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables.
+    lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
+    runs.
     """
     index = compile_plan(plan)
     return {
@@ -35,15 +41,28 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> dict
         "last": plan.days[-1].isoformat(),
         "tasks": {
             "expected": len(index.tasks) * len(plan.days),
-            "run": sum(task.work.count(WorkLetter.RUN) for task in index.tasks),
-            "adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in index.tasks),
+            **_counts(index.tasks, ("run", "adopted", "not_needed")),
         },
+        "why": _why(index.tasks, why),
         "canary": _canary(index),
-        "phases": {phase: _phase(index, phase) for phase in plan.phases},
+        "phases": {phase: _phase(index, phase, why) for phase in plan.phases},
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
     }
+
+
+def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str]) -> dict[str, int]:
+    """How many tasks are run, adopted and not needed, under these names."""
+    letters = Counter(letter for task in tasks for letter in task.work)
+    adopted = letters[WorkLetter.ADOPT] + letters[WorkLetter.ADOPT_EMPTY]
+    return dict(zip(names, (letters[WorkLetter.RUN], adopted, letters[WorkLetter.NOT_NEEDED]), strict=True))
+
+
+def _why(tasks: Iterable[TaskSpec], why: Reasons) -> dict[str, int]:
+    """How many tasks run for which reason, in the order in which reasons are known."""
+    counts = Counter(reason for task in tasks for reason in why.get(task.ref, ()) if reason is not None)
+    return {reason.value: counts[reason] for reason in Why if counts[reason]}
 
 
 def _canary(index: PlanIndex) -> dict[str, Any] | None:
@@ -66,7 +85,7 @@ def _canary(index: PlanIndex) -> dict[str, Any] | None:
     }
 
 
-def _phase(index: PlanIndex, phase: str) -> dict[str, Any]:
+def _phase(index: PlanIndex, phase: str, why: Reasons) -> dict[str, Any]:
     plan = index.plan
     tasks = [task for task in index.tasks if task.phase == phase]
     empty: Counter[str] = Counter()
@@ -79,8 +98,8 @@ def _phase(index: PlanIndex, phase: str) -> dict[str, Any]:
     return {
         "processors": len(tasks),
         "dates_to_run": sum(any(t.work[p] == WorkLetter.RUN for t in tasks) for p in range(len(plan.days))),
-        "tasks_to_run": sum(task.work.count(WorkLetter.RUN) for task in tasks),
-        "tasks_adopted": sum(len(task.work) - task.work.count(WorkLetter.RUN) for task in tasks),
+        **_counts(tasks, ("tasks_to_run", "tasks_adopted", "tasks_not_needed")),
+        "why": _why(tasks, why),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
         "waits_for": _edges(index, phase),
@@ -109,15 +128,15 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
+def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them."""
-    document = plan_document(plan, lacking)
+    document = plan_document(plan, lacking, why)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
         f"from {document['first']} to {document['last']}",
-        f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted "
-        f"(reprocess {document['reprocess']})",
+        f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted"
+        f"{_unneeded(tasks['not_needed'])} (reprocess {document['reprocess']})",
         "",
     ]
     if canary := document["canary"]:
@@ -132,8 +151,9 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
     for name, phase in document["phases"].items():
         lines.append(
             f"{name}: {phase['processors']} processors, {phase['dates_to_run']} dates and {phase['tasks_to_run']:,} "
-            f"tasks to run, {phase['tasks_adopted']:,} adopted"
+            f"tasks to run, {phase['tasks_adopted']:,} adopted{_unneeded(phase['tasks_not_needed'])}"
         )
+        lines.extend(f"  to run       {n:,} tasks: {WHYS[Why(reason)]}" for reason, n in phase["why"].items())
         lines.extend(f"  waits for    {line}" for line in phase["waits_for"])
         lines.extend(f"  right empty  {n:,} tasks: {why}" for why, n in phase["rightly_empty"].items())
         lines.extend(f"  may be empty {n:,} tasks: {why}" for why, n in phase["may_be_empty"].items())
@@ -143,3 +163,7 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]]) -> str:
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
     return escaped_lines(lines)
+
+
+def _unneeded(tasks: int) -> str:
+    return f", {tasks:,} not needed" if tasks else ""

@@ -141,14 +141,14 @@ def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
 
 def _sentence(summary: Summary, is_borne_out: bool) -> str:
     progress = summary.report
-    done = progress.tasks["succeeded"] + progress.tasks["empty_ok"]
+    done, unneeded = progress.done, progress.tasks["not_needed"]
+    empty = f"{progress.tasks['empty_ok']:,} rightly empty{f', {unneeded:,} not needed' if unneeded else ''}"
     pace = f", {done / summary.seconds:,.0f} tasks/s" if summary.seconds >= 1 else ""
     halted = f" ({progress.halted_because})" if progress.halted_because else ""
     doubted = "" if is_borne_out else ", and its report does not bear that out"
     return (
         f"Run {progress.run_id}: {progress.status.value}{halted}{doubted}. {progress.dates} dates, {done:,} of "
-        f"{progress.tasks['expected']:,} tasks done ({progress.tasks['empty_ok']:,} rightly empty) "
-        f"in {summary.seconds:,.1f} s{pace}"
+        f"{progress.tasks['expected']:,} tasks done ({empty}) in {summary.seconds:,.1f} s{pace}"
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from phasegate.domain.decisions.built_on import built_on, unseen
+from phasegate.domain.decisions.built_on import built_on
+from phasegate.domain.decisions.needed import unseen
 from phasegate.domain.plan import compile_plan
 from tests.unit.builders import FIRST_DAY, days, plan
 
@@ -43,15 +44,12 @@ def test_an_expected_table_that_is_gone_is_noticed() -> None:
     assert unseen(compile_plan(plan()), {"final/total": DAYS, "raw/a": DAYS[:1]}) == ()
 
 
-def test_an_object_that_is_due_is_noticed_by_itself() -> None:
-    assert unseen(compile_plan(plan()), {"fetch/a": DAYS[:2], "raw/a": DAYS[:1]}) == ()
+def test_an_object_that_nothing_reads_is_noticed_by_itself() -> None:
+    assert unseen(compile_plan(plan(phases="1..1")), {"fetch/a": DAYS[:2]}) == ()
 
 
-def test_an_object_that_need_not_be_there_is_noticed_with_the_tables_that_need_it() -> None:
-    def change(document: dict[str, Any]) -> None:
-        document["phases"][0]["processors"][0]["may_be_empty"] = "no odds"
-
-    index = compile_plan(plan(change))
+def test_an_object_is_noticed_with_the_tables_that_need_it() -> None:
+    index = compile_plan(plan())
     assert unseen(index, {"fetch/a": DAYS[:1]}) == ("fetch/a",)
     assert unseen(index, {"fetch/a": DAYS[:1], "raw/a": DAYS[:1]}) == ()
     assert unseen(index, {"fetch/a": DAYS[:2], "raw/a": DAYS[:1]}) == ("fetch/a",)

@@ -169,7 +169,7 @@ def test_what_an_earlier_run_finished_is_adopted_in_the_compiled_form_too() -> N
         reprocess="failed",
         prover=None,
         finished=lambda asked: {asked[0]: frozenset({"fetch/a", "fetch/b"}), asked[1]: frozenset({"fetch/b"})},
-    )
+    ).plan
     assert {ref: task.work for ref, task in compile_plan(found).by_ref.items()} == {"fetch/a": "ar", "fetch/b": "aa"}
 
 

@@ -75,7 +75,9 @@ def test_letters_are_stored_as_they_always_were() -> None:
         "PENDING": ".", "RELEASED": "r", "PASSED": "p", "SKIPPED": "k", "BLOCKED": "b", "FAILED": "f", "UNJUDGED": "u",
         "UPSTREAM": "n",
     }  # fmt: skip
-    assert {letter.name: letter.value for letter in WorkLetter} == {"RUN": "r", "ADOPT": "a"}
+    assert {letter.name: letter.value for letter in WorkLetter} == {
+        "RUN": "r", "ADOPT": "a", "ADOPT_EMPTY": "o", "NOT_NEEDED": "n",
+    }  # fmt: skip
     assert {letter.name: letter.value for letter in ExpectationLetter} == {
         "EXPECTED": "e",
         "OPTIONAL": "o",

@@ -93,8 +93,9 @@ class CloudCommands:
     def plan(self, run_request: RunRequest) -> PlanInputs:
         """See the protocol."""
         environment = self._environment()
-        plan = plan_only(run_request, environment).plan
-        return PlanInputs(plan, missing_outside(compile_plan(plan), environment.prover, environment.clock.now()))
+        made, now = plan_only(run_request, environment), environment.clock.now()
+        missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
+        return PlanInputs(made.plan, missing, made.why)
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

@@ -63,9 +63,9 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
     with HomePreview(home, _folder(run_request.source)) as environment:
         made = plan_only(run_request, environment)
         _say_remade(made.remade)
-        return PlanInputs(
-            made.plan, missing_outside(compile_plan(made.plan), environment.prover, environment.clock.now())
-        )
+        now = environment.clock.now()
+        missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
+        return PlanInputs(made.plan, missing, made.why)
 
 
 @contextmanager

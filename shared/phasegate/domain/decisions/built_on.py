@@ -3,9 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
-from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
 
 Marks = list[list[bool]]
 """For each task, in the order of the index, one mark per date."""
@@ -20,15 +18,18 @@ def marks(index: PlanIndex, days_of: Mapping[str, Iterable[date]]) -> Marks:
     return marked
 
 
-def spread(index: PlanIndex, seeds: Sequence[Sequence[bool]]) -> Marks:
-    """Spread the marks to all that is built on what is marked: by a need, a gate on its date, a window before it."""
+def spread(index: PlanIndex, seeds: Sequence[Sequence[object]]) -> Marks:
+    """Spread the marks to all that is built on what is marked: by a need, a gate on its date, a window before it.
+
+    seeds: marked is what is true.
+    """
     reached: Marks = [[False] * len(index.days) for _ in index.tasks]
     upstream = [_upstream(index, task) for task in index.tasks]
     for position in range(len(index.days)):
         for task in index.tasks:
             same_date, windows = upstream[task.number]
             reached[task.number][position] = (
-                seeds[task.number][position]
+                bool(seeds[task.number][position])
                 or any(reached[n][position] for n in same_date)
                 or any(any(reached[n][slice(*edge.inside[position])]) for n, edge in windows)
             )
@@ -46,38 +47,6 @@ def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str
         for task in index.tasks
     }
     return {ref: days for ref, days in days_by_ref.items() if days}
-
-
-def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str, ...]:
-    """Find those of the outputs that are gone which a plan of what is *missing* does not make again, on some date.
-
-    The planner judges an object that need not be there by the tables that need it, and a table that may be empty by the
-    others of its phase (``planner._present_by_tables``): where those are still there, nothing is missing.
-    """
-    taken = marks(index, gone)
-    noticed = [
-        [is_gone and _is_noticed(index, task, p, taken) for p, is_gone in enumerate(taken[task.number])]
-        for task in index.tasks
-    ]
-    again = spread(index, noticed)
-    return tuple(
-        task.ref
-        for task in index.tasks
-        if any(is_gone and not again[task.number][p] for p, is_gone in enumerate(taken[task.number]))
-    )
-
-
-def _is_noticed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -> bool:
-    if not isinstance(task.spec.output, TableOutput):
-        behind = index.dependants[task.number]
-        is_looked_for = isinstance(task.spec.output, ObjectOutput)
-        if is_looked_for and task.expects[position] == ExpectationLetter.EXPECTED:
-            return True
-        return not behind or any(taken[n][position] for n in behind)
-    if task.expects[position] != ExpectationLetter.OPTIONAL:
-        return True
-    cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == ExpectationLetter.EXPECTED]
-    return not cell or any(taken[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput))
 
 
 def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, WindowEdge]]]:

@@ -4,6 +4,7 @@
 called; called twice on the same facts they give the same answer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -24,13 +25,15 @@ class TaskStatus(Enum):
     REPORTED = "reported"
     SUCCEEDED = "succeeded"
     EMPTY_OK = "empty_ok"
+    NOT_NEEDED = "not_needed"
     FAILED = "failed"
     UNRECOVERABLE = "unrecoverable"
 
 
-UNLOCKING = frozenset({TaskStatus.REPORTED, TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
+UNLOCKING = frozenset({TaskStatus.REPORTED, TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK, TaskStatus.NOT_NEEDED})
 BAD = frozenset({TaskStatus.FAILED, TaskStatus.UNRECOVERABLE, TaskStatus.UPSTREAM_FAILED})
 PROVED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
+DONE = PROVED | {TaskStatus.NOT_NEEDED}
 
 
 @dataclass(slots=True)
@@ -111,6 +114,13 @@ class BadEnd:
 
 _NO_CELL = Cell()
 
+_TAKEN_OVER: Mapping[str, tuple[TaskStatus, str]] = {
+    WorkLetter.ADOPT: (TaskStatus.SUCCEEDED, "adopted: it was there when the run was planned"),
+    WorkLetter.ADOPT_EMPTY: (TaskStatus.EMPTY_OK, "adopted: the table may be empty, and is"),
+    WorkLetter.NOT_NEEDED: (TaskStatus.NOT_NEEDED, "not needed: nothing that reads it runs"),
+}
+"""How a task stands that the run leaves alone, until a retry has it run; and the note that says so."""
+
 
 class _Derivation:
     """Statuses of one date, each derived when it is asked for: of open release groups only, in ``reconcile``."""
@@ -131,8 +141,8 @@ class _Derivation:
         cell = self._facts.cells.get(task.phase, _NO_CELL)
         released = self._index.groups[task.group].name in cell.groups
         required = cell.redo.get(task.processor, 1)
-        if required == 1 and task.work[self._position] == WorkLetter.ADOPT:
-            return TaskView(TaskStatus.SUCCEEDED, note="adopted: the table already holds it")
+        if required == 1 and (taken := _TAKEN_OVER.get(task.work[self._position])) is not None:
+            return TaskView(taken[0], note=taken[1])
         needs = [self.view(n) for n in task.needs]
         attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:

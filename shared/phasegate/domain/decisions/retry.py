@@ -125,9 +125,12 @@ class _Spread:
         return self.cells.setdefault((position, phase), Reopening())
 
     def _redo(self, position: int, tasks: Iterable[int]) -> None:
-        """Raise the generation of these tasks and of what needs them; their outputs will change."""
+        """Raise the generation of these tasks, of what needs them, and of what they read and nobody needed so far.
+
+        Their outputs will change.
+        """
         fresh: set[int] = set()
-        for number in _with_dependants(self._index, set(tasks)):
+        for number in _with_dependants(self._index, position, set(tasks)):
             task = self._index.tasks[number]
             self._cell(position, task.phase).redo.add(task.processor)
             if (position, number) not in self._seen:
@@ -157,7 +160,7 @@ class _Spread:
                     cell.reopened.discard(group.number)
                     self._redo(p, group.tasks)
                 else:
-                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] == WorkLetter.ADOPT])
+                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] != WorkLetter.RUN])
 
     @staticmethod
     def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:
@@ -187,10 +190,13 @@ def _sources(index: PlanIndex, ref: str) -> set[int]:
     return found
 
 
-def _with_dependants(index: PlanIndex, tasks: set[int]) -> set[int]:
+def _with_dependants(index: PlanIndex, position: int, tasks: set[int]) -> set[int]:
+    """The tasks, what needs them on the date, and what any of these reads that was not needed when it was planned."""
     reached, queue = set(tasks), list(tasks)
     while queue:
-        for number in index.dependants[queue.pop()]:
+        task = index.tasks[queue.pop()]
+        unneeded = (n for n in index.sources[task.number] if index.tasks[n].work[position] == WorkLetter.NOT_NEEDED)
+        for number in (*index.dependants[task.number], *unneeded):
             if number not in reached:
                 reached.add(number)
                 queue.append(number)

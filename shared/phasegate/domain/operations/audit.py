@@ -111,6 +111,9 @@ class Recorded:
     is_superseded: bool = False
     """Whether a later run has worked on the same task, and may have written since."""
 
+    is_not_needed: bool = False
+    """Whether the run left it alone, as nothing that reads its output ran."""
+
     @property
     def said(self) -> str:
         """Put a word other than PASSED into a sentence."""

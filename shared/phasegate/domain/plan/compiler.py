@@ -78,11 +78,12 @@ class _Compiler:
                     group=group,
                     needs=tuple(self._numbers[n] for n in made_here),
                     need_refs=tuple(made_here),
+                    reads=self._read(processor, name),
                     spec=processor,
                     dispatch=phase.how_of(processor),
                     queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
                     failure=phase.failure_of(processor),
-                    work=self._plan.work[ref],
+                    work=self._plan.letters[ref],
                     expects="".join(expectation(pipeline, self._calendar, processor, day)[0] for day in self._days),
                 )
             )
@@ -104,6 +105,13 @@ class _Compiler:
                     released_with=self._groups_of[together] if together else (),
                 )
             )
+
+    def _read(self, processor: Processor, phase: str) -> tuple[int, ...]:
+        """The tasks that a processor of the phase reads, and the run makes."""
+        pipeline = self._plan.pipeline
+        earlier = pipeline.phase_names[: pipeline.phase_names.index(phase)]
+        found = ("/".join(pipeline.resolve(name, earlier)) for name in processor.reads)
+        return tuple(self._numbers[ref] for ref in found if ref in self._numbers)
 
     def _edge(self, gate: EdgeGate, phase: str) -> Edge:
         pipeline = self._plan.pipeline

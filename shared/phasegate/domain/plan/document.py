@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -15,17 +16,28 @@ from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
-PLAN_MINOR = 0
-"""Raised when the document gains a key that an earlier version may ignore (decision 23)."""
+PLAN_MINOR = 1
+"""Raised when the document gains a key that an earlier version may ignore (decision 23). 1: ``details``."""
 
 
 class WorkLetter(StrEnum):
-    """A letter of ``Plan.work`` says what a run does for a task on a date."""
+    """A letter says what a run does for a task on a date."""
 
     RUN = "r"
     """The task is run."""
     ADOPT = "a"
-    """Its output was found sound in the table, and is adopted."""
+    """Its output was found sound, and is adopted."""
+    ADOPT_EMPTY = "o"
+    """Its table may be empty, is, and was proved so: that is adopted."""
+    NOT_NEEDED = "n"
+    """It leaves no table, and nothing that reads it runs: nobody is called, and nobody looks."""
+
+
+_LESS: Mapping[str, str] = {WorkLetter.ADOPT_EMPTY: WorkLetter.ADOPT, WorkLetter.NOT_NEEDED: WorkLetter.RUN}
+"""What stands in ``Plan.work`` where ``Plan.details`` has another letter: what a version that does not know it does."""
+
+_SAME = "."
+"""In ``Plan.details``: the letter of ``Plan.work`` says all."""
 
 
 class PlanScope(NamedTuple):
@@ -44,7 +56,7 @@ class Plan(BaseModel):
 
     schema_version: int = Field(default=PLAN_VERSION, description="the layout of this document")
     schema_minor: int = Field(
-        default=PLAN_MINOR,
+        default=0,
         exclude_if=lambda minor: minor == 0,
         description="counts the keys that joined the layout since, which an earlier version ignores; 0 is not written",
     )
@@ -54,7 +66,13 @@ class Plan(BaseModel):
     calendar: tuple[CalendarDate, ...] = Field(
         description="every date of the seasons concerned: windows reach beyond the selection"
     )
-    work: dict[str, str] = Field(description="by phase/processor: one WorkLetter per selected date")
+    work: dict[str, str] = Field(description="by phase/processor: RUN or ADOPT for each selected date")
+    details: dict[str, str] = Field(
+        default={},
+        exclude_if=lambda details: not details,
+        description="by phase/processor, where some date has another WorkLetter than these two: it for each selected "
+        "date, or a dot; an earlier version, which ignores it, does what `work` says",
+    )
     ramp: tuple[RampStep, ...] = Field(default=(), description="how many dates may be active while the run ramps up")
     canary: tuple[date, ...] = Field(
         default=(), description="the dates that go first, each with those of its windows; none: all go alike"
@@ -91,7 +109,23 @@ class Plan(BaseModel):
         if not is_same:
             raise InputError("the plan of this pipeline is another one once it is stored and read back")
 
-    def with_work(self, work: dict[str, str]) -> "Plan":
-        """Make the same plan with other letters."""
+    @cached_property
+    def letters(self) -> Mapping[str, str]:
+        """Map each ``phase/processor`` to one WorkLetter per selected date."""
+        return {
+            ref: "".join(w if d == _SAME else d for w, d in zip(work, self.details[ref], strict=True))
+            if ref in self.details
+            else work
+            for ref, work in self.work.items()
+        }
+
+    def with_letters(self, letters: Mapping[str, str]) -> "Plan":
+        """Make the same plan with other letters, one WorkLetter per selected date for each ``phase/processor``."""
+        details = {
+            ref: "".join(letter if letter in _LESS else _SAME for letter in strip)
+            for ref, strip in letters.items()
+            if not _LESS.keys().isdisjoint(strip)
+        }
+        work = {ref: "".join(_LESS.get(x, x) for x in strip) for ref, strip in letters.items()}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return Plan(**{**fields, "work": work})
+        return Plan(**{**fields, "work": work, "details": details, "schema_minor": PLAN_MINOR if details else 0})

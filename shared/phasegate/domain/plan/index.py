@@ -18,7 +18,7 @@ from phasegate.domain.plan.release_groups import (
 )
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.dispatch import Observed
-from phasegate.domain.spec.pipeline import Processor, did_you_mean
+from phasegate.domain.spec.pipeline import Processor, TableOutput, did_you_mean
 
 
 def _waits_for(group: ReleaseGroup) -> Iterator[int]:
@@ -76,6 +76,41 @@ class PlanIndex:
     def dependants(self) -> tuple[tuple[int, ...], ...]:
         """List, for each task, the tasks that need it."""
         return tuple(tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks)
+
+    @cached_property
+    def readers(self) -> tuple[tuple[int, ...], ...]:
+        """List, for each task that writes no table, the tasks that read what it leaves, on the same date.
+
+        These need it, or say that they read it. Where nobody says so, whatever a gate on it holds back may read it.
+        Those of a task that writes a table are not told: empty.
+        """
+        said: list[set[int]] = [set() for _ in self.tasks]
+        held_back: list[set[int]] = [set() for _ in self.tasks]
+        for task in self.tasks:
+            for number in (*task.needs, *task.reads):
+                said[number].add(task.number)
+            for edge in self.groups[task.group].edges:
+                if isinstance(edge, SameDateEdge):
+                    behind = [self.by_ref[ref].number for ref in edge.refs]
+                elif isinstance(edge, BarrierEdge):
+                    behind = [number for group in edge.groups for number in self.groups[group].tasks]
+                else:
+                    continue
+                for number in behind:
+                    held_back[number].add(task.number)
+        return tuple(
+            () if isinstance(task.spec.output, TableOutput) else tuple(sorted(a or b))
+            for task, a, b in zip(self.tasks, said, held_back, strict=True)
+        )
+
+    @cached_property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """List, for each task, those that write no table and that it reads: the readers turned round."""
+        sources: list[list[int]] = [[] for _ in self.tasks]
+        for number, of_task in enumerate(self.readers):
+            for reader in of_task:
+                sources[reader].append(number)
+        return tuple(map(tuple, sources))
 
     def task(self, ref: str) -> TaskSpec:
         """Return the task of ``phase/processor``. Raises InputError for one that is not in the run."""
@@ -157,6 +192,18 @@ class PlanIndex:
     def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
         """Say what the processor's output should hold, for any date of the calendar."""
         return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
+
+    def mates(self, ref: str, day: date) -> list[str]:
+        """List the processors of the same phase whose tables must hold rows on a date, for any date of the calendar.
+
+        Where all of them do, and there is one, the phase was run there: a table beside them that may be empty was too.
+        """
+        phase = ref.partition("/")[0]
+        return [
+            f"{phase}/{each.name}"
+            for each in self.plan.pipeline.phase(phase).processors
+            if isinstance(each.output, TableOutput) and self.expectation(each, day) == ExpectationLetter.EXPECTED
+        ]
 
     def processor(self, ref: str) -> Processor:
         """Return the processor of ``phase/processor``, in the run or not."""

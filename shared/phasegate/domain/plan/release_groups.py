@@ -26,6 +26,8 @@ class TaskSpec:
     """The tasks of the same date that it needs, by number: of its phase, and of one released with it."""
     need_refs: tuple[str, ...]
     """The same, by ref."""
+    reads: tuple[int, ...]
+    """The tasks of earlier phases that it reads on the same date, as far as the run makes them, by number."""
     spec: Processor
     """What the pipeline file says of it."""
     dispatch: Dispatch | Observed

@@ -20,7 +20,7 @@ from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, missing_dates
 from phasegate.report.verify.questions import STATE_QUERY, NamedQuery, history_query, stretches_of
-from phasegate.report.verify.reading import Reading, read_outputs
+from phasegate.report.verify.reading import Reading, leave_out_unneeded, read_outputs
 from phasegate.report.verify.recorded import RunRecord, read_run
 from phasegate.report.verify.verdict import verdict_of
 from phasegate.services.reading.cross_check import CalendarReader
@@ -103,7 +103,9 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
     tables = inputs.warehouse.query
     reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now)
     if record is None:
+        leave_out_unneeded(reading, index)
         return _Evidence(index, reading, None, waivers, None, "")
+    leave_out_unneeded(reading, index, record.tasks)
     attempts, query = _read_history(inputs.warehouse, index, record, reading)
     reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))
     return _Evidence(index, reading, record, waivers, attempts, query)

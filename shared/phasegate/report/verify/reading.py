@@ -8,8 +8,9 @@ from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.checks.question import Question
+from phasegate.domain.decisions.needed import unwanted
 from phasegate.domain.errors import PhasegateError, ReadsTooMuch
-from phasegate.domain.operations.audit import REPEATS, ROWS, Own, TableContent
+from phasegate.domain.operations.audit import NOTHING_HELD, REPEATS, ROWS, Own, Recorded, TableContent, is_sound
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
@@ -40,7 +41,8 @@ class Output:
     """``phase/processor`` of the processor that writes it."""
 
     expects: Mapping[date, str]
-    """What the calendar expects of it, as an ExpectationLetter for every date."""
+    """What is expected of it, as an ExpectationLetter for every date: what the calendar says, and of an object that is
+    gone and that nobody needs, nothing."""
 
     table: str | None
     """``dataset.table``; None: it is an object."""
@@ -243,3 +245,26 @@ def _note_what_it_looks_at(output: Output, check: Check) -> None:
         output.looks_at[name_of(check)] = ROWS
     elif isinstance(check, DuplicatesCheck) and check.keys is None:
         output.looks_at[name_of(check)] = REPEATS
+
+
+def leave_out_unneeded(
+    reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None = None
+) -> None:
+    """Expect no object any more that nobody needs: all that reads it is whole.
+
+    tasks: a run's word on each; what the run itself said that it made or found is missed none the less.
+    """
+    stands = {
+        ref: frozenset(
+            day
+            for day in index.days
+            if is_sound(output.expects[day], output.held.get(day, NOTHING_HELD), output.verdicts.get(day, []))
+        )
+        for ref, output in reading.outputs.items()
+        if output.error is None
+    }
+    for ref, days in unwanted(index, stands).items():
+        output = reading.outputs[ref]
+        spared = {day for day in days if tasks is None or tasks[day, ref].is_not_needed}
+        gone = {day for day in spared - output.held.keys() if output.expects[day] == ExpectationLetter.EXPECTED}
+        output.expects = {**output.expects, **dict.fromkeys(gone, ExpectationLetter.OPTIONAL)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from phasegate.domain.decisions.outcome import passes_without
-from phasegate.domain.decisions.reconcile import PROVED, TaskStatus, TaskView
+from phasegate.domain.decisions.reconcile import DONE, TaskStatus, TaskView
 from phasegate.domain.decisions.waiving import in_force
 from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.operations.audit import Recorded, Word
@@ -80,7 +80,7 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
 
 
 def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: bool) -> Recorded:
-    if view.status in PROVED and not isinstance(why, Blocked):
+    if view.status in DONE and not isinstance(why, Blocked):
         facts = view.facts
         proved = facts.proved if facts else None
         reported = facts.reported if facts else None
@@ -89,6 +89,7 @@ def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: boo
             proved.rows if proved else None,
             reported.fence if reported else None,
             is_superseded=is_superseded,
+            is_not_needed=view.status is TaskStatus.NOT_NEEDED,
         )
     if isinstance(why, Blocked):
         return Recorded(Word.BAD, why=why.verdict)

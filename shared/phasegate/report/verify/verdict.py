@@ -47,7 +47,7 @@ def verdict_of(
     if status.is_final:
         ended = "" if status is RunStatus.COMPLETED else f" ({status.value.replace('_', ' ')})"
         return f"{word}: run {record.run.run_id}{ended}: {said}."
-    done = f"{tasks['succeeded'] + tasks['empty_ok']:,} of {tasks['expected']:,} tasks done"
+    done = f"{record.progress.done:,} of {tasks['expected']:,} tasks done"
     return f"Not final: run {record.run.run_id} has not ended ({status.value}, {done}); so far {said}."
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from phasegate.domain.decisions.built_on import built_on, unseen
+from phasegate.domain.decisions.built_on import built_on
+from phasegate.domain.decisions.needed import unseen
 from phasegate.domain.errors import HaltError, InputError, PhasegateError, TransientError, UnreadableRun
 from phasegate.domain.operations.overrides import Overrides, check_overrides
 from phasegate.domain.operations.preflight import failures

@@ -1,9 +1,9 @@
 """Earlier runs of a pipeline have a newest word on each date."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
-from phasegate.domain.decisions.reconcile import PROVED, derive
+from phasegate.domain.decisions.reconcile import DONE, TaskStatus, derive
 from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.state.run import UnreadableDocument
 from phasegate.ports import RunReader
@@ -40,11 +40,44 @@ def finished_in(state: RunReader, pipeline: str, days: Sequence[date]) -> dict[d
             bad = board.bad.get(day, {})
             is_good_by_ref = good_by_date.setdefault(day, {})
             for task, view in zip(index.tasks, views, strict=True):
-                is_good_by_ref.setdefault(task.ref, view.status in PROVED and task.ref not in bad)
+                is_good_by_ref.setdefault(task.ref, view.status in DONE and task.ref not in bad)
     return {
         day: frozenset(ref for ref, is_good in is_good_by_ref.items() if is_good)
         for day, is_good_by_ref in good_by_date.items()
     }
+
+
+def ran_empty(state: RunReader, pipeline: str, wanted: Mapping[str, Collection[date]]) -> dict[str, frozenset[date]]:
+    """Find, among tables that are empty on these dates, those of which a run made and proved just that: ref -> dates.
+
+    wanted: dates by ``phase/processor``. The newest run that worked on a table speaks: what it wrote and is gone, or
+    failed to write, is not proved to be empty by an older one. A run that cannot be read, or was forgotten, proves
+    nothing.
+    """
+    open_days = {ref: set(days) for ref, days in wanted.items() if days}
+    found: dict[str, set[date]] = {ref: set() for ref in open_days}
+    for run in state.every_run():
+        if not any(open_days.values()):
+            break
+        if isinstance(run, UnreadableDocument) or run.pipeline != pipeline:
+            continue
+        try:
+            covered = _covered(state, run.run_id, sorted(set().union(*open_days.values())))
+            if not covered:
+                continue
+            index, facts_by_date = state.index(run.run_id), state.dates(run.run_id, covered)
+        except UnreadableRun:
+            continue
+        for day, facts in facts_by_date.items():
+            views = derive(facts, index)
+            for ref, days in open_days.items():
+                view = views[index.by_ref[ref].number] if day in days and ref in index.by_ref else None
+                if view is None or not facts.tasks.get((ref.partition("/")[0], ref.partition("/")[2])):
+                    continue
+                days.discard(day)
+                if view.attempt and view.status is TaskStatus.EMPTY_OK:
+                    found[ref].add(day)
+    return {ref: frozenset(days) for ref, days in found.items()}
 
 
 def made_from_another_source(state: RunReader, pipeline: str, source: str, days: Sequence[date]) -> frozenset[date]:

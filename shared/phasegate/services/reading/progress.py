@@ -26,9 +26,13 @@ TASK_STATES = (
     "reported",
     "succeeded",
     "empty_ok",
+    "not_needed",
     "failed",
     "unrecoverable",
 )
+DONE = ("succeeded", "empty_ok", "not_needed")
+"""Those of the states that are a good end."""
+
 DATES_AT_ONCE = 100
 """Dates read in one go: their facts are held in memory together."""
 
@@ -114,6 +118,11 @@ class RunReport:
     overdue: tuple["OverdueCall", ...] = field(default=())
     """Calls that have not ended by their deadline, oldest first."""
 
+    @property
+    def done(self) -> int:
+        """Count the tasks that came to a good end."""
+        return sum(self.tasks[name] for name in DONE)
+
 
 @dataclass(frozen=True, slots=True)
 class OverdueCall:
@@ -162,7 +171,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
             seen(facts, views)
             noted += notices(facts)
     counts = {name: tasks[name] for name in TASK_STATES}
-    finished = tasks["succeeded"] + tasks["empty_ok"]
+    finished = sum(tasks[name] for name in DONE)
     status = current_status(run, board)
     return RunReport(
         run_id=run_id,
@@ -212,7 +221,7 @@ def _count_tasks(
             key = AttemptKey(facts.day, task.phase, task.processor, attempt)
             name = "running" if key in running else "queued"
         tasks[name] += 1
-        if name not in ("succeeded", "empty_ok"):
+        if name not in DONE:
             missing.append((facts.day, task.ref))
         if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value) and view.failure is not None:
             failures.append(FailedTask(facts.day, task.phase, task.processor, view.attempt, view.failure))
@@ -295,7 +304,8 @@ def progress_document(found: RunReport) -> Mapping[str, object]:
         "finished_at": found.finished_at and utc_text(found.finished_at),
         "eta_seconds": found.eta_seconds,
         "phases": found.phases,
-        "tasks": found.tasks,
+        # A key that is there only where there is such a task: whoever reads the others finds them as they were.
+        "tasks": {name: n for name, n in found.tasks.items() if n or name != "not_needed"},
         "failures": [
             {
                 "date": f.date.isoformat(),

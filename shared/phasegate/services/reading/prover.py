@@ -1,6 +1,6 @@
 """The prover asks the tables: one query for many tables and a whole batch of dates."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -29,6 +29,9 @@ Counted = Counts | None | PhasegateError
 """What an output holds by date; None where there is nothing to look at; the error when it could not be asked."""
 
 Judged = dict[str, list[tuple[date, Verdict]]]
+
+RanEmpty = Callable[[Mapping[str, Collection[date]]], Mapping[str, Collection[date]]]
+"""Of tables (by ref) that are empty on these dates: the dates on which a run made and proved just that."""
 
 
 class Prover:
@@ -92,17 +95,52 @@ class Prover:
         return judged
 
     def soundness(
-        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]], known: Sequence[Waiver] = ()
+        self,
+        index: PlanIndex,
+        days_by_ref: Mapping[str, Iterable[date]],
+        ran_empty: RanEmpty,
+        known: Sequence[Waiver] = (),
     ) -> dict[str, dict[date, str] | TransientError]:
         """Say what is wrong with each processor's table on its dates, whoever wrote it; sound dates are absent.
 
-        known: the waivers that stand, whichever run looks. An error where asking again may help.
+        A table that may be empty, and is, tells nothing by itself: that it was run is proved by the tables of its cell
+        that must hold rows, if they are sound, or by a record of it (``ran_empty``). known: the waivers that stand,
+        whichever run looks. An error where asking again may help.
         """
+        wrong_by_ref, in_question = self._soundness(index, days_by_ref, known)
+        mates = {(ref, day): index.mates(ref, day) for ref, days in in_question.items() for day in days}
+        asked: dict[str, set[date]] = {}
+        for (_, day), of_cell in mates.items():
+            for ref in of_cell:
+                asked.setdefault(ref, set()).add(day)
+        wrong_with_mates, _ = self._soundness(index, asked, known)
+        unproved: dict[str, set[date]] = {}
+        for (ref, day), of_cell in mates.items():
+            of_mates = [wrong_with_mates[mate] for mate in of_cell]
+            error = next((wrong for wrong in of_mates if isinstance(wrong, TransientError)), None)
+            if error is not None:
+                wrong_by_ref[ref] = error
+            elif not of_mates or any(day in wrong for wrong in of_mates if not isinstance(wrong, TransientError)):
+                unproved.setdefault(ref, set()).add(day)
+        proved = ran_empty(unproved) if unproved else {}
+        for ref, days in unproved.items():
+            wrong = wrong_by_ref[ref]
+            if not isinstance(wrong, TransientError):
+                name = index.processor(ref).name
+                left = sorted(days.difference(proved.get(ref, ())))
+                wrong.update(dict.fromkeys(left, f"{name}: no rows, and nothing proves that it was ever run"))
+        return wrong_by_ref
+
+    def _soundness(
+        self, index: PlanIndex, days_by_ref: Mapping[str, Iterable[date]], known: Sequence[Waiver]
+    ) -> tuple[dict[str, dict[date, str] | TransientError], dict[str, list[date]]]:
+        """What is wrong, and the dates on which a table may be empty, and is; both by ref."""
+        in_question: dict[str, list[date]] = {}
+        gone = known_to_be_gone(index.plan.pipeline, known)
         expects = {
             ref: {day: index.expectation(index.processor(ref), day) for day in days}
             for ref, days in days_by_ref.items()
         }
-        gone = known_to_be_gone(index.plan.pipeline, known)
         counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in days_by_ref})
         wrong_by_ref: dict[str, dict[date, str] | TransientError] = {}
         subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}
@@ -114,21 +152,31 @@ class Prover:
                 wrong_by_ref[ref] = dict.fromkeys(expects[ref], f"{name} cannot be asked: {counts}")
             else:
                 unexpected = dict(_unexpected(name, expects[ref], counts or {}))
-                subjects[ref] = ({d: x for d, x in expects[ref].items() if d not in unexpected}, counts or {})
                 wrong_by_ref[ref] = {
                     day: why for day, why in unexpected.items() if day in (counts or {}) or (day, ref) not in gone
                 }
+                in_question[ref] = [
+                    day
+                    for day, letter in expects[ref].items()
+                    if letter == ExpectationLetter.OPTIONAL
+                    and counts is not None
+                    and day not in counts
+                    and (day, ref) not in gone
+                ]
+                subjects[ref] = ({d: x for d, x in expects[ref].items() if d not in unexpected}, counts or {})
         for ref, verdicts in self.judge(index, subjects).items():
-            phase = ref.partition("/")[0]
             for day, verdict in verdicts:
                 wrong_there = wrong_by_ref[ref]
                 if verdict.outcome == UNKNOWN:
                     wrong_by_ref[ref] = TransientError(str(verdict))
-                elif not isinstance(wrong_there, TransientError) and any(
-                    map(blocks, waived([verdict], day, phase, known))
-                ):
+                elif not isinstance(wrong_there, TransientError) and is_unsound(ref, day, verdict, known):
                     wrong_there.setdefault(day, str(verdict))
-        return wrong_by_ref
+        return wrong_by_ref, in_question
+
+
+def is_unsound(ref: str, day: date, verdict: Verdict, known: Sequence[Waiver]) -> bool:
+    """Tell whether a verdict of a processor's check stands in the way, with the waivers that stand."""
+    return any(map(blocks, waived([verdict], day, ref.partition("/")[0], known)))
 
 
 def checks_of(

@@ -4,6 +4,7 @@ cells."""
 import logging
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import partial
 
 from cachetools import LRUCache
 
@@ -17,6 +18,7 @@ from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.services.backend import Backend
+from phasegate.services.reading.earlier_runs import ran_empty
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor_pass import MOST_DATES, RELEASES_A_DATE, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
@@ -158,7 +160,13 @@ class Conductor:
         if board.outside is not None or (board.outside_unasked is not None and board.outside_unasked.at > now):
             return
         wrong: dict[str, dict[date, str]] = {}
-        answers = self._prover.soundness(pass_.index, pass_.index.outside, standing(pass_.index.plan.pipeline, now))
+        pipeline = pass_.index.plan.pipeline
+        answers = self._prover.soundness(
+            pass_.index,
+            pass_.index.outside,
+            partial(ran_empty, self._backend.state, pipeline.pipeline),
+            standing(pipeline, now),
+        )
         pass_.changed = True
         for ref, found in answers.items():
             if isinstance(found, TransientError):

@@ -27,6 +27,8 @@ from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, 
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
 
+_LOOKED_AT = UNLOCKING - {TaskStatus.NOT_NEEDED}
+
 
 @dataclass(slots=True)
 class Judgement:
@@ -123,12 +125,13 @@ class Judge:
 
 
 def _ended_well(index: PlanIndex, reconciliations: Mapping[date, Reconciliation]) -> dict[int, list[date]]:
-    """The tasks of settled release groups that have an output to look at, with their dates."""
+    """The tasks of settled release groups that have an output to look at, with their dates; not those that nobody
+    needs."""
     days_by_task: dict[int, list[date]] = {}
     for day, each in reconciliations.items():
         for group in each.settled:
             for number in index.groups[group].tasks:
-                if each.views[number].status in UNLOCKING:
+                if each.views[number].status in _LOOKED_AT:
                     days_by_task.setdefault(number, []).append(day)
     return days_by_task
 
@@ -184,7 +187,7 @@ def _owes_proof(
     tasks = index.tasks
     needed = {n for number in group.tasks for n in (number, *tasks[number].needs) if n in each.views}
     return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
-        before.views[n].status in UNLOCKING and isinstance(counts[tasks[n].ref], TransientError) for n in group.tasks
+        before.views[n].status in _LOOKED_AT and isinstance(counts[tasks[n].ref], TransientError) for n in group.tasks
     )
 
 

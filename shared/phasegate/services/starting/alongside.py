@@ -98,7 +98,7 @@ def _rivals(
         shared = [(position, day) for position, day in enumerate(plan.days) if day in of_both]
         refs = tuple(
             ref
-            for ref, letters in plan.work.items()
+            for ref, letters in plan.letters.items()
             if ref in other.work
             and any(again is not None or letters[position] == WorkLetter.RUN for position, _ in shared)
         )

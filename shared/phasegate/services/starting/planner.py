@@ -1,27 +1,27 @@
 """The planner makes the frozen plan: which dates, which phases, and what of it is already there."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.decisions.built_on import spread
+from phasegate.domain.decisions.needed import Why, needed
 from phasegate.domain.decisions.standing import standing
-from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.errors import InputError, PhasegateError, TransientError
+from phasegate.domain.errors import InputError, TransientError
 from phasegate.domain.messages.run_request import Reprocess
-from phasegate.domain.plan import Plan, PlanIndex, TaskSpec, WorkLetter, compile_plan
+from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
-from phasegate.domain.spec.pipeline import ObjectOutput, Pipeline, TableOutput
-from phasegate.domain.state.facts import UNKNOWN
+from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import RunReader
-from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source
-from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source, ran_empty
+from phasegate.services.reading.prover import Prover, RanEmpty
 from phasegate.services.starting.scope import RunScope, choose_phases
+from phasegate.services.starting.stock import Stock, find_objects, take_stock
 
 Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
 """Earlier runs' word: for each date that some run covered, the refs that the newest one brought to a good end."""
@@ -33,6 +33,9 @@ class PlanMade:
 
     plan: Plan
     """What would run."""
+
+    why: Mapping[str, Sequence[Why | None]]
+    """By ``phase/processor``: why it runs on each selected date; None: it does not."""
 
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
@@ -56,7 +59,7 @@ def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, 
             remade = made_from_another_source(state, pipeline.pipeline, request.source, days)
         return remade
 
-    plan = make_plan(
+    made = make_plan(
         pipeline,
         scope.calendar,
         request.selection,
@@ -66,9 +69,20 @@ def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, 
         prover=prover,
         finished=finished,
         foreign=foreign,
+        ran_empty=records_of(state, pipeline),
         known=standing(pipeline, now),
     )
-    return PlanMade(plan, tuple(sorted(remade)))
+    return replace(made, remade=tuple(sorted(remade)))
+
+
+def records_of(state: RunReader | None, pipeline: Pipeline) -> RanEmpty:
+    """Return what earlier runs of a pipeline prove to be empty. state: None where there is no run yet."""
+    return partial(ran_empty, state, pipeline.pipeline) if state else no_records
+
+
+def no_records(_: Mapping[str, Collection[date]]) -> Mapping[str, Collection[date]]:
+    """Prove nothing to be empty."""
+    return {}
 
 
 def make_plan(
@@ -82,12 +96,14 @@ def make_plan(
     prover: Prover | None = None,
     finished: Finished = lambda _: {},
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
+    ran_empty: RanEmpty = no_records,
     known: Sequence[Waiver] = (),
-) -> Plan:
+) -> PlanMade:
     """Make the plan for a selection: all of it, unless something is named.
 
-    foreign: dates whose tables were made from another source: nothing of them is adopted. known: what may pass.
-    prover: None for a warehouse that does not exist yet (everything is missing then).
+    foreign: dates whose tables were made from another source: nothing of them is adopted.
+    prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there. ran_empty: what
+    earlier runs prove to be empty. known: what may pass.
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
     """
     names, chosen = choose_phases(pipeline, phases, profile)
@@ -101,30 +117,49 @@ def make_plan(
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
     )
-    if reprocess == "all" or (reprocess == "missing" and prover is None):
-        return blank
     index = compile_plan(blank)
-    if reprocess == "failed":
-        present = _present_by_state(index, finished(days))
+    if reprocess == "all":
+        stock = Stock([[Why.ASKED] * len(days) for _ in index.tasks])
+    elif reprocess == "failed":
+        stock = _by_state(index, finished(days), prover)
     else:
-        present = _present_by_tables(index, prover, known) if prover else [[False] * len(days) for _ in index.tasks]
-    for day in foreign(days):
-        for of_task in present:
-            of_task[index.position[day]] = False
-    return blank.with_work(_work(index, present))
+        stock = take_stock(index, prover, ran_empty, known)
+    if reprocess != "all":
+        for day in foreign(days):
+            for of_task in stock.lacking:
+                of_task[index.position[day]] = Why.SOURCE
+    found = needed(index, stock.lacking, stock.held, stock.empty)
+    return PlanMade(blank.with_letters(found.letters), found.why)
 
 
-def missing_outside(index: PlanIndex, prover: Prover | None, now: datetime) -> dict[str, dict[date, str]]:
-    """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why. now: UTC."""
+def missing_outside(
+    index: PlanIndex, prover: Prover | None, state: RunReader | None, now: datetime
+) -> dict[str, dict[date, str]]:
+    """Find what the run will read and not make, and is not sound in the tables: ref -> date -> why.
+
+    prover, state: None where there are no tables, or no earlier run, yet. now: UTC.
+    """
     if prover is None:
-        return {ref: dict.fromkeys(days, "the table does not exist yet") for ref, days in index.outside.items()}
+        return {
+            ref: lacking
+            for ref, days in index.outside.items()
+            if (lacking := {day: why for day in days if (why := _without_tables(index, ref, day))})
+        }
     missing: dict[str, dict[date, str]] = {}
-    for ref, wrong in prover.soundness(index, index.outside, standing(index.plan.pipeline, now)).items():
+    for ref, wrong in prover.soundness(
+        index, index.outside, records_of(state, index.plan.pipeline), standing(index.plan.pipeline, now)
+    ).items():
         if isinstance(wrong, TransientError):
             wrong = dict.fromkeys(index.outside[ref], f"could not be asked: {wrong}")
         if wrong:
             missing[ref] = wrong
     return missing
+
+
+def _without_tables(index: PlanIndex, ref: str, day: date) -> str:
+    """What is wrong with an output on a date where there is no table at all; empty: nothing."""
+    is_right = index.expectation(index.processor(ref), day) == ExpectationLetter.EMPTY
+    return "" if is_right else "the table does not exist yet"
 
 
 def require_earlier_run(days: Sequence[date], finished: Mapping[date, frozenset[str]]) -> None:
@@ -137,65 +172,11 @@ def require_earlier_run(days: Sequence[date], finished: Mapping[date, frozenset[
         )
 
 
-def _present_by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]]) -> list[list[bool]]:
+def _by_state(index: PlanIndex, finished: Mapping[date, frozenset[str]], prover: Prover | None) -> Stock:
+    """What an earlier run's word says of tables, and of what nothing reads; objects that are read are looked for."""
     require_earlier_run(index.days, finished)
-    return [[task.ref in finished[day] for day in index.days] for task in index.tasks]
-
-
-def _present_by_tables(index: PlanIndex, prover: Prover, known: Sequence[Waiver]) -> list[list[bool]]:
-    """For each task and date: would the table pass as it is? Judged by the checks, not by any state.
-
-    A table that may be empty and is tells nothing by itself; it counts as present when every table of its cell that
-    must hold rows does. What writes no table is present when everything that needs it is; an object that is due has to
-    be there as well.
-    """
-    present = [[False] * len(index.days) for _ in index.tasks]
-    open_question: list[tuple[TaskSpec, int]] = []
-    tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
-    outputs = {task.ref: (task.spec.output, index.days) for task in index.tasks if task.spec.output.kind != "none"}
-    counted = {
-        ref: counts or {} for ref, counts in prover.count(outputs).items() if not isinstance(counts, PhasegateError)
-    }
-    expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
-    judged = prover.judge(index, {ref: (expected[ref], counted[ref]) for ref in expected if ref in counted})
-    for task in tables:
-        if task.ref not in counted:
-            continue
-        expects, counts = expected[task.ref], counted[task.ref]
-        unsound = {
-            day
-            for day, verdict in judged[task.ref]
-            if verdict.outcome == UNKNOWN or any(map(blocks, waived([verdict], day, task.phase, known)))
-        }
-        for position, day in enumerate(index.days):
-            rows = counts[day].rows if day in counts else 0
-            if expects[day] == ExpectationLetter.OPTIONAL and not rows:
-                open_question.append((task, position))
-            else:
-                is_right = not rows if expects[day] == ExpectationLetter.EMPTY else rows > 0
-                present[task.number][position] = is_right and day not in unsound
-    for task, position in open_question:
-        cell = [t for t in index.tasks if t.phase == task.phase and t.expects[position] == ExpectationLetter.EXPECTED]
-        present[task.number][position] = bool(cell) and all(
-            present[t.number][position] for t in cell if isinstance(t.spec.output, TableOutput)
-        )
-    for task in reversed(index.tasks):
-        if not isinstance(task.spec.output, TableOutput) and index.dependants[task.number]:
-            is_object = isinstance(task.spec.output, ObjectOutput)
-            for position, day in enumerate(index.days):
-                is_there = (
-                    not is_object
-                    or task.expects[position] != ExpectationLetter.EXPECTED
-                    or day in counted.get(task.ref, {})
-                )
-                needed = index.dependants[task.number]
-                present[task.number][position] = is_there and all(present[n][position] for n in needed)
-    return present
-
-
-def _work(index: PlanIndex, present: list[list[bool]]) -> dict[str, str]:
-    """Letters: what is not there runs, and so does everything that was or will be built on it."""
-    runs = spread(index, [[not is_there for is_there in of_task] for of_task in present])
-    return {
-        task.ref: "".join(WorkLetter.RUN if r else WorkLetter.ADOPT for r in runs[task.number]) for task in index.tasks
-    }
+    lacking: list[list[Why | None]] = []
+    for task in index.tasks:
+        is_read = bool(index.readers[task.number])
+        lacking.append([None if is_read or task.ref in finished[day] else Why.FAILED for day in index.days])
+    return Stock(lacking, held=find_objects(index, prover))

@@ -1,0 +1,190 @@
+"""What a run has to make is decided once: from what stands in the tables, over all that is built on what does not.
+
+A table stands by itself. An object is needed only by readers that will run: with none of them nobody looks for it, and
+nothing is said of it. With one it is there, and adopted, or is made. It is made anew, be it there or not, where what
+reads it does not stand itself: nobody knows which of the two is at fault.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.decisions.built_on import Marks, marks, spread
+from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
+from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
+
+
+class Why(StrEnum):
+    """Why a task runs on a date. What does not stand has a reason of its own; the rest follows from others."""
+
+    ASKED = "all"
+    """Everything was asked for again."""
+    FAILED = "not_finished"
+    """No earlier run brought it to a good end."""
+    SOURCE = "another_source"
+    """What is there was made from another source folder."""
+    MISSING = "missing"
+    """Its output is not there."""
+    UNSOUND = "unsound"
+    """Its table holds what does not pass its checks, or rows where none are right."""
+    UNASKED = "not_asked"
+    """Its table, or a check, could not be asked."""
+    NEVER_RAN = "never_ran"
+    """Its table may be empty, and is; nothing proves that it was ever run."""
+    NO_OUTPUT = "no_output"
+    """It leaves nothing that could be looked at, and nothing reads it."""
+    READ = "read"
+    """What reads it runs: there it is not, or its reader does not stand, or it leaves nothing to look at."""
+    BUILT_ON = "built_on"
+    """What it is made from runs."""
+
+
+WHYS: Mapping[Why, str] = {
+    Why.ASKED: "everything is made again",
+    Why.FAILED: "no earlier run finished it",
+    Why.SOURCE: "made from another source folder",
+    Why.MISSING: "its output is not there",
+    Why.UNSOUND: "what is there does not pass",
+    Why.UNASKED: "its table could not be asked",
+    Why.NEVER_RAN: "empty, and nothing proves that it ever ran",
+    Why.NO_OUTPUT: "it leaves nothing that could be looked at",
+    Why.READ: "what reads it runs",
+    Why.BUILT_ON: "made from what runs",
+}
+"""In words for people."""
+
+Lacking = Sequence[Sequence[Why | None]]
+"""For each task, in the order of the index, by date: why its output does not stand; None: it does.
+
+Of a task that writes no table and is read by others, only what holds for the date whatever they do (``ASKED``, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What is needed is decided for each task of an index."""
+
+    letters: dict[str, str]
+    """By ``phase/processor``: one ``WorkLetter`` per date."""
+
+    why: dict[str, list[Why | None]]
+    """By ``phase/processor``: why it runs on each date; None: it does not."""
+
+
+def needed(
+    index: PlanIndex, lacking: Lacking, held: Mapping[str, frozenset[date]], empty: Mapping[str, frozenset[date]]
+) -> Needed:
+    """Decide what runs: what does not stand, what that is read from, and all that was or will be built on it.
+
+    held: by ref, the dates whose objects are there. empty: by ref, the dates on which a table that may be empty is, and
+    stands.
+    """
+    seeds = [list(of_task) for of_task in lacking]
+    read = [task for task in reversed(index.tasks) if index.readers[task.number]]
+    for task in read:
+        for position, own in enumerate(seeds[task.number]):
+            if own is None and any(seeds[n][position] for n in index.readers[task.number]):
+                seeds[task.number][position] = Why.READ
+    runs = spread(index, seeds)
+    while _call_for(index, read, held, seeds, runs):
+        runs = spread(index, seeds)
+    return Needed(
+        {task.ref: "".join(_letters(index, task, runs, empty)) for task in index.tasks},
+        {
+            task.ref: [
+                (why or Why.BUILT_ON) if is_run else None
+                for why, is_run in zip(seeds[task.number], runs[task.number], strict=True)
+            ]
+            for task in index.tasks
+        },
+    )
+
+
+def _call_for(
+    index: PlanIndex,
+    read: Sequence[TaskSpec],
+    held: Mapping[str, frozenset[date]],
+    seeds: list[list[Why | None]],
+    runs: list[list[bool]],
+) -> bool:
+    """Have made what is read by what runs, and is not there; whether there was any."""
+    is_more = False
+    for task in read:
+        there = held.get(task.ref, frozenset())
+        for position, day in enumerate(index.days):
+            if runs[task.number][position] or day in there:
+                continue
+            if any(runs[n][position] for n in index.readers[task.number]):
+                seeds[task.number][position] = Why.READ
+                runs[task.number][position] = is_more = True
+    return is_more
+
+
+def _letters(
+    index: PlanIndex,
+    task: TaskSpec,
+    runs: Sequence[Sequence[bool]],
+    empty: Mapping[str, frozenset[date]],
+) -> list[str]:
+    letters: list[str] = []
+    is_table, readers = isinstance(task.spec.output, TableOutput), index.readers[task.number]
+    found_empty = empty.get(task.ref, frozenset())
+    for position, day in enumerate(index.days):
+        if runs[task.number][position]:
+            letters.append(WorkLetter.RUN)
+        elif is_table:
+            letters.append(WorkLetter.ADOPT_EMPTY if day in found_empty else WorkLetter.ADOPT)
+        elif readers and not any(runs[n][position] for n in readers):
+            letters.append(WorkLetter.NOT_NEEDED)
+        else:
+            letters.append(WorkLetter.ADOPT)
+    return letters
+
+
+def unwanted(index: PlanIndex, stands: Mapping[str, frozenset[date]]) -> dict[str, frozenset[date]]:
+    """Find the objects that nobody needs: whatever reads them stands. ref -> dates.
+
+    stands: by ref, the dates on which an output is whole.
+    """
+    found: dict[str, frozenset[date]] = {}
+    good: dict[int, frozenset[date]] = {
+        task.number: stands.get(task.ref, frozenset()) for task in index.tasks if index.readers[task.number] == ()
+    }
+    for task in reversed(index.tasks):
+        if readers := index.readers[task.number]:
+            unread = frozenset.intersection(*(good[n] for n in readers))
+            good[task.number] = stands.get(task.ref, frozenset()) | unread
+            if isinstance(task.spec.output, ObjectOutput):
+                found[task.ref] = unread
+    return found
+
+
+def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str, ...]:
+    """Find those of the outputs that are gone which a plan of what is missing does not make again, on some date.
+
+    An object is made for readers that run, and a table that may be empty is judged by the others of its phase: where
+    these are still there, nothing is missing.
+    """
+    taken = marks(index, gone)
+    lacking: list[list[Why | None]] = []
+    for task in index.tasks:
+        is_decided = isinstance(task.spec.output, TableOutput) or not index.readers[task.number]
+        missed = (
+            is_gone and is_decided and _is_missed(index, task, p, taken) for p, is_gone in enumerate(taken[task.number])
+        )
+        lacking.append([Why.MISSING if is_missed else None for is_missed in missed])
+    held = {task.ref: frozenset(index.days).difference(gone.get(task.ref, ())) for task in index.tasks}
+    again = needed(index, lacking, held, {}).letters
+    return tuple(
+        task.ref
+        for task in index.tasks
+        if any(is_gone and again[task.ref][p] != WorkLetter.RUN for p, is_gone in enumerate(taken[task.number]))
+    )
+
+
+def _is_missed(index: PlanIndex, task: TaskSpec, position: int, taken: Marks) -> bool:
+    if task.expects[position] != ExpectationLetter.OPTIONAL:
+        return True
+    mates = index.mates(task.ref, index.days[position])
+    return not mates or any(taken[index.by_ref[mate].number][position] for mate in mates)

@@ -1,0 +1,102 @@
+"""Stock is taken before a plan is made: which outputs stand as they are, judged by the checks, not by any state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.decisions.needed import Why
+from phasegate.domain.errors import PhasegateError
+from phasegate.domain.plan import PlanIndex
+from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
+from phasegate.domain.state.facts import UNKNOWN
+from phasegate.domain.state.run import Waiver
+from phasegate.services.reading.prover import Counts, Prover, RanEmpty, is_unsound
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What is there, and what of it does not stand, for the dates of an index."""
+
+    lacking: list[list[Why | None]]
+    """For each task, in the order of the index, by date: why its output does not stand; None: it does, or is an object
+    that others read, of which they decide."""
+
+    held: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    """By ref: the dates whose objects are there."""
+
+    empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    """By ref: the dates on which a table that may be empty is, and stands."""
+
+
+def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset[date]]:
+    """Find the dates whose objects are there, by ref. prover: None: none is. What cannot be asked is not there."""
+    outputs = {t.ref: (t.spec.output, index.days) for t in index.tasks if isinstance(t.spec.output, ObjectOutput)}
+    counted = prover.count(outputs) if prover and outputs else {}
+    return {ref: frozenset(there) for ref, there in counted.items() if there and not isinstance(there, PhasegateError)}
+
+
+def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, known: Sequence[Waiver] = ()) -> Stock:
+    """Take stock of everything that the tasks of an index leave behind, on its dates.
+
+    A table that may be empty and is tells nothing by itself; it stands when every table of its cell that must hold rows
+    does, or when a run proved it to be empty (``ran_empty``): what lies outside a run is judged alike
+    (``Prover.soundness``). prover: None for a warehouse that does not exist yet: its tables are empty. known: the
+    waivers that stand, whichever run looks.
+    """
+    lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
+    held = find_objects(index, prover)
+    for task in index.tasks:
+        if not isinstance(task.spec.output, TableOutput) and not index.readers[task.number]:
+            is_object, there = isinstance(task.spec.output, ObjectOutput), held.get(task.ref, frozenset())
+            for position, day in enumerate(index.days):
+                if day not in there:
+                    lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
+    empty: dict[str, set[date]] = {}
+    unproved: dict[str, set[date]] = {}
+    for number, position in _look(index, prover, lacking, known):
+        task, day = index.tasks[number], index.days[position]
+        mates = index.mates(task.ref, day)
+        is_proved = mates and all(lacking[index.by_ref[mate].number][position] is None for mate in mates)
+        (empty if is_proved else unproved).setdefault(task.ref, set()).add(day)
+    proved = ran_empty(unproved) if prover and unproved else {}
+    for ref, days in unproved.items():
+        empty.setdefault(ref, set()).update(days.intersection(proved.get(ref, ())))
+        for day in days.difference(empty[ref]):
+            lacking[index.by_ref[ref].number][index.position[day]] = Why.NEVER_RAN
+    return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()})
+
+
+def _look(
+    index: PlanIndex, prover: Prover | None, lacking: list[list[Why | None]], known: Sequence[Waiver]
+) -> list[tuple[int, int]]:
+    """Note what of the tables does not stand; returns what is open: tables that may be empty, and are.
+
+    Each as (number of the task, position of the date).
+    """
+    tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
+    expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
+    counted: dict[str, Counts] = {ref: {} for ref in expected}
+    unsound: dict[str, set[date]] = {}
+    if prover is not None:
+        answers = prover.count({task.ref: (task.spec.output, index.days) for task in tables})
+        counted = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
+        judged = prover.judge(index, {ref: (expected[ref], held) for ref, held in counted.items()})
+        unsound = {
+            ref: {day for day, v in of_ref if v.outcome == UNKNOWN or is_unsound(ref, day, v, known)}
+            for ref, of_ref in judged.items()
+        }
+    open_question: list[tuple[int, int]] = []
+    for task in tables:
+        if task.ref not in counted:
+            lacking[task.number] = [Why.UNASKED] * len(index.days)
+            continue
+        for position, (day, expects) in enumerate(expected[task.ref].items()):
+            has_rows = day in counted[task.ref]
+            if not has_rows and expects == ExpectationLetter.OPTIONAL:
+                open_question.append((task.number, position))
+            elif not has_rows and expects == ExpectationLetter.EXPECTED:
+                lacking[task.number][position] = Why.MISSING
+            elif day in unsound.get(task.ref, ()) or (has_rows and expects == ExpectationLetter.EMPTY):
+                lacking[task.number][position] = Why.UNSOUND
+    return open_question
