@@ -38,7 +38,6 @@ WRITERS: dict[type, tuple[str, ...]] = {
     DuckDbWarehouse: (
         "replace_partition",
         "load_partition",
-        "empty_partition",
         "append_missing",
         "replace_table",
         "apply_schema",

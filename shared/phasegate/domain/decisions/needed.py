@@ -29,6 +29,8 @@ class Why(StrEnum):
     """Its output is not there."""
     UNSOUND = "unsound"
     """Its table holds what does not pass its checks, or rows where none are right."""
+    STALE = "stale"
+    """Something that it was made from was written after it."""
     UNASKED = "not_asked"
     """Its table, or a check, could not be asked."""
     NEVER_RAN = "never_ran"
@@ -47,6 +49,7 @@ WHYS: Mapping[Why, str] = {
     Why.SOURCE: "made from another source folder",
     Why.MISSING: "its output is not there",
     Why.UNSOUND: "what is there does not pass",
+    Why.STALE: "older than what it was made from",
     Why.UNASKED: "its table could not be asked",
     Why.NEVER_RAN: "empty, and nothing proves that it ever ran",
     Why.NO_OUTPUT: "it leaves nothing that could be looked at",

@@ -27,6 +27,7 @@ class Discrepancy(StrEnum):
     EARLIER_ATTEMPT = "rows_of_an_earlier_attempt"
     WITHOUT_FENCE = "rows_without_a_fence"
     WRITTEN_SINCE = "written_since_by_nobody_known"
+    STALE = "older_than_its_inputs"
     NOT_ASKED = "could_not_be_asked"
     UNITS_OFF_THE_CALENDAR = "units_off_the_calendar"
     ONLY_IN_THE_CALENDAR = "units_only_in_the_calendar"
@@ -34,6 +35,7 @@ class Discrepancy(StrEnum):
     DOUBLED_UNITS = "doubled_in_the_schedule"
 
 
+BETWEEN_TABLES = "one table and another"
 STATE_AND_TABLES, CALENDAR_AND_TABLES, PLAN_AND_STATE = "state and tables", "calendar and tables", "plan and state"
 CALENDAR_AND_SOURCES = "calendar and sources"
 
@@ -58,6 +60,7 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
     Discrepancy.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
     Discrepancy.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
+    Discrepancy.STALE: (BETWEEN_TABLES, "rows that were made before something that they are made from was written"),
     Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
     Discrepancy.UNITS_OFF_THE_CALENDAR: (
         CALENDAR_AND_SOURCES,

@@ -5,6 +5,7 @@ from datetime import date
 
 from phasegate.domain.calendar.cross_check import in_words
 from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.decisions.stale import FenceRange, stale_outputs
 from phasegate.domain.operations.audit import (
     MEANINGS,
     NOTHING_HELD,
@@ -81,6 +82,9 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
             if index.days[0] <= day <= index.days[-1]:
                 text = f"{rows_in_words(rows)}, and the calendar has no such date"
                 lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
+    # What is wrong with an output by itself says more than its age.
+    named = {(line.date, f"{line.phase}/{line.processor}") for line in lines}
+    lines += [line for line in _stale(reading, index) if (line.date, f"{line.phase}/{line.processor}") not in named]
     lines += _without_output(reading, index, tasks or {})
     lines += _of_the_calendar(reading, index.plan.pipeline.calendar)
     return sorted(lines, key=lambda line: (line.date is not None, line.date or date.min))
@@ -117,6 +121,22 @@ def _without_output(
                 found=None,
                 query=STATE_QUERY,
             )
+
+
+def _stale(reading: Reading, index: PlanIndex) -> Iterator[FindingLine]:
+    """Tables that are older than what they were made from; those without fences say nothing of their age."""
+    fences = {
+        ref: {
+            day: FenceRange(held.lowest_fence, held.highest_fence)
+            for day, held in output.held.items()
+            if held.lowest_fence is not None and held.highest_fence is not None
+        }
+        for ref, output in reading.outputs.items()
+        if output.table and output.error is None
+    }
+    for ref, days in stale_outputs(index, fences).items():
+        for day, latest in days.items():
+            yield _line(reading.outputs[ref], Discrepancy.STALE, day, str(latest), None, None, Own.FENCES)
 
 
 def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLine]:

@@ -1,11 +1,12 @@
 """Stock is taken before a plan is made: which outputs stand as they are, judged by the checks, not by any state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
+from phasegate.domain.decisions.stale import FenceRange, inputs_outside, stale_outputs
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
@@ -41,8 +42,9 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
 
     A table that may be empty and is tells nothing by itself; it stands when every table of its cell that must hold rows
     does, or when a run proved it to be empty (``ran_empty``): what lies outside a run is judged alike
-    (``Prover.soundness``). prover: None for a warehouse that does not exist yet: its tables are empty. known: the
-    waivers that stand, whichever run looks.
+    (``Prover.soundness``). One that is older than what it was made from does not stand (``stale_outputs``). prover:
+    None for a warehouse that does not exist yet: its tables are empty. known: the waivers that stand, whichever run
+    looks.
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
@@ -78,9 +80,14 @@ def _look(
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
     counted: dict[str, Counts] = {ref: {} for ref in expected}
     unsound: dict[str, set[date]] = {}
+    stale: Mapping[str, Collection[date]] = {}
     if prover is not None:
-        answers = prover.count({task.ref: (task.spec.output, index.days) for task in tables})
-        counted = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
+        outside = {ref: (index.processor(ref).output, days) for ref, days in inputs_outside(index).items()}
+        of_outside = {ref: of for ref, of in outside.items() if isinstance(of[0], TableOutput)}
+        answers = prover.count({**of_outside, **{task.ref: (task.spec.output, index.days) for task in tables}})
+        known_counts = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
+        stale = stale_outputs(index, {ref: _fences(held) for ref, held in known_counts.items()})
+        counted = {ref: held for ref, held in known_counts.items() if ref in expected}
         judged = prover.judge(index, {ref: (expected[ref], held) for ref, held in counted.items()})
         unsound = {
             ref: {day for day, v in of_ref if v.outcome == UNKNOWN or is_unsound(ref, day, v, known)}
@@ -99,4 +106,15 @@ def _look(
                 lacking[task.number][position] = Why.MISSING
             elif day in unsound.get(task.ref, ()) or (has_rows and expects == ExpectationLetter.EMPTY):
                 lacking[task.number][position] = Why.UNSOUND
+            elif day in stale.get(task.ref, ()):
+                lacking[task.number][position] = Why.STALE
     return open_question
+
+
+def _fences(held: Counts) -> dict[date, FenceRange]:
+    """The fences that rows carry, by date. A table without them, or with none on a date, says nothing there."""
+    return {
+        day: FenceRange(found.lowest_fence, found.highest_fence)
+        for day, found in held.items()
+        if found.lowest_fence is not None and found.highest_fence is not None
+    }
