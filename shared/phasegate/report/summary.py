@@ -1,6 +1,7 @@
 """The summary of a run says what the tables hold, what is missing by name, and what to type next."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from io import StringIO
@@ -18,6 +19,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
+from phasegate.services.reading.left_behind import left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, progress_document, report
 from phasegate.services.reading.prover import ask
@@ -56,6 +58,12 @@ class Summary:
     roots: tuple[Root, ...]
     """What ended badly, or waits for a person or an answer."""
 
+    left_behind: Mapping[str, tuple[date, ...]]
+    """By ``phase/processor``: dates outside the run on which its table is older than what the run made."""
+
+    pipeline: tuple[str, ...]
+    """The options that name the pipeline file and the source of the run; empty: both are what is deployed."""
+
     seconds: float
     """Seconds from the start of the run to its end, or until now."""
 
@@ -81,8 +89,15 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
+    run = state.run(run_id)
     return Summary(
-        progress, tuple(tables), skipped, explain(state, run_id, None, None, overdue=progress.overdue).roots, seconds
+        report=progress,
+        tables=tuple(tables),
+        skipped=skipped,
+        roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
+        left_behind=left_behind(index, warehouse) if progress.status.is_final else {},
+        pipeline=("--pipeline", run.pipeline_file, "--source", run.source) if run.source else (),
+        seconds=seconds,
     )
 
 
@@ -100,7 +115,8 @@ def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str
             {"date": day.isoformat(), "phase": ref.partition("/")[0], "processor": ref.partition("/")[2]}
             for day, ref in summary.report.missing
         ],
-        "next": next_command(summary.report, is_borne_out=is_borne_out),
+        "left_behind": {ref: [day.isoformat() for day in days] for ref, days in summary.left_behind.items()},
+        "next": _next(summary, is_borne_out),
     }
 
 
@@ -135,7 +151,11 @@ def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
     _print_missing(console, summary)
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")
-    console.print(f"next: {next_command(progress, is_borne_out=is_borne_out)}")
+    if summary.left_behind:
+        days = sorted({day for of_ref in summary.left_behind.values() for day in of_ref})
+        when = f"{len(days)} dates from {days[0]} to {days[-1]}" if len(days) > 1 else str(days[0])
+        console.print(f"left behind, older than what this run made: {', '.join(summary.left_behind)} on {when}")
+    console.print(f"next: {_next(summary, is_borne_out)}")
     return out.getvalue().rstrip()
 
 
@@ -175,6 +195,14 @@ def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
         phase, _, processor = ref.partition("/")
         groups.setdefault((day, phase), []).append(processor)
     return [f"{day} {phase}: {', '.join(processors)}" for (day, phase), processors in groups.items()]
+
+
+def _next(summary: Summary, is_borne_out: bool) -> str:
+    """The command that a person types next; after a run that is complete, what makes again what it left behind."""
+    if not (summary.report.status is RunStatus.COMPLETED and summary.left_behind and is_borne_out):
+        return next_command(summary.report, is_borne_out=is_borne_out)
+    days = sorted({day for of_ref in summary.left_behind.values() for day in of_ref})
+    return shlex.join(["phasegate", "run", *summary.pipeline, "--from", str(days[0]), "--to", str(days[-1])])
 
 
 def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:

@@ -1,0 +1,53 @@
+"""A run that covers a part of a pipeline, or of a season, leaves behind what was made from what it made anew."""
+
+from datetime import date
+
+from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.decisions.built_on import built_on
+from phasegate.domain.decisions.stale import FenceRange, stale_outputs
+from phasegate.domain.errors import PhasegateError
+from phasegate.domain.plan import PlanIndex, WorkLetter, compile_plan
+from phasegate.domain.plan.blank import blank_plan
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.ports import Warehouse
+from phasegate.services.reading.prover import ask
+
+
+def left_behind(index: PlanIndex, warehouse: Warehouse) -> dict[str, tuple[date, ...]]:
+    """Find the tables outside a run that are older than what it made, in the seasons of its dates: ref -> dates.
+
+    A table that cannot be asked, or keeps no fence, is not among them. Nothing is asked for a run of all phases over
+    whole seasons.
+    """
+    plan = index.plan
+    pipeline, days = plan.pipeline, [each.day for each in plan.calendar]
+    if plan.phases == pipeline.phase_names and len(plan.days) == len(days):
+        return {}
+    whole = compile_plan(blank_plan(pipeline, pipeline.phase_names, days, plan.calendar))
+    made = {
+        task.ref: [day for day, letter in zip(index.days, task.work, strict=True) if letter == WorkLetter.RUN]
+        for task in index.tasks
+    }
+    beyond = {
+        ref: [day for day in on if ref not in index.by_ref or day not in index.position]
+        for ref, on in built_on(whole, made).items()
+    }
+    behind = {ref: on for ref, on in beyond.items() if on and _keeps_fences(whole, ref)}
+    if not behind:
+        return {}
+    asked = behind | {ref: on for ref, on in made.items() if on and _keeps_fences(whole, ref)}
+    asked |= {ref: sorted({*behind[ref], *made[ref]}) for ref in behind.keys() & made.keys()}
+    tables = {ref: whole.by_ref[ref].spec.output for ref in asked}
+    questions = [count_rows(output, asked[ref]) for ref, output in tables.items() if isinstance(output, TableOutput)]
+    fences: dict[str, dict[date, FenceRange]] = {}
+    for ref, rows in zip(tables, ask(warehouse, questions), strict=True):
+        if not isinstance(rows, PhasegateError):
+            fences[ref] = {r["d"]: FenceRange(r["lowest"], r["highest"]) for r in rows if r["lowest"] is not None}
+    stale = stale_outputs(whole, fences)
+    found = {ref: tuple(day for day in on if day in stale.get(ref, ())) for ref, on in behind.items()}
+    return {ref: on for ref, on in found.items() if on}
+
+
+def _keeps_fences(index: PlanIndex, ref: str) -> bool:
+    output = index.by_ref[ref].spec.output
+    return isinstance(output, TableOutput) and output.fence_column is not None
