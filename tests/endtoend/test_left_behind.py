@@ -1,6 +1,5 @@
 """A run of some phases, or dates, says what it leaves behind, and prints the command that mends it."""
 
-import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +36,7 @@ def test_a_run_of_the_first_phases_names_what_was_made_from_them(site: Site) -> 
     assert f"left behind, older than what this run made: shape/left, shape/right, shape/ahead on {DAY}" in run.out
     printed = next(line for line in run.out.splitlines() if line.startswith("next: ")).removeprefix("next: ")
     mended = site(*shlex.split(printed)[1:])
-    assert mended.code == 0, mended.err
-    verified = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
-    assert {f["kind"] for f in json.loads(verified.out)["findings"]} <= {"older_than_its_inputs"}
-    rest = site.call(*site.selecting("run", "--season", "2023-24"))
-    assert rest.code == 0 and "left behind" not in rest.out
+    assert mended.code == 0 and "left behind" not in mended.out, mended.err
     assert site.call(*site.selecting("verify", "--season", "2023-24", "--json")).code == 0
 
 

@@ -1,7 +1,7 @@
 """The summary of a run says what the tables hold, what is missing by name, and what to type next."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from io import StringIO
@@ -19,7 +19,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
-from phasegate.services.reading.left_behind import left_behind
+from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, progress_document, report
 from phasegate.services.reading.prover import ask
@@ -58,8 +58,8 @@ class Summary:
     roots: tuple[Root, ...]
     """What ended badly, or waits for a person or an answer."""
 
-    left_behind: Mapping[str, tuple[date, ...]]
-    """By ``phase/processor``: dates outside the run on which its table is older than what the run made."""
+    left_behind: LeftBehind | None
+    """What lies outside the run, and is older than what it made; None: nothing is, or the run is not over."""
 
     pipeline: tuple[str, ...]
     """The options that name the pipeline file and the source of the run; empty: both are what is deployed."""
@@ -95,7 +95,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         tables=tuple(tables),
         skipped=skipped,
         roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
-        left_behind=left_behind(index, warehouse) if progress.status.is_final else {},
+        left_behind=left_behind(index, warehouse) if progress.status.is_final else None,
         pipeline=("--pipeline", run.pipeline_file, "--source", run.source) if run.source else (),
         seconds=seconds,
     )
@@ -115,7 +115,10 @@ def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str
             {"date": day.isoformat(), "phase": ref.partition("/")[0], "processor": ref.partition("/")[2]}
             for day, ref in summary.report.missing
         ],
-        "left_behind": {ref: [day.isoformat() for day in days] for ref, days in summary.left_behind.items()},
+        "left_behind": {
+            ref: [day.isoformat() for day in days]
+            for ref, days in (summary.left_behind.tables if summary.left_behind else {}).items()
+        },
         "next": _next(summary, is_borne_out),
     }
 
@@ -152,9 +155,7 @@ def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")
     if summary.left_behind:
-        days = sorted({day for of_ref in summary.left_behind.values() for day in of_ref})
-        when = f"{len(days)} dates from {days[0]} to {days[-1]}" if len(days) > 1 else str(days[0])
-        console.print(f"left behind, older than what this run made: {', '.join(summary.left_behind)} on {when}")
+        console.print(escaped(_left_behind(summary.left_behind)))
     console.print(f"next: {_next(summary, is_borne_out)}")
     return out.getvalue().rstrip()
 
@@ -201,8 +202,15 @@ def _next(summary: Summary, is_borne_out: bool) -> str:
     """The command that a person types next; after a run that is complete, what makes again what it left behind."""
     if not (summary.report.status is RunStatus.COMPLETED and summary.left_behind and is_borne_out):
         return next_command(summary.report, is_borne_out=is_borne_out)
-    days = sorted({day for of_ref in summary.left_behind.values() for day in of_ref})
-    return shlex.join(["phasegate", "run", *summary.pipeline, "--from", str(days[0]), "--to", str(days[-1])])
+    first, last = summary.left_behind.first, summary.left_behind.last
+    return shlex.join(["phasegate", "run", *summary.pipeline, "--from", str(first), "--to", str(last)])
+
+
+def _left_behind(behind: LeftBehind) -> str:
+    names, days = list(behind.tables), sorted({day for on in behind.tables.values() for day in on})
+    named = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    when = f"{len(days)} dates from {days[0]} to {days[-1]}" if len(days) > 1 else str(days[0])
+    return f"left behind, older than what this run made: {named} on {when}"
 
 
 def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:

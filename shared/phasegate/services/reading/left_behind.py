@@ -1,6 +1,7 @@
 """A run that covers a part of a pipeline, or of a season, leaves behind what was made from what it made anew."""
 
 from datetime import date
+from typing import NamedTuple
 
 from phasegate.domain.checks.proof import count_rows
 from phasegate.domain.decisions.built_on import built_on
@@ -13,8 +14,19 @@ from phasegate.ports import Warehouse
 from phasegate.services.reading.prover import ask
 
 
-def left_behind(index: PlanIndex, warehouse: Warehouse) -> dict[str, tuple[date, ...]]:
-    """Find the tables outside a run that are older than what it made, in the seasons of its dates: ref -> dates.
+class LeftBehind(NamedTuple):
+    """What a run left behind is older than what it made."""
+
+    tables: dict[str, tuple[date, ...]]
+    """By ``phase/processor``: the dates on which its table is."""
+    first: date
+    """The first of these dates."""
+    last: date
+    """The last date on which anything was built on what the run made: once these are mended, it is stale as well."""
+
+
+def left_behind(index: PlanIndex, warehouse: Warehouse) -> LeftBehind | None:
+    """Find the tables outside a run that are older than what it made, in the seasons of its dates; None: none is.
 
     A table that cannot be asked, or keeps no fence, is not among them. Nothing is asked for a run of all phases over
     whole seasons.
@@ -22,7 +34,7 @@ def left_behind(index: PlanIndex, warehouse: Warehouse) -> dict[str, tuple[date,
     plan = index.plan
     pipeline, days = plan.pipeline, [each.day for each in plan.calendar]
     if plan.phases == pipeline.phase_names and len(plan.days) == len(days):
-        return {}
+        return None
     whole = compile_plan(blank_plan(pipeline, pipeline.phase_names, days, plan.calendar))
     made = {
         task.ref: [day for day, letter in zip(index.days, task.work, strict=True) if letter == WorkLetter.RUN]
@@ -34,18 +46,22 @@ def left_behind(index: PlanIndex, warehouse: Warehouse) -> dict[str, tuple[date,
     }
     behind = {ref: on for ref, on in beyond.items() if on and _keeps_fences(whole, ref)}
     if not behind:
-        return {}
+        return None
     asked = behind | {ref: on for ref, on in made.items() if on and _keeps_fences(whole, ref)}
     asked |= {ref: sorted({*behind[ref], *made[ref]}) for ref in behind.keys() & made.keys()}
-    tables = {ref: whole.by_ref[ref].spec.output for ref in asked}
-    questions = [count_rows(output, asked[ref]) for ref, output in tables.items() if isinstance(output, TableOutput)]
+    outputs = {ref: whole.by_ref[ref].spec.output for ref in asked}
+    questions = [count_rows(output, asked[ref]) for ref, output in outputs.items() if isinstance(output, TableOutput)]
     fences: dict[str, dict[date, FenceRange]] = {}
-    for ref, rows in zip(tables, ask(warehouse, questions), strict=True):
+    for ref, rows in zip(outputs, ask(warehouse, questions), strict=True):
         if not isinstance(rows, PhasegateError):
             fences[ref] = {r["d"]: FenceRange(r["lowest"], r["highest"]) for r in rows if r["lowest"] is not None}
     stale = stale_outputs(whole, fences)
     found = {ref: tuple(day for day in on if day in stale.get(ref, ())) for ref, on in behind.items()}
-    return {ref: on for ref, on in found.items() if on}
+    tables = {ref: on for ref, on in found.items() if on}
+    if not tables:
+        return None
+    last = max(day for ref, on in behind.items() for day in on if day in fences.get(ref, ()))
+    return LeftBehind(tables, min(day for on in tables.values() for day in on), last)
 
 
 def _keeps_fences(index: PlanIndex, ref: str) -> bool:
