@@ -210,6 +210,18 @@ def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_pa
     ]
 
 
+def test_a_table_whose_dates_are_none_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    write(tmp_path, GAMES, None)
+    schedule = ScheduleFile(tmp_path, SPEC).query
+    calendar = read_calendar(SPEC, schedule)
+    rows = [{"day": datetime(2024, 1, 1, tzinfo=UTC), "unit": "S101a", "n": 2}]
+    found = cross_check(LEAGUE, calendar, S1, CalendarReader(schedule, lambda _: rows), NOW)
+    (asked,) = [each for each in found.asked if each.error]
+    assert (asked.place, found.gaps) == ("raw.boxes", [])
+    assert asked.error is not None
+    assert asked.error.startswith("raw.boxes: d holds '2024-01-01 00:00:00+00:00', which is no DATE")
+
+
 def test_a_schedule_that_does_not_answer_is_told(tmp_path: Path) -> None:
     def silent(_: str) -> list[dict[str, object]]:
         raise TransientError("no answer")
