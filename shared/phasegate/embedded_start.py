@@ -27,7 +27,7 @@ from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
 from phasegate.ports import Clock, State, Warehouse
-from phasegate.services.reading.cross_check import CalendarReader, cross_check
+from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
@@ -96,9 +96,17 @@ class HomePreview:
         return EmbeddedInstallation(self.home, self._pipeline_file, self._source).inspect(scope.pipeline, scope.phases)
 
     def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
-        """See the protocol. Files are read alone: what a run is to make cannot be missing before it."""
-        reader = calendar_reader(self._source, scope.pipeline.calendar, None)
-        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now())
+        """See the protocol. Files are read, and the tables that are there, while no other process has them."""
+        with ExitStack() as stack:
+            warehouse = None
+            if self.home.warehouse.exists() and not self.home.driver():
+                warehouse = open_warehouse(self.home)
+                stack.callback(warehouse.close)
+            filled = outputs_of(scope.pipeline)
+            there = set() if warehouse is None else warehouse.columns(filled).keys()
+            reader = calendar_reader(self._source, scope.pipeline.calendar, warehouse)
+            written = [ref for table, ref in filled.items() if table in there]
+            checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now(), written)
         return calendar_lines(scope.pipeline.calendar, checked)
 
 

@@ -11,6 +11,7 @@ from tests.conftest import NBA_PIPELINE, as_json, run_command
 FIRST, HOLE, LAST = "2023-11-01", "2023-11-02", "2023-11-04"
 """Four game dates in a row of the real league, and of the made-up one."""
 
+PLAYERS = "nba_raw.nbac_player_boxscore"
 ONE_GAME = f"game_id = (SELECT MIN(game_id) FROM t WHERE game_date = '{HOLE}')"
 
 
@@ -75,13 +76,20 @@ def test_no_run_over_it_is_complete_and_preflight_says_why(
     assert {line["date"] for line in report["findings"] if line["phase"] == "calendar"} == {HOLE}
 
 
-def test_a_mended_schedule_leaves_nothing_to_say(source_folder: Path, tmp_path: Path) -> None:
+def test_a_mended_schedule_leaves_nothing_to_say_and_what_is_gone_since_is_told(
+    source_folder: Path, tmp_path: Path
+) -> None:
     source = copied(source_folder, tmp_path / "source", schedule=f"FROM t WHERE game_date <> '{HOLE}'")
     home = tmp_path / "home"
     chosen = ("--pipeline", NBA_PIPELINE, "--source", source, "--from", FIRST, "--to", LAST, "--phases", "1..2")
     assert run_command("run", *chosen, "--run-id", "r", home=home).returncode == 1
     shutil.copy(source_folder / "schedule.parquet", source / "schedule.parquet")
     assert run_command("verify", "r", home=home).returncode == 0
+    with duckdb.connect(str(home / "warehouse.duckdb")) as tables:
+        one_game = f"(SELECT MIN(game_id) FROM {PLAYERS} WHERE game_date = '{FIRST}')"
+        tables.execute(f"DELETE FROM {PLAYERS} WHERE game_id = {one_game}")
+    warned = run_command("preflight", *chosen, home=home).stdout
+    assert f"WARN calendar {PLAYERS}: 1 game of 1 date of which {PLAYERS} has no rows: {FIRST}" in warned
     (source / "player_boxscores.parquet").rename(source / "players.parquet")
     report = as_json(run_command("verify", "r", "--json", home=home))
     asked = [line for line in report["findings"] if line["kind"] == "could_not_be_asked"]

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pytest
 
+from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.json_lines import json_lines
 from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
@@ -19,6 +25,7 @@ from phasegate.domain.spec.pipeline import SourceSpec
 from phasegate.embedded_start import calendar_reader
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.environment import CloudEnvironment
 from phasegate.services.starting.preflight import calendar_lines, check_schedule
 from phasegate.services.starting.scope import RunScope
 from tests.unit.builders import pipeline
@@ -207,6 +214,36 @@ def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_pa
     assert [(gap.kind, gap.day, gap.units, gap.rows) for gap in found.gaps] == [
         (GapKind.OFF_THE_CALENDAR, S1[1], 1, 5),
         (GapKind.ONLY_IN_THE_CALENDAR, S1[1], 1, 0),
+    ]
+
+
+def test_on_a_cloud_preflight_compares_the_warehouses_tables(tmp_path: Path) -> None:
+    own = CrossCheckTable(table="raw.a", date_column="d", key=["k"], file="boxes.parquet", rows="rows")
+    spec = SPEC.model_copy(update={"cross_check": CHECK.model_copy(update={"tables": [own]})})
+    league = LEAGUE.model_copy(update={"calendar": spec})
+    write(tmp_path, GAMES, [*PLAYED, (S1[1], "ghost")])
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb")
+    warehouse.apply_schema(
+        "CREATE TABLE `raw.schedule` (season STRING, game_date DATE, home_team STRING, game_status INT64);"
+        "CREATE TABLE `raw.a` (d DATE, k STRING)"
+    )
+    files = duckdb.connect()
+    games = files.execute(f"FROM '{tmp_path / 'schedule.parquet'}'").fetchall()
+    boxes = files.execute(f"FROM '{tmp_path / 'boxes.parquet'}'").fetchall()
+    for table, names, rows in (
+        ("raw.schedule", ("season", "game_date", "home_team", "game_status"), games),
+        ("raw.a", ("d", "k"), boxes),
+    ):
+        warehouse.replace_table(table, json_lines(dict(zip(names, row, strict=True)) for row in rows))
+    backend: Any = SimpleNamespace(warehouse=warehouse, clock=VirtualClock(NOW))
+    environment = CloudEnvironment(backend, Mock(), lambda _: league)
+    calendar = read_calendar(spec, warehouse.query)
+    request = RunRequest(Selection(), pipeline_file="pipeline.yaml")
+    lines = environment.compare_calendar(RunScope(request, league, league.phase_names, calendar, tuple(S1)))
+    warehouse.close()
+    assert [str(line) for line in lines] == [
+        "WARN calendar raw.a: 1 game and 1 row of 1 date that the schedule does not have: 2024-01-02; "
+        "mend the schedule, or what holds them, and plan again"
     ]
 
 
