@@ -40,7 +40,7 @@ CASES = {
     ),
     "three games that never became final": (
         {"schedule": f"SELECT * REPLACE (CASE WHEN {THREE} THEN 2 ELSE game_status END AS game_status) FROM t"},
-        "3 games of 1 date that neither meet calendar.condition (game_status = 3) nor are plainly postponed",
+        "3 games of 1 date neither meeting calendar.condition (game_status = 3) nor plainly postponed",
         {"undecided_in_the_schedule"},
     ),
     "a game in the box scores of players that the schedule does not have": (
@@ -50,7 +50,7 @@ CASES = {
     ),
     "a row of the schedule that stands there twice": (
         {"schedule": f"FROM t UNION ALL FROM t WHERE {ONE_GAME}"},
-        "1 game of 1 date that count more than once: 2023-11-02",
+        "1 game of 1 date counted more than once: 2023-11-02",
         {"doubled_in_the_schedule"},
     ),
 }

@@ -116,8 +116,7 @@ def test_a_game_of_which_the_source_has_nothing_is_told(tmp_path: Path) -> None:
 def test_games_that_still_go_on_are_told_on_past_dates_alone(tmp_path: Path) -> None:
     games = changed(S2[2], 2)
     assert said(checked(tmp_path, games=games)) == [
-        "1 game of 1 date that neither meet calendar.condition (game_status = 3) nor are plainly postponed "
-        "(game_status = 4)"
+        "1 game of 1 date neither meeting calendar.condition (game_status = 3) nor plainly postponed (game_status = 4)"
     ]
     assert said(checked(tmp_path, games=games, now=datetime(2024, 1, 22, 23, tzinfo=UTC))) == []
 
