@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from phasegate.bootstrap import (
     check_workers,
     open_warehouse,
 )
-from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.cross_check import CrossCheckTable
@@ -97,11 +97,15 @@ class HomePreview:
 
     def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol. Files are read, and the tables that are there, while no other process has them."""
+        if scope.pipeline.calendar.cross_check is None:
+            return []
         with ExitStack() as stack:
             warehouse = None
-            if self.home.warehouse.exists() and not self.home.driver():
-                warehouse = open_warehouse(self.home)
-                stack.callback(warehouse.close)
+            # What is wrong with the home, or who drives it, is a line of its own.
+            with suppress(PhasegateError):
+                if self.home.warehouse.exists() and not self.home.driver():
+                    warehouse = open_warehouse(self.home)
+                    stack.callback(warehouse.close)
             filled = outputs_of(scope.pipeline)
             there = set() if warehouse is None else warehouse.columns(filled).keys()
             reader = calendar_reader(self._source, scope.pipeline.calendar, warehouse)
@@ -121,7 +125,7 @@ def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Ware
         return ScheduleFile(source, calendar)
 
     def source_of(table: CrossCheckTable) -> Query:
-        return file().with_table(table.table, table.date_column, table.file or "").query
+        return file().query_of(table.table, table.date_column, table.file or "")
 
     tables = None if warehouse is None else warehouse.query
     return CalendarReader(lambda sql: file().query(sql), tables, source_of)

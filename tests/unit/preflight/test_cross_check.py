@@ -197,6 +197,14 @@ def test_what_cannot_be_asked_is_told_and_the_rest_is_compared(tmp_path: Path) -
     assert "the calendar was not compared with it" in str(lines[0])
 
 
+def test_a_column_that_a_file_lacks_is_told_with_its_file(tmp_path: Path) -> None:
+    check = CHECK.model_copy(update={"tables": [BOXES.model_copy(update={"key": ["match"]})]})
+    (asked,) = [each for each in checked(tmp_path, check=check).asked if each.error]
+    assert asked.error is not None
+    assert asked.error.startswith(f"{tmp_path / 'boxes.parquet'}: Binder Error: ")
+    assert asked.error.endswith("(calendar.cross_check names it)")
+
+
 def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_path: Path) -> None:
     write(tmp_path, GAMES, None)
     schedule = ScheduleFile(tmp_path, SPEC)
