@@ -157,6 +157,10 @@ CHAPTERS = (
             ),
             Promise("A fault planted in the tables is found by its check.", ("endtoend/test_planted_faults.py",)),
             Promise(
+                "A calendar that is itself wrong is told by preflight, and no run over it is called complete.",
+                ("endtoend/test_calendar_with_holes.py", "unit/preflight/test_cross_check.py"),
+            ),
+            Promise(
                 "The verifier finds what tables and state disagree about, whoever has filled the tables.",
                 ("report/test_disagreements.py",),
             ),

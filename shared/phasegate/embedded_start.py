@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -20,14 +20,14 @@ from phasegate.bootstrap import (
     check_workers,
     open_warehouse,
 )
-from phasegate.domain.errors import HomeInUse, InputError
+from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
 from phasegate.ports import Clock, State, Warehouse
-from phasegate.services.reading.cross_check import CalendarReader, cross_check
+from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
@@ -96,9 +96,21 @@ class HomePreview:
         return EmbeddedInstallation(self.home, self._pipeline_file, self._source).inspect(scope.pipeline, scope.phases)
 
     def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
-        """See the protocol. Files are read alone: what a run is to make cannot be missing before it."""
-        reader = calendar_reader(self._source, scope.pipeline.calendar, None)
-        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now())
+        """See the protocol. Files are read, and the tables that are there, while no other process has them."""
+        if scope.pipeline.calendar.cross_check is None:
+            return []
+        with ExitStack() as stack:
+            warehouse = None
+            # What is wrong with the home, or who drives it, is a line of its own.
+            with suppress(PhasegateError):
+                if self.home.warehouse.exists() and not self.home.driver():
+                    warehouse = open_warehouse(self.home)
+                    stack.callback(warehouse.close)
+            filled = outputs_of(scope.pipeline)
+            there = set() if warehouse is None else warehouse.columns(filled).keys()
+            reader = calendar_reader(self._source, scope.pipeline.calendar, warehouse)
+            written = [ref for table, ref in filled.items() if table in there]
+            checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now(), written)
         return calendar_lines(scope.pipeline.calendar, checked)
 
 
@@ -113,7 +125,7 @@ def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Ware
         return ScheduleFile(source, calendar)
 
     def source_of(table: CrossCheckTable) -> Query:
-        return file().with_table(table.table, table.date_column, table.file or "").query
+        return file().query_of(table.table, table.date_column, table.file or "")
 
     tables = None if warehouse is None else warehouse.query
     return CalendarReader(lambda sql: file().query(sql), tables, source_of)

@@ -11,6 +11,7 @@ from tests.conftest import NBA_PIPELINE, as_json, run_command
 FIRST, HOLE, LAST = "2023-11-01", "2023-11-02", "2023-11-04"
 """Four game dates in a row of the real league, and of the made-up one."""
 
+PLAYERS = "nba_raw.nbac_player_boxscore"
 ONE_GAME = f"game_id = (SELECT MIN(game_id) FROM t WHERE game_date = '{HOLE}')"
 
 
@@ -39,7 +40,7 @@ CASES = {
     ),
     "three games that never became final": (
         {"schedule": f"SELECT * REPLACE (CASE WHEN {THREE} THEN 2 ELSE game_status END AS game_status) FROM t"},
-        "3 games of 1 date that neither meet calendar.condition (game_status = 3) nor are plainly postponed",
+        "3 games of 1 date neither meeting calendar.condition (game_status = 3) nor plainly postponed",
         {"undecided_in_the_schedule"},
     ),
     "a game in the box scores of players that the schedule does not have": (
@@ -49,7 +50,7 @@ CASES = {
     ),
     "a row of the schedule that stands there twice": (
         {"schedule": f"FROM t UNION ALL FROM t WHERE {ONE_GAME}"},
-        "1 game of 1 date that count more than once: 2023-11-02",
+        "1 game of 1 date counted more than once: 2023-11-02",
         {"doubled_in_the_schedule"},
     ),
 }
@@ -75,13 +76,20 @@ def test_no_run_over_it_is_complete_and_preflight_says_why(
     assert {line["date"] for line in report["findings"] if line["phase"] == "calendar"} == {HOLE}
 
 
-def test_a_mended_schedule_leaves_nothing_to_say(source_folder: Path, tmp_path: Path) -> None:
+def test_a_mended_schedule_leaves_nothing_to_say_and_what_is_gone_since_is_told(
+    source_folder: Path, tmp_path: Path
+) -> None:
     source = copied(source_folder, tmp_path / "source", schedule=f"FROM t WHERE game_date <> '{HOLE}'")
     home = tmp_path / "home"
     chosen = ("--pipeline", NBA_PIPELINE, "--source", source, "--from", FIRST, "--to", LAST, "--phases", "1..2")
     assert run_command("run", *chosen, "--run-id", "r", home=home).returncode == 1
     shutil.copy(source_folder / "schedule.parquet", source / "schedule.parquet")
     assert run_command("verify", "r", home=home).returncode == 0
+    with duckdb.connect(str(home / "warehouse.duckdb")) as tables:
+        one_game = f"(SELECT MIN(game_id) FROM {PLAYERS} WHERE game_date = '{FIRST}')"
+        tables.execute(f"DELETE FROM {PLAYERS} WHERE game_id = {one_game}")
+    warned = run_command("preflight", *chosen, home=home).stdout
+    assert f"WARN calendar {PLAYERS}: 1 game of 1 date of which {PLAYERS} has no rows: {FIRST}" in warned
     (source / "player_boxscores.parquet").rename(source / "players.parquet")
     report = as_json(run_command("verify", "r", "--json", home=home))
     asked = [line for line in report["findings"] if line["kind"] == "could_not_be_asked"]

@@ -254,11 +254,14 @@ def test_a_game_that_the_schedule_lists_twice_counts_once_in_later_dates(
 ) -> None:
     twice = f"SELECT * FROM rows UNION ALL SELECT * FROM rows WHERE {FIRST}"
     played = play(make_folder(schedule=twice), tmp_path, 0)
-    table, day = "nba_analytics.upcoming_team_game_context", league.days[4]
-    played.ask("/process", "upcoming_team_game_context", day)
+    table, days = "nba_analytics.upcoming_team_game_context", league.days[2:8]
+    for day in days:
+        played.ask("/process", "upcoming_team_game_context", day)
 
     def numbers(one: Played) -> list[tuple[object, ...]]:
-        return [(row["team"], row["season_game_number"], row["rest_days"]) for row in one.rows(table, "game_date", day)]
+        rows = [row for day in days for row in one.rows(table, "game_date", day)]
+        return [(row["game_date"], row["team"], row["season_game_number"], row["games_last_7_days"]) for row in rows]
 
+    assert len(numbers(played)) > 60
     assert numbers(played) == numbers(league)
     played.warehouse.close()

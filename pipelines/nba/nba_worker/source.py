@@ -11,80 +11,51 @@ from typing import Any
 
 import duckdb
 
+from nba_worker.bad_rows import DAY, DECIMAL, TEXT, WHOLE, YES_NO, is_counted, problems_by_date
 from nba_worker.schedule import FINAL, Schedule
 from phasegate.domain.errors import InputError
-from phasegate.source_file import SourceFile, read_source_file
+from phasegate.source_file import read_source_file
 
 Row = dict[str, Any]
 
-_TEXT, _WHOLE, _YES_NO, _DAY, _DECIMAL = "VARCHAR", "INTEGER", "BOOLEAN", "DATE", "DOUBLE"
-_GAME = {"game_date": _DAY, "game_id": _TEXT}
-_CONVERTS = {
-    _TEXT: ("VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "BOOLEAN", "DATE"),
-    _WHOLE: ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT"),
-    _YES_NO: ("BOOLEAN",),
-    _DECIMAL: ("DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
-}
-"""Types whose every value converts: their columns need not be looked through."""
-
-_IN_WORDS = {_TEXT: "text", _WHOLE: "whole number", _YES_NO: "yes or no", _DECIMAL: "number"}
-_SIDE = {**_GAME, "season": _TEXT, "team": _TEXT, "opponent": _TEXT, "is_home": _YES_NO}
-_SHOOTING = dict.fromkeys(["points", "fgm", "fga", "fg3m", "fg3a", "ftm", "fta"], _WHOLE)
-_PLAY = dict.fromkeys(["oreb", "dreb", "reb", "ast", "stl", "blk", "pf", "plus_minus"], _WHOLE)
+_GAME = {"game_date": DAY, "game_id": TEXT}
+_SIDE = {**_GAME, "season": TEXT, "team": TEXT, "opponent": TEXT, "is_home": YES_NO}
+_SHOOTING = dict.fromkeys(["points", "fgm", "fga", "fg3m", "fg3a", "ftm", "fta"], WHOLE)
+_PLAY = dict.fromkeys(["oreb", "dreb", "reb", "ast", "stl", "blk", "pf", "plus_minus"], WHOLE)
 
 REQUIRED = {
     "schedule": {
         **_GAME,
-        **dict.fromkeys(["season", "season_type", "home_team", "away_team"], _TEXT),
-        **dict.fromkeys(["home_score", "away_score", "game_status"], _WHOLE),
+        **dict.fromkeys(["season", "season_type", "home_team", "away_team"], TEXT),
+        **dict.fromkeys(["home_score", "away_score", "game_status"], WHOLE),
     },
-    "team_boxscores": {**_SIDE, **_SHOOTING, **_PLAY, "tov_players": _WHOLE},
+    "team_boxscores": {**_SIDE, **_SHOOTING, **_PLAY, "tov_players": WHOLE},
     "player_boxscores": {
         **_SIDE,
         **_SHOOTING,
         **_PLAY,
-        **dict.fromkeys(["wl", "player_name"], _TEXT),
-        **dict.fromkeys(["player_id", "minutes", "tov"], _WHOLE),
+        **dict.fromkeys(["wl", "player_name"], TEXT),
+        **dict.fromkeys(["player_id", "minutes", "tov"], WHOLE),
     },
 }
 """Columns that each file must have, with the type that their values must convert to."""
 
 OPTIONAL = {
-    "shots": {**_GAME, "team": _TEXT, "player_id": _WHOLE, "zone": _TEXT, "made": _YES_NO},
+    "shots": {**_GAME, "team": TEXT, "player_id": WHOLE, "zone": TEXT, "made": YES_NO},
     "play_by_play": {
         **_GAME,
-        **dict.fromkeys(["event_number", "period", "player_id"], _WHOLE),
-        **dict.fromkeys(["clock", "team", "event_type", "description"], _TEXT),
+        **dict.fromkeys(["event_number", "period", "player_id"], WHOLE),
+        **dict.fromkeys(["clock", "team", "event_type", "description"], TEXT),
     },
     "props": {
-        "game_date": _DAY,
-        "player_id": _WHOLE,
-        "points_line": _DECIMAL,
-        "over_odds": _WHOLE,
-        "under_odds": _WHOLE,
+        "game_date": DAY,
+        "player_id": WHOLE,
+        "points_line": DECIMAL,
+        "over_odds": WHOLE,
+        "under_odds": WHOLE,
     },
 }
 """The same for files that may be absent: then what they would feed is rightly empty."""
-
-_KEYS = {
-    "schedule": ("game_id",),
-    "team_boxscores": ("game_id", "team"),
-    "player_boxscores": ("game_id", "player_id"),
-    "shots": ("game_id",),
-    "play_by_play": ("game_id", "event_number"),
-    "props": ("player_id",),
-}
-"""What every row must have, beside its date."""
-
-_ALWAYS = {"schedule": ("home_team", "away_team"), "player_boxscores": ("team", "player_name")}
-"""Further columns without which a row cannot be worked on."""
-
-_COUNTED = {"schedule": f"TRY_CAST(game_status AS INTEGER) = {FINAL}"}
-"""Rows that the rules of a file are about, where that is not all of them: a postponed game is listed a second time
-under its id, and may lack a date or a score."""
-
-_REPEATING = ("shots",)
-"""Files in which a key may stand any number of times."""
 
 _IS_THERE = f"""game_date = $day AND game_id NOT IN (
     SELECT game_id FROM schedule WHERE game_date = $day AND game_id IS NOT NULL
@@ -222,85 +193,14 @@ class SourceFolder:
         self._connection.execute(
             f"CREATE TABLE {name} AS SELECT {', '.join(casts)} FROM {file.reading} ORDER BY game_date"
         )
-        problems = {
-            **self._values_of_another_type(file, name, columns),
-            **self._rows_without_a_key(name),
-            **self._keys_that_stand_twice(name),
-            **(self._ids_that_lost_zeros(name) if "game_id" in columns and name != "schedule" else {}),
-        }
-        days = {day for (day,) in self._ask(f"SELECT DISTINCT game_date FROM {name} WHERE {_counted(name)}")}
+        problems = problems_by_date(self._connection, file, name, columns)
+        dated = f"SELECT DISTINCT game_date FROM {name} WHERE {is_counted(name)}"
+        days = {day for (day,) in self._connection.execute(dated).fetchall()}
         if problems and days <= problems.keys() | {None}:
             raise InputError(f"{path}: {next(iter(problems.values()))} (something is wrong on every date of the file)")
         if None in days and name == "schedule":
             raise InputError(f"{path}: a final game has no game_date: every game that was played needs it")
         self._problems.update({(name, day): f"{path.name}: {said}" for day, said in problems.items()})
-
-    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql).fetchall()
-
-    def _values_of_another_type(self, file: SourceFile, name: str, columns: Mapping[str, str]) -> dict[date, str]:
-        """By date: a value that is not of its column's type, or has a fraction where whole numbers are due."""
-        day, problems = file.dates("game_date"), dict[date, str]()
-        for column, kind in columns.items():
-            if column == "game_date" or file.columns[column] in _CONVERTS[kind]:
-                continue
-            wrong = f'TRY_CAST("{column}" AS {kind}) IS NULL'
-            if kind == _WHOLE:
-                number = f'TRY_CAST("{column}" AS DOUBLE)'
-                wrong = f"({wrong} OR {number} <> ROUND({number}))"
-            counted = "TRUE" if column == "game_status" else _counted(name)
-            where = f'"{column}" IS NOT NULL AND {wrong} AND {counted}'
-            for each, value in self._ask(
-                f'SELECT {day} AS d, MIN(CAST("{column}" AS VARCHAR)) FROM {file.reading} WHERE {where} GROUP BY d'
-            ):
-                problems.setdefault(each, f"{column} holds '{value}' on {each}, which is no {_IN_WORDS[kind]}")
-        return problems
-
-    def _rows_without_a_key(self, name: str) -> dict[date, str]:
-        """By date: rows that lack what they need. The date of a row that has none is its game's, if that is known."""
-        keys = _KEYS[name]
-        needed = (*keys, *(column for column in _ALWAYS.get(name, ()) if column not in keys))
-        empty = " OR ".join(f"{key} IS NULL" for key in needed)
-        said = f"has no value in one of {', '.join(('game_date', *needed))}: every row needs them"
-        rows = self._ask(f"SELECT DISTINCT game_date FROM {name} WHERE ({empty}) AND {_counted(name)}")
-        if "game_id" in keys and name != "schedule":
-            rows += self._ask(
-                f"SELECT DISTINCT g.game_date FROM {name} AS t JOIN schedule AS g USING (game_id) "
-                f"WHERE t.game_date IS NULL AND g.game_status = {FINAL}"
-            )
-        return {day: f"a row of {day} {said}" for (day,) in rows if day is not None}
-
-    def _keys_that_stand_twice(self, name: str) -> dict[date, str]:
-        """By date: rows with equal keys, on every date that has one of them."""
-        if name in _REPEATING:
-            return {}
-        keys = _KEYS[name] if "game_id" in _KEYS[name] else ("game_date", *_KEYS[name])
-        key = ", ".join(keys)
-        rows = self._ask(
-            f"SELECT DISTINCT ON (t.game_date) t.game_date, {', '.join(f't.{each}' for each in keys)} FROM {name} AS t "
-            f"JOIN (SELECT {key} FROM {name} WHERE {_counted(name)} GROUP BY {key} HAVING COUNT(*) > 1) AS twice "
-            f"USING ({key}) WHERE {_counted(name)} ORDER BY ALL"
-        )
-        return {
-            day: f"the key ({key}) = {tuple(map(str, values))} stands there twice: keep one row"
-            for day, *values in rows
-            if day is not None
-        }
-
-    def _ids_that_lost_zeros(self, name: str) -> dict[date, str]:
-        """By date: ids that the schedule has with other zeros before them: somewhere they were read as numbers."""
-        plain = "LTRIM(REGEXP_REPLACE({}.game_id, '\\.0$', ''), '0')"
-        rows = self._ask(
-            f"SELECT t.game_date, MIN(t.game_id), MIN(g.game_id) FROM {name} AS t "
-            f"JOIN schedule AS g ON {plain.format('g')} = {plain.format('t')} "
-            "WHERE t.game_id NOT IN (SELECT game_id FROM schedule WHERE game_id IS NOT NULL) GROUP BY t.game_date"
-        )
-        return {
-            day: f"game_id '{here}' of {day} is '{there}' in schedule.parquet: one of the two was read as a number and "
-            "lost its leading zeros; write ids as text"
-            for day, here, there in rows
-            if day is not None
-        }
 
 
 @lru_cache(maxsize=8192)
@@ -317,10 +217,6 @@ def _refuse_misspelt(folder: Path, absent: Iterable[str]) -> None:
         near = difflib.get_close_matches(file.stem.lower(), absent, n=1, cutoff=0.75)
         if near and file.stem not in REQUIRED:
             raise InputError(f"{file}: not a file of a source folder; did you mean {near[0]}.parquet?")
-
-
-def _counted(name: str) -> str:
-    return _COUNTED.get(name, "TRUE")
 
 
 def _file_list() -> str:

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pytest
 
+from phasegate.adapters.embedded.clock import VirtualClock
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.json_lines import json_lines
 from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
@@ -19,6 +25,7 @@ from phasegate.domain.spec.pipeline import SourceSpec
 from phasegate.embedded_start import calendar_reader
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.starting.environment import CloudEnvironment
 from phasegate.services.starting.preflight import calendar_lines, check_schedule
 from phasegate.services.starting.scope import RunScope
 from tests.unit.builders import pipeline
@@ -31,7 +38,7 @@ SPEC = WORLD.calendar.model_copy(update={"cross_check": CHECK, "entities": {}})
 LEAGUE = WORLD.model_copy(update={"calendar": SPEC})
 
 S1 = [date(2024, 1, day) for day in (1, 2, 4)]
-S2 = [date(2024, 2, day) for day in (10, 11, 12)]
+S2 = [date(2024, 1, day) for day in (20, 21, 22)]
 Game = tuple[str, date | None, str, int | None]
 Box = tuple[date | None, str | None]
 
@@ -109,10 +116,9 @@ def test_a_game_of_which_the_source_has_nothing_is_told(tmp_path: Path) -> None:
 def test_games_that_still_go_on_are_told_on_past_dates_alone(tmp_path: Path) -> None:
     games = changed(S2[2], 2)
     assert said(checked(tmp_path, games=games)) == [
-        "1 game of 1 date that neither meet calendar.condition (game_status = 3) nor are plainly postponed "
-        "(game_status = 4)"
+        "1 game of 1 date neither meeting calendar.condition (game_status = 3) nor plainly postponed (game_status = 4)"
     ]
-    assert said(checked(tmp_path, games=games, now=datetime(2024, 2, 12, 23, tzinfo=UTC))) == []
+    assert said(checked(tmp_path, games=games, now=datetime(2024, 1, 22, 23, tzinfo=UTC))) == []
 
 
 def test_a_date_of_which_no_game_became_final_is_told_too(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_a_plan_that_knows_one_season_alone_answers_for_that_one(
 
 
 def test_a_date_long_before_or_after_the_calendar_is_nobodys(tmp_path: Path) -> None:
-    far, near = date(2023, 11, 1), date(2024, 3, 10)
+    far, near = date(2023, 11, 1), date(2024, 2, 10)
     found = checked(tmp_path, boxes=[*PLAYED, (far, "x"), (near, "y")])
     assert [gap.day for gap in found.gaps] == [near]
 
@@ -189,6 +195,14 @@ def test_what_cannot_be_asked_is_told_and_the_rest_is_compared(tmp_path: Path) -
     lines = calendar_lines(SPEC, found)
     assert {line.level for line in lines} == {Level.WARN}
     assert "the calendar was not compared with it" in str(lines[0])
+
+
+def test_a_column_that_a_file_lacks_is_told_with_its_file(tmp_path: Path) -> None:
+    check = CHECK.model_copy(update={"tables": [BOXES.model_copy(update={"key": ["match"]})]})
+    (asked,) = [each for each in checked(tmp_path, check=check).asked if each.error]
+    assert asked.error is not None
+    assert asked.error.startswith(f"{tmp_path / 'boxes.parquet'}: Binder Error: ")
+    assert asked.error.endswith("(calendar.cross_check names it)")
 
 
 def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_path: Path) -> None:
@@ -208,6 +222,48 @@ def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_pa
         (GapKind.OFF_THE_CALENDAR, S1[1], 1, 5),
         (GapKind.ONLY_IN_THE_CALENDAR, S1[1], 1, 0),
     ]
+
+
+def test_on_a_cloud_preflight_compares_the_warehouses_tables(tmp_path: Path) -> None:
+    own = CrossCheckTable(table="raw.a", date_column="d", key=["k"], file="boxes.parquet", rows="rows")
+    spec = SPEC.model_copy(update={"cross_check": CHECK.model_copy(update={"tables": [own]})})
+    league = LEAGUE.model_copy(update={"calendar": spec})
+    write(tmp_path, GAMES, [*PLAYED, (S1[1], "ghost")])
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb")
+    warehouse.apply_schema(
+        "CREATE TABLE `raw.schedule` (season STRING, game_date DATE, home_team STRING, game_status INT64);"
+        "CREATE TABLE `raw.a` (d DATE, k STRING)"
+    )
+    files = duckdb.connect()
+    games = files.execute(f"FROM '{tmp_path / 'schedule.parquet'}'").fetchall()
+    boxes = files.execute(f"FROM '{tmp_path / 'boxes.parquet'}'").fetchall()
+    for table, names, rows in (
+        ("raw.schedule", ("season", "game_date", "home_team", "game_status"), games),
+        ("raw.a", ("d", "k"), boxes),
+    ):
+        warehouse.replace_table(table, json_lines(dict(zip(names, row, strict=True)) for row in rows))
+    backend: Any = SimpleNamespace(warehouse=warehouse, clock=VirtualClock(NOW))
+    environment = CloudEnvironment(backend, Mock(), lambda _: league)
+    calendar = read_calendar(spec, warehouse.query)
+    request = RunRequest(Selection(), pipeline_file="pipeline.yaml")
+    lines = environment.compare_calendar(RunScope(request, league, league.phase_names, calendar, tuple(S1)))
+    warehouse.close()
+    assert [str(line) for line in lines] == [
+        "WARN calendar raw.a: 1 game and 1 row of 1 date that the schedule does not have: 2024-01-02; "
+        "mend the schedule, or what holds them, and plan again"
+    ]
+
+
+def test_a_table_whose_dates_are_none_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    write(tmp_path, GAMES, None)
+    schedule = ScheduleFile(tmp_path, SPEC).query
+    calendar = read_calendar(SPEC, schedule)
+    rows = [{"day": datetime(2024, 1, 1, tzinfo=UTC), "unit": "S101a", "n": 2}]
+    found = cross_check(LEAGUE, calendar, S1, CalendarReader(schedule, lambda _: rows), NOW)
+    (asked,) = [each for each in found.asked if each.error]
+    assert (asked.place, found.gaps) == ("raw.boxes", [])
+    assert asked.error is not None
+    assert asked.error.startswith("raw.boxes: d holds '2024-01-01 00:00:00+00:00', which is no DATE")
 
 
 def test_a_schedule_that_does_not_answer_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,18 @@ def test_what_only_looks_writes_nothing(tmp_path: Path) -> None:
         made = plan_only(request(world), environment)
         lines = preflight_only(request(world), environment)
     assert (len(made.plan.days), next(line.check for line in lines), world.home.root.exists()) == (2, "schedule", False)
+
+
+def test_preflight_tells_of_a_damaged_warehouse_also_where_the_calendar_is_compared(tmp_path: Path) -> None:
+    def compared(document: dict[str, Any]) -> None:
+        document["calendar"]["cross_check"] = {"units": "games", "key": ["game_date", "home_team"]}
+
+    world = World(tmp_path, dates=2, change=compared)
+    world.run(phases="1..2")
+    world.home.warehouse.write_bytes(b"no warehouse")
+    with HomePreview(world.home, world.source) as environment:
+        lines = {line.check: line.level.value for line in preflight_only(request(world), environment)}
+    assert (lines["home"], lines["calendar"]) == ("FAIL", "PASS")
 
 
 def test_a_plan_that_is_only_looked_at_is_the_plan_of_the_start(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The schedule of a source folder and the calendar's sources are read where they lie: planning needs no warehouse."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 
@@ -39,14 +39,14 @@ class ScheduleFile:
             else:
                 self._create(source.table, f'SELECT CAST(NULL AS DATE) AS "{source.date_column}" WHERE FALSE')
 
-    def with_table(self, table: str, date_column: str, file: str) -> Self:
-        """Have a further file stand for a table. Raises InputError for a file that is not there, is no parquet file, or
-        whose dates are none."""
+    def query_of(self, table: str, date_column: str, file: str) -> Callable[[str], list[Mapping[str, Any]]]:
+        """Have a further file stand for a table, and return what answers queries about it, as ``query`` does. Raises
+        InputError for a file that is not there, is no parquet file, or whose dates are none."""
         path = self._folder / file
         if not path.is_file():
             raise InputError(f"{path}: not there, and calendar.cross_check names it")
         self._view(table, date_column, path)
-        return self
+        return lambda sql: self._answer(sql, path, "calendar.cross_check names it")
 
     def _view(self, table: str, date_column: str, path: Path) -> None:
         file = read_source_file(self._connection, path)
@@ -62,14 +62,15 @@ class ScheduleFile:
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Return the rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
+        return self._answer(sql, self._path, "the calendar of the pipeline file asks for it")
+
+    def _answer(self, sql: str, path: Path, why: str) -> list[Mapping[str, Any]]:
         try:
             cursor = self._connection.execute(translate(sql).sql)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as error:
-            raise InputError(
-                f"{self._path}: {_first_line(error)} (the calendar of the pipeline file asks for it)"
-            ) from error
+            raise InputError(f"{path}: {_first_line(error)} ({why})") from error
 
 
 def _first_line(error: Exception) -> str:

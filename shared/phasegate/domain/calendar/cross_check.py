@@ -151,10 +151,10 @@ def schedule_gaps(
         (
             GapKind.UNDECIDED,
             undecided,
-            f"that neither meet calendar.condition ({spec.condition}) nor are plainly postponed "
+            f"neither meeting calendar.condition ({spec.condition}) nor plainly postponed "
             f"({check.postponed if check else ''})",
         ),
-        (GapKind.DOUBLED, doubled, "that count more than once"),
+        (GapKind.DOUBLED, doubled, "counted more than once"),
     ):
         yield from (CalendarGap(kind, spec.table, day, n, 0, said) for day, n in sorted(found.items()))
 

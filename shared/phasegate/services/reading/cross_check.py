@@ -21,7 +21,7 @@ from phasegate.domain.checks.question import key_text, quoted
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.spec.cross_check import CrossCheckSpec, CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
-from phasegate.services.reading.schedule import Query
+from phasegate.services.reading.schedule import Query, require_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _schedule_units(
         f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed FROM `{spec.table}` "
         "GROUP BY 1, 2"
     )
-    rows = _ask(spec.table, sql, check.units, lambda: query, checked)
+    rows = _ask(spec.table, spec.date_column, sql, check.units, lambda: query, checked)
     if rows is None:
         return None
     return [
@@ -168,15 +168,18 @@ def _table_units(
         f"WHERE ({table.condition}) AND ({day} BETWEEN DATE '{first}' AND DATE '{last}' OR {day} IS NULL) "
         "GROUP BY 1, 2"
     )
-    rows = _ask(place, sql, table.rows, open_query, checked)
+    rows = _ask(place, table.date_column, sql, table.rows, open_query, checked)
     return None if rows is None else [TableUnit(row["day"], str(row["unit"]), int(row["n"])) for row in rows]
 
 
 def _ask(
-    place: str, sql: str, called: str, open_query: Callable[[], Query], checked: CrossChecked
+    place: str, date_column: str, sql: str, called: str, open_query: Callable[[], Query], checked: CrossChecked
 ) -> Sequence[Mapping[str, Any]] | None:
     try:
         rows = open_query()(sql)
+        for row in rows:
+            if row["day"] is not None:
+                require_date(row["day"], place, date_column)
     except PhasegateError as error:
         checked.asked.append(Asked(place, sql, called, str(error)))
         return None

@@ -43,7 +43,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
         day, season = row["day"], str(row["season"])
         if day is None or row["season"] is None:
             raise InputError(f"{spec.table}: rows without a {spec.date_column} or {spec.season_column}; mend them")
-        day = _day(day, spec.table, spec.date_column)
+        day = require_date(day, spec.table, spec.date_column)
         if day in dates and dates[day].season == season:
             raise InputError(
                 f"{spec.table}: the calendar's query returns {day} twice; correct calendar.condition or numbers, which "
@@ -72,8 +72,8 @@ def _whole(name: str, value: Any, day: date) -> int:
     return whole
 
 
-def _day(value: Any, table: str, column: str) -> date:
-    """A date of a schedule or a source. Raises InputError for a value of another type."""
+def require_date(value: Any, table: str, column: str) -> date:
+    """Return a date of a schedule, source or table. Raises InputError for a value of another type."""
     if isinstance(value, datetime) or not isinstance(value, date):
         raise InputError(
             f"{table}: {column} holds '{value}', which is no DATE; CAST the column AS DATE where it is made"
@@ -88,7 +88,10 @@ def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
         f"SELECT {day_of} AS day, MIN({season_of}) AS season, COUNT(*) AS found FROM `{spec.table}` "
         f"WHERE {day_of} IS NOT NULL GROUP BY {day_of} HAVING COUNTIF({spec.condition}) = 0"
     )
-    found = (LeftOutDate(_day(r["day"], spec.table, spec.date_column), str(r["season"]), int(r["found"])) for r in rows)
+    found = (
+        LeftOutDate(require_date(r["day"], spec.table, spec.date_column), str(r["season"]), int(r["found"]))
+        for r in rows
+    )
     return tuple(sorted(found, key=lambda d: d.day))
 
 
@@ -99,4 +102,4 @@ def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> se
         f"SELECT DISTINCT {column} AS day FROM `{source.table}` "
         f"WHERE {column} BETWEEN DATE '{first.isoformat()}' AND DATE '{last.isoformat()}'"
     )
-    return {_day(row["day"], source.table, source.date_column) for row in rows}
+    return {require_date(row["day"], source.table, source.date_column) for row in rows}

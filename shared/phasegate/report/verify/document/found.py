@@ -25,8 +25,8 @@ class FindingLine(ReportPart):
     date: Annotated[
         date | None, Field(description="the date; null: the whole output is meant, or rows that have no date")
     ]
-    phase: str = Field(description="the phase of the task")
-    processor: str = Field(description="the processor of the task")
+    phase: str = Field(description="the phase of the task; `calendar`: the calendar itself is wrong")
+    processor: str = Field(description="the processor of the task; of the calendar: the table or file where it shows")
     table: str | None = Field(description="`dataset.table`; null: the output is an object, or the task leaves none")
     detail: str = Field(description="the difference in a sentence, at most 1,000 characters")
     expected: int | None = Field(description="the rows, keys or values that should be there; null: no number says it")
