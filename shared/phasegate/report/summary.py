@@ -10,8 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.calendar.expectation import expectation
 from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.decisions.edges import Blockage
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
@@ -19,7 +20,7 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
 from phasegate.services.reading.notices import notices_text
-from phasegate.services.reading.progress import RunReport, progress_document, report
+from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
 from phasegate.services.reading.prover import ask
 
 SHOWN_MISSING = 40
@@ -51,13 +52,13 @@ class Summary:
     """The output tables of the run, in the order of the plan."""
 
     skipped: dict[str, dict[str, int]]
-    """Phase -> reason -> how many dates on which all of the phase is rightly empty."""
+    """Phase -> reason -> how many dates were skipped: all of the phase is rightly empty, and it came to its end."""
 
     roots: tuple[Root, ...]
     """What ended badly, or waits for a person or an answer."""
 
     seconds: float
-    """Seconds from the start of the run to its end, or until now."""
+    """Seconds in which the run went on by itself, from its start to its end, or until now."""
 
 
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
@@ -73,17 +74,17 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         else:
             tables.append(TableRows(output.table, sum(row["n"] for row in rows), len(rows)))
     skipped: dict[str, dict[str, int]] = {}
+    board, _ = state.board(run_id)
+    blockage = Blockage(index, board)
     for phase in index.plan.phases:
         tasks = [t for t in index.tasks if t.phase == phase]
         for position, day in enumerate(index.days):
-            if all(t.expects[position] == ExpectationLetter.EMPTY for t in tasks):
+            if cell_state(index, board, blockage, phase, position) == "skipped":
                 reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
-    seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
-    return Summary(
-        progress, tuple(tables), skipped, explain(state, run_id, None, None, overdue=progress.overdue).roots, seconds
-    )
+    roots = explain(state, run_id, None, None, overdue=progress.overdue).roots
+    return Summary(progress, tuple(tables), skipped, roots, progress.seconds)
 
 
 def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str, Any]:
@@ -154,15 +155,14 @@ def _sentence(summary: Summary, is_borne_out: bool) -> str:
 
 def _print_missing(console: Console, summary: Summary) -> None:
     progress = summary.report
-    if not progress.missing:
-        return
-    console.print(f"missing: {len(progress.missing):,} tasks, by name:")
+    if progress.missing:
+        console.print(f"missing: {len(progress.missing):,} tasks, by name:")
     lines = _missing_lines(progress.missing)
     for line in lines[:SHOWN_MISSING]:
         console.print(f"  {line}")
     if len(lines) > SHOWN_MISSING:
         console.print(f"  … and {len(lines) - SHOWN_MISSING} more: phasegate status {progress.run_id} --json")
-    if summary.roots:
+    if summary.roots and progress.status is not RunStatus.COMPLETED:
         console.print("why, and what to do:")
         for line in roots_text(summary.roots):
             console.print(line)
