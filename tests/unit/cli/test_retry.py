@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from phasegate.cli import main
-from phasegate.cli.backends.embedded import EmbeddedCommands
 from phasegate.services.operating import operators
 from tests.world import World
 
@@ -30,7 +29,7 @@ def test_a_retry_says_what_is_done_again(
     with world.open() as embedded:
         world.begin(embedded)
     monkeypatch.setattr(operators, "retry", lambda *_, **__: targets)
-    monkeypatch.setattr(EmbeddedCommands, "go_on", lambda *_: 0)
+    monkeypatch.setattr("phasegate.cli.backends.embedded._GoingOn.go_on", lambda *_: 0)
     monkeypatch.setattr("sys.argv", ["phasegate", "--home", str(world.home.root), "retry", "r"])
     with pytest.raises(SystemExit):
         main.main()
