@@ -124,3 +124,12 @@ def test_a_finished_run_whose_rows_are_gone_is_not_begun_again_and_the_remedy_wo
         "run", "--season", "2023-24", "--phases", "fetch..raw", "--alongside", "--dates", "2024-01-01"
     )
     assert site.call(*[w for w in words if w not in ("--season", "2023-24")]).code == 0
+
+
+@pytest.mark.parametrize("command", ["resume", "run"])
+def test_a_drained_run_whose_rows_are_gone_stays_drained(site: Site, command: str) -> None:
+    assert site("drain", "r").code == 0
+    lose(site)
+    answer = site("resume", "r") if command == "resume" else site.run()
+    assert (answer.code, "run 'r' does not go on" in answer.err) == (3, True), answer.err
+    assert site.status()["status"] == "draining"

@@ -1,26 +1,34 @@
 """An explanation says why something is not done: cells, reasons down to the root, what to type for each root."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstacles
+from phasegate.domain.checks.proof import LEFT_STANDING
+from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import YIELDS_NOTHING, InputError
 from phasegate.domain.foreign_text import escaped, escaped_lines
-from phasegate.domain.plan import ApprovalEdge, PlanIndex
+from phasegate.domain.plan import ApprovalEdge, PlanIndex, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
-from phasegate.domain.state.unsound import Blocked, Failure, NotRun
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 from phasegate.ports import RunReader
 from phasegate.services.reading.listing import current_status
-from phasegate.services.reading.progress import DATES_AT_ONCE, OverdueCall, cell_reasons, cell_state
+from phasegate.services.reading.progress import (
+    DATES_AT_ONCE,
+    OverdueCall,
+    blocking_verdicts,
+    cell_reasons,
+    cell_state,
+    is_blocked,
+)
 
 CLOCK_BEHIND = timedelta(minutes=1)
 """So far behind what is recorded the clock of who asks is worth a word."""
@@ -132,7 +140,8 @@ def explain(
         cells = tuple(_cell(state, run, index, board, blockage, day, name) for name in phases)
         cells_asked = {(day, name) for name in phases}
         roots = tuple(r for r in roots if (r.day, r.phase) in cells_asked or cells_asked & set(r.waiting))
-    note = "; ".join(filter(None, (_note(run, board, roots), _clock_note(state, run_id, index, board, now))))
+    is_calm = not roots and all(cell.state not in ("failed", "blocked") for cell in cells)
+    note = "; ".join(filter(None, (_note(run, board, is_calm), _clock_note(state, run_id, index, board, now))))
     return Explanation(run_id, current_status(run, board), note, roots, cells)
 
 
@@ -153,7 +162,7 @@ def _clock_note(state: RunReader, run_id: str, index: PlanIndex, board: Board, n
     )
 
 
-def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
+def _note(run: Run, board: Board, is_calm: bool) -> str:
     status = current_status(run, board)
     if board.halted_because:
         return f"halted: {board.halted_because}"
@@ -161,7 +170,7 @@ def _note(run: Run, board: Board, roots: tuple[Root, ...]) -> str:
         return f"{status.value}: nothing is started until `phasegate resume {run.run_id}`"
     if status is RunStatus.CANCELLED:
         return "cancelled: nothing is started any more; start a new run with --reprocess failed"
-    return "" if roots else "nothing failed and nothing is blocked"
+    return "nothing failed and nothing is blocked" if is_calm else ""
 
 
 def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tuple[Root, ...]:
@@ -170,7 +179,14 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         for position, day in enumerate(index.days):
             if board.is_pending(group.name, position):
                 for root in blockage.roots(group.number, position):
-                    waiting.setdefault((root.day, root.ref), {})[day, group.phase] = None
+                    for ref in _refs(index, board, root):
+                        waiting.setdefault((root.day, ref), {})[day, group.phase] = None
+    for day, bad in board.bad.items():
+        for ref in (ref for ref, why in bad.items() if isinstance(why, NotRun)):
+            phase = ref.partition("/")[0]
+            for need in _by_itself(index, bad, ref):
+                if not need.startswith(f"{phase}/"):
+                    waiting.setdefault((day, need), {})[day, phase] = None
     roots: list[Root] = []
     for day, bad in sorted(board.bad.items()):
         for ref in sorted(bad):
@@ -201,6 +217,23 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         cells = tuple(waiting[day, ref])
         roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
     return tuple(roots)
+
+
+def _refs(index: PlanIndex, board: Board, root: Obstacle) -> set[str]:
+    """The processors that ended badly by themselves behind an obstacle, which names one that was not run, or, as a
+    barrier does, the phase alone."""
+    if root.group is None:
+        return {root.ref}
+    bad = board.bad.get(root.day, {})
+    named = [root.ref] if "/" in root.ref else [index.tasks[number].ref for number in index.groups[root.group].tasks]
+    return {found for ref in named if ref in bad for found in _by_itself(index, bad, ref)}
+
+
+def _by_itself(index: PlanIndex, bad: Mapping[str, Unsound], ref: str) -> set[str]:
+    """A processor of a date, or, where it was not run, those that it was not run for."""
+    if not isinstance(bad[ref], NotRun):
+        return {ref}
+    return {found for need in index.task(ref).need_refs if need in bad for found in _by_itself(index, bad, need)}
 
 
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
@@ -267,6 +300,12 @@ def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
     if YIELDS_NOTHING in why.message:
         accept = f"{command} --processor {processor} --accept-empty --why TEXT"
         return f"mend the source, then: {command}; or, if nothing is right there: {accept}"
+    if LEFT_STANDING in why.message:
+        # On Google Cloud pipeline and source are what is deployed.
+        here = ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
+        words = [*here, "--dates", str(day), "--phase", phase, "--processor", processor, "--yes"]
+        delete = shlex.join(["phasegate", "rollback", *words])
+        return f"mend the source, then: {command}; or, if nothing is right there: {delete}, then: {command}"
     if why.error_class is ErrorClass.BUG:
         return f"mend the cause (it is not tried again by itself), then: {command}"
     return command
@@ -277,7 +316,7 @@ def _cell(
 ) -> CellExplained:
     position = index.position[day]
     facts = state.dates(run.run_id, (day,))[day]
-    views = derive(facts, index)
+    views, blocking = derive(facts, index), blocking_verdicts(facts)
     waits: dict[str, None] = {}
     for number in index.groups_of(phase):
         group = index.groups[number]
@@ -292,16 +331,21 @@ def _cell(
         day=day,
         phase=phase,
         state=cell_state(index, board, blockage, phase, position),
-        reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position)),
+        reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position, blocking)),
         waits_for=tuple(waits),
         tasks=tuple(
-            (t.processor, v.status.value, v.message or _silence(index, t.number, v))
+            (t.processor, _status(board, index, t, v, day), v.message or _silence(index, t.number, v))
             for t, v in zip(index.tasks, views, strict=True)
             if t.phase == phase
         ),
         verdicts=verdicts,
         waivers=tuple(w for w in run.waivers if w.id in used or (day in w.dates and w.phase in (None, phase))),
     )
+
+
+def _status(board: Board, index: PlanIndex, task: TaskSpec, view: TaskView, day: date) -> str:
+    """A task's status in a word, as it is counted: what a check of its own holds back is not done."""
+    return "blocked" if is_blocked(board, index, task, day) else view.status.value
 
 
 def _silence(index: PlanIndex, number: int, view: TaskView) -> str:

@@ -11,8 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.calendar.expectation import expectation
 from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.decisions.edges import Blockage
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
@@ -21,7 +22,7 @@ from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain, roots_text
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
-from phasegate.services.reading.progress import RunReport, progress_document, report
+from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
 from phasegate.services.reading.prover import ask
 
 SHOWN_MISSING = 40
@@ -53,7 +54,7 @@ class Summary:
     """The output tables of the run, in the order of the plan."""
 
     skipped: dict[str, dict[str, int]]
-    """Phase -> reason -> how many dates on which all of the phase is rightly empty."""
+    """Phase -> reason -> how many dates were skipped: all of the phase is rightly empty, and it came to its end."""
 
     roots: tuple[Root, ...]
     """What ended badly, or waits for a person or an answer."""
@@ -65,7 +66,7 @@ class Summary:
     """The options that name the pipeline file and the source of the run; empty: both are what is deployed."""
 
     seconds: float
-    """Seconds from the start of the run to its end, or until now."""
+    """Seconds in which the run went on by itself, from its start to its end, or until now."""
 
 
 def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
@@ -81,14 +82,15 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         else:
             tables.append(TableRows(output.table, sum(row["n"] for row in rows), len(rows)))
     skipped: dict[str, dict[str, int]] = {}
+    board, _ = state.board(run_id)
+    blockage = Blockage(index, board)
     for phase in index.plan.phases:
         tasks = [t for t in index.tasks if t.phase == phase]
         for position, day in enumerate(index.days):
-            if all(t.expects[position] == ExpectationLetter.EMPTY for t in tasks):
+            if cell_state(index, board, blockage, phase, position) == "skipped":
                 reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
-    seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
     run = state.run(run_id)
     return Summary(
         report=progress,
@@ -97,7 +99,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
         left_behind=left_behind(index, warehouse) if progress.status.is_final else None,
         pipeline=("--pipeline", run.pipeline_file, "--source", run.source) if run.source else (),
-        seconds=seconds,
+        seconds=progress.seconds,
     )
 
 
@@ -175,15 +177,14 @@ def _sentence(summary: Summary, is_borne_out: bool) -> str:
 
 def _print_missing(console: Console, summary: Summary) -> None:
     progress = summary.report
-    if not progress.missing:
-        return
-    console.print(f"missing: {len(progress.missing):,} tasks, by name:")
+    if progress.missing:
+        console.print(f"missing: {len(progress.missing):,} tasks, by name:")
     lines = _missing_lines(progress.missing)
     for line in lines[:SHOWN_MISSING]:
         console.print(f"  {line}")
     if len(lines) > SHOWN_MISSING:
         console.print(f"  … and {len(lines) - SHOWN_MISSING} more: phasegate status {progress.run_id} --json")
-    if summary.roots:
+    if summary.roots and progress.status is not RunStatus.COMPLETED:
         console.print("why, and what to do:")
         for line in roots_text(summary.roots):
             console.print(line)

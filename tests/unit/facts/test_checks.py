@@ -133,8 +133,27 @@ def test_rows_that_an_earlier_attempt_left_behind_prove_nothing() -> None:
     assert (found.ok, found.detail) == (False, "the table holds 4 rows, of an earlier attempt: this one wrote none")
 
 
-def test_an_empty_report_over_rows_that_are_there_is_disproved() -> None:
-    assert not proof(TABLE, ExpectationLetter.EXPECTED, 4, claimed=None, status=ResultStatus.EMPTY).ok
+@pytest.mark.parametrize(
+    ("expects", "found", "error_class"),
+    [
+        (ExpectationLetter.EXPECTED, Found(4, 6, 6), ErrorClass.NOT_YET),
+        (ExpectationLetter.OPTIONAL, Found(4, 6, 6), ErrorClass.BUG),
+        (ExpectationLetter.EMPTY, Found(4), ErrorClass.BUG),
+    ],
+)
+def test_an_empty_answer_over_rows_of_an_earlier_attempt_is_disproved_by_name_and_not_tried_in_vain(
+    expects: str, found: Found, error_class: ErrorClass
+) -> None:
+    empty = replace(reported(ResultStatus.EMPTY, rows=0, message="no such page"), fence=7)
+    proved = judge_proof(AttemptFacts(1, reported=empty), TABLE, [], expects, found, NOW)
+    words = "the table holds 4 rows, which this attempt left there when it answered empty (no such page)"
+    assert (proved.ok, proved.detail, proved.error_class) == (False, words, error_class)
+
+
+def test_an_empty_answer_beside_rows_of_the_same_attempt_is_disproved_and_tried_again() -> None:
+    empty = replace(reported(ResultStatus.EMPTY, rows=None), fence=7)
+    proved = judge_proof(AttemptFacts(1, reported=empty), TABLE, [], ExpectationLetter.EXPECTED, Found(4, 7, 7), NOW)
+    assert (proved.ok, proved.error_class) == (False, ErrorClass.TRANSIENT)
 
 
 @pytest.mark.parametrize(

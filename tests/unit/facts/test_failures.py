@@ -127,6 +127,8 @@ def test_another_class_processor_or_message_has_another_signature(other: Failure
         ("ClientResponseError: 503, message='x'", "ClientResponseError: 500, message='x'"),
         ("the job ended with exit code 137", "the job ended with exit code 1"),
         ("[Errno 111] no connection", "[Errno 113] no connection"),
+        ("https://ratings answered 502 text/html", "https://ratings answered 500 text/html"),
+        ("it was killed by signal 9", "it was killed by signal 11"),
         ("503", "500"),
     ],
 )

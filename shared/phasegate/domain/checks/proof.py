@@ -11,6 +11,9 @@ from phasegate.domain.spec.checks import Check, says_how_much
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import AttemptFacts, Proved
 
+LEFT_STANDING = "which this attempt left there when it answered empty"
+"""How the message goes on of an attempt that says empty over rows of an earlier one. ``explain`` knows it by that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -45,8 +48,8 @@ def judge_proof(
 
     checks: what its table must hold, the phase's too. expects: EXPECTED, OPTIONAL or EMPTY. found: what the table
     holds, one row for an object that is there, None when there is nothing to look at. Disproved are: a success
-    without rows where rows are expected, a row count that differs, rows that an earlier attempt left behind, and a
-    partial success when no check says whether that is enough.
+    without rows where rows are expected, a row count that differs, rows that an earlier attempt left behind, an
+    emptiness beside such rows, and a partial success when no check says whether that is enough.
     """
     reported = attempt.reported
     claimed = reported.rows if reported else None
@@ -60,6 +63,13 @@ def judge_proof(
             return Proved(True, claimed, "", None, now)
         return Proved(False, None, "reported, but the object is not there", ErrorClass.TRANSIENT, now)
     rows = found.rows
+    is_own = reported is not None and found.lowest_fence is not None and found.lowest_fence >= reported.fence
+    if status is ResultStatus.EMPTY and rows and not is_own:
+        said = f" ({reported.message})" if reported and reported.message else ""
+        detail = f"the table holds {rows} rows, {LEFT_STANDING}{said}"
+        # A source that has published nothing yet may do so later; where nothing is due no further attempt mends it.
+        is_due = expects == ExpectationLetter.EXPECTED
+        return Proved(False, rows, detail, ErrorClass.NOT_YET if is_due else ErrorClass.BUG, now)
     if rows and reported and found.lowest_fence is not None and found.lowest_fence < reported.fence:
         detail = f"the table holds {rows} rows, of an earlier attempt: this one wrote none"
         return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
@@ -67,7 +77,7 @@ def judge_proof(
         detail = f"reported {claimed} rows, the table holds {rows}"
         return Proved(False, rows, detail, ErrorClass.TRANSIENT, now)
     if status is ResultStatus.EMPTY and rows:
-        return Proved(False, rows, f"reported empty, the table holds {rows} rows", ErrorClass.TRANSIENT, now)
+        return Proved(False, rows, f"reported empty, and wrote {rows} rows", ErrorClass.TRANSIENT, now)
     if expects == ExpectationLetter.EMPTY and rows:
         return Proved(False, rows, f"0 rows are right here, the table holds {rows}", ErrorClass.BUG, now)
     if expects == ExpectationLetter.EXPECTED and not rows:

@@ -65,12 +65,7 @@ def advance(
     releases: list[tuple[int, int]] = []
     if run.admits and not board.halted_because:
         releases = _release(index, board, run, most_releases)
-    status = _status(index, board, run, is_refused=bool(refused))
-    if status.is_final and not board.status.is_final:
-        board.finished_at = now
-    elif not status.is_final:
-        board.finished_at = None
-    board.status = status
+    board.come_to(_status(index, board, run, is_refused=bool(refused)), now)
     return Decisions(board, releases)
 
 

@@ -87,11 +87,13 @@ class Own(Enum):
 
 
 class Word(StrEnum):
-    """A word is what a run says of a task. OPEN: it is still to come; NOTHING: it never came to an end."""
+    """A word is what a run says of a task. OPEN: it is still to come; NOTHING: it never came to an end; HELD: neither
+    did the rest of its release group, as something else ended badly or the run was ended."""
 
     PASSED = "passed"
     BAD = "bad"
     NOTHING = "nothing"
+    HELD = "held"
     OPEN = "open"
 
 
@@ -123,6 +125,11 @@ class Recorded:
         if self.word is Word.BAD:
             return f"state says: {self.why or 'failed'}"
         return "state says: still to come" if self.word is Word.OPEN else "state says: never done"
+
+
+def needs_nothing(expects: str, recorded: Recorded) -> bool:
+    """Tell whether it is right so far that a task has done nothing: nothing is expected of it, and it was held back."""
+    return expects == ExpectationLetter.EMPTY and recorded.word in (Word.HELD, Word.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +234,7 @@ def differences(
     if not held.rows:
         if not wrong and not _is_gone(verdicts):
             yield Difference(Discrepancy.NOT_DONE, recorded.said, None, None, Own.STATE)
-    elif recorded.word is Word.NOTHING:
+    elif recorded.word in (Word.NOTHING, Word.HELD):
         yield Difference(
             Discrepancy.NEVER_RECORDED,
             f"{rows_in_words(held.rows)} there, and the run never recorded any",

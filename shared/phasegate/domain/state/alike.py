@@ -17,12 +17,18 @@ MOST_WORDS = 160
 
 _BY_CHANCE = re.compile(
     r"""
-      (?P<code>                                                     # a code says what happened, and is kept:
-        ["'`]?\b(?: (?:HTTPS?(?:/\d(?:\.\d)?)? | status | code | errno) (?:[ _-]?(?:error|status|code|response))*
-               | (?:http|exit|return|error|response)[ _-]?(?:status|code) )
-          ["'`]?\s*(?:[:=]|\b(?:of|was|is)\b)?\s*["'`(\[<]?\d{1,3}\b["'`)\]>]?       # after a word that announces it
-      | (["'`])[45]\d\d\s(?-i:[A-Z])[^"'`]*\2                       # '404 Not Found'
-      | (?:(?<=^)|(?<=:\s)|(?<=\()|(?<=error\s))[45]\d\d(?=$|\)|:?\s(?-i:[A-Z])|,\s\w+=)       # NotFound: 404 No such …
+      (?P<code>
+        # A code says what happened, and is kept: after a word that announces it,
+        ["'`]?\b
+        (?: (?:HTTPS?(?:/\d(?:\.\d)?)? | status | code | errno | signal)
+            (?:[ _-]?(?:error|status|code|response))*
+          | (?:http|exit|return|error|response)[ _-]?(?:status|code) )
+        ["'`]?\s*(?:[:=]|\b(?:of|was|is)\b)?\s*["'`(\[<]?\d{1,3}\b["'`)\]>]?
+        # as an answer ("https://… answered 502"), with its reason ("'404 Not Found'"),
+      | \b(?:answered|responded|replied)(?:\swith)?\s[1-5]\d\d\b
+      | (["'`])[45]\d\d\s(?-i:[A-Z])[^"'`]*\2
+        # or where one begins what is said ("NotFound: 404 No such table").
+      | (?:(?<=^)|(?<=:\s)|(?<=\()|(?<=error\s))[45]\d\d(?=$|\)|:?\s(?-i:[A-Z])|,\s\w+=)
       )
     | (?P<quoted>
         (?<!\w)(?:[bfru]{1,2})?(?: '(?:[^']|(?<=\w)'(?=\w))*'(?!\w) | "[^"]*" | `[^`]*` )
@@ -31,6 +37,7 @@ _BY_CHANCE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+"""What differs by chance from one failure to the next, and the codes that do not."""
 
 
 def signature(error_class: str, processor: str, message: str) -> str:

@@ -123,6 +123,10 @@ class Board:
     """When the run was begun."""
     finished_at: datetime | None = None
     """When it came to its end; None: it has not, or was opened again."""
+    resting_since: datetime | None = None
+    """When it came to rest: at its end, held, or waiting for a person; None: it goes on by itself."""
+    rested_seconds: float = 0.0
+    """Seconds of earlier rests: the night between an end and a retry is no time of the run."""
     cursor: str = ""
     """How far the conductor has read the dates' changes."""
     groups: dict[str, bytearray] = field(default_factory=dict)
@@ -194,6 +198,26 @@ class Board:
             breakers=dict(self.breakers),
         )
 
+    def come_to(self, status: RunStatus, now: datetime) -> None:
+        """Enter the status that was found, with the run's end and its rests."""
+        if status is RunStatus.RUNNING:
+            # A board of an earlier version knows of no rest but its end.
+            if (since := self.resting_since or self.finished_at) is not None:
+                self.rested_seconds += max((now - since).total_seconds(), 0.0)
+            self.resting_since = None
+        elif self.resting_since is None:
+            self.resting_since = self.finished_at or now
+        if not status.is_final:
+            self.finished_at = None
+        elif not self.status.is_final:
+            self.finished_at = now
+        self.status = status
+
+    def seconds_at_work(self, now: datetime) -> float:
+        """Return for how many seconds it went on by itself, until now or its last rest."""
+        until = self.resting_since or self.finished_at or now
+        return max((until - self.started_at).total_seconds() - self.rested_seconds, 0.0)
+
     def is_over(self, run: Run) -> bool:
         """Tell whether the run came to its end, and nothing that people asked for since is still to be done."""
         return self.status.is_final and self._has_acted_on_all(run)
@@ -215,6 +239,8 @@ class Board:
             "status": self.status.value,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "resting_since": self.resting_since and self.resting_since.isoformat(),
+            "rested_seconds": self.rested_seconds,
             "cursor": self.cursor,
             "lanes": {name: strip.decode("ascii") for name, strip in self.groups.items()},
             "bad": {
@@ -246,6 +272,8 @@ class Board:
             status=RunStatus(doc["status"]),
             started_at=datetime.fromisoformat(doc["started_at"]),
             finished_at=datetime.fromisoformat(doc["finished_at"]) if doc["finished_at"] else None,
+            resting_since=datetime.fromisoformat(doc["resting_since"]) if doc.get("resting_since") else None,
+            rested_seconds=doc.get("rested_seconds", 0.0),
             cursor=doc["cursor"],
             groups={name: _strip_of(name, text) for name, text in doc["lanes"].items()},
             bad={

@@ -151,7 +151,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
         compared=figures.compared(reading),
         duplicates=figures.duplicates(reading),
         run_times=history.run_times(attempts, query),
-        pace=history.pace(attempts, index.plan.phases, query),
+        pace=history.pace(attempts, index.plan.phases, record.board.rested_seconds if record else 0.0, query),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
         waivers=figures.waived(evidence.waivers, reading, now),
         cost=None if evidence.attempts is None else history.cost(attempts, is_cloud, query),

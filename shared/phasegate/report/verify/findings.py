@@ -17,6 +17,7 @@ from phasegate.domain.operations.audit import (
     differences,
     is_let_pass,
     is_sound,
+    needs_nothing,
     rows_in_words,
     shortfalls,
 )
@@ -58,8 +59,12 @@ _WORST = (UNKNOWN, MISSING, SHORT, DIFFERS)
 
 
 def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None) -> list[FindingLine]:
-    """List every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run."""
+    """List every difference on the plan's dates, earliest first. tasks: a run's word on each; None without a run.
+
+    What was held back on a date that needs nothing is none, unless nothing else says why the run is not complete.
+    """
     lines: list[FindingLine] = []
+    spared: list[FindingLine] = []
     for output in reading.outputs.values():
         if output.error is not None:
             lines.append(_line(output, Discrepancy.NOT_ASKED, None, output.error, None, None, Own.ROWS))
@@ -71,10 +76,13 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
                 lines.append(_line(output, Discrepancy.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
         for day in index.days:
             recorded = None if tasks is None else tasks.get((day, output.ref))
-            lines += [
+            is_spared = recorded is not None and needs_nothing(output.expects[day], recorded)
+            found = [
                 _line(output, each.kind, day, each.detail, each.expected, each.found, each.shown_by)
                 for each in differences(*_judged(output, day), recorded)
             ]
+            for line in found:
+                (spared if is_spared and line.kind == Discrepancy.NOT_DONE else lines).append(line)
         if output.undated:
             text = f"{rows_in_words(output.undated)} without a date"
             lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, None, text, 0, output.undated, Own.ROWS))
@@ -85,9 +93,10 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
     # What is wrong with an output by itself says more than its age.
     named = {(line.date, f"{line.phase}/{line.processor}") for line in lines}
     lines += [line for line in _stale(reading, index) if (line.date, f"{line.phase}/{line.processor}") not in named]
-    lines += _without_output(reading, index, tasks or {})
     lines += _of_the_calendar(reading, index.plan.pipeline.calendar)
-    return sorted(lines, key=lambda line: (line.date is not None, line.date or date.min))
+    for line, is_spared in _without_output(reading, index, tasks or {}):
+        (spared if is_spared else lines).append(line)
+    return sorted(lines or spared, key=lambda line: (line.date is not None, line.date or date.min))
 
 
 def _judged(output: Output, day: date) -> tuple[str, TableContent, list[Verdict], Mapping[str, str]]:
@@ -104,13 +113,14 @@ def _unasked(output: Output, tasks: object) -> set[Own | str]:
 
 def _without_output(
     reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded]
-) -> Iterator[FindingLine]:
-    """Tasks that leave nothing behind that could be looked at: what state says of them is all there is."""
+) -> Iterator[tuple[FindingLine, bool]]:
+    """Tasks that leave nothing behind that could be looked at: what state says of them is all there is; whether they
+    were held back on a date that needs nothing."""
     silent = {task.ref for task in index.tasks if isinstance(task.spec.output, NoOutput)}
     for (day, ref), recorded in tasks.items():
         if ref in silent and recorded.word is not Word.PASSED and (day, ref) not in reading.let_pass:
             phase, _, processor = ref.partition("/")
-            yield FindingLine(
+            line = FindingLine(
                 kind=Discrepancy.NOT_DONE.value,
                 date=day,
                 phase=phase,
@@ -121,6 +131,7 @@ def _without_output(
                 found=None,
                 query=STATE_QUERY,
             )
+            yield line, needs_nothing(index.by_ref[ref].expects[index.position[day]], recorded)
 
 
 def _stale(reading: Reading, index: PlanIndex) -> Iterator[FindingLine]:

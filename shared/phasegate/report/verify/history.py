@@ -65,13 +65,17 @@ def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
     return sorted(times, key=lambda each: (-each.p95_seconds, each.phase, each.processor))
 
 
-def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
-    """Measure throughput and parallelism over time; None when nothing has ended."""
+def pace(rows: Sequence[Row], phases: Sequence[str], rested_seconds: float, query: str) -> Pace | None:
+    """Measure throughput and parallelism over time; None when nothing has ended.
+
+    rested_seconds: for how long the run rested between its start and its end.
+    """
     done = timed(rows)
     if not done:
         return None
     begun, ended = min(row["started_at"] for row in done), max(row["finished_at"] for row in done)
     wall = max((ended - begun).total_seconds(), 1e-6)
+    rested = rested_seconds if rested_seconds < wall else 0.0
     span = wall / SPANS
     ends = [0] * SPANS
     busy = {phase: [0.0] * SPANS for phase in phases}
@@ -84,9 +88,10 @@ def pace(rows: Sequence[Row], phases: Sequence[str], query: str) -> Pace | None:
     return Pace(
         started_at=begun,
         wall_seconds=round(wall, 6),
+        rested_seconds=round(rested, 6),
         attempts=len(done),
-        per_second=round(len(done) / wall, 3),
-        mean_at_once=round(total / wall, 3),
+        per_second=round(len(done) / (wall - rested), 3),
+        mean_at_once=round(total / (wall - rested), 3),
         bucket_seconds=round(span, 6),
         ended=ends,
         at_once=[round(sum(of_phase[n] for of_phase in busy.values()), 3) for n in range(SPANS)],

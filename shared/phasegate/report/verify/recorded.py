@@ -13,7 +13,7 @@ from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.operations.audit import Recorded, Word
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.board import Board
+from phasegate.domain.state.board import GOOD, Board
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Unsound
@@ -68,7 +68,9 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     def note(facts: DateFacts, views: Sequence[TaskView]) -> None:
         bad = board.bad.get(facts.day, {})
         for task, view in zip(index.tasks, views, strict=True):
-            word = _word(view, bad.get(task.ref), is_over, (facts.day, task.ref) in later)
+            letter = board.letter(index.groups[task.group].name, index.position[facts.day])
+            undone = Word.OPEN if not is_over else Word.NOTHING if letter in GOOD else Word.HELD
+            word = _word(view, bad.get(task.ref), undone, (facts.day, task.ref) in later)
             # An object's rows are what its worker said of it; nobody counted them.
             is_counted = isinstance(task.spec.output, TableOutput)
             tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
@@ -79,7 +81,8 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     return RunRecord(run, board, report(state, run_id, now, note), tasks, waits, let_pass)
 
 
-def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: bool) -> Recorded:
+def _word(view: TaskView, why: Unsound | None, undone: Word, is_superseded: bool) -> Recorded:
+    """undone: what is said of a task that has not come to an end."""
     if view.status in DONE and not isinstance(why, Blocked):
         facts = view.facts
         proved = facts.proved if facts else None
@@ -97,7 +100,7 @@ def _word(view: TaskView, why: Unsound | None, is_over: bool, is_superseded: boo
         return Recorded(Word.BAD, why=view.message)
     if is_superseded:
         return Recorded(Word.BAD, why="never ran in this run, but in a later one", is_superseded=True)
-    return Recorded(Word.NOTHING if is_over else Word.OPEN)
+    return Recorded(undone)
 
 
 def _worked_on_later(state: RunReader, run: Run, index: PlanIndex) -> set[tuple[date, str]]:

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals
 from phasegate.domain.decisions.outcome import let_pass
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
-from phasegate.domain.plan import PlanIndex
-from phasegate.domain.state.board import GOOD, OPEN, Board, BoardLetter
-from phasegate.domain.state.facts import AttemptKey, DateFacts
+from phasegate.domain.decisions.waiving import blocks
+from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.state.board import BADLY_ENDED, GOOD, OPEN, Board, BoardLetter
+from phasegate.domain.state.facts import AttemptKey, DateFacts, Verdict
 from phasegate.domain.state.run import RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
 from phasegate.ports import Claim, State
@@ -60,7 +61,7 @@ class Reason:
     """A reason says why a cell does not pass."""
 
     check: str
-    """The kind of check or edge."""
+    """The check's name, the kind of edge, or that a processor failed (``failed``) or was not run (``needs``)."""
     detail: str
     """What it found."""
 
@@ -93,6 +94,8 @@ class RunReport:
     """When it was begun."""
     finished_at: datetime | None
     """When it came to its end."""
+    seconds: float
+    """For how many seconds it went on by itself: rests between an end and a retry, or of a held run, do not count."""
     eta_seconds: float | None
     """Seconds to go at the pace so far; None when nothing moves."""
     phases: dict[str, dict[str, int]]
@@ -164,12 +167,15 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
     failures: list[FailedTask] = []
     missing: list[tuple[date, str]] = []
     noted: list[Notice] = []
+    verdicts: dict[date, BlockingVerdicts] = {}
     for first in range(0, len(index.days), DATES_AT_ONCE):
         for facts in state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).values():
             views = derive(facts, index)
             _count_tasks(facts, views, index, blockage, board, running, tasks, failures, missing)
             seen(facts, views)
             noted += notices(facts)
+            if found := blocking_verdicts(facts):
+                verdicts[facts.day] = found
     counts = {name: tasks[name] for name in TASK_STATES}
     finished = sum(tasks[name] for name in DONE)
     status = current_status(run, board)
@@ -180,11 +186,12 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
         dates=len(index.days),
         started_at=board.started_at,
         finished_at=board.finished_at,
+        seconds=board.seconds_at_work(now),
         eta_seconds=eta_seconds(board, status, finished, sum(counts.values()) - finished - tasks["blocked"], now),
         phases={phase: count_phase(index, board, blockage, phase) for phase in index.plan.phases},
         tasks={"expected": len(index.tasks) * len(index.days), **counts},
         failures=tuple(failures),
-        blocked=tuple(blocked_cells(index, board, blockage)),
+        blocked=tuple(_blocked_cells(index, board, blockage, verdicts)),
         halted_because=board.halted_because,
         quarantined=state.count_quarantined(run_id),
         by_people=DecisionsByPeople(run.waivers, run.approvals, awaited_approvals(index, board)),
@@ -212,6 +219,8 @@ def _count_tasks(
         group = index.groups[task.group]
         if task.ref in passing:
             name = TaskStatus.EMPTY_OK.value
+        elif is_blocked(board, index, task, facts.day):
+            name = "blocked"
         elif view.status is TaskStatus.PENDING and board.is_pending(group.name, position):
             name = "blocked" if blockage.roots(group.number, position) else "pending"
         elif view.status is TaskStatus.PENDING and view.attempt:
@@ -225,6 +234,12 @@ def _count_tasks(
             missing.append((facts.day, task.ref))
         if name in (TaskStatus.FAILED.value, TaskStatus.UNRECOVERABLE.value) and view.failure is not None:
             failures.append(FailedTask(facts.day, task.phase, task.processor, view.attempt, view.failure))
+
+
+def is_blocked(board: Board, index: PlanIndex, task: TaskSpec, day: date) -> bool:
+    """Tell whether a check of its own holds back a task's output, which the worker left behind: it is not done."""
+    letter = board.letter(index.groups[task.group].name, index.position[day])
+    return letter in BADLY_ENDED and isinstance(board.bad.get(day, {}).get(task.ref), Blocked)
 
 
 def count_phase(index: PlanIndex, board: Board, blockage: Blockage, phase: str) -> dict[str, int]:
@@ -249,23 +264,44 @@ def cell_state(index: PlanIndex, board: Board, blockage: Blockage, phase: str, p
     return "released" if letters & (OPEN | GOOD) else "pending"
 
 
-def blocked_cells(index: PlanIndex, board: Board, blockage: Blockage) -> list[BlockedCell]:
+BlockingVerdicts = Mapping[str, Sequence[Verdict]]
+"""``phase/processor`` -> the verdicts that hold it back on a date."""
+
+
+def blocking_verdicts(facts: DateFacts) -> BlockingVerdicts:
+    """Find what the checks of one date hold back."""
+    found: dict[str, list[Verdict]] = {}
+    for phase, cell in facts.cells.items():
+        for group in cell.groups.values():
+            for verdict in filter(blocks, group.verdicts):
+                found.setdefault(f"{phase}/{verdict.subject}", []).append(verdict)
+    return found
+
+
+def _blocked_cells(
+    index: PlanIndex, board: Board, blockage: Blockage, verdicts: Mapping[date, BlockingVerdicts]
+) -> list[BlockedCell]:
     """Find every cell that cannot go on until somebody acts, with its reasons; earliest date first."""
     return [
-        BlockedCell(day, phase, tuple(cell_reasons(index, board, blockage, phase, position)))
+        BlockedCell(day, phase, tuple(cell_reasons(index, board, blockage, phase, position, verdicts.get(day, {}))))
         for position, day in enumerate(index.days)
         for phase in index.plan.phases
         if cell_state(index, board, blockage, phase, position) == "blocked"
     ]
 
 
-def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int) -> list[Reason]:
-    """Say why a cell does not pass: its own checks and failures, then the roots of what it waits for."""
+def cell_reasons(
+    index: PlanIndex, board: Board, blockage: Blockage, phase: str, position: int, verdicts: BlockingVerdicts
+) -> list[Reason]:
+    """Say why a cell does not pass: its own checks and failures, then the roots of what it waits for.
+
+    verdicts: those that hold something back on its date.
+    """
     day = index.days[position]
     reasons: dict[Reason, None] = {}
     for ref, why in board.bad.get(day, {}).items():
         if ref.startswith(f"{phase}/"):
-            reasons[_reason(ref.partition("/")[2], why)] = None
+            reasons.update(dict.fromkeys(_reasons(ref, why, verdicts.get(ref, ()))))
     for number in index.groups_of(phase):
         if board.is_pending(index.groups[number].name, position):
             for root in blockage.roots(number, position):
@@ -273,10 +309,13 @@ def cell_reasons(index: PlanIndex, board: Board, blockage: Blockage, phase: str,
     return list(reasons)
 
 
-def _reason(processor: str, why: Unsound) -> Reason:
+def _reasons(ref: str, why: Unsound, verdicts: Sequence[Verdict]) -> list[Reason]:
+    """Each check that blocks is a reason of its own; they stand with the date, if it has come to its end."""
     if isinstance(why, Blocked):
-        return Reason("check", why.verdict)
-    return Reason("failed" if isinstance(why, Failure) else "needs", f"{processor}: {why}")
+        found = [Reason(verdict.check, str(verdict)) for verdict in verdicts]
+        return found or [Reason(", ".join(why.checks) or "check", why.verdict)]
+    processor = ref.partition("/")[2]
+    return [Reason("failed" if isinstance(why, Failure) else "needs", f"{processor}: {why}")]
 
 
 def describe(root: Obstacle, day: date) -> str:
@@ -290,7 +329,7 @@ def eta_seconds(board: Board, status: RunStatus, finished: int, left: int, now: 
     """Return the seconds to go at the average pace so far; None when nothing moves or nothing has finished yet."""
     if status is not RunStatus.RUNNING or not finished or left <= 0:
         return None
-    return round((now - board.started_at).total_seconds() / finished * left, 1)
+    return round(board.seconds_at_work(now) / finished * left, 1)
 
 
 def progress_document(found: RunReport) -> Mapping[str, object]:

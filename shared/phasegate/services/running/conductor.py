@@ -229,7 +229,7 @@ class Conductor:
     def _commit_page(self, pass_: ConductorPass) -> Board:
         """Write a page of a retry. The run goes on: should its next wake-up be lost, the sweeper finds it."""
         run_id, board = pass_.run.run_id, pass_.board
-        board.status, board.finished_at = RunStatus(pass_.run.desired_state.value), None
+        board.come_to(RunStatus(pass_.run.desired_state.value), pass_.now)
         if not self._backend.state.commit(run_id, board, pass_.version, pass_.cells):
             self._backend.wake_conductor(run_id)
             return self._backend.state.board(run_id)[0]

@@ -35,9 +35,14 @@ class Pace(ReportPart):
 
     started_at: datetime = Field(description="the first start of an attempt, UTC")
     wall_seconds: float = Field(description="seconds from the first start to the last end of an attempt")
+    rested_seconds: float = Field(
+        description="of these, the seconds of rest: the run had ended before a retry, was held, or waited for a person"
+    )
     attempts: int = Field(description="how many attempts have a known start and end")
-    per_second: float = Field(description="attempts that ended per second of `wall_seconds`")
-    mean_at_once: float = Field(description="how many attempts were under way at the same time, on average")
+    per_second: float = Field(description="attempts that ended per second of `wall_seconds` without `rested_seconds`")
+    mean_at_once: float = Field(
+        description="how many attempts were under way at the same time, on average, without `rested_seconds`"
+    )
     bucket_seconds: float = Field(description="the length of one span, in seconds")
     ended: list[int] = Field(description="per span: how many attempts ended in it")
     at_once: list[float] = Field(description="per span: how many attempts were under way in it, on average")
