@@ -10,7 +10,7 @@ from phasegate.domain.decisions.edges import Blockage, awaited_approvals, obstac
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import YIELDS_NOTHING, InputError
 from phasegate.domain.foreign_text import escaped, escaped_lines
-from phasegate.domain.plan import ApprovalEdge, PlanIndex
+from phasegate.domain.plan import ApprovalEdge, PlanIndex, WorkLetter
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.spec.pipeline import did_you_mean
@@ -180,7 +180,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
             name, detail = "blocked" if isinstance(why, Blocked) else "failed", str(why)
-            remedy = _remedy(run, why, day, ref)
+            remedy = _remedy(run, index, why, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
                 which = ["--phase", phase, "--processor", processor]
@@ -194,13 +194,16 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         phase, _, processor = ref.partition("/")
         of_phase = [d for d, r in outside if r.startswith(f"{phase}/")]
         dates = ["--from", str(of_phase[0]), "--to", str(of_phase[-1]), "--phases", f"1..{phase}"]
-        # On Google Cloud both are what is deployed.
-        here = ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
-        remedy = f"{shlex.join(['phasegate', 'run', *here, *dates])}, then: phasegate retry {run.run_id}"
+        remedy = f"{shlex.join(['phasegate', 'run', *_here(run), *dates])}, then: phasegate retry {run.run_id}"
         detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
         cells = tuple(waiting[day, ref])
         roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
     return tuple(roots)
+
+
+def _here(run: Run) -> list[str]:
+    """The options that name a run's pipeline and source. On Google Cloud both are what is deployed."""
+    return ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
 
 
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
@@ -253,9 +256,14 @@ def _hanging(call: OverdueCall) -> Root:
     return Root(key.day, key.phase, key.processor, "past its deadline", str(call), (), remedy)
 
 
-def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
+def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: str) -> str:
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
+    if isinstance(why, Blocked) and index.by_ref[ref].work[index.position[day]] == WorkLetter.NOTHING_DUE:
+        about = ["--phase", phase, "--processor", processor, "--dates", str(day), "--yes"]
+        return (
+            f"{shlex.join(['phasegate', 'rollback', *_here(run), *about])} deletes what stands there, then: {command}"
+        )
     if isinstance(why, Blocked):
         return f"mend the source, then: {command}"
     if why.error_class is ErrorClass.UNRECOVERABLE:

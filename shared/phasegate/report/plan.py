@@ -41,7 +41,7 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Re
         "last": plan.days[-1].isoformat(),
         "tasks": {
             "expected": len(index.tasks) * len(plan.days),
-            **_counts(index.tasks, ("run", "adopted", "not_needed")),
+            **_counts(index.tasks, ("run", "adopted", "not_needed", "nothing_due")),
         },
         "why": _why(index.tasks, why),
         "canary": _canary(index),
@@ -52,11 +52,16 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Re
     }
 
 
-def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str]) -> dict[str, int]:
-    """How many tasks are run, adopted and not needed, under these names."""
+def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str, str]) -> dict[str, int]:
+    """How many tasks are run, adopted, not needed, and have nothing due, under these names."""
     letters = Counter(letter for task in tasks for letter in task.work)
-    adopted = letters[WorkLetter.ADOPT] + letters[WorkLetter.ADOPT_EMPTY]
-    return dict(zip(names, (letters[WorkLetter.RUN], adopted, letters[WorkLetter.NOT_NEEDED]), strict=True))
+    kinds = (
+        letters[WorkLetter.RUN],
+        letters[WorkLetter.ADOPT] + letters[WorkLetter.ADOPT_EMPTY],
+        letters[WorkLetter.NOT_NEEDED],
+        letters[WorkLetter.NOTHING_DUE],
+    )
+    return dict(zip(names, kinds, strict=True))
 
 
 def _why(tasks: Iterable[TaskSpec], why: Reasons) -> dict[str, int]:
@@ -93,12 +98,12 @@ def _phase(index: PlanIndex, phase: str, why: Reasons) -> dict[str, Any]:
     for task in tasks:
         for letter, day in zip(task.expects, plan.days, strict=True):
             if letter in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
-                reason = expectation(plan.pipeline, index.calendar, task.spec, day)[1]
+                reason = expectation(plan.pipeline, index.calendar, phase, task.spec, day)[1]
                 (empty if letter == ExpectationLetter.EMPTY else maybe)[reason] += 1
     return {
         "processors": len(tasks),
         "dates_to_run": sum(any(t.work[p] == WorkLetter.RUN for t in tasks) for p in range(len(plan.days))),
-        **_counts(tasks, ("tasks_to_run", "tasks_adopted", "tasks_not_needed")),
+        **_counts(tasks, ("tasks_to_run", "tasks_adopted", "tasks_not_needed", "tasks_with_nothing_due")),
         "why": _why(tasks, why),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
@@ -136,7 +141,7 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
         f"from {document['first']} to {document['last']}",
         f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted"
-        f"{_unneeded(tasks['not_needed'])} (reprocess {document['reprocess']})",
+        f"{_left(tasks['not_needed'], tasks['nothing_due'])} (reprocess {document['reprocess']})",
         "",
     ]
     if canary := document["canary"]:
@@ -149,9 +154,10 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
             "",
         ]
     for name, phase in document["phases"].items():
+        left = _left(phase["tasks_not_needed"], phase["tasks_with_nothing_due"])
         lines.append(
             f"{name}: {phase['processors']} processors, {phase['dates_to_run']} dates and {phase['tasks_to_run']:,} "
-            f"tasks to run, {phase['tasks_adopted']:,} adopted{_unneeded(phase['tasks_not_needed'])}"
+            f"tasks to run, {phase['tasks_adopted']:,} adopted{left}"
         )
         lines.extend(f"  to run       {n:,} tasks: {WHYS[Why(reason)]}" for reason, n in phase["why"].items())
         lines.extend(f"  waits for    {line}" for line in phase["waits_for"])
@@ -165,5 +171,7 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
     return escaped_lines(lines)
 
 
-def _unneeded(tasks: int) -> str:
-    return f", {tasks:,} not needed" if tasks else ""
+def _left(unneeded: int, without: int) -> str:
+    """The tasks that are neither run nor adopted."""
+    said = f", {unneeded:,} not needed" if unneeded else ""
+    return f"{said}, {without:,} with nothing due" if without else said

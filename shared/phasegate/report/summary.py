@@ -77,7 +77,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         tasks = [t for t in index.tasks if t.phase == phase]
         for position, day in enumerate(index.days):
             if all(t.expects[position] == ExpectationLetter.EMPTY for t in tasks):
-                reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
+                reason = expectation(index.plan.pipeline, index.calendar, phase, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     seconds = ((progress.finished_at or now) - progress.started_at).total_seconds()
