@@ -14,13 +14,13 @@ from phasegate.domain.operations.audit import Discrepancy
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
-from phasegate.report.plan import plan_document
+from phasegate.report.plan import plan_document, plan_text
 from phasegate.report.verify.findings import find
 from phasegate.report.verify.reading import read_outputs
 from phasegate.services.operating import operators
 from phasegate.services.starting.planner import make_plan
 from tests.simulation.test_decisions import attempts
-from tests.simulation.test_needed import delete, letters
+from tests.simulation.test_needed import delete, letters, planned
 from tests.world import World, drive
 
 Document = dict[str, Any]
@@ -66,7 +66,7 @@ def test_where_a_number_of_rows_is_0_nothing_is_due_nobody_is_called_and_the_dat
     with world.open() as embedded:
         plan = embedded.state.plan("r")
         assert letters(plan, "shape/ahead", "final/total") == {"shape/ahead": "rzzzzz", "final/total": "zzrrrr"}
-    assert plan_document(plan, {}, {})["tasks"]["nothing_due"] == 5 + 2
+    assert plan_document(plan, {}, {}, {})["tasks"]["nothing_due"] == 5 + 2
     assert found.tasks["empty_ok"] == 5 + 2
 
 
@@ -98,6 +98,10 @@ def test_rows_where_nothing_is_due_are_a_finding_and_the_remedy_that_is_printed_
     with world.open() as embedded:
         embedded.prepare()
         embedded.warehouse.query("INSERT INTO `shape.ahead` SELECT @d, 'all', 7, 1", {"d": world.days[1]})
+    made = planned(world)
+    document = plan_document(made.plan, {}, made.why, made.not_right)
+    assert document["rows_where_none_are_right"] == {"shape/ahead": ["2024-01-02"]}
+    assert "shape/ahead: 1 dates, 2024-01-02 to 2024-01-02" in plan_text(made.plan, {}, made.why, made.not_right)
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED_WITH_FAILURES
     assert found.blocked[0].reasons[0].detail == "ahead: 0 rows are right here, the table holds 1"

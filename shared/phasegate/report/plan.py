@@ -25,11 +25,17 @@ Reasons = Mapping[str, Sequence[Why | None]]
 """By ``phase/processor``: why it runs on each date; None: it does not. Empty: it is not known."""
 
 
-def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> dict[str, Any]:
+NotRight = Mapping[str, Sequence[date]]
+"""By ``phase/processor``: the dates that hold rows where none are right."""
+
+
+def plan_document(
+    plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight
+) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
-    runs.
+    runs. not_right: what stands where nothing may, and blocks its dates.
     """
     index = compile_plan(plan)
     return {
@@ -49,6 +55,7 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Re
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
+        "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
     }
 
 
@@ -133,9 +140,9 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> str:
+def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them."""
-    document = plan_document(plan, lacking, why)
+    document = plan_document(plan, lacking, why, not_right)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
@@ -168,6 +175,9 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
         for ref, days in lacking.items():
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
+    if not_right:
+        lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
+        lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]
     return escaped_lines(lines)
 
 

@@ -70,6 +70,9 @@ class Needed:
     why: dict[str, list[Why | None]]
     """By ``phase/processor``: why it runs on each date; None: it does not."""
 
+    not_right: dict[str, list[date]]
+    """By ``phase/processor``: the dates on which rows are known to stand where none are right, and nobody is called."""
+
 
 def needed(
     index: PlanIndex, lacking: Lacking, held: Mapping[str, frozenset[date]], empty: Mapping[str, frozenset[date]]
@@ -102,7 +105,16 @@ def needed(
             ]
             for task in index.tasks
         },
+        {task.ref: days for task in index.tasks if (days := _not_right(index, task, lacking[task.number]))},
     )
+
+
+def _not_right(index: PlanIndex, task: TaskSpec, lacking: Sequence[Why | None]) -> list[date]:
+    return [
+        day
+        for position, day in enumerate(index.days)
+        if lacking[position] is Why.UNSOUND and not task.is_called(position)
+    ]
 
 
 def _as_read(readers: Sequence[Why | None]) -> Why | None:

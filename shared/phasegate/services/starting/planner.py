@@ -37,6 +37,10 @@ class PlanMade:
     why: Mapping[str, Sequence[Why | None]]
     """By ``phase/processor``: why it runs on each selected date; None: it does not."""
 
+    not_right: Mapping[str, Sequence[date]]
+    """By ``phase/processor``: the dates that hold rows where none are right, as far as a plan looks; they will be
+    blocked."""
+
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
 
@@ -130,7 +134,7 @@ def make_plan(
                 if not index.readers[task.number]:
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
-    return PlanMade(blank.with_letters(found.letters), found.why)
+    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right)
 
 
 def missing_outside(
