@@ -203,8 +203,8 @@ def test_a_later_run_asks_the_source_again(tmp_path: Path) -> None:
     gone.go_on()
     with gone.world.open() as embedded:
         gone.world.begin(embedded, "again")
-        work = embedded.state.plan("again").work
-    assert (work["fetch/b"], work["raw/b"]) == ("araa", "araa")
+        letters = embedded.state.plan("again").letters
+    assert (letters["fetch/b"], letters["raw/b"]) == ("nrnn", "araa")
 
 
 def test_nobody_signs_for_a_processor_that_is_not_there(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_the_season_has_its_known_size(backfilled: Backfilled) -> None:
 
 
 def test_the_history_has_one_row_an_attempt_all_proved(backfilled: Backfilled) -> None:
-    tasks = backfilled.summary["tasks"]["expected"]
+    tasks = backfilled.summary["tasks"]["expected"] - 7 * 5 * len(SEASONS)  # nothing is due in a season's first week
     keys = "run_id, data_date, phase, processor_name, attempt"
     counted = backfilled.ask(
         f"SELECT COUNT(*), COUNT(DISTINCT ({keys})), COUNT(*) FILTER (proved) FROM nba_reference.processor_run_history"

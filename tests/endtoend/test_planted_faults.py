@@ -66,7 +66,7 @@ class Judged:
         days = self.played.days
         counts = self.prover.count({ref: (self.index.processor(ref).output, days)})[ref]
         assert not isinstance(counts, PhasegateError) and counts is not None
-        expects = {day: self.index.expectation(self.index.processor(ref), day) for day in days}
+        expects = {day: self.index.expectation(ref, day) for day in days}
         found: dict[date, dict[str, Verdict]] = {day: {} for day in days}
         for day, verdict in self.prover.judge(self.index, {ref: (expects, counts)})[ref]:
             found[day][verdict.check] = verdict
@@ -289,10 +289,7 @@ def test_many_dates_cost_as_many_queries_as_one(judged: Judged, monkeypatch: pyt
 
     monkeypatch.setattr(warehouse, "ask", counting)
     for days in (judged.played.days[:1], judged.played.days):
-        subjects = {
-            ref: ({d: judged.index.expectation(judged.index.processor(ref), d) for d in days}, {})
-            for ref in (TEAMS, PLAYERS)
-        }
+        subjects = {ref: ({d: judged.index.expectation(ref, d) for d in days}, {}) for ref in (TEAMS, PLAYERS)}
         judged.prover.judge(judged.index, subjects)
     kinds = {"entities", "duplicates", "coverage", "nulls", "range", "sql"}
     assert asked == [len(kinds), len(kinds)], "one of each kind, for both tables and all dates"

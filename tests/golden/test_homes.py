@@ -85,7 +85,8 @@ def test_verify_finds_the_tables_as_the_state_says_and_as_the_stored_report_said
 
 def test_a_new_run_of_the_same_dates_adopts_what_the_finished_one_made(finished: Site) -> None:
     planned = finished.asked("plan", *words_of("finished")[1:])
-    assert planned["tasks"] == {"expected": 156, "run": 0, "adopted": 156}
+    assert planned["tasks"] == {"expected": 156, "run": 0, "adopted": 78, "not_needed": 63, "nothing_due": 15}
+    assert planned["phases"]["phase_1_scrapers"]["tasks_not_needed"] == 63
 
 
 @pytest.mark.parametrize("home", ["interrupted", "drained"])

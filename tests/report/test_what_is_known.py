@@ -27,7 +27,7 @@ def changed(phase: int, processor: int, **fields: Any) -> Any:
 
 
 def test_a_failed_task_that_need_not_have_rows_is_not_done_and_its_date_not_whole(tmp_path: Path) -> None:
-    home = Finished(tmp_path, changed(1, 1, may_be_empty="sometimes nothing"))
+    home = Finished(tmp_path, changed(1, 1, may_be_empty="sometimes nothing", checks=[]))
     home.world.misbehave(raw__b__1=["fail:bug"])
     home.run(phases="fetch..raw")
     report = home.verify().report
@@ -38,7 +38,9 @@ def test_a_failed_task_that_need_not_have_rows_is_not_done_and_its_date_not_whol
     assert (line.detail, line.query) == (f"state says: b failed on row 17 of '{home.days[1]}'", "state")
 
 
-def test_a_task_of_the_bootstrap_that_never_came_to_an_end_is_not_done(home: Finished) -> None:
+def test_a_task_of_the_bootstrap_that_never_came_to_an_end_is_not_done(tmp_path: Path) -> None:
+    home = Finished(tmp_path, changed(3, 0, run_when_empty=True))
+    home.run()
     home.write_state("DELETE FROM facts WHERE processor = 'total' AND day = ?", str(home.days[0]))
     assert kinds(home.verify().report) == {
         ("not_done", str(home.days[0]), "final/total"),
@@ -181,7 +183,12 @@ def test_what_a_check_only_warns_of_is_told_and_leaves_the_run_complete(tmp_path
 def test_a_check_named_like_a_query_of_the_verifiers_own_is_told_apart_from_it(tmp_path: Path, name: str) -> None:
     query = "SELECT d, LOGICAL_AND(v < 1000) AS ok, 'too much' AS detail FROM shape.left_side WHERE d IN UNNEST(@days)"
     own = {"check": "sql", "name": name, "query": f"{query} GROUP BY d"}
-    home = Finished(tmp_path, changed(2, 0, checks=[own]))
+
+    def change(document: dict[str, Any]) -> None:
+        changed(2, 0, checks=[own])(document)
+        changed(3, 0, run_when_empty=True)(document)
+
+    home = Finished(tmp_path, change)
     home.run()
     home.write("INSERT INTO shape.left_side SELECT * FROM shape.left_side WHERE d = ?", home.days[3])
     home.write("UPDATE shape.left_side SET v = 1000 WHERE d = ? AND k = 'T0'", home.days[4])

@@ -16,7 +16,7 @@ from phasegate.report.explain import explain
 from phasegate.services.reading.prover import Prover
 from phasegate.services.starting.planner import make_plan, missing_outside
 from tests.simulation.test_needed import delete, letters
-from tests.world import World, drive
+from tests.world import START, World, drive
 
 Document = dict[str, Any]
 NOBODY_RAN_IT = "b: no rows, and nothing proves that it was ever run"
@@ -61,7 +61,7 @@ def test_a_window_that_nobody_ever_made_holds_a_date_back_and_the_plan_says_so(
     assert world.tables()["final.total"] == []
     with world.open() as embedded:
         index, prover = embedded.state.index("last"), Prover(embedded.warehouse, embedded.objects)
-        assert missing_outside(index, prover, embedded.state, world.clock.now()) == board.outside
+        assert missing_outside(index, prover, embedded.state, START) == board.outside
         roots = [r for r in explain(embedded.state, "last", None, None).roots if (r.phase, r.processor) == ("raw", "b")]
     assert [(root.day, root.detail) for root in roots] == list(window.items())
     assert all("phasegate run" in root.remedy for root in roots)
@@ -74,7 +74,7 @@ def test_before_there_are_tables_a_plan_misses_what_may_be_empty_and_not_what_mu
 
     world = World(tmp_path, dates=3, change=b_and_left_empty)
     made = make_plan(world.pipeline, world.calendar(), Selection(dates=(world.days[-1],)))
-    missing = missing_outside(compile_plan(made.plan), None, None, world.clock.now())
+    missing = missing_outside(compile_plan(made.plan), None, None, START)
     assert missing == {"raw/b": dict.fromkeys(world.days[:2], "the table does not exist yet")}
 
 

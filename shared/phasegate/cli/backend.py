@@ -50,6 +50,9 @@ class PlanInputs:
     why: "Mapping[str, Sequence[Why | None]]"
     """By processor: why it runs on each of the plan's dates; None: it does not."""
 
+    not_right: "Mapping[str, Sequence[date]]"
+    """By processor: the dates that hold rows where none are right."""
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackInputs:

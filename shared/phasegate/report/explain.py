@@ -11,7 +11,7 @@ from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approva
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
 from phasegate.domain.errors import YIELDS_NOTHING, InputError
 from phasegate.domain.foreign_text import escaped, escaped_lines
-from phasegate.domain.plan import ApprovalEdge, PlanIndex, TaskSpec
+from phasegate.domain.plan import ApprovalEdge, PlanIndex, TaskSpec, WorkLetter
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.spec.pipeline import did_you_mean
@@ -196,7 +196,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
             phase, _, processor = ref.partition("/")
             behind = tuple(waiting.pop((day, ref), ()))
             name, detail = "blocked" if isinstance(why, Blocked) else "failed", str(why)
-            remedy = _remedy(run, why, day, ref)
+            remedy = _remedy(run, index, why, day, ref)
             if (breaker := board.breakers.get(ref)) is not None and breaker.first == day:
                 detail = f"{detail}; {breaker}"
                 which = ["--phase", phase, "--processor", processor]
@@ -210,9 +210,7 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         phase, _, processor = ref.partition("/")
         of_phase = [d for d, r in outside if r.startswith(f"{phase}/")]
         dates = ["--from", str(of_phase[0]), "--to", str(of_phase[-1]), "--phases", f"1..{phase}"]
-        # On Google Cloud both are what is deployed.
-        here = ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
-        remedy = f"{shlex.join(['phasegate', 'run', *here, *dates])}, then: phasegate retry {run.run_id}"
+        remedy = f"{shlex.join(['phasegate', 'run', *options_of(run), *dates])}, then: phasegate retry {run.run_id}"
         detail = (board.outside or {}).get(ref, {}).get(day, "not sound")
         cells = tuple(waiting[day, ref])
         roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
@@ -234,6 +232,11 @@ def _by_itself(index: PlanIndex, bad: Mapping[str, Unsound], ref: str) -> set[st
     if not isinstance(bad[ref], NotRun):
         return {ref}
     return {found for need in index.task(ref).need_refs if need in bad for found in _by_itself(index, bad, need)}
+
+
+def options_of(run: Run) -> list[str]:
+    """Return the options that name a run's pipeline and source. On Google Cloud both are what is deployed."""
+    return ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
 
 
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:
@@ -286,9 +289,12 @@ def _hanging(call: OverdueCall) -> Root:
     return Root(key.day, key.phase, key.processor, "past its deadline", str(call), (), remedy)
 
 
-def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
+def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: str) -> str:
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
+    if isinstance(why, Blocked) and index.by_ref[ref].work[index.position[day]] == WorkLetter.NOTHING_DUE:
+        about = ["--phase", phase, "--processor", processor, "--dates", str(day), "--yes"]
+        return f"{shlex.join(['phasegate', 'rollback', *options_of(run), *about])} deletes what stands there, then: {command}"
     if isinstance(why, Blocked):
         return f"mend the source, then: {command}"
     if why.error_class is ErrorClass.UNRECOVERABLE:
@@ -301,9 +307,7 @@ def _remedy(run: Run, why: Blocked | Failure, day: date, ref: str) -> str:
         accept = f"{command} --processor {processor} --accept-empty --why TEXT"
         return f"mend the source, then: {command}; or, if nothing is right there: {accept}"
     if LEFT_STANDING in why.message:
-        # On Google Cloud pipeline and source are what is deployed.
-        here = ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
-        words = [*here, "--dates", str(day), "--phase", phase, "--processor", processor, "--yes"]
+        words = [*options_of(run), "--dates", str(day), "--phase", phase, "--processor", processor, "--yes"]
         delete = shlex.join(["phasegate", "rollback", *words])
         return f"mend the source, then: {command}; or, if nothing is right there: {delete}, then: {command}"
     if why.error_class is ErrorClass.BUG:

@@ -25,11 +25,17 @@ Reasons = Mapping[str, Sequence[Why | None]]
 """By ``phase/processor``: why it runs on each date; None: it does not. Empty: it is not known."""
 
 
-def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> dict[str, Any]:
+NotRight = Mapping[str, Sequence[date]]
+"""By ``phase/processor``: the dates that hold rows where none are right."""
+
+
+def plan_document(
+    plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight
+) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
-    runs.
+    runs. not_right: what stands where nothing may, and blocks its dates.
     """
     index = compile_plan(plan)
     return {
@@ -41,7 +47,7 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Re
         "last": plan.days[-1].isoformat(),
         "tasks": {
             "expected": len(index.tasks) * len(plan.days),
-            **_counts(index.tasks, ("run", "adopted", "not_needed")),
+            **_counts(index.tasks, ("run", "adopted", "not_needed", "nothing_due")),
         },
         "why": _why(index.tasks, why),
         "canary": _canary(index),
@@ -49,14 +55,20 @@ def plan_document(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Re
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
+        "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
     }
 
 
-def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str]) -> dict[str, int]:
-    """How many tasks are run, adopted and not needed, under these names."""
+def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str, str]) -> dict[str, int]:
+    """How many tasks are run, adopted, not needed, and have nothing due, under these names."""
     letters = Counter(letter for task in tasks for letter in task.work)
-    adopted = letters[WorkLetter.ADOPT] + letters[WorkLetter.ADOPT_EMPTY]
-    return dict(zip(names, (letters[WorkLetter.RUN], adopted, letters[WorkLetter.NOT_NEEDED]), strict=True))
+    kinds = (
+        letters[WorkLetter.RUN],
+        letters[WorkLetter.ADOPT] + letters[WorkLetter.ADOPT_EMPTY],
+        letters[WorkLetter.NOT_NEEDED],
+        letters[WorkLetter.NOTHING_DUE],
+    )
+    return dict(zip(names, kinds, strict=True))
 
 
 def _why(tasks: Iterable[TaskSpec], why: Reasons) -> dict[str, int]:
@@ -93,12 +105,12 @@ def _phase(index: PlanIndex, phase: str, why: Reasons) -> dict[str, Any]:
     for task in tasks:
         for letter, day in zip(task.expects, plan.days, strict=True):
             if letter in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
-                reason = expectation(plan.pipeline, index.calendar, task.spec, day)[1]
+                reason = expectation(plan.pipeline, index.calendar, phase, task.spec, day)[1]
                 (empty if letter == ExpectationLetter.EMPTY else maybe)[reason] += 1
     return {
         "processors": len(tasks),
         "dates_to_run": sum(any(t.work[p] == WorkLetter.RUN for t in tasks) for p in range(len(plan.days))),
-        **_counts(tasks, ("tasks_to_run", "tasks_adopted", "tasks_not_needed")),
+        **_counts(tasks, ("tasks_to_run", "tasks_adopted", "tasks_not_needed", "tasks_with_nothing_due")),
         "why": _why(tasks, why),
         "rightly_empty": dict(empty),
         "may_be_empty": dict(maybe),
@@ -128,15 +140,15 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons) -> str:
+def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them."""
-    document = plan_document(plan, lacking, why)
+    document = plan_document(plan, lacking, why, not_right)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
         f"from {document['first']} to {document['last']}",
         f"{tasks['expected']:,} tasks: {tasks['run']:,} to run, {tasks['adopted']:,} adopted"
-        f"{_unneeded(tasks['not_needed'])} (reprocess {document['reprocess']})",
+        f"{_left(tasks['not_needed'], tasks['nothing_due'])} (reprocess {document['reprocess']})",
         "",
     ]
     if canary := document["canary"]:
@@ -149,9 +161,10 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
             "",
         ]
     for name, phase in document["phases"].items():
+        left = _left(phase["tasks_not_needed"], phase["tasks_with_nothing_due"])
         lines.append(
             f"{name}: {phase['processors']} processors, {phase['dates_to_run']} dates and {phase['tasks_to_run']:,} "
-            f"tasks to run, {phase['tasks_adopted']:,} adopted{_unneeded(phase['tasks_not_needed'])}"
+            f"tasks to run, {phase['tasks_adopted']:,} adopted{left}"
         )
         lines.extend(f"  to run       {n:,} tasks: {WHYS[Why(reason)]}" for reason, n in phase["why"].items())
         lines.extend(f"  waits for    {line}" for line in phase["waits_for"])
@@ -162,8 +175,13 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
         for ref, days in lacking.items():
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
+    if not_right:
+        lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
+        lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]
     return escaped_lines(lines)
 
 
-def _unneeded(tasks: int) -> str:
-    return f", {tasks:,} not needed" if tasks else ""
+def _left(unneeded: int, without: int) -> str:
+    """The tasks that are neither run nor adopted."""
+    said = f", {unneeded:,} not needed" if unneeded else ""
+    return f"{said}, {without:,} with nothing due" if without else said

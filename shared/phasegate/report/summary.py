@@ -19,7 +19,7 @@ from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
-from phasegate.report.explain import Root, explain, roots_text
+from phasegate.report.explain import Root, explain, options_of, roots_text
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
@@ -88,7 +88,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         tasks = [t for t in index.tasks if t.phase == phase]
         for position, day in enumerate(index.days):
             if cell_state(index, board, blockage, phase, position) == "skipped":
-                reason = expectation(index.plan.pipeline, index.calendar, tasks[0].spec, day)[1]
+                reason = expectation(index.plan.pipeline, index.calendar, phase, tasks[0].spec, day)[1]
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     run = state.run(run_id)
@@ -98,7 +98,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         skipped=skipped,
         roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
         left_behind=left_behind(index, warehouse) if progress.status.is_final else None,
-        pipeline=("--pipeline", run.pipeline_file, "--source", run.source) if run.source else (),
+        pipeline=tuple(options_of(run)),
         seconds=progress.seconds,
     )
 

@@ -33,7 +33,7 @@ def total(**keys: Any) -> Pipeline:
 
 def expected(changed: Pipeline, day: date) -> tuple[str, str]:
     """What ``final/total`` should hold."""
-    return expectation(changed, calendar(FIRST, SECOND), changed.phase("final").processors[0], day)
+    return expectation(changed, calendar(FIRST, SECOND), "final", changed.phase("final").processors[0], day)
 
 
 def test_a_date_after_the_bootstrap_days_should_hold_rows() -> None:
@@ -48,7 +48,9 @@ def test_the_bootstrap_days_of_every_season_are_rightly_empty(day: date) -> None
 def test_bootstrap_is_counted_in_calendar_days_and_not_in_game_dates() -> None:
     gap = calendar([FIRST[0], FIRST[3]])
     found = total()
-    assert expectation(found, gap, found.phase("final").processors[0], FIRST[3])[0] == ExpectationLetter.EXPECTED
+    assert (
+        expectation(found, gap, "final", found.phase("final").processors[0], FIRST[3])[0] == ExpectationLetter.EXPECTED
+    )
 
 
 def test_a_processor_without_bootstrap_holds_rows_from_the_first_day_on() -> None:
@@ -67,7 +69,7 @@ def test_on_the_day_on_which_its_source_begins_a_date_should_hold_rows() -> None
 
 
 def test_what_may_be_empty_is_optional_with_its_reason() -> None:
-    assert expected(total(may_be_empty="no odds"), FIRST[2]) == (ExpectationLetter.OPTIONAL, "no odds")
+    assert expected(total(may_be_empty="no odds", checks=[]), FIRST[2]) == (ExpectationLetter.OPTIONAL, "no odds")
 
 
 def test_rightly_empty_outranks_what_may_be_empty() -> None:
@@ -90,7 +92,7 @@ def limited(**keys: Any) -> Pipeline:
 def test_what_its_source_does_not_hold_is_rightly_empty_with_its_reason() -> None:
     known = Calendar.of(replace(game_date(day), not_held_by=("odds",) * (day == FIRST[2])) for day in FIRST)
     found = limited()
-    letters = [expectation(found, known, found.phase("final").processors[0], day) for day in FIRST[2:]]
+    letters = [expectation(found, known, "final", found.phase("final").processors[0], day) for day in FIRST[2:]]
     assert letters == [(ExpectationLetter.EMPTY, "no odds were kept"), (ExpectationLetter.EXPECTED, "")]
 
 

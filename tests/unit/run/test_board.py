@@ -76,7 +76,7 @@ def test_letters_are_stored_as_they_always_were() -> None:
         "UPSTREAM": "n",
     }  # fmt: skip
     assert {letter.name: letter.value for letter in WorkLetter} == {
-        "RUN": "r", "ADOPT": "a", "ADOPT_EMPTY": "o", "NOT_NEEDED": "n",
+        "RUN": "r", "ADOPT": "a", "ADOPT_EMPTY": "o", "NOT_NEEDED": "n", "NOTHING_DUE": "z",
     }  # fmt: skip
     assert {letter.name: letter.value for letter in ExpectationLetter} == {
         "EXPECTED": "e",

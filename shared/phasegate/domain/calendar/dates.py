@@ -56,6 +56,10 @@ class Calendar:
     dates: tuple[CalendarDate, ...]
     """All its dates, in order, each once."""
 
+    by_numbers: bool = True
+    """Whether the numbers of rows that checks demand say that some are due, or none. False: of a plan that an earlier
+    version made, which goes on as it began."""
+
     @classmethod
     def of(cls, dates: Iterable[CalendarDate]) -> "Calendar":
         """Make a calendar of these dates, put in order."""

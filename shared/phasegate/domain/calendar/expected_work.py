@@ -92,7 +92,7 @@ def expected_work(
 
 
 def _expected_of(pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date) -> Expectation:
-    letter, reason = expectation(pipeline, calendar, processor, day)
+    letter, reason = expectation(pipeline, calendar, phase, processor, day)
     if letter == ExpectationLetter.EXPECTED:
         amounts = tuple(_amounts(processor, pipeline.phase(phase).checks_of(processor), calendar, day))
         return Expectation(day, phase, processor.name, WorkKind.EXPECTED, amounts)

@@ -3,7 +3,6 @@
 from datetime import date
 from fractions import Fraction
 
-from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
 from phasegate.domain.checks.subject import KEYS_SHOWN, CheckSubject, Finding, named
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck
@@ -85,7 +84,7 @@ def judge_coverage(check: CoverageCheck, subject: CheckSubject, answer: Answer) 
 
     Nothing to cover is right only where the other table may be empty.
     """
-    processor, other = subject.other(check.processor)
+    _, other = subject.other(check.processor)
     numbers: dict[date, tuple[int, int]] = {}
     missing: dict[date, list[str]] = {day: [] for day in subject.days}
     for row in answer:
@@ -95,8 +94,10 @@ def judge_coverage(check: CoverageCheck, subject: CheckSubject, answer: Answer) 
     findings: dict[date, Finding] = {}
     for day in subject.days:
         expected, found = numbers.get(day, (0, 0))
-        is_owed = expectation(subject.pipeline, subject.calendar, processor, day)[0] == ExpectationLetter.EXPECTED
-        is_right = found >= Fraction(str(check.at_least)) * expected if expected else not is_owed
+        if expected:
+            is_right = found >= Fraction(str(check.at_least)) * expected
+        else:
+            is_right = not subject.owes(check.processor, day)
         keys = sorted(missing[day])
         names = f" (missing: {named(keys, expected - found)})" if keys else ""
         detail = f"{found} of {expected} keys of {other.table}{names}" if expected else _no_keys_of(other)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 
@@ -41,13 +41,21 @@ class CheckSubject:
     counts: Mapping[date, Found] = field(default_factory=dict)
     """Date -> what the table holds of it; a date that is absent has no rows."""
 
+    def owes(self, name: str, day: date) -> bool:
+        """Tell whether the table of another processor that the check names must hold rows on a date."""
+        phase, processor = self._other(name)
+        return expectation(self.pipeline, self.calendar, phase, processor, day)[0] == ExpectationLetter.EXPECTED
+
     def other(self, name: str) -> tuple[Processor, TableOutput]:
         """Return another processor that the check names, with its table."""
-        phases = self.pipeline.phase_names[: self.pipeline.phase_names.index(self.phase) + 1]
-        phase, canonical = self.pipeline.resolve(name, phases)
-        processor = next(x for x in self.pipeline.phase(phase).processors if x.name == canonical)
+        _, processor = self._other(name)
         assert isinstance(processor.output, TableOutput)  # noqa: S101 - asserted when the pipeline file was loaded
         return processor, processor.output
+
+    def _other(self, name: str) -> tuple[str, Processor]:
+        phases = self.pipeline.phase_names[: self.pipeline.phase_names.index(self.phase) + 1]
+        phase, canonical = self.pipeline.resolve(name, phases)
+        return phase, next(x for x in self.pipeline.phase(phase).processors if x.name == canonical)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ def spread(index: PlanIndex, seeds: Sequence[Sequence[object]]) -> Marks:
     upstream = [_upstream(index, task) for task in index.tasks]
     for position in range(len(index.days)):
         for task in index.tasks:
+            if not task.is_called(position):
+                # Nothing is expected, and nothing will be there, whatever it would be made from.
+                continue
             same_date, windows = upstream[task.number]
             reached[task.number][position] = (
                 bool(seeds[task.number][position])

@@ -59,9 +59,8 @@ WHYS: Mapping[Why, str] = {
 """In words for people."""
 
 Lacking = Sequence[Sequence[Why | None]]
-"""For each task, in the order of the index, by date: why its output does not stand; None: it does.
-
-Of a task that writes no table and is read by others, only what holds for the date whatever they do (``ASKED``, …)."""
+"""For each task, in the order of the index, by date: why its output does not stand; None: it does. Nothing is asked of
+what writes no table and is read by others: these decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +73,29 @@ class Needed:
     why: dict[str, list[Why | None]]
     """By ``phase/processor``: why it runs on each date; None: it does not."""
 
+    not_right: dict[str, list[date]]
+    """By ``phase/processor``: the dates on which rows are known to stand where none are right, and nobody is called."""
+
 
 def needed(
     index: PlanIndex, lacking: Lacking, held: Mapping[str, frozenset[date]], empty: Mapping[str, frozenset[date]]
 ) -> Needed:
     """Decide what runs: what does not stand, what that is read from, and all that was or will be built on it.
 
+    Where nothing is expected of a task nobody is called, whatever is there.
+
     held: by ref, the dates whose objects are there. empty: by ref, the dates on which a table that may be empty is, and
     stands.
     """
-    seeds = [list(of_task) for of_task in lacking]
+    seeds = [
+        [why if task.is_called(position) else None for position, why in enumerate(lacking[task.number])]
+        for task in index.tasks
+    ]
     read = [task for task in reversed(index.tasks) if index.readers[task.number]]
     for task in read:
-        for position, own in enumerate(seeds[task.number]):
-            if own is None and any(seeds[n][position] for n in index.readers[task.number]):
-                seeds[task.number][position] = Why.READ
+        for position in range(len(index.days)):
+            if task.is_called(position):
+                seeds[task.number][position] = _as_read([seeds[n][position] for n in index.readers[task.number]])
     runs = spread(index, seeds)
     while _call_for(index, read, held, seeds, runs):
         runs = spread(index, seeds)
@@ -101,7 +108,23 @@ def needed(
             ]
             for task in index.tasks
         },
+        {task.ref: days for task in index.tasks if (days := _not_right(index, task, lacking[task.number]))},
     )
+
+
+def _not_right(index: PlanIndex, task: TaskSpec, lacking: Sequence[Why | None]) -> list[date]:
+    return [
+        day
+        for position, day in enumerate(index.days)
+        if lacking[position] is Why.UNSOUND and not task.is_called(position)
+    ]
+
+
+def _as_read(readers: Sequence[Why | None]) -> Why | None:
+    """Why an object is made whose readers do not stand for these reasons; None: they do."""
+    lacking = [why for why in readers if why is not None]
+    whole = next((why for why in lacking if why in (Why.ASKED, Why.SOURCE)), None)
+    return whole or (Why.READ if lacking else None)
 
 
 def _call_for(
@@ -116,7 +139,7 @@ def _call_for(
     for task in read:
         there = held.get(task.ref, frozenset())
         for position, day in enumerate(index.days):
-            if runs[task.number][position] or day in there:
+            if runs[task.number][position] or day in there or not task.is_called(position):
                 continue
             if any(runs[n][position] for n in index.readers[task.number]):
                 seeds[task.number][position] = Why.READ
@@ -134,7 +157,9 @@ def _letters(
     is_table, readers = isinstance(task.spec.output, TableOutput), index.readers[task.number]
     found_empty = empty.get(task.ref, frozenset())
     for position, day in enumerate(index.days):
-        if runs[task.number][position]:
+        if not task.is_called(position):
+            letters.append(WorkLetter.NOTHING_DUE)
+        elif runs[task.number][position]:
             letters.append(WorkLetter.RUN)
         elif is_table:
             letters.append(WorkLetter.ADOPT_EMPTY if day in found_empty else WorkLetter.ADOPT)
@@ -182,7 +207,10 @@ def unseen(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> tuple[str,
     return tuple(
         task.ref
         for task in index.tasks
-        if any(is_gone and again[task.ref][p] != WorkLetter.RUN for p, is_gone in enumerate(taken[task.number]))
+        if any(
+            is_gone and again[task.ref][p] not in (WorkLetter.RUN, WorkLetter.NOTHING_DUE)
+            for p, is_gone in enumerate(taken[task.number])
+        )
     )
 
 

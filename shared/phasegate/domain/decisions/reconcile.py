@@ -116,7 +116,7 @@ _NO_CELL = Cell()
 
 _TAKEN_OVER: Mapping[str, tuple[TaskStatus, str]] = {
     WorkLetter.ADOPT: (TaskStatus.SUCCEEDED, "adopted: it was there when the run was planned"),
-    WorkLetter.ADOPT_EMPTY: (TaskStatus.EMPTY_OK, "adopted: the table may be empty, and is"),
+    WorkLetter.ADOPT_EMPTY: (TaskStatus.EMPTY_OK, "adopted: nothing is there, and that is right"),
     WorkLetter.NOT_NEEDED: (TaskStatus.NOT_NEEDED, "not needed: nothing that reads it runs"),
 }
 """How a task stands that the run leaves alone, until a retry has it run; and the note that says so."""
@@ -140,6 +140,10 @@ class _Derivation:
     def _derive(self, task: TaskSpec) -> TaskView:
         cell = self._facts.cells.get(task.phase, _NO_CELL)
         released = self._index.groups[task.group].name in cell.groups
+        if task.work[self._position] == WorkLetter.NOTHING_DUE:
+            if not released:
+                return TaskView(TaskStatus.PENDING)
+            return TaskView(TaskStatus.EMPTY_OK, note="nothing is expected on this date: nobody was called")
         required = cell.redo.get(task.processor, 1)
         if required == 1 and (taken := _TAKEN_OVER.get(task.work[self._position])) is not None:
             return TaskView(taken[0], note=taken[1])

@@ -64,6 +64,8 @@ class Reopening:
     """The release groups that lose their release."""
 
 
+_LEFT_ALONE = (WorkLetter.ADOPT, WorkLetter.ADOPT_EMPTY, WorkLetter.NOT_NEEDED)
+
 Changes = Mapping[tuple[int, str], Reopening]
 """What a retry changes, by (position of the date, phase)."""
 
@@ -72,14 +74,16 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
     """Find how far a retry of (date, ref) pairs reaches: back to the source, and forward to all that was built on it.
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
-    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself.
+    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself, and so
+    does one that is blocked where nothing is expected of it: it is counted again, and nobody is called.
     Release groups that were already released on top of them are taken back and will be released anew. The board stays
     as it is. Returns the cells that change, by (position, phase).
     """
     again: dict[int, set[int]] = {}
     for day, ref in targets:
         is_blocked, number = isinstance(board.bad.get(day, {}).get(ref), Blocked), index.by_ref[ref].number
-        tasks = _sources(index, ref) if is_blocked or number in index.observed else {number}
+        is_made = index.tasks[number].work[index.position[day]] != WorkLetter.NOTHING_DUE
+        tasks = _sources(index, ref) if (is_blocked and is_made) or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
     spread = _Spread(index, board)
     for position, tasks in sorted(again.items()):
@@ -160,7 +164,7 @@ class _Spread:
                     cell.reopened.discard(group.number)
                     self._redo(p, group.tasks)
                 else:
-                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] != WorkLetter.RUN])
+                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] in _LEFT_ALONE])
 
     @staticmethod
     def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:

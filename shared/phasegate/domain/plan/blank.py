@@ -6,7 +6,7 @@ from datetime import date
 
 from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
-from phasegate.domain.plan.document import Plan, WorkLetter
+from phasegate.domain.plan.document import PLAN_MINOR, Plan, WorkLetter
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 
@@ -25,6 +25,8 @@ def blank_plan(
     phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn.
     """
     return Plan(
+        schema_minor=PLAN_MINOR,
+        by_numbers=True,
         pipeline=pipeline,
         phases=tuple(phases),
         days=tuple(days),

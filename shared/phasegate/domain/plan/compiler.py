@@ -34,7 +34,7 @@ class _Compiler:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._calendar = Calendar(plan.calendar)
+        self._calendar = Calendar(plan.calendar, plan.by_numbers)
         self._days = plan.days
         self._position = {day: i for i, day in enumerate(plan.days)}
         self._season_of = tuple(self._calendar.by_day[day].season for day in plan.days)
@@ -84,7 +84,9 @@ class _Compiler:
                     queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
                     failure=phase.failure_of(processor),
                     work=self._plan.letters[ref],
-                    expects="".join(expectation(pipeline, self._calendar, processor, day)[0] for day in self._days),
+                    expects="".join(
+                        expectation(pipeline, self._calendar, name, processor, day)[0] for day in self._days
+                    ),
                 )
             )
         for k, gates in enumerate(by_gates):

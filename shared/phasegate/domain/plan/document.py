@@ -17,7 +17,10 @@ from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
 PLAN_MINOR = 1
-"""Raised when the document gains a key that an earlier version may ignore (decision 23). 1: ``details``."""
+"""Raised when the document gains a key that an earlier version may ignore (decision 23).
+
+1: ``details``, ``by_numbers``.
+"""
 
 
 class WorkLetter(StrEnum):
@@ -31,9 +34,15 @@ class WorkLetter(StrEnum):
     """Its table may be empty, is, and was proved so: that is adopted."""
     NOT_NEEDED = "n"
     """It leaves no table, and nothing that reads it runs: nobody is called, and nobody looks."""
+    NOTHING_DUE = "z"
+    """Nothing is expected of it: nobody is called, and what is there is counted all the same."""
 
 
-_LESS: Mapping[str, str] = {WorkLetter.ADOPT_EMPTY: WorkLetter.ADOPT, WorkLetter.NOT_NEEDED: WorkLetter.RUN}
+_LESS: Mapping[str, str] = {
+    WorkLetter.ADOPT_EMPTY: WorkLetter.ADOPT,
+    WorkLetter.NOT_NEEDED: WorkLetter.RUN,
+    WorkLetter.NOTHING_DUE: WorkLetter.RUN,
+}
 """What stands in ``Plan.work`` where ``Plan.details`` has another letter: what a version that does not know it does."""
 
 _SAME = "."
@@ -72,6 +81,12 @@ class Plan(BaseModel):
         exclude_if=lambda details: not details,
         description="by phase/processor, where some date has another WorkLetter than these two: it for each selected "
         "date, or a dot; an earlier version, which ignores it, does what `work` says",
+    )
+    by_numbers: bool = Field(
+        default=False,
+        exclude_if=lambda by_numbers: not by_numbers,
+        description="whether numbers of rows that checks demand say that some are due, or none; false: an earlier "
+        "version made it",
     )
     ramp: tuple[RampStep, ...] = Field(default=(), description="how many dates may be active while the run ramps up")
     canary: tuple[date, ...] = Field(
@@ -127,5 +142,6 @@ class Plan(BaseModel):
             if not _LESS.keys().isdisjoint(strip)
         }
         work = {ref: "".join(_LESS.get(x, x) for x in strip) for ref, strip in letters.items()}
+        minor = PLAN_MINOR if details else self.schema_minor
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return Plan(**{**fields, "work": work, "details": details, "schema_minor": PLAN_MINOR if details else 0})
+        return Plan(**{**fields, "work": work, "details": details, "schema_minor": minor})

@@ -189,9 +189,10 @@ class PlanIndex:
             walled |= {group.number for group in self.groups if not walled.isdisjoint(_waits_for(group))}
         return walled
 
-    def expectation(self, processor: Processor, day: date) -> ExpectationLetter:
-        """Say what the processor's output should hold, for any date of the calendar."""
-        return expectation(self.plan.pipeline, self.calendar, processor, day)[0]
+    def expectation(self, ref: str, day: date) -> ExpectationLetter:
+        """Say what the output of ``phase/processor`` should hold, for any date of the calendar."""
+        phase = ref.partition("/")[0]
+        return expectation(self.plan.pipeline, self.calendar, phase, self.processor(ref), day)[0]
 
     def mates(self, ref: str, day: date) -> list[str]:
         """List the processors of the same phase whose tables must hold rows on a date, for any date of the calendar.
@@ -202,7 +203,8 @@ class PlanIndex:
         return [
             f"{phase}/{each.name}"
             for each in self.plan.pipeline.phase(phase).processors
-            if isinstance(each.output, TableOutput) and self.expectation(each, day) == ExpectationLetter.EXPECTED
+            if isinstance(each.output, TableOutput)
+            and expectation(self.plan.pipeline, self.calendar, phase, each, day)[0] == ExpectationLetter.EXPECTED
         ]
 
     def processor(self, ref: str) -> Processor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.dispatch import Dispatch, Observed
 from phasegate.domain.spec.pipeline import FailurePolicy, Processor
@@ -40,6 +41,14 @@ class TaskSpec:
     """One ``WorkLetter`` per selected date."""
     expects: str
     """One ``ExpectationLetter`` per selected date."""
+
+    def is_called(self, position: int) -> bool:
+        """Tell whether its worker is called on a date when it runs there: not where nothing is expected of it.
+
+        What an existing system starts by itself is awaited on every date.
+        """
+        is_empty = self.expects[position] == ExpectationLetter.EMPTY
+        return not is_empty or self.spec.run_when_empty or isinstance(self.dispatch, Observed)
 
     @property
     def call(self) -> Dispatch:

@@ -152,9 +152,10 @@ def name_of(check: Check) -> str:
     return check.name or check.check
 
 
-ADOPTED, PROOF, UNRECOVERABLE = "adopted", "proof", "unrecoverable"
+ADOPTED, PROOF, UNRECOVERABLE, NOTHING_DUE = "adopted", "proof", "unrecoverable", "nothing_due"
 """Verdicts of no check of the pipeline file: an output that was adopted when the run was planned is gone; one that was
-found sound cannot be asked any more; there is none, as the source is gone, and a person goes on without it."""
+found sound cannot be asked any more; there is none, as the source is gone, and a person goes on without it; there are
+rows where none are right, and nobody was called who would take them away."""
 
-OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE)
+OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE, NOTHING_DUE)
 """Names that no check of a pipeline file may have."""

@@ -13,7 +13,7 @@ from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
 from phasegate.domain.protocol.worker import FORMER_CONSTANTS
 from phasegate.domain.protocol.written_dates import WrittenDay
-from phasegate.domain.spec.checks import Check
+from phasegate.domain.spec.checks import Check, RowsCheck
 from phasegate.domain.spec.cross_check import CrossCheckSpec
 from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
@@ -176,6 +176,11 @@ class Processor(Strict):
     available_from: WrittenDay | None = Field(default=None, description="the source begins here; empty before")
     source_dates: Name | None = Field(
         default=None, description="a source of the calendar; empty where it holds nothing"
+    )
+    run_when_empty: bool = Field(
+        default=False,
+        exclude_if=lambda is_run: not is_run,
+        description="its worker is called on dates too on which nothing is expected of it",
     )
     destructive: bool = Field(
         default=False, description="deletes or overwrites what cannot be made again; refused unless named at the start"
@@ -415,6 +420,19 @@ class Pipeline(Strict):
             if processor.name == name:
                 return processor
         raise KeyError(ref)
+
+    @cached_property
+    def demands(self) -> Mapping[tuple[str, str], tuple[RowsCheck, ...]]:
+        """Map (phase, processor) to the checks that demand a number of rows, and hold back what has another."""
+        return {
+            (phase.name, processor.name): tuple(
+                check
+                for check in phase.checks_of(processor)
+                if isinstance(check, RowsCheck) and check.severity == "block"
+            )
+            for phase in self.phases
+            for processor in phase.processors
+        }
 
     @cached_property
     def registry(self) -> Mapping[tuple[str, str], str]:

@@ -53,7 +53,9 @@ def emptiness(reading: Reading, index: PlanIndex) -> list[Emptiness]:
         reasons: dict[tuple[str, bool], list[date]] = {}
         for day in index.days:
             if output.expects[day] in (ExpectationLetter.EMPTY, ExpectationLetter.OPTIONAL):
-                reason = expectation(index.plan.pipeline, index.calendar, processor, day)[1]
+                letter, reason = expectation(index.plan.pipeline, index.calendar, output.phase, processor, day)
+                if letter == ExpectationLetter.EXPECTED:
+                    reason = "not needed: all that reads it is whole"
                 reasons.setdefault((reason, output.expects[day] == ExpectationLetter.EMPTY), []).append(day)
         for (reason, is_demanded), days in reasons.items():
             lines.append(

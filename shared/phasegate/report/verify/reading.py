@@ -132,8 +132,8 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
     for phase in plan.phases:
         for processor in plan.pipeline.phase(phase).processors:
             if not isinstance(processor.output, NoOutput):
-                expects = {d.day: index.expectation(processor, d.day) for d in index.calendar.dates}
                 ref = f"{phase}/{processor.name}"
+                expects = {d.day: index.expectation(ref, d.day) for d in index.calendar.dates}
                 reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
     asked: list[tuple[tuple[Own, Table] | Compared, NamedQuery]] = []
     for table in tables:

@@ -137,10 +137,7 @@ class Prover:
         """What is wrong, and the dates on which a table may be empty, and is; both by ref."""
         in_question: dict[str, list[date]] = {}
         gone = known_to_be_gone(index.plan.pipeline, known)
-        expects = {
-            ref: {day: index.expectation(index.processor(ref), day) for day in days}
-            for ref, days in days_by_ref.items()
-        }
+        expects = {ref: {day: index.expectation(ref, day) for day in days} for ref, days in days_by_ref.items()}
         counted = self.count({ref: (index.processor(ref).output, expects[ref]) for ref in days_by_ref})
         wrong_by_ref: dict[str, dict[date, str] | TransientError] = {}
         subjects: dict[str, tuple[Mapping[date, str], Counts]] = {}

@@ -22,7 +22,8 @@ from phasegate.domain.decisions.reconcile import (
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
-from phasegate.domain.spec.checks import ADOPTED, PROOF
+from phasegate.domain.spec.checks import ADOPTED, NOTHING_DUE, PROOF
+from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
@@ -192,12 +193,18 @@ def _owes_proof(
 
 
 def _lost(task: TaskSpec, position: int, day: date, view: TaskView, held: Counted) -> Verdict | None:
-    """What was sound before and is not to be found now: an output that cannot be asked any more, whoever made it;
-    an adopted one that is gone. Attempts of the run itself are proved, and that stands.
+    """What no attempt of the run answers for and is not as it has to be: an output that cannot be asked, whoever made
+    it; an adopted one that is gone; rows where none are right. Attempts of the run itself are proved, and that stands.
     """
     if isinstance(held, PhasegateError):
         return Verdict(BLOCK, PROOF, task.processor, 0, 0, f"the output cannot be asked: {held}")
-    if view.attempt or held is None or day in held or task.expects[position] != ExpectationLetter.EXPECTED:
+    if view.attempt or held is None:
+        return None
+    expects = task.expects[position]
+    if expects == ExpectationLetter.EMPTY and day in held and isinstance(task.spec.output, TableOutput):
+        rows = held[day].rows
+        return Verdict(BLOCK, NOTHING_DUE, task.processor, 0, rows, f"0 rows are right here, the table holds {rows}")
+    if day in held or expects != ExpectationLetter.EXPECTED:
         return None
     return Verdict(BLOCK, ADOPTED, task.processor, 1, 0, "adopted when planned, and not there any more")
 

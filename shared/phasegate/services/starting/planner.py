@@ -37,6 +37,10 @@ class PlanMade:
     why: Mapping[str, Sequence[Why | None]]
     """By ``phase/processor``: why it runs on each selected date; None: it does not."""
 
+    not_right: Mapping[str, Sequence[date]]
+    """By ``phase/processor``: the dates that hold rows where none are right, as far as a plan looks; they will be
+    blocked."""
+
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
 
@@ -119,17 +123,18 @@ def make_plan(
     )
     index = compile_plan(blank)
     if reprocess == "all":
-        stock = Stock([[Why.ASKED] * len(days) for _ in index.tasks])
+        stock = Stock([[None if index.readers[task.number] else Why.ASKED] * len(days) for task in index.tasks])
     elif reprocess == "failed":
         stock = _by_state(index, finished(days), prover)
     else:
         stock = take_stock(index, prover, ran_empty, known)
     if reprocess != "all":
         for day in foreign(days):
-            for of_task in stock.lacking:
-                of_task[index.position[day]] = Why.SOURCE
+            for task in index.tasks:
+                if not index.readers[task.number]:
+                    stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
-    return PlanMade(blank.with_letters(found.letters), found.why)
+    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right)
 
 
 def missing_outside(
@@ -158,7 +163,7 @@ def missing_outside(
 
 def _without_tables(index: PlanIndex, ref: str, day: date) -> str:
     """What is wrong with an output on a date where there is no table at all; empty: nothing."""
-    is_right = index.expectation(index.processor(ref), day) == ExpectationLetter.EMPTY
+    is_right = index.expectation(ref, day) == ExpectationLetter.EMPTY
     return "" if is_right else "the table does not exist yet"
 
 

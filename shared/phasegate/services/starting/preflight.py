@@ -42,7 +42,8 @@ def check_schedule(scope: RunScope) -> list[PreflightLine]:
     hollow = [str(day) for day in scope.days if not any(by_day[day].numbers.values())]
     if hollow:
         detail = f"all numbers are 0 on {len(hollow)} dates: {', '.join(hollow[:SHOWN])}"
-        lines.append(failed("schedule", table, detail, "fill it again, or correct calendar.numbers"))
+        remedy = "nothing is due there by numbers; where something is, fill it again, or correct calendar.numbers"
+        lines.append(warned("schedule", table, detail, remedy))
     for name, columns in scope.pipeline.calendar.entities.items():
         bare = [str(day) for day in scope.days if not by_day[day].entities.get(name)]
         if bare:

@@ -27,7 +27,7 @@ class Stock:
     """By ref: the dates whose objects are there."""
 
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """By ref: the dates on which a table that may be empty is, and stands."""
+    """By ref: the dates on which a table is empty, and stands."""
 
 
 def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset[date]]:
@@ -56,7 +56,7 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
     empty: dict[str, set[date]] = {}
     unproved: dict[str, set[date]] = {}
-    for number, position in _look(index, prover, lacking, known):
+    for number, position in _look(index, prover, lacking, empty, known):
         task, day = index.tasks[number], index.days[position]
         mates = index.mates(task.ref, day)
         is_proved = mates and all(lacking[index.by_ref[mate].number][position] is None for mate in mates)
@@ -70,9 +70,13 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
 
 
 def _look(
-    index: PlanIndex, prover: Prover | None, lacking: list[list[Why | None]], known: Sequence[Waiver]
+    index: PlanIndex,
+    prover: Prover | None,
+    lacking: list[list[Why | None]],
+    empty: dict[str, set[date]],
+    known: Sequence[Waiver],
 ) -> list[tuple[int, int]]:
-    """Note what of the tables does not stand; returns what is open: tables that may be empty, and are.
+    """Note which tables do not stand, and which are rightly empty; returns what is open: those that may be, and are.
 
     Each as (number of the task, position of the date).
     """
@@ -102,9 +106,11 @@ def _look(
             has_rows = day in counted[task.ref]
             if not has_rows and expects == ExpectationLetter.OPTIONAL:
                 open_question.append((task.number, position))
-            elif not has_rows and expects == ExpectationLetter.EXPECTED:
+            elif not has_rows and expects == ExpectationLetter.EMPTY:
+                empty.setdefault(task.ref, set()).add(day)
+            elif not has_rows:
                 lacking[task.number][position] = Why.MISSING
-            elif day in unsound.get(task.ref, ()) or (has_rows and expects == ExpectationLetter.EMPTY):
+            elif day in unsound.get(task.ref, ()) or expects == ExpectationLetter.EMPTY:
                 lacking[task.number][position] = Why.UNSOUND
             elif day in stale.get(task.ref, ()):
                 lacking[task.number][position] = Why.STALE
