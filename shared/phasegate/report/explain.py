@@ -293,8 +293,8 @@ def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: 
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
     if isinstance(why, Blocked) and index.by_ref[ref].work[index.position[day]] == WorkLetter.NOTHING_DUE:
-        about = ["--phase", phase, "--processor", processor, "--dates", str(day), "--yes"]
-        return f"{shlex.join(['phasegate', 'rollback', *options_of(run), *about])} deletes what stands there, then: {command}"
+        about = [*options_of(run), "--phase", phase, "--processor", processor, "--dates", str(day), "--yes"]
+        return f"{shlex.join(['phasegate', 'rollback', *about])} deletes what stands there, then: {command}"
     if isinstance(why, Blocked):
         return f"mend the source, then: {command}"
     if why.error_class is ErrorClass.UNRECOVERABLE:
