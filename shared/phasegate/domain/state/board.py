@@ -97,7 +97,7 @@ class CircuitBreaker:
 
     def __str__(self) -> str:
         if not self.signature:
-            return f"the circuit breaker is open since {self.dates} dates failed, each in its own way"
+            return f"the circuit breaker is open since {self.dates} dates failed in one way or another"
         how = "are blocked" if self.is_of_a_check else "failed"
         return f"the circuit breaker is open since {self.dates} dates {how} alike ({self.signature})"
 
