@@ -213,6 +213,11 @@ class Board:
             self.finished_at = now
         self.status = status
 
+    def note_rest(self, since: datetime, until: datetime) -> None:
+        """Note that nobody drove the run in between, although it should have gone on."""
+        if self.status is RunStatus.RUNNING:
+            self.rested_seconds += max((until - max(since, self.started_at)).total_seconds(), 0.0)
+
     def seconds_at_work(self, now: datetime) -> float:
         """Return for how many seconds it went on by itself, until now or its last rest."""
         until = self.resting_since or self.finished_at or now
