@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -214,6 +214,7 @@ class Embedded:
     ) -> None:
         self.home, self.pipeline, self._source, self._pipeline_file = home, pipeline, source, pipeline_file
         self._options = options or EmbeddedOptions()
+        self._undriven: tuple[datetime, datetime] | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> "Embedded":
@@ -223,7 +224,9 @@ class Embedded:
             self.home.sweep_unfinished()
             self.database = Database(self.home.state, durable=self._options.durable)
             stack.callback(self.database.close)
-            self.clock: Clock = self._options.clock or SteadyClock(self.database.latest_moment())
+            last = self.database.latest_moment()
+            self.clock: Clock = self._options.clock or SteadyClock(last)
+            self._undriven = (last, self.clock.now()) if last is not None else None
             self.state: State = SqliteState(self.database, keeps_dates=True)
             self.events = SqliteEvents(self.database)
             self.objects = FolderObjectStore(self.home.objects)
@@ -259,7 +262,9 @@ class Embedded:
             clock=self.clock,
             wake_bucket=self._options.wake_bucket,
             incarnation=self.database.incarnation,
+            undriven=self._undriven,
         )
+        self._undriven = None  # Whatever is driven here afterwards follows at once.
         services = Services(backend)
         make = self._options.executor or self._threads
         executor = make(services.runner.execute, self.clock)

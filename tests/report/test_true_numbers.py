@@ -211,6 +211,22 @@ def test_a_run_that_was_held_or_waited_for_a_person_is_reckoned_without_that(tmp
     assert summary(world).seconds < 60
 
 
+@pytest.mark.parametrize("is_atomic", [True, False])
+def test_a_run_whose_process_was_ended_is_reckoned_without_the_time_in_which_nobody_drove_it(
+    tmp_path: Path, is_atomic: bool
+) -> None:
+    world = World(tmp_path, dates=6, atomic_turns=is_atomic)
+    turns = iter(range(100))
+    with world.open() as embedded:
+        world.begin(embedded)
+        assert embedded.drive("r", stop=lambda: next(turns) > 3).status is RunStatus.RUNNING
+    world.clock.move_to(world.clock.now() + NIGHT)
+    with world.open() as embedded:
+        assert embedded.drive("r").status is RunStatus.COMPLETED
+    assert summary(world).seconds < 60
+    assert board_of(world).rested_seconds == pytest.approx(NIGHT.total_seconds(), abs=1)
+
+
 def test_a_board_of_an_earlier_version_knows_of_no_rest_and_of_its_end(tmp_path: Path) -> None:
     world = World(tmp_path, dates=1)
     document = world.run().to_document()

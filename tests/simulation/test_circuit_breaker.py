@@ -11,6 +11,7 @@ import pytest
 
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RunStatus
+from phasegate.domain.state.unsound import Blocked
 from phasegate.report.explain import Root, explain
 from phasegate.report.failures import failures_document, failures_of
 from phasegate.services.operating import operators
@@ -128,6 +129,21 @@ def test_explain_names_the_check_and_its_command_lets_go_what_waited(tmp_path: P
     assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
 
 
+def test_two_checks_of_one_name_count_a_date_once(tmp_path: Path) -> None:
+    def doubled(document: dict[str, Any]) -> None:
+        document["phases"][2]["limits"] = {"active_dates": 1}
+        document["phases"][2]["failure"]["circuit_breaker_blocked"] = 4
+        document["phases"][2]["processors"][1]["checks"] = [
+            {"check": "rows", "at_least": f"{n} * games"} for n in (1, 2)
+        ]
+
+    world = World(tmp_path, dates=6, change=doubled)
+    world.misbehave(**{f"shape__right__{n}": ["third"] for n in range(3)})
+    board = world.run()
+    assert (board.status, board.breakers) == (RunStatus.COMPLETED_WITH_FAILURES, {})
+    assert {len(why.checks) for bad in board.bad.values() for why in bad.values() if isinstance(why, Blocked)} == {1}
+
+
 def test_nine_dates_that_a_check_blocks_stop_nothing_nor_do_those_that_wait_for_them(tmp_path: Path) -> None:
     world = without_one_key(tmp_path, 9)
     assert world.run().breakers == {}
@@ -183,7 +199,7 @@ def test_one_cause_with_a_name_in_its_text_is_stopped_by_the_limit_for_any_failu
     world.run()
     assert 30 <= claims(world) <= 32
     root = braked_root(world)
-    assert "the circuit breaker is open since 30 dates failed, each in its own way" in root.detail
+    assert "the circuit breaker is open since 30 dates failed in one way or another" in root.detail
     assert root.remedy == "mend the cause, then: phasegate retry r --phase shape --processor left"
     with world.open() as embedded:
         assert all(each.has_open_breaker for each in failures_of(embedded.state, "r"))

@@ -33,6 +33,9 @@ class Backend:
     """The conductor is woken at most once in this time."""
     incarnation: str | None = None
     """Names this process where claims die with it (embedded); None where only a lease ends a claim."""
+    undriven: tuple[datetime, datetime] | None = None
+    """From when to when nobody drove a run here, before this process did (embedded); None: never (a cloud), or not
+    known."""
     asks_for_reports: bool = False
     """A run that has ended is reported on by a task (a cloud); else whoever drives the run does it."""
 

@@ -47,7 +47,9 @@ def judge_group(
     for verdict in filter(blocks, given):
         blocking.setdefault(f"{group.phase}/{verdict.subject}", []).append(verdict)
     for ref, of_ref in blocking.items():
-        bad.setdefault(ref, Blocked(str(of_ref[0]), tuple(verdict.check for verdict in of_ref)))
+        # Two checks of one kind may share its name: a date is counted once for both.
+        names = dict.fromkeys(verdict.check for verdict in of_ref)
+        bad.setdefault(ref, Blocked(str(of_ref[0]), tuple(names)))
     if any(verdict.outcome == UNKNOWN for verdict in given):
         letter = BoardLetter.UNJUDGED
     elif bad:

@@ -97,7 +97,7 @@ class CircuitBreaker:
 
     def __str__(self) -> str:
         if not self.signature:
-            return f"the circuit breaker is open since {self.dates} dates failed, each in its own way"
+            return f"the circuit breaker is open since {self.dates} dates failed in one way or another"
         how = "are blocked" if self.is_of_a_check else "failed"
         return f"the circuit breaker is open since {self.dates} dates {how} alike ({self.signature})"
 
@@ -212,6 +212,11 @@ class Board:
         elif not self.status.is_final:
             self.finished_at = now
         self.status = status
+
+    def note_rest(self, since: datetime, until: datetime) -> None:
+        """Note that nobody drove the run in between, although it should have gone on."""
+        if self.status is RunStatus.RUNNING:
+            self.rested_seconds += max((until - max(since, self.started_at)).total_seconds(), 0.0)
 
     def seconds_at_work(self, now: datetime) -> float:
         """Return for how many seconds it went on by itself, until now or its last rest."""

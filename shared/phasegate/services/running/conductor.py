@@ -41,6 +41,7 @@ class Conductor:
         self._prover = Prover(backend.warehouse, backend.objects)
         self._judge = Judge(self._prover)
         self._reached: Reached | None = None
+        self._undriven = backend.undriven
         self._ended: LRUCache[str, datetime | None] = LRUCache(RUNS_KEPT)
 
     def conduct(self, run_id: str) -> Board:
@@ -92,6 +93,7 @@ class Conductor:
         if not state.commit(run_id, board, pass_.version, pass_.cells, pass_.proofs):
             self._backend.wake_conductor(run_id)
             return state.board(run_id)[0]
+        self._undriven = None
         for ref in board.breakers.keys() - open_before:
             _log.error("%s is started no more: %s", ref, board.breakers[ref])
         if board.halted_because and not halted:
@@ -112,6 +114,8 @@ class Conductor:
         state, now = self._backend.state, self._backend.clock.now()
         run, index = state.run(run_id), state.index(run_id)
         board, version = state.board(run_id)
+        if self._undriven is not None:
+            board.note_rest(*self._undriven)
         return ConductorPass(
             run,
             index,
@@ -233,6 +237,7 @@ class Conductor:
         if not self._backend.state.commit(run_id, board, pass_.version, pass_.cells):
             self._backend.wake_conductor(run_id)
             return self._backend.state.board(run_id)[0]
+        self._undriven = None
         self._backend.wake_conductor(run_id)
         return board
 

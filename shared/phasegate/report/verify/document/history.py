@@ -36,7 +36,8 @@ class Pace(ReportPart):
     started_at: datetime = Field(description="the first start of an attempt, UTC")
     wall_seconds: float = Field(description="seconds from the first start to the last end of an attempt")
     rested_seconds: float = Field(
-        description="of these, the seconds of rest: the run had ended before a retry, was held, or waited for a person"
+        description="of these, the seconds of rest: the run had ended before a retry, was held, waited for a person, "
+        "or nobody drove it"
     )
     attempts: int = Field(description="how many attempts have a known start and end")
     per_second: float = Field(description="attempts that ended per second of `wall_seconds` without `rested_seconds`")
