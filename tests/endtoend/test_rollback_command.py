@@ -289,3 +289,18 @@ def test_a_phase_of_a_sample_season_comes_back_as_it_was(tmp_path: Path) -> None
     assert planned["phase_4_precompute"]["dates_to_run"] > 0
     assert typed("run", "--run-id", "second").code == 0
     assert tables(home) == before
+
+
+def test_rows_where_nothing_is_due_go_by_the_commands_that_explain_prints(site: Site) -> None:
+    before = tables(site.home)
+    connection = duckdb.connect(str(site.home / "warehouse.duckdb"))
+    connection.execute("INSERT INTO final.total VALUES ('2024-01-01', 'all', 7, 1)")
+    connection.close()
+    planned = site.call(*site.selecting("plan", *SEASON), "--json").document
+    assert planned["rows_where_none_are_right"] == {"final/total": ["2024-01-01"]}
+    assert site.call(*site.selecting("run", *SEASON, "--run-id", "again"), "--json").code == 1
+    (root,) = site("explain", "again", "--json").document["roots"]
+    rollback, _, retry = root["remedy"].partition(" deletes what stands there, then: ")
+    assert site(*rollback.split()[1:]).code == 0
+    assert site(*retry.split()[1:]).code == 0
+    assert tables(site.home) == before

@@ -69,6 +69,13 @@ def fetched_by_a_gate(document: Document) -> None:
         processor["reads"] = processor.pop("needs")
 
 
+def fetched_by_a_gate_alone(document: Document) -> None:
+    """The same, and nobody says what is read."""
+    fetched_by_a_gate(document)
+    for processor in document["phases"][1]["processors"]:
+        del processor["reads"]
+
+
 def no_odds(document: Document) -> None:
     """``raw/b`` is rightly empty on every date: its source holds none."""
     source = {"table": "raw.odds", "date_column": "d", "file": "odds.parquet", "otherwise": "no odds were kept"}
@@ -79,7 +86,11 @@ def no_odds(document: Document) -> None:
 # Objects
 
 
-@pytest.mark.parametrize("change", [lambda _: None, fetched_by_a_gate], ids=["needs", "a gate and reads"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda _: None, fetched_by_a_gate, fetched_by_a_gate_alone],
+    ids=["needs", "a gate and reads", "a gate alone"],
+)
 def test_objects_that_were_taken_away_are_not_needed_while_what_reads_them_is_sound(
     tmp_path: Path, change: Any
 ) -> None:

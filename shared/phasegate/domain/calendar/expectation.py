@@ -2,10 +2,11 @@
 
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.spec.arithmetic import evaluate
-from phasegate.domain.spec.pipeline import Pipeline, Processor
+from phasegate.domain.spec.pipeline import Demand, Pipeline, Processor
 
 
 class ExpectationLetter(StrEnum):
@@ -32,26 +33,30 @@ def expectation(
         return ExpectationLetter.EMPTY, f"bootstrap: the first {pipeline.calendar.bootstrap_days} days of a season"
     if processor.source_dates in calendar.by_day[day].not_held_by:
         return ExpectationLetter.EMPTY, pipeline.calendar.sources[str(processor.source_dates)].otherwise
-    if calendar.by_numbers and (said := _by_numbers(pipeline, calendar, phase, processor, day)) is not None:
-        return said
+    if calendar.by_numbers and (demands := pipeline.demands.get((phase, processor.name))):
+        numbers = tuple(calendar.by_day[day].numbers.items())
+        if (said := _by_numbers(demands, processor.may_be_empty, numbers)) is not None:
+            return said
     if processor.may_be_empty:
         return ExpectationLetter.OPTIONAL, processor.may_be_empty
     return _ROWS
 
 
+@lru_cache(maxsize=8192)
 def _by_numbers(
-    pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date
+    demands: tuple[Demand, ...], may_be_empty: str | None, numbers: tuple[tuple[str, int], ...]
 ) -> tuple[ExpectationLetter, str] | None:
-    """What the numbers of rows say that its checks demand of a date; None: nothing."""
-    checks = pipeline.demands.get((phase, processor.name), ())
-    numbers = calendar.by_day[day].numbers
-    demanded = [(check, evaluate(check.expression, numbers)) for check in checks]
-    for check, rows in demanded:
-        if check.exactly is not None and rows == 0:
-            return ExpectationLetter.EMPTY, f"{check.exactly} is 0: no rows are due"
+    """What the numbers of rows say that are demanded of a date with these numbers; None: nothing.
+
+    Kept, because a plan asks the same of a thousand dates, which have few different numbers.
+    """
+    demanded = [(demand, evaluate(demand.expression, dict(numbers))) for demand in demands]
+    for demand, rows in demanded:
+        if demand.is_exact and rows == 0:
+            return ExpectationLetter.EMPTY, f"{demand.expression} is 0: no rows are due"
     if any(rows > 0 for _, rows in demanded):
         return _ROWS
-    for check, _ in demanded:
-        if check.at_least is not None:
-            return ExpectationLetter.OPTIONAL, processor.may_be_empty or f"{check.at_least} is 0: no rows need be there"
+    for demand, _ in demanded:
+        if not demand.is_exact:
+            return ExpectationLetter.OPTIONAL, may_be_empty or f"{demand.expression} is 0: no rows need be there"
     return None

@@ -3,7 +3,6 @@
 import ast
 import operator
 from collections.abc import Mapping
-from functools import lru_cache
 
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
@@ -20,13 +19,7 @@ def names_in(expression: str) -> set[str]:
 
 def evaluate(expression: str, numbers: Mapping[str, int]) -> int:
     """Return the value of an expression. Raises ArithmeticProblem."""
-    return _evaluated(expression, tuple(numbers.items()))
-
-
-@lru_cache(maxsize=4096)
-def _evaluated(expression: str, numbers: tuple[tuple[str, int], ...]) -> int:
-    """Kept, because a plan asks the same of a thousand dates, which have few different numbers."""
-    return _value(_parse(expression).body, expression, dict(numbers))
+    return _value(_parse(expression).body, expression, numbers)
 
 
 def _parse(expression: str) -> ast.Expression:

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
@@ -357,6 +357,16 @@ class Profile(Strict):
     )
 
 
+class Demand(NamedTuple):
+    """A demand is a number of rows that a table must have on a date."""
+
+    is_exact: bool
+    """Whether neither more nor fewer are right; False: at least so many are."""
+
+    expression: str
+    """The number: arithmetic over the calendar's numbers."""
+
+
 class Pipeline(Strict):
     """The pipeline is the single source of truth: what runs, in which order, and what must hold in between."""
 
@@ -422,11 +432,11 @@ class Pipeline(Strict):
         raise KeyError(ref)
 
     @cached_property
-    def demands(self) -> Mapping[tuple[str, str], tuple[RowsCheck, ...]]:
-        """Map (phase, processor) to the checks that demand a number of rows, and hold back what has another."""
+    def demands(self) -> Mapping[tuple[str, str], tuple[Demand, ...]]:
+        """Map (phase, processor) to what the checks demand that hold back a table with another number of rows."""
         return {
             (phase.name, processor.name): tuple(
-                check
+                Demand(check.exactly is not None, check.expression)
                 for check in phase.checks_of(processor)
                 if isinstance(check, RowsCheck) and check.severity == "block"
             )
