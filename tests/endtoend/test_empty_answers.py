@@ -27,7 +27,7 @@ def build(source, warehouse, objects):
 def change(document: dict[str, Any]) -> None:
     """The worker lies beside the file; ``raw.b`` may be empty, and nothing is built on it."""
     document["workers"]["world"]["factory"] = "own_worker:build"
-    document["phases"][1]["processors"][1]["may_be_empty"] = "some dates have none"
+    document["phases"][1]["processors"][1].update(may_be_empty="some dates have none", checks=[])
 
 
 @pytest.fixture

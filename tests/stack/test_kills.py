@@ -74,7 +74,7 @@ def test_every_completion_is_delivered_three_times_in_random_order(
                     push_config={"push_endpoint": f"{scrambler.url}/projects/demo/topics/backfill-completions"},
                 )
         check(there, "scrambled", expected)
-    assert scrambler.delivered == 3 * scrambler.taken >= 3 * 27
+    assert scrambler.delivered == 3 * scrambler.taken >= 3 * 25, "27 tasks, of which two have nothing to do"
     assert there.state.quarantined("scrambled") == []
 
 
