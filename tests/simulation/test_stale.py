@@ -17,11 +17,11 @@ CHANGED = 4
 SEASON = Selection(seasons=("2023-24",))
 
 
-def planned(world: World) -> PlanMade:
-    """What a run over everything would do."""
+def planned(world: World, selection: Selection = SEASON) -> PlanMade:
+    """What a run would do, over everything unless something else is said."""
     with world.open() as embedded:
         prover = Prover(embedded.warehouse, embedded.objects)
-        return make_plan(world.pipeline, world.calendar(), SEASON, reprocess="missing", prover=prover)
+        return make_plan(world.pipeline, world.calendar(), selection, reprocess="missing", prover=prover)
 
 
 def seeds(made: PlanMade) -> dict[str, list[int]]:
@@ -97,6 +97,8 @@ def test_a_window_alone_is_enough_and_reaches_as_far_as_it_does(tmp_path: Path) 
         "final/total": [CHANGED, *after[:2]],
     }
     assert seeds(planned(world)) == expected
+    later = Selection(dates=(world.days[CHANGED + 1],))
+    assert seeds(planned(world, later)) == {"shape/ahead": [0], "final/total": [0]}, "the input is no date of the run"
 
 
 def test_a_run_of_later_phases_alone_finds_that_what_it_reads_is_younger(tmp_path: Path) -> None:

@@ -86,12 +86,18 @@ def _look(
     unsound: dict[str, set[date]] = {}
     stale: Mapping[str, Collection[date]] = {}
     if prover is not None:
-        outside = {ref: (index.processor(ref).output, days) for ref, days in inputs_outside(index).items()}
-        of_outside = {ref: of for ref, of in outside.items() if isinstance(of[0], TableOutput)}
-        answers = prover.count({**of_outside, **{task.ref: (task.spec.output, index.days) for task in tables}})
-        known_counts = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
-        stale = stale_outputs(index, {ref: _fences(held) for ref, held in known_counts.items()})
-        counted = {ref: held for ref, held in known_counts.items() if ref in expected}
+        asked = {task.ref: {*index.days} for task in tables}
+        for ref, days in inputs_outside(index).items():
+            asked.setdefault(ref, set()).update(days)
+        outputs = {ref: (index.processor(ref).output, sorted(days)) for ref, days in asked.items()}
+        answers = prover.count({ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput)})
+        held_by_ref = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
+        stale = stale_outputs(index, {ref: _fences(held) for ref, held in held_by_ref.items()})
+        counted = {
+            ref: {day: found for day, found in held.items() if day in index.position}
+            for ref, held in held_by_ref.items()
+            if ref in expected
+        }
         judged = prover.judge(index, {ref: (expected[ref], held) for ref, held in counted.items()})
         unsound = {
             ref: {day for day, v in of_ref if v.outcome == UNKNOWN or is_unsound(ref, day, v, known)}
