@@ -439,3 +439,9 @@ def test_columns_are_told_of_the_tables_that_are_there(warehouse: Warehouse) -> 
     assert set(found) == {"contract.points"}
     assert list(found["contract.points"]) == ["d", "team", "points", "share", "_fence"]
     assert found["contract.points"]["d"] == "DATE"
+
+
+def test_the_day_of_a_week_counts_from_sunday_as_one(warehouse: Warehouse) -> None:
+    days = "UNNEST([DATE '2024-01-07', DATE '2024-01-13']) AS d"
+    sql = f"SELECT EXTRACT(DAYOFWEEK FROM d) AS n, EXTRACT(YEAR FROM d) AS y FROM {days}"
+    assert sorted((row["n"], row["y"]) for row in warehouse.query(sql)) == [(1, 2024), (7, 2024)]

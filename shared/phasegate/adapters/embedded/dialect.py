@@ -4,7 +4,7 @@ Differences that sqlglot leaves, or gets silently wrong, are mended here on the 
 FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zone, because DuckDB's zoned type
 needs a further package to be read; partitioning and clustering do not exist. SAFE_DIVIDE becomes a division by
 NULLIF, half as long as sqlglot's CASE: DuckDB plans these statements for longer than it runs them. COUNTIF is 0 where
-its condition is NULL in every row, or there is none: DuckDB's own is NULL there.
+its condition is NULL in every row, or there is none: DuckDB's own is NULL there. The day of a week counts from 1.
 
 What rounds, rounds as BigQuery does, half away from zero. ROUND of a FLOAT64 looks at the stored binary value (DuckDB
 2.0.1 or newer); NUMERIC keeps its nine decimal places; CAST of a FLOAT64 to INT64, which DuckDB rounds half to even,
@@ -73,6 +73,9 @@ def _mend(tree: exp.Expression) -> exp.Expression:
     for counting in list(tree.find_all(exp.CountIf)):
         if not isinstance(counting.this, exp.Distinct):
             counting.replace(exp.Count(this=exp.Case().when(counting.this, exp.Literal.number(1))))
+    for part in list(tree.find_all(exp.Extract)):
+        if part.name.upper() == "DAYOFWEEK":
+            part.replace(exp.paren(exp.Add(this=part.copy(), expression=exp.Literal.number(1))))
     # From the inside outwards: a cast is copied into what replaces it.
     for cast_to in reversed(list(tree.find_all(exp.Cast))):
         if cast_to.to.this in exp.DataType.INTEGER_TYPES and not _is_whole(cast_to.this):
