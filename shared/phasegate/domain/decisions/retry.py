@@ -42,12 +42,12 @@ def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[d
 
 
 def accepts_empty(retries: Sequence[RetryIntent], pipeline: Pipeline, day: date, ref: str) -> bool:
-    """Tell whether a person accepted, with the newest of these retries that names this task, that it leaves nothing
-    where rows stand."""
+    """Tell whether a person accepted, with the newest of these retries that may be about this task, that it leaves
+    nothing where rows stand."""
     phase, _, name = ref.partition("/")
     for intent in reversed(retries):
-        named = pipeline.registry.get((phase, intent.processor)) if intent.processor else None
-        if named == name and day in intent.dates and intent.phase in (None, phase):
+        is_named = intent.processor is None or pipeline.registry.get((phase, intent.processor)) == name
+        if is_named and (not intent.dates or day in intent.dates) and intent.phase in (None, phase):
             return intent.accept_empty
     return False
 
