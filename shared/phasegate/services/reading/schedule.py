@@ -23,7 +23,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     numbers = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in spec.numbers.items())
     rows = query(
         f"SELECT {day_of} AS day, {season_of} AS season, {numbers} FROM `{spec.table}` "
-        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of}"
+        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of} ORDER BY day, season"
     )
     entities: dict[date, dict[str, tuple[str, ...]]] = {}
     for name, columns in spec.entities.items():
