@@ -21,7 +21,7 @@ from phasegate.services.operating import operators
 from phasegate.services.starting.planner import make_plan
 from tests.simulation.test_decisions import attempts
 from tests.simulation.test_needed import delete, letters, planned
-from tests.world import World, drive
+from tests.world import World, WorldWorker, drive
 
 Document = dict[str, Any]
 FIRSTS = "MAX(IF(EXTRACT(DAY FROM game_date) = 1, 1, 0))"
@@ -68,6 +68,30 @@ def test_where_a_number_of_rows_is_0_nothing_is_due_nobody_is_called_and_the_dat
         assert letters(plan, "shape/ahead", "final/total") == {"shape/ahead": "rzzzzz", "final/total": "zzrrrr"}
     assert plan_document(plan, {}, {}, {})["tasks"]["nothing_due"] == 5 + 2
     assert found.tasks["empty_ok"] == 5 + 2
+
+
+def test_a_request_says_how_many_rows_are_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: dict[str, list[tuple[object, object]]] = {}
+    handle = WorldWorker.handle
+
+    def noting(worker: WorldWorker, path: str, body: Document) -> tuple[int, Document]:
+        ref = f"{body['phase']}/{body['processor']}"
+        sent.setdefault(ref, []).append((body.get("rows_at_least"), body.get("rows_at_most")))
+        return handle(worker, path, body)
+
+    def change(document: Document) -> None:
+        monthly(run_when_empty=True)(document)
+        document["phases"][1]["processors"][0]["checks"].append({"check": "rows", "at_least": "games + 1"})
+        document["phases"][1]["processors"][1]["checks"] = [{"check": "rows", "at_least": "games"}]
+        document["phases"][2]["processors"][1]["checks"] = []
+
+    monkeypatch.setattr(WorldWorker, "handle", noting)
+    World(tmp_path, dates=2, change=change).run()
+    assert sent["fetch/a"] == [(None, None)] * 2, "it writes no table"
+    assert sent["raw/a"] == [(4, 4), (4, 4)], "two checks: the largest of the least, the smallest of the most"
+    assert sent["raw/b"] == [(2, None), (2, None)]
+    assert sent["shape/right"] == [(1, None), (1, None)], "rows are due, and no check counts them"
+    assert sent["shape/ahead"] == [(1, 1), (0, 0)]
 
 
 def test_the_calendar_of_expected_work_says_so_too(tmp_path: Path) -> None:

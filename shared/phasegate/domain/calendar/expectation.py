@@ -3,6 +3,7 @@
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.spec.arithmetic import evaluate
@@ -18,6 +19,15 @@ class ExpectationLetter(StrEnum):
     """Rows or nothing."""
     EMPTY = "z"
     """Nothing."""
+
+
+class RowsDue(NamedTuple):
+    """The rows that are due are so many as a table should hold for a date."""
+
+    at_least: int
+    """The fewest that are right."""
+    at_most: int | None
+    """The most that are right; None: nothing says so."""
 
 
 _ROWS = (ExpectationLetter.EXPECTED, "")
@@ -42,15 +52,33 @@ def expectation(
     return _ROWS
 
 
+def rows_due(pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date) -> RowsDue:
+    """Say how many rows the table of a phase's processor should hold on a date: what its row checks demand there."""
+    letter, _ = expectation(pipeline, calendar, phase, processor, day)
+    if letter == ExpectationLetter.EMPTY:
+        return RowsDue(0, 0)
+    demands = pipeline.demands.get((phase, processor.name), ())
+    demanded = _demanded(demands, tuple(calendar.by_day[day].numbers.items())) if demands else ()
+    least = max((0, *(rows for _, rows in demanded)))
+    most = min((max(rows, 0) for demand, rows in demanded if demand.is_exact), default=None)
+    return RowsDue(max(least, 1) if letter == ExpectationLetter.EXPECTED else least, most)
+
+
+@lru_cache(maxsize=8192)
+def _demanded(demands: tuple[Demand, ...], numbers: tuple[tuple[str, int], ...]) -> tuple[tuple[Demand, int], ...]:
+    """Each demand with its rows on a date with these numbers.
+
+    Kept, because the same is asked of a thousand dates, which have few different numbers.
+    """
+    return tuple((demand, evaluate(demand.expression, dict(numbers))) for demand in demands)
+
+
 @lru_cache(maxsize=8192)
 def _by_numbers(
     demands: tuple[Demand, ...], may_be_empty: str | None, numbers: tuple[tuple[str, int], ...]
 ) -> tuple[ExpectationLetter, str] | None:
-    """What the numbers of rows say that are demanded of a date with these numbers; None: nothing.
-
-    Kept, because a plan asks the same of a thousand dates, which have few different numbers.
-    """
-    demanded = [(demand, evaluate(demand.expression, dict(numbers))) for demand in demands]
+    """What the numbers of rows say that are demanded of a date with these numbers; None: nothing."""
+    demanded = _demanded(demands, numbers)
     for demand, rows in demanded:
         if demand.is_exact and rows == 0:
             return ExpectationLetter.EMPTY, f"{demand.expression} is 0: no rows are due"

@@ -75,9 +75,21 @@ class WorkerRequest(BaseModel):
         exclude_if=lambda may: not may,
         description="no rows are right on this date, or a person accepts that: what stands there may be deleted",
     )
+    rows_at_least: int | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=lambda rows: rows is None,
+        description="rows that its table should hold on the date, the fewest; null: it writes no table",
+    )
+    rows_at_most: int | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=lambda rows: rows is None,
+        description="the most that are right; null: nothing says so",
+    )
 
 
-NEWER_FIELDS = {"may_be_empty": 1}
+NEWER_FIELDS = {"may_be_empty": 1, "rows_at_least": 1, "rows_at_most": 1}
 """Fields that joined the protocol, and its minor version since when: others refuse them."""
 
 FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
-from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.calendar.expectation import ExpectationLetter, RowsDue, rows_due
 from phasegate.domain.decisions.answers import Refused, failed, understand
 from phasegate.domain.decisions.reconcile import may_be_claimed
 from phasegate.domain.decisions.retry import accepts_empty
@@ -47,6 +47,8 @@ class Call:
     """What the worker is sent beside the protocol's own fields."""
     may_be_empty: bool = False
     """Whether rows that stand there may be deleted where the worker has none."""
+    rows_due: RowsDue | None = None
+    """How many rows its table should hold on the date; None: it writes none."""
     refused: ProcessorResult | None = None
     """Given: the worker is not called, and this is how the attempt ends."""
 
@@ -156,7 +158,10 @@ class Runner:
                     is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
                     may_be_empty = not is_expected or accepts_empty(run.retries, pipeline, day, task.ref)
                     constants = pipeline.workers[task.call.worker].constants
-                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty))
+                    due = None
+                    if isinstance(task.spec.output, TableOutput):
+                        due = rows_due(pipeline, index.calendar, task.phase, task.spec, day)
+                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty, due))
             if refused:
                 state.record(run_id, refused)
         return calls
@@ -295,5 +300,7 @@ def _request(call: Call) -> dict[str, JsonValue]:
         deadline=call.claim.deadline,
         correlation_id=call.correlation_id,
         may_be_empty=call.may_be_empty,
+        rows_at_least=call.rows_due.at_least if call.rows_due else None,
+        rows_at_most=call.rows_due.at_most if call.rows_due else None,
     )
     return request_body(request, call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
