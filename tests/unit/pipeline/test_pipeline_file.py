@@ -259,6 +259,11 @@ def test_an_unknown_name_is_found_with_what_was_perhaps_meant(
     assert message in refusal_of(tmp_path, change)
 
 
+def test_who_reads_nothing_on_its_date_names_nothing_that_it_reads_there(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path, lambda d: processor(d, SHAPE, "left").update(reads_same_date=False))
+    assert "phases[2].processors[0].reads_same_date: 'false' contradicts 'reads'" in said
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -7,9 +7,10 @@ from typing import Any
 from phasegate.domain.decisions.built_on import built_on
 from phasegate.domain.decisions.needed import unseen
 from phasegate.domain.plan import compile_plan
-from tests.unit.builders import FIRST_DAY, days, plan
+from tests.unit.builders import FIRST_DAY, Change, days, plan
 
 DAYS = days(6)
+TABLE = {"kind": "table", "date_column": "d", "keys": ["k"]}
 
 
 def numbers(found: Mapping[str, tuple[date, ...]]) -> dict[str, list[int]]:
@@ -34,6 +35,27 @@ def test_what_is_gone_itself_is_not_stale() -> None:
         "shape/ahead": [1, 2, 3, 4, 5],
         "final/note": [0, 1, 2, 3, 4, 5],
     }
+
+
+def test_only_the_readers_are_built_on_what_a_gate_waits_for_where_they_say_what_they_read() -> None:
+    def one_more(document: dict[str, Any]) -> None:
+        document["phases"][1]["processors"].append({"name": "c", "output": {**TABLE, "table": "raw.c"}})
+
+    def read_by_right(document: dict[str, Any]) -> None:
+        one_more(document)
+        document["phases"][2]["processors"][1]["reads"].append("raw/c")
+
+    def read_in_windows(document: dict[str, Any]) -> None:
+        one_more(document)
+        document["phases"][2]["processors"][2]["reads_same_date"] = False
+
+    def found(change: Change) -> dict[str, list[int]]:
+        return numbers(built_on(compile_plan(plan(change)), {"raw/c": [DAYS[3]]}))
+
+    said_by_nobody = {"shape/ahead": [3], "final/total": [3], "final/note": [3]}
+    assert found(one_more) == said_by_nobody
+    assert found(read_by_right) == {"shape/right": [3], **said_by_nobody}
+    assert found(read_in_windows) == {}
 
 
 def test_nothing_gone_leaves_nothing_stale() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
+from phasegate.domain.plan import PlanIndex
 
 Marks = list[list[bool]]
 """For each task, in the order of the index, one mark per date."""
@@ -19,12 +19,18 @@ def marks(index: PlanIndex, days_of: Mapping[str, Iterable[date]]) -> Marks:
 
 
 def spread(index: PlanIndex, seeds: Sequence[Sequence[object]]) -> Marks:
-    """Spread the marks to all that is built on what is marked: by a need, a gate on its date, a window before it.
+    """Spread the marks to all that is built on what is marked: what a task reads on its date, or in a window before it.
 
     seeds: marked is what is true.
     """
     reached: Marks = [[False] * len(index.days) for _ in index.tasks]
-    upstream = [_upstream(index, task) for task in index.tasks]
+    upstream = [
+        (
+            [index.by_ref[ref].number for ref in inputs.same_date if ref in index.by_ref],
+            [(index.by_ref[ref].number, edge) for ref, edge in inputs.windows if ref in index.by_ref],
+        )
+        for inputs in index.inputs
+    ]
     for position in range(len(index.days)):
         for task in index.tasks:
             if not task.is_called(position):
@@ -50,14 +56,3 @@ def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str
         for task in index.tasks
     }
     return {ref: days for ref, days in days_by_ref.items() if days}
-
-
-def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, WindowEdge]]]:
-    same_date = list(task.needs)
-    windows: list[tuple[int, WindowEdge]] = []
-    for edge in index.groups[task.group].edges:
-        if isinstance(edge, SameDateEdge):
-            same_date.extend(index.by_ref[ref].number for ref in edge.refs)
-        elif isinstance(edge, WindowEdge):
-            windows.extend((index.by_ref[ref].number, edge) for ref, group in edge.refs if group is not None)
-    return same_date, windows

@@ -182,15 +182,14 @@ class _Spread:
 
 def _sources(index: PlanIndex, ref: str) -> set[int]:
     """The task and everything of its date that it was made from, as far as the run makes it."""
-    pipeline, found, queue = index.plan.pipeline, set[int](), [ref]
+    found, queue = set[int](), [ref]
     while queue:
         task = index.by_ref.get(queue.pop())
         if task is None or task.number in found:
             continue
         found.add(task.number)
         queue.extend(index.tasks[n].ref for n in task.needs)
-        earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
-        queue.extend("/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads)
+        queue.extend(index.tasks[n].ref for n in task.reads)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import NamedTuple
 
-from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
+from phasegate.domain.plan import PlanIndex
 
 
 class FenceRange(NamedTuple):
@@ -49,7 +49,7 @@ def stale_outputs(
         own = fences.get(task.ref)
         if not own:
             continue
-        same_date, windows = _inputs(index, task)
+        same_date, windows = index.inputs[task.number]
         for position, day in enumerate(index.days):
             if (made := own.get(day)) is None:
                 continue
@@ -66,7 +66,7 @@ def inputs_outside(index: PlanIndex) -> dict[str, frozenset[date]]:
     """Find what the tasks of an index are made from and the index does not make: ref -> dates."""
     found: dict[str, set[date]] = {}
     for task in index.tasks:
-        same_date, windows = _inputs(index, task)
+        same_date, windows = index.inputs[task.number]
         for ref in same_date:
             if ref not in index.by_ref:
                 found.setdefault(ref, set()).update(index.days)
@@ -84,19 +84,3 @@ def _known(
     for ref, day in read:
         if (of_ref := fences.get(ref)) is not None and (written := of_ref.get(day)) is not None:
             yield written.highest, ref, day
-
-
-def _inputs(index: PlanIndex, task: TaskSpec) -> tuple[list[str], list[tuple[str, WindowEdge]]]:
-    """What a task reads on its own date, and in windows. Where it does not say what it reads, it may read all that its
-    gates wait for."""
-    same_date = [index.tasks[number].ref for number in task.needs]
-    windows: list[tuple[str, WindowEdge]] = []
-    pipeline = index.plan.pipeline
-    earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
-    said = ["/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads]
-    for edge in index.groups[task.group].edges:
-        if isinstance(edge, SameDateEdge):
-            same_date += [] if said else [*edge.refs, *edge.outside]
-        elif isinstance(edge, WindowEdge):
-            windows += [(ref, edge) for ref, _ in edge.refs]
-    return list(dict.fromkeys([*same_date, *said])), windows

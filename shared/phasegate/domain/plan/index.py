@@ -9,6 +9,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan.document import Plan
+from phasegate.domain.plan.inputs import Inputs, inputs_of
 from phasegate.domain.plan.release_groups import (
     BarrierEdge,
     ReleaseGroup,
@@ -78,10 +79,16 @@ class PlanIndex:
         return tuple(tuple(t.number for t in self.tasks if task.number in t.needs) for task in self.tasks)
 
     @cached_property
+    def inputs(self) -> tuple[Inputs, ...]:
+        """List, for each task, what it is made from."""
+        return tuple(inputs_of(self.plan.pipeline, task, self.groups[task.group], self.tasks) for task in self.tasks)
+
+    @cached_property
     def readers(self) -> tuple[tuple[int, ...], ...]:
         """List, for each task that writes no table, the tasks that read what it leaves, on the same date.
 
-        These need it, or say that they read it. Where nobody says so, whatever a gate on it holds back may read it.
+        These need it, or say that they read it. Where nobody says so, whatever a gate on it holds back may read it, but
+        what reads nothing on its date.
         Those of a task that writes a table are not told: empty.
         """
         said: list[set[int]] = [set() for _ in self.tasks]
@@ -89,7 +96,7 @@ class PlanIndex:
         for task in self.tasks:
             for number in (*task.needs, *task.reads):
                 said[number].add(task.number)
-            for edge in self.groups[task.group].edges:
+            for edge in self.groups[task.group].edges if task.spec.reads_same_date else ():
                 if isinstance(edge, SameDateEdge):
                     behind = [self.by_ref[ref].number for ref in edge.refs]
                 elif isinstance(edge, BarrierEdge):

@@ -167,7 +167,14 @@ class Processor(Strict):
         default=[], description="processors of this phase, or of the phase it is released with, that must have reported"
     )
     reads: list[str] = Field(
-        default=[], description="same-date processors of earlier phases it reads: what a retry mends"
+        default=[],
+        description="same-date processors of earlier phases it reads: what a retry mends, and what it is made from; "
+        "where none is named it may read all that its gates wait for",
+    )
+    reads_same_date: bool = Field(
+        default=True,
+        exclude_if=bool,
+        description="false: it reads no processor of an earlier phase on its own date, whatever its gates wait for",
     )
     output: Output = Field(description="what it leaves behind")
     checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")

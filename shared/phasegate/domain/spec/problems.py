@@ -301,6 +301,8 @@ def _processor(
         else:
             if found == (phase.name, processor.name):
                 yield f"{at}.needs", f"'{need}' needs itself"
+    if processor.reads and not processor.reads_same_date:
+        yield f"{at}.reads_same_date", "'false' contradicts 'reads', which names what it reads on its date; drop one"
     for name in processor.reads:
         try:
             owner, _ = pipeline.resolve(name, earlier)

@@ -1,0 +1,41 @@
+"""What the reference pipeline's statements read is what its file says that they read."""
+
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, SqlProcessor, select_of
+from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.domain.plan import PlanIndex, compile_plan
+from phasegate.domain.plan.blank import blank_plan
+from phasegate.domain.spec.pipeline import TableOutput
+from tests.unit.builders import calendar, days
+
+FILE = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
+
+
+@pytest.fixture(scope="module")
+def index() -> PlanIndex:
+    pipeline = load_pipeline(FILE)
+    season = calendar(days(3))
+    return compile_plan(blank_plan(pipeline, pipeline.phase_names, days(3), season.dates))
+
+
+def behind(index: PlanIndex, ref: str) -> set[str]:
+    """The processors that one is made from on its date, directly or by what it needs, and those of its windows."""
+    same_date, windows = index.inputs[index.by_ref[ref].number]
+    found = {*same_date, *(name for name, _ in windows)}
+    for number in index.by_ref[ref].needs:
+        found |= {index.tasks[number].ref, *behind(index, index.tasks[number].ref)}
+    return found
+
+
+@pytest.mark.parametrize("processor", [*ANALYTICS.values(), *PRECOMPUTE.values()], ids=lambda each: each.name)
+def test_a_statement_reads_nothing_that_its_processor_does_not_say(index: PlanIndex, processor: SqlProcessor) -> None:
+    tables = {output.table: task.ref for task in index.tasks if isinstance(output := task.spec.output, TableOutput)}
+    parsed = sqlglot.parse_one(select_of(processor), read="bigquery")
+    read = {tables[name] for table in parsed.find_all(exp.Table) if (name := f"{table.db}.{table.name}") in tables}
+    assert read
+    assert read <= behind(index, tables[processor.table])
