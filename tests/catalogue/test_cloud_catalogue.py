@@ -25,16 +25,16 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ClaimRequest, Partition
 from phasegate.services.operating.decisions import waive
 from tests.catalogue.cloud import CloudWorld
-from tests.catalogue.rows import Act, Mutated, Row, mutations_of
-from tests.catalogue.test_catalogue import (
-    _never_look_for_lost_dispatches,
-    _silence_reports,
-    _throttles_cost,
-    _try_for_ever,
-    _unproved_is_a_throttle,
-    _waivers_have_no_end,
-    _write_history_row_by_row,
+from tests.catalogue.mutations import (
+    never_look_for_lost_dispatches,
+    silence_reports,
+    throttles_cost,
+    try_for_ever,
+    unproved_is_a_throttle,
+    waivers_have_no_end,
+    write_history_row_by_row,
 )
+from tests.catalogue.rows import Act, Mutated, Row, mutations_of
 from tests.unit.builders import plan, run
 from tests.world import FIRST_DAY, START
 
@@ -157,7 +157,7 @@ def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 # The mutations
 
 
-def _ignore_fences(patch: pytest.MonkeyPatch) -> None:
+def ignore_fences(patch: pytest.MonkeyPatch) -> None:
     put = BigQueryWarehouse._replace
 
     def mutated(self: BigQueryWarehouse, *args: Any) -> int:
@@ -168,14 +168,14 @@ def _ignore_fences(patch: pytest.MonkeyPatch) -> None:
 
 STATE = ("firestore_emulator",)
 ROWS = {
-    "f01": Row(f01, STATE, (_silence_reports,)),
-    "f06": Row(f06, STATE, (_never_look_for_lost_dispatches,)),
-    "f15": Row(f15, STATE, (_waivers_have_no_end,)),
-    "f18": Row(f18, STATE, (_throttles_cost,)),
-    "f19": Row(f19, STATE, (_write_history_row_by_row,)),
-    "f20": Row(f20, STATE, (_try_for_ever,)),
-    "f22": Row(f22, STATE, (_unproved_is_a_throttle,)),
-    "f23": Row(f23, (*STATE, "bigquery_emulator"), (_ignore_fences,)),
+    "f01": Row(f01, STATE, (silence_reports,)),
+    "f06": Row(f06, STATE, (never_look_for_lost_dispatches,)),
+    "f15": Row(f15, STATE, (waivers_have_no_end,)),
+    "f18": Row(f18, STATE, (throttles_cost,)),
+    "f19": Row(f19, STATE, (write_history_row_by_row,)),
+    "f20": Row(f20, STATE, (try_for_ever,)),
+    "f22": Row(f22, STATE, (unproved_is_a_throttle,)),
+    "f23": Row(f23, (*STATE, "bigquery_emulator"), (ignore_fences,)),
 }
 
 
