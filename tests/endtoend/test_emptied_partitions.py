@@ -65,6 +65,16 @@ def test_a_later_retry_that_does_not_say_so_keeps_the_rows(shop: Shop) -> None:
     assert rows(shop) == 4
 
 
+def test_the_wish_is_refused_where_rows_stand_that_nobody_here_wrote(shop: Shop) -> None:
+    with duckdb.connect(str(shop.desk / ".phasegate" / "warehouse.duckdb")) as connection:
+        connection.execute(f"UPDATE shop_raw.orders SET _fence = NULL WHERE day = '{LOST}'")
+    before = shop.type("status", "again", "--json").stdout
+    refused = shop.type("retry", "again", *ACCEPT, "--why", "the shop was closed")
+    assert (refused.returncode, rows(shop)) == (2, 9)
+    assert f"shop_raw.orders of {LOST} holds 9 rows without a fence: no attempt wrote them" in refused.stderr
+    assert shop.type("status", "again", "--json").stdout == before
+
+
 @pytest.mark.parametrize("left_out", ["--date", "--processor", "--why"])
 def test_the_wish_names_date_processor_and_reason(shop: Shop, left_out: str) -> None:
     words = {"--date": LOST, "--processor": "orders", "--why": "closed"}

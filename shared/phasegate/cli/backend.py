@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.verifier import Verified
+    from phasegate.services.reading.prover import Prover
     from phasegate.services.reading.schedule import Query
 
 
@@ -80,6 +81,9 @@ class GoingOn(Protocol):
     def make_ready(self) -> None:
         """Find out whether it can, just before the change is written: raises what would keep it from going on, and
         nothing is changed then."""
+
+    def prover(self) -> "Prover | None":
+        """Return who asks the run's tables, once it is ready; None: the process that drives it holds them."""
 
     def go_on(self, as_json: bool) -> int:
         """See that it does, after the change; return the exit status."""

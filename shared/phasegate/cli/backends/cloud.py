@@ -30,6 +30,7 @@ from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.counts import Counts, count_run
 from phasegate.services.reading.progress import report
+from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
@@ -265,6 +266,11 @@ class _GoingOn:
     def make_ready(self) -> None:
         """See the protocol: functions have workers of their own."""
         self._commands.expect_change(self._run_id)
+
+    def prover(self) -> Prover:
+        """See the protocol."""
+        backend = self._commands.deployment.backend
+        return Prover(backend.warehouse, backend.objects)
 
     def go_on(self, as_json: bool) -> int:
         """See the protocol."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.report.verifier import Verified
+    from phasegate.services.reading.prover import Prover
 
 WATCH_EVERY_SECONDS = 1.0
 
@@ -208,6 +209,12 @@ class _GoingOn:
             from phasegate.cli.backends.driving import opened
 
             self._opened = self._stack.enter_context(opened(self._home, self._run_id))
+
+    def prover(self) -> "Prover | None":
+        """See the protocol."""
+        from phasegate.services.reading.prover import Prover
+
+        return Prover(self._opened.warehouse, self._opened.objects) if self._opened else None
 
     def go_on(self, as_json: bool) -> int:
         """See the protocol."""

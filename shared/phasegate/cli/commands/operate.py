@@ -35,23 +35,32 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
+        from phasegate.services.operating.emptying import require_own_rows
         from phasegate.services.operating.operators import retry as ask
 
         session: Session = context.obj
         session.tell_more(verbose)
+        days = tuple(options.parse_day(d, "--date") for d in day or ())
+        state = session.backend.state()
         with session.backend.going_on(run_id) as going_on:
+
+            def make_ready() -> None:
+                going_on.make_ready()
+                if accept_empty and (prover := going_on.prover()) is not None:
+                    require_own_rows(state.index(run_id), prover, days, phase, processor)
+
             targets = ask(
-                session.backend.state(),
+                state,
                 session.backend.clock(),
                 run_id,
-                dates=tuple(options.parse_day(d, "--date") for d in day or ()),
+                dates=days,
                 phase=phase,
                 processor=processor,
                 signature=signature,
                 why=why,
                 alongside=alongside,
                 accept_empty=accept_empty,
-                ready=going_on.make_ready,
+                ready=make_ready,
             )
             if targets:
                 say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
