@@ -24,12 +24,9 @@ def index() -> PlanIndex:
 
 
 def behind(index: PlanIndex, ref: str) -> set[str]:
-    """The processors that one is made from on its date, directly or by what it needs, and those of its windows."""
+    """The processors that one is made from, on its date and in its windows."""
     same_date, windows = index.inputs[index.by_ref[ref].number]
-    found = {*same_date, *(name for name, _ in windows)}
-    for number in index.by_ref[ref].needs:
-        found |= {index.tasks[number].ref, *behind(index, index.tasks[number].ref)}
-    return found
+    return {*same_date, *(name for name, _ in windows)}
 
 
 @pytest.mark.parametrize("processor", [*ANALYTICS.values(), *PRECOMPUTE.values()], ids=lambda each: each.name)
