@@ -1,8 +1,9 @@
-"""What a partition holds has one fingerprint, whatever the order of its rows, and another one for other rows."""
+"""What a partition holds has one fingerprint, whatever the order of its rows; of records of it the newest is read."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,12 @@ from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.checks.fingerprint import Content, ask_content, content_of
 from phasegate.domain.checks.question import together
+from phasegate.domain.decisions.stale import MadeFrom, MadeRecord
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.ports import Partition, Warehouse
+from phasegate.services.reading.ages import CONTENTS_COLUMNS, CONTENTS_KEYS, read_records
+from tests.unit.builders import plan
 
 COLUMNS = (
     "d DATE, k STRING, other STRING, n INT64, x FLOAT64, price NUMERIC, at TIMESTAMP, ok BOOL, raw BYTES, "
@@ -124,3 +129,34 @@ def test_many_tables_are_asked_together(warehouse: Warehouse) -> None:
     rows = warehouse.query(asked.sql, asked.parameters)
     assert sorted((row["asked"], row["d"]) for row in rows) == [(0, here), (1, there)]
     assert len({content_of(row).fingerprint for row in rows}) == 1
+
+
+def test_of_several_records_the_one_of_the_highest_fence_is_read(warehouse: Warehouse) -> None:
+    index = compile_plan(plan())
+    table, day = index.plan.pipeline.contents_table, index.days[1]
+    warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table}` ({CONTENTS_COLUMNS}) PARTITION BY data_date")
+
+    def record(fence: int, content: str, of: str = "shape.left_side") -> dict[str, Any]:
+        return {
+            "table_name": of,
+            "data_date": day,
+            "fence": fence,
+            "content": content,
+            "inputs": '{"raw.a": ["5e0c", 1]}',
+            "code_version": "",
+            "pipeline": "world",
+            "processor": "shape/left",
+            "run_id": "r",
+            "recorded_at": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+
+    rows = [record(3, "old"), record(7, "new"), record(5, "older"), record(9, "of another", "elsewhere.left_side")]
+    assert [warehouse.append_missing(table, rows, CONTENTS_KEYS) for _ in range(2)] == [4, 0]
+    found = read_records(index, {"shape/left": {}}, warehouse)
+    assert found == {"shape/left": {day: MadeRecord(7, "new", {"raw.a": MadeFrom("5e0c", 1)})}}
+
+
+def test_where_nothing_was_ever_recorded_there_is_no_record(warehouse: Warehouse) -> None:
+    elsewhere = plan().pipeline.model_copy(update={"history_table": "nowhere.history"})
+    index = compile_plan(plan().model_copy(update={"pipeline": elsewhere}))
+    assert read_records(index, {"shape/left": {}}, warehouse) == {}

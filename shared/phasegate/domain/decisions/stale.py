@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.fingerprint import NOTHING
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
@@ -126,7 +127,7 @@ def look(index: PlanIndex, held: Held, records: Records) -> Look:
             continue
         recorded = records.get(task.ref, {})
         for day, reads in reads_of(index, task):
-            _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), _with_rows(held, reads))
+            _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
     return found
 
 
@@ -254,6 +255,7 @@ def _look_at(
     day: date,
     own: Found | None,
     record: MadeRecord | None,
+    reads: Mapping[str, Sequence[date]],
     read: Mapping[str, Sequence[tuple[date, Found]]],
 ) -> None:
     """Look at one table on one date, and note what is found."""
@@ -272,11 +274,13 @@ def _look_at(
     if record is not None:
         for name, there in read.items():
             known = record.inputs.get(_table(index, name))
-            if known is not None and known.dates != len(there):
-                latest = max((when for when, _ in there), default=day)
-                why = f"has rows on {len(there)} of the dates that are read, and had on {known.dates}"
-                found.stale.setdefault(ref, {})[day] = StaleInput(name, latest, why)
-                return
+            if known is not None and len(there) < known.dates:
+                # Rows that are due and not there are missing: they are made again, and then their content decides.
+                gone = set(reads[name]).difference(when for when, _ in there)
+                rightly = [when for when in gone if index.expectation(name, when) != ExpectationLetter.EXPECTED]
+                if known.dates > len(there) + len(gone) - len(rightly):
+                    found.stale.setdefault(ref, {})[day] = StaleInput(name, max(rightly), "holds nothing any more")
+                    return
     later = {name: last for name, there in read.items() if (last := _latest(there, made_under)) is not None}
     if later and record is None:
         fence, name, when = max((there.highest_fence or 0, name, when) for name, (when, there) in later.items())

@@ -48,7 +48,7 @@ def read_records(index: PlanIndex, held: Mapping[str, object], warehouse: Wareho
     if not refs:
         return {}
     asked = question(
-        "SELECT table_name, data_date, fence, content, inputs, code_version FROM "
+        "SELECT table_name, data_date AS d, fence, content, inputs, code_version FROM "
         f"`{index.plan.pipeline.contents_table}` WHERE {on_days('data_date')} "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, data_date ORDER BY fence DESC) = 1",
         index.days,
@@ -58,7 +58,7 @@ def read_records(index: PlanIndex, held: Mapping[str, object], warehouse: Wareho
     records: dict[str, dict[date, MadeRecord]] = {}
     for row in [] if isinstance(answer, PhasegateError) else answer:
         if (ref := refs.get(row["table_name"])) is not None:
-            records.setdefault(ref, {})[row["data_date"]] = _record(row)
+            records.setdefault(ref, {})[row["d"]] = _record(row)
     return records
 
 
