@@ -8,6 +8,10 @@ locals {
         dataset = local.own_dataset, schema = "processor_run_history", partition = "data_date", days = null
         about   = "One row an attempt, written by the conductor."
       }
+      backfill_contents = {
+        dataset = local.own_dataset, schema = "backfill_contents", partition = "data_date", days = null
+        about   = "What each output was made from, written by the conductor when a run has ended."
+      }
       backfill_events = {
         dataset = local.own_dataset, schema = "backfill_events", partition = "publish_time", days = var.events_days
         about   = "Every message on backfill-completions, written by Pub/Sub."

@@ -32,7 +32,7 @@ locals {
     dispatcher = { queues = concat(["conductor"], local.work), publishes = [], calls = [], state = true, reads = false, writes = [], objects = "", inspects = false }
     runner     = { queues = [], publishes = ["backfill-completions"], calls = values(local.worker_services), state = true, reads = false, writes = [], objects = "", inspects = false }
     listener   = { queues = concat(["conductor"], local.work), publishes = [], calls = [], state = true, reads = false, writes = [], objects = "", inspects = false }
-    conductor  = { queues = ["conductor", "dispatch", "verify"], publishes = [], calls = [], state = true, reads = true, writes = [local.history_table], objects = "viewer", inspects = false }
+    conductor  = { queues = ["conductor", "dispatch", "verify"], publishes = [], calls = [], state = true, reads = true, writes = [local.history_table, local.contents_table], objects = "viewer", inspects = false }
     sweeper    = { queues = concat(["conductor", "sweep"], local.work), publishes = [], calls = [], state = true, reads = true, writes = [], objects = "viewer", inspects = false }
     verifier   = { queues = [], publishes = [], calls = [], state = true, reads = true, writes = compact([local.report_table]), objects = "user", inspects = false }
 

@@ -28,6 +28,8 @@ locals {
 
   history_table = local.pipeline.history_table
   report_table  = try(local.pipeline.report.table, null)
+  # What outputs were made from: beside the history, as `Pipeline.contents_table` has it.
+  contents_table = "${split(".", local.history_table)[0]}.backfill_contents"
   tables = distinct(compact(concat(
     [local.pipeline.calendar.table, local.history_table, local.report_table],
     [for source in values(try(local.pipeline.calendar.sources, {})) : source.table],

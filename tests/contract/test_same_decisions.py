@@ -6,7 +6,7 @@ step board, cells and due attempts of all dates are those of the recording.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -166,6 +166,10 @@ class Replayed:
     def append_missing(self, table: str, rows: Sequence[Row], keys: Sequence[str]) -> int:
         """The history's table."""
         return len(rows)
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """The tables' columns: what outputs were made from is not recorded anew, and decides nothing in a run."""
+        return {}
 
     def ask(self, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
         """The tables. KeyError: the recorded round did not ask this, so that another decision was made."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from phasegate.adapters.bigquery_sql import read_script
 from phasegate.report.verifier import _COLUMNS
+from phasegate.services.reading.ages import CONTENTS_COLUMNS
 from tests.conftest import ROOT
 
 SCHEMAS = ROOT / "infra" / "terraform" / "schemas"
@@ -33,6 +34,11 @@ def test_the_history_is_the_workers_own() -> None:
 
 def test_the_reports_are_those_that_the_verifier_would_make() -> None:
     assert schema("backfill_reports") == columns(f"CREATE TABLE IF NOT EXISTS `d.reports` ({_COLUMNS})", "reports")
+
+
+def test_the_records_of_what_outputs_were_made_from_are_those_that_the_recorder_would_make() -> None:
+    made = columns(f"CREATE TABLE IF NOT EXISTS `d.contents` ({CONTENTS_COLUMNS})", "contents")
+    assert schema("backfill_contents") == made
 
 
 def test_events_are_the_columns_that_pubsub_writes() -> None:

@@ -67,7 +67,7 @@ PLANTED = [
             "shape/right", 3),
     Planted("rows that no attempt wrote", update("shape.left_side", 6, "_fence = NULL"), "rows_without_a_fence",
             "shape/left", 6),
-    Planted("rows of an unknown writer", update("shape.right_side", 7, "_fence = 9999999999999999"),
+    Planted("rows of an unknown writer", update("shape.right_side", 7, "_fence = 9999999999999999, v = v + 1"),
             "written_since_by_nobody_known", "shape/right", 7),
     Planted("rows in the bootstrap", insert("final.total", "'all', 1, 1", 0), "rows_where_none_are_right",
             "final/total", 0),

@@ -1,13 +1,19 @@
-"""What is older than its inputs is found by the plan of the next run, and made again."""
+"""What was made from something else than what is there now is found by the plan of the next run, and made again."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.needed import Why
+from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import Partition
 from phasegate.report.verify.compose import VerifierInputs, report_on_dates
+from phasegate.report.verify.document.report import Report
+from phasegate.services.operating import operators
 from phasegate.services.reading.prover import Prover
 from phasegate.services.starting.planner import PlanMade, make_plan
 from tests.world import World, drive
@@ -31,15 +37,25 @@ def seeds(made: PlanMade) -> dict[str, list[int]]:
     }
 
 
-def findings(world: World) -> set[tuple[str, int]]:
-    """The stale outputs that the verifier finds, by processor and number of the date."""
+def report_of(world: World) -> Report:
+    """What the verifier says of all dates."""
     with world.open() as embedded:
         made = make_plan(world.pipeline, world.calendar(), SEASON)
         inputs = VerifierInputs(None, embedded.warehouse, embedded.objects)
-        report = report_on_dates(inputs, made.plan, world.clock.now())
+        return report_on_dates(inputs, made.plan, world.clock.now())
+
+
+def findings(world: World) -> set[tuple[str, int]]:
+    """The stale outputs that the verifier finds, by processor and number of the date."""
+    report = report_of(world)
     kinds = {line.kind for line in report.findings}
     assert kinds <= {"older_than_its_inputs"}, kinds
     return {(line.processor, world.days.index(line.date)) for line in report.findings if line.date}
+
+
+def ages_unknown(world: World) -> dict[str, int]:
+    """The dates of which the verifier does not know whether a table is stale, by processor."""
+    return {line.processor: line.dates for line in report_of(world).ages_unknown}
 
 
 def mended(world: World) -> None:
@@ -62,8 +78,8 @@ def test_a_source_that_changed_makes_stale_what_was_made_from_it_and_no_more(tmp
     drive(world)
     mended(world)
     found = seeds(planned(world))
-    assert found == {"shape/left": [CHANGED], "shape/right": [CHANGED], "shape/ahead": [CHANGED]}
-    assert findings(world) == {("left", CHANGED), ("right", CHANGED), ("ahead", CHANGED)}
+    assert found == {"shape/left": [CHANGED], "shape/ahead": [CHANGED]}, "right reads b, which came out the same"
+    assert findings(world) == {("left", CHANGED), ("ahead", CHANGED)}
 
 
 def test_the_next_run_makes_it_again_through_windows_and_phases_as_a_clean_run_would(tmp_path: Path) -> None:
@@ -79,17 +95,97 @@ def test_the_next_run_makes_it_again_through_windows_and_phases_as_a_clean_run_w
     assert seeds(planned(world)) == {} and findings(world) == set()
 
 
-def test_a_window_alone_is_enough_and_reaches_as_far_as_it_does(tmp_path: Path) -> None:
-    """``left`` of a date is made again by itself: what looks back on it is stale where a window has that date."""
-    world = World(tmp_path, dates=DATES)
-    drive(world)
+def write_again(world: World, more: int = 0) -> None:
+    """``left`` of a date is written by itself, under a fence that is higher than any; its values change by ``more``."""
     with world.open() as embedded:
         day = world.days[CHANGED]
         rows = embedded.warehouse.query("SELECT k, v FROM `shape.left_side` WHERE d = @d", {"d": day})
         fence = 1 + max(r["f"] for r in embedded.warehouse.query("SELECT MAX(_fence) AS f FROM `final.total`"))
-        lines = "".join(f'{{"d": "{day}", "k": "{r["k"]}", "v": {r["v"]}}}\n' for r in rows)
-
+        lines = "".join(f'{{"d": "{day}", "k": "{r["k"]}", "v": {r["v"] + more}}}\n' for r in reversed(rows))
         embedded.warehouse.load_partition(Partition("shape.left_side", "d", day), lines.encode(), fence)
+
+
+def forget_contents(world: World) -> None:
+    """The home is one of a version that did not record what tables were made from."""
+    with world.open() as embedded, embedded.warehouse._transaction() as cursor:
+        cursor.execute("DROP TABLE ref.backfill_contents")
+
+
+def test_what_was_written_again_and_is_the_same_makes_nothing_stale(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=DATES)
+    drive(world)
+    write_again(world)
+    assert seeds(planned(world)) == {} and findings(world) == set()
+
+
+def test_a_forgotten_run_leaves_its_records(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=DATES)
+    drive(world)
+    with world.open() as embedded:
+        embedded.state.forget_run("r", world.clock.now())
+    write_again(world)
+    assert seeds(planned(world)) == {}
+    write_again(world, more=1)
+    assert "shape/right" in seeds(planned(world))
+
+
+def test_an_input_that_holds_nothing_any_more_makes_stale_what_was_made_from_it(tmp_path: Path) -> None:
+    """Rows that are gone carry no fence, but the record says that there were some."""
+
+    def may_be_empty(document: dict[str, Any]) -> None:
+        for processor in document["phases"][1]["processors"]:
+            processor["may_be_empty"], processor["checks"] = "nothing was played", []
+
+    world = World(tmp_path, dates=DATES, change=may_be_empty)
+    drive(world)
+    with world.open() as embedded:
+        embedded.warehouse.delete_dates("raw.b", "d", [world.days[CHANGED]])
+    found = seeds(planned(world))
+    assert found == {"shape/right": [CHANGED], "shape/ahead": [CHANGED]}, "ahead says nothing of what it reads"
+
+
+def test_what_could_not_be_recorded_ends_the_run_all_the_same_and_fences_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> int:
+        raise InputError("no right to write it")
+
+    world = World(tmp_path, dates=DATES)
+    append = DuckDbWarehouse.append_missing
+    monkeypatch.setattr(
+        DuckDbWarehouse,
+        "append_missing",
+        lambda self, table, *more: refuse() if "contents" in table else append(self, table, *more),
+    )
+    assert drive(world)[0].status is RunStatus.COMPLETED
+    assert "is not recorded: no right to write it" in caplog.text
+    assert seeds(planned(world)) == {}
+    write_again(world)
+    assert "shape/right" in seeds(planned(world))
+
+
+def test_a_run_that_ends_twice_is_recorded_once(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=DATES)
+    world.misbehave(final__total__5=["fail:bug"])
+    drive(world)
+
+    def records() -> int:
+        with world.open() as embedded:
+            return int(embedded.warehouse.query("SELECT COUNT(*) AS n FROM `ref.backfill_contents`")[0]["n"])
+
+    before = records()
+    with world.open() as embedded:
+        operators.retry(embedded.state, world.clock, "r", dates=(), phase=None, processor=None, signature=None, why="")
+        embedded.drive("r")
+    assert records() == before + 1, "what the retry made"
+
+
+def test_a_window_alone_is_enough_and_reaches_as_far_as_it_does(tmp_path: Path) -> None:
+    """What looks back on ``left`` is stale where a window has the date; without records, though it is the same."""
+    world = World(tmp_path, dates=DATES)
+    drive(world)
+    forget_contents(world)
+    write_again(world)
     after = range(CHANGED + 1, DATES)
     expected: dict[str, Any] = {
         "shape/right": [CHANGED],
@@ -110,13 +206,16 @@ def test_a_run_of_later_phases_alone_finds_that_what_it_reads_is_younger(tmp_pat
         made = make_plan(
             world.pipeline, world.calendar(), SEASON, phases="shape..final", reprocess="missing", prover=prover
         )
-    assert seeds(made) == {"shape/left": [CHANGED], "shape/right": [CHANGED], "shape/ahead": [CHANGED]}
+    assert seeds(made) == {"shape/left": [CHANGED], "shape/ahead": [CHANGED]}
 
 
-def test_rows_without_a_fence_say_nothing_of_their_age(tmp_path: Path) -> None:
+def test_rows_without_a_fence_say_nothing_of_their_age_and_are_counted(tmp_path: Path) -> None:
     world = World(tmp_path, dates=DATES)
     drive(world)
     with world.open() as embedded, embedded.warehouse._transaction() as cursor:
         cursor.execute("UPDATE shape.left_side SET _fence = NULL")
     mended(world)
-    assert seeds(planned(world)) == {"shape/right": [CHANGED], "shape/ahead": [CHANGED]}
+    assert seeds(planned(world)) == {"shape/ahead": [CHANGED]}
+    assert ages_unknown(world) == {"left": DATES}
+    forget_contents(world)
+    assert ages_unknown(world) == {"left": DATES, "right": DATES - 1, "ahead": DATES - 2, "total": DATES - 2}

@@ -41,6 +41,9 @@ def test_parameters_are_renamed_and_every_name_is_quoted() -> None:
         ("LEAST(1, NULL)", None),
         ("GREATEST(2, 3)", 3),
         ("IF(NULL, 1, 2)", 2),
+        ("FORMAT('%.2f of %d, %s, 100%%', 1.256, 12, 'x')", "1.26 of 12, x, 100%"),
+        ("FORMAT('%.11e', 1 / 3)", "3.33333333333e-01"),
+        ("FORMAT('%d', NULL)", None),
         ("COALESCE(NULL, 5)", 5),
         ("TIMESTAMP '2024-01-15T20:30:00+02:00'", datetime(2024, 1, 15, 18, 30)),  # noqa: DTZ001
     ],

@@ -5,12 +5,14 @@ FLOAT64 in BigQuery and DECIMAL in DuckDB; TIMESTAMP is kept as UTC without a zo
 needs a further package to be read; partitioning and clustering do not exist. SAFE_DIVIDE becomes a division by
 NULLIF, half as long as sqlglot's CASE: DuckDB plans these statements for longer than it runs them. COUNTIF is 0 where
 its condition is NULL in every row, or there is none: DuckDB's own is NULL there. The day of a week counts from 1.
+FORMAT writes numbers and texts by the specifiers of printf; DuckDB's FORMAT knows other ones.
 
 What rounds, rounds as BigQuery does, half away from zero. ROUND of a FLOAT64 looks at the stored binary value (DuckDB
 2.0.1 or newer); NUMERIC keeps its nine decimal places; CAST of a FLOAT64 to INT64, which DuckDB rounds half to even,
 goes through ROUND.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +20,9 @@ from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
 from phasegate.adapters.json_lines import utc_without_zone
+
+_PRINTF = re.compile(r"(?:[^%]|%%|%[-+ 0#]*\d*(?:\.\d+)?[deEfFgGs])*")
+"""A format whose specifiers mean the same in BigQuery's FORMAT and in DuckDB's PRINTF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,9 @@ def _mend(tree: exp.Expression) -> exp.Expression:
     for part in list(tree.find_all(exp.Extract)):
         if part.name.upper() == "DAYOFWEEK":
             part.replace(exp.paren(exp.Add(this=part.copy(), expression=exp.Literal.number(1))))
+    for written in list(tree.find_all(exp.Format)):
+        if isinstance(written.this, exp.Literal) and _PRINTF.fullmatch(written.this.name):
+            written.replace(exp.Anonymous(this="printf", expressions=[written.this, *written.expressions]))
     # From the inside outwards: a cast is copied into what replaces it.
     for cast_to in reversed(list(tree.find_all(exp.Cast))):
         if cast_to.to.this in exp.DataType.INTEGER_TYPES and not _is_whole(cast_to.this):
@@ -96,7 +104,8 @@ def _is_whole(value: exp.Expression) -> bool:
     """Whether an expression is plainly no fraction, so that a cast of it does not round."""
     if isinstance(value, exp.Literal):
         return value.is_string or value.is_int
-    return isinstance(value, exp.Null | exp.Count) or (isinstance(value, exp.Round) and not value.args.get("decimals"))
+    is_whole = isinstance(value, exp.Round) and not value.args.get("decimals")
+    return is_whole or isinstance(value, exp.Null | exp.Count | exp.Concat)
 
 
 def _rounding(cast_to: exp.Cast) -> exp.Expression:

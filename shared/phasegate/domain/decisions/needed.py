@@ -30,7 +30,8 @@ class Why(StrEnum):
     UNSOUND = "unsound"
     """Its table holds what does not pass its checks, or rows where none are right."""
     STALE = "stale"
-    """Something that it was made from was written after it."""
+    """Something that it was made from holds something else since; or was written since, and no record says what it was
+    made from."""
     UNASKED = "not_asked"
     """Its table, or a check, could not be asked."""
     NEVER_RAN = "never_ran"
@@ -49,7 +50,7 @@ WHYS: Mapping[Why, str] = {
     Why.SOURCE: "made from another source folder",
     Why.MISSING: "its output is not there",
     Why.UNSOUND: "what is there does not pass",
-    Why.STALE: "older than what it was made from",
+    Why.STALE: "what it was made from has changed",
     Why.UNASKED: "its table could not be asked",
     Why.NEVER_RAN: "empty, and nothing proves that it ever ran",
     Why.NO_OUTPUT: "it leaves nothing that could be looked at",

@@ -1,64 +1,217 @@
-"""A table is stale on a date where something that it was made from was written after it.
+"""A table is stale on a date where the content of something that it was made from is another one since.
 
-Fences only rise, in every run: rows that carry a higher fence than those that were made from them came later. What
-carries no fence says nothing about its age.
+Fences only rise, in every run. So an input that carries a higher fence than the table was written later, and *may* hold
+something else than the table was made from: it is a candidate. What the table was made from stands in a record, where
+there is one of the table's present fence; then the content decides. Without a record the fence does. What carries no
+fence says nothing of its age.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.checks.fingerprint import NOTHING
+from phasegate.domain.checks.proof import Found
+from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.spec.pipeline import TableOutput
+
+Held = Mapping[str, Mapping[date, Found]]
+"""By ref and date: how much a table holds, and under which fences. What could not be asked is absent."""
+
+Fingerprints = Mapping[str, Mapping[date, str]]
+"""By ref and date: the content of a table; a date that is absent has no rows."""
 
 
-class FenceRange(NamedTuple):
-    """The range of the fences that the rows of a date carry, each of them one."""
+class MadeFrom(NamedTuple):
+    """One table that another one was made from, over a window of dates, as it was."""
 
-    lowest: int
-    """The lowest."""
-    highest: int
-    """The highest."""
+    fingerprint: str
+    """The hash over the window's dates and their contents."""
+    dates: int
+    """Dates of the window that held rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRecord:
+    """The record of what a table was made from on a date. It belongs to no run."""
+
+    fence: int
+    """The fence under which it was made: the record is about rows with this one, and about no others."""
+
+    content: str
+    """The fingerprint of what was made; ``NOTHING``: no rows."""
+
+    inputs: Mapping[str, MadeFrom]
+    """What it was made from, by ``dataset.table``."""
+
+    version: str = ""
+    """The version of the worker's program, as it said; empty: it did not."""
+
+
+Records = Mapping[str, Mapping[date, MadeRecord]]
+"""By ref and date: the newest record."""
 
 
 class StaleInput(NamedTuple):
-    """A stale input is what was written after the table that was made from it: the latest of several."""
+    """A stale input is what changed after the table that was made from it: the latest of several."""
 
     ref: str
     """``phase/processor`` of the input."""
     day: date
     """The date of the input."""
-    fence: int
-    """Its highest fence."""
-    made_under: int
-    """The lowest fence of the table that was made from it."""
+    why: str
+    """How that is known, in words."""
 
     def __str__(self) -> str:
-        return f"made before {self.ref} of {self.day} was written (fence {self.made_under}, and {self.fence} there)"
+        return f"{self.ref} of {self.day} {self.why}"
 
 
-def stale_outputs(
-    index: PlanIndex, fences: Mapping[str, Mapping[date, FenceRange]]
-) -> dict[str, dict[date, StaleInput]]:
-    """Find what is older than its inputs: ref -> date -> the latest of these inputs.
+class Ages(NamedTuple):
+    """The ages of tables are told by what they were made from."""
 
-    fences: by ref and date, of tables in the plan and of those that it reads and does not make; where a date is
-    missing, nothing is known. What was built on what is stale is not named by that alone.
+    stale: Mapping[str, Mapping[date, StaleInput]]
+    """By ref and date: what is stale, and by which input."""
+    unknown: Mapping[str, tuple[date, ...]]
+    """By ref: the dates of rows of which nothing says whether they are stale."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A candidate has an input that was written after it, and a record of what it was made from."""
+
+    ref: str
+    """``phase/processor`` of the table."""
+    day: date
+    """Its date."""
+    record: MadeRecord
+    """What it was made from."""
+    read: Mapping[str, Sequence[date]]
+    """By ref of an input: the dates of it that hold rows."""
+    later: Mapping[str, date]
+    """By ref of an input that was written later: the latest such date."""
+
+
+@dataclass(slots=True)
+class Look:
+    """A look at fences and records tells most; the rest is told by the contents of candidates."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    """The tables and dates whose inputs' contents decide."""
+    stale: dict[str, dict[date, StaleInput]] = field(default_factory=dict)
+    """By ref and date: what is stale without that."""
+    unknown: dict[str, list[date]] = field(default_factory=dict)
+    """By ref: the dates of which neither says anything."""
+
+    @property
+    def asked(self) -> dict[str, set[date]]:
+        """Find whose content has to be asked for: ref -> dates."""
+        asked: dict[str, set[date]] = {}
+        for candidate in self.candidates:
+            for ref in candidate.later:
+                asked.setdefault(ref, set()).update(candidate.read[ref])
+        return asked
+
+
+def look(index: PlanIndex, held: Held, records: Records) -> Look:
+    """Look at fences and records, over the tasks and dates of an index.
+
+    held: of tables in the plan and of those that it reads and does not make. What was built on what is stale is not
+    named by that alone.
     """
-    found: dict[str, dict[date, StaleInput]] = {}
+    found = Look()
     for task in index.tasks:
-        own = fences.get(task.ref)
-        if not own:
+        if not isinstance(task.spec.output, TableOutput) or (own := held.get(task.ref)) is None:
             continue
-        same_date, windows = index.inputs[task.number]
-        for position, day in enumerate(index.days):
-            if (made := own.get(day)) is None:
+        recorded = records.get(task.ref, {})
+        for day, reads in reads_of(index, task):
+            _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
+    return found
+
+
+def judge_ages(seen: Look, index: PlanIndex, contents: Fingerprints) -> Ages:
+    """Judge the candidates by what their inputs hold now.
+
+    contents: of what ``Look.asked`` names. A table that is absent could not be asked: its fences decide.
+    """
+    stale = {ref: dict(days) for ref, days in seen.stale.items()}
+    for candidate in seen.candidates:
+        changed = [
+            StaleInput(ref, day, "holds something else since")
+            if ref in contents
+            else StaleInput(ref, day, "was written since, and its content could not be asked")
+            for ref, day in candidate.later.items()
+            if ref not in contents
+            or made_from(candidate.read[ref], contents[ref]) != candidate.record.inputs.get(_table(index, ref))
+        ]
+        if changed:
+            latest = max(changed, key=lambda each: each.day)
+            stale.setdefault(candidate.ref, {})[candidate.day] = latest
+    return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()})
+
+
+class Made(NamedTuple):
+    """What was made on a date, and can be said to have been made from what its inputs hold now."""
+
+    ref: str
+    """``phase/processor``."""
+    day: date
+    """The date."""
+    read: Mapping[str, Sequence[date]]
+    """By ref of an input: the dates of it that hold rows."""
+
+
+def made_from_what_is_there(index: PlanIndex, made: Mapping[str, Mapping[date, int]], held: Held) -> Iterator[Made]:
+    """Choose, of what was made, that whose inputs still hold what it was made from: nothing of them was written since.
+
+    made: by ref and date, the fence. held: as for ``look``. An input without a fence, or one that could not be asked,
+    leaves it open.
+    """
+    for task in index.tasks:
+        if (fences := made.get(task.ref)) is None:
+            continue
+        for day, reads in reads_of(index, task):
+            if (fence := fences.get(day)) is None or not _holds_under(held[task.ref].get(day), fence):
                 continue
-            read = [(ref, day) for ref in same_date]
-            read += [(ref, before) for ref, edge in windows for before in edge.whole[position]]
-            latest = max(_known(fences, read), default=None)
-            if latest is not None and latest[0] > made.lowest:
-                fence, ref, when = latest
-                found.setdefault(task.ref, {})[day] = StaleInput(ref, when, fence, made.lowest)
+            tables = {ref for ref in reads if isinstance(index.processor(ref).output, TableOutput)}
+            read = _with_rows(held, reads)
+            if tables <= held.keys() and all(
+                there.highest_fence is not None and there.highest_fence < fence
+                for of_ref in read.values()
+                for _, there in of_ref
+            ):
+                yield Made(task.ref, day, {ref: [when for when, _ in read[ref]] for ref in sorted(tables)})
+
+
+def made_from(days: Iterable[date], contents: Mapping[date, str]) -> MadeFrom:
+    """Hash the contents of one table over a window. Dates without rows do not count."""
+    pairs = [(day, content) for day in sorted(days) if (content := contents.get(day, NOTHING)) != NOTHING]
+    text = "".join(f"{day} {content}\n" for day, content in pairs)
+    return MadeFrom(hashlib.sha256(text.encode()).hexdigest()[:32], len(pairs))
+
+
+def reads_of(index: PlanIndex, task: TaskSpec) -> Iterator[tuple[date, dict[str, list[date]]]]:
+    """Tell, for each date of an index, which dates of which outputs a task is made from there: ref -> dates."""
+    same_date, windows = index.inputs[task.number]
+    for position, day in enumerate(index.days):
+        reads = {ref: [day] for ref in same_date}
+        for ref, edge in windows:
+            reads[ref] = [*dict.fromkeys((*reads.get(ref, ()), *edge.whole[position]))]
+        yield day, reads
+
+
+def dates_read(index: PlanIndex, days_by_ref: Mapping[str, Collection[date]]) -> dict[str, set[date]]:
+    """Find what has to be known to tell the age of tables on some dates: theirs, and those of the tables that they are
+    made from; ref -> dates."""
+    found: dict[str, set[date]] = {ref: set(days) for ref, days in days_by_ref.items()}
+    for task in index.tasks:
+        if wanted := days_by_ref.get(task.ref):
+            for day, reads in reads_of(index, task):
+                for ref, days in reads.items() if day in wanted else ():
+                    if isinstance(index.processor(ref).output, TableOutput):
+                        found.setdefault(ref, set()).update(days)
     return found
 
 
@@ -78,9 +231,71 @@ def inputs_outside(index: PlanIndex) -> dict[str, frozenset[date]]:
     return {ref: frozenset(days) for ref, days in found.items() if days}
 
 
-def _known(
-    fences: Mapping[str, Mapping[date, FenceRange]], read: list[tuple[str, date]]
-) -> Iterator[tuple[int, str, date]]:
-    for ref, day in read:
-        if (of_ref := fences.get(ref)) is not None and (written := of_ref.get(day)) is not None:
-            yield written.highest, ref, day
+def _with_rows(held: Held, reads: Mapping[str, Sequence[date]]) -> dict[str, list[tuple[date, Found]]]:
+    """What the tables that could be asked hold of what is read."""
+    return {
+        ref: [(day, there) for day in days if (there := of_ref.get(day)) is not None and there.rows]
+        for ref, days in reads.items()
+        if (of_ref := held.get(ref)) is not None
+    }
+
+
+def _holds_under(own: Found | None, fence: int) -> bool:
+    """Whether a table holds nothing, or nothing but what was written under a fence."""
+    return own is None or not own.rows or (own.lowest_fence, own.highest_fence) == (fence, fence)
+
+
+def _look_at(
+    found: Look,
+    index: PlanIndex,
+    ref: str,
+    day: date,
+    own: Found | None,
+    record: MadeRecord | None,
+    reads: Mapping[str, Sequence[date]],
+    read: Mapping[str, Sequence[tuple[date, Found]]],
+) -> None:
+    """Look at one table on one date, and note what is found."""
+    if own is not None and own.rows:
+        made_under = own.lowest_fence
+        if record is not None and not _holds_under(own, record.fence):
+            record = None
+    elif record is not None and record.content == NOTHING:
+        made_under = record.fence
+    else:
+        return
+    if made_under is None:
+        if any(read.values()):
+            found.unknown.setdefault(ref, []).append(day)
+        return
+    if record is not None:
+        for name, there in read.items():
+            known = record.inputs.get(_table(index, name))
+            if known is not None and len(there) < known.dates:
+                # Rows that are due and not there are missing: they are made again, and then their content decides.
+                gone = set(reads[name]).difference(when for when, _ in there)
+                rightly = [when for when in gone if index.expectation(name, when) != ExpectationLetter.EXPECTED]
+                if known.dates > len(there) + len(gone) - len(rightly):
+                    found.stale.setdefault(ref, {})[day] = StaleInput(name, max(rightly), "holds nothing any more")
+                    return
+    later = {name: last for name, there in read.items() if (last := _latest(there, made_under)) is not None}
+    if later and record is None:
+        fence, name, when = max((there.highest_fence or 0, name, when) for name, (when, there) in later.items())
+        why = f"was written later (fence {fence}, and {made_under} here)"
+        found.stale.setdefault(ref, {})[day] = StaleInput(name, when, why)
+    elif later and record is not None:
+        days_of = {name: [when for when, _ in there] for name, there in read.items()}
+        found.candidates.append(Candidate(ref, day, record, days_of, {name: when for name, (when, _) in later.items()}))
+    elif record is None and any(there.lowest_fence is None for of_ref in read.values() for _, there in of_ref):
+        found.unknown.setdefault(ref, []).append(day)
+
+
+def _latest(there: Iterable[tuple[date, Found]], made_under: int) -> tuple[date, Found] | None:
+    """Of what was written after something that was made under a fence: that with the highest one."""
+    later = [each for each in there if each[1].highest_fence is not None and each[1].highest_fence > made_under]
+    return max(later, key=lambda each: (each[1].highest_fence or 0, each[0]), default=None)
+
+
+def _table(index: PlanIndex, ref: str) -> str:
+    output = index.processor(ref).output
+    return output.table if isinstance(output, TableOutput) else ref

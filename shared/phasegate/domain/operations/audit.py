@@ -60,7 +60,7 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.EARLIER_ATTEMPT: (STATE_AND_TABLES, "rows that an earlier attempt wrote"),
     Discrepancy.WITHOUT_FENCE: (STATE_AND_TABLES, "rows that no attempt wrote"),
     Discrepancy.WRITTEN_SINCE: (STATE_AND_TABLES, "rows under a later fence, and no later run has worked on the task"),
-    Discrepancy.STALE: (BETWEEN_TABLES, "rows that were made before something that they are made from was written"),
+    Discrepancy.STALE: (BETWEEN_TABLES, "rows that were made from something else than what is there now"),
     Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
     Discrepancy.UNITS_OFF_THE_CALENDAR: (
         CALENDAR_AND_SOURCES,

@@ -102,6 +102,13 @@ class TableOutput(Strict):
         default=None,
         description="where the worker writes its fence; lets a lost completion be recognised from the rows themselves",
     )
+    bookkeeping: list[Column] = Field(
+        default=[],
+        exclude_if=lambda columns: not columns,
+        examples=[["processed_at", "job_id"]],
+        description="columns that say how a row came about and not what it holds: the content of a date is the same "
+        "without them",
+    )
     other_writer: str | None = Field(
         default=None,
         min_length=1,
@@ -414,6 +421,11 @@ class Pipeline(Strict):
     def observed_topics(self) -> tuple[str, ...]:
         """List the topics of an existing system that starts phases by itself."""
         return tuple(phase.how.topic for phase in self.phases if isinstance(phase.how, Observed))
+
+    @property
+    def contents_table(self) -> str:
+        """Name the table that says what each output was made from: it stands beside the history's."""
+        return f"{self.history_table.partition('.')[0]}.backfill_contents"
 
     def tables(self, phases: Iterable[str]) -> dict[str, str | None]:
         """Map the tables that a run of these phases writes to the column of their dates; None for the history."""

@@ -81,6 +81,7 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     seen_tables = {pipeline.history_table: "Phasegate: it is the history table"} | dict.fromkeys(
         RESERVED_TABLES, "Phasegate itself"
     )
+    seen_tables[pipeline.contents_table] = "Phasegate: it is the table of what outputs were made from"
     if pipeline.report.table is not None:
         seen_tables[pipeline.report.table] = "Phasegate: it is the table of reports"
     seen_topics: dict[str, str] = {}

@@ -144,6 +144,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
         failures=history.failures(attempts, query),
         blocked=_blocked(record),
         warnings=figures.warnings(reading, index),
+        ages_unknown=figures.ages_unknown(reading),
         emptiness=figures.emptiness(reading, index),
         quality=figures.quality(reading, index),
         nulls=figures.nulls(reading, index),

@@ -11,7 +11,7 @@ from phasegate.domain.state.facts import WARN
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import Row
 from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, KeysOfDate, Nulls, Quality
-from phasegate.report.verify.document.found import Coverage, Emptiness, Waived, Warned
+from phasegate.report.verify.document.found import AgeUnknown, Coverage, Emptiness, Waived, Warned
 from phasegate.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
 from phasegate.report.verify.questions import BUCKETS, Table
 from phasegate.report.verify.reading import Reading
@@ -96,6 +96,23 @@ def warnings(reading: Reading, index: PlanIndex) -> list[Warned]:
                 )
             )
     return lines
+
+
+def ages_unknown(reading: Reading) -> list[AgeUnknown]:
+    """Count the dates on which nothing says whether a table is older than what it was made from, by output."""
+    return [
+        AgeUnknown(
+            phase=output.phase,
+            processor=output.processor,
+            table=output.table,
+            dates=len(days),
+            first=min(days),
+            last=max(days),
+            query=output.query(Own.FENCES),
+        )
+        for ref, output in reading.outputs.items()
+        if (days := reading.ages.unknown.get(ref))
+    ]
 
 
 def waived(waivers: Sequence[Waiver], reading: Reading, now: datetime) -> list[Waived]:

@@ -5,7 +5,6 @@ from datetime import date
 
 from phasegate.domain.calendar.cross_check import in_words
 from phasegate.domain.calendar.expectation import ExpectationLetter
-from phasegate.domain.decisions.stale import FenceRange, stale_outputs
 from phasegate.domain.operations.audit import (
     MEANINGS,
     NOTHING_HELD,
@@ -92,7 +91,7 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
                 lines.append(_line(output, Discrepancy.OFF_THE_CALENDAR, day, text, 0, rows, Own.ROWS))
     # What is wrong with an output by itself says more than its age.
     named = {(line.date, f"{line.phase}/{line.processor}") for line in lines}
-    lines += [line for line in _stale(reading, index) if (line.date, f"{line.phase}/{line.processor}") not in named]
+    lines += [line for line in _stale(reading) if (line.date, f"{line.phase}/{line.processor}") not in named]
     lines += _of_the_calendar(reading, index.plan.pipeline.calendar)
     for line, is_spared in _without_output(reading, index, tasks or {}):
         (spared if is_spared else lines).append(line)
@@ -134,20 +133,11 @@ def _without_output(
             yield line, needs_nothing(index.by_ref[ref].expects[index.position[day]], recorded)
 
 
-def _stale(reading: Reading, index: PlanIndex) -> Iterator[FindingLine]:
-    """Tables that are older than what they were made from; those without fences say nothing of their age."""
-    fences = {
-        ref: {
-            day: FenceRange(held.lowest_fence, held.highest_fence)
-            for day, held in output.held.items()
-            if held.lowest_fence is not None and held.highest_fence is not None
-        }
-        for ref, output in reading.outputs.items()
-        if output.table and output.error is None
-    }
-    for ref, days in stale_outputs(index, fences).items():
-        for day, latest in days.items():
-            yield _line(reading.outputs[ref], Discrepancy.STALE, day, str(latest), None, None, Own.FENCES)
+def _stale(reading: Reading) -> Iterator[FindingLine]:
+    """Tables of which something that they were made from holds something else since, on the dates of the plan."""
+    for ref, days in reading.ages.stale.items():
+        for day, changed in days.items():
+            yield _line(reading.outputs[ref], Discrepancy.STALE, day, str(changed), None, None, Own.FENCES)
 
 
 def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLine]:

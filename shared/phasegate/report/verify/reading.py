@@ -9,6 +9,7 @@ from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.checks.question import Question
 from phasegate.domain.decisions.needed import unwanted
+from phasegate.domain.decisions.stale import Ages
 from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.operations.audit import NOTHING_HELD, REPEATS, ROWS, Own, Recorded, TableContent, is_sound
 from phasegate.domain.plan import PlanIndex
@@ -29,6 +30,7 @@ from phasegate.report.verify.questions import (
     stretches_of,
     tables_of,
 )
+from phasegate.services.reading.ages import find_ages
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.prover import Prover, ask, checks_of
 
@@ -105,6 +107,9 @@ class Reading:
     calendar: CrossChecked = field(default_factory=CrossChecked)
     """In what the calendar differs from its sources, and what was asked for that."""
 
+    ages: Ages = field(default_factory=lambda: Ages({}, {}))
+    """What is stale by what it was made from, and of what nobody knows."""
+
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
     """By (date, ``phase/processor``): the waived verdict of a task that leaves no output."""
 
@@ -167,7 +172,20 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
         _fill(reading.outputs[ref], answered)
     _look_for_objects(reading, objects, warehouse, index)
     _judge(reading, warehouse, index)
+    reading.ages = find_ages(index, _held(reading), warehouse)
     return reading
+
+
+def _held(reading: Reading) -> dict[str, dict[date, Found]]:
+    """What the tables that were read hold, with the fences of dates on which every row keeps one."""
+    return {
+        ref: {
+            day: Found(held.rows) if held.unfenced else Found(held.rows, held.lowest_fence, held.highest_fence)
+            for day, held in output.held.items()
+        }
+        for ref, output in reading.outputs.items()
+        if output.table and output.error is None
+    }
 
 
 def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:

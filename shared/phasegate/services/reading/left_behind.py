@@ -3,19 +3,20 @@
 from datetime import date
 from typing import NamedTuple
 
-from phasegate.domain.checks.proof import count_rows
+from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.decisions.built_on import built_on
-from phasegate.domain.decisions.stale import FenceRange, stale_outputs
+from phasegate.domain.decisions.stale import dates_read
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex, WorkLetter, compile_plan
 from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.ports import Warehouse
+from phasegate.services.reading.ages import find_ages
 from phasegate.services.reading.prover import ask
 
 
 class LeftBehind(NamedTuple):
-    """What a run left behind is older than what it made."""
+    """What a run left behind was made from something else than what it made."""
 
     tables: dict[str, tuple[date, ...]]
     """By ``phase/processor``: the dates on which its table is."""
@@ -26,7 +27,7 @@ class LeftBehind(NamedTuple):
 
 
 def left_behind(index: PlanIndex, warehouse: Warehouse) -> LeftBehind | None:
-    """Find the tables outside a run that are older than what it made, in the seasons of its dates; None: none is.
+    """Find the tables outside a run that are stale by what it made, in the seasons of its dates; None: none is.
 
     A table that cannot be asked, or keeps no fence, is not among them. Nothing is asked for a run of all phases over
     whole seasons.
@@ -47,20 +48,19 @@ def left_behind(index: PlanIndex, warehouse: Warehouse) -> LeftBehind | None:
     behind = {ref: on for ref, on in beyond.items() if on and _keeps_fences(whole, ref)}
     if not behind:
         return None
-    asked = behind | {ref: on for ref, on in made.items() if on and _keeps_fences(whole, ref)}
-    asked |= {ref: sorted({*behind[ref], *made[ref]}) for ref in behind.keys() & made.keys()}
+    asked = dates_read(whole, behind)
     outputs = {ref: whole.by_ref[ref].spec.output for ref in asked}
     questions = [count_rows(output, asked[ref]) for ref, output in outputs.items() if isinstance(output, TableOutput)]
-    fences: dict[str, dict[date, FenceRange]] = {}
+    held: dict[str, dict[date, Found]] = {}
     for ref, rows in zip(outputs, ask(warehouse, questions), strict=True):
         if not isinstance(rows, PhasegateError):
-            fences[ref] = {r["d"]: FenceRange(r["lowest"], r["highest"]) for r in rows if r["lowest"] is not None}
-    stale = stale_outputs(whole, fences)
+            held[ref] = {row["d"]: Found(row["n"], row["lowest"], row["highest"]) for row in rows}
+    stale = find_ages(whole, held, warehouse).stale
     found = {ref: tuple(day for day in on if day in stale.get(ref, ())) for ref, on in behind.items()}
     tables = {ref: on for ref, on in found.items() if on}
     if not tables:
         return None
-    last = max(day for ref, on in behind.items() for day in on if day in fences.get(ref, ()))
+    last = max(day for ref, on in behind.items() for day in on if day in held.get(ref, ()))
     return LeftBehind(tables, min(day for on in tables.values() for day in on), last)
 
 

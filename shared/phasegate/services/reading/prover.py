@@ -38,11 +38,11 @@ class Prover:
     """The prover counts outputs and judges checks. Every failure to ask is UNKNOWN, never a pass.
 
     Everything is asked by ref (``phase/processor``) and for as many of them as there are, so that a warehouse whose
-    queries take a second each answers them together.
+    queries take a second each answers them together. ``warehouse``: what it asks.
     """
 
     def __init__(self, warehouse: Warehouse, objects: ObjectStore) -> None:
-        self._warehouse, self._objects = warehouse, objects
+        self.warehouse, self._objects = warehouse, objects
 
     def count(self, outputs: Mapping[str, tuple[Output, Iterable[date]]]) -> dict[str, Counted]:
         """Count what each output holds on its dates: rows of a table, one row for an object that is there.
@@ -59,7 +59,7 @@ class Prover:
                 questions.append(count_rows(output, days))
             elif isinstance(output, ObjectOutput):
                 names[ref] = {output.name_on(day): day for day in days}
-        for ref, rows in zip(tables, ask(self._warehouse, questions), strict=True):
+        for ref, rows in zip(tables, ask(self.warehouse, questions), strict=True):
             if isinstance(rows, PhasegateError):
                 counted[ref] = rows
             else:
@@ -81,7 +81,7 @@ class Prover:
         """
         checks = checks_of(index, subjects)
         questions = [registry.ask(check, subject) for _, check, subject in checks]
-        answers = iter(ask(self._warehouse, [question for question in questions if question]))
+        answers = iter(ask(self.warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
         for (ref, check, subject), question in zip(checks, questions, strict=True):
             answer = next(answers) if question else []

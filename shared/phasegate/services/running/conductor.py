@@ -24,6 +24,7 @@ from phasegate.services.running.conductor_pass import MOST_DATES, RELEASES_A_DAT
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import RUNS_KEPT, Historian
 from phasegate.services.running.judge import Judge
+from phasegate.services.running.recorder import Recorder
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Conductor:
         self._backend, self._dispatcher, self._historian = backend, dispatcher, historian
         self._prover = Prover(backend.warehouse, backend.objects)
         self._judge = Judge(self._prover)
+        self._recorder = Recorder(backend)
         self._reached: Reached | None = None
         self._undriven = backend.undriven
         self._ended: LRUCache[str, datetime | None] = LRUCache(RUNS_KEPT)
@@ -276,9 +278,10 @@ class Conductor:
             self._end(run_id, pass_.index, board)
 
     def _end(self, run_id: str, index: PlanIndex, board: Board) -> None:
-        """The run is over: complete its history, then have it reported on. A report that cannot be asked for holds
-        nothing up."""
+        """The run is over: complete its history, record what its outputs were made from, then have it reported on. A
+        report that cannot be asked for holds nothing up."""
         self._historian.finish(run_id, index.days)
+        self._recorder.record(run_id, index)
         try:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:

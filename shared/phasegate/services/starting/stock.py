@@ -6,12 +6,13 @@ from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
-from phasegate.domain.decisions.stale import FenceRange, inputs_outside, stale_outputs
+from phasegate.domain.decisions.stale import inputs_outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
 from phasegate.domain.state.facts import UNKNOWN
 from phasegate.domain.state.run import Waiver
+from phasegate.services.reading.ages import find_ages
 from phasegate.services.reading.prover import Counts, Prover, RanEmpty, is_unsound
 
 
@@ -42,9 +43,10 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
 
     A table that may be empty and is tells nothing by itself; it stands when every table of its cell that must hold rows
     does, or when a run proved it to be empty (``ran_empty``): what lies outside a run is judged alike
-    (``Prover.soundness``). One that is older than what it was made from does not stand (``stale_outputs``). prover:
-    None for a warehouse that does not exist yet: its tables are empty. known: the waivers that stand, whichever run
-    looks.
+    (``Prover.soundness``). One whose inputs hold something else than it was made from does not stand (``find_ages``).
+
+    prover: None for a warehouse that does not exist yet: its tables are empty. known: the waivers that stand, whichever
+    run looks.
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
@@ -92,7 +94,7 @@ def _look(
         outputs = {ref: (index.processor(ref).output, sorted(days)) for ref, days in asked.items()}
         answers = prover.count({ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput)})
         held_by_ref = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
-        stale = stale_outputs(index, {ref: _fences(held) for ref, held in held_by_ref.items()})
+        stale = find_ages(index, held_by_ref, prover.warehouse).stale
         counted = {
             ref: {day: found for day, found in held.items() if day in index.position}
             for ref, held in held_by_ref.items()
@@ -110,23 +112,15 @@ def _look(
             continue
         for position, (day, expects) in enumerate(expected[task.ref].items()):
             has_rows = day in counted[task.ref]
-            if not has_rows and expects == ExpectationLetter.OPTIONAL:
+            is_stale = day in stale.get(task.ref, ())
+            if not has_rows and expects == ExpectationLetter.OPTIONAL and not is_stale:
                 open_question.append((task.number, position))
             elif not has_rows and expects == ExpectationLetter.EMPTY:
                 empty.setdefault(task.ref, set()).add(day)
-            elif not has_rows:
+            elif not has_rows and expects == ExpectationLetter.EXPECTED:
                 lacking[task.number][position] = Why.MISSING
             elif day in unsound.get(task.ref, ()) or expects == ExpectationLetter.EMPTY:
                 lacking[task.number][position] = Why.UNSOUND
-            elif day in stale.get(task.ref, ()):
+            elif is_stale:
                 lacking[task.number][position] = Why.STALE
     return open_question
-
-
-def _fences(held: Counts) -> dict[date, FenceRange]:
-    """The fences that rows carry, by date. A table without them, or with none on a date, says nothing there."""
-    return {
-        day: FenceRange(found.lowest_fence, found.highest_fence)
-        for day, found in held.items()
-        if found.lowest_fence is not None and found.highest_fence is not None
-    }

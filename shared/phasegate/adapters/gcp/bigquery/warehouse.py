@@ -273,7 +273,10 @@ class BigQueryWarehouse:
                 found = self._client.get_table(quoted(table)[1:-1], retry=CALL_RETRY)
             except NotFound:
                 return None
-        return {field.name: field.field_type for field in found.schema}
+        return {
+            field.name: f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
+            for field in found.schema
+        }
 
     def _columns_of(self, table: str) -> dict[str, str]:
         """SQL types by column, read once per process."""

@@ -105,6 +105,18 @@ class Warned(ReportPart):
     query: str = Field(description=FROM_QUERY)
 
 
+class AgeUnknown(ReportPart):
+    """Rows are of unknown age where neither they nor a record say whether what they were made from has changed."""
+
+    phase: str = Field(description="the phase of the processor that writes the table")
+    processor: str = Field(description="the processor that writes the table")
+    table: str | None = Field(description="`dataset.table`")
+    dates: int = Field(description="how many of the verified dates it is of")
+    first: date = Field(description="the earliest of these dates")
+    last: date = Field(description="the latest of these dates")
+    query: str = Field(description=FROM_QUERY)
+
+
 class Waived(ReportPart):
     """A waiver lets a check pass on some dates until an end; what passes by it is told with it."""
 

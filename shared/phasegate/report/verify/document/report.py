@@ -6,6 +6,7 @@ from pydantic import Field
 
 from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, Nulls, Quality
 from phasegate.report.verify.document.found import (
+    AgeUnknown,
     Blocked,
     Coverage,
     Emptiness,
@@ -57,6 +58,9 @@ class Report(ReportPart):
     failures: list[FailureLine] = Field(description="failed attempts of the run by signature, most frequent first")
     blocked: list[Blocked] = Field(description="cells of the run that cannot go on until somebody acts")
     warnings: list[Warned] = Field(description="what checks that only warn say, by output and check")
+    ages_unknown: list[AgeUnknown] = Field(
+        default=[], description="tables of which nothing says whether they are older than what they were made from"
+    )
     emptiness: list[Emptiness] = Field(description="where outputs rightly hold nothing, by output and reason")
     quality: list[Quality] = Field(description="rows by score, per table and year")
     nulls: list[Nulls] = Field(description="NULLs of critical fields, by season")
