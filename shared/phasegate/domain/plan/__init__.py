@@ -3,6 +3,7 @@
 A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``.
 """
 
+from phasegate.domain.plan.changes import ScheduleChanges, compare
 from phasegate.domain.plan.compiler import compile_plan
 from phasegate.domain.plan.document import PLAN_MINOR, PLAN_VERSION, Plan, PlanScope, WorkLetter
 from phasegate.domain.plan.index import PlanIndex
@@ -27,8 +28,10 @@ __all__ = [
     "PlanScope",
     "ReleaseGroup",
     "SameDateEdge",
+    "ScheduleChanges",
     "TaskSpec",
     "WindowEdge",
     "WorkLetter",
+    "compare",
     "compile_plan",
 ]
