@@ -45,7 +45,7 @@ def compare(plan: Plan, now: Calendar, live_from: date | None = None) -> Schedul
 
     live_from: the first date of the live window, which the live pipeline works on; None: there is none.
     """
-    before = Calendar(plan.calendar, plan.by_numbers)
+    before = Calendar(plan.calendar, plan.by_numbers, frozenset(plan.lost))
     gained = tuple(
         each.day
         for each in now.dates
@@ -53,13 +53,13 @@ def compare(plan: Plan, now: Calendar, live_from: date | None = None) -> Schedul
         and plan.selects(each.day, each.season)
         and (live_from is None or each.day < live_from)
     )
-    lost = tuple(day for day in plan.days if day not in now.by_day)
+    lost = tuple(day for day in plan.days if day not in now.by_day and day not in before.lost)
     looked_back_on = _looked_back_on(plan, before).symmetric_difference(_looked_back_on(plan, now))
     return ScheduleChanges(
         changed={
             day: "; ".join(said)
             for day in plan.days
-            if day in now.by_day and (said := list(_differences(before.by_day[day], now.by_day[day])))
+            if day in now.by_day and (said := list(_differences(before, day, now.by_day[day])))
         },
         lost=lost,
         gained=gained,
@@ -80,8 +80,11 @@ def _looked_back_on(plan: Plan, calendar: Calendar) -> set[date]:
     }
 
 
-def _differences(before: CalendarDate, now: CalendarDate) -> Iterator[str]:
+def _differences(calendar: Calendar, day: date, now: CalendarDate) -> Iterator[str]:
     """What is different on one date, a phrase each."""
+    before = calendar.by_day[day]
+    if day in calendar.lost:
+        yield "it is there again"
     if before.season != now.season:
         yield f"season {before.season}, now {now.season}"
     for name, count in now.numbers.items():

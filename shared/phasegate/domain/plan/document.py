@@ -20,7 +20,7 @@ PLAN_VERSION = 1
 PLAN_MINOR = 2
 """Raised when the document gains a key that an earlier version may ignore (decision 23).
 
-1: ``details``, ``by_numbers``. 2: ``selection``.
+1: ``details``, ``by_numbers``. 2: ``selection``, and ``lost`` of a later generation.
 """
 
 
@@ -75,6 +75,11 @@ class Plan(BaseModel):
     days: tuple[date, ...] = Field(description="the selected dates, in order")
     calendar: tuple[CalendarDate, ...] = Field(
         description="every date of the seasons concerned: windows reach beyond the selection"
+    )
+    lost: tuple[date, ...] = Field(
+        default=(),
+        exclude_if=lambda lost: not lost,
+        description="those of the selected dates that the schedule does not have any more: nothing is due on them",
     )
     work: dict[str, str] = Field(description="by phase/processor: RUN or ADOPT for each selected date")
     details: dict[str, str] = Field(

@@ -19,7 +19,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons or
     comes twice, a row without a date, and a number that is not whole.
     """
-    rows = query(_dates_sql(spec))
+    rows = query(f"{_dates_sql(spec)} ORDER BY day, season")
     entities = {name: query(_entities_sql(spec, columns)) for name, columns in spec.entities.items()}
     dates = _dates_of(spec, rows, entities)
     if dates:
