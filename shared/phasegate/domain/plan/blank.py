@@ -21,11 +21,12 @@ def blank_plan(
     canary: Sequence[date] = (),
     reprocess: str = "all",
     selection: Selection | None = None,
+    lost: Sequence[date] = (),
 ) -> Plan:
     """Make the plan in which every processor of the phases runs on each of the days.
 
     phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn. selection: what
-    was asked for; None: nobody asked.
+    was asked for; None: nobody asked. lost: those of the days that the schedule does not have any more.
     """
     return Plan(
         schema_minor=PLAN_MINOR,
@@ -35,6 +36,7 @@ def blank_plan(
         phases=tuple(phases),
         days=tuple(days),
         calendar=tuple(calendar),
+        lost=tuple(lost),
         work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
         ramp=tuple(ramp),
         canary=tuple(canary),

@@ -1,9 +1,10 @@
 """A run goes on by the calendar that its plan froze: here it is told in what the schedule differs from that by now."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.errors import PhasegateError, UnreadableRun
 from phasegate.domain.operations.overrides import window_begins
 from phasegate.domain.plan import Plan, ScheduleChanges, compare
@@ -21,7 +22,7 @@ class ScheduleNews:
     """The run."""
 
     plan: Plan
-    """Its plan."""
+    """Its plan: the generation that people want it to go by."""
 
     changes: ScheduleChanges
     """In what the schedule differs from the plan's calendar; nothing, where it could not be read."""
@@ -40,7 +41,8 @@ def schedule_news(state: RunReader, run_id: str, query_of: Callable[[Run, Plan],
     query_of: gives what answers the queries of the run's calendar. What is wrong with a source is told, not raised;
     what is wrong with the run is raised.
     """
-    run, plan = state.run(run_id), state.plan(run_id)
+    run = state.run(run_id)
+    plan = state.plan(run_id, run.newest_plan)
     if run.desired_state is DesiredState.CANCELLED:
         return ScheduleNews(run, plan, ScheduleChanges())
     first, last = plan.calendar[0].day, plan.calendar[-1].day
@@ -49,6 +51,18 @@ def schedule_news(state: RunReader, run_id: str, query_of: Callable[[Run, Plan],
     except (PhasegateError, OSError) as error:
         return ScheduleNews(run, plan, ScheduleChanges(), " ".join(str(error).split()))
     return ScheduleNews(run, plan, compare(plan, calendar, window_begins(plan.pipeline, now)))
+
+
+def with_lost_dates(calendar: Calendar, state: RunReader, pipeline: str) -> Calendar:
+    """Add to a calendar the dates that runs of a pipeline had, and that the schedule has not any more: rows may stand
+    there that a person takes away."""
+    lost: dict[date, CalendarDate] = {}
+    for run in state.runs():
+        if run.refreshes and run.pipeline == pipeline:
+            plan = state.plan(run.run_id, run.newest_plan)
+            lost |= {each.day: each for each in plan.calendar if each.day in plan.lost}
+    gone = {day: each for day, each in lost.items() if day not in calendar.by_day}
+    return replace(Calendar.of((*calendar.dates, *gone.values())), lost=frozenset(gone))
 
 
 def is_read_alike(one: CalendarSpec, other: CalendarSpec) -> bool:
@@ -75,7 +89,7 @@ def runs_with_another_schedule(
         if run.pipeline != pipeline or run.desired_state is DesiredState.CANCELLED or (is_over and has_ended):
             continue
         try:
-            plan = state.plan(run.run_id)
+            plan = state.plan(run.run_id, run.newest_plan)
         except UnreadableRun:
             continue
         if days.isdisjoint(plan.days):

@@ -95,7 +95,7 @@ def check_earlier_plans(scope: RunScope, state: RunReader | None, now: datetime)
         days = sorted(changes.days)
         named = f"{', '.join(map(str, days[:SHOWN]))}{' and others' if len(days) > SHOWN else ''}"
         detail = f"the schedule has changed since it was planned ({named}), and it goes on by what it was"
-        lines.append(warned("schedule", f"run {run.run_id}", detail, f"see what: phasegate status {run.run_id}"))
+        lines.append(warned("schedule", f"run {run.run_id}", detail, f"see what: phasegate refresh {run.run_id}"))
     return lines
 
 
