@@ -43,7 +43,7 @@ from phasegate.report.verify.questions import (
     tables_of,
 )
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
-from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.reading.schedule import read_calendar, read_calendar_at_once
 from phasegate.stack.emulators import Server
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
@@ -287,6 +287,13 @@ def test_the_calendar_is_the_same(both: Both) -> None:
     embedded, cloud = (read_calendar(NBA.calendar, w.query) for w in (both.played.warehouse, both.cloud))
     assert embedded == cloud
     assert set(both.played.days) <= set(cloud.by_day)
+
+
+def test_the_calendar_is_the_same_where_it_is_read_in_one_query(both: Both) -> None:
+    calendar = read_calendar(NBA.calendar, both.cloud.query)
+    first, last = calendar.dates[0].day, calendar.dates[-1].day
+    for warehouse in (both.played.warehouse, both.cloud):
+        assert read_calendar_at_once(NBA.calendar, warehouse.query, first, last) == calendar
 
 
 @pytest.mark.parametrize("name", ["nbac_player_boxscore", "bdl_games"])

@@ -24,6 +24,7 @@ from tests.world import TABLES, WorldWorker
 WRITERS: dict[type, tuple[str, ...]] = {
     SqliteState: (
         "create_run",
+        "keep_plan",
         "change_run",
         "commit",
         "record",

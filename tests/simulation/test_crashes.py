@@ -3,7 +3,8 @@
 import copy
 import random
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from phasegate.adapters.embedded.home import Home
 from phasegate.bootstrap import Embedded
 from phasegate.domain.protocol.names import COMPLETIONS
+from phasegate.services.operating.refresh import propose, refresh
 from tests.conftest import FULL
 from tests.simulation.effects import WRITERS, Crash, Effects
-from tests.simulation.lives import MortalWorld, Outcome
+from tests.simulation.lives import ComparedWorld, MortalWorld, Outcome
+from tests.world import write_source
 
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
@@ -25,11 +28,13 @@ STEP = 1 if FULL else 4
 UNUSED = {
     "SqliteTasks.give_back",
     "SqliteState.change_run",
+    "SqliteState.keep_plan",
     "SqliteState.quarantine",
     "SqliteState.extend",
     "SqliteState.note_heal",
 }
-"""Effects that an undisturbed run does not have. Changes of the run and quarantine have tests of their own below."""
+"""Effects that an undisturbed run does not have. Changes of the run, generations of its plan and quarantine have tests
+of their own below."""
 
 AT_ONCE = timedelta(seconds=5)
 """Virtual time in which a new life ends the run: the first look finds what is due, without the next sweep."""
@@ -190,6 +195,48 @@ def test_a_crash_between_the_pages_of_a_retry_changes_nothing_in_the_end(
     assert mended.status == "completed"
     first = reached.index("before SqliteState.change_run") + 1
     last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][2] + 4
+    numbers = range(first, last + 1, 1 if FULL else 2)
+    assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
+
+
+def refreshing(world: MortalWorld, games: Mapping[date, int]) -> None:
+    """From now on the source and its schedule have so many games a date, and each life asks for a refresh, unless one
+    before did."""
+    write_source(world.source, games)
+    calendar = ComparedWorld.calendar(world)
+
+    def ask_once(embedded: Embedded) -> None:
+        if not embedded.state.run("r").refreshes:
+            refresh(
+                embedded.state, world.clock, propose(embedded.state, world.clock, "r", lambda _run, _plan: calendar)
+            )
+
+    world.after_begin = ask_once
+
+
+def test_a_crash_at_boundaries_of_a_refresh_changes_nothing_in_the_end(tmp_path: Path) -> None:
+    world = MortalWorld(tmp_path, dates=3)
+    assert lived(world)[1].status == "completed"
+    refreshing(world, {world.days[0]: 3, world.days[1]: 2, world.days[2]: 2})
+    with world.home_of_its_own(world.home):
+        reached, mended = lived(world)
+    assert mended.status == "completed" and len(mended.tables["raw.a"]) == 14
+    numbers = range(reached.index("before SqliteState.keep_plan") + 1, len(reached) + 1, STEP)
+    assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
+
+
+def test_a_crash_between_the_pages_of_a_refresh_changes_nothing_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phasegate.services.running.conductor.MOST_DATES", 1)
+    world = MortalWorld(tmp_path, dates=4)
+    assert lived(world)[1].status == "completed"
+    refreshing(world, {world.days[0]: 1, world.days[1]: 3, world.days[2]: 2, world.days[3]: 1})
+    with world.home_of_its_own(world.home):
+        reached, mended = lived(world)
+    assert mended.status == "completed"
+    first = reached.index("before SqliteState.keep_plan") + 1
+    last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][3] + 4
     numbers = range(first, last + 1, 1 if FULL else 2)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 

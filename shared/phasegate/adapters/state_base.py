@@ -8,7 +8,7 @@ from cachetools import LRUCache, cached
 
 from phasegate.adapters.state_codec import readable
 from phasegate.domain.errors import UnknownRun
-from phasegate.domain.plan import Plan, PlanIndex, PlanScope, compile_plan
+from phasegate.domain.plan import FIRST, Plan, PlanIndex, PlanScope, compile_plan
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.run import Run, UnreadableDocument
 
@@ -21,23 +21,32 @@ many are at most 100 MB of the 1 GB that a function has.
 """
 
 
+_Generation = tuple[str, str]
+"""A run, and the name of a generation of its plan."""
+
+
 class StateBase(ABC):
     """A state base is a ``State``, but for where it lies. Plans may be asked for by several threads."""
 
     def __init__(self) -> None:
         # Of threads that ask for a plan which is not kept, one reads, or compiles, it; the others wait for it.
-        self._plans = cached(LRUCache[str, Plan](PLANS_KEPT), key=str, condition=threading.Condition())(self._read_plan)
-        self._kept = cached(LRUCache[str, PlanIndex](PLANS_KEPT), key=str, condition=threading.Condition())(
+        self._plans = cached(LRUCache[_Generation, Plan](PLANS_KEPT), condition=threading.Condition())(self._read_plan)
+        self._kept = cached(LRUCache[_Generation, PlanIndex](PLANS_KEPT), condition=threading.Condition())(
             self._compiled
         )
 
-    def _compiled(self, run_id: str) -> PlanIndex:
-        plan = self.plan(run_id)
+    def _compiled(self, run_id: str, name: str) -> PlanIndex:
+        plan = self._plans(run_id, name)
         return readable("plan", run_id, lambda: compile_plan(plan))
 
     @abstractmethod
-    def _read_plan(self, run_id: str) -> Plan:
-        """The stored plan. Raises UnknownRun, and UnreadableRun for one that cannot be read."""
+    def _read_plan(self, run_id: str, name: str) -> Plan:
+        """A generation of the stored plan. Raises UnknownRun, and UnreadableRun for one that cannot be read or is not
+        there."""
+
+    @abstractmethod
+    def _standing(self, run_id: str) -> str:
+        """The generation that the run's board stands by; the first, where there is no board that says so."""
 
     @abstractmethod
     def every_run(self) -> list[Run | UnreadableDocument]:
@@ -47,17 +56,17 @@ class StateBase(ABC):
     def _newest_runs(self) -> Sequence[str]:
         """Ids of the newest runs, as many as somebody may have meant."""
 
-    def index(self, run_id: str) -> PlanIndex:
-        """See the port; a plan never changes, so that a process reads and compiles it once."""
-        return self._kept(run_id)
+    def index(self, run_id: str, name: str | None = None) -> PlanIndex:
+        """See the port; a generation never changes, so that a process reads and compiles it once."""
+        return self._kept(run_id, self._standing(run_id) if name is None else name)
 
-    def plan(self, run_id: str) -> Plan:
+    def plan(self, run_id: str, name: str | None = None) -> Plan:
         """See the port."""
-        return self._plans(run_id)
+        return self._plans(run_id, self._standing(run_id) if name is None else name)
 
     def scope(self, run_id: str) -> PlanScope:
         """See the port."""
-        return self.plan(run_id).scope
+        return self.plan(run_id, FIRST).scope
 
     def runs(self) -> list[Run]:
         """See the port."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
     from phasegate.domain.spec.pipeline import Pipeline
+    from phasegate.domain.state.run import Run
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
@@ -111,6 +112,10 @@ class CommandBackend(Protocol):
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
         """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""
+
+    def schedule(self, run: "Run", plan: "Plan") -> "Query":
+        """Return what answers the queries of a run's calendar as the schedule stands now. Raises InputError where there
+        is none any more."""
 
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
         """Check what a start would check, and return the lines. Raises InputError for a bad request."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from phasegate.cli.commands import check, decisions, forget, inspect, operate, rollback, runs, stack, verify
+from phasegate.cli.commands import check, decisions, forget, inspect, operate, refresh, rollback, runs, stack, verify
 from phasegate.cli.output import as_printed, complete_commands
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
@@ -60,6 +60,7 @@ check.register(app)
 inspect.register(app)
 operate.register(app)
 decisions.register(app)
+refresh.register(app)
 rollback.register(app)
 forget.register(app)
 stack.register(app)

@@ -56,15 +56,17 @@ class RunReader(Protocol):
         """Return, for the dates of runs that were forgotten, when the youngest of these was created, and the source
         folder that it read: its rows are still there. A run without such a folder is not among them."""
 
-    def plan(self, run_id: str) -> Plan:
-        """Return the frozen plan."""
+    def plan(self, run_id: str, name: str | None = None) -> Plan:
+        """Return a generation of the frozen plan. name: None: the one that the board stands by, which is looked up
+        each time; whoever knows it says so, and nothing is read that is kept."""
 
     def scope(self, run_id: str) -> PlanScope:
         """Return the phases and dates of the frozen plan, for whoever looks at many runs: where the store can tell
         them by itself, the rest of the plan is neither read nor kept."""
 
-    def index(self, run_id: str) -> PlanIndex:
-        """Return the compiled plan; it is kept, so that asking again costs nothing."""
+    def index(self, run_id: str, name: str | None = None) -> PlanIndex:
+        """Return a generation of the plan, compiled; it is kept, so that asking again costs nothing. name: as for
+        ``plan``. Phases, tasks, release groups and dates are the same in all of them."""
 
     def board(self, run_id: str) -> tuple[Board, int]:
         """Return a copy of the board, and its version."""
@@ -85,6 +87,10 @@ class RunWriter(RunReader, Protocol):
 
         Its id may not be used again while others may still know the run: see ``create_run``.
         """
+
+    def keep_plan(self, run_id: str, name: str, plan: Plan) -> None:
+        """Keep a later generation of a run's plan under its name, for ``change_run`` to refer to. What has the name
+        already is the same, as the name says."""
 
     def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Apply a pure change to the run's document, repeated until it met no other writer."""

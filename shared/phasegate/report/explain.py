@@ -293,7 +293,12 @@ def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: 
     phase, _, processor = ref.partition("/")
     command = f"phasegate retry {run.run_id} --date {day} --phase {phase}"
     if isinstance(why, Blocked) and index.by_ref[ref].work[index.position[day]] == WorkLetter.NOTHING_DUE:
-        about = [*options_of(run), "--phase", phase, "--processor", processor, "--dates", str(day), "--yes"]
+        which = ["--phase", phase, "--processor", processor]
+        if day in index.calendar.lost:
+            # Nothing at all is right on the date: one command for all that stands there.
+            which = ["--phase", f"{index.plan.phases[0]}..{index.plan.phases[-1]}"]
+            command = f"phasegate retry {run.run_id} --date {day}"
+        about = [*options_of(run), *which, "--dates", str(day), "--yes"]
         return f"{shlex.join(['phasegate', 'rollback', *about])} deletes what stands there, then: {command}"
     if isinstance(why, Blocked):
         return f"mend the source, then: {command}"

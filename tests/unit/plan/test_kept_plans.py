@@ -26,7 +26,10 @@ class Plans(StateBase):
         self._frozen = plan(dates=1)
         self._meanwhile = meanwhile
 
-    def _read_plan(self, run_id: str) -> Plan:
+    def _standing(self, run_id: str) -> str:
+        return ""
+
+    def _read_plan(self, run_id: str, name: str) -> Plan:
         if run_id not in self.ids:
             raise self._unknown(run_id)
         self.read[run_id] += 1

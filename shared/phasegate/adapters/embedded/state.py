@@ -21,6 +21,7 @@ from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.fences import next_fence
 from phasegate.adapters.embedded.forgotten import keep_source, sources
 from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.later_plans import forget_plans, keep_plan, later_plan
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
@@ -38,7 +39,7 @@ from phasegate.adapters.state_codec import (
     scope_from_json,
 )
 from phasegate.domain.errors import InputError
-from phasegate.domain.plan import Plan, PlanScope
+from phasegate.domain.plan import FIRST, Plan, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
     AttemptKey,
@@ -158,6 +159,7 @@ class SqliteState(StateBase):
             run = self.run(run_id)
             if run.source is not None:
                 keep_source(self._database, run, self.scope(run_id).days)
+            forget_plans(self._database, run_id)
             for table in (*_OF_A_RUN, "boards", "plans", "runs"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
         self._forget()
@@ -175,11 +177,27 @@ class SqliteState(StateBase):
             self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (document, run_id))
         return changed
 
-    def _read_plan(self, run_id: str) -> Plan:
+    def _read_plan(self, run_id: str, name: str) -> Plan:
+        if name != FIRST:
+            return plan_from_json(run_id, later_plan(self._database, run_id, name))
         row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
         return plan_from_json(run_id, row[0])
+
+    def keep_plan(self, run_id: str, name: str, plan: Plan) -> None:
+        """See the port."""
+        with self._database.transaction():
+            keep_plan(self._database, run_id, name, plan.model_dump_json(by_alias=True))
+
+    def _standing(self, run_id: str) -> str:
+        if run_id in self._boards:
+            return self._boards[run_id][0].plan
+        row = self._database.execute(
+            "SELECT CASE WHEN json_valid(doc) THEN json_extract(doc, '$.plan') END FROM boards WHERE run_id = ?",
+            (run_id,),
+        ).fetchone()
+        return str(row[0]) if row and row[0] else FIRST
 
     def scope(self, run_id: str) -> PlanScope:
         """See the port. SQLite leaves out by itself what takes most of a plan's room."""

@@ -22,7 +22,7 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
-from phasegate.domain.plan import compile_plan
+from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, State
@@ -31,7 +31,7 @@ from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.counts import Counts, count_run
 from phasegate.services.reading.progress import report
 from phasegate.services.reading.prover import Prover
-from phasegate.services.reading.schedule import read_calendar
+from phasegate.services.reading.schedule import Query, read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.planner import missing_outside
@@ -86,6 +86,10 @@ class CloudCommands:
         """See the protocol. Raises InputError for another pipeline than the deployed one."""
         pipeline = self._pipeline(pipeline_file)
         return CalendarInputs(pipeline, read_calendar(pipeline.calendar, self._query), self._query)
+
+    def schedule(self, run: Run, plan: Plan) -> Query:  # noqa: ARG002 - one warehouse for all
+        """See the protocol: a table of the warehouse."""
+        return self._query
 
     def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
         """See the protocol."""

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from phasegate.domain.calendar.selection import Selection
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
+    from phasegate.domain.plan import Plan
+    from phasegate.domain.state.run import Run
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
+    from phasegate.services.reading.schedule import Query
 
 WATCH_EVERY_SECONDS = 1.0
 
@@ -71,6 +74,12 @@ class EmbeddedCommands:
         from phasegate.cli.backends.driving import calendar_inputs
 
         return calendar_inputs(pipeline_file, source)
+
+    def schedule(self, run: "Run", plan: "Plan") -> "Query":
+        """See the protocol: a file of the source folder, whoever drives the home."""
+        from phasegate.cli.backends.driving import schedule_of
+
+        return schedule_of(run, plan)
 
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
         """See the protocol."""

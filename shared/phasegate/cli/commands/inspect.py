@@ -17,13 +17,16 @@ def register(app: typer.Typer) -> None:
     def status(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
         """Show where a run stands."""
         from phasegate.domain.errors import UnreadableRun
+        from phasegate.report.schedule import news_document, news_text
         from phasegate.report.status import status_text, unreadable_text
         from phasegate.services.reading import progress
         from phasegate.services.reading.listing import unreadable_document
+        from phasegate.services.reading.schedule_changes import schedule_news
 
         session: Session = context.obj
+        state, now = session.backend.state(), session.backend.clock().now()
         try:
-            found = progress.report(session.backend.state(), run_id, session.backend.clock().now())
+            found = progress.report(state, run_id, now)
         except UnreadableRun as error:
             unreadable = unreadable_document(run_id, str(error))
             if as_json:
@@ -31,10 +34,13 @@ def register(app: typer.Typer) -> None:
             else:
                 show(unreadable_text(unreadable))
             raise typer.Exit(3) from error
+        news = schedule_news(state, run_id, session.backend.schedule, now)
         if as_json:
-            write_json(progress.progress_document(found))
+            write_json({**progress.progress_document(found), "schedule": news_document(news)})
         else:
             show(status_text(found, session.backend.undriven(run_id)))
+            for line in news_text(news):
+                show(line)
 
     @app.command()
     def watch(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:
@@ -73,7 +79,9 @@ def register(app: typer.Typer) -> None:
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.report.explain import explain as explained
         from phasegate.report.explain import explanation_document, explanation_text
+        from phasegate.report.schedule import news_document, news_text
         from phasegate.services.reading.progress import overdue_calls
+        from phasegate.services.reading.schedule_changes import schedule_news
 
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
@@ -81,10 +89,13 @@ def register(app: typer.Typer) -> None:
         found = explained(
             state, run_id, chosen, phase, now, overdue_calls(state, run_id, session.backend.clock().now())
         )
+        news = schedule_news(state, run_id, session.backend.schedule, now)
         if as_json:
-            write_json(explanation_document(found))
+            write_json({**explanation_document(found), "schedule": news_document(news)})
         else:
             show(explanation_text(found))
+            for line in news_text(news) if news.is_about(chosen) else ():
+                show(line)
 
     @app.command()
     def failures(context: typer.Context, run_id: options.RunArgument, as_json: options.JsonOption = False) -> None:

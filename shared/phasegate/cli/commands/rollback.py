@@ -133,10 +133,13 @@ def _scope(backend: CommandBackend, asked: Asked) -> "Scope":
     from phasegate.domain.operations.overrides import without_live
     from phasegate.domain.operations.rollback import Scope, choose_refs
     from phasegate.services.operating.rollback import require_named
+    from phasegate.services.reading.schedule_changes import with_lost_dates
 
     read = backend.calendar(asked.pipeline_file, asked.source)
     pipeline, calendar, now = read.pipeline, read.calendar, SystemClock().now()
     phases, refs = choose_refs(pipeline, asked.phase, asked.processors)
+    if any(day not in calendar.by_day for day in asked.selection.dates):
+        calendar = with_lost_dates(calendar, backend.state(), pipeline.pipeline)
     days = without_live(asked.selection, pipeline, calendar.by_day, asked.overrides, now).resolve(calendar)
     scope = Scope(pipeline, calendar, phases, tuple(refs), days)
     require_named(scope, asked.overrides, now)

@@ -60,6 +60,9 @@ class Calendar:
     """Whether the numbers of rows that checks demand say that some are due, or none. False: of a plan that an earlier
     version made, which goes on as it began."""
 
+    lost: frozenset[date] = frozenset()
+    """Those of the dates that the schedule does not have any more: nothing is due on them, and no window has them."""
+
     @classmethod
     def of(cls, dates: Iterable[CalendarDate]) -> "Calendar":
         """Make a calendar of these dates, put in order."""
@@ -75,7 +78,8 @@ class Calendar:
         """Map each season to its days; seasons are in order of their starts."""
         seasons: dict[str, list[date]] = {}
         for each in self.dates:
-            seasons.setdefault(each.season, []).append(each.day)
+            if each.day not in self.lost:
+                seasons.setdefault(each.season, []).append(each.day)
         return {name: tuple(days) for name, days in seasons.items()}
 
     def season(self, name: str) -> tuple[date, ...]:
@@ -90,7 +94,9 @@ class Calendar:
 
     def window(self, day: date, *, dates: int | None = None, days: int | None = None) -> tuple[date, ...]:
         """Return the dates before ``day``, inside its season: the last ``dates`` of them, or those within ``days``
-        days."""
+        days; none before a date that is lost."""
+        if day in self.lost:
+            return ()
         season = self.seasons[self.by_day[day].season]
         end = bisect_left(season, day)
         if dates is not None:

@@ -21,6 +21,10 @@ class ExpectationLetter(StrEnum):
     """Nothing."""
 
 
+LOST = "the schedule does not have this date any more"
+"""Why nothing is due on a date that the schedule had when the run was planned."""
+
+
 class RowsDue(NamedTuple):
     """The rows that are due are so many as a table should hold for a date."""
 
@@ -37,6 +41,8 @@ def expectation(
     pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date
 ) -> tuple[ExpectationLetter, str]:
     """Say what the output of a phase's processor should hold on a date, and why if that is not simply rows."""
+    if day in calendar.lost:
+        return ExpectationLetter.EMPTY, LOST
     if processor.available_from and day < processor.available_from:
         return ExpectationLetter.EMPTY, f"the source begins on {processor.available_from}"
     if processor.bootstrap and calendar.days_since_start(day) < pipeline.calendar.bootstrap_days:

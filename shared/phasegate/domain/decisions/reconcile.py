@@ -143,6 +143,10 @@ class _Derivation:
         if task.work[self._position] == WorkLetter.NOTHING_DUE:
             if not released:
                 return TaskView(TaskStatus.PENDING)
+            begun = self._facts.tasks.get((task.phase, task.processor))
+            if begun and begun[-1].is_open:
+                # Of an earlier generation of the plan, by which something was due: what still writes is waited for.
+                return TaskView(TaskStatus.QUEUED, begun[-1].number, begun[-1])
             return TaskView(TaskStatus.EMPTY_OK, note="nothing is expected on this date: nobody was called")
         required = cell.redo.get(task.processor, 1)
         if required == 1 and (taken := _TAKEN_OVER.get(task.work[self._position])) is not None:

@@ -85,7 +85,7 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
         is_made = index.tasks[number].work[index.position[day]] != WorkLetter.NOTHING_DUE
         tasks = _sources(index, ref) if (is_blocked and is_made) or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
-    spread = _Spread(index, board)
+    spread = Spread(index, board)
     for position, tasks in sorted(again.items()):
         spread.run_again(position, tasks)
     return spread.cells
@@ -105,8 +105,8 @@ def reopen(index: PlanIndex, board: Board, changes: Changes) -> None:
         board.outside = board.outside_unasked = None
 
 
-class _Spread:
-    """How far a retry reaches: release groups that start again where they stand, and groups that lose their
+class Spread:
+    """A spread is how far a retry reaches: release groups that start again where they stand, and groups that lose their
     release.
 
     A group that was never released is left alone: it waits for its edges as before. A barrier says when, not
@@ -124,6 +124,30 @@ class _Spread:
         self._redo(position, tasks)
         while self._waiting:
             self._follow(*self._waiting.pop())
+
+    def take_back(self, position: int, group: ReleaseGroup) -> None:
+        """A release group of a date loses its release, as far as it has one, and is made again, with what was made from
+        it."""
+        self._withdraw(position, group)
+        self.run_again(position, ())
+
+    def look_again(self, position: int, group: ReleaseGroup, void: Iterable[int] = ()) -> None:
+        """A release group is judged again where it stands, without being made again. void: tasks of which no attempt
+        that was made so far counts."""
+        if called_off := [self._index.tasks[number].processor for number in void]:
+            self._cell(position, group.phase).redo.update(called_off)
+        if self._is_out(position, group):
+            self._cell(position, group.phase).reopened.add(group.number)
+
+    def _withdraw(self, position: int, group: ReleaseGroup) -> None:
+        if self._is_out(position, group):
+            cell = self._cell(position, group.phase)
+            cell.withdrawn.add(group.number)
+            cell.reopened.discard(group.number)
+            self._redo(position, group.tasks)
+        else:
+            tasks = self._index.tasks
+            self._redo(position, [t for t in group.tasks if tasks[t].work[position] in _LEFT_ALONE])
 
     def _cell(self, position: int, phase: str) -> Reopening:
         return self.cells.setdefault((position, phase), Reopening())
@@ -158,13 +182,7 @@ class _Spread:
         refs = {index.tasks[number].ref for number in tasks}
         for group in index.groups:
             for p in {p for edge in group.edges for p in self._reached(edge, position, refs)}:
-                if self._is_out(p, group):
-                    cell = self._cell(p, group.phase)
-                    cell.withdrawn.add(group.number)
-                    cell.reopened.discard(group.number)
-                    self._redo(p, group.tasks)
-                else:
-                    self._redo(p, [t for t in group.tasks if index.tasks[t].work[p] in _LEFT_ALONE])
+                self._withdraw(p, group)
 
     @staticmethod
     def _reached(edge: Edge, position: int, refs: set[str]) -> list[int]:

@@ -55,22 +55,22 @@ def without_live(
 
     now: as above. What comes of it holds plain dates: that today is today is kept nowhere.
     """
-    begins = _window_begins(pipeline, now)
+    begins = window_begins(pipeline, now)
     if not selection.exclude_live or begins is None:
         return replace(selection, exclude_live=False)
     live = (day for day in days if day >= begins and day not in (*overrides.live_dates, *selection.exclude))
     return replace(selection, exclude=(*selection.exclude, *live), exclude_live=False)
 
 
-def _window_begins(pipeline: Pipeline, now: datetime) -> date | None:
-    """The first date of the live window; None where there is none."""
+def window_begins(pipeline: Pipeline, now: datetime) -> date | None:
+    """Return the first date of the live window, which is counted from an aware moment; None where there is none."""
     if pipeline.live_window is None:
         return None
     return now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
 
 
 def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> PreflightLine:
-    begins = _window_begins(pipeline, now)
+    begins = window_begins(pipeline, now)
     if begins is None:
         return passed("live-window", pipeline.pipeline, "the pipeline file says that there is none")
     live = sorted(day for day in days if day >= begins)

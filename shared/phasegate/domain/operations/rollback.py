@@ -20,7 +20,7 @@ class Scope:
     """The pipeline whose outputs they are."""
 
     calendar: Calendar
-    """Every date that the schedule knows."""
+    """Every date that the schedule knows, and those that a run lost to it."""
 
     phases: tuple[str, ...]
     """The phases that were named, in the pipeline's order."""
@@ -35,7 +35,9 @@ class Scope:
     def index(self) -> PlanIndex:
         """Compile every phase over the whole of every season that the dates lie in: windows reach beyond the dates."""
         dates = seasons_around(self.calendar, self.days)
-        plan = blank_plan(self.pipeline, self.pipeline.phase_names, [d.day for d in dates], dates)
+        days = [d.day for d in dates]
+        lost = [day for day in days if day in self.calendar.lost]
+        plan = blank_plan(self.pipeline, self.pipeline.phase_names, days, dates, lost=lost)
         return compile_plan(plan)
 
     @cached_property

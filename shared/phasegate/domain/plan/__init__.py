@@ -3,8 +3,10 @@
 A ``Plan`` is what a person confirms; ``compile_plan`` derives its ``PlanIndex``.
 """
 
+from phasegate.domain.plan.changes import ScheduleChanges, compare
 from phasegate.domain.plan.compiler import compile_plan
 from phasegate.domain.plan.document import PLAN_MINOR, PLAN_VERSION, Plan, PlanScope, WorkLetter
+from phasegate.domain.plan.generations import FIRST, generation_name, regenerate
 from phasegate.domain.plan.index import PlanIndex
 from phasegate.domain.plan.release_groups import (
     ApprovalEdge,
@@ -17,6 +19,7 @@ from phasegate.domain.plan.release_groups import (
 )
 
 __all__ = [
+    "FIRST",
     "PLAN_MINOR",
     "PLAN_VERSION",
     "ApprovalEdge",
@@ -27,8 +30,12 @@ __all__ = [
     "PlanScope",
     "ReleaseGroup",
     "SameDateEdge",
+    "ScheduleChanges",
     "TaskSpec",
     "WindowEdge",
     "WorkLetter",
+    "compare",
     "compile_plan",
+    "generation_name",
+    "regenerate",
 ]

@@ -6,6 +6,7 @@ from datetime import date
 
 from phasegate import __version__
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
+from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan.document import PLAN_MINOR, Plan, WorkLetter
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
@@ -19,18 +20,23 @@ def blank_plan(
     ramp: Sequence[RampStep] = (),
     canary: Sequence[date] = (),
     reprocess: str = "all",
+    selection: Selection | None = None,
+    lost: Sequence[date] = (),
 ) -> Plan:
     """Make the plan in which every processor of the phases runs on each of the days.
 
-    phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn.
+    phases: in the pipeline's order. days: in order. calendar: the dates among which windows are drawn. selection: what
+    was asked for; None: nobody asked. lost: those of the days that the schedule does not have any more.
     """
     return Plan(
         schema_minor=PLAN_MINOR,
         by_numbers=True,
+        selection=selection,
         pipeline=pipeline,
         phases=tuple(phases),
         days=tuple(days),
         calendar=tuple(calendar),
+        lost=tuple(lost),
         work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
         ramp=tuple(ramp),
         canary=tuple(canary),

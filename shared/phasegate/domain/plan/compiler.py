@@ -34,7 +34,7 @@ class _Compiler:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._calendar = Calendar(plan.calendar, plan.by_numbers)
+        self._calendar = Calendar(plan.calendar, plan.by_numbers, frozenset(plan.lost))
         self._days = plan.days
         self._position = {day: i for i, day in enumerate(plan.days)}
         self._season_of = tuple(self._calendar.by_day[day].season for day in plan.days)

@@ -11,15 +11,16 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasegate.domain.calendar.dates import CalendarDate
+from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, RampStep
 
 PLAN_VERSION = 1
-PLAN_MINOR = 1
+PLAN_MINOR = 2
 """Raised when the document gains a key that an earlier version may ignore (decision 23).
 
-1: ``details``, ``by_numbers``.
+1: ``details``, ``by_numbers``. 2: ``selection``, and ``lost`` of a later generation.
 """
 
 
@@ -75,6 +76,11 @@ class Plan(BaseModel):
     calendar: tuple[CalendarDate, ...] = Field(
         description="every date of the seasons concerned: windows reach beyond the selection"
     )
+    lost: tuple[date, ...] = Field(
+        default=(),
+        exclude_if=lambda lost: not lost,
+        description="those of the selected dates that the schedule does not have any more: nothing is due on them",
+    )
     work: dict[str, str] = Field(description="by phase/processor: RUN or ADOPT for each selected date")
     details: dict[str, str] = Field(
         default={},
@@ -87,6 +93,11 @@ class Plan(BaseModel):
         exclude_if=lambda by_numbers: not by_numbers,
         description="whether numbers of rows that checks demand say that some are due, or none; false: an earlier "
         "version made it",
+    )
+    selection: Selection | None = Field(
+        default=None,
+        exclude_if=lambda selection: selection is None,
+        description="what was asked for, in plain dates and seasons; none: an earlier version made it",
     )
     ramp: tuple[RampStep, ...] = Field(default=(), description="how many dates may be active while the run ramps up")
     canary: tuple[date, ...] = Field(
@@ -105,6 +116,15 @@ class Plan(BaseModel):
     def scope(self) -> PlanScope:
         """Return the phases and dates that it is about."""
         return PlanScope(self.phases, self.days)
+
+    def selects(self, day: date, season: str) -> bool:
+        """Tell whether a date lies where the run was asked to look, in its calendar or not.
+
+        Of a plan that does not say what was asked for: between its first date and its last.
+        """
+        if self.selection is None:
+            return self.days[0] <= day <= self.days[-1]
+        return self.selection.covers(day, season)
 
     @property
     def observed_topics(self) -> tuple[str, ...]:

@@ -103,10 +103,11 @@ class CircuitBreaker:
 
 
 class Retrying(NamedTuple):
-    """A retry is being entered, a page of dates after the other; the letters follow with the last page."""
+    """A retry, or a refresh, is being entered, a page of dates after the other; the letters follow with the last
+    page."""
 
     intent: str
-    """The id of the retry."""
+    """The id of the retry or refresh."""
     through: date
     """The last date whose cells are written."""
 
@@ -129,6 +130,8 @@ class Board:
     """Seconds of earlier rests: the night between an end and a retry is no time of the run."""
     cursor: str = ""
     """How far the conductor has read the dates' changes."""
+    plan: str = ""
+    """Names the generation of the plan by which the letters stand; empty: the first."""
     groups: dict[str, bytearray] = field(default_factory=dict)
     """Name of a release group -> its strip: one letter per date."""
     bad: dict[date, dict[str, Unsound]] = field(default_factory=dict)
@@ -140,9 +143,10 @@ class Board:
     unjudged: dict[date, Unasked] = field(default_factory=dict)
     """The dates of which a table or a check could not be asked."""
     applied: tuple[str, ...] = ()
-    """Ids of the retries, waivers and approvals that were acted on."""
+    """Ids of the refreshes, retries, waivers and approvals that were acted on."""
     retrying: Retrying | None = None
-    """The retry that is half entered; None: there is none. Until its end the rest of the board stands still."""
+    """The retry or refresh that is half entered; None: there is none. Until its end the rest of the board stands
+    still."""
     waivers: tuple[str, ...] = ()
     """Ids of the waivers in force, as the release groups were judged."""
     approved: tuple[str, ...] = ()
@@ -247,6 +251,7 @@ class Board:
             "resting_since": self.resting_since and self.resting_since.isoformat(),
             "rested_seconds": self.rested_seconds,
             "cursor": self.cursor,
+            **({"plan": self.plan} if self.plan else {}),
             "lanes": {name: strip.decode("ascii") for name, strip in self.groups.items()},
             "bad": {
                 day.isoformat(): {ref: _unsound_to_document(why) for ref, why in bad.items()}
@@ -280,6 +285,7 @@ class Board:
             resting_since=datetime.fromisoformat(doc["resting_since"]) if doc.get("resting_since") else None,
             rested_seconds=doc.get("rested_seconds", 0.0),
             cursor=doc["cursor"],
+            plan=doc.get("plan", ""),
             groups={name: _strip_of(name, text) for name, text in doc["lanes"].items()},
             bad={
                 date.fromisoformat(d): {r: _unsound_of(why) for r, why in bad.items()} for d, bad in doc["bad"].items()

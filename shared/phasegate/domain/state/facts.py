@@ -236,6 +236,8 @@ class Cell:
     """Its release groups that were released, by name."""
     redo: dict[str, int] = field(default_factory=dict)
     """By processor: the generation from which on its attempts count."""
+    plan: Annotated[str, Field(exclude_if=lambda plan: not plan)] = ""
+    """Names the generation of the plan by which the conductor wrote it; empty: the first."""
 
 
 @dataclass(slots=True)
@@ -256,6 +258,15 @@ class DateFacts:
             name = key.phase, key.processor
             tasks[name] = [replace(a, proved=proof) if a.number == key.attempt else a for a in tasks[name]]
         return DateFacts(self.day, tasks, dict(self.cells))
+
+    @property
+    def plan(self) -> str:
+        """Name the generation of the plan that decides about the date: that of its youngest cell; empty: the first.
+
+        What a later generation changes is written into cells of the date when it is entered; a date without such a
+        cell is the same in both.
+        """
+        return max((cell.plan for cell in self.cells.values()), default="")
 
     @property
     def changed_at(self) -> datetime | None:

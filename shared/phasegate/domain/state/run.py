@@ -74,6 +74,18 @@ class RetryIntent(BaseModel):
     at: datetime = Field(description="when it was asked for, UTC")
 
 
+class Refresh(BaseModel):
+    """A person had a run go on by a later generation of its plan: the same dates and tasks, of which something else is
+    expected."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="names it in Board.applied once it was acted on")
+    plan: str = Field(description="names the generation, as the store keeps it; a later one has a higher name")
+    why: str = Field(default="", description="the person's reason")
+    at: datetime = Field(description="when it was asked for, UTC")
+
+
 MOST_WAIVED = 200
 """Dates of one waiver: they are judged again in one pass, in one commit."""
 
@@ -153,14 +165,30 @@ class Run(BaseModel):
     retries: tuple[RetryIntent, ...] = Field(default=(), description="work that people asked for again, oldest first")
     waivers: tuple[Waiver, ...] = Field(default=(), description="checks that people let pass, oldest first")
     approvals: tuple[Approval, ...] = Field(default=(), description="phases that people let go, oldest first")
+    refreshes: tuple[Refresh, ...] = Field(
+        default=(),
+        exclude_if=lambda refreshes: not refreshes,
+        description="later generations of the plan by which people had it go on, oldest first; an earlier version, "
+        "which would judge the run by the first one, refuses a document with this key (decision 31)",
+    )
     why: str = Field(default="", description="the person's reason for the run")
     created_at: datetime = Field(description="when the run was created, UTC")
 
     @property
     def intents(self) -> tuple[str, ...]:
-        """List the ids of the retries, waivers and approvals that people asked for."""
-        found = [retry.id for retry in self.retries] + [waiver.id for waiver in self.waivers]
-        return (*found, *(approved.id for approved in self.approvals))
+        """List the ids of the refreshes, retries, waivers and approvals that people asked for."""
+        found = [refresh.id for refresh in self.refreshes] + [retry.id for retry in self.retries]
+        return (*found, *(waiver.id for waiver in self.waivers), *(approved.id for approved in self.approvals))
+
+    @property
+    def newest_plan(self) -> str:
+        """Name the generation of the plan that people want it to go by; empty: the first."""
+        return self.refreshes[-1].plan if self.refreshes else ""
+
+    @property
+    def takes_back(self) -> bool:
+        """Tell whether a release may have been taken back: by a retry, or by a later generation of the plan."""
+        return bool(self.retries or self.refreshes)
 
     @property
     def admits(self) -> bool:

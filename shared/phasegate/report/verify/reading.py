@@ -268,7 +268,7 @@ def _note_what_it_looks_at(output: Output, check: Check) -> None:
 def leave_out_unneeded(
     reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Recorded] | None = None
 ) -> None:
-    """Expect no object any more that nobody needs: all that reads it is whole.
+    """Expect no object any more that nobody needs: all that reads it is whole, or its date is lost.
 
     tasks: a run's word on each; what the run itself said that it made or found is missed none the less.
     """
@@ -281,6 +281,10 @@ def leave_out_unneeded(
         for ref, output in reading.outputs.items()
         if output.error is None
     }
+    for output in reading.outputs.values():
+        if output.table is None:
+            lost = index.calendar.lost & output.expects.keys()
+            output.expects = {**output.expects, **dict.fromkeys(lost, ExpectationLetter.OPTIONAL)}
     for ref, days in unwanted(index, stands).items():
         output = reading.outputs[ref]
         spared = {day for day in days if tasks is None or tasks[day, ref].is_not_needed}

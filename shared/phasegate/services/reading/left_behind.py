@@ -32,11 +32,12 @@ def left_behind(index: PlanIndex, warehouse: Warehouse) -> LeftBehind | None:
     A table that cannot be asked, or keeps no fence, is not among them. Nothing is asked for a run of all phases over
     whole seasons.
     """
-    plan = index.plan
-    pipeline, days = plan.pipeline, [each.day for each in plan.calendar]
-    if plan.phases == pipeline.phase_names and len(plan.days) == len(days):
+    plan, lost = index.plan, index.calendar.lost
+    calendar = [each for each in plan.calendar if each.day not in lost]
+    pipeline, days = plan.pipeline, [each.day for each in calendar]
+    if plan.phases == pipeline.phase_names and len(plan.days) - len(lost) == len(days):
         return None
-    whole = compile_plan(blank_plan(pipeline, pipeline.phase_names, days, plan.calendar))
+    whole = compile_plan(blank_plan(pipeline, pipeline.phase_names, days, calendar))
     made = {
         task.ref: [day for day, letter in zip(index.days, task.work, strict=True) if letter == WorkLetter.RUN]
         for task in index.tasks

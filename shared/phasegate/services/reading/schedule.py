@@ -1,6 +1,6 @@
 """The calendar is read out of the schedule table, with the SQL that the pipeline file gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -19,25 +19,75 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons or
     comes twice, a row without a date, and a number that is not whole.
     """
+    rows = query(f"{_dates_sql(spec)} ORDER BY day, season")
+    entities = {name: query(_entities_sql(spec, columns)) for name, columns in spec.entities.items()}
+    dates = _dates_of(spec, rows, entities)
+    if dates:
+        for name, source in spec.sources.items():
+            held = query(_held_sql(source, min(dates), max(dates)))
+            _enter_source(name, {require_date(row["day"], source.table, source.date_column) for row in held}, dates)
+    return Calendar.of(dates.values())
+
+
+def read_calendar_at_once(spec: CalendarSpec, query: Query, first: date, last: date) -> Calendar:
+    """Read the same in one query, for whoever only compares it; of dates before ``first`` and after ``last`` it is not
+    known what the sources hold. Raises InputError as ``read_calendar`` does."""
+    names = [quoted(name) for name in spec.numbers]
+    nulls = "".join(f", NULL AS {name}" for name in names)
+    # Names that no number has: each row says which question it answers, and carries that answer's text.
+    part, label = "calendar_part", "calendar_label"
+    asked = [
+        f"SELECT 'dates' AS {part}, day, CAST(season AS STRING) AS {label}, {', '.join(names)} "
+        f"FROM ({_dates_sql(spec)})"
+    ]
+    asked += [
+        f"SELECT 'entity {name}' AS {part}, day, entity AS {label}{nulls} FROM ({_entities_sql(spec, columns)})"
+        for name, columns in spec.entities.items()
+    ]
+    asked += [
+        f"SELECT 'source {name}' AS {part}, day, CAST(NULL AS STRING) AS {label}{nulls} "
+        f"FROM ({_held_sql(source, first, last)})"
+        for name, source in spec.sources.items()
+    ]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in query(" UNION ALL ".join(asked)):
+        found.setdefault(row[part], []).append({**row, "season": row[label], "entity": row[label]})
+    entities = {name: found.get(f"entity {name}", []) for name in spec.entities}
+    dates = _dates_of(spec, found.get("dates", []), entities)
+    for name in spec.sources:
+        _enter_source(name, {row["day"] for row in found.get(f"source {name}", [])}, dates)
+    return Calendar.of(dates.values())
+
+
+def _dates_sql(spec: CalendarSpec) -> str:
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
     numbers = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in spec.numbers.items())
-    rows = query(
+    return (
         f"SELECT {day_of} AS day, {season_of} AS season, {numbers} FROM `{spec.table}` "
-        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of} ORDER BY day, season"
+        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of}"
     )
+
+
+def _entities_sql(spec: CalendarSpec, columns: Sequence[str]) -> str:
+    return " UNION DISTINCT ".join(
+        f"SELECT {quoted(spec.date_column)} AS day, CAST({quoted(column)} AS STRING) AS entity FROM `{spec.table}` "
+        f"WHERE {spec.condition}"
+        for column in columns
+    )
+
+
+def _dates_of(
+    spec: CalendarSpec, rows: Sequence[Mapping[str, Any]], keys: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[date, CalendarDate]:
+    """The dates of a schedule. rows: of ``_dates_sql``. keys: of ``_entities_sql``, by entity list."""
     entities: dict[date, dict[str, tuple[str, ...]]] = {}
-    for name, columns in spec.entities.items():
-        union = " UNION DISTINCT ".join(
-            f"SELECT {day_of} AS day, CAST({quoted(column)} AS STRING) AS entity FROM `{spec.table}` "
-            f"WHERE {spec.condition}"
-            for column in columns
-        )
+    for name, of_list in keys.items():
         found: dict[date, list[str]] = {}
-        for row in query(union):
+        for row in of_list:
             if row["entity"] is not None:
                 found.setdefault(row["day"], []).append(row["entity"])
-        for day, keys in found.items():
-            entities.setdefault(day, {})[name] = tuple(sorted(keys))
+        for day, each in found.items():
+            entities.setdefault(day, {})[name] = tuple(sorted(each))
     dates: dict[date, CalendarDate] = {}
     for row in rows:
         day, season = row["day"], str(row["season"])
@@ -53,12 +103,12 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
             raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
         counts = {name: _whole(name, row[name], day) for name in spec.numbers}
         dates[day] = CalendarDate(day, season, counts, entities.get(day, {}))
-    if dates:
-        for name, source in spec.sources.items():
-            held = _dates_held(source, min(dates), max(dates), query)
-            for day in dates.keys() - held:
-                dates[day] = replace(dates[day], not_held_by=(*dates[day].not_held_by, name))
-    return Calendar.of(dates.values())
+    return dates
+
+
+def _enter_source(name: str, held: Collection[date], dates: dict[date, CalendarDate]) -> None:
+    for day in dates.keys() - held:
+        dates[day] = replace(dates[day], not_held_by=(*dates[day].not_held_by, name))
 
 
 def _whole(name: str, value: Any, day: date) -> int:
@@ -95,11 +145,11 @@ def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
     return tuple(sorted(found, key=lambda d: d.day))
 
 
-def _dates_held(source: SourceSpec, first: date, last: date, query: Query) -> set[date]:
-    """Dates between two of the calendar's of which a source holds a row; the bounds spare partitions outside them."""
+def _held_sql(source: SourceSpec, first: date, last: date) -> str:
+    """Asks for the dates between two of the calendar's of which a source holds a row; the bounds spare partitions
+    outside them."""
     column = quoted(source.date_column)
-    rows = query(
+    return (
         f"SELECT DISTINCT {column} AS day FROM `{source.table}` "
         f"WHERE {column} BETWEEN DATE '{first.isoformat()}' AND DATE '{last.isoformat()}'"
     )
-    return {require_date(row["day"], source.table, source.date_column) for row in rows}

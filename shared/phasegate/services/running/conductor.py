@@ -10,13 +10,14 @@ from cachetools import LRUCache
 
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
+from phasegate.domain.decisions.refreshing import refreshed
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
 from phasegate.domain.decisions.standing import standing
 from phasegate.domain.decisions.waiving import follow_waivers, in_force
 from phasegate.domain.errors import CommitTooLarge, PhasegateError, ReadsTooMuch, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.board import ENDED, Board, BoardLetter, Retrying, Unasked
-from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
+from phasegate.domain.state.run import DesiredState, Refresh, RetryIntent, Run, RunStatus
 from phasegate.services.backend import Backend
 from phasegate.services.reading.earlier_runs import ran_empty
 from phasegate.services.reading.prover import Prover
@@ -66,9 +67,9 @@ class Conductor:
         leaves it."""
         state = self._backend.state
         pass_ = self._begin(run_id, most_dates)
-        index, board, run = pass_.index, pass_.board, pass_.run
+        board, run = pass_.board, pass_.run
         is_over, open_before, halted = board.is_over(run), set(board.breakers), board.halted_because
-        intent = next(iter(_retries_left(board, run)), None)
+        intent = _next_to_enter(board, run)
         refused, outcomes = "", list[GroupOutcome]()
         if intent is None:
             try:
@@ -85,11 +86,11 @@ class Conductor:
             self._judge_outside(pass_)
         except ReadsTooMuch as error:
             refused = str(error)
-        decisions = advance(index, board, run, outcomes, pass_.now, refused, RELEASES_A_DATE * most_dates)
+        decisions = advance(pass_.index, board, run, outcomes, pass_.now, refused, RELEASES_A_DATE * most_dates)
         self._write_cells(pass_, outcomes, decisions)
         if not pass_.has_news:
             if board.status.is_final and self._ended.get(run_id) != board.finished_at:
-                self._end(run_id, index, board)
+                self._end(run_id, pass_.index, board)
             return board
         board.cursor = pass_.cursor
         if not state.commit(run_id, board, pass_.version, pass_.cells, pass_.proofs):
@@ -114,8 +115,8 @@ class Conductor:
     def _begin(self, run_id: str, most_dates: int) -> ConductorPass:
         """Read the run and its board."""
         state, now = self._backend.state, self._backend.clock.now()
-        run, index = state.run(run_id), state.index(run_id)
-        board, version = state.board(run_id)
+        run, (board, version) = state.run(run_id), state.board(run_id)
+        index = state.index(run_id, board.plan)
         if self._undriven is not None:
             board.note_rest(*self._undriven)
         return ConductorPass(
@@ -127,6 +128,7 @@ class Conductor:
             board.cursor,
             in_force(run, now),
             status_before=board.status,
+            plan=board.plan,
             most_dates=most_dates,
         )
 
@@ -194,14 +196,15 @@ class Conductor:
                 state = pass_.cell(day, group.phase).groups.get(group.name)
                 outcome = state and judge_again(index, group, state, pass_.facts[day], pass_.waivers)
                 outcomes += [outcome] if outcome else []
-        waiting = {retry.id for retry in _retries_left(board, run)}
+        waiting = {intent.id for intent in _to_enter(board, run)}
         seen = tuple(intent for intent in run.intents if intent not in board.applied and intent not in waiting)
         pass_.changed |= bool(seen) or step.waivers != board.waivers
         board.waivers, board.applied = step.waivers, (*board.applied, *seen)
         return outcomes
 
-    def _enter(self, pass_: ConductorPass, intent: RetryIntent) -> bool:
-        """Enter a retry that a person asked for, as far as one commit takes it; whether it is entered whole.
+    def _enter(self, pass_: ConductorPass, intent: RetryIntent | Refresh) -> bool:
+        """Enter a retry that a person asked for, or a later generation of the plan, as far as one commit takes it;
+        whether it is entered whole.
 
         The pages are cells of ``most_dates`` dates each. The letters on the board change with the last one, and all
         its dates are started: until then the board stands still, so that every page, whoever makes it, follows from
@@ -214,26 +217,36 @@ class Conductor:
         page = left[: pass_.most_dates]
         self._read(pass_, page)
         there = set(page)
+        if isinstance(intent, Refresh):
+            pass_.plan = intent.plan
         pass_.reopen({cell: each for cell, each in changes.items() if index.days[cell[0]] in there})
         pass_.changed = True
         if len(page) < len(left):
             board.retrying = Retrying(intent.id, page[-1])
             return False
-        reopen(index, board, changes)
+        if isinstance(intent, Refresh):
+            # From here on the run goes by it. What it reads from outside itself may be something else.
+            board.plan, pass_.index = intent.plan, self._backend.state.index(pass_.run.run_id, intent.plan)
+            board.outside = board.outside_unasked = None
+        reopen(pass_.index, board, changes)
         pass_.started.update(index.days[position] for position, _ in changes)
         board.retrying, board.applied, self._reached = None, (*board.applied, intent.id), None
         return True
 
-    def _reach(self, pass_: ConductorPass, intent: RetryIntent) -> Changes:
-        """How far a retry reaches; looked up where this process found it out for the page before."""
+    def _reach(self, pass_: ConductorPass, intent: RetryIntent | Refresh) -> Changes:
+        """How far it reaches; looked up where this process found it out for the page before."""
         board, known = pass_.board, self._reached
         if known is None or known.intent != intent.id or (known.groups, known.bad) != (board.groups, board.bad):
-            changes = reach(pass_.index, board, retry_targets(board, pass_.index.plan, intent))
+            if isinstance(intent, Refresh):
+                after = self._backend.state.index(pass_.run.run_id, intent.plan)
+                changes = refreshed(pass_.index, after, board)
+            else:
+                changes = reach(pass_.index, board, retry_targets(board, pass_.index.plan, intent))
             known = self._reached = Reached(intent.id, board.groups, board.bad, changes)
         return known.changes
 
     def _commit_page(self, pass_: ConductorPass) -> Board:
-        """Write a page of a retry. The run goes on: should its next wake-up be lost, the sweeper finds it."""
+        """Write a page of what is entered. The run goes on: should its next wake-up be lost, the sweeper finds it."""
         run_id, board = pass_.run.run_id, pass_.board
         board.come_to(RunStatus(pass_.run.desired_state.value), pass_.now)
         if not self._backend.state.commit(run_id, board, pass_.version, pass_.cells):
@@ -291,8 +304,17 @@ class Conductor:
             self._ended[run_id] = board.finished_at
 
 
-def _retries_left(board: Board, run: Run) -> list[RetryIntent]:
-    """The retries that are not entered yet; of a cancelled run none will be."""
+def _to_enter(board: Board, run: Run) -> list[RetryIntent | Refresh]:
+    """The generations of the plan, and then the retries, that are not entered yet; of a cancelled run none will be."""
     if run.desired_state is DesiredState.CANCELLED:
         return []
-    return [retry for retry in run.retries if retry.id not in board.applied]
+    asked: list[RetryIntent | Refresh] = [*run.refreshes, *run.retries]
+    return [intent for intent in asked if intent.id not in board.applied]
+
+
+def _next_to_enter(board: Board, run: Run) -> RetryIntent | Refresh | None:
+    """What is entered next: what is half entered comes to its end first. None: there is nothing."""
+    left = _to_enter(board, run)
+    if board.retrying is not None:
+        left.sort(key=lambda intent: board.retrying is None or intent.id != board.retrying.intent)
+    return left[0] if left else None

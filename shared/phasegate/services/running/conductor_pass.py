@@ -22,10 +22,11 @@ RELEASES_A_DATE = 2
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a retry reaches is found out once for all its pages, on a board that stands still meanwhile."""
+    """How far a retry, or a refresh, reaches is found out once for all its pages, on a board that stands still
+    meanwhile."""
 
     intent: str
-    """The id of the retry."""
+    """The id of the retry or refresh."""
     groups: Mapping[str, bytearray]
     """The letters that it follows from."""
     bad: Mapping[date, Mapping[str, Unsound]]
@@ -54,6 +55,8 @@ class ConductorPass:
     """The waivers in force."""
     status_before: RunStatus
     """The status on the board, when it was read."""
+    plan: str
+    """Names the generation of the plan by which the cells are written."""
     most_dates: int
     """Dates that it reads to prove and judge them, to enter a retry, or to follow waivers."""
     facts: dict[date, DateFacts] = field(default_factory=dict)
@@ -91,7 +94,8 @@ class ConductorPass:
         self._write_group(day, group.phase, group.name, GroupState(self.cell(day, group.phase).generation, self.now))
 
     def reopen(self, changes: Changes) -> None:
-        """Raise the generation of the cells that a retry reaches: release groups start again, or lose their release."""
+        """Raise the generation of the cells that a retry or refresh reaches: release groups start again, or lose their
+        release."""
         for (position, phase), change in changes.items():
             day = self.index.days[position]
             cell = self.cell(day, phase)
@@ -100,9 +104,9 @@ class ConductorPass:
             groups = {name: state for name, state in cell.groups.items() if name not in withdrawn}
             groups |= {self.index.groups[number].name: GroupState(generation, self.now) for number in change.reopened}
             redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
-            self.cells[day, phase] = Cell(generation, groups, redo)
+            self.cells[day, phase] = Cell(generation, groups, redo, self.plan)
             self.started.add(day)
 
     def _write_group(self, day: date, phase: str, group: str, state: GroupState) -> None:
         cell = self.cell(day, phase)
-        self.cells[day, phase] = replace(cell, groups={**cell.groups, group: state})
+        self.cells[day, phase] = replace(cell, groups={**cell.groups, group: state}, plan=self.plan)

@@ -22,7 +22,7 @@ from phasegate.domain.decisions.external_events import (
     says_nothing_new,
 )
 from phasegate.domain.errors import TransientError, UnreadableRun
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan import FIRST, PlanIndex
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.state.facts import DateFacts, Reported
 from phasegate.domain.state.run import DesiredState
@@ -92,7 +92,7 @@ class ExternalEventListener:
         unreadable: dict[str, str] = {}
         for run_id in state.listening(topic):
             try:
-                index = state.index(run_id)
+                index = state.index(run_id, FIRST)
                 number = next((n for n, observed in index.observed.items() if observed.topic == topic), None)
                 if number is not None and state.glance(run_id).desired_state is not DesiredState.CANCELLED:
                     phase, observed = index.tasks[number].phase, index.observed[number]
@@ -152,8 +152,9 @@ class ExternalEventListener:
                 # Nobody knows whether it waits: kept for it, while the message goes to whoever does.
                 self._set_aside([listening], message, str(error))
                 continue
-            task = listening.index.by_ref[f"{listening.phase}/{end.processor}"]
-            concerned.append(_Concerned(listening, end, facts, attempt_for(facts, listening.index, task)))
+            index = self._backend.state.index(listening.run_id, facts.plan)
+            task = index.by_ref[f"{listening.phase}/{end.processor}"]
+            concerned.append(_Concerned(listening, end, facts, attempt_for(facts, index, task)))
         return concerned, unread
 
     def _nobody_waits(self, concerned: Sequence[_Concerned], message: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from cachetools import LRUCache
 
 from phasegate.domain.errors import PhasegateError
+from phasegate.domain.plan import FIRST
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, DateFacts
 from phasegate.ports import Row
 from phasegate.services.backend import Backend
@@ -64,7 +65,7 @@ class Historian:
 
     def complete(self, run_id: str, days: Iterable[date]) -> None:
         """Write the rows of every ended attempt on these dates that are not in the table."""
-        table = self._backend.state.plan(run_id).pipeline.history_table
+        table = self._backend.state.plan(run_id, FIRST).pipeline.history_table
         rows: list[Row] = []
         unwritten: dict[date, int] = {}
         written: dict[date, int] = self._written.setdefault(run_id, {})

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from phasegate.domain.errors import UnknownRun, UnreadableRun
 from phasegate.domain.messages.completion import Completion
-from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.spec.pipeline import TableOutput
@@ -51,7 +51,7 @@ class Listener:
                     self._set_aside(message, whose, str(error))
 
     def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
-        index = self._backend.state.index(run_id)
+        index = self._backend.state.index(run_id, FIRST)
         keyed = [(self._key(event, index), event, message) for event, message in events]
         claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
         facts: list[tuple[AttemptKey, Reported]] = []

@@ -3,9 +3,11 @@ caused it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 from phasegate.domain.decisions.reconcile import DueTask, reconcile
+from phasegate.domain.plan import FIRST
 from phasegate.domain.state.facts import DateFacts
 from phasegate.services.backend import Backend
 from phasegate.services.running.dispatcher import Dispatcher
@@ -32,14 +34,14 @@ class Reconciler:
 
     def reconcile_days(self, run_id: str, days: Sequence[date]) -> Reconciled:
         """Read the facts of these dates and reconcile them. Raises InputError for a date that is not the run's."""
-        self._backend.state.index(run_id).require_dates(days)
+        self._backend.state.index(run_id, FIRST).require_dates(days)
         return self.reconcile(run_id, self._backend.state.dates(run_id, days))
 
     def reconcile(self, run_id: str, dates: Mapping[date, DateFacts]) -> Reconciled:
         """Have the conductor woken where a release group has come to rest, and what is due dispatched."""
         backend = self._backend
-        index = backend.state.index(run_id)
-        reconciliations = {day: reconcile(facts, index) for day, facts in dates.items()}
+        index = partial(backend.state.index, run_id)
+        reconciliations = {day: reconcile(facts, index(facts.plan)) for day, facts in dates.items()}
         at_rest = [day for day, each in reconciliations.items() if each.settled]
         if at_rest:
             backend.state.mark_at_rest(run_id, at_rest)

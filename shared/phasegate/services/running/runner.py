@@ -17,7 +17,7 @@ from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateEr
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
-from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import TableOutput
@@ -116,15 +116,16 @@ class Runner:
         state, now = self._backend.state, self._backend.clock.now()
         calls: list[Call | InputError | None] = [None] * len(tasks)
         for run_id in {p.run_id for p in tasks}:
-            index = self._backend.state.index(run_id)
+            first = state.index(run_id, FIRST)
             asked = {i: p for i, p in enumerate(tasks) if p.run_id == run_id}
-            dates = self._dates(run_id, sorted({p.date for p in asked.values() if p.date in index.position}))
+            dates = self._dates(run_id, sorted({p.date for p in asked.values() if p.date in first.position}))
             mine: list[int] = []
             requests: list[ClaimRequest] = []
-            specs: list[TaskSpec] = []
+            specs: list[tuple[PlanIndex, TaskSpec]] = []
             for i, p in asked.items():
                 key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 try:
+                    index = state.index(run_id, dates[p.date].plan) if p.date in dates else first
                     task = _dispatched_task(p, key, index, dates)
                 except InputError as error:
                     calls[i] = error
@@ -132,17 +133,18 @@ class Runner:
                 mine.append(i)
                 lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
                 requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
-                specs.append(task)
+                specs.append((index, task))
             claims = state.claim(run_id, requests, now)
             try:
                 run = state.run(run_id)
-                # Only a retry takes a release group back: in a run without one nobody need read the date for that.
-                facts = state.dates(run_id, {c.key.day for c in claims if c} if run.retries else ())
+                # Only a retry or a later generation of the plan takes a release group back: in a run without one nobody
+                # need read the date for that.
+                facts = state.dates(run_id, {c.key.day for c in claims if c} if run.takes_back else ())
             except PhasegateError:
                 self._give_up(run_id, [c.key for c in claims if c])
                 raise
             refused: list[tuple[AttemptKey, Abandoned]] = []
-            for i, task, claim in zip(mine, specs, claims, strict=True):
+            for i, (index, task), claim in zip(mine, specs, claims, strict=True):
                 if claim is None:
                     continue
                 cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None

@@ -121,9 +121,8 @@ class Sweeper:
         Each date is read once, and again where something of it was ended.
         """
         state = self._backend.state
-        index = state.index(run_id)
         board, _ = state.board(run_id)
-        run = state.run(run_id)
+        index, run = state.index(run_id, board.plan), state.run(run_id)
         try:
             self._sweep_dates(run, index, board)
         finally:

@@ -120,6 +120,7 @@ def make_plan(
         ramp=chosen.ramp if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
+        selection=selection,
     )
     index = compile_plan(blank)
     if reprocess == "all":

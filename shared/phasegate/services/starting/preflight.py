@@ -6,11 +6,14 @@ from datetime import datetime
 from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
 from phasegate.domain.decisions.standing import end_of
 from phasegate.domain.errors import PhasegateError, TransientError
-from phasegate.domain.operations.overrides import SHOWN, check_overrides
+from phasegate.domain.operations.overrides import SHOWN, check_overrides, window_begins
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
+from phasegate.domain.plan import Plan, ScheduleChanges, compare
 from phasegate.domain.spec.pipeline import CalendarSpec
-from phasegate.ports import Warehouse
+from phasegate.domain.state.run import Run
+from phasegate.ports import RunReader, Warehouse
 from phasegate.services.reading.cross_check import CrossChecked
+from phasegate.services.reading.schedule_changes import is_read_alike, runs_with_another_schedule
 from phasegate.services.starting.scope import RunScope
 
 
@@ -73,6 +76,26 @@ def check_known(scope: RunScope, now: datetime) -> list[PreflightLine]:
         if end_of(known, scope.pipeline.timezone) <= now:
             detail = f"ended with {known.until}, and lets nothing pass any more"
             lines.append(warned("known", subject, detail, "remove it from the pipeline file, or give it a later end"))
+    return lines
+
+
+def check_earlier_plans(scope: RunScope, state: RunReader | None, now: datetime) -> list[PreflightLine]:
+    """Tell of runs on these dates that go by another calendar than the schedule gives now, which a start does not
+    change; state: None where there is no run yet."""
+    if state is None:
+        return []
+    spec, live_from = scope.pipeline.calendar, window_begins(scope.pipeline, now)
+
+    def compared(run: Run, plan: Plan) -> ScheduleChanges | None:
+        is_same = run.source == scope.request.source and is_read_alike(plan.pipeline.calendar, spec)
+        return compare(plan, scope.calendar, live_from) if is_same else None
+
+    lines: list[PreflightLine] = []
+    for run, _, changes in runs_with_another_schedule(state, scope.pipeline.pipeline, frozenset(scope.days), compared):
+        days = sorted(changes.days)
+        named = f"{', '.join(map(str, days[:SHOWN]))}{' and others' if len(days) > SHOWN else ''}"
+        detail = f"the schedule has changed since it was planned ({named}), and it goes on by what it was"
+        lines.append(warned("schedule", f"run {run.run_id}", detail, f"see what: phasegate refresh {run.run_id}"))
     return lines
 
 

@@ -18,7 +18,7 @@ from phasegate.services.starting.earlier_run import find_earlier_run
 from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
-from phasegate.services.starting.preflight import check_request
+from phasegate.services.starting.preflight import check_earlier_plans, check_request
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
 
@@ -83,9 +83,14 @@ def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLi
 
 
 def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[PreflightLine]:
-    """Check of a request what ``start`` would, and whether the calendar is whole. Raises InputError for a bad one."""
+    """Check of a request what ``start`` would, whether the calendar is whole, and which runs go by another one. Raises
+    InputError for a bad request."""
     scope = settle(request, environment.read_pipeline(request), environment)
-    return [*preflight(scope, environment), *environment.compare_calendar(scope)]
+    return [
+        *preflight(scope, environment),
+        *environment.compare_calendar(scope),
+        *check_earlier_plans(scope, environment.state, environment.clock.now()),
+    ]
 
 
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:

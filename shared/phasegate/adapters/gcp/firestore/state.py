@@ -23,9 +23,9 @@ from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
 from phasegate.adapters.state_base import StateBase
-from phasegate.adapters.state_codec import Document, run_or_reason
-from phasegate.domain.errors import CommitTooLarge, NameIsTaken, TransientError
-from phasegate.domain.plan import Plan
+from phasegate.adapters.state_codec import REMEDY, Document, run_or_reason
+from phasegate.domain.errors import CommitTooLarge, NameIsTaken, TransientError, UnreadableRun
+from phasegate.domain.plan import FIRST, Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
@@ -94,6 +94,9 @@ class FirestoreState(StateBase):
         """See the port. Functions keep compiled plans, and Cloud Tasks the names of tasks, under the run's id."""
         for name in ("attempts", "dates", "heals", "reports"):
             self._delete_all(self._run(run_id).collection(name))
+        for generation in _read(self._run(run_id).collection("plans").select([])):
+            self._delete_all(generation.reference.collection("plan"))
+        self._delete_all(self._run(run_id).collection("plans"))
         self._delete_all(self._client.collection("quarantine").where(filter=FieldFilter("run_id", "==", run_id)))
         parts = _read(self._run(run_id).collection("plan").select([]))
         batch = self._client.batch()
@@ -204,9 +207,27 @@ class FirestoreState(StateBase):
             self._glances.pop(run_id, None)
         return made
 
-    def _read_plan(self, run_id: str) -> Plan:
+    def keep_plan(self, run_id: str, name: str, plan: Plan) -> None:
+        """See the port. One batch: what is kept is whole."""
+        generation, batch = self._later_plan(run_id, name), self._client.batch()
+        parts = documents.plan_documents(plan)
+        batch.set(generation, {"hash": plan.hash, "parts": len(parts)})
+        for number, part in enumerate(parts):
+            batch.set(generation.collection("plan").document(str(number)), part)
         with errors_explained():
-            parts = {p.id: p.to_dict() or {} for p in self._run(run_id).collection("plan").stream(**CALL)}
+            batch.commit(**CALL)
+
+    def _standing(self, run_id: str) -> str:
+        with errors_explained():
+            found = self._board(run_id).get(["plan"], **CALL)
+        return str((found.to_dict() or {}).get("plan") or FIRST)
+
+    def _read_plan(self, run_id: str, name: str) -> Plan:
+        of = self._run(run_id) if name == FIRST else self._later_plan(run_id, name)
+        with errors_explained():
+            parts = {p.id: p.to_dict() or {} for p in of.collection("plan").stream(**CALL)}
+        if not parts and name != FIRST:
+            raise UnreadableRun(f"the plan '{name}' of run '{run_id}' is not kept here; {REMEDY}")
         if not parts:
             raise self._unknown(run_id)
         return documents.read_plan(run_id, [parts[number] for number in sorted(parts, key=int)])
@@ -227,7 +248,7 @@ class FirestoreState(StateBase):
         proofs: Sequence[tuple[AttemptKey, Proved]] = (),
     ) -> bool:
         """See the port. One write per date, one for the board."""
-        index = self.index(run_id)
+        index = self.index(run_id, board.plan)
         writes: dict[date, _DateWrite] = {}
         for (day, phase), cell in cells.items():
             writes.setdefault(day, _DateWrite()).put(("cells", phase), documents.cell_document(cell))
@@ -444,6 +465,10 @@ class FirestoreState(StateBase):
 
     def _board(self, run_id: str) -> "DocumentReference":
         found: DocumentReference = self._run(run_id).collection("board").document("0")
+        return found
+
+    def _later_plan(self, run_id: str, name: str) -> "DocumentReference":
+        found: DocumentReference = self._run(run_id).collection("plans").document(name)
         return found
 
     def _dates(self, run_id: str) -> "CollectionReference":
