@@ -3,13 +3,13 @@ caused it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
 from typing import NamedTuple
 
 from phasegate.domain.decisions.reconcile import DueTask, reconcile
 from phasegate.domain.plan import FIRST
 from phasegate.domain.state.facts import DateFacts
 from phasegate.services.backend import Backend
+from phasegate.services.reading.generations import indexes_of
 from phasegate.services.running.dispatcher import Dispatcher
 
 
@@ -40,8 +40,8 @@ class Reconciler:
     def reconcile(self, run_id: str, dates: Mapping[date, DateFacts]) -> Reconciled:
         """Have the conductor woken where a release group has come to rest, and what is due dispatched."""
         backend = self._backend
-        index = partial(backend.state.index, run_id)
-        reconciliations = {day: reconcile(facts, index(facts.plan)) for day, facts in dates.items()}
+        indexes = indexes_of(backend.state, run_id, dates)
+        reconciliations = {day: reconcile(facts, indexes[day]) for day, facts in dates.items()}
         at_rest = [day for day, each in reconciliations.items() if each.settled]
         if at_rest:
             backend.state.mark_at_rest(run_id, at_rest)

@@ -27,6 +27,7 @@ from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest
 from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
+from phasegate.services.reading.generations import indexes_of
 from phasegate.services.running.quarantine import set_aside
 from phasegate.single_flight import SingleFlight
 
@@ -119,13 +120,14 @@ class Runner:
             first = state.index(run_id, FIRST)
             asked = {i: p for i, p in enumerate(tasks) if p.run_id == run_id}
             dates = self._dates(run_id, sorted({p.date for p in asked.values() if p.date in first.position}))
+            indexes = indexes_of(state, run_id, dates)
             mine: list[int] = []
             requests: list[ClaimRequest] = []
             specs: list[tuple[PlanIndex, TaskSpec]] = []
             for i, p in asked.items():
                 key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
                 try:
-                    index = state.index(run_id, dates[p.date].plan) if p.date in dates else first
+                    index = indexes.get(p.date, first)
                     task = _dispatched_task(p, key, index, dates)
                 except InputError as error:
                     calls[i] = error
