@@ -10,6 +10,7 @@ import pytest
 from phasegate.domain.calendar.expectation import expectation
 from phasegate.domain.calendar.expected_work import WorkKind, expected_work
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.errors import InputError
 from phasegate.domain.operations.audit import Discrepancy
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.run import RunStatus
@@ -92,6 +93,41 @@ def test_a_request_says_how_many_rows_are_due(tmp_path: Path, monkeypatch: pytes
     assert sent["raw/b"] == [(2, None), (2, None)]
     assert sent["shape/right"] == [(1, None), (1, None)], "rows are due, and no check counts them"
     assert sent["shape/ahead"] == [(1, 1), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("checks", "why"),
+    [
+        ([{"check": "rows", "exactly": "games - 5"}], "'exactly: games - 5' is -3"),
+        (
+            [{"check": "rows", "exactly": "games"}, {"check": "rows", "at_least": "3"}],
+            "'exactly: games' is 2, and 'at_least: 3' is 3",
+        ),
+        (
+            [{"check": "rows", "exactly": "games"}, {"check": "rows", "exactly": "4"}],
+            "'exactly: games' is 2, and 'exactly: 4' is 4",
+        ),
+    ],
+    ids=["below 0", "too few", "two numbers"],
+)
+def test_row_checks_that_no_number_meets_are_refused_with_the_date(
+    tmp_path: Path, checks: list[Document], why: str
+) -> None:
+    def change(document: Document) -> None:
+        document["phases"][1]["processors"][0]["checks"] = checks
+
+    world = World(tmp_path, change=change)
+    with pytest.raises(InputError) as error:
+        world.run()
+    assert f"raw/a: on {world.days[0]} no number of rows passes its checks: {why}" in str(error.value)
+
+
+def test_a_worker_that_is_called_there_all_the_same_is_called_in_an_empty_home(tmp_path: Path) -> None:
+    world = World(tmp_path, change=monthly(run_when_empty=True))
+    made = planned(world)
+    assert letters(made.plan, "shape/ahead") == {"shape/ahead": "r"}
+    assert world.run(phases="1..3").status is RunStatus.COMPLETED_WITH_FAILURES, "it writes rows where none are right"
+    assert [attempts(world, "shape", "ahead", day) for day in range(6)] == [1] * 6
 
 
 def test_the_calendar_of_expected_work_says_so_too(tmp_path: Path) -> None:

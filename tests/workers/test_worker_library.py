@@ -515,4 +515,7 @@ def test_rows_that_no_attempt_wrote_are_left_to_a_person(warehouse: Warehouse) -
     _, answer = old_rows(warehouse, None).handle("/process", body(may_be_empty=True))
     result = answer["results"]["a"]
     assert (result["status"], result["error_class"], held_of_old(warehouse)) == ("failed", "bug", 1)
-    assert "no attempt wrote them: look whose they are" in result["message"]
+    assert (
+        "which no attempt wrote, and this attempt yields 0: nothing was changed; look whose they are"
+        in result["message"]
+    )

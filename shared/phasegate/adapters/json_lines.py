@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from phasegate.domain.errors import YIELDS_NOTHING, InputError, WouldEmpty
+from phasegate.domain.errors import NOBODYS, YIELDS_NOTHING, InputError, WouldEmpty
 from phasegate.ports import Partition, Row
 
 _NESTED = {dict, list}
@@ -72,8 +72,9 @@ def would_empty(
 
     fence: that of the write. highest: the highest fence of the rows. empty: the warehouse's ``empty_partition``.
     """
+    held = f"{rows} row{'' if rows == 1 else 's'}{'' if highest > 0 else f', {NOBODYS}'}"
     refusal = WouldEmpty(
-        f"{partition.table} of {partition.day} holds {rows} row{'' if rows == 1 else 's'}, {YIELDS_NOTHING}",
+        f"{partition.table} of {partition.day} holds {held}, {YIELDS_NOTHING}",
         partition,
         fence,
         rows,

@@ -37,6 +37,8 @@ class StaleFence(PhasegateError):
 
 YIELDS_NOTHING = "and this attempt yields 0: nothing was changed"
 """How the message of a ``WouldEmpty`` ends. It comes from a worker as text, and ``explain`` knows it by that."""
+NOBODYS = "which no attempt wrote"
+"""What it says of rows that carry no fence; known in the same way."""
 
 
 class WouldEmpty(PhasegateError):

@@ -9,7 +9,7 @@ from typing import Any
 from phasegate.domain.checks.proof import LEFT_STANDING
 from phasegate.domain.decisions.edges import Blockage, Obstacle, awaited_approvals, obstacles
 from phasegate.domain.decisions.reconcile import TaskStatus, TaskView, derive
-from phasegate.domain.errors import YIELDS_NOTHING, InputError
+from phasegate.domain.errors import NOBODYS, YIELDS_NOTHING, InputError
 from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.domain.plan import ApprovalEdge, PlanIndex, TaskSpec, WorkLetter
 from phasegate.domain.protocol.worker import ErrorClass
@@ -308,6 +308,8 @@ def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: 
             f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
             f"or bring it back, then: {command}"
         )
+    if YIELDS_NOTHING in why.message and NOBODYS in why.message:
+        return f"mend the source, then: {command}; or look whose these rows are, delete them by hand, then: {command}"
     if YIELDS_NOTHING in why.message:
         accept = f"{command} --processor {processor} --accept-empty --why TEXT"
         return f"mend the source, then: {command}; or, if nothing is right there: {accept}"

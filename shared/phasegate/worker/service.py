@@ -196,11 +196,10 @@ def _handled(handler: Handler, request: WorkerRequest) -> ProcessorResult | Acce
     try:
         return handler(request)
     except WouldEmpty as refusal:
+        if not refusal.is_fenced:
+            return kept_rows(refusal, "look whose they are, and delete them by hand", ErrorClass.BUG)
         if not request.may_be_empty:
             return kept_rows(refusal)
-        if not refusal.is_fenced:
-            why = "no attempt wrote them: look whose they are, and delete them by hand"
-            return kept_rows(refusal, why, ErrorClass.BUG)
         deleted = refusal.empty()
         result = handler(request)
         if isinstance(result, Accepted):

@@ -58,6 +58,28 @@ def test_only_the_readers_are_built_on_what_a_gate_waits_for_where_they_say_what
     assert found(read_in_windows) == {}
 
 
+def test_what_is_behind_a_barrier_is_built_on_its_own_date() -> None:
+    def behind_a_barrier(document: dict[str, Any]) -> None:
+        document["phases"][3]["gates"] = [{"check": "barrier", "phase": "shape", "scope": "season"}]
+
+    found = numbers(built_on(compile_plan(plan(behind_a_barrier)), {"shape/ahead": [DAYS[3]]}))
+    assert found == {"final/total": [3], "final/note": [3]}
+
+
+def test_an_object_is_read_by_whoever_does_not_say_what_it_reads_whatever_others_say() -> None:
+    def by_a_gate(document: dict[str, Any]) -> None:
+        raw = document["phases"][1]
+        del raw["released_with"]
+        raw["gates"] = [{"check": "all_succeeded", "phase": "fetch"}]
+        for processor in raw["processors"]:
+            del processor["needs"]
+        raw["processors"][0]["reads"] = ["fetch/a"]
+
+    index = compile_plan(plan(by_a_gate))
+    read = {task.ref: [index.tasks[n].ref for n in index.readers[task.number]] for task in index.tasks}
+    assert (read["fetch/a"], read["fetch/b"]) == (["raw/a", "raw/b"], ["raw/b"])
+
+
 def test_nothing_gone_leaves_nothing_stale() -> None:
     assert built_on(compile_plan(plan()), {}) == {}
 

@@ -70,6 +70,21 @@ def rows_due(pipeline: Pipeline, calendar: Calendar, phase: str, processor: Proc
     return RowsDue(max(least, 1) if letter == ExpectationLetter.EXPECTED else least, most)
 
 
+def contradiction(pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date) -> str:
+    """Say why no number of rows can be right for a date by the row checks of a phase's processor; empty: one can."""
+    demands = pipeline.demands.get((phase, processor.name), ())
+    demanded = _demanded(demands, tuple(calendar.by_day[day].numbers.items())) if demands else ()
+    exact = [(demand.expression, rows) for demand, rows in demanded if demand.is_exact]
+    for expression, rows in exact:
+        if rows < 0:
+            return f"'exactly: {expression}' is {rows}"
+        for demand, others in demanded:
+            if others > rows or (demand.is_exact and others != rows):
+                word = "exactly" if demand.is_exact else "at_least"
+                return f"'exactly: {expression}' is {rows}, and '{word}: {demand.expression}' is {others}"
+    return ""
+
+
 @lru_cache(maxsize=8192)
 def _demanded(demands: tuple[Demand, ...], numbers: tuple[tuple[str, int], ...]) -> tuple[tuple[Demand, int], ...]:
     """Each demand with its rows on a date with these numbers.
@@ -90,7 +105,7 @@ def _by_numbers(
             return ExpectationLetter.EMPTY, f"{demand.expression} is 0: no rows are due"
     if any(rows > 0 for _, rows in demanded):
         return _ROWS
-    for demand, _ in demanded:
+    for demand, rows in demanded:
         if not demand.is_exact:
-            return ExpectationLetter.OPTIONAL, may_be_empty or f"{demand.expression} is 0: no rows need be there"
+            return ExpectationLetter.OPTIONAL, may_be_empty or f"{demand.expression} is {rows}: no rows need be there"
     return None

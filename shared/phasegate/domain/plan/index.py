@@ -81,34 +81,20 @@ class PlanIndex:
     @cached_property
     def inputs(self) -> tuple[Inputs, ...]:
         """List, for each task, what it is made from."""
-        return tuple(inputs_of(self.plan.pipeline, task, self.groups[task.group], self.tasks) for task in self.tasks)
+        return tuple(inputs_of(self.plan.pipeline, task, self.groups, self.tasks) for task in self.tasks)
 
     @cached_property
     def readers(self) -> tuple[tuple[int, ...], ...]:
-        """List, for each task that writes no table, the tasks that read what it leaves, on the same date.
+        """List, for each task that writes no table, the tasks that read what it leaves, on the same date (``inputs``).
 
-        These need it, or say that they read it. Where nobody says so, whatever a gate on it holds back may read it, but
-        what reads nothing on its date.
         Those of a task that writes a table are not told: empty.
         """
-        said: list[set[int]] = [set() for _ in self.tasks]
-        held_back: list[set[int]] = [set() for _ in self.tasks]
-        for task in self.tasks:
-            for number in (*task.needs, *task.reads):
-                said[number].add(task.number)
-            for edge in self.groups[task.group].edges if task.spec.reads_same_date else ():
-                if isinstance(edge, SameDateEdge):
-                    behind = [self.by_ref[ref].number for ref in edge.refs]
-                elif isinstance(edge, BarrierEdge):
-                    behind = [number for group in edge.groups for number in self.groups[group].tasks]
-                else:
-                    continue
-                for number in behind:
-                    held_back[number].add(task.number)
-        return tuple(
-            () if isinstance(task.spec.output, TableOutput) else tuple(sorted(a or b))
-            for task, a, b in zip(self.tasks, said, held_back, strict=True)
-        )
+        readers: list[list[int]] = [[] for _ in self.tasks]
+        for task, inputs in zip(self.tasks, self.inputs, strict=True):
+            for ref in inputs.same_date:
+                if (read := self.by_ref.get(ref)) is not None and not isinstance(read.spec.output, TableOutput):
+                    readers[read.number].append(task.number)
+        return tuple(map(tuple, readers))
 
     @cached_property
     def sources(self) -> tuple[tuple[int, ...], ...]:

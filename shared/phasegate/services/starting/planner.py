@@ -7,7 +7,7 @@ from functools import partial
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.calendar.expectation import ExpectationLetter, contradiction
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.needed import Why, needed
 from phasegate.domain.decisions.standing import standing
@@ -123,6 +123,7 @@ def make_plan(
         selection=selection,
     )
     index = compile_plan(blank)
+    _require_possible_numbers(index)
     if reprocess == "all":
         stock = Stock([[None if index.readers[task.number] else Why.ASKED] * len(days) for task in index.tasks])
     elif reprocess == "failed":
@@ -136,6 +137,14 @@ def make_plan(
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
     return PlanMade(blank.with_letters(found.letters), found.why, found.not_right)
+
+
+def _require_possible_numbers(index: PlanIndex) -> None:
+    """Refuse row checks that no number of rows can meet on a date of the plan. Raises InputError."""
+    for task in index.tasks:
+        for day in index.days:
+            if why := contradiction(index.plan.pipeline, index.calendar, task.phase, task.spec, day):
+                raise InputError(f"{task.ref}: on {day} no number of rows passes its checks: {why}; correct them")
 
 
 def missing_outside(

@@ -113,7 +113,10 @@ def _look(
         for position, (day, expects) in enumerate(expected[task.ref].items()):
             has_rows = day in counted[task.ref]
             is_stale = day in stale.get(task.ref, ())
-            if not has_rows and expects == ExpectationLetter.OPTIONAL and not is_stale:
+            may_be_called = expects == ExpectationLetter.OPTIONAL or (
+                expects == ExpectationLetter.EMPTY and task.spec.run_when_empty
+            )
+            if not has_rows and may_be_called and not is_stale:
                 open_question.append((task.number, position))
             elif not has_rows and expects == ExpectationLetter.EMPTY:
                 empty.setdefault(task.ref, set()).add(day)
