@@ -123,7 +123,8 @@ def _not_right(index: PlanIndex, task: TaskSpec, lacking: Sequence[Why | None]) 
 
 def _as_read(readers: Sequence[Why | None]) -> Why | None:
     """Why an object is made whose readers do not stand for these reasons; None: they do."""
-    lacking = [why for why in readers if why is not None]
+    # What is stale has other inputs at fault than what it reads on the way.
+    lacking = [why for why in readers if why not in (None, Why.STALE)]
     whole = next((why for why in lacking if why in (Why.ASKED, Why.SOURCE)), None)
     return whole or (Why.READ if lacking else None)
 

@@ -92,7 +92,7 @@ class Plan(BaseModel):
     canary: tuple[date, ...] = Field(
         default=(), description="the dates that go first, each with those of its windows; none: all go alike"
     )
-    reprocess: str = Field(description="what was asked to be made again: missing, failed or all")
+    reprocess: str = Field(description="what was asked to be made again: missing, stale, failed or all")
     code_version: str = Field(description="the version of the program that planned it")
 
     @cached_property

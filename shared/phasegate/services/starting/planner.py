@@ -1,7 +1,7 @@
 """The planner makes the frozen plan: which dates, which phases, and what of it is already there."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 
@@ -9,9 +9,11 @@ from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.decisions.built_on import marks, spread
 from phasegate.domain.decisions.needed import Why, needed
+from phasegate.domain.decisions.stale import StaleInput
 from phasegate.domain.decisions.standing import standing
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
@@ -40,6 +42,9 @@ class PlanMade:
     not_right: Mapping[str, Sequence[date]]
     """By ``phase/processor``: the dates that hold rows where none are right, as far as a plan looks; they will be
     blocked."""
+
+    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
+    """By ``phase/processor`` and date: what is stale, and by which input; as far as tables were looked at."""
 
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
@@ -108,15 +113,20 @@ def make_plan(
     foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there. ran_empty: what
     earlier runs prove to be empty. known: what may pass.
-    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
+    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run;
+    NothingStale for ``stale`` where nothing is.
     """
     names, chosen = choose_phases(pipeline, phases, profile)
     days = selection.resolve(calendar)
+    around = seasons_around(calendar, days)
+    if reprocess == "stale":
+        whole = compile_plan(blank_plan(pipeline, names, days, around))
+        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known).stale)
     blank = blank_plan(
         pipeline,
         names,
         days,
-        seasons_around(calendar, days),
+        around,
         ramp=chosen.ramp if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
@@ -134,7 +144,19 @@ def make_plan(
                 if not index.readers[task.number]:
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
-    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right)
+    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right, stale=stock.stale)
+
+
+def _stale_days(index: PlanIndex, stale: Mapping[str, Mapping[date, StaleInput]]) -> tuple[date, ...]:
+    """Choose the dates on which something is stale, or built on what is. Raises NothingStale."""
+    reached = spread(index, marks(index, stale))
+    days = tuple(day for position, day in enumerate(index.days) if any(of_task[position] for of_task in reached))
+    if not days:
+        raise NothingStale(
+            "--reprocess stale: nothing on these dates was made from what has changed since; what is missing is made "
+            "by --reprocess missing"
+        )
+    return days
 
 
 def missing_outside(

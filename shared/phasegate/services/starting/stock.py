@@ -1,12 +1,12 @@
 """Stock is taken before a plan is made: which outputs stand as they are, judged by the checks, not by any state."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
-from phasegate.domain.decisions.stale import inputs_outside
+from phasegate.domain.decisions.stale import StaleInput, inputs_outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
@@ -29,6 +29,9 @@ class Stock:
 
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
     """By ref: the dates on which a table is empty, and stands."""
+
+    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
+    """By ref and date: what is stale, whatever else is wrong with it, and by which input."""
 
 
 def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset[date]]:
@@ -58,7 +61,8 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
     empty: dict[str, set[date]] = {}
     unproved: dict[str, set[date]] = {}
-    for number, position in _look(index, prover, lacking, empty, known):
+    open_question, stale = _look(index, prover, lacking, empty, known)
+    for number, position in open_question:
         task, day = index.tasks[number], index.days[position]
         mates = index.mates(task.ref, day)
         is_proved = mates and all(lacking[index.by_ref[mate].number][position] is None for mate in mates)
@@ -68,7 +72,7 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
         empty.setdefault(ref, set()).update(days.intersection(proved.get(ref, ())))
         for day in days.difference(empty[ref]):
             lacking[index.by_ref[ref].number][index.position[day]] = Why.NEVER_RAN
-    return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()})
+    return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()}, stale)
 
 
 def _look(
@@ -77,16 +81,16 @@ def _look(
     lacking: list[list[Why | None]],
     empty: dict[str, set[date]],
     known: Sequence[Waiver],
-) -> list[tuple[int, int]]:
-    """Note which tables do not stand, and which are rightly empty; returns what is open: those that may be, and are.
+) -> tuple[list[tuple[int, int]], Mapping[str, Mapping[date, StaleInput]]]:
+    """Note which tables do not stand, and which are rightly empty; returns what is open, and what is stale.
 
-    Each as (number of the task, position of the date).
+    Open are those that may be empty, and are; each as (number of the task, position of the date).
     """
     tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
     counted: dict[str, Counts] = {ref: {} for ref in expected}
     unsound: dict[str, set[date]] = {}
-    stale: Mapping[str, Collection[date]] = {}
+    stale: Mapping[str, Mapping[date, StaleInput]] = {}
     if prover is not None:
         asked = {task.ref: {*index.days} for task in tables}
         for ref, days in inputs_outside(index).items():
@@ -123,4 +127,4 @@ def _look(
                 lacking[task.number][position] = Why.UNSOUND
             elif is_stale:
                 lacking[task.number][position] = Why.STALE
-    return open_question
+    return open_question, stale
