@@ -13,9 +13,9 @@ from datetime import date
 from typing import NamedTuple
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
-from phasegate.domain.checks.fingerprint import NOTHING
+from phasegate.domain.checks.fingerprint import NOTHING, Content
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge
+from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge, WorkLetter
 from phasegate.domain.spec.pipeline import TableOutput
 
 Held = Mapping[str, Mapping[date, Found]]
@@ -150,6 +150,56 @@ def judge_ages(seen: Look, index: PlanIndex, contents: Fingerprints) -> Ages:
             latest = max(changed, key=lambda each: each.day)
             stale.setdefault(candidate.ref, {})[candidate.day] = latest
     return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()})
+
+
+def made_from_the_same(
+    index: PlanIndex,
+    wanted: Mapping[str, Collection[date]],
+    records: Records,
+    contents: Mapping[str, Mapping[date, Content]],
+) -> dict[str, frozenset[date]]:
+    """Find the tables that would be made from what they were made from: ref -> dates.
+
+    wanted: by ref, the dates in question. contents: of these, and of all tables that they are made from
+    (``dates_read``); one that is absent could not be asked. Where nothing is recorded of the very rows that are there,
+    nobody knows.
+    """
+    found: dict[str, frozenset[date]] = {}
+    prints = {ref: {day: each.fingerprint for day, each in of_ref.items()} for ref, of_ref in contents.items()}
+    for task in index.tasks:
+        if task.ref not in wanted or task.ref not in contents:
+            continue
+        same: set[date] = set()
+        for day, reads in reads_of(index, task):
+            own, record = contents[task.ref].get(day), records.get(task.ref, {}).get(day)
+            if day not in wanted[task.ref] or own is None or record is None or own.fingerprint != record.content:
+                continue
+            if (own.lowest_fence, own.highest_fence) != (record.fence, record.fence):
+                continue
+            tables = [ref for ref in reads if isinstance(index.processor(ref).output, TableOutput)]
+            if all(
+                ref in prints and made_from(reads[ref], prints[ref]) == record.inputs.get(_table(index, ref))
+                for ref in tables
+            ):
+                same.add(day)
+        found[task.ref] = frozenset(same)
+    return found
+
+
+def waits_for_its_inputs(index: PlanIndex, task: TaskSpec, position: int, left: Collection[int]) -> bool:
+    """Tell whether all that a task is made from on a date has come to its end when it is released, in tables.
+
+    left: numbers of tasks that are left alone there, and so are as they were.
+    """
+    edges = (edge for edge in index.groups[task.group].edges if isinstance(edge, SameDateEdge))
+    waited = {ref for edge in edges for ref in edge.refs}
+    for ref in _inputs(index, task)[0]:
+        other = index.by_ref.get(ref)
+        if other is None or other.number in left or other.work[position] != WorkLetter.RUN:
+            continue
+        if ref not in waited or not isinstance(other.spec.output, TableOutput):
+            return False
+    return True
 
 
 class Made(NamedTuple):

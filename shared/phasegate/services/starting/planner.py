@@ -17,7 +17,8 @@ from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.plan.document import UNLESS_SAME
+from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source, ran_empty
@@ -144,7 +145,22 @@ def make_plan(
                 if not index.readers[task.number]:
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
-    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right, stale=stock.stale)
+    marks_by_ref = _unless_same(index, found.why, stock) if reprocess in ("missing", "stale") else {}
+    return PlanMade(blank.with_letters(found.letters, marks_by_ref), found.why, found.not_right, stale=stock.stale)
+
+
+def _unless_same(index: PlanIndex, why: Mapping[str, Sequence[Why | None]], stock: Stock) -> dict[str, str]:
+    """Mark the tables that stand, and run only because something that they are made from does."""
+    return {
+        task.ref: "".join(
+            UNLESS_SAME
+            if reason is Why.BUILT_ON and lacking is None and day not in stock.empty.get(task.ref, ())
+            else "."
+            for day, reason, lacking in zip(index.days, why[task.ref], stock.lacking[task.number], strict=True)
+        )
+        for task in index.tasks
+        if isinstance(task.spec.output, TableOutput) and task.number not in index.observed
+    }
 
 
 def _stale_days(index: PlanIndex, stale: Mapping[str, Mapping[date, StaleInput]]) -> tuple[date, ...]:
