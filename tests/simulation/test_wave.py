@@ -7,13 +7,14 @@ import pytest
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.reconcile import LEFT_ALONE, TaskStatus, derive
+from phasegate.domain.errors import NothingStale
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.operating import operators
 from tests.conftest import FULL
 from tests.simulation.effects import Crash, Effects
 from tests.simulation.lives import LONGEST, MortalWorld
 from tests.simulation.test_stale import findings, forget_contents, planned, seeds
-from tests.world import World, drive, reading
+from tests.world import World, drive, reading, write_source
 
 DATES = 10
 CHANGED = 4
@@ -133,6 +134,21 @@ def test_the_wave_stops_as_well_where_what_came_out_the_same_needed_a_retry(tmp_
         assert embedded.drive("rest").status is RunStatus.COMPLETED
     assert carried(world, "rest") == CARRIED
     assert_like_a_clean_run(world, tmp_path / "clean")
+
+
+def test_a_game_that_is_put_back_runs_exactly_what_its_windows_and_contents_reach(tmp_path: Path) -> None:
+    """Its raw tables do not pass any more, as the schedule has the game; all else follows from what they hold."""
+    world = World(tmp_path / "mended", dates=DATES)
+    write_source(world.source, {day: 1 if n == CHANGED else 2 for n, day in enumerate(world.days)})
+    assert drive(world)[0].status is RunStatus.COMPLETED
+    write_source(world.source, dict.fromkeys(world.days, 2))
+    assert drive(world, "repair", reprocess="stale")[0].status is RunStatus.COMPLETED
+    window = [4, 5, 6, 7]
+    both = {"a": [4, 4], "b": [4, 4]}
+    assert carried(world, "repair") == {**both, "left": [4], "right": [4], "ahead": window, "total": window}
+    assert_like_a_clean_run(world, tmp_path / "clean")
+    with pytest.raises(NothingStale):
+        drive(world, "once more", reprocess="stale")
 
 
 def life(world: MortalWorld, effects: Effects) -> RunStatus:

@@ -10,7 +10,10 @@ from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import Plan
 from phasegate.report.plan import Reasons, Stale, stale_document, stale_lines
 
-NOTHING = "nothing to repair: no table of these dates was made from what has changed since"
+NOTHING = "nothing to repair: no table of these dates was made from what has changed since, or holds what does not pass"
+
+NAMED = 6
+"""Processors that the text names whose tables do not pass."""
 
 
 def repair_document(
@@ -33,10 +36,14 @@ def repair_text(plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[s
     """The text says the same in lines."""
     if plan is None:
         return NOTHING
-    cells = sum(map(len, stale.values()))
-    also = sum(map(len, _also(plan, why).values()))
-    lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)]
-    lines.append(f"{also:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
+    also = _also(plan, why)
+    unsound = {ref: n for ref, days in also.items() if (n := list(days.values()).count(Why.UNSOUND))}
+    cells, bad, rest = sum(map(len, stale.values())), sum(unsound.values()), sum(map(len, also.values()))
+    lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
+    if bad:
+        named = f"{', '.join(list(unsound)[:NAMED])}{', …' if len(unsound) > NAMED else ''}"
+        lines.append(f"{bad:,} tables and dates hold what does not pass: {named}")
+    lines.append(f"{rest - bad:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
     lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
     return escaped_lines(lines)
 

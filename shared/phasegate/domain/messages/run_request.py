@@ -8,7 +8,7 @@ from phasegate.domain.operations.overrides import NO_OVERRIDES, Overrides
 
 Reprocess = Literal["missing", "stale", "failed", "all"]
 """What runs of the selected work: what the tables lack; the same on those dates alone on which something was made from
-what has changed since; what the last run left undone; or everything."""
+what has changed since, or does not pass; what the last run left undone; or everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.decisions.built_on import marks, spread
+from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.decisions.needed import Why, needed
 from phasegate.domain.decisions.stale import StaleInput
 from phasegate.domain.decisions.standing import standing
@@ -122,7 +122,7 @@ def make_plan(
     around = seasons_around(calendar, days)
     if reprocess == "stale":
         whole = compile_plan(blank_plan(pipeline, names, days, around))
-        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known).stale)
+        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known))
     blank = blank_plan(
         pipeline,
         names,
@@ -163,14 +163,19 @@ def _unless_same(index: PlanIndex, why: Mapping[str, Sequence[Why | None]], stoc
     }
 
 
-def _stale_days(index: PlanIndex, stale: Mapping[str, Mapping[date, StaleInput]]) -> tuple[date, ...]:
-    """Choose the dates on which something is stale, or built on what is. Raises NothingStale."""
-    reached = spread(index, marks(index, stale))
+def _stale_days(index: PlanIndex, stock: Stock) -> tuple[date, ...]:
+    """Choose the dates on which something is stale, or holds what does not pass, or is built on such.
+
+    What does not pass is stale in its way: its source, or the calendar, holds something else since. Raises
+    NothingStale.
+    """
+    seeds = [[why in (Why.STALE, Why.UNSOUND) for why in of_task] for of_task in stock.lacking]
+    reached = spread(index, seeds)
     days = tuple(day for position, day in enumerate(index.days) if any(of_task[position] for of_task in reached))
     if not days:
         raise NothingStale(
-            "--reprocess stale: nothing on these dates was made from what has changed since; what is missing is made "
-            "by --reprocess missing"
+            "--reprocess stale: nothing on these dates was made from what has changed since, or holds what does not "
+            "pass; what is missing is made by --reprocess missing"
         )
     return days
 
