@@ -142,8 +142,8 @@ def test_objects_are_made_again_for_a_reader_that_is_missing_and_for_no_other(tm
 
 
 def left_reads_the_object(document: Document) -> None:
-    """``shape/left`` reads the object of ``fetch/a`` beside its table."""
-    document["phases"][2]["processors"][0]["reads"].append("fetch/a")
+    """``shape/left`` reads the object of ``fetch/a`` beside its table, and the table of ``b``."""
+    document["phases"][2]["processors"][0]["reads"] += ["fetch/a", "raw/b"]
 
 
 def test_an_object_that_is_there_is_taken_over_for_a_reader_that_only_follows_and_made_where_it_is_not(
@@ -242,7 +242,7 @@ def test_a_plan_says_why_its_tasks_run(tmp_path: Path) -> None:
     delete(world, "raw.b", 1)
     made = planned(world)
     document = plan_document(made.plan, {}, made.why, made.not_right)
-    assert document["why"] == {"missing": 1, "no_output": 4, "read": 1, "built_on": 7}
+    assert document["why"] == {"missing": 1, "no_output": 4, "read": 1, "built_on": 2}
     counts = document["tasks"]
     assert (counts["run"], counts["not_needed"]) == (sum(document["why"].values()), 7)
     assert counts["expected"] == sum(n for name, n in counts.items() if name != "expected")
@@ -251,6 +251,19 @@ def test_a_plan_says_why_its_tasks_run(tmp_path: Path) -> None:
     assert "7 not needed" in text
     assert "  to run       1 tasks: what reads it runs" in text
     assert "  to run       1 tasks: its output is not there" in text
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["what it reads is said", "it may read all of the phase"])
+def test_a_processor_that_joins_a_phase_makes_only_its_readers_run(tmp_path: Path, says: bool) -> None:
+    def joined(document: Document) -> None:
+        shape, final = document["phases"][2]["processors"], document["phases"][3]["processors"]
+        shape.append({**shape[2], "name": "more", "output": {**shape[2]["output"], "table": "shape.more"}})
+        final[0]["reads"] = ["left", "right", "ahead"] if says else []
+
+    World(tmp_path, dates=4).run()
+    made = planned(World(tmp_path, dates=4, change=joined))
+    running = {ref for ref, whys in made.why.items() if any(whys) and ref != "final/note"}
+    assert running == ({"shape/more"} if says else {"shape/more", "final/total"})
 
 
 def test_a_version_that_does_not_know_what_is_not_needed_makes_it(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def marks(index: PlanIndex, days_of: Mapping[str, Iterable[date]]) -> Marks:
 
 
 def spread(index: PlanIndex, seeds: Sequence[Sequence[object]]) -> Marks:
-    """Spread the marks to all that is built on what is marked: by a need, a gate on its date, a window before it.
+    """Spread the marks to all that is built on what is marked, on its date or in a window before it (``inputs_of``).
 
     seeds: marked is what is true.
     """
@@ -52,12 +52,32 @@ def built_on(index: PlanIndex, gone: Mapping[str, Collection[date]]) -> dict[str
     return {ref: days for ref, days in days_by_ref.items() if days}
 
 
-def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, WindowEdge]]]:
-    same_date = list(task.needs)
-    windows: list[tuple[int, WindowEdge]] = []
+def inputs_of(index: PlanIndex, task: TaskSpec) -> tuple[list[str], list[tuple[str, WindowEdge]]]:
+    """Find what a task is made from: the refs on its own date, and those in windows.
+
+    On its date these are what it reads, and what it needs, with what that needs in turn. One that does not say what it
+    reads may read all that its gates wait for.
+    """
+    needed = list(task.needs)
+    for number in needed:
+        needed += [further for further in index.tasks[number].needs if further not in needed]
+    same_date = [index.tasks[number].ref for number in needed]
+    windows: list[tuple[str, WindowEdge]] = []
+    pipeline = index.plan.pipeline
+    earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
+    said = ["/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads]
     for edge in index.groups[task.group].edges:
         if isinstance(edge, SameDateEdge):
-            same_date.extend(index.by_ref[ref].number for ref in edge.refs)
+            same_date += [] if said else [*edge.refs, *edge.outside]
         elif isinstance(edge, WindowEdge):
-            windows.extend((index.by_ref[ref].number, edge) for ref, group in edge.refs if group is not None)
-    return same_date, windows
+            windows += [(ref, edge) for ref, _ in edge.refs]
+    return list(dict.fromkeys([*same_date, *said])), windows
+
+
+def _upstream(index: PlanIndex, task: TaskSpec) -> tuple[list[int], list[tuple[int, WindowEdge]]]:
+    """The same, by number, as far as it is in the index."""
+    same_date, windows = inputs_of(index, task)
+    return (
+        [index.by_ref[ref].number for ref in same_date if ref in index.by_ref],
+        [(index.by_ref[ref].number, edge) for ref, edge in windows if ref in index.by_ref],
+    )

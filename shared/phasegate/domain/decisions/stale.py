@@ -15,7 +15,8 @@ from typing import NamedTuple
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.fingerprint import NOTHING, Content
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WindowEdge, WorkLetter
+from phasegate.domain.decisions.built_on import inputs_of
+from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WorkLetter
 from phasegate.domain.spec.pipeline import TableOutput
 
 Held = Mapping[str, Mapping[date, Found]]
@@ -193,7 +194,7 @@ def waits_for_its_inputs(index: PlanIndex, task: TaskSpec, position: int, left: 
     """
     edges = (edge for edge in index.groups[task.group].edges if isinstance(edge, SameDateEdge))
     waited = {ref for edge in edges for ref in edge.refs}
-    for ref in _inputs(index, task)[0]:
+    for ref in inputs_of(index, task)[0]:
         other = index.by_ref.get(ref)
         if other is None or other.number in left or other.work[position] != WorkLetter.RUN:
             continue
@@ -247,7 +248,7 @@ def reads_of(index: PlanIndex, task: TaskSpec) -> Iterator[tuple[date, dict[str,
 
     Where it does not say what it reads on its own date, it may read all that its gates wait for.
     """
-    same_date, windows = _inputs(index, task)
+    same_date, windows = inputs_of(index, task)
     for position, day in enumerate(index.days):
         reads = {ref: [day] for ref in same_date}
         for ref, edge in windows:
@@ -272,7 +273,7 @@ def inputs_outside(index: PlanIndex) -> dict[str, frozenset[date]]:
     """Find what the tasks of an index are made from and the index does not make: ref -> dates."""
     found: dict[str, set[date]] = {}
     for task in index.tasks:
-        same_date, windows = _inputs(index, task)
+        same_date, windows = inputs_of(index, task)
         for ref in same_date:
             if ref not in index.by_ref:
                 found.setdefault(ref, set()).update(index.days)
@@ -352,19 +353,3 @@ def _latest(there: Iterable[tuple[date, Found]], made_under: int) -> tuple[date,
 def _table(index: PlanIndex, ref: str) -> str:
     output = index.processor(ref).output
     return output.table if isinstance(output, TableOutput) else ref
-
-
-def _inputs(index: PlanIndex, task: TaskSpec) -> tuple[list[str], list[tuple[str, WindowEdge]]]:
-    """What a task reads on its own date, and in windows. Where it does not say what it reads, it may read all that its
-    gates wait for."""
-    same_date = [index.tasks[number].ref for number in task.needs]
-    windows: list[tuple[str, WindowEdge]] = []
-    pipeline = index.plan.pipeline
-    earlier = pipeline.phase_names[: pipeline.phase_names.index(task.phase)]
-    said = ["/".join(pipeline.resolve(name, earlier)) for name in task.spec.reads]
-    for edge in index.groups[task.group].edges:
-        if isinstance(edge, SameDateEdge):
-            same_date += [] if said else [*edge.refs, *edge.outside]
-        elif isinstance(edge, WindowEdge):
-            windows += [(ref, edge) for ref, _ in edge.refs]
-    return list(dict.fromkeys([*same_date, *said])), windows
