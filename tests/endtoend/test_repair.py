@@ -61,8 +61,8 @@ def test_the_printed_command_makes_them_again_as_a_clean_run_would(site: Site, t
     nothing = site.call(*site.selecting("repair", *SEASON))
     assert (nothing.code, nothing.out) == (
         0,
-        "nothing to repair: no table of these dates was made from what has changed since, or holds what does not "
-        "pass\n",
+        "nothing to repair: no table of these dates was made from what has changed since, or by another version of "
+        "its worker, or holds what does not pass\n",
     )
     assert site.call(*site.selecting("repair", *SEASON, "--yes", "--json")).document["stale"] == {}
     assert site.call(*site.selecting("verify", *SEASON, "--json")).code == 0

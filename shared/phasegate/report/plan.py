@@ -8,7 +8,7 @@ from typing import Any
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
-from phasegate.domain.decisions.stale import StaleInput
+from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import (
     ApprovalEdge,
@@ -34,6 +34,11 @@ Stale = Mapping[str, Mapping[date, StaleInput]]
 
 NO_STALE: Stale = {}
 
+AnotherVersion = Mapping[str, Mapping[date, Outdated]]
+"""By ``phase/processor`` and date: what another version of its worker made."""
+
+NO_OTHER: AnotherVersion = {}
+
 STALE_SHOWN = 20
 """Stale tables that the text names by date; JSON has all of them."""
 
@@ -44,11 +49,13 @@ def plan_document(
     why: Reasons,
     not_right: NotRight,
     stale: Stale = NO_STALE,
+    outdated: AnotherVersion = NO_OTHER,
 ) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
     runs. not_right: what stands where nothing may, and blocks its dates. stale: of what is made again for that.
+    outdated: what another version of its worker made.
     """
     index = compile_plan(plan)
     return {
@@ -70,10 +77,11 @@ def plan_document(
         },
         "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
         "stale": stale_document(stale),
+        "outdated": stale_document(outdated),
     }
 
 
-def stale_document(stale: Stale) -> dict[str, dict[str, str]]:
+def stale_document(stale: Mapping[str, Mapping[date, object]]) -> dict[str, dict[str, str]]:
     """The document names what is stale, by processor and date, with the reason."""
     return {ref: {day.isoformat(): str(by) for day, by in sorted(days.items())} for ref, days in stale.items()}
 
@@ -173,9 +181,10 @@ def plan_text(
     why: Reasons,
     not_right: NotRight,
     stale: Stale = NO_STALE,
+    outdated: AnotherVersion = NO_OTHER,
 ) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them."""
-    document = plan_document(plan, lacking, why, not_right, stale)
+    document = plan_document(plan, lacking, why, not_right, stale, outdated)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
@@ -210,6 +219,9 @@ def plan_text(
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
     if stale:
         lines += ["", "Made from what has changed since:", *stale_lines(stale)]
+    if outdated:
+        lines += ["", "Made by another version of its worker (--reprocess stale makes them again):"]
+        lines += [f"  {ref}: {len(days)} dates, {min(days)} to {max(days)}" for ref, days in outdated.items()]
     if not_right:
         lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
         lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]

@@ -10,10 +10,13 @@ from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import Plan
 from phasegate.report.plan import Reasons, Stale, stale_document, stale_lines
 
-NOTHING = "nothing to repair: no table of these dates was made from what has changed since, or holds what does not pass"
+NOTHING = (
+    "nothing to repair: no table of these dates was made from what has changed since, or by another version of its "
+    "worker, or holds what does not pass"
+)
 
 NAMED = 6
-"""Processors that the text names whose tables do not pass."""
+"""Processors that the text names of those whose tables do not pass, or were made by another version."""
 
 
 def repair_document(
@@ -37,13 +40,15 @@ def repair_text(plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[s
     if plan is None:
         return NOTHING
     also = _also(plan, why)
-    unsound = {ref: n for ref, days in also.items() if (n := list(days.values()).count(Why.UNSOUND))}
-    cells, bad, rest = sum(map(len, stale.values())), sum(unsound.values()), sum(map(len, also.values()))
+    cells, rest = sum(map(len, stale.values())), sum(map(len, also.values()))
     lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
-    if bad:
-        named = f"{', '.join(list(unsound)[:NAMED])}{', …' if len(unsound) > NAMED else ''}"
-        lines.append(f"{bad:,} tables and dates hold what does not pass: {named}")
-    lines.append(f"{rest - bad:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
+    for reason, said in ((Why.UNSOUND, "hold what does not pass"), (Why.OUTDATED, "are of another version")):
+        found = {ref: n for ref, days in also.items() if (n := list(days.values()).count(reason))}
+        if found:
+            named = f"{', '.join(list(found)[:NAMED])}{', …' if len(found) > NAMED else ''}"
+            lines.append(f"{sum(found.values()):,} tables and dates {said}: {named}")
+            rest -= sum(found.values())
+    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
     lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
     return escaped_lines(lines)
 

@@ -17,6 +17,7 @@ from phasegate.domain.checks.fingerprint import NOTHING, Content
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.decisions.built_on import inputs_of
 from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WorkLetter
+from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
 
 Held = Mapping[str, Mapping[date, Found]]
@@ -49,7 +50,7 @@ class MadeRecord:
     """What it was made from, by ``dataset.table``."""
 
     version: str = ""
-    """The version of the worker's program, as it said; empty: it did not."""
+    """The version of the worker that made it, as the pipeline file named it; empty: it named none."""
 
 
 Records = Mapping[str, Mapping[date, MadeRecord]]
@@ -70,6 +71,18 @@ class StaleInput(NamedTuple):
         return f"{self.ref} of {self.day} {self.why}"
 
 
+class Outdated(NamedTuple):
+    """An outdated table was made by another version of its worker than the pipeline file names now."""
+
+    made_by: str
+    """The version that made it."""
+    present: str
+    """The version that is named now."""
+
+    def __str__(self) -> str:
+        return f"made by version {self.made_by} of its worker, which is {self.present} now"
+
+
 class Ages(NamedTuple):
     """The ages of tables are told by what they were made from."""
 
@@ -77,6 +90,8 @@ class Ages(NamedTuple):
     """By ref and date: what is stale, and by which input."""
     unknown: Mapping[str, tuple[date, ...]]
     """By ref: the dates of rows of which nothing says whether they are stale."""
+    outdated: Mapping[str, Mapping[date, Outdated]]
+    """By ref and date: what another version of its worker made, as far as that is known."""
 
 
 @dataclass(slots=True)
@@ -105,6 +120,8 @@ class Look:
     """By ref and date: what is stale without that."""
     unknown: dict[str, list[date]] = field(default_factory=dict)
     """By ref: the dates of which neither says anything."""
+    outdated: dict[str, dict[date, Outdated]] = field(default_factory=dict)
+    """By ref and date: what another version made."""
 
     @property
     def asked(self) -> dict[str, set[date]]:
@@ -127,6 +144,10 @@ def look(index: PlanIndex, held: Held, records: Records) -> Look:
         if not isinstance(task.spec.output, TableOutput) or (own := held.get(task.ref)) is None:
             continue
         recorded = records.get(task.ref, {})
+        version = version_of(index, task)
+        for day, record in recorded.items() if version else ():
+            if record.version not in ("", version) and (there := own.get(day)) and _holds_under(there, record.fence):
+                found.outdated.setdefault(task.ref, {})[day] = Outdated(record.version, version)
         for day, reads in reads_of(index, task):
             _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
     return found
@@ -150,7 +171,14 @@ def judge_ages(seen: Look, index: PlanIndex, contents: Fingerprints) -> Ages:
         if changed:
             latest = max(changed, key=lambda each: each.day)
             stale.setdefault(candidate.ref, {})[candidate.day] = latest
-    return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()})
+    return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()}, seen.outdated)
+
+
+def version_of(index: PlanIndex, task: TaskSpec) -> str:
+    """Return the version of a task's worker that the pipeline file names; empty: none, or nobody is called."""
+    if isinstance(task.dispatch, Observed):
+        return ""
+    return index.plan.pipeline.workers[task.dispatch.worker].version or ""
 
 
 def made_from_the_same(

@@ -11,7 +11,7 @@ from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.decisions.needed import Why, needed
-from phasegate.domain.decisions.stale import StaleInput
+from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.decisions.standing import standing
 from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
@@ -46,6 +46,9 @@ class PlanMade:
 
     stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
     """By ``phase/processor`` and date: what is stale, and by which input; as far as tables were looked at."""
+
+    outdated: Mapping[str, Mapping[date, Outdated]] = field(default_factory=dict)
+    """By ``phase/processor`` and date: what another version of its worker made; as far as that is known."""
 
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
@@ -122,7 +125,7 @@ def make_plan(
     around = seasons_around(calendar, days)
     if reprocess == "stale":
         whole = compile_plan(blank_plan(pipeline, names, days, around))
-        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known))
+        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known, by_version=True))
     blank = blank_plan(
         pipeline,
         names,
@@ -138,7 +141,7 @@ def make_plan(
     elif reprocess == "failed":
         stock = _by_state(index, finished(days), prover)
     else:
-        stock = take_stock(index, prover, ran_empty, known)
+        stock = take_stock(index, prover, ran_empty, known, by_version=reprocess == "stale")
     if reprocess != "all":
         for day in foreign(days):
             for task in index.tasks:
@@ -146,7 +149,8 @@ def make_plan(
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
     marks_by_ref = _unless_same(index, found.why, stock) if reprocess in ("missing", "stale") else {}
-    return PlanMade(blank.with_letters(found.letters, marks_by_ref), found.why, found.not_right, stale=stock.stale)
+    plan = blank.with_letters(found.letters, marks_by_ref)
+    return PlanMade(plan, found.why, found.not_right, stock.stale, stock.outdated)
 
 
 def _unless_same(index: PlanIndex, why: Mapping[str, Sequence[Why | None]], stock: Stock) -> dict[str, str]:
@@ -166,16 +170,16 @@ def _unless_same(index: PlanIndex, why: Mapping[str, Sequence[Why | None]], stoc
 def _stale_days(index: PlanIndex, stock: Stock) -> tuple[date, ...]:
     """Choose the dates on which something is stale, or holds what does not pass, or is built on such.
 
-    What does not pass is stale in its way: its source, or the calendar, holds something else since. Raises
-    NothingStale.
+    What does not pass is stale in its way: its source, or the calendar, holds something else since; and so is what
+    another version of its worker made. Raises NothingStale.
     """
-    seeds = [[why in (Why.STALE, Why.UNSOUND) for why in of_task] for of_task in stock.lacking]
+    seeds = [[why in (Why.STALE, Why.UNSOUND, Why.OUTDATED) for why in of_task] for of_task in stock.lacking]
     reached = spread(index, seeds)
     days = tuple(day for position, day in enumerate(index.days) if any(of_task[position] for of_task in reached))
     if not days:
         raise NothingStale(
-            "--reprocess stale: nothing on these dates was made from what has changed since, or holds what does not "
-            "pass; what is missing is made by --reprocess missing"
+            "--reprocess stale: nothing on these dates was made from what has changed since, or by another version of "
+            "its worker, or holds what does not pass; what is missing is made by --reprocess missing"
         )
     return days
 
