@@ -71,6 +71,8 @@ class Recorder:
         fingerprints = {ref: {day: c.fingerprint for day, c in of_ref.items()} for ref, of_ref in contents.items()}
         rows: list[Row] = []
         asked_and_made = {ref: fences for ref, fences in made.items() if ref in held}
+        if unasked := sorted(made.keys() - held.keys()):
+            _log.warning("what %s was made from is not recorded: it could not be asked", ", ".join(unasked))
         for ref, day, read in made_from_what_is_there(index, asked_and_made, held):
             output = index.processor(ref).output
             inputs = {
