@@ -155,6 +155,16 @@ CHAPTERS = (
                 "No run goes on over rows that are gone, and none ends with 0 that its report calls not complete.",
                 ("endtoend/test_lost_warehouse.py",),
             ),
+            Promise(
+                "What was made from something that has changed since is found, in whichever run it was made, and made "
+                "again; what came out the same is left alone.",
+                (
+                    "simulation/test_stale.py",
+                    "simulation/test_wave.py",
+                    "endtoend/test_repair.py",
+                    "contract/test_fingerprint.py",
+                ),
+            ),
             Promise("A fault planted in the tables is found by its check.", ("endtoend/test_planted_faults.py",)),
             Promise(
                 "A calendar that is itself wrong is told by preflight, and no run over it is called complete.",

@@ -190,7 +190,7 @@ def test_changing_a_board_that_was_read_changes_nothing_that_is_stored(started: 
 
 # Commits
 
-CELL = Cell(2, {"raw": GroupState(2, NOW)}, {"a": 2})
+CELL = Cell(2, {"raw": GroupState(2, NOW, same=("b",))}, {"a": 2})
 
 
 @WHOEVER_READS

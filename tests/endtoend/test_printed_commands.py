@@ -64,6 +64,8 @@ PRINTS: dict[str, tuple[tuple[str, ...], bool]] = {
     "forget as JSON": (("forget", "r", "--json"), False),
     "rollback": (("rollback", "--phase", "shape"), True),
     "rollback as JSON": (("rollback", "--phase", "shape", "--json"), True),
+    "repair": (("repair",), True),
+    "repair as JSON": (("repair", "--json"), True),
     "a retry of nothing": (("retry", "r", "--phase", "final"), False),
 }
 

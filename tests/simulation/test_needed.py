@@ -251,6 +251,19 @@ def test_a_plan_says_why_its_tasks_run(tmp_path: Path) -> None:
     assert "  to run       1 tasks: its output is not there" in text
 
 
+@pytest.mark.parametrize("says", [True, False], ids=["what it reads is said", "it may read all of the phase"])
+def test_a_processor_that_joins_a_phase_makes_only_its_readers_run(tmp_path: Path, says: bool) -> None:
+    def joined(document: Document) -> None:
+        shape, final = document["phases"][2]["processors"], document["phases"][3]["processors"]
+        shape.append({**shape[2], "name": "more", "output": {**shape[2]["output"], "table": "shape.more"}})
+        final[0]["reads"] = ["left", "right", "ahead"] if says else []
+
+    World(tmp_path, dates=4).run()
+    made = planned(World(tmp_path, dates=4, change=joined))
+    running = {ref for ref, whys in made.why.items() if any(whys) and ref != "final/note"}
+    assert running == ({"shape/more"} if says else {"shape/more", "final/total"})
+
+
 def test_a_version_that_does_not_know_what_is_not_needed_makes_it(tmp_path: Path) -> None:
     world = World(tmp_path, dates=2)
     world.run()

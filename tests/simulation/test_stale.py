@@ -1,5 +1,7 @@
 """What was made from something else than what is there now is found by the plan of the next run, and made again."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ from phasegate.domain.decisions.needed import Why
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import Partition
+from phasegate.report.plan import plan_text
 from phasegate.report.verify.compose import VerifierInputs, report_on_dates
 from phasegate.report.verify.document.report import Report
 from phasegate.services.operating import operators
 from phasegate.services.reading.prover import Prover
 from phasegate.services.starting.planner import PlanMade, make_plan
-from tests.world import World, drive
+from tests.world import START, World, drive
 
 DATES = 9
 CHANGED = 4
@@ -219,3 +222,31 @@ def test_rows_without_a_fence_say_nothing_of_their_age_and_are_counted(tmp_path:
     assert ages_unknown(world) == {"left": DATES}
     forget_contents(world)
     assert ages_unknown(world) == {"left": DATES, "right": DATES - 1, "ahead": DATES - 2, "total": DATES - 2}
+
+
+def of_version(version: str) -> Callable[[dict[str, Any]], None]:
+    def named(document: dict[str, Any]) -> None:
+        document["workers"]["world"]["version"] = version
+
+    return named
+
+
+def test_what_another_version_of_its_worker_made_is_told_and_made_again_when_that_is_asked_for(tmp_path: Path) -> None:
+    drive(World(tmp_path, dates=DATES, change=of_version("1")))
+    world = World(tmp_path, dates=DATES, change=of_version("2"))
+    world.clock.move_to(START + timedelta(days=1))
+    made = planned(world)
+    assert made.outdated.keys() == {"raw/a", "raw/b", "shape/left", "shape/right", "shape/ahead", "final/total"}
+    assert str(made.outdated["raw/a"][world.days[0]]) == "made by version 1 of its worker, which is 2 now"
+    assert {why for whys in made.why.values() for why in whys} <= {None, Why.NO_OUTPUT}, "missing goes by contents"
+    assert "  raw/a: 9 dates, 2024-01-01 to 2024-01-09" in plan_text(
+        made.plan, {}, made.why, made.not_right, made.stale, made.outdated
+    )
+    assert findings(world) == set()
+    assert drive(world, "again", reprocess="stale")[0].status is RunStatus.COMPLETED
+    assert planned(world).outdated == {}
+
+
+def test_where_no_version_is_named_none_is_another_one(tmp_path: Path) -> None:
+    drive(World(tmp_path, dates=DATES))
+    assert planned(World(tmp_path, dates=DATES, change=of_version("2"))).outdated == {}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from phasegate.domain.calendar.dates import Calendar
     from phasegate.domain.calendar.selection import Selection
     from phasegate.domain.decisions.needed import Why
+    from phasegate.domain.decisions.stale import Outdated, StaleInput
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
@@ -54,6 +55,12 @@ class PlanInputs:
 
     not_right: "Mapping[str, Sequence[date]]"
     """By processor: the dates that hold rows where none are right."""
+
+    stale: "Mapping[str, Mapping[date, StaleInput]]"
+    """By processor and date: what was made from something that has changed since."""
+
+    outdated: "Mapping[str, Mapping[date, Outdated]]"
+    """By processor and date: what another version of its worker made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from phasegate.cli.commands import check, decisions, forget, inspect, operate, refresh, rollback, runs, stack, verify
+from phasegate.cli.commands import (
+    check,
+    decisions,
+    forget,
+    inspect,
+    operate,
+    refresh,
+    repair,
+    rollback,
+    runs,
+    stack,
+    verify,
+)
 from phasegate.cli.output import as_printed, complete_commands
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, PhasegateError
@@ -62,6 +74,7 @@ operate.register(app)
 decisions.register(app)
 refresh.register(app)
 rollback.register(app)
+repair.register(app)
 forget.register(app)
 stack.register(app)
 verify.register(app)

@@ -23,7 +23,9 @@ ToOption = Annotated[str | None, typer.Option("--to", help="Last date, YYYY-MM-D
 DatesOption = Annotated[str | None, typer.Option("--dates", help="Dates D,D,… or @FILE with one per line.")]
 ExcludeOption = Annotated[str | None, typer.Option("--exclude", help="Dates to leave out, D,D,….")]
 PhasesOption = Annotated[str | None, typer.Option("--phases", help="A..B: names, or numbers from 1.")]
-ReprocessOption = Annotated[str, typer.Option("--reprocess", help="missing (judged by the tables), failed or all.")]
+ReprocessOption = Annotated[
+    str, typer.Option("--reprocess", help="missing (judged by the tables), stale, failed or all.")
+]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Profile of the pipeline file.")]
 IncludeLiveOption = Annotated[
     str | None,

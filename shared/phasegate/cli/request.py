@@ -26,8 +26,8 @@ def request_of(
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.overrides import Overrides
 
-    if reprocess not in ("missing", "failed", "all"):
-        raise InputError(f"--reprocess: '{reprocess}' is not one of missing, failed, all")
+    if reprocess not in ("missing", "stale", "failed", "all"):
+        raise InputError(f"--reprocess: '{reprocess}' is not one of missing, stale, failed, all")
     pipeline_file, source = session.pipeline(chosen.pipeline), session.backend.source(chosen.source)
     selection = replace(chosen.selection, exclude_live=override_options.exclude_live)
     live = options.parse_days(override_options.include_live, "--include-live")
@@ -37,7 +37,7 @@ def request_of(
         source=str(source) if source else None,
         phases=chosen.phases,
         profile=profile,
-        reprocess=reprocess,  # type: ignore[arg-type]  # one of the three, as was just seen
+        reprocess=reprocess,  # type: ignore[arg-type]  # one of the four, as was just seen
         why=why,
         overrides=Overrides(live, tuple(override_options.allow_destructive or ()), alongside),
     )

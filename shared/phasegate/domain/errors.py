@@ -15,6 +15,10 @@ class InputError(PhasegateError):
     """A file, flag, name or date given by the user is wrong. Nothing was written. Exit 2, HTTP 400."""
 
 
+class NothingStale(InputError):
+    """What is stale was asked to be made again, and nothing is."""
+
+
 class HaltError(PhasegateError):
     """The run cannot go on until a person acts (a full disk, a damaged file). Exit 3, HTTP 503."""
 

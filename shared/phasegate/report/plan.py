@@ -8,6 +8,7 @@ from typing import Any
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
+from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import (
     ApprovalEdge,
@@ -28,14 +29,33 @@ Reasons = Mapping[str, Sequence[Why | None]]
 NotRight = Mapping[str, Sequence[date]]
 """By ``phase/processor``: the dates that hold rows where none are right."""
 
+Stale = Mapping[str, Mapping[date, StaleInput]]
+"""By ``phase/processor`` and date: what was made from something that has changed since, and which input that is."""
+
+NO_STALE: Stale = {}
+
+AnotherVersion = Mapping[str, Mapping[date, Outdated]]
+"""By ``phase/processor`` and date: what another version of its worker made."""
+
+NO_OTHER: AnotherVersion = {}
+
+STALE_SHOWN = 20
+"""Stale tables that the text names by date; JSON has all of them."""
+
 
 def plan_document(
-    plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight
+    plan: Plan,
+    lacking: Mapping[str, Mapping[date, str]],
+    why: Reasons,
+    not_right: NotRight,
+    stale: Stale = NO_STALE,
+    outdated: AnotherVersion = NO_OTHER,
 ) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
-    runs. not_right: what stands where nothing may, and blocks its dates.
+    runs. not_right: what stands where nothing may, and blocks its dates. stale: of what is made again for that.
+    outdated: what another version of its worker made.
     """
     index = compile_plan(plan)
     return {
@@ -56,7 +76,22 @@ def plan_document(
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
         "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
+        "stale": stale_document(stale),
+        "outdated": stale_document(outdated),
     }
+
+
+def stale_document(stale: Mapping[str, Mapping[date, object]]) -> dict[str, dict[str, str]]:
+    """The document names what is stale, by processor and date, with the reason."""
+    return {ref: {day.isoformat(): str(by) for day, by in sorted(days.items())} for ref, days in stale.items()}
+
+
+def stale_lines(stale: Stale) -> list[str]:
+    """The lines name what is stale in the order of the dates, the first of them with the reason."""
+    found = sorted((day, ref, by) for ref, days in stale.items() for day, by in days.items())
+    more = len(found) - STALE_SHOWN
+    lines = [f"  {day} {ref}: {by}" for day, ref, by in found[:STALE_SHOWN]]
+    return [*lines, f"  and {more} more, which --json names"] if more > 0 else lines
 
 
 def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str, str]) -> dict[str, int]:
@@ -140,9 +175,16 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight) -> str:
+def plan_text(
+    plan: Plan,
+    lacking: Mapping[str, Mapping[date, str]],
+    why: Reasons,
+    not_right: NotRight,
+    stale: Stale = NO_STALE,
+    outdated: AnotherVersion = NO_OTHER,
+) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them."""
-    document = plan_document(plan, lacking, why, not_right)
+    document = plan_document(plan, lacking, why, not_right, stale, outdated)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
@@ -175,6 +217,11 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
         for ref, days in lacking.items():
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
+    if stale:
+        lines += ["", "Made from what has changed since:", *stale_lines(stale)]
+    if outdated:
+        lines += ["", "Made by another version of its worker (--reprocess stale makes them again):"]
+        lines += [f"  {ref}: {len(days)} dates, {min(days)} to {max(days)}" for ref, days in outdated.items()]
     if not_right:
         lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
         lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]

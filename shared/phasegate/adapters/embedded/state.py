@@ -202,7 +202,8 @@ class SqliteState(StateBase):
     def scope(self, run_id: str) -> PlanScope:
         """See the port. SQLite leaves out by itself what takes most of a plan's room."""
         row = self._database.execute(
-            "SELECT CASE WHEN json_valid(doc) THEN json_remove(doc, '$.pipeline', '$.calendar', '$.work', '$.details') "
+            "SELECT CASE WHEN json_valid(doc) "
+            "THEN json_remove(doc, '$.pipeline', '$.calendar', '$.work', '$.details', '$.unless_same') "
             "ELSE doc END FROM plans WHERE run_id = ?",
             (run_id,),
         ).fetchone()

@@ -35,9 +35,13 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         found = session.backend.plan(request_of(session, chosen, OverrideOptions(), profile, reprocess))
         if as_json:
-            write_json(plan_document(found.plan, found.missing_outside, found.why, found.not_right))
+            write_json(
+                plan_document(
+                    found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated
+                )
+            )
         else:
-            show(plan_text(found.plan, found.missing_outside, found.why, found.not_right))
+            show(plan_text(found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated))
 
     @app.command()
     @takes_groups

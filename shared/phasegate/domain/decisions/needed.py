@@ -32,6 +32,8 @@ class Why(StrEnum):
     STALE = "stale"
     """Something that it was made from holds something else since; or was written since, and no record says what it was
     made from."""
+    OUTDATED = "outdated"
+    """Another version of its worker made it."""
     UNASKED = "not_asked"
     """Its table, or a check, could not be asked."""
     NEVER_RAN = "never_ran"
@@ -51,6 +53,7 @@ WHYS: Mapping[Why, str] = {
     Why.MISSING: "its output is not there",
     Why.UNSOUND: "what is there does not pass",
     Why.STALE: "what it was made from has changed",
+    Why.OUTDATED: "another version of its worker made it",
     Why.UNASKED: "its table could not be asked",
     Why.NEVER_RAN: "empty, and nothing proves that it ever ran",
     Why.NO_OUTPUT: "it leaves nothing that could be looked at",
@@ -123,7 +126,8 @@ def _not_right(index: PlanIndex, task: TaskSpec, lacking: Sequence[Why | None]) 
 
 def _as_read(readers: Sequence[Why | None]) -> Why | None:
     """Why an object is made whose readers do not stand for these reasons; None: they do."""
-    lacking = [why for why in readers if why is not None]
+    # What is stale has other inputs at fault than what it reads on the way.
+    lacking = [why for why in readers if why not in (None, Why.STALE, Why.OUTDATED)]
     whole = next((why for why in lacking if why in (Why.ASKED, Why.SOURCE)), None)
     return whole or (Why.READ if lacking else None)
 

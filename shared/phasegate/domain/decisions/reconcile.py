@@ -114,6 +114,9 @@ class BadEnd:
 
 _NO_CELL = Cell()
 
+LEFT_ALONE = "as it was: what it is made from came out the same, and nobody was called"
+"""The note of a task whose inputs hold what its table was made from."""
+
 _TAKEN_OVER: Mapping[str, tuple[TaskStatus, str]] = {
     WorkLetter.ADOPT: (TaskStatus.SUCCEEDED, "adopted: it was there when the run was planned"),
     WorkLetter.ADOPT_EMPTY: (TaskStatus.EMPTY_OK, "adopted: nothing is there, and that is right"),
@@ -139,7 +142,8 @@ class _Derivation:
 
     def _derive(self, task: TaskSpec) -> TaskView:
         cell = self._facts.cells.get(task.phase, _NO_CELL)
-        released = self._index.groups[task.group].name in cell.groups
+        group = cell.groups.get(self._index.groups[task.group].name)
+        released = group is not None
         if task.work[self._position] == WorkLetter.NOTHING_DUE:
             if not released:
                 return TaskView(TaskStatus.PENDING)
@@ -151,6 +155,8 @@ class _Derivation:
         required = cell.redo.get(task.processor, 1)
         if required == 1 and (taken := _TAKEN_OVER.get(task.work[self._position])) is not None:
             return TaskView(taken[0], note=taken[1])
+        if required == 1 and group is not None and task.processor in group.same:
+            return TaskView(TaskStatus.SUCCEEDED, note=LEFT_ALONE)
         needs = [self.view(n) for n in task.needs]
         attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:

@@ -13,9 +13,10 @@ from datetime import date
 from typing import NamedTuple
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
-from phasegate.domain.checks.fingerprint import NOTHING
+from phasegate.domain.checks.fingerprint import NOTHING, Content
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.plan import PlanIndex, SameDateEdge, TaskSpec, WorkLetter
+from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import TableOutput
 
 Held = Mapping[str, Mapping[date, Found]]
@@ -48,7 +49,7 @@ class MadeRecord:
     """What it was made from, by ``dataset.table``."""
 
     version: str = ""
-    """The version of the worker's program, as it said; empty: it did not."""
+    """The version of the worker that made it, as the pipeline file named it; empty: it named none."""
 
 
 Records = Mapping[str, Mapping[date, MadeRecord]]
@@ -69,6 +70,18 @@ class StaleInput(NamedTuple):
         return f"{self.ref} of {self.day} {self.why}"
 
 
+class Outdated(NamedTuple):
+    """An outdated table was made by another version of its worker than the pipeline file names now."""
+
+    made_by: str
+    """The version that made it."""
+    present: str
+    """The version that is named now."""
+
+    def __str__(self) -> str:
+        return f"made by version {self.made_by} of its worker, which is {self.present} now"
+
+
 class Ages(NamedTuple):
     """The ages of tables are told by what they were made from."""
 
@@ -76,6 +89,8 @@ class Ages(NamedTuple):
     """By ref and date: what is stale, and by which input."""
     unknown: Mapping[str, tuple[date, ...]]
     """By ref: the dates of rows of which nothing says whether they are stale."""
+    outdated: Mapping[str, Mapping[date, Outdated]]
+    """By ref and date: what another version of its worker made, as far as that is known."""
 
 
 @dataclass(slots=True)
@@ -104,6 +119,8 @@ class Look:
     """By ref and date: what is stale without that."""
     unknown: dict[str, list[date]] = field(default_factory=dict)
     """By ref: the dates of which neither says anything."""
+    outdated: dict[str, dict[date, Outdated]] = field(default_factory=dict)
+    """By ref and date: what another version made."""
 
     @property
     def asked(self) -> dict[str, set[date]]:
@@ -126,6 +143,10 @@ def look(index: PlanIndex, held: Held, records: Records) -> Look:
         if not isinstance(task.spec.output, TableOutput) or (own := held.get(task.ref)) is None:
             continue
         recorded = records.get(task.ref, {})
+        version = version_of(index, task)
+        for day, record in recorded.items() if version else ():
+            if record.version not in ("", version) and (there := own.get(day)) and _holds_under(there, record.fence):
+                found.outdated.setdefault(task.ref, {})[day] = Outdated(record.version, version)
         for day, reads in reads_of(index, task):
             _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
     return found
@@ -149,7 +170,64 @@ def judge_ages(seen: Look, index: PlanIndex, contents: Fingerprints) -> Ages:
         if changed:
             latest = max(changed, key=lambda each: each.day)
             stale.setdefault(candidate.ref, {})[candidate.day] = latest
-    return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()})
+    return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()}, seen.outdated)
+
+
+def version_of(index: PlanIndex, task: TaskSpec) -> str:
+    """Return the version of a task's worker that the pipeline file names; empty: none, or nobody is called."""
+    if isinstance(task.dispatch, Observed):
+        return ""
+    return index.plan.pipeline.workers[task.dispatch.worker].version or ""
+
+
+def made_from_the_same(
+    index: PlanIndex,
+    wanted: Mapping[str, Collection[date]],
+    records: Records,
+    contents: Mapping[str, Mapping[date, Content]],
+) -> dict[str, frozenset[date]]:
+    """Find the tables that would be made from what they were made from: ref -> dates.
+
+    wanted: by ref, the dates in question. contents: of these, and of all tables that they are made from
+    (``dates_read``); one that is absent could not be asked. Where nothing is recorded of the very rows that are there,
+    nobody knows.
+    """
+    found: dict[str, frozenset[date]] = {}
+    prints = {ref: {day: each.fingerprint for day, each in of_ref.items()} for ref, of_ref in contents.items()}
+    for task in index.tasks:
+        if task.ref not in wanted or task.ref not in contents:
+            continue
+        same: set[date] = set()
+        for day, reads in reads_of(index, task):
+            own, record = contents[task.ref].get(day), records.get(task.ref, {}).get(day)
+            if day not in wanted[task.ref] or own is None or record is None or own.fingerprint != record.content:
+                continue
+            if (own.lowest_fence, own.highest_fence) != (record.fence, record.fence):
+                continue
+            tables = [ref for ref in reads if isinstance(index.processor(ref).output, TableOutput)]
+            if all(
+                ref in prints and made_from(reads[ref], prints[ref]) == record.inputs.get(_table(index, ref))
+                for ref in tables
+            ):
+                same.add(day)
+        found[task.ref] = frozenset(same)
+    return found
+
+
+def waits_for_its_inputs(index: PlanIndex, task: TaskSpec, position: int, left: Collection[int]) -> bool:
+    """Tell whether all that a task is made from on a date has come to its end when it is released, in tables.
+
+    left: numbers of tasks that are left alone there, and so are as they were.
+    """
+    edges = (edge for edge in index.groups[task.group].edges if isinstance(edge, SameDateEdge))
+    waited = {ref for edge in edges for ref in edge.refs}
+    for ref in index.inputs[task.number].same_date:
+        other = index.by_ref.get(ref)
+        if other is None or other.number in left or other.work[position] != WorkLetter.RUN:
+            continue
+        if ref not in waited or not isinstance(other.spec.output, TableOutput):
+            return False
+    return True
 
 
 class Made(NamedTuple):

@@ -6,8 +6,9 @@ from typing import Literal
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.operations.overrides import NO_OVERRIDES, Overrides
 
-Reprocess = Literal["missing", "failed", "all"]
-"""What runs of the selected work: what the tables lack, what the last run left undone, or everything."""
+Reprocess = Literal["missing", "stale", "failed", "all"]
+"""What runs of the selected work: what the tables lack; the same on those dates alone on which something was made from
+what has changed since, or does not pass; what the last run left undone; or everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class _Compiler:
                     queue=(processor.queue or phase.how.queue) if isinstance(phase.how, Dispatch) else None,
                     failure=phase.failure_of(processor),
                     work=self._plan.letters[ref],
+                    unless_same=self._plan.unless_same.get(ref, ""),
                     expects="".join(
                         expectation(pipeline, self._calendar, name, processor, day)[0] for day in self._days
                     ),

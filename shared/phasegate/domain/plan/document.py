@@ -20,7 +20,7 @@ PLAN_VERSION = 1
 PLAN_MINOR = 2
 """Raised when the document gains a key that an earlier version may ignore (decision 23).
 
-1: ``details``, ``by_numbers``. 2: ``selection``, and ``lost`` of a later generation.
+1: ``details``, ``by_numbers``. 2: ``selection``, ``unless_same``, and ``lost`` of a later generation.
 """
 
 
@@ -48,6 +48,9 @@ _LESS: Mapping[str, str] = {
 
 _SAME = "."
 """In ``Plan.details``: the letter of ``Plan.work`` says all."""
+
+UNLESS_SAME = "w"
+"""In ``Plan.unless_same``: a table that runs only because something that it is made from does."""
 
 
 class PlanScope(NamedTuple):
@@ -88,6 +91,13 @@ class Plan(BaseModel):
         description="by phase/processor, where some date has another WorkLetter than these two: it for each selected "
         "date, or a dot; an earlier version, which ignores it, does what `work` says",
     )
+    unless_same: dict[str, str] = Field(
+        default={},
+        exclude_if=lambda marks: not marks,
+        description="by phase/processor, where some date has it: UNLESS_SAME or a dot for each selected date. It is "
+        "left alone where its inputs come to hold what it was made from; an earlier version, which ignores this, runs "
+        "it",
+    )
     by_numbers: bool = Field(
         default=False,
         exclude_if=lambda by_numbers: not by_numbers,
@@ -103,7 +113,7 @@ class Plan(BaseModel):
     canary: tuple[date, ...] = Field(
         default=(), description="the dates that go first, each with those of its windows; none: all go alike"
     )
-    reprocess: str = Field(description="what was asked to be made again: missing, failed or all")
+    reprocess: str = Field(description="what was asked to be made again: missing, stale, failed or all")
     code_version: str = Field(description="the version of the program that planned it")
 
     @cached_property
@@ -154,14 +164,18 @@ class Plan(BaseModel):
             for ref, work in self.work.items()
         }
 
-    def with_letters(self, letters: Mapping[str, str]) -> "Plan":
-        """Make the same plan with other letters, one WorkLetter per selected date for each ``phase/processor``."""
+    def with_letters(self, letters: Mapping[str, str], unless_same: Mapping[str, str] | None = None) -> "Plan":
+        """Make the same plan with other letters, one WorkLetter per selected date for each ``phase/processor``.
+
+        unless_same: as the field of that name; None: of none.
+        """
         details = {
             ref: "".join(letter if letter in _LESS else _SAME for letter in strip)
             for ref, strip in letters.items()
             if not _LESS.keys().isdisjoint(strip)
         }
         work = {ref: "".join(_LESS.get(x, x) for x in strip) for ref, strip in letters.items()}
-        minor = PLAN_MINOR if details else self.schema_minor
+        marks = {ref: strip for ref, strip in (unless_same or {}).items() if UNLESS_SAME in strip}
+        minor = PLAN_MINOR if details or marks else self.schema_minor
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return Plan(**{**fields, "work": work, "details": details, "schema_minor": minor})
+        return Plan(**{**fields, "work": work, "details": details, "unless_same": marks, "schema_minor": minor})

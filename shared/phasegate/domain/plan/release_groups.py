@@ -5,6 +5,7 @@ from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.errors import InputError
+from phasegate.domain.plan.document import UNLESS_SAME
 from phasegate.domain.spec.dispatch import Dispatch, Observed
 from phasegate.domain.spec.pipeline import FailurePolicy, Processor
 
@@ -41,6 +42,8 @@ class TaskSpec:
     """One ``WorkLetter`` per selected date."""
     expects: str
     """One ``ExpectationLetter`` per selected date."""
+    unless_same: str = ""
+    """``UNLESS_SAME`` or a dot per selected date; empty: it has none."""
 
     def is_called(self, position: int) -> bool:
         """Tell whether its worker is called on a date when it runs there: not where nothing is expected of it.
@@ -49,6 +52,10 @@ class TaskSpec:
         """
         is_empty = self.expects[position] == ExpectationLetter.EMPTY
         return not is_empty or self.spec.run_when_empty or isinstance(self.dispatch, Observed)
+
+    def may_stay(self, position: int) -> bool:
+        """Tell whether it is left alone on a date where its inputs hold what its table was made from."""
+        return self.unless_same[position : position + 1] == UNLESS_SAME
 
     @property
     def call(self) -> Dispatch:

@@ -210,6 +210,10 @@ PASS, WARN, BLOCK, UNKNOWN = "PASS", "WARN", "BLOCK", "UNKNOWN"
 """Right; wrong, and the check only warns; wrong; could not be asked, and is asked again."""
 
 
+def _is_empty(names: tuple[str, ...]) -> bool:
+    return not names
+
+
 @dataclass(frozen=True, slots=True)
 class GroupState:
     """The state of a release group on one date is what the conductor wrote about it."""
@@ -224,6 +228,8 @@ class GroupState:
     """When it came to rest, UTC; None: not yet."""
     verdicts: tuple[Verdict, ...] = ()
     """What its checks said when it came to rest."""
+    same: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)] = ()
+    """Its processors that were left alone when it was released: their inputs hold what their tables were made from."""
 
 
 @dataclass(frozen=True, slots=True)

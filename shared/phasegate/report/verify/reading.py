@@ -107,7 +107,7 @@ class Reading:
     calendar: CrossChecked = field(default_factory=CrossChecked)
     """In what the calendar differs from its sources, and what was asked for that."""
 
-    ages: Ages = field(default_factory=lambda: Ages({}, {}))
+    ages: Ages = field(default_factory=lambda: Ages({}, {}, {}))
     """What is stale by what it was made from, and of what nobody knows."""
 
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import RUNS_KEPT, Historian
 from phasegate.services.running.judge import Judge
 from phasegate.services.running.recorder import Recorder
+from phasegate.services.running.wave import left_alone
 
 _log = logging.getLogger(__name__)
 
@@ -269,8 +270,9 @@ class Conductor:
         for outcome in outcomes:
             if outcome.letter != BoardLetter.UNJUDGED:
                 pass_.conclude(outcome)
+        same = left_alone(pass_.index, decisions.releases, pass_.cell, self._backend.warehouse)
         for position, number in decisions.releases:
-            pass_.release(position, number)
+            pass_.release(position, number, same.get((position, number), ()))
 
     def _after(self, pass_: ConductorPass, went_on: bool) -> None:
         """What follows a commit. A crash here: the sweeper finds the same due work."""

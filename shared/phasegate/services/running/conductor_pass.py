@@ -87,11 +87,12 @@ class ConductorPass:
         concluded = replace(there, concluded=outcome.letter, concluded_at=self.now, verdicts=outcome.verdicts)
         self._write_group(day, group.phase, group.name, concluded)
 
-    def release(self, position: int, number: int) -> None:
-        """Let a release group of a date go."""
+    def release(self, position: int, number: int, same: tuple[str, ...]) -> None:
+        """Let a release group of a date go. same: its processors that are left alone."""
         group, day = self.index.groups[number], self.index.days[position]
         self.started.add(day)
-        self._write_group(day, group.phase, group.name, GroupState(self.cell(day, group.phase).generation, self.now))
+        released = GroupState(self.cell(day, group.phase).generation, self.now, same=same)
+        self._write_group(day, group.phase, group.name, released)
 
     def reopen(self, changes: Changes) -> None:
         """Raise the generation of the cells that a retry or refresh reaches: release groups start again, or lose their
@@ -102,7 +103,9 @@ class ConductorPass:
             generation = cell.generation + 1
             withdrawn = {self.index.groups[number].name for number in change.withdrawn}
             groups = {name: state for name, state in cell.groups.items() if name not in withdrawn}
-            groups |= {self.index.groups[number].name: GroupState(generation, self.now) for number in change.reopened}
+            for name in (self.index.groups[number].name for number in change.reopened):
+                same = cell.groups[name].same if name in cell.groups else ()
+                groups[name] = GroupState(generation, self.now, same=same)
             redo = {**cell.redo, **dict.fromkeys(change.redo, generation)}
             self.cells[day, phase] = Cell(generation, groups, redo, self.plan)
             self.started.add(day)

@@ -11,7 +11,7 @@ from datetime import date
 
 from phasegate.domain.checks.fingerprint import NOTHING
 from phasegate.domain.checks.proof import Found
-from phasegate.domain.decisions.stale import dates_read, made_from, made_from_what_is_there
+from phasegate.domain.decisions.stale import dates_read, made_from, made_from_what_is_there, version_of
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
@@ -56,7 +56,7 @@ class Recorder:
             if (
                 fences := {
                     day: fence
-                    for day, (fence, _) in of_ref.items()
+                    for day, fence in of_ref.items()
                     if (record := known.get(ref, {}).get(day)) is None or record.fence < fence
                 }
             )
@@ -71,6 +71,8 @@ class Recorder:
         fingerprints = {ref: {day: c.fingerprint for day, c in of_ref.items()} for ref, of_ref in contents.items()}
         rows: list[Row] = []
         asked_and_made = {ref: fences for ref, fences in made.items() if ref in held}
+        if unasked := sorted(made.keys() - held.keys()):
+            _log.warning("what %s was made from is not recorded: it could not be asked", ", ".join(unasked))
         for ref, day, read in made_from_what_is_there(index, asked_and_made, held):
             output = index.processor(ref).output
             inputs = {
@@ -86,7 +88,7 @@ class Recorder:
                     "fence": made[ref][day],
                     "content": fingerprints[ref].get(day, NOTHING),
                     "inputs": json.dumps(inputs, sort_keys=True),
-                    "code_version": attempts[ref][day][1],
+                    "code_version": version_of(index, index.by_ref[ref]),
                     "pipeline": index.plan.pipeline.pipeline,
                     "processor": ref,
                     "run_id": run_id,
@@ -99,10 +101,10 @@ class Recorder:
             for first in range(0, len(rows), BATCH_ROWS):
                 warehouse.append_missing(table, rows[first : first + BATCH_ROWS], CONTENTS_KEYS)
 
-    def _made(self, run_id: str, index: PlanIndex) -> dict[str, dict[date, tuple[int, str]]]:
-        """What attempts of the run made, and proved: by ref and date, the fence and the worker's version."""
+    def _made(self, run_id: str, index: PlanIndex) -> dict[str, dict[date, int]]:
+        """What attempts of the run made, and proved: by ref and date, the fence."""
         tables = {(t.phase, t.processor): t.ref for t in index.tasks if isinstance(t.spec.output, TableOutput)}
-        made: dict[str, dict[date, tuple[int, str]]] = {}
+        made: dict[str, dict[date, int]] = {}
         for first in range(0, len(index.days), DATES_AT_ONCE):
             for day, facts in self._backend.state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
                 for task, attempts in facts.tasks.items():
@@ -111,9 +113,9 @@ class Recorder:
         return made
 
 
-def _proved(attempts: Sequence[AttemptFacts]) -> tuple[int, str] | None:
-    """The fence of the newest attempt that was proved right, and the version of the worker that made it."""
+def _proved(attempts: Sequence[AttemptFacts]) -> int | None:
+    """The fence of the newest attempt that was proved right."""
     for attempt in reversed(attempts):
         if attempt.reported is not None and attempt.proved is not None and attempt.proved.ok:
-            return attempt.reported.fence, attempt.reported.code_version
+            return attempt.reported.fence
     return None

@@ -1,7 +1,7 @@
 """The planner makes the frozen plan: which dates, which phases, and what of it is already there."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 
@@ -9,13 +9,16 @@ from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, contradiction
 from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.decisions.needed import Why, needed
+from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.decisions.standing import standing
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.plan.document import UNLESS_SAME
+from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source, ran_empty
@@ -40,6 +43,12 @@ class PlanMade:
     not_right: Mapping[str, Sequence[date]]
     """By ``phase/processor``: the dates that hold rows where none are right, as far as a plan looks; they will be
     blocked."""
+
+    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
+    """By ``phase/processor`` and date: what is stale, and by which input; as far as tables were looked at."""
+
+    outdated: Mapping[str, Mapping[date, Outdated]] = field(default_factory=dict)
+    """By ``phase/processor`` and date: what another version of its worker made; as far as that is known."""
 
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
@@ -108,15 +117,20 @@ def make_plan(
     foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there. ran_empty: what
     earlier runs prove to be empty. known: what may pass.
-    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run.
+    Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run;
+    NothingStale for ``stale`` where nothing is.
     """
     names, chosen = choose_phases(pipeline, phases, profile)
     days = selection.resolve(calendar)
+    around = seasons_around(calendar, days)
+    if reprocess == "stale":
+        whole = compile_plan(blank_plan(pipeline, names, days, around))
+        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known, by_version=True))
     blank = blank_plan(
         pipeline,
         names,
         days,
-        seasons_around(calendar, days),
+        around,
         ramp=chosen.ramp if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
         reprocess=reprocess,
@@ -129,14 +143,47 @@ def make_plan(
     elif reprocess == "failed":
         stock = _by_state(index, finished(days), prover)
     else:
-        stock = take_stock(index, prover, ran_empty, known)
+        stock = take_stock(index, prover, ran_empty, known, by_version=reprocess == "stale")
     if reprocess != "all":
         for day in foreign(days):
             for task in index.tasks:
                 if not index.readers[task.number]:
                     stock.lacking[task.number][index.position[day]] = Why.SOURCE
     found = needed(index, stock.lacking, stock.held, stock.empty)
-    return PlanMade(blank.with_letters(found.letters), found.why, found.not_right)
+    marks_by_ref = _unless_same(index, found.why, stock) if reprocess in ("missing", "stale") else {}
+    plan = blank.with_letters(found.letters, marks_by_ref)
+    return PlanMade(plan, found.why, found.not_right, stock.stale, stock.outdated)
+
+
+def _unless_same(index: PlanIndex, why: Mapping[str, Sequence[Why | None]], stock: Stock) -> dict[str, str]:
+    """Mark the tables that stand, and run only because something that they are made from does."""
+    return {
+        task.ref: "".join(
+            UNLESS_SAME
+            if reason is Why.BUILT_ON and lacking is None and day not in stock.empty.get(task.ref, ())
+            else "."
+            for day, reason, lacking in zip(index.days, why[task.ref], stock.lacking[task.number], strict=True)
+        )
+        for task in index.tasks
+        if isinstance(task.spec.output, TableOutput) and task.number not in index.observed
+    }
+
+
+def _stale_days(index: PlanIndex, stock: Stock) -> tuple[date, ...]:
+    """Choose the dates on which something is stale, or holds what does not pass, or is built on such.
+
+    What does not pass is stale in its way: its source, or the calendar, holds something else since; and so is what
+    another version of its worker made. Raises NothingStale.
+    """
+    seeds = [[why in (Why.STALE, Why.UNSOUND, Why.OUTDATED) for why in of_task] for of_task in stock.lacking]
+    reached = spread(index, seeds)
+    days = tuple(day for position, day in enumerate(index.days) if any(of_task[position] for of_task in reached))
+    if not days:
+        raise NothingStale(
+            "--reprocess stale: nothing on these dates was made from what has changed since, or by another version of "
+            "its worker, or holds what does not pass; what is missing is made by --reprocess missing"
+        )
+    return days
 
 
 def _require_possible_numbers(index: PlanIndex) -> None:

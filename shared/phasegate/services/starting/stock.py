@@ -1,12 +1,12 @@
 """Stock is taken before a plan is made: which outputs stand as they are, judged by the checks, not by any state."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
-from phasegate.domain.decisions.stale import inputs_outside
+from phasegate.domain.decisions.stale import Ages, Outdated, StaleInput, inputs_outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
@@ -30,6 +30,12 @@ class Stock:
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
     """By ref: the dates on which a table is empty, and stands."""
 
+    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
+    """By ref and date: what is stale, whatever else is wrong with it, and by which input."""
+
+    outdated: Mapping[str, Mapping[date, Outdated]] = field(default_factory=dict)
+    """By ref and date: what another version of its worker made."""
+
 
 def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset[date]]:
     """Find the dates whose objects are there, by ref. prover: None: none is. What cannot be asked is not there."""
@@ -38,7 +44,14 @@ def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset
     return {ref: frozenset(there) for ref, there in counted.items() if there and not isinstance(there, PhasegateError)}
 
 
-def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, known: Sequence[Waiver] = ()) -> Stock:
+def take_stock(
+    index: PlanIndex,
+    prover: Prover | None,
+    ran_empty: RanEmpty,
+    known: Sequence[Waiver] = (),
+    *,
+    by_version: bool = False,
+) -> Stock:
     """Take stock of everything that the tasks of an index leave behind, on its dates.
 
     A table that may be empty and is tells nothing by itself; it stands when every table of its cell that must hold rows
@@ -46,7 +59,7 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
     (``Prover.soundness``). One whose inputs hold something else than it was made from does not stand (``find_ages``).
 
     prover: None for a warehouse that does not exist yet: its tables are empty. known: the waivers that stand, whichever
-    run looks.
+    run looks. by_version: what another version of its worker made does not stand either.
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
@@ -58,7 +71,8 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
     empty: dict[str, set[date]] = {}
     unproved: dict[str, set[date]] = {}
-    for number, position in _look(index, prover, lacking, empty, known):
+    open_question, ages = _look(index, prover, lacking, empty, known, by_version)
+    for number, position in open_question:
         task, day = index.tasks[number], index.days[position]
         mates = index.mates(task.ref, day)
         is_proved = mates and all(lacking[index.by_ref[mate].number][position] is None for mate in mates)
@@ -68,7 +82,7 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
         empty.setdefault(ref, set()).update(days.intersection(proved.get(ref, ())))
         for day in days.difference(empty[ref]):
             lacking[index.by_ref[ref].number][index.position[day]] = Why.NEVER_RAN
-    return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()})
+    return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()}, ages.stale, ages.outdated)
 
 
 def _look(
@@ -77,16 +91,17 @@ def _look(
     lacking: list[list[Why | None]],
     empty: dict[str, set[date]],
     known: Sequence[Waiver],
-) -> list[tuple[int, int]]:
-    """Note which tables do not stand, and which are rightly empty; returns what is open: those that may be, and are.
+    by_version: bool,
+) -> tuple[list[tuple[int, int]], Ages]:
+    """Note which tables do not stand, and which are rightly empty; returns what is open, and how old they are.
 
-    Each as (number of the task, position of the date).
+    Open are those that may be empty, and are; each as (number of the task, position of the date).
     """
     tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
     counted: dict[str, Counts] = {ref: {} for ref in expected}
     unsound: dict[str, set[date]] = {}
-    stale: Mapping[str, Collection[date]] = {}
+    ages = Ages({}, {}, {})
     if prover is not None:
         asked = {task.ref: {*index.days} for task in tables}
         for ref, days in inputs_outside(index).items():
@@ -94,7 +109,7 @@ def _look(
         outputs = {ref: (index.processor(ref).output, sorted(days)) for ref, days in asked.items()}
         answers = prover.count({ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput)})
         held_by_ref = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
-        stale = find_ages(index, held_by_ref, prover.warehouse).stale
+        ages = find_ages(index, held_by_ref, prover.warehouse)
         counted = {
             ref: {day: found for day, found in held.items() if day in index.position}
             for ref, held in held_by_ref.items()
@@ -112,7 +127,7 @@ def _look(
             continue
         for position, (day, expects) in enumerate(expected[task.ref].items()):
             has_rows = day in counted[task.ref]
-            is_stale = day in stale.get(task.ref, ())
+            is_stale = day in ages.stale.get(task.ref, ())
             may_be_called = expects == ExpectationLetter.OPTIONAL or (
                 expects == ExpectationLetter.EMPTY and task.spec.run_when_empty
             )
@@ -126,4 +141,6 @@ def _look(
                 lacking[task.number][position] = Why.UNSOUND
             elif is_stale:
                 lacking[task.number][position] = Why.STALE
-    return open_question
+            elif by_version and day in ages.outdated.get(task.ref, ()):
+                lacking[task.number][position] = Why.OUTDATED
+    return open_question, ages

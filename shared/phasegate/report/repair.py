@@ -1,0 +1,66 @@
+"""What a repair would do, as a person or a program is shown it."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from phasegate.domain.decisions.needed import Why
+from phasegate.domain.foreign_text import escaped_lines
+from phasegate.domain.plan import Plan
+from phasegate.report.plan import Reasons, Stale, stale_document, stale_lines
+
+NOTHING = (
+    "nothing to repair: no table of these dates was made from what has changed since, or by another version of its "
+    "worker, or holds what does not pass"
+)
+
+NAMED = 6
+"""Processors that the text names of those whose tables do not pass, or were made by another version."""
+
+
+def repair_document(
+    plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool
+) -> dict[str, Any]:
+    """The document names what is stale, with the reason, and what else runs again.
+
+    plan: what would run; None: nothing is stale. words: the command that was typed. is_done: a run of it follows.
+    """
+    tasks = _also(plan, why) if plan else {}
+    return {
+        "dates": [day.isoformat() for day in plan.days] if plan else [],
+        "stale": stale_document(stale),
+        "also": {ref: {day.isoformat(): reason.value for day, reason in days.items()} for ref, days in tasks.items()},
+        "command": shlex.join(words) if plan and not is_done else None,
+    }
+
+
+def repair_text(plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool) -> str:
+    """The text says the same in lines."""
+    if plan is None:
+        return NOTHING
+    also = _also(plan, why)
+    cells, rest = sum(map(len, stale.values())), sum(map(len, also.values()))
+    lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
+    for reason, said in ((Why.UNSOUND, "hold what does not pass"), (Why.OUTDATED, "are of another version")):
+        found = {ref: n for ref, days in also.items() if (n := list(days.values()).count(reason))}
+        if found:
+            named = f"{', '.join(list(found)[:NAMED])}{', …' if len(found) > NAMED else ''}"
+            lines.append(f"{sum(found.values()):,} tables and dates {said}: {named}")
+            rest -= sum(found.values())
+    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
+    lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
+    return escaped_lines(lines)
+
+
+def _also(plan: Plan, why: Reasons) -> Mapping[str, Mapping[date, Why]]:
+    """What else runs: by ``phase/processor`` and date, why."""
+    found = {
+        ref: {
+            day: reason
+            for day, reason in zip(plan.days, whys, strict=True)
+            if reason is not None and reason is not Why.STALE
+        }
+        for ref, whys in why.items()
+    }
+    return {ref: days for ref, days in found.items() if days}
