@@ -8,7 +8,7 @@ import pytest
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.needed import Why
-from phasegate.domain.plan import Plan, compile_plan
+from phasegate.domain.plan import PLAN_MINOR, Plan, compile_plan
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.plan import plan_document, plan_text
 from phasegate.report.verify.findings import find
@@ -258,7 +258,7 @@ def test_a_version_that_does_not_know_what_is_not_needed_makes_it(tmp_path: Path
     world.run()
     take_away(world)
     plan = planned(world).plan
-    assert plan.schema_minor == 1
+    assert plan.schema_minor == PLAN_MINOR
     kept = plan.model_dump(mode="json", by_alias=True)
     del kept["details"], kept["schema_minor"]
     assert letters(Plan.model_validate(kept), *FETCHES) == {"fetch/a": "r", "fetch/b": "r"}
