@@ -13,6 +13,9 @@ _OF_THE_FILE = frozenset({"known"})
 """Checks and expectations: what is asked of the tables, and what of their absence is right. Nothing that a task does
 or reads follows from them."""
 
+_PARTS = ("processors", "output")
+"""What a phase has, and what a processor has, and nothing else that stands in a list."""
+
 _FOR_NO_RUN = frozenset({"description", "sample", "profiles"})
 """What decides about no run that has begun."""
 
@@ -56,8 +59,8 @@ def _differences(one: Any, two: Any, path: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _names(value: Any) -> list[str]:
-    """The names of the elements of a list of phases or processors; empty for anything else."""
-    if not isinstance(value, list) or not all(isinstance(each, dict) and "processors" in each for each in value):
-        is_processors = isinstance(value, list) and all(isinstance(each, dict) and "output" in each for each in value)
-        return [each["name"] for each in value] if is_processors else []
-    return [each["name"] for each in value]
+    """The names of a list of phases, or of processors; empty for anything else."""
+    if not isinstance(value, list):
+        return []
+    are_named = all(isinstance(each, dict) and "name" in each and not each.keys().isdisjoint(_PARTS) for each in value)
+    return [each["name"] for each in value] if are_named else []
