@@ -70,6 +70,21 @@ def test_a_retry_takes_a_mended_check_over_and_the_run_comes_through(blocked: Si
     assert_refused(again, "nothing failed or blocked matches")
 
 
+def test_a_retry_after_file_and_source_were_mended_makes_again_what_had_failed_and_needs_no_second_one(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path, wrong)
+    try:
+        site.spoil()
+        assert site.run().code == 1
+        site.mend()
+        rewrite(site, right)
+        answer = site("retry", "r")
+        assert answer.code == 0, answer.err
+    finally:
+        site.close()
+
+
 def test_a_check_that_was_made_stricter_judges_again_what_had_passed_and_makes_nothing_again(done: Site) -> None:
     calls = "SELECT COUNT(*) FROM claims"
     before = asked(done, calls)
