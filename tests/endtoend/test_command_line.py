@@ -340,6 +340,7 @@ KEYS = {
     "approvals": list,
     "waits_for_approval": list,
     "overdue": list,
+    "schedule": dict,
 }
 
 

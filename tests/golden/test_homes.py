@@ -106,3 +106,20 @@ def test_resume_brings_the_killed_run_to_its_end(lay: Lay, finished: Site) -> No
     assert done.returncode == 0, done.stderr
     assert_complete(site, "interrupted")
     assert rows_that_differ(finished.home, site.home) == {}
+
+
+def test_the_finished_run_takes_a_schedule_over_that_lost_a_date_and_found_it_again(lay: Lay, finished: Site) -> None:
+    site = lay("finished")
+    schedule = site.folder / "source" / "schedule.parquet"
+    whole = schedule.read_bytes()
+    unchanged = site("refresh", "finished", "--yes")
+    assert (unchanged.returncode, unchanged.stdout) == (2, "")
+    duckdb.sql(f"COPY (FROM '{schedule}' WHERE game_date <> '2023-10-26') TO '{schedule}.less' (FORMAT parquet)")
+    schedule.write_bytes((schedule.parent / "schedule.parquet.less").read_bytes())
+    assert site.asked("status", "finished")["schedule"]["lost"] == ["2023-10-26"]
+    assert site("refresh", "finished", "--yes").returncode == 1, "rows stand on a date that is gone"
+    schedule.write_bytes(whole)
+    mended = site("refresh", "finished", "--yes")
+    assert mended.returncode == 0, mended.stderr
+    assert_complete(site, "finished")
+    assert rows_that_differ(site.home, finished.home) == {}

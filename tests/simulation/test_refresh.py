@@ -17,7 +17,7 @@ from phasegate.ports import Claim
 from phasegate.services.operating.operators import cancel, pause, resume
 from phasegate.services.operating.refresh import Proposal, propose, refresh
 from phasegate.services.reading.progress import report
-from tests.world import World, write_source
+from tests.world import TABLES, World, WorldWorker, write_source
 
 ATTEMPTS = "SELECT day, phase, processor FROM claims WHERE run_id = 'r' ORDER BY fence"
 GROUPS = {"fetch", "raw", "shape.1", "shape.2", "final"}
@@ -27,7 +27,11 @@ def games(world: World, **other: int) -> None:
     """The source and the schedule anew: two games a date, or as many as ``d3=1`` says of the date with this number;
     without any the date is gone."""
     wanted = {day: other.get(f"d{n}", 2) for n, day in enumerate(world.days)}
+    write_source(world.source, {day: count or 2 for day, count in wanted.items()})
+    values = world.data()
     write_source(world.source, {day: count for day, count in wanted.items() if count})
+    # What is left of the source keeps its values, whichever dates there are.
+    world.rewrite({**world.data(), "a": values["a"], "b": values["b"]})
 
 
 def proposed(world: World, embedded: Embedded) -> Proposal:
@@ -117,6 +121,49 @@ def test_rows_on_a_date_that_the_schedule_lost_are_a_finding(tmp_path: Path) -> 
     assert world.days[2] not in {day for day, _ in called}
 
 
+def test_what_looked_back_on_a_date_that_the_schedule_lost_is_made_again_without_it(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    assert world.run().status is RunStatus.COMPLETED
+    games(world, d2=0)
+    with world.open() as embedded:
+        for table in TABLES.values():
+            embedded.warehouse.delete_dates(table, "d", [world.days[2]])
+    board, called = refreshed(world)
+    assert board.status is RunStatus.COMPLETED
+    behind = {(day, f"{phase}") for day in world.days[3:6] for phase in ("shape/ahead", "final/total", "final/note")}
+    assert set(called) == behind
+    assert world.tables() == clean(tmp_path / "c", d2=0)
+
+
+def test_a_task_that_is_due_by_the_new_numbers_is_called_and_asked_for_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sometimes(document: dict[str, Any]) -> None:
+        (ahead,) = [p for p in document["phases"][2]["processors"] if p["name"] == "ahead"]
+        ahead["checks"] = [{"check": "rows", "exactly": "games - 2"}]
+
+    bodies: list[Mapping[str, Any]] = []
+    handle = WorldWorker.handle
+
+    def noting(worker: WorldWorker, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        bodies.append(body)
+        return handle(worker, path, body)
+
+    monkeypatch.setattr(WorldWorker, "handle", noting)
+    world = World(tmp_path, change=sometimes)
+    assert world.run().status is RunStatus.COMPLETED
+    assert "ahead" not in {body["processor"] for body in bodies}, "two games a date: nothing is due"
+    games(world, d2=3)
+    board, called = refreshed(world)
+    assert board.status is RunStatus.COMPLETED
+    assert [day for day, ref in called if ref == "shape/ahead"] == [world.days[2]]
+    (body,) = [body for body in bodies if body["processor"] == "ahead"]
+    assert not body.get("may_be_empty"), "rows are due"
+    games(world)
+    board, _ = refreshed(world)
+    assert "0 rows are right here" in str(board.bad[world.days[2]]["shape/ahead"]), "and now they are not any more"
+
+
 def test_a_date_that_comes_back_is_made_after_all(tmp_path: Path) -> None:
     world = World(tmp_path / "w")
     world.misbehave(fetch__a__2=["fail:bug"], fetch__b__2=["fail:bug"])
@@ -148,6 +195,26 @@ def test_what_is_under_way_on_a_date_that_is_lost_is_waited_for_and_what_waits_c
     assert all(facts.attempt("fetch", claim.key.processor, 1).reported is not None for claim in at_work)
     assert {phase for phase, _ in facts.tasks} == {"fetch"}, "nobody is called once the date is gone"
     assert (board.status, letters(board, 2)) == (RunStatus.COMPLETED, dict.fromkeys(GROUPS, "k"))
+
+
+def test_rows_that_come_late_on_a_date_that_is_lost_are_seen(tmp_path: Path) -> None:
+    world = World(tmp_path, duration=lambda _: timedelta(seconds=1))
+    with world.open() as embedded:
+        world.begin(embedded)
+        at_work: list[Claim] = []
+
+        def meanwhile() -> bool:
+            claims = embedded.state.open_claims("r", [world.days[2]])
+            if not at_work and (found := [claim for claim in claims if claim.key.ref == "raw/a"]):
+                at_work.extend(found)
+                games(world, d2=0)
+                refresh(embedded.state, world.clock, proposed(world, embedded))
+            return False
+
+        board = embedded.drive("r", stop=meanwhile)
+    assert at_work
+    assert "0 rows are right here, the table holds 4" in str(board.bad[world.days[2]]["raw/a"])
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
 
 
 def test_a_run_that_is_half_done_goes_on_by_the_new_numbers(tmp_path: Path) -> None:

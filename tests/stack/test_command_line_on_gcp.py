@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from phasegate.adapters.gcp import clients
 from phasegate.services.reading.progress import progress_document, report
 from phasegate.stack.commands import EXAMPLE
 from tests.endtoend.test_command_line import KEYS, Answer
@@ -389,6 +390,41 @@ def test_gcloud_functions_call_fails_with_the_status_of_a_refused_request(
 ) -> None:
     done = type_line(f"""{CALL} '{{"season": "1899-00"}}'""", gcloud_functions)
     assert (done.returncode, "400" in done.stderr) == (1, True)
+
+
+# A schedule that changes
+
+
+@contextmanager
+def one_game_less(cloud: Cloud, day: str) -> Iterator[None]:
+    """The schedule, and the source, have one game of a date meanwhile."""
+    settings, world = cloud.there.deployment.settings, cloud.there.world
+    client, data = clients.bigquery_client(settings), world.data()
+    table = world.pipeline.calendar.table
+    where = f"WHERE game_date = DATE '{day}' AND home_team = 'T2'"
+    client.query_and_wait(f"UPDATE `{table}` SET game_status = 1 {where}")
+    world.rewrite({**data, **{name: {**data[name], day: data[name][day][:2]} for name in "ab"}})
+    try:
+        yield
+    finally:
+        client.query_and_wait(f"UPDATE `{table}` SET game_status = 3 {where}")
+        world.rewrite(data)
+
+
+def test_a_schedule_that_changed_is_told_and_a_refresh_takes_it_over(cloud: Cloud) -> None:
+    whole = cloud("run", "--dates", FIRST, "--reprocess", "all", "--run-id", "refreshed")
+    assert whole.code == 0, whole.err
+    with one_game_less(cloud, FIRST):
+        (changed,) = cloud("status", "refreshed", "--json").document["schedule"]["changed"]
+        assert changed == {"date": FIRST, "detail": "games 2, now 1; teams: T2, T3 gone"}
+        taken = cloud("refresh", "refreshed", "--yes")
+        assert (taken.code, "watch refreshed" in taken.err) == (0, True)
+        watched = cloud("watch", "refreshed")
+        assert watched.code == 0, watched.out + watched.err
+        assert sum(day == FIRST for day, _, _ in cloud.there.tables()["raw.a"]) == 2
+        refused = cloud("refresh", "refreshed", "--yes")
+        assert (refused.code, "there is nothing to refresh" in refused.err) == (2, True)
+    assert cloud("refresh", "refreshed", "--yes").code == cloud("watch", "refreshed").code == 0
 
 
 # Bad input

@@ -120,6 +120,10 @@ class CommandBackend(Protocol):
     def calendar(self, pipeline_file: Path, source: Path | None) -> CalendarInputs:
         """Return the pipeline of a file with its calendar. Raises InputError for a wrong file or schedule."""
 
+    def pipeline_of(self, run: "Run") -> "Pipeline | None":
+        """Return the pipeline of a run as its file says now; None where the file is not there any more. Raises
+        InputError for one that is wrong."""
+
     def schedule(self, run: "Run", plan: "Plan") -> "Query":
         """Return what answers the queries of a run's calendar as the schedule stands now. Raises InputError where there
         is none any more."""

@@ -125,8 +125,8 @@ def explain(
     now: the time on the clock of who asks, which may be wrong; None: nothing is said of it. overdue: the calls that
     have passed their deadline.
     """
-    run, index = state.run(run_id), state.index(run_id)
-    board, _ = state.board(run_id)
+    run, (board, _) = state.run(run_id), state.board(run_id)
+    index = state.index(run_id, board.plan)
     if day is not None and day not in index.position:
         raise InputError(f"{day} is not a date of run '{run_id}' ({index.days[0]} to {index.days[-1]})")
     if phase is not None and phase not in index.plan.phases:

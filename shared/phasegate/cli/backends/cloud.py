@@ -87,6 +87,12 @@ class CloudCommands:
         pipeline = self._pipeline(pipeline_file)
         return CalendarInputs(pipeline, read_calendar(pipeline.calendar, self._query), self._query)
 
+    def pipeline_of(self, run: Run) -> Pipeline | None:
+        """See the protocol: the deployed one, where the environment names it, and it is the run's."""
+        if self.deployment.settings.pipeline is None or self.deployment.pipeline.pipeline != run.pipeline:
+            return None
+        return self.deployment.pipeline
+
     def schedule(self, run: Run, plan: Plan) -> Query:  # noqa: ARG002 - one warehouse for all
         """See the protocol: a table of the warehouse."""
         return self._query

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
+    from phasegate.domain.spec.pipeline import Pipeline
     from phasegate.domain.state.run import Run
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
@@ -74,6 +75,13 @@ class EmbeddedCommands:
         from phasegate.cli.backends.driving import calendar_inputs
 
         return calendar_inputs(pipeline_file, source)
+
+    def pipeline_of(self, run: "Run") -> "Pipeline | None":
+        """See the protocol."""
+        from phasegate.adapters.pipeline_file import load_pipeline
+
+        file = Path(run.pipeline_file)
+        return load_pipeline(file) if run.pipeline_file and file.is_file() else None
 
     def schedule(self, run: "Run", plan: "Plan") -> "Query":
         """See the protocol: a file of the source folder, whoever drives the home."""

@@ -35,13 +35,16 @@ def register(app: typer.Typer) -> None:
         as_json: options.JsonOption = False,
     ) -> None:
         """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
+        from phasegate.report.mended import mended_text
         from phasegate.services.operating.emptying import require_own_rows
+        from phasegate.services.operating.mending import compare_file
         from phasegate.services.operating.operators import retry as ask
 
         session: Session = context.obj
         session.tell_more(verbose)
         days = tuple(options.parse_day(d, "--date") for d in day or ())
         state = session.backend.state()
+        file = compare_file(state, run_id, session.backend.pipeline_of(state.run(run_id)))
         with session.backend.going_on(run_id) as going_on:
 
             def make_ready() -> None:
@@ -60,11 +63,14 @@ def register(app: typer.Typer) -> None:
                 why=why,
                 alongside=alongside,
                 accept_empty=accept_empty,
+                mended=file.later,
                 ready=make_ready,
             )
+            for line in mended_text(file):
+                say(line)
             if targets:
                 say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
-            else:
+            elif file.later is None:
                 say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
             raise typer.Exit(going_on.go_on(as_json))
 

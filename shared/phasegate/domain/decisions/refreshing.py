@@ -3,18 +3,22 @@ differ."""
 
 from collections.abc import Iterator
 
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.retry import Changes, Spread
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec, WindowEdge, WorkLetter
 from phasegate.domain.state.board import Board
 
 _NOT_MADE = (WorkLetter.NOTHING_DUE, WorkLetter.NOT_NEEDED)
 
+_LESS = (ExpectationLetter.EXPECTED, ExpectationLetter.OPTIONAL)
+"""What was expected of a task and is now, where all that was right stays right."""
+
 
 def refreshed(before: PlanIndex, after: PlanIndex, board: Board) -> Changes:
     """Find what changes on a board when a run goes on by another generation of its plan, by (position, phase).
 
     - A date with other numbers, keys, sources or another season is made again, with all that was built on it: what the
-      calendar says of a date is an input of all its tasks. So is a task that is due now and was not.
+      calendar says of a date is an input of all its tasks. So is a task of which more is expected than before.
     - A release group one of whose windows has other dates is taken back.
     - A date that is lost is judged again: nothing is due there, and what is under way is waited for.
     - Where only a check or an expectation differs, the group is judged again, and nothing is made again.
@@ -44,8 +48,9 @@ def _made_again(before: PlanIndex, after: PlanIndex, position: int) -> Iterator[
         return
     is_other = before.calendar.by_day[day] != after.calendar.by_day[day] or day in before.calendar.lost
     for task in after.tasks:
-        was_not_due = before.tasks[task.number].work[position] == WorkLetter.NOTHING_DUE
-        if task.work[position] not in _NOT_MADE and (is_other or was_not_due):
+        expected = before.tasks[task.number].expects[position], task.expects[position]
+        is_more = expected[0] != expected[1] and expected != _LESS
+        if task.work[position] not in _NOT_MADE and (is_other or is_more):
             yield task.number
 
 

@@ -10,10 +10,7 @@ from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.ordering import needed_by
 from phasegate.domain.spec.pipeline import Pipeline
-from phasegate.domain.state.run import NO_END, Waiver
-
-SIGNED = "the pipeline file"
-"""Who stands for a known exception, where a waiver names the person."""
+from phasegate.domain.state.run import NO_END, SIGNED_BY_FILE, Waiver
 
 
 def end_of(known: KnownException, timezone: str) -> datetime:
@@ -60,7 +57,7 @@ def _waivers(pipeline: Pipeline, now: datetime, days: Collection[date] | None) -
             phase=phase,
             processor=processor,
             why=known.why,
-            by=SIGNED,
+            by=SIGNED_BY_FILE,
             at=now,
             until=until,
         )

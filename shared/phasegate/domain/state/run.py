@@ -90,6 +90,9 @@ MOST_WAIVED = 200
 """Dates of one waiver: they are judged again in one pass, in one commit."""
 
 
+SIGNED_BY_FILE = "the pipeline file"
+"""Who stands for a known exception, where a waiver names the person."""
+
 NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 """The end of a waiver that has none."""
 
@@ -110,6 +113,11 @@ class Waiver(BaseModel):
     by: str = Field(description="the person who decided it")
     at: datetime = Field(description="when it was decided, UTC")
     until: datetime = Field(description="its end, UTC")
+
+    @property
+    def is_of_the_file(self) -> bool:
+        """Tell whether the pipeline file, and no person, decided it."""
+        return self.by == SIGNED_BY_FILE
 
     @property
     def term(self) -> str:

@@ -57,7 +57,8 @@ class RunRecord:
 
 def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
     """Read everything that state says of a run, every date of it. Raises InputError for an unknown run."""
-    run, index, (board, _) = state.run(run_id), state.index(run_id), state.board(run_id)
+    run, (board, _) = state.run(run_id), state.board(run_id)
+    index = state.index(run_id, board.plan)
     later = _worked_on_later(state, run, index)
     is_over = current_status(run, board).is_final
     waivers = in_force(run, now)

@@ -15,6 +15,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import DesiredState, RetryIntent, Run, RunStatus
 from phasegate.ports import Claim, Clock, RunReader, RunWriter, State
+from phasegate.services.operating.generations import Generation, keep
 from phasegate.services.starting.alongside import require_alone_again
 
 Ready = Callable[[], None]
@@ -76,6 +77,7 @@ def retry(
     why: str,
     alongside: bool = False,
     accept_empty: bool = False,
+    mended: Generation | None = None,
     ready: Ready = at_once,
 ) -> list[tuple[date, str]]:
     """Ask for failed and blocked work again; returns the (date, ``phase/processor``) pairs that it is about.
@@ -84,9 +86,10 @@ def retry(
     run goes on.
 
     alongside: also where an unfinished run works on the same. accept_empty: what is retried may leave nothing where
-    rows stand; dates, processor and reason are named then. ready: see ``Ready``. Raises InputError for a cancelled run,
-    unknown names, dates that are not the run's, when nothing matches, or when a run that is over would go on beside
-    such a run.
+    rows stand; dates, processor and reason are named then. mended: the generation of the plan by which the run goes on
+    from now on, as its pipeline file was mended; then nothing need have failed. ready: see ``Ready``. Raises InputError
+    for a cancelled run, unknown names, dates that are not the run's, when nothing matches, or when a run that is over
+    would go on beside such a run.
     """
     change(state, run_id, "retry", lambda _: {})
     index = state.index(run_id)
@@ -114,12 +117,19 @@ def retry(
     board, _ = state.board(run_id)
     targets = retry_targets(board, plan, intent)
     is_narrowed = bool(dates or phase or processor or signature)
-    if not targets and (is_narrowed or not (board.outside or board.halted_because)):
+    if not targets and (is_narrowed or not (board.outside or board.halted_because or mended)):
         raise InputError(f"run '{run_id}': nothing failed or blocked matches; see: phasegate explain {run_id}")
     if not alongside and board.is_over(state.run(run_id)):
-        require_alone_again(state, run_id, lambda: _days_retried(index, board, targets), clock.now())
+        days = index.days if mended else _days_retried(index, board, targets)
+        require_alone_again(state, run_id, lambda: days, clock.now())
     ready()
-    change(state, run_id, "retry", lambda r: {"retries": (*r.retries, intent), "desired_state": DesiredState.RUNNING})
+    referring = keep(state, clock, run_id, mended, why) if mended else None
+
+    def add(run: Run) -> dict[str, object]:
+        also = referring(run) if referring else {}
+        return {**also, "retries": (*run.retries, intent), "desired_state": DesiredState.RUNNING}
+
+    change(state, run_id, "retry", add)
     return targets
 
 

@@ -4,7 +4,6 @@ The generation is kept first, then the run's document refers to it, then the con
 between, the run goes by the generation before until it goes by the next one whole.
 """
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -21,11 +20,11 @@ from phasegate.domain.plan import (
     WorkLetter,
     compare,
     compile_plan,
-    generation_name,
     regenerate,
 )
-from phasegate.domain.state.run import Refresh, Run
+from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, State
+from phasegate.services.operating.generations import Generation, keep
 from phasegate.services.operating.operators import Ready, at_once, change
 from phasegate.services.starting.alongside import require_alone_again
 
@@ -100,15 +99,5 @@ def refresh(
     board, _ = state.board(run_id)
     if not alongside and board.is_over(state.run(run_id)):
         require_alone_again(state, run_id, lambda: proposal.days, clock.now())
-    later = proposal.after.plan
-    later.require_readable()
-    asked = Refresh(id=uuid.uuid4().hex[:12], plan=generation_name(before, later), why=why, at=clock.now())
-
-    def add(run: Run) -> dict[str, object]:
-        if run.newest_plan != before:
-            raise InputError(f"run '{run_id}' was refreshed by somebody else meanwhile; type the same again")
-        return {"refreshes": (*run.refreshes, asked)}
-
     ready()
-    state.keep_plan(run_id, asked.plan, later)
-    return change(state, run_id, "refresh", add)
+    return change(state, run_id, "refresh", keep(state, clock, run_id, Generation(before, proposal.after.plan), why))

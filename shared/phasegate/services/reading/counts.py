@@ -42,8 +42,8 @@ class Counts:
 
 def count_run(state: RunReader, run_id: str, now: datetime) -> Counts:
     """Count what stands on the board. Reads the run and its board: two documents, whatever the number of dates."""
-    run, index = state.run(run_id), state.index(run_id)
-    board, _ = state.board(run_id)
+    run, (board, _) = state.run(run_id), state.board(run_id)
+    index = state.index(run_id, board.plan)
     blockage, status = Blockage(index, board), current_status(run, board)
     ended, good = (
         sum(len(strip) - len(strip.translate(None, bytes_of(letters))) for strip in board.groups.values())

@@ -145,7 +145,7 @@ class OverdueCall:
 def overdue_calls(state: State, run_id: str, now: datetime) -> tuple[OverdueCall, ...]:
     """Find the calls of a run of which no end is known though their deadline has passed, oldest first."""
     board, _ = state.board(run_id)
-    return _overdue(state.open_claims(run_id, board.open_days(state.index(run_id))), now)
+    return _overdue(state.open_claims(run_id, board.open_days(state.index(run_id, board.plan))), now)
 
 
 def _overdue(claims: Iterable[Claim], now: datetime) -> tuple[OverdueCall, ...]:
@@ -158,8 +158,8 @@ Seen = Callable[[DateFacts, Sequence[TaskView]], None]
 
 def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts, _views: None) -> RunReport:
     """Derive everything from the facts. Reads every date of the run; ``seen`` is told of each."""
-    run, index = state.run(run_id), state.index(run_id)
-    board, _ = state.board(run_id)
+    run, (board, _) = state.run(run_id), state.board(run_id)
+    index = state.index(run_id, board.plan)
     blockage = Blockage(index, board)
     claims = state.open_claims(run_id, board.open_days(index))
     running = {claim.key for claim in claims}

@@ -307,10 +307,15 @@ class Conductor:
 
 
 def _to_enter(board: Board, run: Run) -> list[RetryIntent | Refresh]:
-    """The generations of the plan, and then the retries, that are not entered yet; of a cancelled run none will be."""
+    """The retries and generations of the plan that are not entered yet, in the order in which they were asked for; of a
+    cancelled run none will be.
+
+    A retry that takes a mended file over is entered before the generation: what had failed is done again, and the rest
+    is only judged again.
+    """
     if run.desired_state is DesiredState.CANCELLED:
         return []
-    asked: list[RetryIntent | Refresh] = [*run.refreshes, *run.retries]
+    asked: list[RetryIntent | Refresh] = sorted((*run.retries, *run.refreshes), key=lambda intent: intent.at)
     return [intent for intent in asked if intent.id not in board.applied]
 
 

@@ -9,7 +9,7 @@ from phasegate.domain.decisions.reconcile import DueTask, reconcile
 from phasegate.domain.plan import FIRST
 from phasegate.domain.state.facts import DateFacts
 from phasegate.services.backend import Backend
-from phasegate.services.reading.generations import indexes_of
+from phasegate.services.reading.plans_of_dates import indexes_of
 from phasegate.services.running.dispatcher import Dispatcher
 
 

@@ -27,7 +27,7 @@ from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest
 from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
-from phasegate.services.reading.generations import indexes_of
+from phasegate.services.reading.plans_of_dates import indexes_of
 from phasegate.services.running.quarantine import set_aside
 from phasegate.single_flight import SingleFlight
 

@@ -115,7 +115,8 @@ def _at_work(
         if run_id == own:
             continue
         try:
-            run, index, (board, _) = state.run(run_id), state.index(run_id), state.board(run_id)
+            run, (board, _) = state.run(run_id), state.board(run_id)
+            index = state.index(run_id, board.plan)
             if run.desired_state is DesiredState.CANCELLED or run.pipeline != plan.pipeline.pipeline:
                 continue
             days = [day for day in board.open_days(index) if day in wanted]

@@ -111,7 +111,7 @@ def _cell(phase: Phase) -> Cell:
             keys = (_LONG,) * KEYS_SHOWN if check.check in _KEYED else ()
             verdicts.append(_verdict(processor, name_of(check), check.threshold, keys))
         groups[f"{phase.name}.{number}"] = GroupState(1, _MOMENT, "f", _MOMENT, tuple(verdicts), (processor.name,))
-    return Cell(1, groups, {processor.name: 1 for processor in phase.processors})
+    return Cell(1, groups, {processor.name: 1 for processor in phase.processors}, f"0002-{'f' * 16}")
 
 
 def _verdict(processor: Processor, name: str, threshold: str, keys: tuple[str, ...] = ()) -> Verdict:
