@@ -67,12 +67,10 @@ def append_blindly(patch: pytest.MonkeyPatch) -> None:
     append = DuckDbWarehouse.append_missing
 
     def mutated(self: DuckDbWarehouse, table: str, rows: Any, keys: Any) -> int:
-        self._connection.execute(f"CREATE TABLE IF NOT EXISTS spare AS SELECT * FROM {table} LIMIT 0")
-        self._connection.execute(f"INSERT INTO spare SELECT * FROM {table}")
+        self._connection.execute(f"CREATE OR REPLACE TABLE spare AS SELECT * FROM {table}")
         self._connection.execute(f"DELETE FROM {table}")
         written = append(self, table, rows, keys)
         self._connection.execute(f"INSERT INTO {table} SELECT * FROM spare")
-        self._connection.execute("DELETE FROM spare")
         return written
 
     patch.setattr(DuckDbWarehouse, "append_missing", mutated)

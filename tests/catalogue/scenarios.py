@@ -316,9 +316,9 @@ def f18(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 def f19(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, dates=6)
     append, calls = DuckDbWarehouse.append_missing, []
-    patch.setattr(DuckDbWarehouse, "append_missing", lambda *a: (calls.append(1), append(*a))[1])
+    patch.setattr(DuckDbWarehouse, "append_missing", lambda *a: (calls.append(a[1]), append(*a))[1])
     drive(world)
-    assert len(calls) == 1, "54 attempts, one write"
+    assert calls == ["ref.history", "ref.backfill_contents"], "54 attempts, one write of each kind"
 
 
 def f20(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

@@ -107,11 +107,11 @@ def f18(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 
 def f19(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     append, calls = DuckDbWarehouse.append_missing, []
-    patch.setattr(DuckDbWarehouse, "append_missing", lambda *a: (calls.append(1), append(*a))[1])
+    patch.setattr(DuckDbWarehouse, "append_missing", lambda *a: (calls.append(a[1]), append(*a))[1])
     with CloudWorld(tmp_path, patch, dates=2) as cloud:
         cloud.begin()
         assert cloud.drive(A_WHILE).status is RunStatus.COMPLETED
-    assert len(calls) == 1, "18 attempts, one write"
+    assert calls == ["ref.history", "ref.backfill_contents"], "18 attempts, one write of each kind"
 
 
 def f20(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:

@@ -20,13 +20,13 @@ def left_alone(
 
     releases: (position, number of the group) of what is released now, so that what it is made from has come to its end.
     cell: what is known of a date and phase. Asked are only tasks that run because something that they are made from
-    does (``TaskSpec.may_stay``). Where records or contents cannot be read, they run.
+    does (``TaskSpec.may_stay``), and that no retry has reached. Where records or contents cannot be read, they run.
     """
     tasks = [
         (position, index.tasks[number])
         for position, group in sorted(releases)
         for number in index.groups[group].tasks
-        if index.tasks[number].may_stay(position)
+        if index.tasks[number].may_stay(position) and not _is_asked_again(index, position, number, cell)
     ]
     if not tasks:
         return {}
@@ -45,6 +45,12 @@ def left_alone(
             left[position].add(task.number)
             found[position, task.group] = (*found.get((position, task.group), ()), task.processor)
     return found
+
+
+def _is_asked_again(index: PlanIndex, position: int, number: int, cell: Callable[[date, str], Cell]) -> bool:
+    """Whether a retry wants the task run again."""
+    task = index.tasks[number]
+    return task.processor in cell(index.days[position], task.phase).redo
 
 
 def _left_before(index: PlanIndex, day: date, cell: Callable[[date, str], Cell]) -> set[int]:

@@ -1,0 +1,88 @@
+"""One game is missing while the season runs, and is put back: a repair makes again what it reaches, and no more."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tests.conftest import NBA_PIPELINE, as_json, run_command
+from tests.endtoend.test_nba_missing_game import IN_ITS_WINDOWS, SPOILED
+
+SELECTED = ("--from", "2023-10-24", "--to", "2023-11-24")
+FILES = ("schedule", "team_boxscores", "player_boxscores")
+REACHED = [SPOILED, *IN_ITS_WINDOWS]
+SUMMARIES = ("player_game_summary", "team_offense_game_summary", "team_defense_game_summary")
+
+
+def without_a_game(source: Path, target: Path) -> None:
+    """A source folder that has never heard of one game of the date."""
+    target.mkdir()
+    first = f"SELECT MIN(game_id) FROM '{source}/schedule.parquet' WHERE game_date = DATE '{SPOILED}'"
+    for name in FILES:
+        less = f"SELECT * FROM '{source}/{name}.parquet' WHERE game_id <> ({first})"
+        duckdb.execute(f"COPY ({less}) TO '{target}/{name}.parquet' (FORMAT parquet)")
+
+
+def run_again(home: Path) -> dict[str, list[str]]:
+    """What the second run made, by processor: its dates."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as warehouse:
+        rows = warehouse.execute(
+            "SELECT processor_name, phase, CAST(data_date AS VARCHAR) FROM nba_reference.processor_run_history "
+            "WHERE run_id <> 'r' ORDER BY 3"
+        ).fetchall()
+    found: dict[str, list[str]] = {}
+    for processor, phase, day in rows:
+        found.setdefault(phase if phase.endswith(("scrapers", "raw")) else processor, []).append(day)
+    return {name: list(dict.fromkeys(days)) for name, days in found.items()}
+
+
+def differences(home: Path, clean: Path) -> dict[str, int]:
+    """By table: rows that only one of two homes has on the dates that are reached, and on all before."""
+    found: dict[str, int] = {}
+    with duckdb.connect() as both:
+        for name, folder in (("mended", home), ("clean", clean)):
+            both.execute(f"ATTACH '{folder / 'warehouse.duckdb'}' AS {name} (READ_ONLY)")
+        columns: dict[str, list[str]] = {}
+        for dataset, table, column in both.execute(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE table_catalog = 'clean'"
+        ).fetchall():
+            columns.setdefault(f"{dataset}.{table}", []).append(column)
+        for table, names in columns.items():
+            dated = [name for name in names if name in ("game_date", "analysis_date", "cache_date")]
+            if "_fence" not in names or not dated:
+                continue
+            kept = ", ".join(f'"{name}"' for name in names if name != "_fence")
+            sides: Any = [
+                f"SELECT {kept} FROM {side}.{table} WHERE {dated[0]} <= DATE '{REACHED[-1]}'"
+                for side in ("mended", "clean")
+            ]
+            asked = " UNION ALL ".join(f"({one} EXCEPT ALL {other})" for one, other in (sides, sides[::-1]))
+            found[table] = len(both.execute(asked).fetchall())
+    assert len(found) > 25
+    return {table: rows for table, rows in found.items() if rows}
+
+
+def test_a_game_that_is_put_back_is_repaired_as_far_as_windows_and_contents_reach(
+    source_folder: Path, tmp_path: Path
+) -> None:
+    source, home, clean = tmp_path / "source", tmp_path / "home", tmp_path / "clean"
+    without_a_game(source_folder, source)
+    words = ("--pipeline", NBA_PIPELINE, "--source", source, *SELECTED)
+    assert run_command("run", *words, "--run-id", "r", home=home).returncode == 0
+    for name in FILES:
+        shutil.copy(source_folder / f"{name}.parquet", source / f"{name}.parquet")
+
+    shown = as_json(run_command("repair", *words, "--json", home=home))
+    assert (shown["dates"], shown["stale"]) == (REACHED, {}), "its raw tables do not pass; nothing else is wrong yet"
+    assert run_command("repair", *words, "--yes", home=home).returncode == 0
+    again = run_again(home)
+    assert {name: days for name, days in again.items() if days == [SPOILED]}.keys() == {
+        "phase_1_scrapers",
+        "phase_2_raw",
+        *SUMMARIES,
+    }
+    assert all(days == REACHED for days in again.values() if days != [SPOILED]) and len(again) == 2 + 3 + 2 + 5
+    assert run_command("run", *words, "--run-id", "r", home=clean).returncode == 0
+    assert differences(home, clean) == {}
+    assert "nothing to repair" in run_command("repair", *words, home=home).stdout
