@@ -146,6 +146,20 @@ def test_a_refresh_that_may_not_be_or_has_nothing_to_do_is_refused_and_nothing_i
         site.close()
 
 
+def test_objects_on_a_date_that_the_schedule_lost_are_no_finding(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        site.world.misbehave(raw__a__2=["fail:bug"], raw__b__2=["fail:bug"])
+        assert site.run().code == 1
+        assert list((site.home / "objects").rglob(f"{LOST}.jsonl"))
+        reschedule(site, f"FROM t WHERE game_date <> '{LOST}'")
+        done = site("refresh", "r", "--yes")
+        assert done.code == 0, done.out
+        assert "verified: Complete" in done.out
+    finally:
+        site.close()
+
+
 def test_a_run_that_another_process_drives_takes_the_schedule_over_while_it_goes_on(tmp_path: Path) -> None:
     site = Site(tmp_path)
     try:
