@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.test_bad_input import assert_refused, contents
-from tests.endtoend.test_command_line import Answer, Site
+from tests.endtoend.test_command_line import PATIENCE_SECONDS, Answer, Site
 from tests.world import SCHEDULE, scratch
 
 CHANGED, LOST, GAINED = "2024-01-02", "2024-01-03", "2024-01-05"
@@ -142,6 +142,37 @@ def test_a_refresh_that_may_not_be_or_has_nothing_to_do_is_refused_and_nothing_i
         assert site.status()["schedule"]["lost"] == [], "a cancelled run goes by no schedule any more"
         (site.world.source / SCHEDULE).unlink()
         assert contents(site.home) == before
+    finally:
+        site.close()
+
+
+def test_objects_on_a_date_that_the_schedule_lost_are_no_finding(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        site.world.misbehave(raw__a__2=["fail:bug"], raw__b__2=["fail:bug"])
+        assert site.run().code == 1
+        assert list((site.home / "objects").rglob(f"{LOST}.jsonl"))
+        reschedule(site, f"FROM t WHERE game_date <> '{LOST}'")
+        done = site("refresh", "r", "--yes")
+        assert done.code == 0, done.out
+        assert "verified: Complete" in done.out
+    finally:
+        site.close()
+
+
+def test_a_run_that_another_process_drives_takes_the_schedule_over_while_it_goes_on(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        process = site.run_held()
+        reschedule(site, f"FROM t WHERE NOT (game_date = '{CHANGED}' AND home_team = 'T2')")
+        games_of_the_source(site, **{CHANGED: 1})
+        taken = site("refresh", "r", "--yes")
+        assert taken.code == 0, taken.err
+        assert "goes on with it; follow it with: phasegate --home home watch r" in taken.err
+        site.release()
+        process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0
+        assert sum(day == CHANGED for day, _, _ in site.world.tables()["raw.a"]) == 2
     finally:
         site.close()
 
