@@ -72,6 +72,57 @@ def test_the_next_run_adopts_what_is_known_and_the_tables_alone_are_judged_by_it
     assert not [f for f in tables.document["findings"] if f["date"] in ("2024-01-02", "2024-01-03")]
 
 
+RAW = ("--season", "2023-24", "--phases", "fetch..raw")
+HOME_TEAMS = "MOD(CAST(SUBSTR(k, 2) AS INT64), 2) = 0"
+
+
+def short_of_a_game(*known: dict[str, Any]) -> Any:
+    """The calendar is compared with ``raw.a``, which lacks a game of 2 January."""
+
+    def change(document: dict[str, Any]) -> None:
+        table = {"table": "raw.a", "date_column": "d", "key": ["k", "d"], "condition": HOME_TEAMS, "rows": "home rows"}
+        check = {"units": "games", "key": ["home_team", "game_date"], "tables": [table]}
+        document["calendar"]["cross_check"] = check
+        document["known"] = [dict(each) for each in known]
+
+    return change
+
+
+def lose_a_game(site: Site) -> None:
+    """The source has lost the second game of 2 January in ``a``."""
+    data = site.world.data()
+    data["a"]["2024-01-02"] = data["a"]["2024-01-02"][:2]
+    site.world.rewrite(data)
+
+
+def test_a_known_exception_lets_the_units_pass_that_the_cross_check_misses(tmp_path: Path) -> None:
+    lost = {"dates": ["2024-01-02"], "processor": "raw/a", "why": "one game was lost"}
+    site = Site(tmp_path, short_of_a_game({**lost, "check": "rows"}, {**lost, "check": "entities"}))
+    try:
+        lose_a_game(site)
+        run = site.call(*site.selecting("run", *RAW), "--run-id", "r")
+        assert (run.code, "does not bear that out" in run.out) == (0, False), run.out
+        report = site("verify", "r", "--json")
+        assert report.document["verdict"].startswith("Complete but for waivers"), report.document["verdict"]
+        preflight = site.call(*site.selecting("preflight"))
+        assert "PASS calendar raw.schedule" in preflight.out, preflight.out
+    finally:
+        site.close()
+
+
+def test_a_waiver_of_a_run_lets_them_pass_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, short_of_a_game())
+    try:
+        lose_a_game(site)
+        assert site.call(*site.selecting("run", *RAW), "--run-id", "r").code == 1
+        by = ("--date", "2024-01-02", "--phase", "raw", "--until", "2099-01-01", "--why", "lost", "--by", "ann")
+        site("waive", "r", "--check", "rows", *by)
+        assert site("waive", "r", "--check", "entities", *by).code == 0
+        assert site("verify", "r", "--json").document["findings"] == []
+    finally:
+        site.close()
+
+
 def test_without_the_exception_the_same_date_is_blocked_and_a_finding(tmp_path: Path) -> None:
     site = spoilt(Site(tmp_path, ranged))
     try:

@@ -1,5 +1,6 @@
 """The checks of the pipeline file are types here, with the threshold of each in words."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -159,3 +160,9 @@ rows where none are right, and nobody was called who would take them away."""
 
 OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE, NOTHING_DUE)
 """Names that no check of a pipeline file may have."""
+
+
+def tell_of_units(checks: Iterable[Check]) -> frozenset[str]:
+    """Name what tells by itself that a table lacks units or has others than are due: of its checks those that say how
+    much it holds, and that its source is gone."""
+    return frozenset({UNRECOVERABLE, *(name_of(check) for check in checks if says_how_much(check))})

@@ -13,7 +13,7 @@ from phasegate.domain.decisions.stale import Ages
 from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.operations.audit import NOTHING_HELD, REPEATS, ROWS, Own, Recorded, TableContent, is_sound
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
+from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of, tell_of_units
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict
 from phasegate.ports import ObjectStore, Row, Warehouse
@@ -119,8 +119,15 @@ class Reading:
         return query
 
     def cross_check(self, index: PlanIndex, reader: CalendarReader, now: datetime) -> None:
-        """Compare the calendar with its sources and with the tables that were read."""
-        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs)
+        """Compare the calendar with its sources and with the tables that were read; what waivers let pass is known by
+        then."""
+        passes = {
+            (output.ref, day)
+            for output in self.outputs.values()
+            for day, verdicts in output.verdicts.items()
+            if any(v.waived_by and v.check in tell_of_units(index.checks(output.ref)) for v in verdicts)
+        }
+        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs, passes)
         for asked in checked.asked:
             query = self.note(NamedQuery(f"calendar.{asked.place}", f"units in {asked.place} by date", asked.sql))
             if asked.error is not None:

@@ -74,11 +74,14 @@ def cross_check(
     reader: CalendarReader,
     now: datetime,
     written: Collection[str] = (),
+    let_pass: Collection[tuple[str, date]] = (),
 ) -> CrossChecked:
     """Compare the calendar on the selected dates, and on those that it lacks among them, with all it can be told by.
 
     written: ``phase/processor`` of the outputs that have been made: they too must hold each unit, on dates that have
-    rows. What is wrong with a table is said of it, and the others are compared.
+    rows. let_pass: (``phase/processor``, date) of outputs that a person lets pass without units, or with others: neither
+    they nor the files that stand for them are told of. What is wrong with a table is said of it, and the others are
+    compared.
     """
     spec, checked = pipeline.calendar, CrossChecked()
     check = spec.cross_check
@@ -100,7 +103,8 @@ def cross_check(
             held = {each.day for each in found}
             is_output = place == table.table and ref is not None
             due = held.__contains__ if is_output else lambda _: True
-            checked.gaps += table_gaps(place, schedule, found, is_covered, due if table.holds_all else lambda _: False)
+            gaps = table_gaps(place, schedule, found, is_covered, due if table.holds_all else lambda _: False)
+            checked.gaps += (gap for gap in gaps if gap.day is None or (ref, gap.day) not in let_pass)
     return checked
 
 
