@@ -73,6 +73,28 @@ def test_the_next_run_adopts_what_is_known_and_the_tables_alone_are_judged_by_it
 
 
 RAW = ("--season", "2023-24", "--phases", "fetch..raw")
+
+
+def test_what_is_known_to_be_gone_is_adopted_by_the_next_run_with_all_that_needs_it(site: Site) -> None:
+    assert site.call(*site.selecting("run"), "--run-id", "first").code == 0
+    plan = site.call(*site.selecting("plan"), "--json").document
+    assert plan["tasks"]["run"] == 6, "what leaves nothing to look at, and nothing else"
+    again = site.call(*site.selecting("run"), "--run-id", "again")
+    assert (again.code, "does not bear" in again.out) == (0, False), again.out
+    assert site("verify", "again", "--json").document["findings"] == []
+    others = site.call(*site.selecting("run", "--season", "2023-24", "--reprocess", "all"), "--run-id", "all")
+    assert others.code == 0, "everything is tried again"
+
+
+def test_a_table_whose_source_is_known_to_be_gone_needs_no_object_either(tmp_path: Path) -> None:
+    site = spoilt(Site(tmp_path, knowing(RECORD, {**GONE, "processor": "raw/b"})))
+    try:
+        assert site.call(*site.selecting("run"), "--run-id", "first").code == 0
+        assert site("verify", "first", "--json").document["findings"] == []
+    finally:
+        site.close()
+
+
 HOME_TEAMS = "MOD(CAST(SUBSTR(k, 2) AS INT64), 2) = 0"
 
 

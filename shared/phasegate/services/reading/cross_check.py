@@ -79,9 +79,9 @@ def cross_check(
     """Compare the calendar on the selected dates, and on those that it lacks among them, with all it can be told by.
 
     written: ``phase/processor`` of the outputs that have been made: they too must hold each unit, on dates that have
-    rows. let_pass: (``phase/processor``, date) of outputs that a person lets pass without units, or with others: neither
-    they nor the files that stand for them are told of. What is wrong with a table is said of it, and the others are
-    compared.
+    rows. let_pass: (``phase/processor``, date) of outputs that a person lets pass without units, or with others:
+    neither they nor the files that stand for them are told of. What is wrong with a table is said of it, and the others
+    are compared.
     """
     spec, checked = pipeline.calendar, CrossChecked()
     check = spec.cross_check

@@ -7,6 +7,7 @@ from datetime import date
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.decisions.stale import inputs_outside
+from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
@@ -28,7 +29,7 @@ class Stock:
     """By ref: the dates whose objects are there."""
 
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """By ref: the dates on which a table is empty, and stands."""
+    """By ref: the dates on which nothing is there, and that stands: a table is rightly empty, or a source is gone."""
 
 
 def find_objects(index: PlanIndex, prover: Prover | None) -> dict[str, frozenset[date]]:
@@ -50,13 +51,13 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
+    empty = _without_source(index, known, held)
     for task in index.tasks:
         if not isinstance(task.spec.output, TableOutput) and not index.readers[task.number]:
             is_object, there = isinstance(task.spec.output, ObjectOutput), held.get(task.ref, frozenset())
             for position, day in enumerate(index.days):
-                if day not in there:
+                if day not in there and day not in empty.get(task.ref, ()):
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
-    empty: dict[str, set[date]] = {}
     unproved: dict[str, set[date]] = {}
     for number, position in _look(index, prover, lacking, empty, known):
         task, day = index.tasks[number], index.days[position]
@@ -71,6 +72,17 @@ def take_stock(index: PlanIndex, prover: Prover | None, ran_empty: RanEmpty, kno
     return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()})
 
 
+def _without_source(
+    index: PlanIndex, known: Sequence[Waiver], held: Mapping[str, frozenset[date]]
+) -> dict[str, set[date]]:
+    """Find what need not be there, as its source is known to be gone, and of objects is not; by ref."""
+    empty: dict[str, set[date]] = {}
+    for day, ref in known_to_be_gone(index.plan.pipeline, known):
+        if day in index.position and ref in index.by_ref and day not in held.get(ref, ()):
+            empty.setdefault(ref, set()).add(day)
+    return empty
+
+
 def _look(
     index: PlanIndex,
     prover: Prover | None,
@@ -80,7 +92,8 @@ def _look(
 ) -> list[tuple[int, int]]:
     """Note which tables do not stand, and which are rightly empty; returns what is open: those that may be, and are.
 
-    Each as (number of the task, position of the date).
+    Each as (number of the task, position of the date). empty: what need not be there; tables that hold rows all the
+    same are taken out.
     """
     tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
@@ -113,6 +126,10 @@ def _look(
         for position, (day, expects) in enumerate(expected[task.ref].items()):
             has_rows = day in counted[task.ref]
             is_stale = day in stale.get(task.ref, ())
+            if day in empty.get(task.ref, ()):
+                if not has_rows:
+                    continue
+                empty[task.ref].discard(day)
             if not has_rows and expects == ExpectationLetter.OPTIONAL and not is_stale:
                 open_question.append((task.number, position))
             elif not has_rows and expects == ExpectationLetter.EMPTY:
