@@ -92,7 +92,8 @@ def cross_check(
         return checked
     seasons = seasons_of(schedule, calendar)
     is_covered = covered_days(seasons, days)
-    checked.gaps += schedule_gaps(spec, schedule, is_covered, now.astimezone(ZoneInfo(pipeline.timezone)).date())
+    today = now.astimezone(ZoneInfo(pipeline.timezone)).date()
+    checked.gaps += schedule_gaps(spec, schedule, is_covered, today)
     outputs = outputs_of(pipeline)
     for table in check.tables:
         ref = outputs.get(table.table)
@@ -103,7 +104,9 @@ def cross_check(
             held = {each.day for each in found}
             is_output = place == table.table and ref is not None
             due = held.__contains__ if is_output else lambda _: True
-            gaps = table_gaps(place, schedule, found, is_covered, due if table.holds_all else lambda _: False)
+            gaps = table_gaps(
+                spec, place, schedule, found, is_covered, due if table.holds_all else lambda _: False, today
+            )
             checked.gaps += (gap for gap in gaps if gap.day is None or (ref, gap.day) not in let_pass)
     return checked
 
@@ -138,7 +141,8 @@ def _schedule_units(
     sql = (
         f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
         f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
-        f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed FROM `{spec.table}` "
+        f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed, "
+        f"COUNTIF({' OR '.join(f'{quoted(column)} IS NULL' for column in check.key)}) AS unnamed FROM `{spec.table}` "
         "GROUP BY 1, 2"
     )
     rows = _ask(spec.table, spec.date_column, sql, check.units, lambda: query, checked)
@@ -153,6 +157,7 @@ def _schedule_units(
             int(row["counts"]),
             int(row["unknown"]),
             int(row["postponed"]),
+            int(row["unnamed"]),
         )
         for row in rows
     ]
