@@ -18,7 +18,7 @@ from phasegate.domain.calendar.cross_check import (
 )
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks.question import key_text, quoted
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.spec.cross_check import CrossCheckSpec, CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
 from phasegate.services.reading.schedule import Query, require_date
@@ -133,19 +133,38 @@ def _places(
         yield table.table, lambda: tables
 
 
-def _schedule_units(
-    spec: CalendarSpec, check: CrossCheckSpec, query: Query, checked: CrossChecked
-) -> list[ScheduleUnit] | None:
+def require_comparable(spec: CalendarSpec, query: Query) -> None:
+    """Require that the schedule can be asked what its cross-check asks of it: no run is complete where it cannot.
+
+    Raises InputError.
+    """
+    if spec.cross_check is None:
+        return
+    try:
+        query(f"{_schedule_sql(spec, spec.cross_check)} LIMIT 0")
+    except InputError as error:
+        raise InputError(
+            f"calendar.cross_check: the schedule cannot be asked: {error}; correct the SQL in the pipeline file, or "
+            "give the schedule's column the type that it is compared with"
+        ) from error
+
+
+def _schedule_sql(spec: CalendarSpec, check: CrossCheckSpec) -> str:
     day = quoted(spec.date_column)
     postponed = f"COUNTIF(({check.postponed}) AND ({spec.condition}) IS NOT TRUE)" if check.postponed else "0"
-    sql = (
+    return (
         f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
         f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
         f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed, "
         f"COUNTIF({' OR '.join(f'{quoted(column)} IS NULL' for column in check.key)}) AS unnamed FROM `{spec.table}` "
         "GROUP BY 1, 2"
     )
-    rows = _ask(spec.table, spec.date_column, sql, check.units, lambda: query, checked)
+
+
+def _schedule_units(
+    spec: CalendarSpec, check: CrossCheckSpec, query: Query, checked: CrossChecked
+) -> list[ScheduleUnit] | None:
+    rows = _ask(spec.table, spec.date_column, _schedule_sql(spec, check), check.units, lambda: query, checked)
     if rows is None:
         return None
     return [

@@ -12,6 +12,7 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
+from phasegate.services.reading.cross_check import require_comparable
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.alongside import require_alone, withdraw_if_later
 from phasegate.services.starting.earlier_run import find_earlier_run
@@ -70,7 +71,9 @@ def start(
 def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment) -> RunScope:
     """Settle what a request is about, by the calendar and the clock of its environment. Raises InputError for a bad
     one."""
-    calendar = read_calendar(pipeline.calendar, environment.schedule(request, pipeline))
+    schedule = environment.schedule(request, pipeline)
+    calendar = read_calendar(pipeline.calendar, schedule)
+    require_comparable(pipeline.calendar, schedule)
     scope = settle_dates(request, pipeline, calendar, environment.clock.now())
     if request.reprocess == "failed" and environment.state is None:
         require_earlier_run(scope.days, {})
