@@ -148,7 +148,9 @@ def test_a_waiver_of_a_run_lets_them_pass_too(tmp_path: Path) -> None:
 def test_without_the_exception_the_same_date_is_blocked_and_a_finding(tmp_path: Path) -> None:
     site = spoilt(Site(tmp_path, ranged))
     try:
-        assert site.call(*site.selecting("run"), "--run-id", "first").code == 1
+        run = site.call(*site.selecting("run"), "--run-id", "first")
+        assert run.code == 1
+        assert "Run first: completed_with_failures. 6 dates" in run.out, "its report says the same"
         tables = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
         assert [f["processor"] for f in tables.document["findings"] if f["date"] == "2024-01-02"]
     finally:

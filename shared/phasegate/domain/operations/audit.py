@@ -79,6 +79,13 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
 """For each discrepancy: between which two it lies, and what it means."""
 
 
+def between_state_and_tables(kinds: Mapping[str, int]) -> int:
+    """Count the findings that contradict what a run says of its tasks. kinds: how many there are of each kind; one that
+    an earlier version knew is no contradiction."""
+    state = {kind.value for kind, (between, _) in MEANINGS.items() if between == STATE_AND_TABLES}
+    return sum(n for kind, n in kinds.items() if kind in state)
+
+
 class Own(Enum):
     """The verifier itself asks this of an output. No text, so that no check is taken for it, whatever its name."""
 
