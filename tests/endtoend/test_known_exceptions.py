@@ -173,7 +173,12 @@ def test_an_exception_on_a_date_that_the_schedule_does_not_have_is_refused(tmp_p
     site = Site(tmp_path, knowing({**RECORD, "dates": ["2024-01-02", "2024-02-29"]}))
     try:
         refused = site.call(*site.selecting("run"))
-        assert_refused(refused, "FAIL known sane of raw/a: the schedule has no 2024-02-29; correct `known`")
+        said = "FAIL known sane of raw/a: the schedule has no 2024-02-29; correct `known`"
+        assert_refused(refused, said)
+        planned = site.call(*site.selecting("plan"))
+        assert (planned.code, said in planned.out) == (0, True), "a plan is shown, whatever would keep it from starting"
+        (warning,) = site.call(*site.selecting("plan"), "--json").document["warnings"]
+        assert warning.startswith(said)
         assert not (site.home / "state.sqlite").exists()
     finally:
         site.close()

@@ -55,6 +55,9 @@ class PlanInputs:
     not_right: "Mapping[str, Sequence[date]]"
     """By processor: the dates that hold rows where none are right."""
 
+    known: "Sequence[PreflightLine]"
+    """What is wrong with the known exceptions of the pipeline file."""
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackInputs:

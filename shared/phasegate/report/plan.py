@@ -1,5 +1,6 @@
 """A plan, as a person or a program is shown it."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -9,6 +10,7 @@ from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
 from phasegate.domain.foreign_text import escaped_lines
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
@@ -30,12 +32,16 @@ NotRight = Mapping[str, Sequence[date]]
 
 
 def plan_document(
-    plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight
+    plan: Plan,
+    lacking: Mapping[str, Mapping[date, str]],
+    why: Reasons,
+    not_right: NotRight,
+    known: Sequence[PreflightLine] = (),
 ) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
-    runs. not_right: what stands where nothing may, and blocks its dates.
+    runs. not_right: what stands where nothing may, and blocks its dates. known: what is wrong with known exceptions.
     """
     index = compile_plan(plan)
     return {
@@ -56,6 +62,7 @@ def plan_document(
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
         "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
+        "warnings": [str(line) for line in known],
     }
 
 
@@ -140,8 +147,18 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reasons, not_right: NotRight) -> str:
-    """The text gives the plan in numbers, as ``plan_document`` has them."""
+def plan_text(
+    plan: Plan,
+    lacking: Mapping[str, Mapping[date, str]],
+    why: Reasons,
+    not_right: NotRight,
+    known: Sequence[PreflightLine] = (),
+    inputs: Sequence[str] = (),
+) -> str:
+    """The text gives the plan in numbers, as ``plan_document`` has them.
+
+    inputs: the options that name pipeline file and source, for the commands that are printed.
+    """
     document = plan_document(plan, lacking, why, not_right)
     tasks = document["tasks"]
     lines = [
@@ -176,8 +193,15 @@ def plan_text(plan: Plan, lacking: Mapping[str, Mapping[date, str]], why: Reason
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
     if not_right:
-        lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
-        lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]
+        lines += ["", "Rows where none are right (their dates will be blocked), and what deletes them:"]
+        for ref, filled in not_right.items():
+            phase, _, processor = ref.partition("/")
+            about = ["--phase", phase, "--processor", processor, "--dates", ",".join(map(str, filled)), "--yes"]
+            lines.append(f"  {ref}: {len(filled)} dates, {filled[0]} to {filled[-1]}")
+            lines.append(f"    {shlex.join(['phasegate', 'rollback', *inputs, *about])}")
+    if known:
+        lines += ["", "Known exceptions that let nothing pass (a FAIL keeps a run from starting):"]
+        lines += [f"  {line}" for line in known]
     return escaped_lines(lines)
 
 

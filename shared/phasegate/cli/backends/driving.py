@@ -72,7 +72,7 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
         _say_remade(made.remade)
         now = environment.clock.now()
         missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
-        return PlanInputs(made.plan, missing, made.why, made.not_right)
+        return PlanInputs(made.plan, missing, made.why, made.not_right, made.known)
 
 
 @contextmanager

@@ -5,7 +5,7 @@
 The steps stand in modules of their own beside this one. Commands that only show stop earlier on the same line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from phasegate.domain.messages.run_request import RunRequest
@@ -19,7 +19,7 @@ from phasegate.services.starting.earlier_run import find_earlier_run
 from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
-from phasegate.services.starting.preflight import check_earlier_plans, check_request
+from phasegate.services.starting.preflight import check_earlier_plans, check_known, check_request
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
 
@@ -99,4 +99,6 @@ def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[Pr
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
-    return plan_scope(scope, environment.prover, environment.state, environment.clock.now())
+    now = environment.clock.now()
+    made = plan_scope(scope, environment.prover, environment.state, now)
+    return replace(made, known=tuple(check_known(scope, now)))
