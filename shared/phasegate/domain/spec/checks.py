@@ -1,9 +1,9 @@
 """The checks of the pipeline file are types here, with the threshold of each in words."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from phasegate.domain.spec.strict import Column, Name, Strict
 
@@ -17,15 +17,24 @@ class TableCheck(Strict):
     )
 
 
+def _number_as_text(value: Any) -> Any:
+    """A whole number, which YAML reads where no quotes stand, as the expression that it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Expression = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=str | int)]
+"""Arithmetic over whole numbers and the calendar's."""
+
+
 class RowsCheck(TableCheck):
     """This check asks whether the table holds the rows that this date should have. Arithmetic over the calendar's
     numbers."""
 
     check: Literal["rows"] = Field(default="rows", description="the kind of check")
-    exactly: str | None = Field(
+    exactly: Expression | None = Field(
         default=None, examples=["2 * orders"], description="so many rows: integers, the calendar's numbers, + - * ()"
     )
-    at_least: str | None = Field(
+    at_least: Expression | None = Field(
         default=None, examples=["16 * orders"], description="so many rows or more: integers, numbers, + - * ()"
     )
 
