@@ -20,6 +20,7 @@ from phasegate.bootstrap import (
     check_workers,
     open_warehouse,
 )
+from phasegate.domain.decisions.standing import known_to_lack_units, standing
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
@@ -110,7 +111,9 @@ class HomePreview:
             there = set() if warehouse is None else warehouse.columns(filled).keys()
             reader = calendar_reader(self._source, scope.pipeline.calendar, warehouse)
             written = [ref for table, ref in filled.items() if table in there]
-            checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now(), written)
+            now = self.clock.now()
+            known = known_to_lack_units(scope.pipeline, standing(scope.pipeline, now))
+            checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, now, written, known)
         return calendar_lines(scope.pipeline.calendar, checked)
 
 

@@ -116,3 +116,16 @@ def test_one_bad_box_score_blocks_its_date_and_a_retry_after_mending_completes(
     shutil.copy(source_folder / "player_boxscores.parquet", source / "player_boxscores.parquet")
     mended = run_command("retry", "r", "--json", home=home)
     assert mended.returncode == 0, mended.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "preflight"])
+def test_a_status_kept_as_text_is_refused_before_anything_is_planned(
+    source_folder: Path, tmp_path: Path, command: str
+) -> None:
+    text = "SELECT * REPLACE (CAST(game_status AS VARCHAR) AS game_status) FROM t"
+    source, home = copied(source_folder, tmp_path / "source", schedule=text), tmp_path / "home"
+    refused = run_command(command, "--pipeline", NBA_PIPELINE, "--source", source, "--dates", FIRST, home=home)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "calendar.cross_check: the schedule cannot be asked: " in refused.stderr
+    assert "give the schedule's column the type that it is compared with" in refused.stderr
+    assert not (home / "state.sqlite").exists()

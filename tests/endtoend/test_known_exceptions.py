@@ -72,10 +72,85 @@ def test_the_next_run_adopts_what_is_known_and_the_tables_alone_are_judged_by_it
     assert not [f for f in tables.document["findings"] if f["date"] in ("2024-01-02", "2024-01-03")]
 
 
+RAW = ("--season", "2023-24", "--phases", "fetch..raw")
+
+
+def test_what_is_known_to_be_gone_is_adopted_by_the_next_run_with_all_that_needs_it(site: Site) -> None:
+    assert site.call(*site.selecting("run"), "--run-id", "first").code == 0
+    plan = site.call(*site.selecting("plan"), "--json").document
+    assert plan["tasks"]["run"] == 6, "what leaves nothing to look at, and nothing else"
+    again = site.call(*site.selecting("run"), "--run-id", "again")
+    assert (again.code, "does not bear" in again.out) == (0, False), again.out
+    assert site("verify", "again", "--json").document["findings"] == []
+    others = site.call(*site.selecting("run", "--season", "2023-24", "--reprocess", "all"), "--run-id", "all")
+    assert others.code == 0, "everything is tried again"
+
+
+def test_a_table_whose_source_is_known_to_be_gone_needs_no_object_either(tmp_path: Path) -> None:
+    site = spoilt(Site(tmp_path, knowing(RECORD, {**GONE, "processor": "raw/b"})))
+    try:
+        assert site.call(*site.selecting("run"), "--run-id", "first").code == 0
+        assert site("verify", "first", "--json").document["findings"] == []
+    finally:
+        site.close()
+
+
+HOME_TEAMS = "MOD(CAST(SUBSTR(k, 2) AS INT64), 2) = 0"
+
+
+def short_of_a_game(*known: dict[str, Any]) -> Any:
+    """The calendar is compared with ``raw.a``, which lacks a game of 2 January."""
+
+    def change(document: dict[str, Any]) -> None:
+        table = {"table": "raw.a", "date_column": "d", "key": ["k", "d"], "condition": HOME_TEAMS, "rows": "home rows"}
+        check = {"units": "games", "key": ["home_team", "game_date"], "tables": [table]}
+        document["calendar"]["cross_check"] = check
+        document["known"] = [dict(each) for each in known]
+
+    return change
+
+
+def lose_a_game(site: Site) -> None:
+    """The source has lost the second game of 2 January in ``a``."""
+    data = site.world.data()
+    data["a"]["2024-01-02"] = data["a"]["2024-01-02"][:2]
+    site.world.rewrite(data)
+
+
+def test_a_known_exception_lets_the_units_pass_that_the_cross_check_misses(tmp_path: Path) -> None:
+    lost = {"dates": ["2024-01-02"], "processor": "raw/a", "why": "one game was lost"}
+    site = Site(tmp_path, short_of_a_game({**lost, "check": "rows"}, {**lost, "check": "entities"}))
+    try:
+        lose_a_game(site)
+        run = site.call(*site.selecting("run", *RAW), "--run-id", "r")
+        assert (run.code, "does not bear that out" in run.out) == (0, False), run.out
+        report = site("verify", "r", "--json")
+        assert report.document["verdict"].startswith("Complete but for waivers"), report.document["verdict"]
+        preflight = site.call(*site.selecting("preflight"))
+        assert "PASS calendar raw.schedule" in preflight.out, preflight.out
+    finally:
+        site.close()
+
+
+def test_a_waiver_of_a_run_lets_them_pass_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, short_of_a_game())
+    try:
+        lose_a_game(site)
+        assert site.call(*site.selecting("run", *RAW), "--run-id", "r").code == 1
+        by = ("--date", "2024-01-02", "--phase", "raw", "--until", "2099-01-01", "--why", "lost", "--by", "ann")
+        site("waive", "r", "--check", "rows", *by)
+        assert site("waive", "r", "--check", "entities", *by).code == 0
+        assert site("verify", "r", "--json").document["findings"] == []
+    finally:
+        site.close()
+
+
 def test_without_the_exception_the_same_date_is_blocked_and_a_finding(tmp_path: Path) -> None:
     site = spoilt(Site(tmp_path, ranged))
     try:
-        assert site.call(*site.selecting("run"), "--run-id", "first").code == 1
+        run = site.call(*site.selecting("run"), "--run-id", "first")
+        assert run.code == 1
+        assert "Run first: completed_with_failures. 6 dates" in run.out, "its report says the same"
         tables = site.call(*site.selecting("verify", "--season", "2023-24", "--json"))
         assert [f["processor"] for f in tables.document["findings"] if f["date"] == "2024-01-02"]
     finally:
@@ -98,7 +173,12 @@ def test_an_exception_on_a_date_that_the_schedule_does_not_have_is_refused(tmp_p
     site = Site(tmp_path, knowing({**RECORD, "dates": ["2024-01-02", "2024-02-29"]}))
     try:
         refused = site.call(*site.selecting("run"))
-        assert_refused(refused, "FAIL known sane of raw/a: the schedule has no 2024-02-29; correct `known`")
+        said = "FAIL known sane of raw/a: the schedule has no 2024-02-29; correct `known`"
+        assert_refused(refused, said)
+        planned = site.call(*site.selecting("plan"))
+        assert (planned.code, said in planned.out) == (0, True), "a plan is shown, whatever would keep it from starting"
+        (warning,) = site.call(*site.selecting("plan"), "--json").document["warnings"]
+        assert warning.startswith(said)
         assert not (site.home / "state.sqlite").exists()
     finally:
         site.close()

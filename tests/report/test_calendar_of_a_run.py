@@ -64,7 +64,7 @@ def test_a_unit_that_only_the_table_has_is_found_beside_the_checks(finished: Com
     assert ("units_off_the_calendar", str(day), "calendar/raw.a") in kinds(report)
     (line,) = [line for line in report.findings if line.phase == "calendar"]
     assert line.detail == "1 game and 1 home row of 1 date that the schedule does not have"
-    assert (line.expected, line.found, line.query) == (0, 1, "calendar.raw.a")
+    assert (line.table, line.expected, line.found, line.query) == ("raw.a", 0, 1, "calendar.raw.a")
 
 
 def test_games_that_were_never_decided_keep_a_sound_run_from_being_complete(finished: Compared) -> None:

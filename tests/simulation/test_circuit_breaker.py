@@ -129,6 +129,69 @@ def test_explain_names_the_check_and_its_command_lets_go_what_waited(tmp_path: P
     assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
 
 
+def halved(folder: Path) -> World:
+    """A world whose source has half of ``a`` on every date, of which ``shape/left`` is the first to tell; one date at a
+    time, and three that are blocked alike stop it."""
+
+    def change(document: dict[str, Any]) -> None:
+        for processor in document["phases"][1]["processors"]:
+            processor["checks"] = []
+        document["phases"][2]["limits"] = {"active_dates": 1}
+        document["phases"][2]["failure"]["circuit_breaker_blocked"] = 3
+
+    world = World(folder, dates=9, change=change)
+    data = world.data()
+    data["a"] = {day: rows[:2] for day, rows in data["a"].items()}
+    world.rewrite(data)
+    return world
+
+
+def fetches(world: World) -> list[int]:
+    """How often ``fetch/a`` was called, by date."""
+    with world.open() as embedded:
+        dates = embedded.state.dates("r", world.days)
+    return [len(dates[day].tasks[("fetch", "a")]) for day in world.days]
+
+
+def mend(world: World, to: World) -> None:
+    """The source holds what it should."""
+    world.rewrite(to.data())
+
+
+def test_the_printed_command_makes_the_sources_of_waiting_dates_again_too(tmp_path: Path) -> None:
+    world, whole = halved(tmp_path / "halved"), World(tmp_path / "whole", dates=9)
+    assert world.run().breakers["shape/left"].signature == "check:left:rows"
+    assert fetches(world) == [1] * 9
+    with world.open() as embedded:
+        roots = explain(embedded.state, "r", None, None).roots
+    (remedy,) = [r.remedy for r in roots if r.processor == "left" and "circuit breaker" in r.detail]
+    mend(world, whole)
+    board = retry(world, remedy)
+    assert (board.status, board.breakers) == (RunStatus.COMPLETED, {})
+    assert fetches(world) == [2] * 9
+    whole.run()
+    assert world.tables() == whole.tables()
+
+
+def test_a_retry_of_some_of_the_dates_that_hold_it_open_leaves_the_waiting_ones_alone(tmp_path: Path) -> None:
+    world, whole = halved(tmp_path / "halved"), World(tmp_path / "whole", dates=9)
+    blocked = [day for day, bad in world.run().bad.items() if isinstance(bad.get("shape/left"), Blocked)]
+    mend(world, whole)
+    with world.open() as embedded:
+        operators.retry(
+            embedded.state,
+            world.clock,
+            "r",
+            dates=tuple(blocked[:1]),
+            phase=None,
+            processor=None,
+            signature=None,
+            why="",
+        )
+        embedded.drive("r", stop=lambda: world.clock.now() > START + timedelta(hours=1))
+    assert [n for n, day in zip(fetches(world), world.days, strict=True) if day in blocked] == [2, 1, 1]
+
+
 def test_two_checks_of_one_name_count_a_date_once(tmp_path: Path) -> None:
     def doubled(document: dict[str, Any]) -> None:
         document["phases"][2]["limits"] = {"active_dates": 1}

@@ -40,10 +40,10 @@ def seeds(made: PlanMade) -> dict[str, list[int]]:
     }
 
 
-def report_of(world: World) -> Report:
-    """What the verifier says of all dates."""
+def report_of(world: World, selection: Selection = SEASON, phases: str | None = None) -> Report:
+    """What the verifier says of all dates, unless something else is said."""
     with world.open() as embedded:
-        made = make_plan(world.pipeline, world.calendar(), SEASON)
+        made = make_plan(world.pipeline, world.calendar(), selection, phases=phases)
         inputs = VerifierInputs(None, embedded.warehouse, embedded.objects)
         return report_on_dates(inputs, made.plan, world.clock.now())
 
@@ -83,6 +83,17 @@ def test_a_source_that_changed_makes_stale_what_was_made_from_it_and_no_more(tmp
     found = seeds(planned(world))
     assert found == {"shape/left": [CHANGED], "shape/ahead": [CHANGED]}, "right reads b, which came out the same"
     assert findings(world) == {("left", CHANGED), ("ahead", CHANGED)}
+
+
+def test_a_look_at_later_dates_and_phases_alone_sees_it_too(tmp_path: Path) -> None:
+    world = World(tmp_path, dates=DATES)
+    drive(world)
+    mended(world)
+    report = report_of(world, Selection(first=world.days[CHANGED], last=world.days[-1]), "shape")
+    found = {(line.kind, line.processor, line.date) for line in report.findings}
+    assert found == {("older_than_its_inputs", name, world.days[CHANGED]) for name in ("left", "ahead")}
+    assert not report.agrees
+    assert {"inputs.raw/a", "inputs.raw/b"} <= {query.name for query in report.queries}
 
 
 def test_the_next_run_makes_it_again_through_windows_and_phases_as_a_clean_run_would(tmp_path: Path) -> None:

@@ -76,13 +76,13 @@ BAD_ROWS = {
         "team_boxscores",
         f"SELECT * FROM rows UNION ALL SELECT * FROM rows WHERE {FIRST}",
         "teams",
-        r"the key \(game_id, team\) = .* stands there twice: keep one row",
+        r"the key \(game_id, team\) = \(\d{10}, [A-Z]{3}\) stands there twice: keep one row",
     ),
     "a game that was played twice": (
         "schedule",
         f"SELECT * FROM rows UNION ALL SELECT * FROM rows WHERE {FIRST}",
         "games",
-        r"the key \(game_id\) = .* stands there twice: keep one row",
+        r"the key \(game_id\) = \(\d{10}\) stands there twice: keep one row",
     ),
     "a score with a fraction": (
         "schedule",

@@ -116,7 +116,7 @@ def _keys_that_stand_twice(ask: Ask, name: str) -> dict[date, str]:
         f"USING ({key}) WHERE {is_counted(name)} ORDER BY ALL"
     )
     return {
-        day: f"the key ({key}) = {tuple(map(str, values))} stands there twice: keep one row"
+        day: f"the key ({key}) = ({', '.join(map(str, values))}) stands there twice: keep one row"
         for day, *values in rows
         if day is not None
     }

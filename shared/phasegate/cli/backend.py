@@ -62,6 +62,9 @@ class PlanInputs:
     outdated: "Mapping[str, Mapping[date, Outdated]]"
     """By processor and date: what another version of its worker made."""
 
+    known: "Sequence[PreflightLine]"
+    """What is wrong with the known exceptions of the pipeline file."""
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackInputs:

@@ -33,6 +33,14 @@ class EndReport:
     page: str
     """Where its page lies: a path, or an address in the object store."""
 
+    contradictions: int = 0
+    """Findings in which tables hold something else than state says."""
+
+    def bears_out(self, status: "RunStatus") -> bool:
+        """Tell whether it agrees with the word of a run that ended so: one that failed says itself that something is
+        missing."""
+        return self.agrees or (status.exit_status != 0 and not self.contradictions)
+
 
 def end_report(
     notes: "Sequence[ReportNote]", finished_at: datetime | None, place: Callable[[str], str]
@@ -44,8 +52,14 @@ def end_report(
     notes: of the reports on the run, in the order in which they were made.
     place: from the name of a page in the object store to where people find it.
     """
+    from phasegate.domain.operations.audit import between_state_and_tables
+
     made = [n for n in notes if n.is_final and (finished_at is None or n.at >= finished_at)]
-    return EndReport(made[-1].agrees, made[-1].verdict, place(f"{made[-1].place}/report.html")) if made else None
+    if not made:
+        return None
+    last = made[-1]
+    page = place(f"{last.place}/report.html")
+    return EndReport(last.agrees, last.verdict, page, between_state_and_tables(last.kinds))
 
 
 def exit_status(status: "RunStatus", report: EndReport | None) -> int:
@@ -119,12 +133,13 @@ def show_summary(found: "Summary", report: EndReport | None, unreported: str | N
     """Print the summary of a run. unreported: what people read where there is no report; None: nothing."""
     from phasegate.report.summary import summary_document, summary_text
 
+    is_borne_out = report is None or report.bears_out(found.report.status)
     if as_json:
-        document = summary_document(found, is_borne_out=report is None or report.agrees)
+        document = summary_document(found, is_borne_out=is_borne_out)
         write_json({**document, "report": asdict(report) if report else None})
         return
     if report is not None:
         show(f"verified: {report.verdict}\nreport: {report.page}")
     elif unreported is not None:
         show(unreported)
-    show(summary_text(found, is_borne_out=report is None or report.agrees))
+    show(summary_text(found, is_borne_out=is_borne_out))

@@ -1,5 +1,6 @@
 """A plan, as a person or a program is shown it."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -10,6 +11,7 @@ from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
 from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.foreign_text import escaped_lines
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
@@ -50,12 +52,13 @@ def plan_document(
     not_right: NotRight,
     stale: Stale = NO_STALE,
     outdated: AnotherVersion = NO_OTHER,
+    known: Sequence[PreflightLine] = (),
 ) -> dict[str, Any]:
     """The document gives the plan in numbers.
 
     lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
     runs. not_right: what stands where nothing may, and blocks its dates. stale: of what is made again for that.
-    outdated: what another version of its worker made.
+    outdated: what another version of its worker made. known: what is wrong with known exceptions.
     """
     index = compile_plan(plan)
     return {
@@ -78,6 +81,7 @@ def plan_document(
         "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
         "stale": stale_document(stale),
         "outdated": stale_document(outdated),
+        "warnings": [str(line) for line in known],
     }
 
 
@@ -182,8 +186,13 @@ def plan_text(
     not_right: NotRight,
     stale: Stale = NO_STALE,
     outdated: AnotherVersion = NO_OTHER,
+    known: Sequence[PreflightLine] = (),
+    inputs: Sequence[str] = (),
 ) -> str:
-    """The text gives the plan in numbers, as ``plan_document`` has them."""
+    """The text gives the plan in numbers, as ``plan_document`` has them.
+
+    inputs: the options that name pipeline file and source, for the commands that are printed.
+    """
     document = plan_document(plan, lacking, why, not_right, stale, outdated)
     tasks = document["tasks"]
     lines = [
@@ -223,8 +232,15 @@ def plan_text(
         lines += ["", "Made by another version of its worker (--reprocess stale makes them again):"]
         lines += [f"  {ref}: {len(days)} dates, {min(days)} to {max(days)}" for ref, days in outdated.items()]
     if not_right:
-        lines += ["", "Rows where none are right (their dates will be blocked; phasegate rollback deletes them):"]
-        lines += [f"  {ref}: {len(days)} dates, {days[0]} to {days[-1]}" for ref, days in not_right.items()]
+        lines += ["", "Rows where none are right (their dates will be blocked), and what deletes them:"]
+        for ref, filled in not_right.items():
+            phase, _, processor = ref.partition("/")
+            about = ["--phase", phase, "--processor", processor, "--dates", ",".join(map(str, filled)), "--yes"]
+            lines.append(f"  {ref}: {len(filled)} dates, {filled[0]} to {filled[-1]}")
+            lines.append(f"    {shlex.join(['phasegate', 'rollback', *inputs, *about])}")
+    if known:
+        lines += ["", "Known exceptions that let nothing pass (a FAIL keeps a run from starting):"]
+        lines += [f"  {line}" for line in known]
     return escaped_lines(lines)
 
 

@@ -106,7 +106,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
 def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str, Any]:
     """The document is that of ``status --json``, with the tables and every missing task by name.
 
-    is_borne_out: whether the verifier's report, where there is one, agrees with the run.
+    is_borne_out: whether the verifier's report, where there is one, agrees with the run's own word.
     """
     return {
         **progress_document(summary.report),

@@ -64,6 +64,24 @@ def test_a_sound_file_is_loaded_as_it_stands(tmp_path: Path) -> None:
     assert load_pipeline(tmp_path / "pipeline.yaml") == Pipeline.model_validate(definition())
 
 
+@pytest.mark.parametrize("key", ["exactly", "at_least"])
+def test_a_whole_number_of_rows_needs_no_quotes(tmp_path: Path, key: str) -> None:
+    made = []
+    for value in (1, "1"):
+        document = definition()
+        first_check(document, check="rows", **{key: value})
+        path = tmp_path / "pipeline.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        made.append(load_pipeline(path))
+    assert made[0] == made[1] and made[0].model_dump_json() == made[1].model_dump_json()
+
+
+@pytest.mark.parametrize("value", [1.5, True, [1]])
+def test_rows_that_are_no_whole_number_and_no_expression_are_refused(tmp_path: Path, value: object) -> None:
+    said = refusal_of(tmp_path, lambda d: first_check(d, check="rows", exactly=value))
+    assert said.startswith("FILE: phases[2].processors[0].checks[0].exactly: ")
+
+
 def test_a_file_that_is_not_there_is_named_with_the_flag_that_gives_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml: no such pipeline file; give one with --pipeline FILE"):
         load_pipeline(tmp_path / "nowhere.yaml")

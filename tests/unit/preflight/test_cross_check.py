@@ -152,6 +152,32 @@ def test_a_game_that_counts_twice_is_told_on_each_of_its_dates(tmp_path: Path, d
     assert {gap.day for gap in doubled} == {S1[1], day}
 
 
+def test_without_postponed_a_unit_that_does_not_count_and_has_rows_is_told_on_past_dates(tmp_path: Path) -> None:
+    games = changed(S2[1], 2, 2)
+    without = CHECK.model_copy(update={"postponed": None})
+    told = "that the schedule has, where they do not meet calendar.condition (game_status = 3)"
+    assert said(checked(tmp_path, games=games, check=without)) == [f"2 games and 6 box rows of 1 date {told}"]
+    live = datetime(S2[1].year, S2[1].month, S2[1].day, 20, tzinfo=UTC)
+    assert said(checked(tmp_path, games=games, check=without, now=live)) == [], "today's games still go on"
+
+
+def test_rows_under_a_date_that_a_game_was_moved_from_are_told(tmp_path: Path) -> None:
+    games = [*changed(S1[1], 1), ("S1", S1[2], "S102a", 3)]
+    boxes = [*PLAYED, (S1[2], "S102a")]
+    told = "that the schedule has, where they do not meet calendar.condition (game_status = 3)"
+    assert said(checked(tmp_path, games=games, boxes=boxes)) == [f"1 game and 3 box rows of 1 date {told}"]
+
+
+def test_a_schedule_that_does_not_name_its_games_is_told_so_and_nothing_else_of_these_dates(tmp_path: Path) -> None:
+    games: list[Any] = [(s, day, None if key in ("S101a", "S102b") else key, n) for s, day, key, n in GAMES]
+    found = checked(tmp_path, games=games)
+    assert said(found) == [
+        "2 games of 2 dates whose key (home_team) is NULL in the schedule: nothing else is compared there"
+    ]
+    (line,) = calendar_lines(SPEC, found)
+    assert str(line).endswith("compared there: 2024-01-01, 2024-01-02; fill the key in the schedule")
+
+
 def test_rows_without_a_date_and_rows_without_a_key_are_told(tmp_path: Path) -> None:
     found = checked(tmp_path, boxes=[*PLAYED, (None, "S102a"), (S1[1], None)])
     assert sorted(said(found)) == [

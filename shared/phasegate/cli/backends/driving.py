@@ -72,7 +72,7 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
         _say_remade(made.remade)
         now = environment.clock.now()
         missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
-        return PlanInputs(made.plan, missing, made.why, made.not_right, made.stale, made.outdated)
+        return PlanInputs(made.plan, missing, made.why, made.not_right, made.stale, made.outdated, made.known)
 
 
 @contextmanager
@@ -214,6 +214,7 @@ def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
 
     Whatever goes wrong here is told and changes nothing about the run.
     """
+    from phasegate.domain.operations.audit import between_state_and_tables
     from phasegate.report.verifier import verify_run
     from phasegate.report.verify.compose import VerifierInputs
 
@@ -226,7 +227,8 @@ def _report_at_end(embedded: Embedded, run_id: str) -> EndReport | None:
         _log.warning("no report on run %s: %s", run_id, error)
         say(f"no report could be made: {error}; try again with: phasegate verify {run_id}")
         return None
-    return EndReport(made.report.agrees, made.report.verdict, str(root / made.page))
+    contradictions = between_state_and_tables({kind.kind: kind.findings for kind in made.report.kinds})
+    return EndReport(made.report.agrees, made.report.verdict, str(root / made.page), contradictions)
 
 
 def _folder(source: Path | str | None) -> Path:

@@ -33,15 +33,14 @@ def register(app: typer.Typer) -> None:
         from phasegate.report.plan import plan_document, plan_text
 
         session: Session = context.obj
-        found = session.backend.plan(request_of(session, chosen, OverrideOptions(), profile, reprocess))
+        asked = request_of(session, chosen, OverrideOptions(), profile, reprocess)
+        found = session.backend.plan(asked)
+        made = (found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated)
         if as_json:
-            write_json(
-                plan_document(
-                    found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated
-                )
-            )
+            write_json(plan_document(*made, found.known))
         else:
-            show(plan_text(found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated))
+            inputs = ["--pipeline", asked.pipeline_file, "--source", asked.source] if asked.source else []
+            show(plan_text(*made, found.known, inputs))
 
     @app.command()
     @takes_groups

@@ -22,6 +22,7 @@ class GapKind(StrEnum):
     ONLY_IN_THE_CALENDAR = "units_only_in_the_calendar"
     UNDECIDED = "undecided_in_the_schedule"
     DOUBLED = "doubled_in_the_schedule"
+    UNNAMED = "unnamed_in_the_schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class ScheduleUnit:
 
     postponed: int
     """Those that fail it, and plainly do not count."""
+
+    unnamed: int = 0
+    """Those in which a column of the key is NULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,14 @@ def schedule_gaps(
     today: in the pipeline's time zone; dates before it are past.
     """
     check = spec.cross_check
-    played = Counter[str]()
-    for unit in schedule:
-        played[unit.key] += unit.counts
-    unknown, undecided, doubled = Counter[date](), Counter[date](), Counter[date]()
+    played = _played(schedule)
+    unknown, undecided, doubled, unnamed = Counter[date](), Counter[date](), Counter[date](), Counter[date]()
+    key = ", ".join(check.key) if check else ""
     for unit in schedule:
         if unit.day is None or not is_covered(unit.day):
+            continue
+        if unit.unnamed:
+            unnamed[unit.day] += unit.unnamed
             continue
         if unit.counts and played[unit.key] > 1:
             doubled[unit.day] += 1
@@ -155,29 +161,45 @@ def schedule_gaps(
             f"({check.postponed if check else ''})",
         ),
         (GapKind.DOUBLED, doubled, "counted more than once"),
+        (GapKind.UNNAMED, unnamed, f"whose key ({key}) is NULL in the schedule: nothing else is compared there"),
     ):
         yield from (CalendarGap(kind, spec.table, day, n, 0, said) for day, n in sorted(found.items()))
 
 
+def _played(schedule: Iterable[ScheduleUnit]) -> Counter[str]:
+    """How often each unit counts, over all dates."""
+    played = Counter[str]()
+    for unit in schedule:
+        played[unit.key] += unit.counts
+    return played
+
+
 def table_gaps(
+    spec: CalendarSpec,
     place: str,
-    schedule: Iterable[ScheduleUnit],
+    schedule: Collection[ScheduleUnit],
     found: Collection[TableUnit],
     is_covered: Callable[[date], bool],
     due: Callable[[date], bool],
+    today: date,
 ) -> Iterator[CalendarGap]:
     """Find units that a table holds and the calendar lacks, and the reverse, by date.
 
-    due: whether every unit of a date of the calendar has to have rows in the table.
+    Dates on which the schedule does not name a unit are left out, as what is missing there may be just that one.
+
+    due: whether every unit of a date of the calendar has to have rows in the table. today: as for ``schedule_gaps``.
     """
+    unnamed = {unit.day for unit in schedule if unit.unnamed and unit.day}
+    played = _played(schedule)
     counted: dict[tuple[date | None, str], ScheduleUnit] = {(unit.day, unit.key): unit for unit in schedule}
     off: dict[tuple[date | None, str], list[int]] = {}
     for each in found:
         unit = counted.get((each.day, each.key))
-        is_right = unit is not None and (unit.counts or unit.rows > unit.postponed)
-        if is_right or (each.day and not is_covered(each.day)):
+        if each.day in unnamed or (each.day and not is_covered(each.day)):
             continue
-        said = "that the schedule does not have" if unit is None else "that the schedule has as postponed"
+        said = _off_the_calendar(spec, unit, bool(played[each.key]), today)
+        if said is None:
+            continue
         units_and_rows = off.setdefault((each.day, said), [0, 0])
         units_and_rows[0] += 1
         units_and_rows[1] += each.rows
@@ -188,10 +210,26 @@ def table_gaps(
     lacking = Counter(
         day
         for (day, key), unit in counted.items()
-        if day and unit.counts and (day, key) not in held and is_covered(day) and due(day)
+        if day and day not in unnamed and unit.counts and (day, key) not in held and is_covered(day) and due(day)
     )
     for day, n in sorted(lacking.items()):
         yield CalendarGap(GapKind.ONLY_IN_THE_CALENDAR, place, day, n, 0, f"of which {place} has no rows")
+
+
+def _off_the_calendar(spec: CalendarSpec, unit: ScheduleUnit | None, is_played: bool, today: date) -> str | None:
+    """Why a unit of which a table has rows is none of the calendar's there; None: it is one, or that is found in the
+    schedule itself, or may still come. unit: the schedule's rows of it on that date. is_played: it counts on some date.
+    """
+    if unit is None:
+        return "that the schedule does not have"
+    if unit.counts or unit.unknown:
+        return None
+    if unit.rows == unit.postponed:
+        return "that the schedule has as postponed"
+    is_undecided = spec.cross_check is not None and spec.cross_check.postponed and not is_played
+    if is_undecided or (unit.day and unit.day >= today):
+        return None
+    return f"that the schedule has, where they do not meet calendar.condition ({spec.condition})"
 
 
 def in_words(gaps: Collection[CalendarGap], units: str, rows: str) -> str:

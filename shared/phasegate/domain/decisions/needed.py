@@ -88,8 +88,8 @@ def needed(
 
     Where nothing is expected of a task nobody is called, whatever is there.
 
-    held: by ref, the dates whose objects are there. empty: by ref, the dates on which a table that may be empty is, and
-    stands.
+    held: by ref, the dates whose objects are there. empty: by ref, the dates on which nothing is there and that stands:
+    a table that may be empty, or an output whose source is known to be gone.
     """
     seeds = [
         [why if task.is_called(position) else None for position, why in enumerate(lacking[task.number])]
@@ -99,9 +99,13 @@ def needed(
     for task in read:
         for position in range(len(index.days)):
             if task.is_called(position):
-                seeds[task.number][position] = _as_read([seeds[n][position] for n in index.readers[task.number]])
+                why = _as_read([seeds[n][position] for n in index.readers[task.number]])
+                is_gone = why is Why.READ and index.days[position] in empty.get(task.ref, ())
+                seeds[task.number][position] = None if is_gone else why
     runs = spread(index, seeds)
-    while _call_for(index, read, held, seeds, runs):
+    while _call_for(
+        index, read, {**held, **{ref: held.get(ref, frozenset()) | empty[ref] for ref in empty}}, seeds, runs
+    ):
         runs = spread(index, seeds)
     return Needed(
         {task.ref: "".join(_letters(index, task, runs, empty)) for task in index.tasks},
@@ -166,12 +170,10 @@ def _letters(
             letters.append(WorkLetter.NOTHING_DUE)
         elif runs[task.number][position]:
             letters.append(WorkLetter.RUN)
-        elif is_table:
-            letters.append(WorkLetter.ADOPT_EMPTY if day in found_empty else WorkLetter.ADOPT)
-        elif readers and not any(runs[n][position] for n in readers):
+        elif not is_table and readers and not any(runs[n][position] for n in readers):
             letters.append(WorkLetter.NOT_NEEDED)
         else:
-            letters.append(WorkLetter.ADOPT)
+            letters.append(WorkLetter.ADOPT_EMPTY if day in found_empty else WorkLetter.ADOPT)
     return letters
 
 

@@ -1,6 +1,6 @@
 """A retry reaches back to the sources and forward to all that was built on them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,7 +15,7 @@ from phasegate.domain.plan import (
     WorkLetter,
 )
 from phasegate.domain.spec.pipeline import Pipeline
-from phasegate.domain.state.board import Board, BoardLetter
+from phasegate.domain.state.board import GOOD, Board, BoardLetter
 from phasegate.domain.state.run import RetryIntent
 from phasegate.domain.state.unsound import Blocked, NotRun
 
@@ -75,11 +75,15 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
     observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself, and so
-    does one that is blocked where nothing is expected of it: it is counted again, and nobody is called.
+    does one that is blocked where nothing is expected of it: it is counted again, and nobody is called. Where these are
+    all the blocked dates that hold a circuit breaker open, what waits behind it is mended likewise.
     Release groups that were already released on top of them are taken back and will be released anew. The board stays
     as it is. Returns the cells that change, by (position, phase).
     """
     again: dict[int, set[int]] = {}
+    targets = [*targets]
+    for position, tasks in _behind_breakers(index, board, frozenset(targets)):
+        again.setdefault(position, set()).update(tasks)
     for day, ref in targets:
         is_blocked, number = isinstance(board.bad.get(day, {}).get(ref), Blocked), index.by_ref[ref].number
         is_made = index.tasks[number].work[index.position[day]] != WorkLetter.NOTHING_DUE
@@ -89,6 +93,38 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
     for position, tasks in sorted(again.items()):
         spread.run_again(position, tasks)
     return spread.cells
+
+
+def _behind_breakers(
+    index: PlanIndex, board: Board, targets: frozenset[tuple[date, str]]
+) -> Iterator[tuple[int, set[int]]]:
+    """Find what dates that wait behind a circuit breaker were going to be made from, and has to be made again: the
+    outputs that a check blocks were made from the same sources, at the same time. By position: numbers of tasks.
+
+    A breaker that some other date holds open says nothing yet: those who wait go on waiting.
+    """
+    for ref, breaker in board.breakers.items():
+        if not breaker.is_of_a_check:
+            continue
+        task = index.by_ref[ref]
+        counted = {
+            (day, ref)
+            for day, bad in board.bad.items()
+            if isinstance(why := bad.get(ref), Blocked) and why.answers_to(breaker.signature, task.processor)
+        }
+        if not counted <= targets:
+            continue
+        sources = _sources(index, ref) - {task.number}
+        for position, work in enumerate(task.work):
+            if work != WorkLetter.RUN or not board.is_pending(index.groups[task.group].name, position):
+                continue
+            yield position, {n for n in sources if _is_made(board, index.groups[index.tasks[n].group], position)}
+
+
+def _is_made(board: Board, group: ReleaseGroup, position: int) -> bool:
+    """Whether a release group came to a good end, or is under way."""
+    letter = board.letter(group.name, position)
+    return letter in GOOD or letter == BoardLetter.RELEASED
 
 
 def reopen(index: PlanIndex, board: Board, changes: Changes) -> None:

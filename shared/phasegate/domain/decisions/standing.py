@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from phasegate.domain.spec.checks import UNRECOVERABLE
+from phasegate.domain.spec.checks import UNRECOVERABLE, tell_of_units
 from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.ordering import needed_by
 from phasegate.domain.spec.pipeline import Pipeline
@@ -41,6 +41,18 @@ def known_to_be_gone(pipeline: Pipeline, known: Iterable[Waiver]) -> dict[tuple[
                 if source in ((phase.name, processor.name), *needed_by(pipeline, phase.name, processor.name)):
                     gone.update({(day, f"{phase.name}/{processor.name}"): waiver for day in waiver.dates})
     return gone
+
+
+def known_to_lack_units(pipeline: Pipeline, known: Collection[Waiver]) -> set[tuple[str, date]]:
+    """Find the (``phase/processor``, date) of tables that are known to lack units of their date, or to hold others."""
+    found = {(ref, day) for day, ref in known_to_be_gone(pipeline, known)}
+    for phase in pipeline.phases:
+        for processor in phase.processors:
+            telling = tell_of_units(phase.checks_of(processor))
+            for waiver in known:
+                if (waiver.phase, waiver.processor) == (phase.name, processor.name) and waiver.check in telling:
+                    found.update((f"{phase.name}/{processor.name}", day) for day in waiver.dates)
+    return found
 
 
 def _waivers(pipeline: Pipeline, now: datetime, days: Collection[date] | None) -> Iterator[Waiver]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from phasegate.domain.calendar.cross_check import GapKind
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.waiving import blocks
 from phasegate.domain.spec.checks import UNRECOVERABLE
@@ -29,10 +30,11 @@ class Discrepancy(StrEnum):
     WRITTEN_SINCE = "written_since_by_nobody_known"
     STALE = "older_than_its_inputs"
     NOT_ASKED = "could_not_be_asked"
-    UNITS_OFF_THE_CALENDAR = "units_off_the_calendar"
-    ONLY_IN_THE_CALENDAR = "units_only_in_the_calendar"
-    UNDECIDED = "undecided_in_the_schedule"
-    DOUBLED_UNITS = "doubled_in_the_schedule"
+    UNITS_OFF_THE_CALENDAR = GapKind.OFF_THE_CALENDAR.value
+    ONLY_IN_THE_CALENDAR = GapKind.ONLY_IN_THE_CALENDAR.value
+    UNDECIDED = GapKind.UNDECIDED.value
+    DOUBLED_UNITS = GapKind.DOUBLED.value
+    UNNAMED_UNITS = GapKind.UNNAMED.value
 
 
 BETWEEN_TABLES = "one table and another"
@@ -64,7 +66,7 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.NOT_ASKED: (CALENDAR_AND_TABLES, "the output could not be asked: nothing is known of it"),
     Discrepancy.UNITS_OFF_THE_CALENDAR: (
         CALENDAR_AND_SOURCES,
-        "a source or table holds units that the schedule does not have, or has as postponed",
+        "a source or table holds units that the schedule does not have, or has as postponed or not counting",
     ),
     Discrepancy.ONLY_IN_THE_CALENDAR: (
         CALENDAR_AND_SOURCES,
@@ -72,8 +74,16 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     ),
     Discrepancy.UNDECIDED: (CALENDAR_AND_SOURCES, "past rows of the schedule that neither count nor plainly do not"),
     Discrepancy.DOUBLED_UNITS: (CALENDAR_AND_SOURCES, "units that count more than once in the schedule"),
+    Discrepancy.UNNAMED_UNITS: (CALENDAR_AND_SOURCES, "rows of the schedule whose key is NULL"),
 }
 """For each discrepancy: between which two it lies, and what it means."""
+
+
+def between_state_and_tables(kinds: Mapping[str, int]) -> int:
+    """Count the findings that contradict what a run says of its tasks. kinds: how many there are of each kind; one that
+    an earlier version knew is no contradiction."""
+    state = {kind.value for kind, (between, _) in MEANINGS.items() if between == STATE_AND_TABLES}
+    return sum(n for kind, n in kinds.items() if kind in state)
 
 
 class Own(Enum):

@@ -32,7 +32,7 @@ class WorkLetter(StrEnum):
     ADOPT = "a"
     """Its output was found sound, and is adopted."""
     ADOPT_EMPTY = "o"
-    """Its table may be empty, is, and was proved so: that is adopted."""
+    """Nothing is there, and that is adopted: its table may be empty, and was proved to be, or its source is gone."""
     NOT_NEEDED = "n"
     """It leaves no table, and nothing that reads it runs: nobody is called, and nobody looks."""
     NOTHING_DUE = "z"

@@ -1,8 +1,9 @@
 """The checks of the pipeline file are types here, with the threshold of each in words."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from phasegate.domain.spec.strict import Column, Name, Strict
 
@@ -16,15 +17,24 @@ class TableCheck(Strict):
     )
 
 
+def _number_as_text(value: Any) -> Any:
+    """A whole number, which YAML reads where no quotes stand, as the expression that it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Expression = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=str | int)]
+"""Arithmetic over whole numbers and the calendar's."""
+
+
 class RowsCheck(TableCheck):
     """This check asks whether the table holds the rows that this date should have. Arithmetic over the calendar's
     numbers."""
 
     check: Literal["rows"] = Field(default="rows", description="the kind of check")
-    exactly: str | None = Field(
+    exactly: Expression | None = Field(
         default=None, examples=["2 * orders"], description="so many rows: integers, the calendar's numbers, + - * ()"
     )
-    at_least: str | None = Field(
+    at_least: Expression | None = Field(
         default=None, examples=["16 * orders"], description="so many rows or more: integers, numbers, + - * ()"
     )
 
@@ -159,3 +169,9 @@ rows where none are right, and nobody was called who would take them away."""
 
 OWN_CHECKS = (ADOPTED, PROOF, UNRECOVERABLE, NOTHING_DUE)
 """Names that no check of a pipeline file may have."""
+
+
+def tell_of_units(checks: Iterable[Check]) -> frozenset[str]:
+    """Name what tells by itself that a table lacks units or has others than are due: of its checks those that say how
+    much it holds, and that its source is gone."""
+    return frozenset({UNRECOVERABLE, *(name_of(check) for check in checks if says_how_much(check))})

@@ -143,6 +143,7 @@ def _stale(reading: Reading) -> Iterator[FindingLine]:
 def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLine]:
     """What the calendar itself lacks, or has too much, and places that could not be asked of it."""
     rows_of = {asked.place: asked.rows for asked in reading.calendar.asked}
+    tables = {spec.table, *(each.table for each in (spec.cross_check.tables if spec.cross_check else ()))}
 
     def line(kind: str, place: str, day: date | None, detail: str, found: int | None) -> FindingLine:
         return FindingLine(
@@ -150,7 +151,7 @@ def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLi
             date=day,
             phase="calendar",
             processor=place,
-            table=None,
+            table=place if place in tables else None,
             detail=detail[:DETAIL_KEPT],
             expected=None if found is None else 0,
             found=found,

@@ -6,15 +6,24 @@ from datetime import date, datetime
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
-from phasegate.domain.checks.proof import Found
+from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question
 from phasegate.domain.decisions.needed import unwanted
-from phasegate.domain.decisions.stale import Ages
+from phasegate.domain.decisions.stale import Ages, inputs_outside
 from phasegate.domain.errors import PhasegateError, ReadsTooMuch
-from phasegate.domain.operations.audit import NOTHING_HELD, REPEATS, ROWS, Own, Recorded, TableContent, is_sound
+from phasegate.domain.operations.audit import (
+    NOTHING_HELD,
+    REPEATS,
+    ROWS,
+    Own,
+    Recorded,
+    TableContent,
+    is_let_pass,
+    is_sound,
+)
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
-from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput
+from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of, tell_of_units
+from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, TableOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict
 from phasegate.ports import ObjectStore, Row, Warehouse
 from phasegate.report.verify.questions import (
@@ -119,8 +128,15 @@ class Reading:
         return query
 
     def cross_check(self, index: PlanIndex, reader: CalendarReader, now: datetime) -> None:
-        """Compare the calendar with its sources and with the tables that were read."""
-        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs)
+        """Compare the calendar with its sources and with the tables that were read; what waivers let pass is known by
+        then."""
+        passes = {
+            (output.ref, day)
+            for output in self.outputs.values()
+            for day, verdicts in output.verdicts.items()
+            if any(v.waived_by and v.check in tell_of_units(index.checks(output.ref)) for v in verdicts)
+        }
+        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs, passes)
         for asked in checked.asked:
             query = self.note(NamedQuery(f"calendar.{asked.place}", f"units in {asked.place} by date", asked.sql))
             if asked.error is not None:
@@ -172,8 +188,27 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
         _fill(reading.outputs[ref], answered)
     _look_for_objects(reading, objects, warehouse, index)
     _judge(reading, warehouse, index)
-    reading.ages = find_ages(index, _held(reading), warehouse)
+    reading.ages = find_ages(index, {**_inputs_outside(reading, warehouse, index), **_held(reading)}, warehouse)
     return reading
+
+
+def _inputs_outside(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> dict[str, dict[date, Found]]:
+    """What the tables hold that the plan's outputs are made from, and that are of none of its phases: their age counts,
+    and nothing else of them."""
+    asked = {
+        ref: count_rows(output, sorted(days))
+        for ref, days in inputs_outside(index).items()
+        if ref not in reading.outputs and isinstance(output := index.processor(ref).output, TableOutput)
+    }
+    found: dict[str, dict[date, Found]] = {}
+    for (ref, question), answer in zip(asked.items(), _answers(warehouse, list(asked.values())), strict=True):
+        words = f"rows and fences of {ref}, which is read and not verified, by date"
+        query = reading.note(NamedQuery(f"inputs.{ref}", words, question.sql, dict(question.parameters)))
+        if isinstance(answer, PhasegateError):
+            reading.unread[query.name] = str(answer)
+        else:
+            found[ref] = {row["d"]: Found(row["n"], row.get("lowest"), row.get("highest")) for row in answer}
+    return found
 
 
 def _held(reading: Reading) -> dict[str, dict[date, Found]]:
@@ -273,11 +308,7 @@ def leave_out_unneeded(
     tasks: a run's word on each; what the run itself said that it made or found is missed none the less.
     """
     stands = {
-        ref: frozenset(
-            day
-            for day in index.days
-            if is_sound(output.expects[day], output.held.get(day, NOTHING_HELD), output.verdicts.get(day, []))
-        )
+        ref: frozenset(day for day in index.days if _stands(output, day))
         for ref, output in reading.outputs.items()
         if output.error is None
     }
@@ -290,3 +321,10 @@ def leave_out_unneeded(
         spared = {day for day in days if tasks is None or tasks[day, ref].is_not_needed}
         gone = {day for day in spared - output.held.keys() if output.expects[day] == ExpectationLetter.EXPECTED}
         output.expects = {**output.expects, **dict.fromkeys(gone, ExpectationLetter.OPTIONAL)}
+
+
+def _stands(output: Output, day: date) -> bool:
+    """Whether nobody makes an output anew: it is whole, or a person lets it pass."""
+    expects, held = output.expects[day], output.held.get(day, NOTHING_HELD)
+    verdicts = output.verdicts.get(day, [])
+    return is_sound(expects, held, verdicts) or is_let_pass(expects, held, verdicts, output.looks_at)

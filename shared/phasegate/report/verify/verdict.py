@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from phasegate.domain.operations.audit import MEANINGS, STATE_AND_TABLES, Discrepancy
+from phasegate.domain.operations.audit import between_state_and_tables
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.verify.document.found import FindingLine, MissingDates
@@ -74,8 +74,7 @@ def _findings_in_words(findings: Sequence[FindingLine], span: str, is_run: bool)
     said = f"{_counted(len(findings), 'finding')} on {span} ({named}{rest})"
     if not is_run:
         return said
-    state = sum(n for kind, n in most if MEANINGS[Discrepancy(kind)][0] == STATE_AND_TABLES)
-    return f"{said}, {state:,} of them between state and tables"
+    return f"{said}, {between_state_and_tables(dict(most)):,} of them between state and tables"
 
 
 def _counted(n: int, word: str) -> str:

@@ -18,7 +18,7 @@ from phasegate.domain.calendar.cross_check import (
 )
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks.question import key_text, quoted
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.spec.cross_check import CrossCheckSpec, CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
 from phasegate.services.reading.schedule import Query, require_date
@@ -74,11 +74,14 @@ def cross_check(
     reader: CalendarReader,
     now: datetime,
     written: Collection[str] = (),
+    let_pass: Collection[tuple[str, date]] = (),
 ) -> CrossChecked:
     """Compare the calendar on the selected dates, and on those that it lacks among them, with all it can be told by.
 
     written: ``phase/processor`` of the outputs that have been made: they too must hold each unit, on dates that have
-    rows. What is wrong with a table is said of it, and the others are compared.
+    rows. let_pass: (``phase/processor``, date) of outputs that a person lets pass without units, or with others:
+    neither they nor the files that stand for them are told of. What is wrong with a table is said of it, and the others
+    are compared.
     """
     spec, checked = pipeline.calendar, CrossChecked()
     check = spec.cross_check
@@ -89,7 +92,8 @@ def cross_check(
         return checked
     seasons = seasons_of(schedule, calendar)
     is_covered = covered_days(seasons, days)
-    checked.gaps += schedule_gaps(spec, schedule, is_covered, now.astimezone(ZoneInfo(pipeline.timezone)).date())
+    today = now.astimezone(ZoneInfo(pipeline.timezone)).date()
+    checked.gaps += schedule_gaps(spec, schedule, is_covered, today)
     outputs = outputs_of(pipeline)
     for table in check.tables:
         ref = outputs.get(table.table)
@@ -100,7 +104,10 @@ def cross_check(
             held = {each.day for each in found}
             is_output = place == table.table and ref is not None
             due = held.__contains__ if is_output else lambda _: True
-            checked.gaps += table_gaps(place, schedule, found, is_covered, due if table.holds_all else lambda _: False)
+            gaps = table_gaps(
+                spec, place, schedule, found, is_covered, due if table.holds_all else lambda _: False, today
+            )
+            checked.gaps += (gap for gap in gaps if gap.day is None or (ref, gap.day) not in let_pass)
     return checked
 
 
@@ -126,18 +133,38 @@ def _places(
         yield table.table, lambda: tables
 
 
+def require_comparable(spec: CalendarSpec, query: Query) -> None:
+    """Require that the schedule can be asked what its cross-check asks of it: no run is complete where it cannot.
+
+    Raises InputError.
+    """
+    if spec.cross_check is None:
+        return
+    try:
+        query(f"{_schedule_sql(spec, spec.cross_check)} LIMIT 0")
+    except InputError as error:
+        raise InputError(
+            f"calendar.cross_check: the schedule cannot be asked: {error}; correct the SQL in the pipeline file, or "
+            "give the schedule's column the type that it is compared with"
+        ) from error
+
+
+def _schedule_sql(spec: CalendarSpec, check: CrossCheckSpec) -> str:
+    day = quoted(spec.date_column)
+    postponed = f"COUNTIF(({check.postponed}) AND ({spec.condition}) IS NOT TRUE)" if check.postponed else "0"
+    return (
+        f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
+        f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
+        f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed, "
+        f"COUNTIF({' OR '.join(f'{quoted(column)} IS NULL' for column in check.key)}) AS unnamed FROM `{spec.table}` "
+        "GROUP BY 1, 2"
+    )
+
+
 def _schedule_units(
     spec: CalendarSpec, check: CrossCheckSpec, query: Query, checked: CrossChecked
 ) -> list[ScheduleUnit] | None:
-    day = quoted(spec.date_column)
-    postponed = f"COUNTIF(({check.postponed}) AND ({spec.condition}) IS NOT TRUE)" if check.postponed else "0"
-    sql = (
-        f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
-        f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
-        f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed FROM `{spec.table}` "
-        "GROUP BY 1, 2"
-    )
-    rows = _ask(spec.table, spec.date_column, sql, check.units, lambda: query, checked)
+    rows = _ask(spec.table, spec.date_column, _schedule_sql(spec, check), check.units, lambda: query, checked)
     if rows is None:
         return None
     return [
@@ -149,6 +176,7 @@ def _schedule_units(
             int(row["counts"]),
             int(row["unknown"]),
             int(row["postponed"]),
+            int(row["unnamed"]),
         )
         for row in rows
     ]

@@ -1,7 +1,7 @@
 """The judge makes proofs and verdicts: what the tables say of the release groups that came to rest, for a whole batch
 of dates at once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -19,6 +19,7 @@ from phasegate.domain.decisions.reconcile import (
     derive,
     reconcile,
 )
+from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
@@ -83,7 +84,7 @@ class Judge:
             for number in each.settled
             if number in final[day].settled and not _owes_proof(index, index.groups[number], each, final[day], counts)
         ]
-        verdicts = self._verdicts(index, final, ended, counts)
+        verdicts = self._verdicts(index, final, ended, counts, known_to_be_gone(index.plan.pipeline, waivers))
         outcomes: list[GroupOutcome] = []
         for day, number in ended:
             group = index.groups[number]
@@ -100,12 +101,19 @@ class Judge:
         reconciliations: Mapping[date, Reconciliation],
         ended: Iterable[tuple[date, int]],
         counts: Mapping[str, Counted],
+        gone: Container[tuple[date, str]],
     ) -> dict[date, dict[int, list[Verdict]]]:
-        """What the checks say of ended release groups, and what was sound before and is lost; by date and task."""
+        """What the checks say of ended release groups, and what was sound before and is lost; by date and task.
+
+        gone: (date, ref) of what need not be there, where the run adopts that.
+        """
         proved: dict[int, list[date]] = {}
         for day, group in ended:
             for number in index.groups[group].tasks:
-                if reconciliations[day].views[number].status in PROVED:
+                view, ref = reconciliations[day].views[number], index.tasks[number].ref
+                held = counts[ref] if view.status in PROVED else None
+                is_gone = not view.attempt and isinstance(held, dict) and day not in held and (day, ref) in gone
+                if view.status in PROVED and not is_gone:
                     proved.setdefault(number, []).append(day)
         subjects: dict[str, tuple[dict[date, str], Counts]] = {}
         for number, days in proved.items():

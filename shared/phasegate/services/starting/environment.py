@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+from phasegate.domain.decisions.standing import known_to_lack_units, standing
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
@@ -122,7 +123,9 @@ class CloudEnvironment:
         tables = self.schedule(scope.request, scope.pipeline)
         reader = CalendarReader(tables, tables)
         filled = outputs_of(scope.pipeline).values()
-        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, self.clock.now(), filled)
+        now = self.clock.now()
+        known = known_to_lack_units(scope.pipeline, standing(scope.pipeline, now))
+        checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, now, filled, known)
         return calendar_lines(scope.pipeline.calendar, checked)
 
     def prepare(self, scope: RunScope) -> State:  # noqa: ARG002 - the deployment has prepared everything

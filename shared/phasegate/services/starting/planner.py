@@ -15,6 +15,7 @@ from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.decisions.standing import standing
 from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
+from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan, seasons_around
 from phasegate.domain.plan.document import UNLESS_SAME
@@ -52,6 +53,9 @@ class PlanMade:
 
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder: they are made again."""
+
+    known: tuple[PreflightLine, ...] = ()
+    """What is wrong with the known exceptions of the pipeline file."""
 
 
 def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, now: datetime) -> PlanMade:

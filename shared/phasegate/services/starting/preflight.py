@@ -104,6 +104,7 @@ _REMEDIES = {
     GapKind.ONLY_IN_THE_CALENDAR: "fill it, or mend the schedule",
     GapKind.UNDECIDED: "bring the schedule up to date: these are no work before it is",
     GapKind.DOUBLED: "keep one row of each in the schedule",
+    GapKind.UNNAMED: "fill the key in the schedule",
 }
 
 

@@ -5,20 +5,21 @@
 The steps stand in modules of their own beside this one. Commands that only show stop earlier on the same line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
+from phasegate.services.reading.cross_check import require_comparable
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.alongside import require_alone, withdraw_if_later
 from phasegate.services.starting.earlier_run import find_earlier_run
 from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
-from phasegate.services.starting.preflight import check_earlier_plans, check_request
+from phasegate.services.starting.preflight import check_earlier_plans, check_known, check_request
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
 
@@ -70,7 +71,9 @@ def start(
 def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment) -> RunScope:
     """Settle what a request is about, by the calendar and the clock of its environment. Raises InputError for a bad
     one."""
-    calendar = read_calendar(pipeline.calendar, environment.schedule(request, pipeline))
+    schedule = environment.schedule(request, pipeline)
+    calendar = read_calendar(pipeline.calendar, schedule)
+    require_comparable(pipeline.calendar, schedule)
     scope = settle_dates(request, pipeline, calendar, environment.clock.now())
     if request.reprocess == "failed" and environment.state is None:
         require_earlier_run(scope.days, {})
@@ -96,4 +99,6 @@ def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[Pr
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
-    return plan_scope(scope, environment.prover, environment.state, environment.clock.now())
+    now = environment.clock.now()
+    made = plan_scope(scope, environment.prover, environment.state, now)
+    return replace(made, known=tuple(check_known(scope, now)))

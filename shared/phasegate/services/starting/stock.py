@@ -7,6 +7,7 @@ from datetime import date
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.decisions.stale import Ages, Outdated, StaleInput, inputs_outside
+from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
@@ -28,7 +29,7 @@ class Stock:
     """By ref: the dates whose objects are there."""
 
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """By ref: the dates on which a table is empty, and stands."""
+    """By ref: the dates on which nothing is there, and that stands: a table is rightly empty, or a source is gone."""
 
     stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
     """By ref and date: what is stale, whatever else is wrong with it, and by which input."""
@@ -63,13 +64,13 @@ def take_stock(
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
+    empty = _without_source(index, known, held)
     for task in index.tasks:
         if not isinstance(task.spec.output, TableOutput) and not index.readers[task.number]:
             is_object, there = isinstance(task.spec.output, ObjectOutput), held.get(task.ref, frozenset())
             for position, day in enumerate(index.days):
-                if day not in there:
+                if day not in there and day not in empty.get(task.ref, ()):
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
-    empty: dict[str, set[date]] = {}
     unproved: dict[str, set[date]] = {}
     open_question, ages = _look(index, prover, lacking, empty, known, by_version)
     for number, position in open_question:
@@ -85,6 +86,17 @@ def take_stock(
     return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()}, ages.stale, ages.outdated)
 
 
+def _without_source(
+    index: PlanIndex, known: Sequence[Waiver], held: Mapping[str, frozenset[date]]
+) -> dict[str, set[date]]:
+    """Find what need not be there, as its source is known to be gone, and of objects is not; by ref."""
+    empty: dict[str, set[date]] = {}
+    for day, ref in known_to_be_gone(index.plan.pipeline, known):
+        if day in index.position and ref in index.by_ref and day not in held.get(ref, ()):
+            empty.setdefault(ref, set()).add(day)
+    return empty
+
+
 def _look(
     index: PlanIndex,
     prover: Prover | None,
@@ -95,7 +107,8 @@ def _look(
 ) -> tuple[list[tuple[int, int]], Ages]:
     """Note which tables do not stand, and which are rightly empty; returns what is open, and how old they are.
 
-    Open are those that may be empty, and are; each as (number of the task, position of the date).
+    Open are those that may be empty, and are; each as (number of the task, position of the date). empty: what need not
+    be there; tables that hold rows all the same are taken out.
     """
     tables = [task for task in index.tasks if isinstance(task.spec.output, TableOutput)]
     expected = {task.ref: dict(zip(index.days, task.expects, strict=True)) for task in tables}
@@ -131,6 +144,10 @@ def _look(
             may_be_called = expects == ExpectationLetter.OPTIONAL or (
                 expects == ExpectationLetter.EMPTY and task.spec.run_when_empty
             )
+            if day in empty.get(task.ref, ()):
+                if not has_rows:
+                    continue
+                empty[task.ref].discard(day)
             if not has_rows and may_be_called and not is_stale:
                 open_question.append((task.number, position))
             elif not has_rows and expects == ExpectationLetter.EMPTY:

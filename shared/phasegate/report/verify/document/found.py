@@ -27,7 +27,7 @@ class FindingLine(ReportPart):
     ]
     phase: str = Field(description="the phase of the task; `calendar`: the calendar itself is wrong")
     processor: str = Field(description="the processor of the task; of the calendar: the table or file where it shows")
-    table: str | None = Field(description="`dataset.table`; null: the output is an object, or the task leaves none")
+    table: str | None = Field(description="`dataset.table`; null: an object, a file, or a task that leaves nothing")
     detail: str = Field(description="the difference in a sentence, at most 1,000 characters")
     expected: int | None = Field(description="the rows, keys or values that should be there; null: no number says it")
     found: int | None = Field(description="the rows, keys or values that are there; null: no number says it")
