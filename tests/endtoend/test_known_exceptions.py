@@ -126,6 +126,7 @@ def test_a_known_exception_lets_the_units_pass_that_the_cross_check_misses(tmp_p
         assert (run.code, "does not bear that out" in run.out) == (0, False), run.out
         report = site("verify", "r", "--json")
         assert report.document["verdict"].startswith("Complete but for waivers"), report.document["verdict"]
+        assert "but for 1 output and units of 1 date that waivers let pass" in report.document["verdict"]
         preflight = site.call(*site.selecting("preflight"))
         assert "PASS calendar raw.schedule" in preflight.out, preflight.out
     finally:

@@ -248,6 +248,10 @@ def test_a_table_that_the_pipeline_fills_answers_only_for_dates_with_rows(tmp_pa
         (GapKind.OFF_THE_CALENDAR, S1[1], 1, 5),
         (GapKind.ONLY_IN_THE_CALENDAR, S1[1], 1, 0),
     ]
+    passed = cross_check(league, calendar, days, reader, NOW, ["raw/a"], {("raw/a", S1[1])})
+    assert (passed.gaps, passed.let_pass) == ([], found.gaps), "a person lets that table pass on that date"
+    others = {("raw/a", S1[0]), ("raw/b", S1[1])}
+    assert cross_check(league, calendar, days, reader, NOW, ["raw/a"], others).gaps == found.gaps
 
 
 def test_on_a_cloud_preflight_compares_the_warehouses_tables(tmp_path: Path) -> None:

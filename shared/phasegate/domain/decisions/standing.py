@@ -44,13 +44,15 @@ def known_to_be_gone(pipeline: Pipeline, known: Iterable[Waiver]) -> dict[tuple[
 
 
 def known_to_lack_units(pipeline: Pipeline, known: Collection[Waiver]) -> set[tuple[str, date]]:
-    """Find the (``phase/processor``, date) of tables that are known to lack units of their date, or to hold others."""
+    """Find the (``phase/processor``, date) of tables that may lack units of their date, or hold others: a person lets a
+    check pass that tells how much they hold, or their source is gone."""
     found = {(ref, day) for day, ref in known_to_be_gone(pipeline, known)}
     for phase in pipeline.phases:
         for processor in phase.processors:
             telling = tell_of_units(phase.checks_of(processor))
             for waiver in known:
-                if (waiver.phase, waiver.processor) == (phase.name, processor.name) and waiver.check in telling:
+                is_about = waiver.phase in (None, phase.name) and waiver.processor in (None, processor.name)
+                if is_about and waiver.check in telling:
                     found.update((f"{phase.name}/{processor.name}", day) for day in waiver.dates)
     return found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from phasegate.domain.decisions.standing import known_to_be_gone, standing
+from phasegate.domain.decisions.standing import known_to_be_gone, known_to_lack_units, standing
 from phasegate.domain.decisions.waiving import is_in_force, waived
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.operations.audit import NOTHING_HELD
@@ -92,7 +92,8 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
     known = standing(index.plan.pipeline, now)
     names = {waiver.id for waiver in known}
     waivers = (*(w for w in (record.run.waivers if record else ()) if w.id not in names), *known)
-    _waive(reading, [waiver for waiver in waivers if is_in_force(waiver, now)])
+    going = [waiver for waiver in waivers if is_in_force(waiver, now)]
+    _waive(reading, going)
     gone = known_to_be_gone(index.plan.pipeline, known)
     without = {
         (day, ref): Verdict(BLOCK, UNRECOVERABLE, ref.partition("/")[2], 0, 0, "its source is gone", waived_by=by.id)
@@ -101,7 +102,8 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
     }
     _go_on_without(reading, {**without, **(record.let_pass if record else {})})
     tables = inputs.warehouse.query
-    reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now)
+    lacking = known_to_lack_units(index.plan.pipeline, going)
+    reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now, lacking)
     if record is None:
         leave_out_unneeded(reading, index)
         return _Evidence(index, reading, None, waivers, None, "")

@@ -1,6 +1,6 @@
 """Every output of a plan is read over its whole calendar, and judged by the plan's own checks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -22,7 +22,7 @@ from phasegate.domain.operations.audit import (
     is_sound,
 )
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of, tell_of_units
+from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, TableOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict
 from phasegate.ports import ObjectStore, Row, Warehouse
@@ -127,16 +127,12 @@ class Reading:
         self.queries[query.name] = query
         return query
 
-    def cross_check(self, index: PlanIndex, reader: CalendarReader, now: datetime) -> None:
-        """Compare the calendar with its sources and with the tables that were read; what waivers let pass is known by
-        then."""
-        passes = {
-            (output.ref, day)
-            for output in self.outputs.values()
-            for day, verdicts in output.verdicts.items()
-            if any(v.waived_by and v.check in tell_of_units(index.checks(output.ref)) for v in verdicts)
-        }
-        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs, passes)
+    def cross_check(
+        self, index: PlanIndex, reader: CalendarReader, now: datetime, let_pass: Collection[tuple[str, date]]
+    ) -> None:
+        """Compare the calendar with its sources and with the tables that were read. let_pass: as ``cross_check`` takes
+        it."""
+        checked = cross_check(index.plan.pipeline, index.calendar, index.days, reader, now, self.outputs, let_pass)
         for asked in checked.asked:
             query = self.note(NamedQuery(f"calendar.{asked.place}", f"units in {asked.place} by date", asked.sql))
             if asked.error is not None:

@@ -57,6 +57,8 @@ def _let_pass_in_words(reading: Reading, index: PlanIndex) -> str:
     silent = len(reading.let_pass)
     said = [_counted(outputs, "output")] if outputs else []
     said += [f"{_counted(silent, 'task')} without an output"] if silent else []
+    dates = len({gap.day for gap in reading.calendar.let_pass})
+    said += [f"units of {_counted(dates, 'date')}"] if dates else []
     return " and ".join(said)
 
 

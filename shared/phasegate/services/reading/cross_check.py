@@ -63,6 +63,9 @@ class CrossChecked:
     gaps: list[CalendarGap] = field(default_factory=list)
     """In which ways it differs, by place and date."""
 
+    let_pass: list[CalendarGap] = field(default_factory=list)
+    """In which ways it differs that a person lets pass."""
+
     asked: list[Asked] = field(default_factory=list)
     """Everything that was asked, or could not be."""
 
@@ -80,7 +83,7 @@ def cross_check(
 
     written: ``phase/processor`` of the outputs that have been made: they too must hold each unit, on dates that have
     rows. let_pass: (``phase/processor``, date) of outputs that a person lets pass without units, or with others:
-    neither they nor the files that stand for them are told of. What is wrong with a table is said of it, and the others
+    they and the files that stand for them are told of apart. What is wrong with a table is said of it, and the others
     are compared.
     """
     spec, checked = pipeline.calendar, CrossChecked()
@@ -107,7 +110,9 @@ def cross_check(
             gaps = table_gaps(
                 spec, place, schedule, found, is_covered, due if table.holds_all else lambda _: False, today
             )
-            checked.gaps += (gap for gap in gaps if gap.day is None or (ref, gap.day) not in let_pass)
+            for gap in gaps:
+                passes = gap.day is not None and ref is not None and (ref, gap.day) in let_pass
+                (checked.let_pass if passes else checked.gaps).append(gap)
     return checked
 
 
