@@ -161,7 +161,7 @@ def test_rows_where_nothing_is_due_are_a_finding_and_the_remedy_that_is_printed_
     made = planned(world)
     document = plan_document(made.plan, {}, made.why, made.not_right)
     assert document["rows_where_none_are_right"] == {"shape/ahead": ["2024-01-02"]}
-    text = plan_text(made.plan, {}, made.why, made.not_right, (), ["--pipeline", "p.yaml", "--source", "my games"])
+    text = plan_text(made.plan, {}, made.why, made.not_right, inputs=["--pipeline", "p.yaml", "--source", "my games"])
     assert "shape/ahead: 1 dates, 2024-01-02 to 2024-01-02" in text
     command = "phasegate rollback --pipeline p.yaml --source 'my games' --phase shape --processor ahead"
     assert f"    {command} --dates 2024-01-02 --yes" in text

@@ -189,7 +189,7 @@ def test_a_bad_betting_line_spoils_the_players_of_its_date_alone(make_folder: Ma
     name = "upcoming_player_game_context"
     result = played.ask("/process", name, SPOILED)[1]["results"][name]
     assert (result["status"], result["error_class"]) == ("failed", "bug")
-    assert result["message"].startswith("props.parquet: the key (game_date, player_id) = ('2023-10-25'")
+    assert result["message"].startswith("props.parquet: the key (game_date, player_id) = (2023-10-25, ")
     kept = played.warehouse.query("SELECT DISTINCT game_date FROM nba_reference.player_props")
     days = {row["game_date"] for row in kept}
     assert SPOILED not in days and OTHER in days
