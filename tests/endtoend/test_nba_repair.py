@@ -6,12 +6,21 @@ from typing import Any
 
 import duckdb
 
-from tests.conftest import NBA_PIPELINE, as_json, run_command
-from tests.endtoend.test_nba_missing_game import IN_ITS_WINDOWS, SPOILED
+from tests.conftest import FULL, NBA_PIPELINE, as_json, run_command
 
-SELECTED = ("--from", "2023-10-24", "--to", "2023-11-24")
+SPOILED = "2023-10-25"
+IN_ITS_WINDOWS = [
+    *(f"2023-10-{day}" for day in range(26, 32)),
+    *(f"2023-11-{day:02d}" for day in (1, 2, 3, 4, 5, 6, 8, 9, 10)),
+]
+"""The fifteen game dates after it."""
+AFTER_BOOTSTRAP = "2023-10-31"
+"""From here on phase 4 has rows."""
+LAST = "2023-11-11" if FULL else "2023-10-31"
+"""With everything one date more than the windows reach."""
+SELECTED = ("--from", "2023-10-24", "--to", LAST)
 FILES = ("schedule", "team_boxscores", "player_boxscores")
-REACHED = [SPOILED, *IN_ITS_WINDOWS]
+REACHED = [SPOILED, *(day for day in IN_ITS_WINDOWS if day <= LAST)]
 SUMMARIES = ("player_game_summary", "team_offense_game_summary", "team_defense_game_summary")
 
 
@@ -82,7 +91,12 @@ def test_a_game_that_is_put_back_is_repaired_as_far_as_windows_and_contents_reac
         "phase_2_raw",
         *SUMMARIES,
     }
-    assert all(days == REACHED for days in again.values() if days != [SPOILED]) and len(again) == 2 + 3 + 2 + 5
+    upcoming = {"upcoming_player_game_context", "upcoming_team_game_context"}
+    assert {name for name, days in again.items() if days == REACHED} == upcoming
+    late = [day for day in REACHED if day >= AFTER_BOOTSTRAP]
+    assert (
+        all(days == late for days in again.values() if days not in ([SPOILED], REACHED)) and len(again) == 2 + 3 + 2 + 5
+    )
     assert run_command("run", *words, "--run-id", "r", home=clean).returncode == 0
     assert differences(home, clean) == {}
     assert "nothing to repair" in run_command("repair", *words, home=home).stdout

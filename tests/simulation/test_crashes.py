@@ -22,8 +22,8 @@ from tests.world import write_source
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
-STEP = 1 if FULL else 4
-"""Every boundary, or every fourth."""
+STEP = 1 if FULL else 6
+"""Every boundary, or every sixth."""
 
 UNUSED = {
     "SqliteTasks.give_back",
@@ -195,7 +195,7 @@ def test_a_crash_between_the_pages_of_a_retry_changes_nothing_in_the_end(
     assert mended.status == "completed"
     first = reached.index("before SqliteState.change_run") + 1
     last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][2] + 4
-    numbers = range(first, last + 1, 1 if FULL else 2)
+    numbers = range(first, last + 1, 1 if FULL else 4)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 
@@ -221,7 +221,7 @@ def test_a_crash_at_boundaries_of_a_refresh_changes_nothing_in_the_end(tmp_path:
     with world.home_of_its_own(world.home):
         reached, mended = lived(world)
     assert mended.status == "completed" and len(mended.tables["raw.a"]) == 14
-    numbers = range(reached.index("before SqliteState.keep_plan") + 1, len(reached) + 1, STEP)
+    numbers = range(reached.index("before SqliteState.keep_plan") + 1, len(reached) + 1, 1 if FULL else 24)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 
@@ -237,7 +237,7 @@ def test_a_crash_between_the_pages_of_a_refresh_changes_nothing_in_the_end(
     assert mended.status == "completed"
     first = reached.index("before SqliteState.keep_plan") + 1
     last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][3] + 4
-    numbers = range(first, last + 1, 1 if FULL else 2)
+    numbers = range(first, last + 1, 1 if FULL else 12)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 

@@ -26,8 +26,8 @@ dates, which has the date in no window of its own, is left alone."""
 PARTS = 2
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
-STEP = 1 if FULL else 24
-"""Every boundary, or every twenty-fourth."""
+STEP = 1 if FULL else 72
+"""Every boundary, or every seventy-second."""
 
 
 def exchanged(world: World) -> None:
