@@ -648,6 +648,9 @@ def test_an_interrupted_command_without_a_run_id_resumes_its_own_run(site: Site)
     while time.monotonic() < give_up and '"running"' not in site("runs", "--json").out:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "draining" not in process.stderr.readline():
+        assert process.poll() is None
     site.release()
     assert process.wait(PATIENCE_SECONDS) == 130
     again = site.call(*site.selecting("run"))

@@ -271,7 +271,7 @@ def test_a_phase_of_a_sample_season_comes_back_as_it_was(tmp_path: Path) -> None
     source, home = tmp_path / "games", tmp_path / "home"
     write_sample(source, seasons=["2023-24"])
     made = Site(tmp_path / "site")
-    chosen = ["--pipeline", str(NBA_PIPELINE), "--source", str(source), "--from", "2023-10-24", "--to", "2023-11-05"]
+    chosen = ["--pipeline", str(NBA_PIPELINE), "--source", str(source), "--from", "2023-10-24", "--to", "2023-11-01"]
 
     def typed(command: str, *words: str) -> Answer:
         return made.call("--home", str(home), command, *chosen, *words)

@@ -40,7 +40,9 @@ class Statement:
 def translate(sql: str) -> Statement:
     """Translate one BigQuery statement for DuckDB. Raises InputError when it cannot be read, or is not exactly one."""
     tree = _mend(read_statement(sql))
-    return Statement(tree.sql(dialect="duckdb", identify=True), parameters_of(tree))
+    parameters = parameters_of(tree)
+    # Written out once: a copy of the tree would take a third of the time.
+    return Statement(tree.sql(dialect="duckdb", identify=True, copy=False), parameters)
 
 
 @lru_cache(maxsize=32)
@@ -58,7 +60,7 @@ def translate_ddl(script: str) -> tuple[str, ...]:
         for constraint in list(tree.find_all(exp.ColumnConstraint)):
             if isinstance(constraint.kind, exp.Properties):
                 constraint.pop()
-        statements.append(_mend(tree).sql(dialect="duckdb", identify=True))
+        statements.append(_mend(tree).sql(dialect="duckdb", identify=True, copy=False))
     return tuple(statements)
 
 
