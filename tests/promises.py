@@ -165,6 +165,17 @@ CHAPTERS = (
                     "contract/test_fingerprint.py",
                 ),
             ),
+            Promise(
+                "A schedule, or a check, that was mended after a run was planned is told of, and taken over when a "
+                "person says so; whoever dies meanwhile changes nothing.",
+                (
+                    "simulation/test_refresh.py",
+                    "contract/test_generations.py",
+                    "endtoend/test_mended_schedule.py",
+                    "endtoend/test_mended_file.py",
+                    "endtoend/test_nba_mended_schedule.py",
+                ),
+            ),
             Promise("A fault planted in the tables is found by its check.", ("endtoend/test_planted_faults.py",)),
             Promise(
                 "A calendar that is itself wrong is told by preflight, and no run over it is called complete.",
