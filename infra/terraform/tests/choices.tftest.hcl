@@ -33,7 +33,7 @@ run "an_observed_topic_is_heard_and_not_made" {
     error_message = "A worker elsewhere is reached through a gateway, and has no account here."
   }
   assert {
-    condition     = toset(keys(google_bigquery_table.own)) == toset(["attempts", "backfill_events", "reports"]) && toset(keys(google_bigquery_dataset.this)) == toset(["live_raw", "live_reports"])
+    condition     = toset(keys(google_bigquery_table.own)) == toset(["attempts", "backfill_contents", "backfill_events", "reports"]) && toset(keys(google_bigquery_dataset.this)) == toset(["live_raw", "live_reports"])
     error_message = "Datasets and own tables are those that the pipeline names."
   }
 }
