@@ -210,3 +210,22 @@ def test_closing_waits_for_no_job_that_has_passed_its_deadline() -> None:
     executor.close()
     assert not jobs.end.is_set()
     jobs.end.set()
+
+
+def test_closing_waits_for_a_job_no_longer_than_to_its_deadline_and_begins_none_that_waits() -> None:
+    jobs = Jobs()
+    begun: list[str] = []
+
+    def execute(job: str) -> str:
+        begun.append(job)
+        return jobs.execute(job)
+
+    executor = ThreadExecutor(execute, 3, SystemClock(), lambda _: timedelta(seconds=0.2))
+    executor.submit(["hang 1", "hang 2", "hang 3", "hang 4"])
+    until(executor, lambda: len(begun) == 3)
+    closing = threading.Thread(target=executor.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_SECONDS)
+    assert not closing.is_alive()
+    assert sorted(begun) == ["hang 1", "hang 2", "hang 3"]
+    jobs.end.set()

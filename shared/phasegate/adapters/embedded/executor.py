@@ -46,7 +46,7 @@ class Executor(Protocol[Job, Result]):
         """Return when a job has ended, or at ``until`` (None: no such moment), at the latest after a quarter second."""
 
     def close(self) -> None:
-        """Let running jobs end that have not passed their deadline."""
+        """Let running jobs end that have not passed their deadline, and begin no other."""
 
 
 AHEAD_SECONDS = 0.05
@@ -56,6 +56,9 @@ is claimed is begun soon after."""
 MOST_AHEAD = 32
 
 LONGEST_WAIT = timedelta(milliseconds=250)
+
+CLOSING_SECONDS = 30.0
+"""How long closing waits at most for all running jobs, which may have their deadlines far ahead."""
 
 
 CALL_THREAD = "phasegate-call"
@@ -206,11 +209,22 @@ class ThreadExecutor(Generic[Job, Result]):
 
     def close(self) -> None:
         """See the protocol."""
+        self.take_back()
         for _ in self._places:
             self._waiting.put(None)
+        give_up = time.monotonic() + CLOSING_SECONDS
         for place in self._places:
-            if not place.is_replaced:
-                place.join(timeout=30)
+            while not place.is_replaced and place.is_alive() and (left := self._left(place, give_up)) > 0:
+                place.join(timeout=left)
+
+    def _left(self, place: _Place[Job, Result], give_up: float) -> float:
+        """Seconds for which a thread is still waited for when everything closes."""
+        ends = give_up
+        # Read once, as the place goes on meanwhile.
+        if (running := place.running) is not None:
+            job, begun = running
+            ends = min(give_up, begun + self._allowed(job).total_seconds())
+        return ends - time.monotonic()
 
 
 class VirtualExecutor(Generic[Job, Result]):
