@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from phasegate.adapters.embedded import engine
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.engine import Progress
-from phasegate.adapters.embedded.executor import ThreadExecutor
+from phasegate.adapters.embedded.executor import CALL_THREAD, ThreadExecutor
 from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.state.facts import HealedAs
 from phasegate.domain.state.run import RunStatus
@@ -28,6 +28,9 @@ from tests.world import World, WorldWorker
 
 FOR_EVER = PATIENCE_SECONDS * 10
 """Longer than any of these tests."""
+
+LET_GO = threading.Event()
+"""Ends what hangs in this process: a command that is tried out here later would take it for its own, and exit."""
 
 
 class HangingWorker(WorldWorker):
@@ -41,7 +44,7 @@ class HangingWorker(WorldWorker):
         hanging = self._read("hang.json")
         is_named = f"{body['phase']}/{body['processor']}/{body['date']}" in hanging
         if "all" in hanging or (body["attempt"] == 1 and is_named):
-            ThreadPoolExecutor().submit(threading.Event().wait, FOR_EVER).result()
+            ThreadPoolExecutor().submit(LET_GO.wait, FOR_EVER).result()
         return super().handle(path, body)
 
 
@@ -133,11 +136,17 @@ def test_ctrl_c_twice_leaves_at_once_where_the_main_thread_is_held_up_too() -> N
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases end, and sweeps come, a moment after the deadline."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leases end, and sweeps come, a moment after the deadline; at the end nothing hangs any more."""
     for module in (claims, runner, listener):
         monkeypatch.setattr(module, "LEASE_MARGIN", timedelta(milliseconds=100))
     monkeypatch.setattr(engine, "SWEEP_EVERY", timedelta(milliseconds=100))
+    yield
+    LET_GO.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith(CALL_THREAD):
+            thread.join(PATIENCE_SECONDS)
+    LET_GO.clear()
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,25 +1,26 @@
-"""The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, few old results, and
-translations that are remembered.
+"""The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, jobs in memory, few
+old results, and translations that are remembered.
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
 whose columns each statement looks for those of its tables, and so takes longer each time. Nothing that is asked of it
-here needs either. It translates a statement for longer than it runs it (a MERGE is six), and is asked the same ones
-again and again.
+here needs either. It keeps jobs in a table too, and writes and reads a job's document some six times. It translates a
+statement for longer than it runs it (a MERGE is six), and is asked the same ones again and again.
 """
 
 import functools
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from local_bigquery import app, cli
 from local_bigquery.catalog import row_access, tables
 from local_bigquery.engine import database
-from local_bigquery.jobs import merge, query, runner
+from local_bigquery.jobs import merge, query, runner, store
 from local_bigquery.settings import settings
 from local_bigquery.sql.dialect import BigQueryDialect
 from sqlglot import exp
@@ -27,6 +28,8 @@ from sqlglot import exp
 RESULTS_KEPT, KEPT_SECONDS = 100, 10.0
 """Of so many statements the results can be read, and of every statement for so long: a client reads its own within the
 next few, and within seconds on a machine that has much else to do."""
+
+JOBS_KEPT = 5_000
 
 
 def attach(connection: Any, project: str) -> None:
@@ -62,6 +65,52 @@ def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
         return is_new
 
     return written
+
+
+class Jobs:
+    """Jobs are kept in memory, the newest few thousand of them: a client asks for its own only while it waits."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+    def save(self, job: Any) -> Any:
+        """Keep a job as it is now."""
+        self._known[job.jobReference.projectId, job.jobReference.jobId] = job
+        # By the threads of several statements at once.
+        with suppress(KeyError):
+            while len(self._known) > JOBS_KEPT:
+                self._known.popitem(last=False)
+        return job
+
+    def load(self, project_id: str, job_id: str) -> Any:
+        """Return a job; None when there is none."""
+        return self._known.get((project_id, job_id))
+
+    def find(
+        self,
+        project_id: str,
+        states: Collection[str] | None = None,
+        parent_job_id: str | None = None,
+        min_creation_time: int | None = None,
+        max_creation_time: int | None = None,
+    ) -> list[Any]:
+        """Return the jobs of a project and a parent (None: those without), newest first. Times in milliseconds."""
+        first, last = min_creation_time or 0, max_creation_time or sys.maxsize
+        found = [
+            job
+            for (project, _), job in self._known.copy().items()
+            if project == project_id
+            and job.statistics.parentJobId == parent_job_id
+            and (states is None or job.status.state in states)
+            and first <= int(job.statistics.creationTime) <= last
+        ]
+        return sorted(found, key=lambda job: (-int(job.statistics.creationTime), job.jobReference.jobId))
+
+    def delete(self, project_id: str, job_id: str) -> None:
+        """Delete a job and its children."""
+        for job in self.find(project_id, parent_job_id=job_id):
+            self._known.pop((project_id, job.jobReference.jobId), None)
+        self._known.pop((project_id, job_id), None)
 
 
 class Translations:
@@ -140,6 +189,8 @@ if __name__ == "__main__":
     # DuckDB looks for it at every parameter of every statement, in all folders again; once it is known, it is not.
     sys.modules["pandas"] = None  # type: ignore[assignment]
     database._attach, database.projects = attach, projects
+    jobs = Jobs()
+    store.save, store.load, store.list_, store.delete = jobs.save, jobs.load, jobs.find, jobs.delete
     tables.write = forgetting_results(tables.write)
     remember_translations()
     cli.main()

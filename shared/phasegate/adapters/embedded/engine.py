@@ -29,6 +29,10 @@ SWEEP_EVERY = timedelta(seconds=20)
 SWEEP_SHARE = 10
 """A sweep takes at most about one part in so many of the time, however many dates it reads."""
 
+CONTROL_EVERY = timedelta(seconds=1)
+"""How long dispatches and passes of the conductor wait at most while threads have other work: what settles meanwhile is
+proved together, and many dates' proofs cost hardly more than one date's."""
+
 EVENTS_AT_ONCE = 500
 PROGRESS_EVERY = timedelta(milliseconds=150)
 SHOWN = 3
@@ -117,7 +121,7 @@ class Engine(Generic[Call]):
         self._overdue: dict[int, Call] = {}
         self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
-        self._sweep_at = clock.now()
+        self._sweep_at = self._control_at = clock.now()
         self.ended = 0
 
     def drive(
@@ -162,7 +166,8 @@ class Engine(Generic[Call]):
             moved |= self._give_up_overdue()
             moved |= self._deliver_events()
             moved |= self._notice_changes()
-            moved |= self._deliver_control()
+            if is_stopping or not self._control_may_wait():
+                moved |= self._deliver_control()
             run = self._handlers.run(self._run_id)
             calls: list[Call] = []
             if run.admits and not is_stopping:
@@ -235,8 +240,17 @@ class Engine(Generic[Call]):
             self._events.acknowledge([event_id for event_id, _ in waiting])
         return bool(waiting)
 
+    def _control_may_wait(self) -> bool:
+        """Whether threads have work anyway, and a pass was made not long ago. Without a pass no date is admitted."""
+        now = self._clock.now()
+        if now >= self._control_at or (at := self._tasks.next_at(self._work)) is None or at > now:
+            return False
+        return self._handlers.run(self._run_id).admits
+
     def _deliver_control(self) -> bool:
         leased = self._tasks.lease(self._control, 100)
+        if leased:
+            self._control_at = self._clock.now() + CONTROL_EVERY
         for task in leased:
             try:
                 self._handlers.control(task)
@@ -258,8 +272,12 @@ class Engine(Generic[Call]):
         return [call for call in calls if call is not None]
 
     def _next_moment(self, is_admitting: bool) -> datetime:
-        queues = [*self._control, *(self._work if is_admitting and self._executor.room else ())]
-        return min(m for m in (self._tasks.next_at(queues), self._sweep_at) if m is not None)
+        control, work = self._tasks.next_at(self._control), None
+        if control is not None and self._control_may_wait():
+            control = max(control, self._control_at)
+        if is_admitting and self._executor.room:
+            work = self._tasks.next_at(self._work)
+        return min(m for m in (control, work, self._sweep_at) if m is not None)
 
 
 @contextmanager
