@@ -57,8 +57,6 @@ def made_with_now(index: PlanIndex, records: Records, ask_workers: AskWorkers) -
         for task in index.tasks
         if not isinstance(task.dispatch, Observed) and any(r.made_with for r in records.get(task.ref, {}).values())
     ]
-    if not tasks:
-        return {}
     said = ask_workers({dispatch.worker for _, dispatch in tasks})
     found = {task.ref: _word(task, said.get(dispatch.worker, {}).get(dispatch.path, {})) for task, dispatch in tasks}
     return {ref: word for ref, word in found.items() if word}
