@@ -1,8 +1,9 @@
 """In embedded mode a start finds around it a home folder and a source folder."""
 
 import os
+import sys
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -122,12 +123,15 @@ class HomePreview:
         return calendar_lines(scope.pipeline.calendar, checked)
 
     def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
-        """See the protocol. They are made for it, as preflight makes them."""
+        """See the protocol. They are made for it, as preflight makes them; what they print is none of the plan."""
         said: dict[str, Said] = {}
         specs = self._pipeline.workers if self._pipeline is not None else {}
-        for name in specs.keys() & names:
+        for name in sorted(specs.keys() & names):
             try:
-                with workers_apart(self._pipeline_file, {name: specs[name]}, self._source) as workers:
+                with (
+                    redirect_stdout(sys.stderr),
+                    workers_apart(self._pipeline_file, {name: specs[name]}, self._source) as workers,
+                ):
                     said.update(said_by(workers))
             except PhasegateError as error:
                 warn_unasked(name, error)

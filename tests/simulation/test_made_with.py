@@ -219,6 +219,18 @@ def test_no_worker_is_made_for_a_plan_where_no_record_says_what_rows_were_made_w
     planned(world)
 
 
+def test_what_a_worker_prints_while_it_is_asked_is_no_part_of_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = world_of(tmp_path)
+    say(world, left="v*2")
+    drive(world)
+    monkeypatch.setattr(f"{__name__}.build", lambda *given: print("ready") or build_again(*given))  # noqa: T201
+    planned(world)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "ready\n")
+
+
 def test_a_worker_is_made_once_for_a_plan_that_looks_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(tmp_path)
     say(world, left="v*2")
