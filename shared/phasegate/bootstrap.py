@@ -1,6 +1,6 @@
 """The bootstrap wires the embedded backend and the services together; ``deployment`` does so for Google Cloud."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.spec.dispatch import Observed
-from phasegate.domain.spec.pipeline import Pipeline, QueueSpec
+from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned
 from phasegate.domain.state.run import Run
@@ -122,19 +122,19 @@ def has_another_warehouse(home: Home, warehouse: DuckDbWarehouse) -> bool:
 @contextmanager
 def loaded_workers(
     pipeline_file: Path | None,
-    pipeline: Pipeline,
+    specs: Mapping[str, WorkerSpec],
     source: Path | None,
     warehouse: DuckDbWarehouse,
     objects: ObjectStore,
     clock: Clock,
 ) -> Iterator[dict[str, Worker]]:
-    """Load the workers that a pipeline file names, each into this process or, where the file says so, into others.
+    """Load workers that a pipeline file names, each into this process or, where the file says so, into others.
 
     Those have ended when this is left. Raises InputError when a worker cannot be made.
     """
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
-        for name, spec in pipeline.workers.items():
+        for name, spec in specs.items():
             if spec.factory is None:
                 raise InputError(f"worker '{name}' has no factory; embedded mode calls no worker by its address")
             if spec.isolation == "process":
@@ -159,16 +159,25 @@ def check_dispatch(pipeline: Pipeline, phases: Iterable[str]) -> None:
 
 
 def check_workers(pipeline_file: Path | None, pipeline: Pipeline, source: Path | None) -> None:
-    """Make every worker once, on a warehouse in memory: a bad source folder is found before anything is written.
+    """Make every worker once: a bad source folder is found before anything is written.
 
     pipeline_file: where the pipeline was read, beside which its workers lie. Raises InputError.
     """
+    with workers_apart(pipeline_file, pipeline.workers, source):
+        pass
+
+
+@contextmanager
+def workers_apart(
+    pipeline_file: Path | None, specs: Mapping[str, WorkerSpec], source: Path | None
+) -> Iterator[dict[str, Worker]]:
+    """Make workers on a warehouse in memory, apart from any home. Raises InputError when one cannot be made."""
     warehouse = DuckDbWarehouse(Path(":memory:"))
     try:
         with loaded_workers(
-            pipeline_file, pipeline, source, warehouse, FolderObjectStore(Path(":memory:")), SystemClock()
-        ):
-            pass
+            pipeline_file, specs, source, warehouse, FolderObjectStore(Path(":memory:")), SystemClock()
+        ) as workers:
+            yield workers
     finally:
         warehouse.close()
 
@@ -235,7 +244,7 @@ class Embedded:
             self.has_another_warehouse = get_to_know(self.database, self.warehouse)
             self.workers = stack.enter_context(
                 loaded_workers(
-                    self._pipeline_file, self.pipeline, self._source, self.warehouse, self.objects, self.clock
+                    self._pipeline_file, self.pipeline.workers, self._source, self.warehouse, self.objects, self.clock
                 )
             )
             self._stack = stack.pop_all()

@@ -1,8 +1,9 @@
 """In embedded mode a start finds around it a home folder and a source folder."""
 
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +20,19 @@ from phasegate.bootstrap import (
     check_dispatch,
     check_workers,
     open_warehouse,
+    workers_apart,
 )
 from phasegate.domain.decisions.standing import known_to_lack_units, standing
 from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
+from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
 from phasegate.ports import Clock, State, Warehouse
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
+from phasegate.services.reading.made_with import said_by, warn_unasked
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
@@ -46,6 +50,7 @@ class HomePreview:
         self._state: SqliteState | None = None
         self._prover: Prover | None = None
         self._pipeline_file: Path | None = None
+        self._pipeline: Pipeline | None = None
         self._clock: Clock | None = None
 
     @property
@@ -86,7 +91,8 @@ class HomePreview:
     def read_pipeline(self, request: RunRequest) -> Pipeline:
         """See the protocol."""
         self._pipeline_file = Path(request.pipeline_file)
-        return load_pipeline(self._pipeline_file)
+        self._pipeline = load_pipeline(self._pipeline_file)
+        return self._pipeline
 
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - the folder is the request's
         """See the protocol. The schedule is a file of the source folder: planning needs no warehouse."""
@@ -116,6 +122,21 @@ class HomePreview:
             checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, now, written, known)
         return calendar_lines(scope.pipeline.calendar, checked)
 
+    def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
+        """See the protocol. They are made for it, as preflight makes them; what they print is none of the plan."""
+        said: dict[str, Said] = {}
+        specs = self._pipeline.workers if self._pipeline is not None else {}
+        for name in sorted(specs.keys() & names):
+            try:
+                with (
+                    redirect_stdout(sys.stderr),
+                    workers_apart(self._pipeline_file, {name: specs[name]}, self._source) as workers,
+                ):
+                    said.update(said_by(workers))
+            except PhasegateError as error:
+                warn_unasked(name, error)
+        return said
+
 
 def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Warehouse | None) -> CalendarReader:
     """Return where the calendar is told right or wrong: the files of the source folder, and the tables, if they are to
@@ -144,7 +165,6 @@ class HomeStart(HomePreview):
     def __init__(self, home: Home, source: Path, options: EmbeddedOptions | None = None) -> None:
         super().__init__(home, source)
         self._options = options or EmbeddedOptions()
-        self._pipeline: Pipeline | None = None
         self._opened: Embedded | None = None
 
     @property
@@ -173,16 +193,15 @@ class HomeStart(HomePreview):
         """See the protocol."""
         return Prover(self.embedded.warehouse, self.embedded.objects)
 
-    def read_pipeline(self, request: RunRequest) -> Pipeline:
-        """See the protocol."""
-        self._pipeline = super().read_pipeline(request)
-        return self._pipeline
-
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol. The tables are checked by ``prepare``, when the workers have made them."""
         check_dispatch(scope.pipeline, scope.phases)
         check_workers(self._pipeline_file, scope.pipeline, self._source)
         return []
+
+    def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
+        """See the protocol."""
+        return said_by({name: worker for name, worker in self.embedded.workers.items() if name in names})
 
     def prepare(self, scope: RunScope) -> State:
         """See the protocol: the workers make their tables, which then must be right."""

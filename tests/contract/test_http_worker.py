@@ -115,6 +115,40 @@ def test_a_newer_field_is_sent_only_where_the_worker_names_its_protocol(
     assert all({**body, "may_be_empty": 0} == {**BODY, "may_be_empty": 0} for body in sent), "nothing else is changed"
 
 
+SAID = {"/process": {TASK.processor: "1.0"}}
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        ({"version": "1", "made_with": SAID}, SAID),
+        ({"version": "1"}, {}),
+        ({"made_with": "1.0"}, {}),
+        ("no JSON", {}),
+        (("not there", 404), {}),
+        (({"made_with": SAID}, 405), {}),
+    ],
+)
+def test_what_rows_would_be_made_with_is_told_by_health(service: Service, health: Any, said: Any) -> None:
+    service.answer = lambda: health
+    assert HttpWorker(service.url).made_with() == said
+    assert [path for path, _, _ in service.seen] == ["/health"]
+
+
+def test_what_cannot_be_asked_is_said(service: Service) -> None:
+    service.answer = lambda: ("no right", 403)
+    with pytest.raises(TransientError, match="/health answered 403"):
+        HttpWorker(service.url).made_with()
+    with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:9/health could not be asked"):
+        HttpWorker("http://127.0.0.1:9").made_with()
+
+
+def test_what_the_rows_of_an_answer_were_made_with_is_understood(service: Service) -> None:
+    result = {"status": "empty", "error_class": "expected_empty", "made_with": "1.0"}
+    service.answer = lambda: {"results": {TASK.processor: result}}
+    assert understand(*HttpWorker(service.url).handle("/process", BODY), TASK).made_with == "1.0"
+
+
 def test_a_200_with_a_failed_processor_inside_is_a_failure(service: Service) -> None:
     failed = {"status": "failed", "rows": 0, "message": "no rows yet", "error_class": "not_yet"}
     service.answer = lambda: {"results": {TASK.processor: failed}}

@@ -107,6 +107,13 @@ def test_a_date_of_the_nba_pipeline_fits_into_its_document() -> None:
     assert largest_date(load_pipeline(NBA)) <= MOST_BYTES
 
 
+def test_what_a_good_end_was_made_with_takes_no_more_than_what_only_a_bad_one_says() -> None:
+    inputs, name = (("raw/a", 31),), "r" * 200
+    good = Reported(ResultStatus.PARTIAL, 1, None, "x" * 999, 9, 1, inputs, NOW, NOW, name, "v", made_with="h" * 32)
+    bad = Reported(ResultStatus.PARTIAL, 1, ErrorClass.UNRECOVERABLE, "x" * 999, 9, 1, inputs, NOW, NOW, name, "v", 403)
+    assert bytes_of(documents.fact_document(good)) <= bytes_of(documents.fact_document(bad))
+
+
 def test_a_pipeline_whose_date_would_not_fit_is_refused_with_the_number(tmp_path: Path) -> None:
     document = definition()
     first = document["phases"][0]

@@ -51,6 +51,12 @@ class UnrulyWorker:
         self._warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `raw.t` (d DATE, k STRING, v INT64, _fence INT64)")
         self._is_prepared = True
 
+    def made_with(self) -> Any:
+        """Say so, or raise what the source folder has a file of."""
+        if self._source is not None and (self._source / "mute").exists():
+            raise RuntimeError("it will not say")
+        return {"/who": {"x": "1.0", "y": 2}}
+
     def handle(self, path: str, body: Mapping[str, Any]) -> Any:
         """One request."""
         act: Callable[[Mapping[str, Any]], Any] = getattr(self, path.removeprefix("/"))

@@ -1,6 +1,9 @@
 """While a deployment is rolled out or back: what a newer version sends is read by this one."""
 
 import json
+from typing import Any
+
+import pytest
 
 from phasegate.domain.protocol.versions import MINOR
 from tests.functions.conftest import Calls, completion, released, task
@@ -41,3 +44,19 @@ def test_a_key_that_is_unknown_in_this_version_too_is_set_aside(calls: Calls) ->
 def test_what_is_wrong_in_a_newer_message_stays_wrong(calls: Calls) -> None:
     status, answer = calls.post("runner", task(calls, attempt="first", **NEWER), QUEUED)
     assert (status, "attempt" in answer["reason"], len(set_aside_in(calls))) == (200, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "kept"),
+    [({}, "1.0"), ({"status": "failed", "error_class": "bug"}, ""), ({"http_status": 403}, "")],
+    ids=["good", "failed", "refused"],
+)
+def test_what_rows_were_made_with_is_kept_of_a_good_end_alone(calls: Calls, end: dict[str, Any], kept: str) -> None:
+    """The largest document of a date has no room for more."""
+    released(calls)
+    calls.post("runner", task(calls))
+    event = completion(calls, fence_of(calls), made_with="1.0", **end)
+    assert calls.post("listener", pushed(json.dumps(event)))[0] == 200
+    day = calls.world.days[0]
+    reported = calls.backend.state.dates("r", [day])[day].attempt("fetch", "a", 1).reported
+    assert reported is not None and reported.made_with == kept

@@ -14,7 +14,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from nba_worker.service import NbaWorker, build
-from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, select_of
 from phasegate import __version__
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -24,6 +24,7 @@ from phasegate.adapters.gcp.http.worker import HttpWorker
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.versions import PROTOCOL
+from phasegate.worker import hash_of_statement
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
 
 MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"
@@ -88,7 +89,17 @@ def test_a_refusal_arrives_with_its_status_and_class(league: Played, remote: Htt
 
 def test_health_says_which_version_answers(league: Played) -> None:
     answer = application(league.worker).test_client().get("/health")
-    assert (answer.status_code, answer.json) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
+    health = dict(answer.json)
+    said = health.pop("made_with")
+    assert (answer.status_code, health) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
+    assert {path: set(words) for path, words in said.items()} == {
+        "/process": set(ANALYTICS),
+        "/process-date": set(PRECOMPUTE),
+        RANGE: {*ANALYTICS, *PRECOMPUTE},
+    }, "scrapers and raw tables say nothing"
+    name = "team_defense_zone_analysis"
+    assert said["/process-date"][name] == hash_of_statement(select_of(PRECOMPUTE[name])) == said[RANGE][name]
+    assert league.worker.made_with() == said
 
 
 def test_a_range_processes_the_game_dates_between_and_gives_each_its_result(league: Played, remote: HttpWorker) -> None:
@@ -98,6 +109,8 @@ def test_a_range_processes_the_game_dates_between_and_gives_each_its_result(leag
     assert status == 200
     assert list(answer["dates"]) == list(map(str, days))
     rows = [answer["dates"][str(day)]["results"][name]["rows"] for day in days]
+    words = {answer["dates"][str(day)]["results"][name]["made_with"] for day in days}
+    assert words == {hash_of_statement(select_of(PRECOMPUTE[name]))}
     assert rows == [len(before[day]) for day in days]
     assert answer["results"][name] == {
         "status": "success",

@@ -13,7 +13,7 @@ from typing import Any
 from nba_worker.raw import DATASET, RawProcessors
 from nba_worker.scrapers import ENDPOINTS, Scrapers, spoiled
 from nba_worker.source import SourceFolder
-from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, READS_PROPS, SqlProcessors
+from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, READS_PROPS, SqlProcessors, hash_of
 from phasegate import __version__
 from phasegate.ports import ObjectStore, Warehouse
 from phasegate.worker import (
@@ -21,6 +21,7 @@ from phasegate.worker import (
     ProcessorResult,
     RangeRequest,
     ResultStatus,
+    Said,
     WorkerRequest,
     WorkerService,
     WouldEmpty,
@@ -59,10 +60,13 @@ class NbaWorker:
             lambda request: self._raw.run(request.processor, request.date, request.fence)
         )
         for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
-            route(path, date_field="analysis_date", processors=processors)(
+            route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(
                 lambda request: self._run_sql(request, request.date)
             )
-        self.service.route_range("/process-date-range", processors={**ANALYTICS, **PRECOMPUTE})(self._run_range)
+        ranges = self.service.route_range(
+            "/process-date-range", processors={**ANALYTICS, **PRECOMPUTE}, made_with=hash_of
+        )
+        ranges(self._run_range)
 
     def prepare(self) -> None:
         """Create the tables and bring schedule and betting lines up to date; writes nothing when they are.
@@ -78,6 +82,10 @@ class NbaWorker:
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer one request as ``WorkerService.handle`` does. Raises HaltError when the disk is full."""
         return self.service.handle(path, body)
+
+    def made_with(self) -> Said:
+        """Say the hash of the SELECT of each processor that has one: path -> processor -> hash."""
+        return self.service.made_with()
 
     def _run_sql(self, request: WorkerRequest, day: date) -> ProcessorResult:
         processor = {**ANALYTICS, **PRECOMPUTE}[request.processor]

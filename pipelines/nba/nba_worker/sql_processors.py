@@ -8,7 +8,7 @@ from pathlib import Path
 from nba_worker.schedule import BOOTSTRAP_DAYS, Schedule
 from nba_worker.scrapers import nothing_to_do
 from phasegate.ports import Partition, Warehouse
-from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus, hash_of_statement
 
 PIPELINE = Path(__file__).parents[1]
 """Folder of the pipeline's SQL and schema, beside this package in the checkout and when installed."""
@@ -64,6 +64,12 @@ READS_PROPS = "upcoming_player_game_context"
 def select_of(processor: SqlProcessor) -> str:
     """Return the processor's SELECT in the BigQuery dialect; its parameters are @d, @season_start and @window_start."""
     return (PIPELINE / "sql" / processor.dataset / f"{processor.name}.sql").read_text(encoding="utf-8")
+
+
+@lru_cache
+def hash_of(name: str) -> str:
+    """Return the hash of a processor's SELECT, of the text that is run."""
+    return hash_of_statement(select_of({**ANALYTICS, **PRECOMPUTE}[name]))
 
 
 class SqlProcessors:

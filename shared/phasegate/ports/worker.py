@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from phasegate.domain.protocol.worker import Said
+
 
 class Worker(Protocol):
     """A worker is a processing service. In-process or behind HTTP, the bodies are the same. Thread-safe."""
@@ -18,4 +20,11 @@ class Worker(Protocol):
         """Answer one request: HTTP status and JSON body (a ``WorkerAnswer`` when 200).
 
         In process it may raise HaltError (a full disk); anything else that it raises counts as transient.
+        """
+
+    def made_with(self) -> Said:
+        """Say what rows would be made with now; what is absent it does not say. Raises PhasegateError where it cannot
+        be asked.
+
+        A worker in process need not have this method: it says nothing then.
         """

@@ -98,6 +98,17 @@ def stale_lines(stale: Stale) -> list[str]:
     return [*lines, f"  and {more} more, which --json names"] if more > 0 else lines
 
 
+def outdated_lines(outdated: AnotherVersion) -> list[str]:
+    """The lines name what is outdated, by processor and reason."""
+    lines: list[str] = []
+    for ref, days in outdated.items():
+        by_reason: dict[str, list[date]] = {}
+        for day, by in days.items():
+            by_reason.setdefault(str(by), []).append(day)
+        lines += [f"  {ref}: {len(on)} dates, {min(on)} to {max(on)}: {by}" for by, on in by_reason.items()]
+    return lines
+
+
 def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str, str]) -> dict[str, int]:
     """How many tasks are run, adopted, not needed, and have nothing due, under these names."""
     letters = Counter(letter for task in tasks for letter in task.work)
@@ -230,7 +241,7 @@ def plan_text(
         lines += ["", "Made from what has changed since:", *stale_lines(stale)]
     if outdated:
         lines += ["", "Made by another version of its worker (--reprocess stale makes them again):"]
-        lines += [f"  {ref}: {len(days)} dates, {min(days)} to {max(days)}" for ref, days in outdated.items()]
+        lines += outdated_lines(outdated)
     if not_right:
         lines += ["", "Rows where none are right (their dates will be blocked), and what deletes them:"]
         for ref, filled in not_right.items():

@@ -8,7 +8,7 @@ from typing import Any
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import Plan
-from phasegate.report.plan import Reasons, Stale, stale_document, stale_lines
+from phasegate.report.plan import AnotherVersion, Reasons, Stale, outdated_lines, stale_document, stale_lines
 
 NOTHING = (
     "nothing to repair: no table of these dates was made from what has changed since, or by another version of its "
@@ -16,41 +16,65 @@ NOTHING = (
 )
 
 NAMED = 6
-"""Processors that the text names of those whose tables do not pass, or were made by another version."""
+"""Processors that the text names of those whose tables do not pass."""
 
 
 def repair_document(
-    plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool
+    plan: Plan | None,
+    why: Reasons,
+    stale: Stale,
+    outdated: AnotherVersion,
+    words: Sequence[str],
+    *,
+    is_done: bool,
 ) -> dict[str, Any]:
     """The document names what is stale, with the reason, and what else runs again.
 
-    plan: what would run; None: nothing is stale. words: the command that was typed. is_done: a run of it follows.
+    plan: what would run; None: nothing is stale. outdated: what another version of its worker made. words: the command
+    that was typed. is_done: a run of it follows.
     """
     tasks = _also(plan, why) if plan else {}
     return {
         "dates": [day.isoformat() for day in plan.days] if plan else [],
         "stale": stale_document(stale),
+        "outdated": stale_document(outdated),
         "also": {ref: {day.isoformat(): reason.value for day, reason in days.items()} for ref, days in tasks.items()},
         "command": shlex.join(words) if plan and not is_done else None,
     }
 
 
-def repair_text(plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool) -> str:
+def repair_text(
+    plan: Plan | None,
+    why: Reasons,
+    stale: Stale,
+    outdated: AnotherVersion,
+    words: Sequence[str],
+    *,
+    is_done: bool,
+) -> str:
     """The text says the same in lines."""
     if plan is None:
         return NOTHING
     also = _also(plan, why)
     cells, rest = sum(map(len, stale.values())), sum(map(len, also.values()))
     lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
-    for reason, said in ((Why.UNSOUND, "hold what does not pass"), (Why.OUTDATED, "are of another version")):
-        found = {ref: n for ref, days in also.items() if (n := list(days.values()).count(reason))}
-        if found:
-            named = f"{', '.join(list(found)[:NAMED])}{', …' if len(found) > NAMED else ''}"
-            lines.append(f"{sum(found.values()):,} tables and dates {said}: {named}")
-            rest -= sum(found.values())
+    if unsound := _for(Why.UNSOUND, also):
+        named = f"{', '.join(list(unsound)[:NAMED])}{', …' if len(unsound) > NAMED else ''}"
+        lines.append(f"{sum(map(len, unsound.values())):,} tables and dates hold what does not pass: {named}")
+    if old := _for(Why.OUTDATED, also):
+        told = {ref: {day: outdated[ref][day] for day in days} for ref, days in old.items()}
+        lines.append(f"{sum(map(len, old.values())):,} tables and dates were made by another version of their worker:")
+        lines += outdated_lines(told)
+    rest -= sum(map(len, unsound.values())) + sum(map(len, old.values()))
     lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
     lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
     return escaped_lines(lines)
+
+
+def _for(reason: Why, also: Mapping[str, Mapping[date, Why]]) -> dict[str, list[date]]:
+    """What runs again for one reason: by ``phase/processor``, the dates."""
+    found = {ref: [day for day, why in days.items() if why is reason] for ref, days in also.items()}
+    return {ref: days for ref, days in found.items() if days}
 
 
 def _also(plan: Plan, why: Reasons) -> Mapping[str, Mapping[date, Why]]:

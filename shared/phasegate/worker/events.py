@@ -32,7 +32,8 @@ def completed_event(
     """Make the event that ends the attempt; publish ``.model_dump_json()``. A second one for the same request is the
     same.
 
-    started_at: when the work began, UTC, aware. code_version: of the service, for the history.
+    started_at: when the work began, UTC, aware. code_version: of the service, for the history. What ``result`` says
+    that its rows were made with travels with it.
     """
     return Completion(
         event_id=_identity(request),
@@ -46,7 +47,7 @@ def completed_event(
         started_at=started_at,
         finished_at=datetime.now(UTC),
         trace=telemetry.current_trace(),
-    )
+    ).with_made_with(result.made_with)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from phasegate.domain.protocol.worker import (
     ErrorClass,
     ProcessorResult,
     ResultStatus,
+    Said,
     WorkerAnswer,
     WorkerRequest,
 )
@@ -48,6 +49,10 @@ class Accepted:
 Handler = Callable[[WorkerRequest], ProcessorResult | Accepted]
 RangeHandler = Callable[[RangeRequest], Mapping[date, ProcessorResult]]
 
+Words = str | Callable[[str], str]
+"""What rows are made with, in a short text: of all processors of a path, or by the name of one. A function is called
+whenever it is asked for, so that it keeps what takes long to find."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Route:
@@ -64,6 +69,9 @@ class _Route:
 
     processors: frozenset[str] | None
     """The processors that the path knows; None: the function sees to that."""
+
+    made_with: Words
+    """What rows of a processor are made with; empty: the service does not say."""
 
     answer: Callable[[Any], Accepted | dict[str, Any]]
     """Takes the request, as ``model``, to the answer's body."""
@@ -91,37 +99,46 @@ class WorkerService:
         date_field: str = "date",
         processor_fields: tuple[str, ...] = ("processor",),
         processors: Collection[str] | None = None,
+        made_with: Words = "",
     ) -> Callable[[Handler], Handler]:
         """Decorate the function that processes one processor and date per request.
 
         date_field, processor_fields: the names under which date and processor travel. processors: those that the
-        path knows; None: the function sees to that. What the function raises is answered as ``handle`` says.
+        path knows; None: the function sees to that. made_with: what the rows are made with (a version of the code, the
+        ``hash_of_statement``), where that is to be compared with what made the rows that are there; it takes
+        ``processors``. What the function raises is answered as ``handle`` says.
         """
+        known = _known(path, processors, made_with)
 
         def add(handler: Handler) -> Handler:
             def answer(request: WorkerRequest) -> Accepted | dict[str, Any]:
                 result = _handled(handler, request)
-                return result if isinstance(result, Accepted) else _results({request.processor: result})
+                return (
+                    result if isinstance(result, Accepted) else _results(request, _worded(request, result, made_with))
+                )
 
-            known = None if processors is None else frozenset(processors)
-            self._routes[path] = _Route(WorkerRequest, date_field, processor_fields, known, answer)
+            self._routes[path] = _Route(WorkerRequest, date_field, processor_fields, known, made_with, answer)
             return handler
 
         return add
 
-    def route_range(self, path: str, *, processors: Collection[str]) -> Callable[[RangeHandler], RangeHandler]:
+    def route_range(
+        self, path: str, *, processors: Collection[str], made_with: Words = ""
+    ) -> Callable[[RangeHandler], RangeHandler]:
         """Decorate the function that processes one processor over the dates of a ``RangeRequest``.
 
-        The answer holds ``results`` of the dates taken together, and ``dates`` with those of each date.
+        The answer holds ``results`` of the dates taken together, and ``dates`` with those of each date. processors,
+        made_with: as for ``route``.
         """
+        known = _known(path, processors, made_with)
 
         def add(handler: RangeHandler) -> RangeHandler:
             def answer(request: RangeRequest) -> dict[str, Any]:
-                by_date = handler(request)
-                dates = {str(day): _results({request.processor: result}) for day, result in by_date.items()}
-                return {**_results({request.processor: summed_up(by_date)}), "dates": dates}
+                by_date = {day: _worded(request, result, made_with) for day, result in handler(request).items()}
+                dates = {str(day): _results(request, result) for day, result in by_date.items()}
+                return {**_results(request, summed_up(by_date)), "dates": dates}
 
-            self._routes[path] = _Route(RangeRequest, "start_date", ("processor",), frozenset(processors), answer)
+            self._routes[path] = _Route(RangeRequest, "start_date", ("processor",), known, made_with, answer)
             return handler
 
         return add
@@ -151,6 +168,14 @@ class WorkerService:
         ):
             return _answered(lambda: _answer_of(route.answer(request)))
 
+    def made_with(self) -> Said:
+        """Say what the rows of each processor are made with: path -> processor -> text, as ``/health`` does."""
+        return {
+            path: {name: said for name in sorted(route.processors or ()) if (said := _words(route.made_with, name))}
+            for path, route in self._routes.items()
+            if route.made_with
+        }
+
     def respond(self, request: "flask.Request") -> tuple[str, int, dict[str, str]]:
         """Answer an HTTP request, in the form that Flask and functions-framework take from a function.
 
@@ -164,7 +189,7 @@ class WorkerService:
 
     def _answer(self, request: "flask.Request") -> Answer:
         if request.path == "/health" and request.method == "GET":
-            return 200, {"service": self._name, "version": self._version, "protocol": PROTOCOL}
+            return _answered(lambda: (200, self._health()))
         if request.method != "POST":
             return _refusal(405, ErrorClass.BUG, f"{request.method} {request.path}: use POST, or GET /health")
         try:
@@ -184,6 +209,11 @@ class WorkerService:
             return NEEDS_A_PERSON, {"message": said(error)}
         except HaltError as error:
             return _refusal(503, ErrorClass.TRANSIENT, str(error))
+
+    def _health(self) -> dict[str, Any]:
+        health = {"service": self._name, "version": self._version, "protocol": PROTOCOL}
+        said = self.made_with()
+        return {**health, "made_with": said} if said else health
 
     def _prepared(self) -> Answer:
         self.prepare()
@@ -278,8 +308,26 @@ def _read_body(request: "flask.Request") -> bytes | None:
     return bytes(content)
 
 
-def _results(results: dict[str, ProcessorResult]) -> dict[str, Any]:
-    return WorkerAnswer(results=results).model_dump(mode="json")
+def _known(path: str, processors: Collection[str] | None, made_with: Words) -> frozenset[str] | None:
+    """The processors that a path knows. Raises ValueError where it does not name those that it says something of."""
+    if processors is None and made_with:
+        raise ValueError(f"{path}: made_with is said by processor; name the path's processors")
+    return None if processors is None else frozenset(processors)
+
+
+def _words(made_with: Words, processor: str) -> str:
+    return made_with if isinstance(made_with, str) else made_with(processor)
+
+
+def _worded(request: WorkerRequest, result: ProcessorResult, made_with: Words) -> ProcessorResult:
+    """A good result with what its rows were made with, unless it says so itself."""
+    if not made_with or result.made_with or result.status is ResultStatus.FAILED:
+        return result
+    return result.model_copy(update={"made_with": _words(made_with, request.processor)})
+
+
+def _results(request: WorkerRequest, result: ProcessorResult) -> dict[str, Any]:
+    return WorkerAnswer(results={request.processor: result}).model_dump(mode="json")
 
 
 def _refusal(status: int, error_class: ErrorClass, message: str) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.foreign_text import is_interruption, told
-from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.protocol.worker import ErrorClass, Said, read_said
 from phasegate.ports import ObjectStore, Warehouse, Worker
 
 
@@ -47,6 +47,18 @@ class InProcessWorker:
                 "let it answer when the work is done, or run with --backend gcp"
             )
         return status, content
+
+    def made_with(self) -> Said:
+        """See the port. Raises InputError with the reason for what is no PhasegateError."""
+        say = getattr(self._worker, "made_with", None)
+        if not callable(say):
+            return {}
+        try:
+            return read_said(say())
+        except BaseException as error:
+            if isinstance(error, PhasegateError) or is_interruption(error):
+                raise
+            raise InputError(f"worker '{self._name}' could not say what it makes rows with: {told(error)}") from error
 
 
 def make_in_process(

@@ -31,6 +31,7 @@ from phasegate.adapters.embedded.worker_process import GRACE_SECONDS
 from phasegate.domain import errors
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.foreign_text import escaped, told
+from phasegate.domain.protocol.worker import Said, read_said
 from phasegate.ports import Clock, ObjectStore
 
 START_SECONDS = 300.0
@@ -286,6 +287,16 @@ class ProcessWorker:
             return status, json.loads(content)
         except RecursionError as error:
             return bug(f"the worker's answer is no JSON: {told(error)}")
+
+    def made_with(self) -> Said:
+        """See the port."""
+        with self._in_words():
+            process = self._lent()
+            self._wait_for_start(process, START_SECONDS)
+            process.send("say")
+            _, content = self._answer(process, START_SECONDS)
+        self._idle.append(process)
+        return read_said(json.loads(content))
 
     def close(self) -> None:
         """End all processes: what is idle by itself, anything else, and what takes too long, by force."""

@@ -82,6 +82,9 @@ class Link:
                 self._make(*content)
             elif kind == "call":
                 return "answer", *self._handled(*content)
+            elif kind == "say":
+                assert self._worker is not None  # noqa: S101 - the first message makes it
+                return "said", json.dumps(self._worker.made_with())
             elif self._worker is not None:
                 self._worker.prepare()
         except PhasegateError as error:

@@ -53,16 +53,17 @@ def register(app: typer.Typer) -> None:
             found = session.backend.plan(asked)
         except NothingStale:
             if as_json:
-                write_json(repair_document(None, {}, {}, words, is_done=yes))
+                write_json(repair_document(None, {}, {}, {}, words, is_done=yes))
             else:
-                show(repair_text(None, {}, {}, words, is_done=yes))
+                show(repair_text(None, {}, {}, {}, words, is_done=yes))
             return
         if not alongside:
             require_alone(session.backend.state(), found.plan, session.backend.clock().now())
+        made = (found.plan, found.why, found.stale, found.outdated)
         if not yes and as_json:
-            write_json(repair_document(found.plan, found.why, found.stale, words, is_done=False))
+            write_json(repair_document(*made, words, is_done=False))
             return
-        show(repair_text(found.plan, found.why, found.stale, words, is_done=yes), aside=as_json)
+        show(repair_text(*made, words, is_done=yes), aside=as_json)
         if yes:
             raise typer.Exit(session.backend.run(asked, None, durable=False, as_json=as_json))
 

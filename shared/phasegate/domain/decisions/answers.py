@@ -81,7 +81,7 @@ def _said(body: Mapping[str, Any]) -> str:
 def _settled(result: ProcessorResult) -> ProcessorResult:
     """An expected emptiness is a success with its reason, however the worker put it."""
     if result.error_class is ErrorClass.EXPECTED_EMPTY:
-        return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=result.message)
+        return ProcessorResult(status=ResultStatus.EMPTY, rows=0, message=result.message, made_with=result.made_with)
     return result
 
 

@@ -51,6 +51,12 @@ class MadeRecord:
     version: str = ""
     """The version of the worker that made it, as the pipeline file named it; empty: it named none."""
 
+    made_with: str = ""
+    """What the worker said that it made it with; empty: it did not say."""
+
+
+NOBODY_SAYS: Mapping[str, str] = {}
+"""No worker was asked what it would make its tables with."""
 
 Records = Mapping[str, Mapping[date, MadeRecord]]
 """By ref and date: the newest record."""
@@ -71,14 +77,19 @@ class StaleInput(NamedTuple):
 
 
 class Outdated(NamedTuple):
-    """An outdated table was made by another version of its worker than the pipeline file names now."""
+    """An outdated table was made with something else than its worker says that it makes it with now; or, where it does
+    not say, by another version of it than the pipeline file names now."""
 
     made_by: str
-    """The version that made it."""
+    """What made it: in the worker's own words, or the version that the pipeline file named."""
     present: str
-    """The version that is named now."""
+    """What would make it now, in the same words."""
+    is_said: bool = False
+    """Whether these words are the worker's own."""
 
     def __str__(self) -> str:
+        if self.is_said:
+            return f"made with {self.made_by}, and its worker makes it with {self.present} now"
         return f"made by version {self.made_by} of its worker, which is {self.present} now"
 
 
@@ -132,21 +143,21 @@ class Look:
         return asked
 
 
-def look(index: PlanIndex, held: Held, records: Records) -> Look:
+def look(index: PlanIndex, held: Held, records: Records, made_with: Mapping[str, str] = NOBODY_SAYS) -> Look:
     """Look at fences and records, over the tasks and dates of an index.
 
-    held: of tables in the plan and of those that it reads and does not make. What was built on what is stale is not
-    named by that alone.
+    held: of tables in the plan and of those that it reads and does not make. made_with: by ref, what its worker says
+    that it would make it with now. What was built on what is stale is not named by that alone.
     """
     found = Look()
     for task in index.tasks:
         if not isinstance(task.spec.output, TableOutput) or (own := held.get(task.ref)) is None:
             continue
         recorded = records.get(task.ref, {})
-        version = version_of(index, task)
-        for day, record in recorded.items() if version else ():
-            if record.version not in ("", version) and (there := own.get(day)) and _holds_under(there, record.fence):
-                found.outdated.setdefault(task.ref, {})[day] = Outdated(record.version, version)
+        version, word = version_of(index, task), made_with.get(task.ref, "")
+        for day, record in recorded.items():
+            if (outdated := _outdated(record, version, word)) and _is_about(record, own.get(day)):
+                found.outdated.setdefault(task.ref, {})[day] = outdated
         for day, reads in reads_of(index, task):
             _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
     return found
@@ -171,6 +182,23 @@ def judge_ages(seen: Look, index: PlanIndex, contents: Fingerprints) -> Ages:
             latest = max(changed, key=lambda each: each.day)
             stale.setdefault(candidate.ref, {})[candidate.day] = latest
     return Ages(stale, {ref: tuple(days) for ref, days in seen.unknown.items()}, seen.outdated)
+
+
+def _outdated(record: MadeRecord, version: str, word: str) -> Outdated | None:
+    """Whether something else made it than would now; None: the same, or nobody knows.
+
+    The worker knows best: what it says decides where it has said something both times, whatever its version is.
+    """
+    if record.made_with and word:
+        return None if record.made_with == word else Outdated(record.made_with, word, is_said=True)
+    return Outdated(record.version, version) if record.version and version not in ("", record.version) else None
+
+
+def _is_about(record: MadeRecord, own: Found | None) -> bool:
+    """Whether a record is about what a table holds: its very rows, or none."""
+    if own is None or not own.rows:
+        return record.content == NOTHING
+    return _holds_under(own, record.fence)
 
 
 def version_of(index: PlanIndex, task: TaskSpec) -> str:

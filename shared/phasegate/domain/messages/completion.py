@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from phasegate.domain.foreign_text import MOST_MESSAGE, ForeignMessage, ForeignText
-from phasegate.domain.protocol.worker import MOST, ErrorClass, ResultStatus
+from phasegate.domain.protocol.versions import MINOR
+from phasegate.domain.protocol.worker import MOST, ErrorClass, MadeWith, ResultStatus
 from phasegate.domain.state.run import RUN_ID
 
 EVENT_VERSION: Literal[1] = 1
@@ -47,6 +48,17 @@ class Completion(BaseModel):
     rows: int | None = Field(default=None, ge=0, le=MOST, description="rows written; null: it writes no table")
     output_table: ForeignText | None = Field(default=None, description="the table, as dataset.table")
     code_version: ForeignText = Field(default="", description="the version of who sends this")
+    made_with: MadeWith = Field(
+        default="",
+        exclude_if=lambda text: not text,
+        description="what the worker says that it made the rows with; empty: it does not say, or it failed",
+    )
+    protocol_minor: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda minor: not minor,
+        description="the protocol's minor version, where a reader of one before may leave a key out (`made_with`)",
+    )
     started_at: AwareDatetime = Field(description="when the work began")
     finished_at: AwareDatetime = Field(description="when it ended; of what goes on: when it said so")
     trace: ForeignText = Field(default="", description="the trace that the work belongs to, as a traceparent")
@@ -56,3 +68,9 @@ class Completion(BaseModel):
         if (self.kind == "completed") != (self.status is not None):
             raise ValueError(f"status: a {self.kind} event has {'a' if self.kind == 'completed' else 'no'} status")
         return self
+
+    def with_made_with(self, made_with: str) -> Self:
+        """Add what the rows of a good end were made with, so that an earlier version reads the event without it."""
+        if not made_with or self.error_class is not None or self.status is ResultStatus.FAILED:
+            return self
+        return self.model_copy(update={"made_with": made_with, "protocol_minor": MINOR})

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 MINOR = 1
-"""The newest keys that this version knows; 0 are those of the first version. Nothing is sent that says
-``protocol_minor``.
+"""The newest keys that this version knows; 0 are those of the first version. A completion that has one
+of them says ``protocol_minor``.
 
 Whoever adds a key raises it by one. A worker is sent the key only when its ``/health`` names that protocol: those of
 the first version refuse every key that they do not know.

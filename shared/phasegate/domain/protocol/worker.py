@@ -4,13 +4,14 @@ The same two models serve the HTTP runner and the in-process one, and the worker
 sender and receiver can never disagree on a field name. Unknown keys are errors.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from phasegate.domain.foreign_text import ForeignText
 
@@ -119,6 +120,39 @@ def request_body(
     return body
 
 
+MOST_MADE_WITH = 32
+"""Bytes of the text with which a worker names what it makes rows with; in place of a longer one stands its hash, which
+has as many. The facts of a date keep it (``largest_date.py``)."""
+
+
+def _short(text: str) -> str:
+    return text if len(text.encode()) <= MOST_MADE_WITH else hashlib.sha256(text.encode()).hexdigest()[:MOST_MADE_WITH]
+
+
+MadeWith = Annotated[ForeignText, AfterValidator(_short)]
+"""What rows are made with, in a worker's own words: a version, or a hash of a statement. Two that differ make, for all
+that is known, different rows of the same inputs; empty: it does not say."""
+
+Said = Mapping[str, Mapping[str, str]]
+"""What a worker says that it would make rows with now: path -> processor -> text, as in its ``/health``."""
+
+_MADE_WITH: TypeAdapter[str] = TypeAdapter(MadeWith)
+
+
+def read_said(made_with: object) -> Said:
+    """Read what a worker says that it would make rows with. What is of another shape says nothing."""
+    paths = made_with.items() if isinstance(made_with, Mapping) else ()
+    return {
+        str(path): {
+            str(name): _MADE_WITH.validate_python(text)
+            for name, text in of_path.items()
+            if isinstance(text, str) and text
+        }
+        for path, of_path in paths
+        if isinstance(of_path, Mapping)
+    }
+
+
 class ProcessorResult(BaseModel):
     """A result says what became of one processor."""
 
@@ -128,6 +162,9 @@ class ProcessorResult(BaseModel):
     rows: int | None = Field(default=None, ge=0, le=MOST, description="rows written; null: it writes no table")
     message: ForeignText = Field(default="", description="why, if it is no success; a sentence")
     error_class: ErrorClass | None = Field(default=None, description="why it failed; null: it did not, or transient")
+    made_with: MadeWith = Field(
+        default="", exclude_if=lambda text: not text, description="what its rows were made with; empty: it does not say"
+    )
 
 
 class WorkerAnswer(BaseModel):

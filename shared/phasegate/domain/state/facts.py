@@ -93,6 +93,8 @@ class Reported:
     """The version of the worker's program, as it says; empty: it does not."""
     http_status: int | None = None
     """The status with which the worker was refused to the runner; None: it was not."""
+    made_with: str = ""
+    """What the worker says that it made the rows with; empty: it does not say, or it failed."""
 
     def is_told_by(self, other: "Reported") -> bool:
         """Tell whether another report is about the same event: of a throttle only its claim may be known."""

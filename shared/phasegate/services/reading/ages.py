@@ -11,11 +11,12 @@ from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.ports import Row, Warehouse
+from phasegate.services.reading.made_with import AskWorkers, ask_nobody, made_with_now
 from phasegate.services.reading.prover import ask
 
 CONTENTS_COLUMNS = (
     "table_name STRING, data_date DATE, fence INT64, content STRING, inputs STRING, code_version STRING, "
-    "pipeline STRING, processor STRING, run_id STRING, recorded_at TIMESTAMP"
+    "made_with STRING, pipeline STRING, processor STRING, run_id STRING, recorded_at TIMESTAMP"
 )
 """The columns of the table of records. ``inputs`` is JSON: table -> [hash over its window, dates with rows]."""
 
@@ -23,14 +24,16 @@ CONTENTS_KEYS = ("table_name", "data_date", "fence")
 """What tells records apart: one fence makes rows of a date once."""
 
 
-def find_ages(index: PlanIndex, held: Held, warehouse: Warehouse) -> Ages:
+def find_ages(index: PlanIndex, held: Held, warehouse: Warehouse, ask_workers: AskWorkers = ask_nobody) -> Ages:
     """Find what of an index's tables is stale, and of what nobody knows.
 
     held: what ``look`` takes. One query reads the records; the content is asked for only where a fence says that
     something may have changed, with one query for all tables of the same dates. Where records or contents cannot be
-    read, the fences decide.
+    read, the fences decide. ask_workers: who says what tables would be made with now; nobody is asked where no record
+    has such words.
     """
-    seen = look(index, held, read_records(index, held, warehouse))
+    records = read_records(index, held, warehouse)
+    seen = look(index, held, records, made_with_now(index, records, ask_workers))
     contents = {
         ref: {day: each.fingerprint for day, each in of_ref.items()}
         for ref, of_ref in read_contents(index, seen.asked, warehouse).items()
@@ -48,7 +51,7 @@ def read_records(index: PlanIndex, held: Mapping[str, object], warehouse: Wareho
     if not refs:
         return {}
     asked = question(
-        "SELECT table_name, data_date AS d, fence, content, inputs, code_version FROM "
+        "SELECT table_name, data_date AS d, fence, content, inputs, code_version, made_with FROM "
         f"`{index.plan.pipeline.contents_table}` WHERE {on_days('data_date')} "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, data_date ORDER BY fence DESC) = 1",
         index.days,
@@ -96,4 +99,4 @@ def read_contents(
 
 def _record(row: Row) -> MadeRecord:
     inputs = {table: MadeFrom(fingerprint, dates) for table, (fingerprint, dates) in json.loads(row["inputs"]).items()}
-    return MadeRecord(row["fence"], row["content"], inputs, row["code_version"] or "")
+    return MadeRecord(row["fence"], row["content"], inputs, row["code_version"] or "", row["made_with"] or "")

@@ -128,6 +128,7 @@ def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported
         event_id=event.event_id,
         code_version=event.code_version,
         http_status=event.http_status,
+        made_with=event.made_with if event.error_class is None and event.http_status is None else "",
     )
 
 

@@ -15,7 +15,7 @@ from phasegate.domain.decisions.stale import dates_read, made_from, made_from_wh
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.facts import AttemptFacts
+from phasegate.domain.state.facts import AttemptFacts, Reported
 from phasegate.ports import Row
 from phasegate.services.backend import Backend
 from phasegate.services.reading.ages import CONTENTS_COLUMNS, CONTENTS_KEYS, read_contents, read_records
@@ -55,9 +55,9 @@ class Recorder:
             for ref, of_ref in attempts.items()
             if (
                 fences := {
-                    day: fence
-                    for day, fence in of_ref.items()
-                    if (record := known.get(ref, {}).get(day)) is None or record.fence < fence
+                    day: each.fence
+                    for day, each in of_ref.items()
+                    if (record := known.get(ref, {}).get(day)) is None or record.fence < each.fence
                 }
             )
         }
@@ -89,6 +89,7 @@ class Recorder:
                     "content": fingerprints[ref].get(day, NOTHING),
                     "inputs": json.dumps(inputs, sort_keys=True),
                     "code_version": version_of(index, index.by_ref[ref]),
+                    "made_with": attempts[ref][day].made_with,
                     "pipeline": index.plan.pipeline.pipeline,
                     "processor": ref,
                     "run_id": run_id,
@@ -101,10 +102,10 @@ class Recorder:
             for first in range(0, len(rows), BATCH_ROWS):
                 warehouse.append_missing(table, rows[first : first + BATCH_ROWS], CONTENTS_KEYS)
 
-    def _made(self, run_id: str, index: PlanIndex) -> dict[str, dict[date, int]]:
-        """What attempts of the run made, and proved: by ref and date, the fence."""
+    def _made(self, run_id: str, index: PlanIndex) -> dict[str, dict[date, Reported]]:
+        """What attempts of the run made, and proved: by ref and date, the report."""
         tables = {(t.phase, t.processor): t.ref for t in index.tasks if isinstance(t.spec.output, TableOutput)}
-        made: dict[str, dict[date, int]] = {}
+        made: dict[str, dict[date, Reported]] = {}
         for first in range(0, len(index.days), DATES_AT_ONCE):
             for day, facts in self._backend.state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
                 for task, attempts in facts.tasks.items():
@@ -113,9 +114,9 @@ class Recorder:
         return made
 
 
-def _proved(attempts: Sequence[AttemptFacts]) -> int | None:
-    """The fence of the newest attempt that was proved right."""
+def _proved(attempts: Sequence[AttemptFacts]) -> Reported | None:
+    """The report of the newest attempt that was proved right."""
     for attempt in reversed(attempts):
         if attempt.reported is not None and attempt.proved is not None and attempt.proved.ok:
-            return attempt.reported.fence
+            return attempt.reported
     return None

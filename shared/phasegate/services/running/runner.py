@@ -289,7 +289,7 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
         started_at=started,
         finished_at=finished,
         trace=telemetry.current_trace(),
-    )
+    ).with_made_with(result.made_with)
 
 
 def _request(call: Call) -> dict[str, JsonValue]:

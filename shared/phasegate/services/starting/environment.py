@@ -1,7 +1,7 @@
 """A start finds its environment around it: the one thing in which a home folder and a cloud differ on the way to a
 run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -10,10 +10,12 @@ from phasegate.domain.decisions.standing import known_to_lack_units, standing
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
+from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
 from phasegate.ports import Clock, Installation, State
 from phasegate.services.backend import Backend
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
+from phasegate.services.reading.made_with import said_by
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.identity import RequestIdentity
@@ -52,6 +54,10 @@ class PlanEnvironment(Protocol):
     def compare_calendar(self, scope: RunScope) -> list[PreflightLine]:
         """Compare the calendar with what it can be told right or wrong by; none of the lines forbids a start, and a
         start does not ask."""
+
+    def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
+        """Ask workers of the pipeline that was read what they would make rows with now; one that cannot be asked is
+        absent, and warned of."""
 
 
 class StartEnvironment(PlanEnvironment, Protocol):
@@ -127,6 +133,10 @@ class CloudEnvironment:
         known = known_to_lack_units(scope.pipeline, standing(scope.pipeline, now))
         checked = cross_check(scope.pipeline, scope.calendar, scope.days, reader, now, filled, known)
         return calendar_lines(scope.pipeline.calendar, checked)
+
+    def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
+        """See the protocol."""
+        return said_by({name: worker for name, worker in self.backend.workers.items() if name in names})
 
     def prepare(self, scope: RunScope) -> State:  # noqa: ARG002 - the deployment has prepared everything
         """See the protocol."""

@@ -23,6 +23,7 @@ from phasegate.domain.spec.pipeline import Pipeline, TableOutput
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import RunReader
 from phasegate.services.reading.earlier_runs import finished_in, made_from_another_source, ran_empty
+from phasegate.services.reading.made_with import AskWorkers, ask_nobody, asked_once
 from phasegate.services.reading.prover import Prover, RanEmpty
 from phasegate.services.starting.scope import RunScope, choose_phases
 from phasegate.services.starting.stock import Stock, find_objects, take_stock
@@ -58,11 +59,17 @@ class PlanMade:
     """What is wrong with the known exceptions of the pipeline file."""
 
 
-def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, now: datetime) -> PlanMade:
+def plan_scope(
+    scope: RunScope,
+    prover: Prover | None,
+    state: RunReader | None,
+    now: datetime,
+    ask_workers: AskWorkers = ask_nobody,
+) -> PlanMade:
     """Plan a request's scope, judged by the tables and by what earlier runs left behind.
 
     prover, state: None where there are no tables, or no earlier run, yet. now: UTC; what is known to be wrong may have
-    ended by then. Raises InputError as ``make_plan`` does.
+    ended by then. ask_workers: who says what tables would be made with now. Raises InputError as ``make_plan`` does.
     """
     request, pipeline = scope.request, scope.pipeline
     remade: frozenset[date] = frozenset()
@@ -88,6 +95,7 @@ def plan_scope(scope: RunScope, prover: Prover | None, state: RunReader | None, 
         foreign=foreign,
         ran_empty=records_of(state, pipeline),
         known=standing(pipeline, now),
+        ask_workers=ask_workers,
     )
     return replace(made, remade=tuple(sorted(remade)))
 
@@ -115,21 +123,24 @@ def make_plan(
     foreign: Callable[[Sequence[date]], frozenset[date]] = lambda _: frozenset(),
     ran_empty: RanEmpty = no_records,
     known: Sequence[Waiver] = (),
+    ask_workers: AskWorkers = ask_nobody,
 ) -> PlanMade:
     """Make the plan for a selection: all of it, unless something is named.
 
     foreign: dates whose tables were made from another source: nothing of them is adopted.
     prover: None for a warehouse that does not exist yet: its tables are empty, and no object is there. ran_empty: what
-    earlier runs prove to be empty. known: what may pass.
+    earlier runs prove to be empty. known: what may pass. ask_workers: who says what tables would be made with now.
     Raises InputError for an unknown profile or phase, an empty selection, or ``failed`` without an earlier run;
     NothingStale for ``stale`` where nothing is.
     """
     names, chosen = choose_phases(pipeline, phases, profile)
     days = selection.resolve(calendar)
     around = seasons_around(calendar, days)
+    ask_workers = asked_once(ask_workers)
     if reprocess == "stale":
         whole = compile_plan(blank_plan(pipeline, names, days, around))
-        days = _stale_days(whole, take_stock(whole, prover, ran_empty, known, by_version=True))
+        found_stale = take_stock(whole, prover, ran_empty, known, by_version=True, ask_workers=ask_workers)
+        days = _stale_days(whole, found_stale)
     blank = blank_plan(
         pipeline,
         names,
@@ -147,7 +158,8 @@ def make_plan(
     elif reprocess == "failed":
         stock = _by_state(index, finished(days), prover)
     else:
-        stock = take_stock(index, prover, ran_empty, known, by_version=reprocess == "stale")
+        by_version = reprocess == "stale"
+        stock = take_stock(index, prover, ran_empty, known, by_version=by_version, ask_workers=ask_workers)
     if reprocess != "all":
         for day in foreign(days):
             for task in index.tasks:

@@ -56,7 +56,7 @@ def start(
     scope = settle(request, pipeline, environment)
     require_passed(preflight(scope, environment))
     state = environment.prepare(scope)
-    made = plan_scope(scope, environment.prover, state, environment.clock.now())
+    made = plan_scope(scope, environment.prover, state, environment.clock.now(), environment.ask_workers)
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
         require_alone(state, made.plan, environment.clock.now())
@@ -100,5 +100,5 @@ def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
     now = environment.clock.now()
-    made = plan_scope(scope, environment.prover, environment.state, now)
+    made = plan_scope(scope, environment.prover, environment.state, now, environment.ask_workers)
     return replace(made, known=tuple(check_known(scope, now)))

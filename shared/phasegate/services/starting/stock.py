@@ -14,6 +14,7 @@ from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
 from phasegate.domain.state.facts import UNKNOWN
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.ages import find_ages
+from phasegate.services.reading.made_with import AskWorkers, ask_nobody
 from phasegate.services.reading.prover import Counts, Prover, RanEmpty, is_unsound
 
 
@@ -52,6 +53,7 @@ def take_stock(
     known: Sequence[Waiver] = (),
     *,
     by_version: bool = False,
+    ask_workers: AskWorkers = ask_nobody,
 ) -> Stock:
     """Take stock of everything that the tasks of an index leave behind, on its dates.
 
@@ -60,7 +62,8 @@ def take_stock(
     (``Prover.soundness``). One whose inputs hold something else than it was made from does not stand (``find_ages``).
 
     prover: None for a warehouse that does not exist yet: its tables are empty. known: the waivers that stand, whichever
-    run looks. by_version: what another version of its worker made does not stand either.
+    run looks. by_version: what another version of its worker made does not stand either. ask_workers: who says what
+    tables would be made with now.
     """
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
@@ -72,7 +75,7 @@ def take_stock(
                 if day not in there and day not in empty.get(task.ref, ()):
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
     unproved: dict[str, set[date]] = {}
-    open_question, ages = _look(index, prover, lacking, empty, known, by_version)
+    open_question, ages = _look(index, prover, lacking, empty, known, by_version, ask_workers)
     for number, position in open_question:
         task, day = index.tasks[number], index.days[position]
         mates = index.mates(task.ref, day)
@@ -104,6 +107,7 @@ def _look(
     empty: dict[str, set[date]],
     known: Sequence[Waiver],
     by_version: bool,
+    ask_workers: AskWorkers,
 ) -> tuple[list[tuple[int, int]], Ages]:
     """Note which tables do not stand, and which are rightly empty; returns what is open, and how old they are.
 
@@ -122,7 +126,7 @@ def _look(
         outputs = {ref: (index.processor(ref).output, sorted(days)) for ref, days in asked.items()}
         answers = prover.count({ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput)})
         held_by_ref = {ref: held or {} for ref, held in answers.items() if not isinstance(held, PhasegateError)}
-        ages = find_ages(index, held_by_ref, prover.warehouse)
+        ages = find_ages(index, held_by_ref, prover.warehouse, ask_workers)
         counted = {
             ref: {day: found for day, found in held.items() if day in index.position}
             for ref, held in held_by_ref.items()
@@ -141,6 +145,7 @@ def _look(
         for position, (day, expects) in enumerate(expected[task.ref].items()):
             has_rows = day in counted[task.ref]
             is_stale = day in ages.stale.get(task.ref, ())
+            is_outdated = by_version and day in ages.outdated.get(task.ref, ())
             may_be_called = expects == ExpectationLetter.OPTIONAL or (
                 expects == ExpectationLetter.EMPTY and task.spec.run_when_empty
             )
@@ -148,7 +153,7 @@ def _look(
                 if not has_rows:
                     continue
                 empty[task.ref].discard(day)
-            if not has_rows and may_be_called and not is_stale:
+            if not has_rows and may_be_called and not is_stale and not is_outdated:
                 open_question.append((task.number, position))
             elif not has_rows and expects == ExpectationLetter.EMPTY:
                 empty.setdefault(task.ref, set()).add(day)
@@ -158,6 +163,6 @@ def _look(
                 lacking[task.number][position] = Why.UNSOUND
             elif is_stale:
                 lacking[task.number][position] = Why.STALE
-            elif by_version and day in ages.outdated.get(task.ref, ()):
+            elif is_outdated:
                 lacking[task.number][position] = Why.OUTDATED
     return open_question, ages

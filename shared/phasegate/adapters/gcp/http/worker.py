@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.clocked import ClockedAdapter
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
-from phasegate.domain.protocol.worker import NEWER_FIELDS, ErrorClass
+from phasegate.domain.protocol.worker import NEWER_FIELDS, ErrorClass, Said, read_said
 from phasegate.domain.redaction import REDACTED
 
 CONNECT_SECONDS = 10.0
@@ -102,6 +102,17 @@ class HttpWorker:
             raise TransientError(f"{self.url}{path} was not called: the deadline {body['deadline']} has passed")
         return self._post(path, self._as_understood(body), seconds)
 
+    def made_with(self) -> Said:
+        """See the port: what ``/health`` says. Raises TransientError where it cannot be asked; a service without it
+        (404, 405) says nothing."""
+        try:
+            status, body = self._health()
+        except (requests.RequestException, HTTPError, TimeoutError) as error:
+            raise TransientError(f"{self.url}/health could not be asked: {_reason(error)}") from error
+        if status not in (200, 404, 405):
+            raise TransientError(f"{self.url}/health answered {status}")
+        return read_said(body.get("made_with")) if status == 200 else {}
+
     def _as_understood(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The request without the fields that the worker's protocol does not have: it would refuse them."""
         newer = NEWER_FIELDS.keys() & body.keys()
@@ -116,24 +127,28 @@ class HttpWorker:
         return self._minor
 
     def _asked_minor(self) -> int:
-        url, ends = f"{self.url}/health", time.monotonic() + CONNECT_SECONDS
-        headers = {"Connection": "close", "Accept-Encoding": "identity"}
         try:
-            with self._session.get(
-                url,
-                headers=headers,
-                auth=self._authorize,
-                timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                content = _decoded(_read(answer, ends), answer)
+            status, body = self._health()
         except (requests.RequestException, HTTPError, TransientError, TimeoutError):
             return 0
-        if isinstance(content, str) or answer.status_code != 200:
-            return 0
-        found = re.fullmatch(r"1\.(\d{1,4})", str(_understood(content, answer).get("protocol")))
-        return int(found[1]) if found else 0
+        found = re.fullmatch(r"1\.(\d{1,4})", str(body.get("protocol")))
+        return int(found[1]) if found and status == 200 else 0
+
+    def _health(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of ``/health``; the body is empty where it cannot be read. Raises what requests does, and
+        TimeoutError."""
+        url, ends = f"{self.url}/health", time.monotonic() + CONNECT_SECONDS
+        headers = {"Connection": "close", "Accept-Encoding": "identity"}
+        with self._session.get(
+            url,
+            headers=headers,
+            auth=self._authorize,
+            timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            content = _decoded(_read(answer, ends), answer)
+        return answer.status_code, {} if isinstance(content, str) else _understood(content, answer)
 
     def _post(self, path: str, body: Mapping[str, Any], seconds: float) -> tuple[int, dict[str, Any]]:
         url = self.url + path
