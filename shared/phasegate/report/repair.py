@@ -3,12 +3,15 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import Plan
-from phasegate.report.plan import Reasons, Stale, stale_document, stale_lines
+from phasegate.report.plan import Reasons, stale_document, stale_lines
+
+if TYPE_CHECKING:
+    from phasegate.services.starting.planner import PlanMade
 
 NOTHING = (
     "nothing to repair: no table of these dates was made from what has changed since, or by another version of its "
@@ -19,36 +22,36 @@ NAMED = 6
 """Processors that the text names of those whose tables do not pass, or were made by another version."""
 
 
-def repair_document(
-    plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool
-) -> dict[str, Any]:
+def repair_document(made: "PlanMade | None", words: Sequence[str], *, is_done: bool) -> dict[str, Any]:
     """The document names what is stale, with the reason, and what else runs again.
 
-    plan: what would run; None: nothing is stale. words: the command that was typed. is_done: a run of it follows.
+    made: what would run; None: nothing is stale. words: the command that was typed. is_done: a run of it follows.
     """
-    tasks = _also(plan, why) if plan else {}
+    tasks = _also(made.plan, made.why) if made else {}
     return {
-        "dates": [day.isoformat() for day in plan.days] if plan else [],
-        "stale": stale_document(stale),
+        "dates": [day.isoformat() for day in made.plan.days] if made else [],
+        "stale": stale_document(made.stale) if made else {},
         "also": {ref: {day.isoformat(): reason.value for day, reason in days.items()} for ref, days in tasks.items()},
-        "command": shlex.join(words) if plan and not is_done else None,
+        "command": shlex.join(words) if made and not is_done else None,
     }
 
 
-def repair_text(plan: Plan | None, why: Reasons, stale: Stale, words: Sequence[str], *, is_done: bool) -> str:
+def repair_text(made: "PlanMade | None", words: Sequence[str], *, is_done: bool) -> str:
     """The text says the same in lines."""
-    if plan is None:
+    if made is None:
         return NOTHING
-    also = _also(plan, why)
-    cells, rest = sum(map(len, stale.values())), sum(map(len, also.values()))
-    lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
+    also = _also(made.plan, made.why)
+    cells, rest = sum(map(len, made.stale.values())), sum(map(len, also.values()))
+    lines: list[str] = []
+    if cells:
+        lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(made.stale)]
     for reason, said in ((Why.UNSOUND, "hold what does not pass"), (Why.OUTDATED, "are of another version")):
         found = {ref: n for ref, days in also.items() if (n := list(days.values()).count(reason))}
         if found:
             named = f"{', '.join(list(found)[:NAMED])}{', …' if len(found) > NAMED else ''}"
             lines.append(f"{sum(found.values()):,} tables and dates {said}: {named}")
             rest -= sum(found.values())
-    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
+    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(made.plan.days)} dates in all")
     lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
     return escaped_lines(lines)
 

@@ -65,7 +65,7 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
         _say_remade(made.remade)
         now = environment.clock.now()
         missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
-        return PlanInputs(made.plan, missing, made.why, made.not_right, made.stale, made.outdated, made.known)
+        return PlanInputs(made, missing)
 
 
 @contextmanager
