@@ -18,7 +18,7 @@ def measure_verifier(root: Path) -> tuple[int, float, int]:
     state, warehouse = open_state(home), open_warehouse(home)
     begun = time.perf_counter()
     ground = VerifierInputs(state, warehouse, FolderObjectStore(home.objects))
-    report = report_on_run(ground, state.runs()[0].run_id, datetime.now(UTC))
+    report = report_on_run(ground, state, state.runs()[0].run_id, datetime.now(UTC))
     page = files_of(report)["report.html"]
     seconds = time.perf_counter() - begun
     warehouse.close()

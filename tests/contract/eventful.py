@@ -16,6 +16,7 @@ from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve, waive
+from phasegate.telemetry import note_read
 from tests.catalogue.cloud import CloudWorld
 
 LOST, PAUSING = "fetch/b", "shape/left"
@@ -85,7 +86,11 @@ class EventfulRun:
 
         def failing(questions: Any) -> Any:
             is_away = any("raw.a" in sql for sql, _ in questions) and self._first("away")
-            return [TransientError("quota exceeded")] * len(questions) if is_away else ask(questions)
+            if is_away:
+                return [TransientError("quota exceeded")] * len(questions)
+            for _ in questions:
+                note_read(10_000_000)
+            return ask(questions)
 
         def pausing(run_id: str, requests: list[ClaimRequest], now: Any) -> Any:
             claims = claim(run_id, requests, now)
@@ -120,7 +125,14 @@ class EventfulRun:
 
     def _see_all(self) -> None:
         self._see("runs/{run}", self._documents("runs"))
-        for kind in ("plan/{part}", "dates/{date}", "attempts/{attempt}", "heals/{heal}", "reports/{report}"):
+        for kind in (
+            "plan/{part}",
+            "dates/{date}",
+            "attempts/{attempt}",
+            "heals/{heal}",
+            "reads/0",
+            "reports/{report}",
+        ):
             self._see(f"runs/{{run}}/{kind}", self._documents(f"runs/r/{kind.partition('/')[0]}"))
         self._see("quarantine/{id}", self._documents("quarantine"))
         self._see("leases/{lease}", self._documents("leases"))

@@ -1,6 +1,7 @@
 """What is BigQuery's own in its warehouse: jobs, limits, errors, datasets, and the size of a write."""
 
 from datetime import date
+from typing import cast
 
 import pytest
 from google.api_core import exceptions
@@ -13,8 +14,10 @@ from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, TransientError
+from phasegate.domain.state.reads import Reads
 from phasegate.ports import Partition
 from phasegate.stack.emulators import Server, free_port
+from phasegate.telemetry import counting_reads
 
 TABLE = "bigquery_own.points"
 SCHEMA = f"CREATE TABLE IF NOT EXISTS `{TABLE}` (d DATE, team STRING, _fence INT64) PARTITION BY d;"
@@ -88,6 +91,41 @@ def test_a_service_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.M
     nobody = BigQueryWarehouse(bigquery_client.__wrapped__(settings), settings, labels={})
     with pytest.raises(TransientError, match="could not finish"):
         nobody.query("SELECT 1 AS x")
+
+
+class Rows(list[dict[str, object]]):
+    """An answer of BigQuery's client."""
+
+    def __init__(self, total_bytes_processed: int | None) -> None:
+        super().__init__([{"x": 1}])
+        self.total_bytes_processed = total_bytes_processed
+
+
+class ReadingClient:
+    """Answers every query; what it read is the number that stands in the statement, nothing for a cached answer."""
+
+    def query_and_wait(self, sql: str, **_: object) -> Rows:
+        if "broken" in sql:
+            raise exceptions.BadRequest("no such column")
+        return Rows(int(sql.split()[-1]) or None)
+
+
+def test_whoever_counts_hears_of_the_bytes_that_each_answer_read_also_of_those_asked_in_threads() -> None:
+    telling = BigQueryWarehouse(cast(Client, ReadingClient()), CloudSettings(project="demo"), labels={})
+    telling.query("SELECT 7777")
+    with counting_reads() as counter:
+        telling.query("SELECT 5")
+        with counting_reads() as inner:
+            answers = telling.ask([(sql, {}) for sql in ("SELECT 100", "SELECT broken", "SELECT 0", "SELECT 1000")])
+    assert [type(answer) for answer in answers] == [list, InputError, list, list]
+    assert inner.reads == Reads(3, 1100)
+    assert counter.reads == Reads(4, 1105)
+
+
+def test_statements_of_the_stand_in_are_counted(warehouse: BigQueryWarehouse) -> None:
+    with counting_reads() as counter:
+        warehouse.ask([("SELECT 1 AS x", {}), ("SELECT 2 AS x", {})])
+    assert counter.reads.statements == 2
 
 
 def refusal(code: type[exceptions.GoogleAPICallError], reason: str, message: str) -> exceptions.GoogleAPICallError:

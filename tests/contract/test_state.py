@@ -15,6 +15,7 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from phasegate.services.starting.identity import identify
@@ -618,6 +619,24 @@ def test_summaries_of_reports_are_kept_oldest_first(started: Backend, then: Step
     started.state.note_report("r", note("first", 5))
     then(started)
     assert started.state.reports("r") == [note("first", 1), note("second", 2)]
+
+
+@WHOEVER_READS
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_what_was_read_for_a_run_is_added_up_whoever_adds_it(started: Backend, then: Step) -> None:
+    assert started.state.reads("r") == Reads()
+    started.state.add_reads("r", Reads(2, 1_000))
+    started.beside().add_reads("r", Reads(1, 3_000_000_000))
+    then(started)
+    assert started.state.reads("r") == Reads(3, 3_000_001_000)
+    started.state.forget_run("r", NOW)
+    assert started.state.reads("r") == Reads()
+
+
+@pytest.mark.parametrize("backend", ["embedded"], indirect=True)
+def test_nothing_is_counted_beside_a_warehouse_that_does_not_tell(started: Backend) -> None:
+    started.state.add_reads("r", Reads(2, 1_000))
+    assert started.state.reads("r") == Reads()
 
 
 def test_a_heal_noted_again_changes_nothing(started: Backend) -> None:

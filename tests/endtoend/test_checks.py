@@ -177,3 +177,19 @@ def test_a_worker_that_makes_no_table_for_a_date_column_is_refused_before_a_run_
     with site_of(tmp_path, misname) as site:
         assert_refused(ask(site, "run", *SEASON), "FAIL table shape.left_side: has no column day")
         assert site("runs", "--json").document == []
+
+
+def test_a_misspelt_column_of_an_output_is_refused_with_the_nearest_name_before_a_run_is_written(
+    tmp_path: Path,
+) -> None:
+    def misspell(document: dict[str, Any]) -> None:
+        document["phases"][2]["processors"][0]["output"]["bookkeeping"] = ["_fense"]
+
+    with site_of(tmp_path, misspell) as site:
+        said = "has no column _fense; correct bookkeeping in the pipeline file, or the table; did you mean '_fence'?"
+        assert_refused(ask(site, "run", *SEASON), f"FAIL table shape.left_side: {said}")
+        assert site("runs", "--json").document == []
+        # The workers have made their tables: now preflight sees it too.
+        lines = ask(site, "preflight", *SEASON, "--json").document["lines"]
+        (line,) = [each for each in lines if each["check"] == "table"]
+        assert (line["level"], line["subject"], line["detail"]) == ("FAIL", "shape.left_side", "has no column _fense")

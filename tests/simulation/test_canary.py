@@ -8,6 +8,7 @@ from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
 from phasegate.report.plan import plan_text
 from phasegate.services.operating import operators
+from phasegate.services.starting.planner import PlanMade
 from tests.world import START, World, drive
 
 DATES = 12
@@ -51,7 +52,7 @@ def test_a_plan_shows_the_canary_and_what_it_costs(tmp_path: Path) -> None:
     world = World(tmp_path, dates=DATES, change=careful)
     with world.open() as embedded:
         world.begin(embedded, profile="careful")
-        text = plan_text(embedded.state.plan("r"), {}, {}, {})
+        text = plan_text(PlanMade(embedded.state.plan("r"), {}, {}), {})
     assert "Canary: 2024-01-01 (first, bootstrap), 2024-01-07 (middle), 2024-01-12 (last), before all others" in text
     assert "with the dates of their windows: 9 dates" in text
     assert "the calendar has no `canary_number`, which marks special dates" in text

@@ -19,7 +19,7 @@ from phasegate.report.plan import plan_document, plan_text
 from phasegate.report.verify.findings import find
 from phasegate.report.verify.reading import read_outputs
 from phasegate.services.operating import operators
-from phasegate.services.starting.planner import make_plan
+from phasegate.services.starting.planner import PlanMade, make_plan
 from tests.simulation.test_decisions import attempts
 from tests.simulation.test_needed import delete, letters, planned
 from tests.world import World, WorldWorker, drive
@@ -67,7 +67,7 @@ def test_where_a_number_of_rows_is_0_nothing_is_due_nobody_is_called_and_the_dat
     with world.open() as embedded:
         plan = embedded.state.plan("r")
         assert letters(plan, "shape/ahead", "final/total") == {"shape/ahead": "rzzzzz", "final/total": "zzrrrr"}
-    assert plan_document(plan, {}, {}, {})["tasks"]["nothing_due"] == 5 + 2
+    assert plan_document(PlanMade(plan, {}, {}), {})["tasks"]["nothing_due"] == 5 + 2
     assert found.tasks["empty_ok"] == 5 + 2
 
 
@@ -159,9 +159,9 @@ def test_rows_where_nothing_is_due_are_a_finding_and_the_remedy_that_is_printed_
         embedded.prepare()
         embedded.warehouse.query("INSERT INTO `shape.ahead` SELECT @d, 'all', 7, 1", {"d": world.days[1]})
     made = planned(world)
-    document = plan_document(made.plan, {}, made.why, made.not_right)
+    document = plan_document(made, {})
     assert document["rows_where_none_are_right"] == {"shape/ahead": ["2024-01-02"]}
-    text = plan_text(made.plan, {}, made.why, made.not_right, inputs=["--pipeline", "p.yaml", "--source", "my games"])
+    text = plan_text(made, {}, inputs=["--pipeline", "p.yaml", "--source", "my games"])
     assert "shape/ahead: 1 dates, 2024-01-02 to 2024-01-02" in text
     command = "phasegate rollback --pipeline p.yaml --source 'my games' --phase shape --processor ahead"
     assert f"    {command} --dates 2024-01-02 --yes" in text

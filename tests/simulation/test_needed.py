@@ -239,13 +239,13 @@ def test_a_plan_says_why_its_tasks_run(tmp_path: Path) -> None:
     take_away(world)
     delete(world, "raw.b", 1)
     made = planned(world)
-    document = plan_document(made.plan, {}, made.why, made.not_right)
+    document = plan_document(made, {})
     assert document["why"] == {"missing": 1, "no_output": 4, "read": 1, "built_on": 2}
     counts = document["tasks"]
     assert (counts["run"], counts["not_needed"]) == (sum(document["why"].values()), 7)
     assert counts["expected"] == sum(n for name, n in counts.items() if name != "expected")
     assert document["phases"]["fetch"]["why"] == {"read": 1}
-    text = plan_text(made.plan, {}, made.why, made.not_right)
+    text = plan_text(made, {})
     assert "7 not needed" in text
     assert "  to run       1 tasks: what reads it runs" in text
     assert "  to run       1 tasks: its output is not there" in text

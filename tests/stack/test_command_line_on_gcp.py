@@ -124,6 +124,17 @@ def test_a_run_that_has_ended_is_verified_by_itself_and_whenever_somebody_asks(c
     assert (answer.code, answer.document["findings"], answer.document["agrees"]) == (0, [], True)
 
 
+def test_the_statements_that_functions_and_reports_ask_are_counted_with_the_run(cloud: Cloud, finished: Answer) -> None:
+    """The stand-in for BigQuery says nothing of bytes."""
+    run_id = finished.document["run_id"]
+    before = cloud("status", run_id, "--json").document["reads"]["statements"]
+    assert before >= finished.document["reads"]["statements"] > 0
+    report = cloud("verify", run_id, "--json").document["reads"]["statements"]
+    after = cloud("status", run_id, "--json").document["reads"]["statements"]
+    assert before < report <= after
+    assert f"read in BigQuery: {after:,} statements, " in cloud("status", run_id).out
+
+
 def test_runs_names_it_with_its_dates_and_reason(cloud: Cloud, finished: Answer) -> None:
     shown = cloud("runs").out.splitlines()
     assert f"finished  completed  3 dates {FIRST} to {THIRD}  the first one" in shown

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from phasegate.domain.calendar.dates import Calendar
     from phasegate.domain.calendar.selection import Selection
-    from phasegate.domain.decisions.needed import Why
-    from phasegate.domain.decisions.stale import Outdated, StaleInput
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
     from phasegate.services.reading.schedule import Query
+    from phasegate.services.starting.planner import PlanMade
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +43,11 @@ class CalendarInputs:
 class PlanInputs:
     """These are a plan that was made and not written, and what it misses."""
 
-    plan: "Plan"
-    """What would run."""
+    made: "PlanMade"
+    """What would run, and what was found when that was planned."""
 
     missing_outside: "Mapping[str, Mapping[date, str]]"
     """What it reads, does not make, and does not find, by processor and date."""
-
-    why: "Mapping[str, Sequence[Why | None]]"
-    """By processor: why it runs on each of the plan's dates; None: it does not."""
-
-    not_right: "Mapping[str, Sequence[date]]"
-    """By processor: the dates that hold rows where none are right."""
-
-    stale: "Mapping[str, Mapping[date, StaleInput]]"
-    """By processor and date: what was made from something that has changed since."""
-
-    outdated: "Mapping[str, Mapping[date, Outdated]]"
-    """By processor and date: what another version of its worker made."""
-
-    known: "Sequence[PreflightLine]"
-    """What is wrong with the known exceptions of the pipeline file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
-"""Records are kept beside a run for people to read: events set aside, what was healed, summaries of reports."""
+"""Records are kept beside a run for people to read: events set aside, what was healed, summaries of reports, the sum of
+what was read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from phasegate.domain.state.reads import Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +86,10 @@ class RecordStore(Protocol):
 
     def reports(self, run_id: str) -> list[ReportNote]:
         """Return the summaries of the reports on a run, oldest first."""
+
+    def add_reads(self, run_id: str, reads: Reads) -> None:
+        """Add to what was read for a run. Nothing is kept beside a warehouse that does not tell what it reads; a call
+        whose first answer was lost may be counted twice."""
+
+    def reads(self, run_id: str) -> Reads:
+        """Return the sum of what was read for a run."""

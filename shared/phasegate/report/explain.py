@@ -300,9 +300,9 @@ def _remedy(run: Run, index: PlanIndex, why: Blocked | Failure, day: date, ref: 
             command = f"phasegate retry {run.run_id} --date {day}"
         about = [*options_of(run), *which, "--dates", str(day), "--yes"]
         return f"{shlex.join(['phasegate', 'rollback', *about])} deletes what stands there, then: {command}"
-    if isinstance(why, Blocked):
+    if isinstance(why, Blocked) and UNRECOVERABLE not in why.checks:
         return f"mend the source, then: {command}"
-    if why.error_class is ErrorClass.UNRECOVERABLE:
+    if isinstance(why, Blocked) or why.error_class is ErrorClass.UNRECOVERABLE:
         waive = f"phasegate waive {run.run_id} --date {day} --check {UNRECOVERABLE} --phase {phase}"
         return (
             f"the source is gone; to go on without it: {waive} --processor {processor} --until DATE --why TEXT; "
@@ -345,7 +345,7 @@ def _cell(
         reasons=tuple(r.detail for r in cell_reasons(index, board, blockage, phase, position, blocking)),
         waits_for=tuple(waits),
         tasks=tuple(
-            (t.processor, _status(board, index, t, v, day), v.message or _silence(index, t.number, v))
+            (t.processor, *_status(board, index, t, v, day))
             for t, v in zip(index.tasks, views, strict=True)
             if t.phase == phase
         ),
@@ -354,9 +354,12 @@ def _cell(
     )
 
 
-def _status(board: Board, index: PlanIndex, task: TaskSpec, view: TaskView, day: date) -> str:
-    """A task's status in a word, as it is counted: what a check of its own holds back is not done."""
-    return "blocked" if is_blocked(board, index, task, day) else view.status.value
+def _status(board: Board, index: PlanIndex, task: TaskSpec, view: TaskView, day: date) -> tuple[str, str]:
+    """A task's status in a word, as it is counted, and what is said of it: what a check of its own holds back is not
+    done, and what was adopted is not right then."""
+    if is_blocked(board, index, task, day):
+        return "blocked", view.message if view.attempt else ""
+    return view.status.value, view.message or _silence(index, task.number, view)
 
 
 def _silence(index: PlanIndex, number: int, view: TaskView) -> str:

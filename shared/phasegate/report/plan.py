@@ -4,18 +4,16 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
 from phasegate.domain.decisions.stale import Outdated, StaleInput
 from phasegate.domain.foreign_text import escaped_lines
-from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import (
     ApprovalEdge,
     BarrierEdge,
-    Plan,
     PlanIndex,
     SameDateEdge,
     TaskSpec,
@@ -24,42 +22,28 @@ from phasegate.domain.plan import (
     compile_plan,
 )
 
+if TYPE_CHECKING:
+    from phasegate.services.starting.planner import PlanMade
+
 Reasons = Mapping[str, Sequence[Why | None]]
 """By ``phase/processor``: why it runs on each date; None: it does not. Empty: it is not known."""
-
-
-NotRight = Mapping[str, Sequence[date]]
-"""By ``phase/processor``: the dates that hold rows where none are right."""
 
 Stale = Mapping[str, Mapping[date, StaleInput]]
 """By ``phase/processor`` and date: what was made from something that has changed since, and which input that is."""
 
-NO_STALE: Stale = {}
-
 AnotherVersion = Mapping[str, Mapping[date, Outdated]]
 """By ``phase/processor`` and date: what another version of its worker made."""
-
-NO_OTHER: AnotherVersion = {}
 
 STALE_SHOWN = 20
 """Stale tables that the text names by date; JSON has all of them."""
 
+Lacking = Mapping[str, Mapping[date, str]]
+"""By ``phase/processor`` and date: what a plan reads, does not make, and is not sound in the tables, and why."""
 
-def plan_document(
-    plan: Plan,
-    lacking: Mapping[str, Mapping[date, str]],
-    why: Reasons,
-    not_right: NotRight,
-    stale: Stale = NO_STALE,
-    outdated: AnotherVersion = NO_OTHER,
-    known: Sequence[PreflightLine] = (),
-) -> dict[str, Any]:
-    """The document gives the plan in numbers.
 
-    lacking: ref -> date -> why, of what the plan reads, does not make, and is not sound in the tables. why: of what
-    runs. not_right: what stands where nothing may, and blocks its dates. stale: of what is made again for that.
-    outdated: what another version of its worker made. known: what is wrong with known exceptions.
-    """
+def plan_document(made: "PlanMade", lacking: Lacking) -> dict[str, Any]:
+    """The document gives the plan in numbers, with what was found when it was made."""
+    plan, why = made.plan, made.why
     index = compile_plan(plan)
     return {
         "pipeline": plan.pipeline.pipeline,
@@ -78,10 +62,10 @@ def plan_document(
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
         },
-        "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in not_right.items()},
-        "stale": stale_document(stale),
-        "outdated": stale_document(outdated),
-        "warnings": [str(line) for line in known],
+        "rows_where_none_are_right": {ref: [day.isoformat() for day in days] for ref, days in made.not_right.items()},
+        "stale": stale_document(made.stale),
+        "outdated": stale_document(made.outdated),
+        "warnings": [str(line) for line in made.known],
     }
 
 
@@ -190,21 +174,12 @@ def _edges(index: PlanIndex, phase: str) -> list[str]:
     return list(lines)
 
 
-def plan_text(
-    plan: Plan,
-    lacking: Mapping[str, Mapping[date, str]],
-    why: Reasons,
-    not_right: NotRight,
-    stale: Stale = NO_STALE,
-    outdated: AnotherVersion = NO_OTHER,
-    known: Sequence[PreflightLine] = (),
-    inputs: Sequence[str] = (),
-) -> str:
+def plan_text(made: "PlanMade", lacking: Lacking, inputs: Sequence[str] = ()) -> str:
     """The text gives the plan in numbers, as ``plan_document`` has them.
 
     inputs: the options that name pipeline file and source, for the commands that are printed.
     """
-    document = plan_document(plan, lacking, why, not_right, stale, outdated)
+    document = plan_document(made, lacking)
     tasks = document["tasks"]
     lines = [
         f"Plan {document['plan_hash']} of pipeline {document['pipeline']}: {document['dates']} dates "
@@ -237,21 +212,21 @@ def plan_text(
         for ref, days in lacking.items():
             first, last = min(days), max(days)
             lines.append(f"  {ref}: {len(days)} dates, {first} to {last} ({days[first]})")
-    if stale:
-        lines += ["", "Made from what has changed since:", *stale_lines(stale)]
-    if outdated:
+    if made.stale:
+        lines += ["", "Made from what has changed since:", *stale_lines(made.stale)]
+    if made.outdated:
         lines += ["", "Made by another version of its worker (--reprocess stale makes them again):"]
-        lines += outdated_lines(outdated)
-    if not_right:
+        lines += outdated_lines(made.outdated)
+    if made.not_right:
         lines += ["", "Rows where none are right (their dates will be blocked), and what deletes them:"]
-        for ref, filled in not_right.items():
+        for ref, filled in made.not_right.items():
             phase, _, processor = ref.partition("/")
             about = ["--phase", phase, "--processor", processor, "--dates", ",".join(map(str, filled)), "--yes"]
             lines.append(f"  {ref}: {len(filled)} dates, {filled[0]} to {filled[-1]}")
             lines.append(f"    {shlex.join(['phasegate', 'rollback', *inputs, *about])}")
-    if known:
+    if made.known:
         lines += ["", "Known exceptions that let nothing pass (a FAIL keeps a run from starting):"]
-        lines += [f"  {line}" for line in known]
+        lines += [f"  {line}" for line in made.known]
     return escaped_lines(lines)
 
 

@@ -3,12 +3,15 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import Plan
-from phasegate.report.plan import AnotherVersion, Reasons, Stale, outdated_lines, stale_document, stale_lines
+from phasegate.report.plan import Reasons, outdated_lines, stale_document, stale_lines
+
+if TYPE_CHECKING:
+    from phasegate.services.starting.planner import PlanMade
 
 NOTHING = (
     "nothing to repair: no table of these dates was made from what has changed since, or by another version of its "
@@ -19,54 +22,39 @@ NAMED = 6
 """Processors that the text names of those whose tables do not pass."""
 
 
-def repair_document(
-    plan: Plan | None,
-    why: Reasons,
-    stale: Stale,
-    outdated: AnotherVersion,
-    words: Sequence[str],
-    *,
-    is_done: bool,
-) -> dict[str, Any]:
+def repair_document(made: "PlanMade | None", words: Sequence[str], *, is_done: bool) -> dict[str, Any]:
     """The document names what is stale, with the reason, and what else runs again.
 
-    plan: what would run; None: nothing is stale. outdated: what another version of its worker made. words: the command
-    that was typed. is_done: a run of it follows.
+    made: what would run; None: nothing is stale. words: the command that was typed. is_done: a run of it follows.
     """
-    tasks = _also(plan, why) if plan else {}
+    tasks = _also(made.plan, made.why) if made else {}
     return {
-        "dates": [day.isoformat() for day in plan.days] if plan else [],
-        "stale": stale_document(stale),
-        "outdated": stale_document(outdated),
+        "dates": [day.isoformat() for day in made.plan.days] if made else [],
+        "stale": stale_document(made.stale) if made else {},
+        "outdated": stale_document(made.outdated) if made else {},
         "also": {ref: {day.isoformat(): reason.value for day, reason in days.items()} for ref, days in tasks.items()},
-        "command": shlex.join(words) if plan and not is_done else None,
+        "command": shlex.join(words) if made and not is_done else None,
     }
 
 
-def repair_text(
-    plan: Plan | None,
-    why: Reasons,
-    stale: Stale,
-    outdated: AnotherVersion,
-    words: Sequence[str],
-    *,
-    is_done: bool,
-) -> str:
+def repair_text(made: "PlanMade | None", words: Sequence[str], *, is_done: bool) -> str:
     """The text says the same in lines."""
-    if plan is None:
+    if made is None:
         return NOTHING
-    also = _also(plan, why)
-    cells, rest = sum(map(len, stale.values())), sum(map(len, also.values()))
-    lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(stale)] if cells else []
+    also = _also(made.plan, made.why)
+    cells, rest = sum(map(len, made.stale.values())), sum(map(len, also.values()))
+    lines: list[str] = []
+    if cells:
+        lines = [f"{cells:,} tables and dates were made from what has changed since:", *stale_lines(made.stale)]
     if unsound := _for(Why.UNSOUND, also):
         named = f"{', '.join(list(unsound)[:NAMED])}{', …' if len(unsound) > NAMED else ''}"
         lines.append(f"{sum(map(len, unsound.values())):,} tables and dates hold what does not pass: {named}")
     if old := _for(Why.OUTDATED, also):
-        told = {ref: {day: outdated[ref][day] for day in days} for ref, days in old.items()}
+        told = {ref: {day: made.outdated[ref][day] for day in days} for ref, days in old.items()}
         lines.append(f"{sum(map(len, old.values())):,} tables and dates were made by another version of their worker:")
         lines += outdated_lines(told)
     rest -= sum(map(len, unsound.values())) + sum(map(len, old.values()))
-    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(plan.days)} dates in all")
+    lines.append(f"{rest:,} more tasks are built on them, or read for them, on {len(made.plan.days)} dates in all")
     lines += [] if is_done else ["", f"to make them again: {shlex.join(words)}"]
     return escaped_lines(lines)
 

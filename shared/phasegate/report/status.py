@@ -19,6 +19,8 @@ def status_text(progress: RunReport, undriven: str | None = None) -> str:
     lines.extend(
         f"  {line}" for line in notices_text(progress.run_id, progress.by_people, progress.notices, progress.now)
     )
+    if progress.reads.statements:
+        lines.append(f"  read in BigQuery: {progress.reads}")
     if progress.failures or progress.blocked or progress.overdue:
         lines.append(f"why, and what to do: phasegate explain {progress.run_id}")
     return escaped_lines(lines)

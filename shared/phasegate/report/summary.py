@@ -156,6 +156,8 @@ def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
     _print_missing(console, summary)
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")
+    if progress.reads.statements:
+        console.print(f"read in BigQuery: {progress.reads}")
     if summary.left_behind:
         console.print(escaped(_left_behind(summary.left_behind)))
     console.print(f"next: {_next(summary, is_borne_out)}")

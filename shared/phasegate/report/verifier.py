@@ -18,6 +18,7 @@ from phasegate.ports import Clock, ObjectStore, ReportNote
 from phasegate.report.verify.compose import VerifierInputs, report_on_dates, report_on_run
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.page import html_of, markdown_of
+from phasegate.services.reading.reads import reads_kept
 from phasegate.services.starting.scope import choose_phases
 
 VERDICT_KEPT = 1000
@@ -54,9 +55,11 @@ class Verified:
 
 def verify_run(inputs: VerifierInputs, store: ObjectStore, clock: Clock, run_id: str) -> Verified:
     """Verify a run, also one that is still going. Raises InputError for an unknown run."""
-    report = report_on_run(inputs, run_id, clock.now())
-    assert inputs.state is not None  # noqa: S101 - the report was made from it
-    return _keep(inputs, store, report, inputs.state.plan(run_id).pipeline, run_id)
+    if inputs.state is None:
+        raise ValueError("a run cannot be verified without state")
+    with reads_kept(inputs.state, run_id):
+        report = report_on_run(inputs, inputs.state, run_id, clock.now())
+        return _keep(inputs, store, report, inputs.state.plan(run_id).pipeline, run_id)
 
 
 def verify_dates(

@@ -1,5 +1,5 @@
-"""Telemetry is logs and traces: what a line of the log belongs to, and the trace that ties the handlers of one task
-together.
+"""Telemetry is logs, traces and the count of reads: what a line of the log belongs to, the trace that ties the handlers
+of one task together, and what a piece of work read.
 
 A trace travels as the W3C header ``traceparent``: in HTTP requests, in Cloud Tasks headers, in Pub/Sub attributes.
 Without ``configure`` (embedded mode, tests) nothing is written.
@@ -7,9 +7,10 @@ Without ``configure`` (embedded mode, tests) nothing is written.
 
 from phasegate.telemetry.context import bind, current_trace, outgoing
 from phasegate.telemetry.logs import configure_logs
+from phasegate.telemetry.reads import counting_reads, note_read
 from phasegate.telemetry.spans import calling, configure_spans, incoming
 
-__all__ = ["bind", "calling", "configure", "current_trace", "incoming", "outgoing"]
+__all__ = ["bind", "calling", "configure", "counting_reads", "current_trace", "incoming", "note_read", "outgoing"]
 
 
 def configure(service: str) -> None:

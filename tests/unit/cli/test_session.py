@@ -1,4 +1,4 @@
-"""Which pipeline a command takes when nobody names one; and that help needs no backend."""
+"""Which pipeline a command takes when nobody names one; and what commands that only show import."""
 
 import subprocess
 import sys
@@ -10,6 +10,8 @@ import pytest
 from phasegate.cli.session import Session
 from phasegate.cli.settings import Settings
 from phasegate.domain.errors import InputError
+from phasegate.services.operating.operators import cancel
+from tests.world import World
 
 
 class LastUsed:
@@ -67,3 +69,43 @@ def test_help_imports_neither_a_backend_nor_the_settings() -> None:
     script = f"import sys, phasegate.cli.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+DRIVING = {"phasegate.bootstrap", "phasegate.embedded_start", "phasegate.cli.backends.driving"}
+"""What opens a home to drive a run."""
+
+TABLES = {"duckdb", "sqlglot"}
+"""What reads tables, and the schedule of a source folder."""
+
+
+@pytest.mark.parametrize(
+    ("words", "is_cancelled", "unneeded"),
+    [
+        (["runs"], False, DRIVING | TABLES),
+        (["failures", "r"], False, DRIVING | TABLES),
+        (["status", "r"], False, DRIVING),
+        (["explain", "r"], False, DRIVING),
+        (["status", "r"], True, DRIVING | TABLES),
+        (["explain", "r"], True, DRIVING | TABLES),
+    ],
+    ids=["runs", "failures", "status", "explain", "status of a cancelled run", "explain of a cancelled run"],
+)
+def test_a_command_that_only_shows_imports_nothing_that_drives_a_run(
+    folder: Path, words: list[str], is_cancelled: bool, unneeded: set[str]
+) -> None:
+    """The schedule is read to tell in what it has changed: of a cancelled run nobody asks that."""
+    world = World(folder, dates=1)
+    with world.open() as embedded:
+        world.begin(embedded)
+        if is_cancelled:
+            cancel(embedded.state, "r")
+    script = f"""
+import atexit, sys
+from phasegate.cli.main import main
+atexit.register(lambda: print(sorted({unneeded} & set(sys.modules))))
+sys.argv[1:] = {["--home", str(world.home.root), *words]}
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    *shown, imported = done.stdout.splitlines()
+    assert (imported, bool(shown)) == ("[]", True), done.stderr

@@ -20,6 +20,7 @@ from phasegate.domain.operations.preflight import (
     unanswered,
     warned,
 )
+from phasegate.domain.spec.pipeline import NamedColumns, TableOutput
 from phasegate.services.starting.preflight import check_schedule, check_tables
 from phasegate.services.starting.scope import settle_dates
 from tests.unit.builders import NOW, calendar, days, pipeline
@@ -84,16 +85,18 @@ def test_a_selected_date_without_its_entities_is_worth_a_look() -> None:
     assert line.remedy == "fill home_team and away_team"
 
 
-TABLES: dict[str, str | None] = {"raw.a": "d", "ref.history": None}
+OUTPUT = TableOutput(table="raw.a", date_column="d", keys=["k"])
+NAMING = OUTPUT.model_copy(update={"keys": ["K", "team"], "fence_column": "_fence", "bookkeeping": ["Processed_At"]})
 
 
-def tables(folder: Path, *statements: str) -> list[tuple[Any, ...]]:
-    """The lines about two tables after these statements."""
+def tables(folder: Path, *statements: str, output: TableOutput = OUTPUT) -> list[tuple[Any, ...]]:
+    """The lines about an output's table and the history after these statements."""
+    named: dict[str, NamedColumns] = {output.table: output.named_columns, "ref.history": {}}
     warehouse = DuckDbWarehouse(folder / "w.duckdb")
     for statement in statements:
         warehouse.apply_schema(statement)
     try:
-        return [(line.level, line.subject, line.detail) for line in check_tables(TABLES, warehouse)]
+        return [(line.level, line.subject, line.detail) for line in check_tables(named, warehouse)]
     finally:
         warehouse.close()
 
@@ -113,6 +116,36 @@ def test_a_table_that_is_missing_fails(tmp_path: Path) -> None:
 def test_a_table_without_its_date_column_fails(tmp_path: Path) -> None:
     other = A.replace("d DATE", "day DATE")
     assert tables(tmp_path, other, HISTORY) == [(Level.FAIL, "raw.a", "has no column d")]
+
+
+WHOLE = "CREATE TABLE IF NOT EXISTS `raw.a` (d DATE, k STRING, team STRING, processed_at TIMESTAMP, _fence INT64);"
+
+
+def test_columns_that_an_output_names_may_be_written_in_another_case_as_in_sql(tmp_path: Path) -> None:
+    assert [line[0] for line in tables(tmp_path, WHOLE, HISTORY, output=NAMING)] == [Level.PASS]
+
+
+@pytest.mark.parametrize(
+    ("key", "names", "said"),
+    [
+        ("bookkeeping", ["processed_at", "procesed_at"], "has no column procesed_at; {} 'processed_at'?"),
+        ("keys", ["k", "teem"], "has no column teem; {} 'team'?"),
+        ("fence_column", "_fenc", "has no column _fenc; {} '_fence'?"),
+        ("date_column", "D", "has no column D; correct date_column in the pipeline file, or the table; known: "),
+    ],
+)
+def test_each_key_that_names_a_column_which_is_not_there_fails_with_the_nearest_name(
+    tmp_path: Path, key: str, names: object, said: str
+) -> None:
+    output = NAMING.model_copy(update={key: names})
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb")
+    warehouse.apply_schema(WHOLE)
+    try:
+        (line,) = check_tables({output.table: output.named_columns}, warehouse)
+    finally:
+        warehouse.close()
+    meant = f"correct {key} in the pipeline file, or the table; did you mean"
+    assert f"FAIL table raw.a: {said.format(meant)}" in str(line)
 
 
 def test_a_date_column_that_holds_no_dates_fails(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from phasegate.domain.state.facts import (
     fact_name,
     record,
 )
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
@@ -437,6 +438,13 @@ class SqliteState(StateBase):
         rows = self._database.execute("SELECT doc FROM reports WHERE run_id = ? ORDER BY at, id", (run_id,))
         report = TypeAdapter(ReportNote)
         return [report.validate_json(doc) for (doc,) in rows]
+
+    def add_reads(self, run_id: str, reads: Reads) -> None:
+        """See the port: DuckDB does not tell."""
+
+    def reads(self, run_id: str) -> Reads:  # noqa: ARG002 - of none is anything known
+        """See the port."""
+        return Reads()
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """See the port."""

@@ -106,7 +106,7 @@ class CloudCommands:
         environment = self._environment()
         made, now = plan_only(run_request, environment), environment.clock.now()
         missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
-        return PlanInputs(made.plan, missing, made.why, made.not_right, made.stale, made.outdated, made.known)
+        return PlanInputs(made, missing)
 
     def run(self, run_request: RunRequest, run_id: str | None, *, durable: bool, as_json: bool) -> int:  # noqa: ARG002 - it is
         """See the protocol."""

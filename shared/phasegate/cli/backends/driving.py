@@ -25,7 +25,7 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
-from phasegate.domain.plan import Plan, compile_plan
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.embedded_start import HomePreview, HomeStart, calendar_reader, require_free
 from phasegate.ports import State, Warehouse
@@ -33,7 +33,7 @@ from phasegate.services.operating.operators import resume
 from phasegate.services.reading.cross_check import CalendarReader
 from phasegate.services.reading.lost_rows import require_rows
 from phasegate.services.reading.prover import Prover
-from phasegate.services.reading.schedule import Query, read_calendar
+from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
 from phasegate.services.starting.start import plan_only, preflight_only, start
 
@@ -52,13 +52,6 @@ def calendar_inputs(pipeline_file: Path, source: Path | None) -> CalendarInputs:
     return CalendarInputs(pipeline, read_calendar(pipeline.calendar, query), query)
 
 
-def schedule_of(run: Run, plan: Plan) -> Query:
-    """Return what answers the queries of a run's calendar. Raises InputError for a bad folder or schedule."""
-    if run.source is None:
-        raise InputError("the run has no source folder, in which the schedule could be read")
-    return ScheduleFile(Path(run.source), plan.pipeline.calendar).query
-
-
 def preflight_of(home: Home, run_request: RunRequest) -> list[PreflightLine]:
     """Return what a start would check, and what was found."""
     with HomePreview(home, _folder(run_request.source)) as environment:
@@ -72,7 +65,7 @@ def plan_inputs(home: Home, run_request: RunRequest) -> PlanInputs:
         _say_remade(made.remade)
         now = environment.clock.now()
         missing = missing_outside(compile_plan(made.plan), environment.prover, environment.state, now)
-        return PlanInputs(made.plan, missing, made.why, made.not_right, made.stale, made.outdated, made.known)
+        return PlanInputs(made, missing)
 
 
 @contextmanager

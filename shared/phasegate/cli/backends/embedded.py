@@ -85,9 +85,11 @@ class EmbeddedCommands:
 
     def schedule(self, run: "Run", plan: "Plan") -> "Query":
         """See the protocol: a file of the source folder, whoever drives the home."""
-        from phasegate.cli.backends.driving import schedule_of
+        if run.source is None:
+            raise InputError("the run has no source folder, in which the schedule could be read")
+        from phasegate.adapters.embedded.schedule_file import ScheduleFile
 
-        return schedule_of(run, plan)
+        return ScheduleFile(Path(run.source), plan.pipeline.calendar).query
 
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
         """See the protocol."""

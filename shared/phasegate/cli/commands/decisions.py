@@ -1,18 +1,13 @@
 """The commands approve and waive let something pass, recorded with a person's name and reason."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from phasegate.cli import options
-from phasegate.cli.backend import CommandBackend, GoingOn
-from phasegate.cli.output import say, write_json
+from phasegate.cli.going_on import go_on_unless_held, ready_to_go_on
+from phasegate.cli.output import say
 from phasegate.cli.session import Session
-from phasegate.domain.state.run import DesiredState
-
-if TYPE_CHECKING:
-    from phasegate.domain.state.run import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -43,10 +38,10 @@ def register(app: typer.Typer) -> None:
                 by=options.signed(by),
                 why=why,
                 alongside=alongside,
-                ready=_ready(session.backend, going_on, run_id),
+                ready=ready_to_go_on(session.backend, going_on, run_id),
             )
             say(f"approved: {phase}")
-            raise typer.Exit(_go_on(going_on, run, as_json))
+            raise typer.Exit(go_on_unless_held(going_on, run, as_json))
 
     @app.command()
     def waive(
@@ -83,29 +78,7 @@ def register(app: typer.Typer) -> None:
                 by=options.signed(by),
                 why=why,
                 alongside=alongside,
-                ready=_ready(session.backend, going_on, run_id),
+                ready=ready_to_go_on(session.backend, going_on, run_id),
             )
             say(f"waived: {scope(waiver)}, {waiver.term}")
-            raise typer.Exit(_go_on(going_on, run, as_json))
-
-
-def _ready(backend: CommandBackend, going_on: GoingOn, run_id: str) -> Callable[[], None]:
-    """What has to be made ready before a decision is written: a run that is held goes on later, and is not driven."""
-
-    def make_ready() -> None:
-        if backend.state().run(run_id).desired_state is DesiredState.RUNNING:
-            going_on.make_ready()
-        else:
-            backend.expect_change(run_id)
-
-    return make_ready
-
-
-def _go_on(going_on: GoingOn, run: "Run", as_json: bool) -> int:
-    """See that the run goes on, unless it is held: what was decided counts when it does; the exit status."""
-    if run.desired_state is DesiredState.RUNNING:
-        return going_on.go_on(as_json)
-    if as_json:
-        write_json({"run_id": run.run_id, "wanted": run.desired_state.value})
-    say(f"the run is {run.desired_state.value}; go on with: phasegate resume {run.run_id}")
-    return 0
+            raise typer.Exit(go_on_unless_held(going_on, run, as_json))

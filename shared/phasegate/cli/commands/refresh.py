@@ -1,15 +1,14 @@
 """The command refresh has a run go on by what the schedule says now."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasegate.cli import options
 from phasegate.cli.backend import CommandBackend
+from phasegate.cli.going_on import go_on_unless_held, ready_to_go_on
 from phasegate.cli.output import say, show, write_json
 from phasegate.cli.session import Session
-from phasegate.domain.state.run import DesiredState
 
 if TYPE_CHECKING:
     from phasegate.services.operating.refresh import Proposal
@@ -57,21 +56,15 @@ def _propose(backend: CommandBackend, run_id: str) -> "Proposal":
 
 
 def _take_over(backend: CommandBackend, proposal: "Proposal", why: str, alongside: bool, as_json: bool) -> int:
-    """Have the run go on by it, unless it is held: then it does once it is resumed; the exit status."""
+    """Have the run go on by it; the exit status."""
     from phasegate.report.schedule import gained_text
     from phasegate.services.operating.refresh import refresh
 
     run_id = proposal.run.run_id
-    is_held = proposal.run.desired_state is not DesiredState.RUNNING
     with backend.going_on(run_id) as going_on:
-        ready = partial(backend.expect_change, run_id) if is_held else going_on.make_ready
+        ready = ready_to_go_on(backend, going_on, run_id)
         run = refresh(backend.state(), backend.clock(), proposal, why=why, alongside=alongside, ready=ready)
         say(f"run {run_id} goes by what the schedule says now, on {len(proposal.days)} of its dates anew")
         for line in gained_text(proposal.run, proposal.before.plan, proposal.changes):
             say(line)
-        if not is_held:
-            return going_on.go_on(as_json)
-    if as_json:
-        write_json({"run_id": run_id, "wanted": run.desired_state.value})
-    say(f"the run is {run.desired_state.value}; go on with: phasegate resume {run_id}")
-    return 0
+        return go_on_unless_held(going_on, run, as_json)

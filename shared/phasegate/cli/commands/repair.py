@@ -50,20 +50,19 @@ def register(app: typer.Typer) -> None:
             asked = request_of(session, chosen, override_options, None, "stale", why, alongside)
         words = _typed(run_id, chosen, override_options, why, alongside)
         try:
-            found = session.backend.plan(asked)
+            made = session.backend.plan(asked).made
         except NothingStale:
             if as_json:
-                write_json(repair_document(None, {}, {}, {}, words, is_done=yes))
+                write_json(repair_document(None, words, is_done=yes))
             else:
-                show(repair_text(None, {}, {}, {}, words, is_done=yes))
+                show(repair_text(None, words, is_done=yes))
             return
         if not alongside:
-            require_alone(session.backend.state(), found.plan, session.backend.clock().now())
-        made = (found.plan, found.why, found.stale, found.outdated)
+            require_alone(session.backend.state(), made.plan, session.backend.clock().now())
         if not yes and as_json:
-            write_json(repair_document(*made, words, is_done=False))
+            write_json(repair_document(made, words, is_done=False))
             return
-        show(repair_text(*made, words, is_done=yes), aside=as_json)
+        show(repair_text(made, words, is_done=yes), aside=as_json)
         if yes:
             raise typer.Exit(session.backend.run(asked, None, durable=False, as_json=as_json))
 

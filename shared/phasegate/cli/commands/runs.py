@@ -35,12 +35,11 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         asked = request_of(session, chosen, OverrideOptions(), profile, reprocess)
         found = session.backend.plan(asked)
-        made = (found.plan, found.missing_outside, found.why, found.not_right, found.stale, found.outdated)
         if as_json:
-            write_json(plan_document(*made, found.known))
+            write_json(plan_document(found.made, found.missing_outside))
         else:
             inputs = ["--pipeline", asked.pipeline_file, "--source", asked.source] if asked.source else []
-            show(plan_text(*made, found.known, inputs))
+            show(plan_text(found.made, found.missing_outside, inputs))
 
     @app.command()
     @takes_groups

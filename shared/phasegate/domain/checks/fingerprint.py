@@ -46,14 +46,14 @@ def ask_content(output: TableOutput, columns: Mapping[str, str], days: Iterable[
 
     columns: the SQL types of the table's columns, by name. All of them count but the column of the date, which is the
     same in every row, the column of the fence, and what the output names as ``bookkeeping``. Their order in the table
-    does not count. A row is hashed as JSON, where NULL is no text and no text runs into the next; a FLOAT64 is written
-    with ``DIGITS`` digits before, -0.0 as 0.0. Fractions inside arrays and structs are not rounded.
+    does not count, nor the case in which they are named. A row is hashed as JSON, where NULL is no text and no text
+    runs into the next; a FLOAT64 is written with ``DIGITS`` digits before, -0.0 as 0.0. Fractions inside arrays and
+    structs are not rounded.
     """
     day, fence = output.date_column, output.fence_column
-    left_out = {day, fence, *output.bookkeeping}
-    values = ", ".join(
-        f"{_value(name, columns[name])} AS c{n}" for n, name in enumerate(sorted(columns.keys() - left_out))
-    )
+    left_out = {name.casefold() for name in (day, *([fence] if fence else []), *output.bookkeeping)}
+    counted = sorted(name for name in columns if name.casefold() not in left_out)
+    values = ", ".join(f"{_value(name, columns[name])} AS c{n}" for n, name in enumerate(counted))
     row = f"TO_HEX(MD5(TO_JSON_STRING(STRUCT({values or '1 AS c0'}))))"
     words = ", ".join(
         f"SUM(CAST(CONCAT('0x', SUBSTR(f.h, {1 + 8 * n}, 8)) AS INT64)) AS word{n}" for n in range(_WORDS)

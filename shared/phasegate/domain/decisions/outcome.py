@@ -4,11 +4,13 @@ The same function judges again when a waiver came or ended: from what was found 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.advance import GroupOutcome
 from phasegate.domain.decisions.reconcile import BAD, TaskStatus, TaskView, derive
+from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.plan import PlanIndex, ReleaseGroup
 from phasegate.domain.spec.checks import UNRECOVERABLE
@@ -30,7 +32,7 @@ def judge_group(
 
     verdicts: of the checks. waivers: those in force.
     """
-    given = list(waived(verdicts, index.days[position], group.phase, waivers))
+    given = list(_marked(index, index.days[position], group.phase, verdicts, waivers))
     bad: dict[str, Unsound] = {}
     for number in group.tasks:
         task, view = index.tasks[number], views[number]
@@ -72,23 +74,52 @@ def judge_again(
     if state.concluded is None:
         return None
     views = dict(enumerate(derive(facts, index)))
-    of_checks = [verdict for verdict in state.verdicts if verdict.check != UNRECOVERABLE]
-    outcome = judge_group(index, group, index.position[facts.day], views, of_checks, waivers)
+    made_anew = {index.tasks[number].processor for number in group.tasks if views[number].status in BAD}
+    kept = [v for v in state.verdicts if v.check != UNRECOVERABLE or v.subject not in made_anew]
+    outcome = judge_group(index, group, index.position[facts.day], views, kept, waivers)
     return None if outcome.verdicts == state.verdicts else outcome
 
 
 def passes_without(
-    index: PlanIndex, day: date, views: Sequence[TaskView], waivers: Sequence[Waiver]
+    index: PlanIndex, facts: DateFacts, views: Sequence[TaskView], waivers: Sequence[Waiver]
 ) -> dict[str, Verdict]:
-    """Find what passes on a date without an output under these waivers, by ``phase/processor``. views: of all its
-    tasks."""
-    position, by_number = index.position[day], dict(enumerate(views))
+    """Find what passes on a date without an output under these waivers, by ``phase/processor``. facts: of the date;
+    views: of all its tasks."""
+    position, by_number = index.position[facts.day], dict(enumerate(views))
     passing: dict[str, Verdict] = {}
     for number, view in by_number.items():
         verdict = _let_pass(index, position, number, by_number, waivers) if view.status in BAD else None
         if verdict is not None:
             passing[index.tasks[number].ref] = verdict
+    for phase, cell in facts.cells.items():
+        adopted = [v for group in cell.groups.values() for v in group.verdicts if v.check == UNRECOVERABLE]
+        for verdict in _marked(index, facts.day, phase, adopted, waivers):
+            if verdict.waived_by and views[index.by_ref[ref := f"{phase}/{verdict.subject}"].number].status not in BAD:
+                passing[ref] = verdict
     return passing
+
+
+def adopted_without(processor: str) -> Verdict:
+    """The verdict on an output that was never made and is adopted: it passes as long as something lets it."""
+    detail = "nothing is there: adopted since its source was known to be gone when the run was planned"
+    return Verdict(BLOCK, UNRECOVERABLE, processor, 0, 0, detail)
+
+
+def _marked(
+    index: PlanIndex, day: date, phase: str, verdicts: Sequence[Verdict], waivers: Sequence[Waiver]
+) -> tuple[Verdict, ...]:
+    """The verdicts, each BLOCK with the waiver by which it passes: the one that covers it or, of what is not there, one
+    about the source that is gone."""
+    marked = waived(verdicts, day, phase, waivers)
+    if all(verdict.check != UNRECOVERABLE or verdict.waived_by for verdict in marked):
+        return marked
+    gone = known_to_be_gone(index.plan.pipeline, waivers)
+
+    def by_source(verdict: Verdict) -> Verdict:
+        waiver = gone.get((day, f"{phase}/{verdict.subject}"))
+        return verdict if waiver is None else replace(verdict, waived_by=waiver.id)
+
+    return tuple(v if v.check != UNRECOVERABLE or v.waived_by else by_source(v) for v in marked)
 
 
 def _let_pass(
@@ -127,5 +158,5 @@ def let_pass(facts: DateFacts) -> set[str]:
         for phase, cell in facts.cells.items()
         for group in cell.groups.values()
         for verdict in group.verdicts
-        if verdict.check == UNRECOVERABLE
+        if verdict.check == UNRECOVERABLE and verdict.waived_by
     }

@@ -4,7 +4,7 @@
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
@@ -22,6 +22,12 @@ from phasegate.domain.spec.report import ReportSpec
 from phasegate.domain.spec.strict import Column, Name, Strict, TableName, with_former_names
 
 FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+
+DATE_COLUMN = "date_column"
+"""The key of the pipeline file that names the column of a table's dates."""
+
+NamedColumns = Mapping[str, Sequence[str]]
+"""The columns of one table that the pipeline file names, by the key that names them."""
 
 
 class SourceSpec(Strict):
@@ -86,9 +92,10 @@ class CalendarSpec(Strict):
     )
 
     @property
-    def tables(self) -> dict[str, str]:
-        """Map the tables that the calendar is read from to the column of their dates."""
-        return {self.table: self.date_column} | {s.table: s.date_column for s in self.sources.values()}
+    def tables(self) -> dict[str, NamedColumns]:
+        """Map the tables that the calendar is read from to the columns that are named of them."""
+        dates = {self.table: self.date_column} | {s.table: s.date_column for s in self.sources.values()}
+        return {table: {DATE_COLUMN: (column,)} for table, column in dates.items()}
 
 
 class TableOutput(Strict):
@@ -115,6 +122,17 @@ class TableOutput(Strict):
         examples=["the live pipeline, every evening"],
         description="who else writes the table, in words for people; a task then takes a lease on its date first",
     )
+
+    @property
+    def named_columns(self) -> NamedColumns:
+        """List the columns that the output names, by key."""
+        fence = () if self.fence_column is None else (self.fence_column,)
+        return {
+            DATE_COLUMN: (self.date_column,),
+            "keys": tuple(self.keys),
+            "fence_column": fence,
+            "bookkeeping": tuple(self.bookkeeping),
+        }
 
 
 class ObjectOutput(Strict):
@@ -427,13 +445,14 @@ class Pipeline(Strict):
         """Name the table that says what each output was made from: it stands beside the history's."""
         return f"{self.history_table.partition('.')[0]}.backfill_contents"
 
-    def tables(self, phases: Iterable[str]) -> dict[str, str | None]:
-        """Map the tables that a run of these phases writes to the column of their dates; None for the history."""
-        date_columns: dict[str, str | None] = {self.history_table: None}
+    def tables(self, phases: Iterable[str]) -> dict[str, NamedColumns]:
+        """Map the tables that a run of these phases writes to the columns that are named of them; none are named of the
+        history."""
+        named: dict[str, NamedColumns] = {self.history_table: {}}
         for name in phases:
             outputs = (processor.output for processor in self.phase(name).processors)
-            date_columns |= {output.table: output.date_column for output in outputs if isinstance(output, TableOutput)}
-        return date_columns
+            named |= {output.table: output.named_columns for output in outputs if isinstance(output, TableOutput)}
+        return named
 
     def phase(self, name: str) -> Phase:
         """Return the phase of that name. Raises KeyError."""

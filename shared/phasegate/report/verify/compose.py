@@ -12,10 +12,12 @@ from phasegate.domain.operations.audit import NOTHING_HELD
 from phasegate.domain.plan import Plan, PlanIndex, compile_plan
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.state.facts import BLOCK, Verdict
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Parameter, Row, State, Warehouse
 from phasegate.report.verify import figures, history
 from phasegate.report.verify.document.found import Blocked
+from phasegate.report.verify.document.history import WarehouseReads
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.findings import DETAIL_KEPT, count_kinds, find, heat_map, missing_dates
@@ -24,6 +26,7 @@ from phasegate.report.verify.reading import Reading, leave_out_unneeded, read_ou
 from phasegate.report.verify.recorded import RunRecord, read_run
 from phasegate.report.verify.verdict import verdict_of
 from phasegate.services.reading.cross_check import CalendarReader
+from phasegate.telemetry import counting_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,23 @@ class VerifierInputs:
     """Where the calendar is told right or wrong; None: by the warehouse's tables alone."""
 
 
-def report_on_run(inputs: VerifierInputs, run_id: str, now: datetime) -> Report:
-    """Report on a run, also on one that is still going. Raises InputError for an unknown run."""
-    if inputs.state is None:
-        raise ValueError("a run cannot be verified without state")
-    record = read_run(inputs.state, run_id, now)
+def report_on_run(inputs: VerifierInputs, state: State, run_id: str, now: datetime) -> Report:
+    """Report on a run, also on one that is still going. state: where it is kept. Raises InputError for an unknown
+    run."""
+    record = read_run(state, run_id, now)
     # It tells of the end that was read, also where this clock is behind the one that took down the end, or the run
     # ended only now.
     now = max(now, record.board.finished_at or now)
-    evidence = _gather(inputs, inputs.state.index(run_id), record, now)
-    return _compose(evidence, now, inputs.is_cloud)
+    with counting_reads() as counter:
+        evidence = _gather(inputs, state.index(run_id), record, now)
+    return _compose(evidence, now, inputs.is_cloud, state.reads(run_id).plus(counter.reads))
 
 
 def report_on_dates(inputs: VerifierInputs, plan: Plan, now: datetime) -> Report:
     """Report on the dates of a plan without a run."""
-    return _compose(_gather(inputs, compile_plan(plan), None, now), now, inputs.is_cloud)
+    with counting_reads() as counter:
+        evidence = _gather(inputs, compile_plan(plan), None, now)
+    return _compose(evidence, now, inputs.is_cloud, counter.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
     return _Evidence(index, reading, record, waivers, attempts, query)
 
 
-def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
+def _compose(evidence: _Evidence, now: datetime, is_cloud: bool, reads: Reads) -> Report:
     index, reading, record, query = evidence.index, evidence.reading, evidence.record, evidence.history_query
     attempts = evidence.attempts or []
     tasks = record.tasks if record else None
@@ -157,6 +162,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool) -> Report:
         pace=history.pace(attempts, index.plan.phases, record.board.rested_seconds if record else 0.0, query),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
         waivers=figures.waived(evidence.waivers, reading, now),
+        reads=WarehouseReads(statements=reads.statements, bytes=reads.bytes) if reads.statements else None,
         cost=None if evidence.attempts is None else history.cost(attempts, is_cloud, query),
         queries=queries,
         date_sets=date_sets,

@@ -133,7 +133,7 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
         dollars=round(sum(line.dollars for line in lines), 4),
         not_counted=[
             "the workers' own time and queries",
-            "bytes read in BigQuery by proofs, checks and this report (jobs carry the label phasegate)",
+            "what BigQuery bills for the bytes of proofs, checks and reports (`reads`; jobs carry the label phasegate)",
             "Pub/Sub, Cloud Run functions and storage",
         ],
         query=query,

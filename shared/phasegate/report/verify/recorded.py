@@ -75,7 +75,7 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
             # An object's rows are what its worker said of it; nobody counted them.
             is_counted = isinstance(task.spec.output, TableOutput)
             tasks[facts.day, task.ref] = word if is_counted else replace(word, rows=None)
-        for ref, verdict in passes_without(index, facts.day, views, waivers).items():
+        for ref, verdict in passes_without(index, facts, views, waivers).items():
             let_pass[facts.day, ref] = verdict
         _note_waits(waits, facts, index)
 

@@ -13,6 +13,7 @@ from phasegate.domain.decisions.waiving import blocks
 from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.state.board import BADLY_ENDED, GOOD, OPEN, Board, BoardLetter
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Verdict
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, Unsound
 from phasegate.ports import Claim, State
@@ -120,6 +121,8 @@ class RunReport:
     """Verdicts that are not right and held nothing back."""
     overdue: tuple["OverdueCall", ...] = field(default=())
     """Calls that have not ended by their deadline, oldest first."""
+    reads: Reads = field(default=Reads())
+    """What was read for the run, where the warehouse tells."""
 
     @property
     def done(self) -> int:
@@ -199,6 +202,7 @@ def report(state: State, run_id: str, now: datetime, seen: Seen = lambda _facts,
         missing=tuple(missing),
         notices=tuple(noted),
         overdue=_overdue(claims, now),
+        reads=state.reads(run_id),
     )
 
 
@@ -376,5 +380,6 @@ def progress_document(found: RunReport) -> Mapping[str, object]:
             }
             for call in found.overdue
         ],
+        **({"reads": found.reads._asdict()} if found.reads.statements else {}),
         **notices_document(found.by_people, found.notices, found.now),
     }

@@ -21,6 +21,7 @@ from phasegate.domain.state.run import DesiredState, Refresh, RetryIntent, Run, 
 from phasegate.services.backend import Backend
 from phasegate.services.reading.earlier_runs import ran_empty
 from phasegate.services.reading.prover import Prover
+from phasegate.services.reading.reads import reads_kept
 from phasegate.services.running.conductor_pass import MOST_DATES, RELEASES_A_DATE, ConductorPass, Reached
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.historian import RUNS_KEPT, Historian
@@ -54,14 +55,15 @@ class Conductor:
         Where so much is found wrong that one commit does not take it, the pass is made again over fewer dates.
         """
         most_dates = MOST_DATES
-        while True:
-            try:
-                return self._conduct(run_id, most_dates)
-            except CommitTooLarge as error:
-                if most_dates == 1:
-                    raise
-                most_dates = max(1, most_dates // 4)
-                _log.warning("%s; the pass is made again over %d", error, most_dates)
+        with reads_kept(self._backend.state, run_id):
+            while True:
+                try:
+                    return self._conduct(run_id, most_dates)
+                except CommitTooLarge as error:
+                    if most_dates == 1:
+                        raise
+                    most_dates = max(1, most_dates // 4)
+                    _log.warning("%s; the pass is made again over %d", error, most_dates)
 
     def _conduct(self, run_id: str, most_dates: int) -> Board:
         """One pass over so many dates. What settled while a retry is entered is judged afterwards, as far as the retry

@@ -3,12 +3,12 @@ of dates at once."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks.proof import Found, judge_proof
 from phasegate.domain.decisions.advance import GroupOutcome
-from phasegate.domain.decisions.outcome import judge_group
+from phasegate.domain.decisions.outcome import adopted_without, judge_group
 from phasegate.domain.decisions.reconcile import (
     BAD,
     PROVED,
@@ -19,7 +19,7 @@ from phasegate.domain.decisions.reconcile import (
     derive,
     reconcile,
 )
-from phasegate.domain.decisions.standing import known_to_be_gone
+from phasegate.domain.decisions.standing import known_to_be_gone, standing
 from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
@@ -28,6 +28,9 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+"""Before the end of every known exception."""
 
 _LOOKED_AT = UNLOCKING - {TaskStatus.NOT_NEEDED}
 
@@ -84,7 +87,9 @@ class Judge:
             for number in each.settled
             if number in final[day].settled and not _owes_proof(index, index.groups[number], each, final[day], counts)
         ]
-        verdicts = self._verdicts(index, final, ended, counts, known_to_be_gone(index.plan.pipeline, waivers))
+        # Also by an exception that has ended since: that is what the output is adopted by, and why it does not pass.
+        gone = known_to_be_gone(index.plan.pipeline, (*waivers, *standing(index.plan.pipeline, _EVER)))
+        verdicts = self._verdicts(index, final, ended, counts, gone)
         outcomes: list[GroupOutcome] = []
         for day, number in ended:
             group = index.groups[number]
@@ -105,22 +110,25 @@ class Judge:
     ) -> dict[date, dict[int, list[Verdict]]]:
         """What the checks say of ended release groups, and what was sound before and is lost; by date and task.
 
-        gone: (date, ref) of what need not be there, where the run adopts that.
+        gone: (date, ref) of what is, or was, known not to be there, where the run adopts that.
         """
         proved: dict[int, list[date]] = {}
+        verdicts: dict[date, dict[int, list[Verdict]]] = {}
         for day, group in ended:
             for number in index.groups[group].tasks:
                 view, ref = reconciliations[day].views[number], index.tasks[number].ref
                 held = counts[ref] if view.status in PROVED else None
                 is_gone = not view.attempt and isinstance(held, dict) and day not in held and (day, ref) in gone
-                if view.status in PROVED and not is_gone:
+                if is_gone:
+                    missed = adopted_without(index.tasks[number].processor)
+                    verdicts.setdefault(day, {}).setdefault(number, []).append(missed)
+                elif view.status in PROVED:
                     proved.setdefault(number, []).append(day)
         subjects: dict[str, tuple[dict[date, str], Counts]] = {}
         for number, days in proved.items():
             task = index.tasks[number]
             if not isinstance(held := counts[task.ref], PhasegateError) and index.checks(task.ref):
                 subjects[task.ref] = ({day: task.expects[index.position[day]] for day in days}, held or {})
-        verdicts: dict[date, dict[int, list[Verdict]]] = {}
         for ref, judged in self._prover.judge(index, subjects).items():
             for day, verdict in judged:
                 verdicts.setdefault(day, {}).setdefault(index.by_ref[ref].number, []).append(verdict)

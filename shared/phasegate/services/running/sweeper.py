@@ -20,6 +20,7 @@ from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, Heal, QueueTask
 from phasegate.services.backend import Backend
 from phasegate.services.reading.prover import Counted, Prover
+from phasegate.services.reading.reads import reads_kept
 from phasegate.services.running.dispatcher import PAGE_DATES, PAGE_TASKS, Dispatcher
 from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.sweeps_made import SweepsMade
@@ -124,7 +125,8 @@ class Sweeper:
         board, _ = state.board(run_id)
         index, run = state.index(run_id, board.plan), state.run(run_id)
         try:
-            self._sweep_dates(run, index, board)
+            with reads_kept(state, run_id):
+                self._sweep_dates(run, index, board)
         finally:
             self._backend.wake_conductor(run_id)
 

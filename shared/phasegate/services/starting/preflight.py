@@ -9,7 +9,7 @@ from phasegate.domain.errors import PhasegateError, TransientError
 from phasegate.domain.operations.overrides import SHOWN, check_overrides, window_begins
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
 from phasegate.domain.plan import Plan, ScheduleChanges, compare
-from phasegate.domain.spec.pipeline import CalendarSpec
+from phasegate.domain.spec.pipeline import DATE_COLUMN, CalendarSpec, NamedColumns, did_you_mean
 from phasegate.domain.state.run import Run
 from phasegate.ports import RunReader, Warehouse
 from phasegate.services.reading.cross_check import CrossChecked
@@ -129,30 +129,44 @@ def calendar_lines(spec: CalendarSpec, checked: CrossChecked) -> list[PreflightL
     return lines
 
 
-def check_tables(date_columns: Mapping[str, str | None], warehouse: Warehouse) -> list[PreflightLine]:
-    """Check that the tables are there, each with the column of its dates.
+def check_tables(named: Mapping[str, NamedColumns], warehouse: Warehouse) -> list[PreflightLine]:
+    """Check that the tables are there, each with the columns that the pipeline file names of it, and dates in that of
+    its dates.
 
-    date_columns: by table; None: it has none.
+    named: by table.
     """
     try:
-        columns = warehouse.columns(date_columns)
+        columns = warehouse.columns(named)
     except TransientError as error:
         return [unanswered("tables", "all", str(error))]
     except PhasegateError as error:
         return [failed("tables", "all", str(error), "mend what it says")]
     lines: list[PreflightLine] = []
-    for table, column in date_columns.items():
-        if table not in columns:
+    for table, by_key in named.items():
+        if table in columns:
+            lines += _check_columns(table, by_key, columns[table])
+        else:
             lines.append(failed("table", table, "is not there", "make it: POST /prepare of its worker, or its script"))
-        elif column is not None and column not in columns[table]:
-            there = ", ".join(list(columns[table])[:SHOWN])
-            remedy = f"correct date_column in the pipeline file (columns: {there}), or the table"
-            lines.append(failed("table", table, f"has no column {column}", remedy))
-        elif column is not None and columns[table][column] != "DATE":
-            detail = f"{column} is of type {columns[table][column]}"
-            lines.append(failed("table", table, detail, "dates are compared with a DATE column; change it"))
     if not lines:
-        lines.append(
-            passed("tables", "all", f"{len(date_columns)} tables are there, each with the column of its dates")
-        )
+        lines.append(passed("tables", "all", f"{len(named)} tables are there, each with the columns that are named"))
+    return lines
+
+
+def _check_columns(table: str, by_key: NamedColumns, columns: Mapping[str, str]) -> list[PreflightLine]:
+    """Make a line for each column that a table lacks, and for one of dates that holds something else.
+
+    SQL does not mind the case of a column's name; whoever writes a partition compares the column of its dates as it is
+    written.
+    """
+    folded = {name.casefold() for name in columns}
+    lines: list[PreflightLine] = []
+    for key, names in by_key.items():
+        for name in names:
+            is_there = name in columns if key == DATE_COLUMN else name.casefold() in folded
+            if not is_there:
+                remedy = f"correct {key} in the pipeline file, or the table{did_you_mean(name, columns)}"
+                lines.append(failed("table", table, f"has no column {name}", remedy))
+            elif key == DATE_COLUMN and columns[name] != "DATE":
+                detail = f"{name} is of type {columns[name]}"
+                lines.append(failed("table", table, detail, "dates are compared with a DATE column; change it"))
     return lines

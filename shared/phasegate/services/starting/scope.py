@@ -8,7 +8,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.overrides import without_live
-from phasegate.domain.spec.pipeline import Pipeline, Profile, did_you_mean, select_phases
+from phasegate.domain.spec.pipeline import NamedColumns, Pipeline, Profile, did_you_mean, select_phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class RunScope:
     """The selected dates, in order."""
 
     @property
-    def tables(self) -> Mapping[str, str | None]:
-        """Map the tables that the run writes to the column of their dates; None: a table has none."""
+    def tables(self) -> Mapping[str, NamedColumns]:
+        """Map the tables that the run writes to the columns that the pipeline file names of them."""
         return self.pipeline.tables(self.phases)
 
 

@@ -13,6 +13,7 @@ from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import Run
 from phasegate.services.reading.cross_check import require_comparable
+from phasegate.services.reading.reads import keep_reads
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.alongside import require_alone, withdraw_if_later
 from phasegate.services.starting.earlier_run import find_earlier_run
@@ -22,6 +23,7 @@ from phasegate.services.starting.planner import PlanMade, plan_scope, require_ea
 from phasegate.services.starting.preflight import check_earlier_plans, check_known, check_request
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
+from phasegate.telemetry import counting_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ def start(
     its end. Raises InputError for a bad request and for what preflight fails, before anything is written;
     TransientError when preflight could not ask.
     """
+    with counting_reads() as counter:
+        started = _start(request, environment, run_id, sent_at)
+    if started.is_new and environment.state is not None:
+        keep_reads(environment.state, started.run.run_id, counter.reads)
+    return started
+
+
+def _start(request: RunRequest, environment: StartEnvironment, run_id: str | None, sent_at: datetime | None) -> Started:
     pipeline = environment.read_pipeline(request)
     identity = identify(request, pipeline)
     earlier = find_earlier_run(environment.state, identity, run_id, sent_at)

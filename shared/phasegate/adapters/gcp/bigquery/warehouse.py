@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import date
 from io import BytesIO
 
@@ -51,6 +52,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import InputError, PhasegateError, StaleFence
 from phasegate.ports import Parameter, Partition, Row
+from phasegate.telemetry import note_read
 
 CALL_RETRY = DEFAULT_RETRY.with_timeout(60.0)
 JOB_RETRY = DEFAULT_JOB_RETRY.with_timeout(120.0)
@@ -110,14 +112,18 @@ class BigQueryWarehouse:
             rows = self._client.query_and_wait(
                 sql, job_config=self._config(values), retry=CALL_RETRY, job_retry=JOB_RETRY
             )
-            return [dict(row.items()) for row in rows]
+            found = [dict(row.items()) for row in rows]
+        note_read(rows.total_bytes_processed or 0)
+        return found
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
         """Return the rows of many SELECTs, several at a time, or the error of each that failed; in the questions'
         order.
         """
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
-            return list(pool.map(self._answer, questions))
+            # What is asked in a thread belongs to whoever asks: a context each, as none is entered twice at once.
+            contexts = [copy_context() for _ in questions]
+            return list(pool.map(lambda context, question: context.run(self._answer, question), contexts, questions))
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables that are there; each is a read of metadata, which is free."""

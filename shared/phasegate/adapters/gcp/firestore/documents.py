@@ -38,6 +38,7 @@ from phasegate.domain.state.facts import (
     fact_name,
     record,
 )
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
@@ -302,6 +303,16 @@ def report_document(note: ReportNote) -> Document:
 def read_report(report_id: str, document: Document) -> ReportNote:
     """Return the summary of a report."""
     return ReportNote(report_id, **plain(document))
+
+
+def reads_document(reads: Reads) -> Document:
+    """Return ``runs/{run}/reads/0``."""
+    return {"statements": reads.statements, "bytes": reads.bytes}
+
+
+def read_reads(document: Document) -> Reads:
+    """Return what was read for a run; nothing where no document is."""
+    return Reads(document.get("statements", 0), document.get("bytes", 0))
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from cachetools import TTLCache
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, RetryError
 from google.api_core.retry import Retry, if_exception_type
-from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter
+from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter, Increment
 
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
@@ -28,6 +28,7 @@ from phasegate.domain.errors import CommitTooLarge, NameIsTaken, TransientError,
 from phasegate.domain.plan import FIRST, Plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
+from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from phasegate.single_flight import SingleFlight
@@ -92,7 +93,7 @@ class FirestoreState(StateBase):
 
     def forget_run(self, run_id: str, now: datetime) -> None:
         """See the port. Functions keep compiled plans, and Cloud Tasks the names of tasks, under the run's id."""
-        for name in ("attempts", "dates", "heals", "reports"):
+        for name in ("attempts", "dates", "heals", "reads", "reports"):
             self._delete_all(self._run(run_id).collection(name))
         for generation in _read(self._run(run_id).collection("plans").select([])):
             self._delete_all(generation.reference.collection("plan"))
@@ -446,6 +447,18 @@ class FirestoreState(StateBase):
             found = [documents.read_report(one.id, one.to_dict() or {}) for one in query.stream(**CALL)]
         return sorted(found, key=lambda note: (note.at, note.id))
 
+    def add_reads(self, run_id: str, reads: Reads) -> None:
+        """See the port. One blind write: Firestore adds."""
+        more = {name: Increment(number) for name, number in documents.reads_document(reads).items()}
+        with errors_explained():
+            self._reads(run_id).set(more, merge=True, **CALL)
+
+    def reads(self, run_id: str) -> Reads:
+        """See the port."""
+        with errors_explained():
+            found = self._reads(run_id).get(**CALL)
+        return documents.read_reads(found.to_dict() or {})
+
     def _create_once(self, reference: "DocumentReference", document: Document) -> None:
         with errors_explained():
             try:
@@ -465,6 +478,10 @@ class FirestoreState(StateBase):
 
     def _board(self, run_id: str) -> "DocumentReference":
         found: DocumentReference = self._run(run_id).collection("board").document("0")
+        return found
+
+    def _reads(self, run_id: str) -> "DocumentReference":
+        found: DocumentReference = self._run(run_id).collection("reads").document("0")
         return found
 
     def _later_plan(self, run_id: str, name: str) -> "DocumentReference":

@@ -76,6 +76,13 @@ class CostLine(ReportPart):
     price: str = Field(description="the list price in words")
 
 
+class WarehouseReads(ReportPart):
+    """Warehouse reads are what Phasegate itself asked BigQuery for: planning, proofs, checks, ages and reports."""
+
+    statements: int = Field(description="how many SELECTs were answered")
+    bytes: int = Field(description="what they read, in bytes; BigQuery bills at least 10 MB for each table of each")
+
+
 class Cost(ReportPart):
     """A cost is what the orchestration of a run cost, or would have cost, on Google Cloud at list prices."""
 

@@ -17,7 +17,7 @@ from phasegate.report.verify.document.found import (
     Waived,
     Warned,
 )
-from phasegate.report.verify.document.history import Cost, FailureLine, GateWait, Pace, RunTime
+from phasegate.report.verify.document.history import Cost, FailureLine, GateWait, Pace, RunTime, WarehouseReads
 from phasegate.report.verify.document.part import Query, ReportPart
 
 SCHEMA_VERSION = 1
@@ -71,6 +71,11 @@ class Report(ReportPart):
     pace: Pace | None = Field(description="how the run went over time; null: no attempt is known to have ended")
     gate_waits: list[GateWait] = Field(description="how long the run's release groups waited, by phase")
     waivers: list[Waived] = Field(description="every waiver of the run, with what passes by it")
+    reads: WarehouseReads | None = Field(
+        default=None,
+        description="what was read for the run until this report's end, this one included, or for dates without a run "
+        "by this report; null: the warehouse does not tell",
+    )
     cost: Cost | None = Field(description="what the run cost; null: there is no run, or its history could not be asked")
     queries: list[Query] = Field(description="every query that numbers of the report are from")
     date_sets: dict[str, list[date]] = Field(
