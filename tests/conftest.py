@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ NBA_PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
 
 FULL = os.environ.get("PHASEGATE_FULL") == "1"
 """Everything, which takes longer: every boundary of a run, fifty kills, two seasons, two weeks on a stack."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell's background job; the commands that tests interrupt would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.emulators", "tests.no_skips", "pytester"]
 

@@ -19,6 +19,7 @@ from pkgutil import walk_packages
 import phasegate.cli
 import phasegate.report
 import phasegate.services
+from phasegate.adapters import factories
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.cli.backends.driving import run_to_the_end
@@ -53,6 +54,7 @@ with tempfile.TemporaryDirectory() as folder, redirect_stderr(StringIO()), redir
     sys.path[:] = searched
     for name in [name for name in sys.modules if name.split(".")[0] == "nba_worker"]:
         del sys.modules[name]
+    factories._folders.clear()
 
 # Whoever is forked need not copy it.
 gc.collect()
