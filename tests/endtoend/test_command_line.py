@@ -645,8 +645,10 @@ def test_an_interrupted_command_without_a_run_id_resumes_its_own_run(site: Site)
     site.hold.touch()
     process = site.begin(*site.selecting("run"))
     give_up = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up and '"running"' not in site("runs", "--json").out:
-        time.sleep(0.05)
+    under_way = 0
+    while time.monotonic() < give_up and not under_way:
+        for run in site("runs", "--json").document:
+            under_way = site("status", run["run_id"], "--json").document["tasks"]["running"]
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     while "draining" not in process.stderr.readline():
