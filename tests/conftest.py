@@ -37,6 +37,9 @@ def real_source() -> Path | None:
 SESSIONS_STACK = ("tests/stack/test_nba_on_the_stack.py", "tests/stack/test_stack_lifecycle.py")
 """Files that use the session's stack: one process runs them all, so that it is started once."""
 
+SESSIONS_PLAN = ("tests/infra/test_one_list.py", "tests/infra/test_who_may_do_what.py")
+"""Files that use Terraform's plan of the project: one process runs them all, so that it is made once."""
+
 OTHER_STACKS = "tests/stack"
 """The folder whose other files each start a stack of their own: one process runs them, one after the other. Their tests
 wait for what happens within seconds, and more stacks at once would keep two cores from doing it."""
@@ -51,12 +54,15 @@ def is_of(file: str, place: str) -> bool:
 
 
 class ByStack(LoadFileScheduling):
-    """Deals the tests to the processes of a run with ``-n``: those of a file to one, those on stacks to two."""
+    """Deals the tests to the processes of a run with ``-n``: those of a file to one, those on stacks to two, those over
+    one plan to one.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        if file in SESSIONS_STACK:
-            return SESSIONS_STACK[0]
+        for together in (SESSIONS_STACK, SESSIONS_PLAN):
+            if file in together:
+                return together[0]
         return OTHER_STACKS if is_of(file, OTHER_STACKS) else file
 
 
