@@ -46,7 +46,8 @@ WAKE_BUCKET = timedelta(milliseconds=50)
 
 WORKER_THREADS = 4
 
-_CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=1), DISPATCH_QUEUE: QueueSpec(max_concurrent=1)}
+_CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=50), DISPATCH_QUEUE: QueueSpec(max_concurrent=1)}
+"""The engine handles one at a time; of wake-ups that wait it takes all, and makes one pass for them."""
 
 Execute = Callable[[Call], Completion | None]
 

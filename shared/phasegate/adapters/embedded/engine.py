@@ -251,13 +251,18 @@ class Engine(Generic[Call]):
         leased = self._tasks.lease(self._control, 100)
         if leased:
             self._control_at = self._clock.now() + CONTROL_EVERY
+        alike: dict[tuple[str, str], list[QueueTask]] = {}
         for task in leased:
+            alike.setdefault((task.queue, task.payload), []).append(task)
+        for tasks in alike.values():
             try:
-                self._handlers.control(task)
+                # Of wake-ups that have gathered, one stands for all: they came before what it does.
+                self._handlers.control(tasks[0])
             except TransientError:
-                self._tasks.give_back(task)
+                for task in tasks:
+                    self._tasks.give_back(task)
             else:
-                self._tasks.acknowledge([task])
+                self._tasks.acknowledge(tasks)
         return bool(leased)
 
     def _claim(self) -> list[Call]:
