@@ -1,6 +1,7 @@
 """The state file of embedded mode: what is not one is refused in clear words, and left as it is."""
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.domain.errors import HaltError, InputError, PhasegateError
 from phasegate.domain.state.lease import Held
+from phasegate.domain.state.run import DesiredState
 from phasegate.ports import Heal, QuarantineRecord
+from tests.contract.conftest import create
 
 
 @pytest.fixture
@@ -139,6 +143,58 @@ def test_a_full_disk_halts_and_leaves_what_was_there(path: Path) -> None:
         state.quarantine([_record("x" * 1_000_000)])
     assert [r.event for r in state.quarantined(None)] == ["first"]
     database.close()
+
+
+def test_a_message_handled_in_its_own_transaction_is_never_written_and_any_other_is(path: Path) -> None:
+    database = Database(path)
+    events, statements = SqliteEvents(database), list[str]()
+    database._connection.set_trace_callback(statements.append)
+    with database.transaction():
+        events.publish("done", ["first", "second", "third"])
+        events.acknowledge([number for number, _ in events.waiting(2)])
+    assert not any("first" in s or "DELETE" in s for s in statements) and any("third" in s for s in statements)
+    assert [message for _, message in SqliteEvents(database).waiting(9)] == ["third"]
+    events.acknowledge([number for number, _ in events.waiting(1)])
+    assert SqliteEvents(database).waiting(9) == []
+    database.close()
+
+
+def test_a_message_of_a_transaction_that_was_undone_is_not_there(path: Path) -> None:
+    database = Database(path)
+    events = SqliteEvents(database)
+    events.publish("done", ["kept"])
+    with suppress(ZeroDivisionError), database.transaction():
+        events.publish("done", ["undone"])
+        _ = 1 / 0
+    events.publish("done", ["later"])
+    assert [message for _, message in events.waiting(9)] == ["kept", "later"]
+    assert [message for _, message in SqliteEvents(database).waiting(9)] == ["kept", "later"]
+    database.close()
+
+
+def test_a_run_is_read_once_in_a_transaction_and_anew_after_a_change_and_in_the_next(path: Path) -> None:
+    database, statements = Database(path), list[str]()
+    state, other = SqliteState(database, keeps_dates=True), SqliteState(Database(path), keeps_dates=False)
+    create(state, "r")
+    database._connection.set_trace_callback(statements.append)
+
+    def reads() -> int:
+        found = sum("SELECT doc FROM runs" in statement for statement in statements)
+        statements.clear()
+        return found
+
+    with database.transaction():
+        assert state.run("r").desired_state is state.run("r").desired_state is DesiredState.RUNNING
+        assert reads() == 1
+        state.change_run("r", lambda run: run.model_copy(update={"desired_state": DesiredState.DRAINING}))
+        statements.clear()
+        assert state.run("r").desired_state is DesiredState.DRAINING
+        assert reads() == 1
+    other.change_run("r", lambda run: run.model_copy(update={"desired_state": DesiredState.PAUSED}))
+    with database.transaction():
+        assert state.run("r").desired_state is DesiredState.PAUSED
+    assert state.run("r").desired_state is state.run("r").desired_state
+    assert reads() == 3
 
 
 def _record(event: str) -> QuarantineRecord:

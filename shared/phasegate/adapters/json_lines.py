@@ -95,7 +95,7 @@ def check_day(partition: Partition, rows: Sequence[Row]) -> None:
 
 def first_of_each(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
     """Return the rows without those whose keys an earlier one has."""
-    first = {tuple(row.get(key) for key in keys): row for row in reversed(rows)}
+    first = {tuple(map(row.get, keys)): row for row in reversed(rows)}
     return list(reversed(first.values()))
 
 
@@ -110,7 +110,9 @@ def utc_without_zone(moment: str | datetime) -> str:
         when = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
     except (ValueError, TypeError) as error:
         raise InputError(f"'{moment}' is not a timestamp: write 2024-01-15T20:30:00Z") from error
-    return (when.astimezone(UTC) if when.tzinfo else when).replace(tzinfo=None).isoformat(sep=" ")
+    if when.tzinfo is not None and when.tzinfo is not UTC:
+        when = when.astimezone(UTC)
+    return when.isoformat(sep=" ").removesuffix("+00:00")
 
 
 _PLAIN = {str, int, float, bool, NoneType}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from phasegate.domain.redaction import redacted
+from phasegate.domain.redaction import SHORTEST, redacted
 from phasegate.domain.tracebacks import led_by_what_was_raised
 
 MOST_MESSAGE = 2_000
@@ -37,7 +37,7 @@ def escaped_lines(lines: str | Iterable[str]) -> str:
 def kept(text: str, most: int = MOST_MESSAGE) -> str:
     """Return what is kept of a text: without secrets, escaped, so many characters at most; of a traceback what was
     raised comes first."""
-    return escaped(led_by_what_was_raised(redacted(text)))[:most]
+    return text if _stays(text) and len(text) <= most else escaped(led_by_what_was_raised(redacted(text)))[:most]
 
 
 def said(error: BaseException) -> str:
@@ -63,13 +63,20 @@ def is_interruption(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
+def _stays(text: str) -> bool:
+    """Whether a text stays as it is: most of an event are empty, or a version."""
+    return len(text) < SHORTEST and text.isprintable()
+
+
 def _kept_text(value: object) -> object:
-    return escaped(redacted(led_by_what_was_raised(value)[:_MOST_READ])) if isinstance(value, str) else value
+    if not isinstance(value, str) or _stays(value):
+        return value
+    return escaped(redacted(led_by_what_was_raised(value)[:_MOST_READ]))
 
 
 def _kept_message(value: object) -> object:
     """A message is refused for the length that was sent, never for that which redaction and escapes add."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _stays(value):
         return value
     text = redacted(value)
     return text if min(len(value), len(text)) > MOST_MESSAGE else escaped(led_by_what_was_raised(text))[:MOST_MESSAGE]

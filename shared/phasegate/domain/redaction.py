@@ -39,7 +39,7 @@ _SECRETS = re.compile(
 )
 
 
-_SHORTEST = 8
+SHORTEST = 8
 """A text of fewer characters, a version for example, holds no form; most texts of an event are such."""
 
 
@@ -49,6 +49,6 @@ def redacted(text: str) -> str:
     A guess: it knows forms, not secrets. ``token: word`` is left alone, parsers speak so. What is kept out of messages
     in the first place needs no luck.
     """
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST:
         return text
     return _SECRETS.sub(lambda found: f"{found['name'] or ''}{REDACTED}", text)

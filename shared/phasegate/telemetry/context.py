@@ -62,7 +62,7 @@ def outgoing() -> dict[str, str]:
 
 def current_trace() -> str:
     """Return the ``traceparent`` of the present piece of work; empty when it belongs to no trace."""
-    return outgoing().get(TRACEPARENT, "")
+    return outgoing().get(TRACEPARENT, "") if get_current_span().get_span_context().is_valid else ""
 
 
 def trace_and_span() -> tuple[str, str] | None:

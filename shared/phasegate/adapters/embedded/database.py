@@ -75,9 +75,9 @@ CREATE TABLE quarantine (
     id TEXT PRIMARY KEY, run_id TEXT, reason TEXT NOT NULL, event TEXT NOT NULL, at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE tasks (
-    name TEXT PRIMARY KEY, run_id TEXT NOT NULL, queue TEXT NOT NULL, payload TEXT NOT NULL, not_before REAL NOT NULL,
-    tries INTEGER NOT NULL DEFAULT 0, done_at REAL
-) WITHOUT ROWID;
+    name TEXT NOT NULL PRIMARY KEY, run_id TEXT NOT NULL, queue TEXT NOT NULL, payload TEXT NOT NULL,
+    not_before REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, done_at REAL
+);
 CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, message TEXT NOT NULL);
 CREATE VIEW date_documents AS
     SELECT run_id, day, json_group_object(task, json(attempts)) AS tasks FROM (
@@ -106,7 +106,8 @@ class Database:
     def __init__(self, path: Path, *, durable: bool = False) -> None:
         self.path = path
         self.incarnation = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self._depth = 0
+        self._depth = self._transactions = 0
+        self._before_commit: list[Callable[[], None]] = []
         self._on_rollback: list[Callable[[], None]] = []
         if path.is_dir():
             raise InputError(f"{path} is a folder, and the state belongs in a file of that name; move it away")
@@ -188,6 +189,11 @@ class Database:
         moments += [datetime.fromisoformat(claimed)] if claimed is not None else []
         return max(moments, default=None)
 
+    def before_commit(self, write: Callable[[], None]) -> None:
+        """Call ``write`` at the end of every transaction, inside it: for what would often be deleted in the transaction
+        that inserted it."""
+        self._before_commit.append(write)
+
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call ``forget`` when a transaction was undone: what memory holds may be ahead of the file then."""
         self._on_rollback.append(forget)
@@ -195,6 +201,11 @@ class Database:
     def changed_elsewhere(self) -> int:
         """Return a number that changes when another process wrote to the file."""
         return int(self.execute("PRAGMA data_version").fetchone()[0])
+
+    @property
+    def in_transaction(self) -> int | None:
+        """Return the number of the open transaction, in which no other process writes; None: there is none."""
+        return self._transactions if self._depth else None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -204,8 +215,11 @@ class Database:
             return
         self.execute("BEGIN IMMEDIATE")
         self._depth = 1
+        self._transactions += 1
         try:
             yield
+            for write in self._before_commit:
+                write()
             self.execute("COMMIT")
         except BaseException:
             self._undo()

@@ -1,4 +1,7 @@
-"""Topics in SQLite are durable: a message stays until it is acknowledged, and is delivered at least once."""
+"""Topics in SQLite are durable: a message stays until it is acknowledged, and is delivered at least once.
+
+What is published and acknowledged in one transaction is never written.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -12,18 +15,26 @@ class SqliteEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._load()
+        database.before_commit(self._write)
         database.on_rollback(self._load)
 
     def _load(self) -> None:
         self._waiting = deque(self._database.execute("SELECT id, message FROM events ORDER BY id").fetchall())
         row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         self._last_id = int(row[0]) if row else 0
+        self._unwritten: dict[int, tuple[str, str]] = {}
+
+    def _write(self) -> None:
+        if self._unwritten:
+            rows = [(number, *of_number) for number, of_number in self._unwritten.items()]
+            self._database.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+            self._unwritten.clear()
 
     def publish(self, topic: str, messages: Sequence[str]) -> None:
         """See the port."""
         with self._database.transaction():
             numbered = list(enumerate(messages, self._last_id + 1))
-            self._database.executemany("INSERT INTO events VALUES (?, ?, ?)", [(i, topic, m) for i, m in numbered])
+            self._unwritten.update((number, (topic, message)) for number, message in numbered)
             self._last_id += len(numbered)
             self._waiting.extend(numbered)
 
@@ -34,6 +45,7 @@ class SqliteEvents:
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Forget these messages, the oldest ones: they were handled."""
         with self._database.transaction():
-            self._database.executemany("DELETE FROM events WHERE id = ?", [(i,) for i in ids])
+            written = [(number,) for number in ids if self._unwritten.pop(number, None) is None]
+            self._database.executemany("DELETE FROM events WHERE id = ?", written)
             for _ in ids:
                 self._waiting.popleft()

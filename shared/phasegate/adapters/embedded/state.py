@@ -1,7 +1,7 @@
 """State lies in SQLite, one row per fact; no decision is made here.
 
 The process that drives a run keeps the dates it works on in memory, written through; other processes write run
-documents only, which are never kept in memory.
+documents only, which are kept for the length of a transaction.
 """
 
 import json
@@ -64,6 +64,8 @@ _UNFINISHED = (
 """Selects the runs that are not over; one whose board cannot be read is among them."""
 _OF_A_RUN = ("facts", "cells", "touches", "claims", "heals", "reports", "quarantine", "tasks")
 """Tables with rows of runs."""
+_GO_ON = Dispatched, Proved
+"""Facts that end no attempt."""
 
 
 class SqliteState(StateBase):
@@ -75,6 +77,7 @@ class SqliteState(StateBase):
         self.leases = SqliteLeases(database)
         self._keeps_dates = keeps_dates
         self._last_run: tuple[str, Run] | None = None
+        self._read_in: tuple[int, str] | None = None
         self._boards: dict[str, tuple[Board, int]] = {}
         self._dates: OrderedDict[tuple[str, date], DateFacts] = OrderedDict()
         self._open: dict[str, dict[AttemptKey, Claim]] = {}
@@ -86,6 +89,7 @@ class SqliteState(StateBase):
         self._database.close()
 
     def _forget(self) -> None:
+        self._read_in = None
         self._boards.clear()
         self._dates.clear()
         self._open.clear()
@@ -109,11 +113,15 @@ class SqliteState(StateBase):
 
     def run(self, run_id: str) -> Run:
         """See the port."""
+        transaction = self._database.in_transaction
+        if transaction is not None and self._last_run is not None and self._read_in == (transaction, run_id):
+            return self._last_run[1]
         row = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
         if self._last_run is None or self._last_run[0] != row[0]:
             self._last_run = (row[0], run_from_json(run_id, row[0]))
+        self._read_in = None if transaction is None else (transaction, run_id)
         return self._last_run[1]
 
     def written(self, run_id: str) -> int:
@@ -176,6 +184,7 @@ class SqliteState(StateBase):
             (text,) = self._database.execute("SELECT doc FROM runs WHERE run_id = ?", (run_id,)).fetchone()
             document = to_json(changed_run(json.loads(text), changed)).decode()
             self._database.execute("UPDATE runs SET doc = ? WHERE run_id = ?", (document, run_id))
+            self._read_in = None
         return changed
 
     def _read_plan(self, run_id: str, name: str) -> Plan:
@@ -317,9 +326,10 @@ class SqliteState(StateBase):
                 for k, fact in added
             ],
         )
-        for key, fact in added:
-            if not isinstance(fact, Dispatched | Proved) and run_id in self._open:
-                self._open[run_id].pop(key, None)
+        if opened := self._open.get(run_id):
+            for key, fact in added:
+                if not isinstance(fact, _GO_ON):
+                    opened.pop(key, None)
 
     # Claims
 
@@ -345,7 +355,7 @@ class SqliteState(StateBase):
                         c.key.attempt,
                         c.epoch,
                         c.generation,
-                        to_json(dict(c.inputs)).decode(),
+                        to_json(dict(c.inputs)).decode() if c.inputs else "{}",
                         c.lease_until.isoformat(),
                         at,
                         incarnation,

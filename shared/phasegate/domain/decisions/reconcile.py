@@ -4,7 +4,7 @@
 called; called twice on the same facts they give the same answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -114,6 +114,10 @@ class BadEnd:
 
 _NO_CELL = Cell()
 
+_RUN, _NOTHING_DUE = WorkLetter.RUN, WorkLetter.NOTHING_DUE
+
+_NO_VIEWS: Sequence[TaskView] = ()
+
 LEFT_ALONE = "as it was: what it is made from came out the same, and nobody was called"
 """The note of a task whose inputs hold what its table was made from."""
 
@@ -141,10 +145,10 @@ class _Derivation:
         return found
 
     def _derive(self, task: TaskSpec) -> TaskView:
-        cell = self._facts.cells.get(task.phase, _NO_CELL)
+        cell, letter = self._facts.cells.get(task.phase, _NO_CELL), task.work[self._position]
         group = cell.groups.get(self._index.groups[task.group].name)
         released = group is not None
-        if task.work[self._position] == WorkLetter.NOTHING_DUE:
+        if letter == _NOTHING_DUE:
             if not released:
                 return TaskView(TaskStatus.PENDING)
             begun = self._facts.tasks.get((task.phase, task.processor))
@@ -152,12 +156,13 @@ class _Derivation:
                 # Of an earlier generation of the plan, by which something was due: what still writes is waited for.
                 return TaskView(TaskStatus.QUEUED, begun[-1].number, begun[-1])
             return TaskView(TaskStatus.EMPTY_OK, note="nothing is expected on this date: nobody was called")
-        required = cell.redo.get(task.processor, 1)
-        if required == 1 and (taken := _TAKEN_OVER.get(task.work[self._position])) is not None:
-            return TaskView(taken[0], note=taken[1])
-        if required == 1 and group is not None and task.processor in group.same:
-            return TaskView(TaskStatus.SUCCEEDED, note=LEFT_ALONE)
-        needs = [self.view(n) for n in task.needs]
+        required = cell.redo.get(task.processor, 1) if cell.redo else 1
+        if required == 1:
+            if letter != _RUN and (taken := _TAKEN_OVER.get(letter)) is not None:
+                return TaskView(taken[0], note=taken[1])
+            if group is not None and task.processor in group.same:
+                return TaskView(TaskStatus.SUCCEEDED, note=LEFT_ALONE)
+        needs = [self.view(n) for n in task.needs] if task.needs else _NO_VIEWS
         attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:
             return _unattempted(needs, None) if released else TaskView(TaskStatus.PENDING)
@@ -195,10 +200,10 @@ class _Derivation:
         return TaskView(status, current.number, current, failure=failure)
 
     def _without_failure(
-        self, task: TaskSpec, current: AttemptFacts, needs: list[TaskView], released: bool
+        self, task: TaskSpec, current: AttemptFacts, needs: Sequence[TaskView], released: bool
     ) -> TaskView:
         """An attempt that ended well, if it counts: it was not void, and was made from what counts now."""
-        if _is_void(current) or not _is_current(task, current, needs):
+        if _is_void(current) or (needs and not _is_current(task, current, needs)):
             return _unattempted(needs, current) if released else TaskView(TaskStatus.PENDING)
         if current.proved is None:
             return TaskView(TaskStatus.REPORTED, current.number, current)
@@ -214,7 +219,7 @@ def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
     return [derivation.view(task.number) for task in index.tasks]
 
 
-def _unattempted(needs: list[TaskView], last: AttemptFacts | None) -> TaskView:
+def _unattempted(needs: Sequence[TaskView], last: AttemptFacts | None) -> TaskView:
     """A released task without a valid attempt: due, waiting for what it needs, or lost with it."""
     number = last.number if last else 0
     for need in needs:
@@ -226,7 +231,7 @@ def _unattempted(needs: list[TaskView], last: AttemptFacts | None) -> TaskView:
     return TaskView(TaskStatus.PENDING, number, last, due=True)
 
 
-def _is_current(task: TaskSpec, attempt: AttemptFacts, needs: list[TaskView]) -> bool:
+def _is_current(task: TaskSpec, attempt: AttemptFacts, needs: Sequence[TaskView]) -> bool:
     """Whether an attempt was made from the attempts of its needs that count now, and these still hold."""
     if not task.needs:
         return True

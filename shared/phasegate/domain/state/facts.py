@@ -5,7 +5,7 @@ listener, ``healed`` the sweeper, ``proved`` and the cells the conductor.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
@@ -162,6 +162,10 @@ class AttemptFacts:
     proved: Proved | None = None
     """Whether its output bears out the report."""
 
+    def with_proof(self, proof: Proved) -> "AttemptFacts":
+        """Return these facts with a proof; they stay unchanged themselves."""
+        return AttemptFacts(self.number, self.dispatched, self.abandoned, self.reported, self.healed, proof)
+
     @property
     def origin(self) -> Dispatched | Reported | None:
         """Return where generation and inputs stand: what ran, as its claim says, else what was dispatched."""
@@ -264,7 +268,7 @@ class DateFacts:
         tasks = dict(self.tasks)
         for key, proof in proofs:
             name = key.phase, key.processor
-            tasks[name] = [replace(a, proved=proof) if a.number == key.attempt else a for a in tasks[name]]
+            tasks[name] = [a.with_proof(proof) if a.number == key.attempt else a for a in tasks[name]]
         return DateFacts(self.day, tasks, dict(self.cells))
 
     @property
@@ -317,7 +321,8 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
     else:
         attempt = AttemptFacts(key.attempt)
         attempts.append(attempt)
-        attempts.sort(key=lambda each: each.number)
+        if len(attempts) > 1:
+            attempts.sort(key=lambda each: each.number)
     name = FACT_NAMES[type(fact)]
     there = getattr(attempt, name)
     if there is None:
