@@ -16,7 +16,10 @@ from io import StringIO
 from pathlib import Path
 from pkgutil import walk_packages
 
-import phasegate.cli
+import pytest  # noqa: F401 - workers of tests come from modules that import it
+from typer.main import get_command
+
+import phasegate.cli.main
 import phasegate.report
 import phasegate.services
 from phasegate.adapters import factories
@@ -55,6 +58,8 @@ with tempfile.TemporaryDirectory() as folder, redirect_stderr(StringIO()), redir
     for name in [name for name in sys.modules if name.split(".")[0] == "nba_worker"]:
         del sys.modules[name]
     factories._folders.clear()
+# What typer makes of the commands' signatures: for most commands that is most of their work.
+phasegate.cli.main.app = get_command(phasegate.cli.main.app)  # type: ignore[assignment]  # is called alike
 
 # Whoever is forked need not copy it.
 gc.collect()
