@@ -22,7 +22,7 @@ from tests.world import write_source
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
-STEP = 1 if FULL else 6
+STEP = 1 if FULL else 4
 """Every boundary, or every sixth."""
 
 UNUSED = {

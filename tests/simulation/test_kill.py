@@ -20,7 +20,7 @@ from tests.conftest import FULL
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
-KILLS, CHAINS = (50, 5) if FULL else (12, 1)
+KILLS, CHAINS = (50, 5) if FULL else (16, 2)
 PATIENCE = 60.0
 """Seconds that a command may take before the test gives up."""
 
