@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.errors import NothingStale
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ObjectStore, Partition, Warehouse
 from phasegate.report.plan import plan_text
 from phasegate.services.operating.operators import pause, resume
-from phasegate.services.operating.refresh import refresh
+from phasegate.services.operating.refresh import propose, refresh
+from phasegate.services.reading.left_behind import left_behind
 from tests.simulation.test_refresh import games, proposed, refreshed
 from tests.simulation.test_stale import findings, planned, report_of, seeds
 from tests.simulation.test_wave import carried
@@ -219,3 +221,34 @@ def test_what_began_before_a_refresh_is_recorded_with_the_calendar_of_before(tmp
         assert embedded.drive("r").status is RunStatus.COMPLETED_WITH_FAILURES
     assert counts(world)[failed] == 2 * (failed + 1) - 1
     assert seeds(planned(world)) == {"shape/count": [failed], "final/total": [failed]}, "it waits for its whole phase"
+
+
+def test_a_refresh_of_late_dates_sees_what_changed_in_their_season_before_them(tmp_path: Path) -> None:
+    world = ran_without(tmp_path, 1)
+    late = Selection(dates=tuple(world.days[-2:]))
+    games(world, **{f"d{CHANGED}": 1})
+    drive(world, selection=late, phases="shape", reprocess="all", run_id="late")
+    games(world)
+    with world.open() as embedded:
+        found = propose(embedded.state, world.clock, "late", lambda *_: world.calendar())
+    assert found.changes.looked_back_on == (world.days[CHANGED],)
+    assert {world.days.index(found.after.days[p]) for p, phase in found.effects if phase == "shape"} == {11, 12}
+    assert [cell.redo for (_, phase), cell in found.effects.items() if phase == "shape"] == [{"count"}, {"count"}]
+
+
+def test_a_run_of_the_date_alone_names_what_counted_by_the_calendar_of_before(tmp_path: Path) -> None:
+    world = ran_without(tmp_path, 1)
+    drive(world, "date", selection=Selection(dates=(world.days[CHANGED],)), reprocess="all")
+    with world.open() as embedded:
+        behind = left_behind(embedded.state.index("date"), embedded.warehouse)
+    assert behind is not None
+    assert behind.tables["shape/count"] == tuple(world.days[CHANGED + 1 :])
+    assert behind.tables["shape/ahead"] == tuple(world.days[CHANGED + 1 : CHANGED + 1 + WINDOW])
+    assert (behind.first, behind.last) == (world.days[CHANGED + 1], world.days[-1])
+
+
+def test_a_run_of_the_first_dates_leaves_nothing_behind_that_was_made_by_the_same_calendar(tmp_path: Path) -> None:
+    world = clean(tmp_path)
+    drive(world, "first", selection=Selection(dates=tuple(world.days[:2])), reprocess="all")
+    with world.open() as embedded:
+        assert left_behind(embedded.state.index("first"), embedded.warehouse) is None
