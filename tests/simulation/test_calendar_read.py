@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.errors import NothingStale
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import ObjectStore, Partition, Warehouse
 from phasegate.report.plan import plan_text
+from phasegate.report.verify.compose import VerifierInputs, report_on_run
 from phasegate.services.operating.operators import pause, resume
 from phasegate.services.operating.refresh import propose, refresh
+from phasegate.services.reading.cross_check import CalendarReader
 from phasegate.services.reading.left_behind import left_behind
 from tests.simulation.test_refresh import games, proposed, refreshed
 from tests.simulation.test_stale import findings, planned, report_of, seeds
@@ -221,6 +224,20 @@ def test_what_began_before_a_refresh_is_recorded_with_the_calendar_of_before(tmp
         assert embedded.drive("r").status is RunStatus.COMPLETED_WITH_FAILURES
     assert counts(world)[failed] == 2 * (failed + 1) - 1
     assert seeds(planned(world)) == {"shape/count": [failed], "final/total": [failed]}, "it waits for its whole phase"
+
+
+def test_a_run_whose_schedule_changed_says_that_and_not_that_what_was_made_since_is_older(tmp_path: Path) -> None:
+    """Its plan holds the calendar of before, and what a repair made does not: neither is the other's fault."""
+    world = ran_without(tmp_path, 1)
+    drive(world, "repair", reprocess="stale")
+    with world.open() as embedded:
+        reader = CalendarReader(ScheduleFile(world.source, world.pipeline.calendar).query, None)
+        inputs = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects, calendar=reader)
+        lines = report_on_run(inputs, embedded.state, "r", world.clock.now()).findings
+        repaired = report_on_run(inputs, embedded.state, "repair", world.clock.now())
+    assert {line.date for line in lines} == {world.days[CHANGED]}
+    assert "changed_in_the_schedule" in {line.kind for line in lines}
+    assert repaired.agrees, repaired.verdict
 
 
 def test_a_refresh_of_late_dates_sees_what_changed_in_their_season_before_them(tmp_path: Path) -> None:
