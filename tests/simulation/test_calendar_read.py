@@ -1,6 +1,8 @@
 """A processor may be made from the calendar of its whole season up to its date: where that changes, it is stale."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -207,7 +209,8 @@ def test_a_refresh_makes_again_what_counts_over_the_season_and_its_end_is_comple
     assert seeds(planned(world)) == {} and findings(world) == set(), "it began after the refresh was asked for"
 
 
-def test_what_began_before_a_refresh_is_recorded_with_the_calendar_of_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [False, True], ids=["one clock", "its worker's clock is ahead"])
+def test_what_began_before_a_refresh_is_recorded_with_the_calendar_of_before(tmp_path: Path, ahead: bool) -> None:
     """Of one date the attempt of before stands, as the one after it failed: it counted by the schedule of before."""
     world = World(tmp_path, dates=DATES, change=counting)
     failed, last = CHANGED + 2, world.days[CHANGED + 5]
@@ -217,8 +220,16 @@ def test_what_began_before_a_refresh_is_recorded_with_the_calendar_of_before(tmp
         is_made = "SELECT 1 FROM claims WHERE day = ? AND phase = 'final'"
         embedded.drive("r", stop=lambda: embedded.database.execute(is_made, (str(last),)).fetchone() is not None)
         pause(embedded.state, "r")
-        games(world)
-        world.misbehave(**{f"shape__count__{failed}": ["ok", "fail:bug"]})
+    if ahead:
+        with closing(sqlite3.connect(world.home.state)) as state, state:
+            state.execute(
+                "UPDATE facts SET doc = json_set(doc, '$.started_at', '2030-01-01T00:00:00Z') "
+                "WHERE name = 'reported' AND processor = 'count' AND day = ?",
+                (str(world.days[failed]),),
+            )
+    games(world)
+    world.misbehave(**{f"shape__count__{failed}": ["ok", "fail:bug"]})
+    with world.open() as embedded:
         refresh(embedded.state, world.clock, proposed(world, embedded))
         resume(embedded.state, "r")
         assert embedded.drive("r").status is RunStatus.COMPLETED_WITH_FAILURES
