@@ -161,6 +161,15 @@ def test_a_date_beyond_what_the_run_was_asked_for_is_no_finding(tmp_path: Path) 
     assert finished.verify().report.agrees
 
 
+def test_dates_outside_the_run_that_its_windows_lose_and_gain_are_found(uncompared: Compared) -> None:
+    first, *_, outside, last = uncompared.days[-5:]
+    uncompared.run("late", selection=Selection(dates=(last,)), reprocess="all")
+    uncompared.reschedule(f"FROM t WHERE game_date <> '{outside}'")
+    found = said_of_the_schedule(uncompared.verify("late").report)
+    said = "it is outside the run, whose windows, or the seasons that it reads, differ on it since"
+    assert found == {str(first): said, str(outside): said}
+
+
 def test_a_schedule_that_nothing_is_compared_with_may_be_gone(uncompared: Compared) -> None:
     (uncompared.world.source / SCHEDULE).unlink()
     report = uncompared.verify().report

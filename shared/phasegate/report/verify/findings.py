@@ -180,7 +180,10 @@ def _rescheduled(changes: ScheduleChanges) -> Iterator[tuple[date, str]]:
     yield from ((day, f"since the run was planned: {said}") for day, said in changes.changed.items())
     yield from ((day, "the schedule does not have it any more") for day in changes.lost)
     yield from ((day, "the schedule has gained it, and it is none of the run's dates") for day in changes.gained)
-    yield from ((day, "the run looks back on it, and it is another date since") for day in changes.looked_back_on)
+    yield from (
+        (day, "it is outside the run, whose windows, or the seasons that it reads, differ on it since")
+        for day in changes.looked_back_on
+    )
 
 
 def _line(
