@@ -161,6 +161,7 @@ CHAPTERS = (
                 (
                     "simulation/test_stale.py",
                     "simulation/test_wave.py",
+                    "simulation/test_calendar_read.py",
                     "endtoend/test_repair.py",
                     "contract/test_fingerprint.py",
                 ),

@@ -80,7 +80,7 @@ def test_no_run_over_it_is_complete_and_preflight_says_why(
     assert {line["date"] for line in report["findings"] if line["phase"] == "calendar"} == {HOLE}
 
 
-def test_a_mended_schedule_leaves_nothing_to_say_and_what_is_gone_since_is_told(
+def test_a_mended_schedule_is_told_of_until_it_is_taken_over_and_so_is_what_is_gone_since(
     source_folder: Path, tmp_path: Path
 ) -> None:
     source = copied(source_folder, tmp_path / "source", schedule=f"FROM t WHERE game_date <> '{HOLE}'")
@@ -88,7 +88,9 @@ def test_a_mended_schedule_leaves_nothing_to_say_and_what_is_gone_since_is_told(
     chosen = ("--pipeline", NBA_PIPELINE, "--source", source, "--from", FIRST, "--to", LAST, "--phases", "1..2")
     assert run_command("run", *chosen, "--run-id", "r", home=home).returncode == 1
     shutil.copy(source_folder / "schedule.parquet", source / "schedule.parquet")
-    assert run_command("verify", "r", home=home).returncode == 0
+    lines = as_json(run_command("verify", "r", "--json", home=home))["findings"]
+    assert [(line["kind"], line["date"]) for line in lines] == [("changed_in_the_schedule", HOLE)]
+    assert run_command("refresh", "r", "--yes", home=home).returncode == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as tables:
         one_game = f"(SELECT MIN(game_id) FROM {PLAYERS} WHERE game_date = '{FIRST}')"
         tables.execute(f"DELETE FROM {PLAYERS} WHERE game_id = {one_game}")

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
+from phasegate.adapters.embedded.schedule_file import ScheduleFile
+from phasegate.domain.calendar.selection import Selection
+from phasegate.domain.plan import ScheduleChanges
 from phasegate.embedded_start import calendar_reader
 from phasegate.report.verify.compose import VerifierInputs
+from phasegate.report.verify.document.report import Report
+from phasegate.services.reading.schedule_changes import schedule_news
 from tests.report.verifying import Finished, kinds
 from tests.world import SCHEDULE, scratch
 
@@ -85,7 +90,10 @@ def test_games_that_were_never_decided_keep_a_sound_run_from_being_complete(fini
 def test_a_game_that_the_schedule_gained_is_found_where_the_table_lacks_it(finished: Compared) -> None:
     day = finished.days[4]
     finished.reschedule(f"FROM t UNION ALL SELECT '2023-24', DATE '{day}', 'T6', 'T7', 3")
-    assert kinds(finished.verify().report) == {("units_only_in_the_calendar", str(day), "calendar/raw.a")}
+    assert kinds(finished.verify().report) == {
+        ("units_only_in_the_calendar", str(day), "calendar/raw.a"),
+        ("changed_in_the_schedule", str(day), "calendar/raw.schedule"),
+    }
 
 
 def test_a_schedule_that_cannot_be_read_is_never_taken_for_agreement(finished: Compared) -> None:
@@ -95,3 +103,74 @@ def test_a_schedule_that_cannot_be_read_is_never_taken_for_agreement(finished: C
     assert (line.kind, line.processor, line.date) == ("could_not_be_asked", "raw.schedule", None)
     assert "the source folder has no schedule" in line.detail
     assert not report.agrees
+
+
+# What the schedule says now, and did not when the run was planned
+
+
+@pytest.fixture
+def uncompared(tmp_path: Path) -> Compared:
+    """A finished run of a pipeline that says nothing of how its calendar is to be compared."""
+    made = Compared(tmp_path, change=lambda _: None)
+    made.run()
+    return made
+
+
+def said_of_the_schedule(report: Report) -> dict[str, str]:
+    """What is found of the schedule alone, by date."""
+    assert {line.kind for line in report.findings} == {"changed_in_the_schedule"}, report.findings
+    assert not report.agrees and report.verdict.startswith("Not complete")
+    names = {query.name: query for query in report.queries}
+    assert all(names[line.query].sql for line in report.findings)
+    return {str(line.date): line.detail for line in report.findings}
+
+
+def told_by_status(finished: Compared) -> ScheduleChanges:
+    """What ``status`` says."""
+    state = finished.ground().state
+    assert state is not None
+    spec = finished.world.pipeline.calendar
+    news = schedule_news(
+        state, "r", lambda *_: ScheduleFile(finished.world.source, spec).query, finished.world.clock.now()
+    )
+    return news.changes
+
+
+def test_a_date_that_the_schedule_gained_keeps_the_run_from_being_complete_as_status_says(uncompared: Compared) -> None:
+    day = uncompared.free_day
+    assert uncompared.verify().report.agrees
+    uncompared.reschedule(f"FROM t UNION ALL SELECT '2023-24', DATE '{day}', 'T0', 'T1', 3")
+    found = said_of_the_schedule(uncompared.verify().report)
+    assert found == {str(day): "the schedule has gained it, and it is none of the run's dates"}
+    assert told_by_status(uncompared).gained == (day,)
+
+
+def test_a_date_that_is_lost_and_one_with_other_numbers_are_found_too(uncompared: Compared) -> None:
+    lost, changed = uncompared.days[3], uncompared.days[4]
+    uncompared.reschedule(f"FROM t WHERE game_date <> '{lost}' AND NOT (game_date = '{changed}' AND home_team = 'T2')")
+    assert said_of_the_schedule(uncompared.verify().report) == {
+        str(lost): "the schedule does not have it any more",
+        str(changed): "since the run was planned: games 2, now 1; teams: T2, T3 gone",
+    }
+
+
+def test_a_date_beyond_what_the_run_was_asked_for_is_no_finding(tmp_path: Path) -> None:
+    finished = Compared(tmp_path, change=lambda _: None)
+    finished.run(selection=Selection(dates=tuple(finished.days[:4])))
+    finished.reschedule(f"FROM t UNION ALL SELECT '2023-24', DATE '{finished.free_day}', 'T0', 'T1', 3")
+    assert finished.verify().report.agrees
+
+
+def test_dates_outside_the_run_that_its_windows_lose_and_gain_are_found(uncompared: Compared) -> None:
+    first, *_, outside, last = uncompared.days[-5:]
+    uncompared.run("late", selection=Selection(dates=(last,)), reprocess="all")
+    uncompared.reschedule(f"FROM t WHERE game_date <> '{outside}'")
+    found = said_of_the_schedule(uncompared.verify("late").report)
+    said = "it is outside the run, whose windows, or the seasons that it reads, differ on it since"
+    assert found == {str(first): said, str(outside): said}
+
+
+def test_a_schedule_that_nothing_is_compared_with_may_be_gone(uncompared: Compared) -> None:
+    (uncompared.world.source / SCHEDULE).unlink()
+    report = uncompared.verify().report
+    assert report.agrees and "could not be asked" not in report.verdict

@@ -36,3 +36,19 @@ def test_a_statement_reads_nothing_that_its_processor_does_not_say(index: PlanIn
     read = {tables[name] for table in parsed.find_all(exp.Table) if (name := f"{table.db}.{table.name}") in tables}
     assert read
     assert read <= behind(index, tables[processor.table])
+
+
+@pytest.mark.parametrize("processor", [*ANALYTICS.values(), *PRECOMPUTE.values()], ids=lambda each: each.name)
+def test_a_statement_that_reads_the_schedule_of_its_season_says_so_and_reads_it_as_the_calendar_does(
+    index: PlanIndex, processor: SqlProcessor
+) -> None:
+    schedule = index.plan.pipeline.calendar
+    parsed = sqlglot.parse_one(select_of(processor), read="bigquery")
+    reads = [
+        select.args["where"].sql()
+        for table in parsed.find_all(exp.Table)
+        if f"{table.db}.{table.name}" == schedule.table and (select := table.find_ancestor(exp.Select)) is not None
+    ]
+    (spec,) = [task.spec for task in index.tasks if task.processor == processor.name]
+    assert (spec.reads_calendar is not None) == any("@season_start" in where for where in reads)
+    assert all(schedule.condition in where for where in reads)

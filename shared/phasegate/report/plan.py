@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from phasegate.domain.calendar.canary import choose
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.needed import WHYS, Why
-from phasegate.domain.decisions.stale import Outdated, StaleInput
+from phasegate.domain.decisions.stale import Changed, Outdated
 from phasegate.domain.foreign_text import escaped_lines
 from phasegate.domain.plan import (
     ApprovalEdge,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Reasons = Mapping[str, Sequence[Why | None]]
 """By ``phase/processor``: why it runs on each date; None: it does not. Empty: it is not known."""
 
-Stale = Mapping[str, Mapping[date, StaleInput]]
-"""By ``phase/processor`` and date: what was made from something that has changed since, and which input that is."""
+Stale = Mapping[str, Mapping[date, Changed]]
+"""By ``phase/processor`` and date: what was made from something that has changed since, and what that is."""
 
 AnotherVersion = Mapping[str, Mapping[date, Outdated]]
 """By ``phase/processor`` and date: what another version of its worker made."""

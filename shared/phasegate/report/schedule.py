@@ -44,7 +44,7 @@ def _changes_text(changes: ScheduleChanges) -> list[str]:
     if changes.lost:
         lines.append(f"  the schedule does not have any more: {_listed(changes.lost)}")
     if changes.looked_back_on:
-        lines.append(f"  windows of the run lose or gain: {_listed(changes.looked_back_on)}")
+        lines.append(f"  windows of the run, or seasons that it reads, differ on: {_listed(changes.looked_back_on)}")
     return lines
 
 

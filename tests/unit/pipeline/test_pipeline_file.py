@@ -282,6 +282,13 @@ def test_who_reads_nothing_on_its_date_names_nothing_that_it_reads_there(tmp_pat
     assert "phases[2].processors[0].reads_same_date: 'false' contradicts 'reads'" in said
 
 
+def test_who_reads_the_calendar_names_the_one_way_and_writes_a_table(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path, lambda d: processor(d, SHAPE, "left").update(reads_calendar="season_to_dat"))
+    assert "phases[2].processors[0].reads_calendar: Input should be 'season_to_date' (given: 'season_to_dat')" in said
+    said = refusal_of(tmp_path, lambda d: processor(d, FINAL, "note").update(reads_calendar="season_to_date"))
+    assert "phases[3].processors[1].reads_calendar: what an output was made from is kept of tables, and it " in said
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

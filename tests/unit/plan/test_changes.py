@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
@@ -47,6 +48,19 @@ def test_a_date_that_the_schedule_lost_is_told_and_so_is_one_of_a_window() -> No
     assert compare(planned(), without(3)).lost == (WEEK[3],)
     found = compare(planned(), without(1))
     assert (found.lost, found.looked_back_on) == ((), (WEEK[1],))
+
+
+def test_what_reads_the_calendar_looks_back_on_its_whole_season() -> None:
+    def counting(document: dict[str, Any]) -> None:
+        document["phases"][2]["processors"][0]["reads_calendar"] = "season_to_date"
+
+    late = {"selected": WEEK[5:6], "among": BEFORE}
+    for now in (without(0), Calendar.of(game_date(d, "S1", 3 if d == WEEK[0] else 2) for d in WEEK)):
+        assert compare(plan(counting, **late), now).looked_back_on == (WEEK[0],), "beyond any window"
+        assert not compare(plan(**late), now)
+    assert not compare(plan(counting, **late), without(6)), "a later date is none that it reads"
+    unheld = Calendar.of(replace(each, not_held_by=("odds",)) for each in BEFORE.dates if each.day != WEEK[5])
+    assert not compare(plan(counting, **late), Calendar.of((*unheld.dates, BEFORE.by_day[WEEK[5]])))
 
 
 def test_a_date_counts_as_gained_where_the_run_was_asked_to_look() -> None:

@@ -19,9 +19,13 @@ sides AS (
 exhibition_teams AS (
   SELECT team
   FROM (
-    SELECT home_team AS team, game_date FROM `nba_raw.nbac_schedule` WHERE game_date BETWEEN @season_start AND @d
+    SELECT home_team AS team, game_date
+    FROM `nba_raw.nbac_schedule`
+    WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
     UNION ALL
-    SELECT away_team AS team, game_date FROM `nba_raw.nbac_schedule` WHERE game_date BETWEEN @season_start AND @d
+    SELECT away_team AS team, game_date
+    FROM `nba_raw.nbac_schedule`
+    WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
   )
   WHERE team IS NOT NULL
   GROUP BY team

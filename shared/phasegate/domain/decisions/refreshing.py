@@ -19,6 +19,7 @@ def refreshed(before: PlanIndex, after: PlanIndex, board: Board) -> Changes:
 
     - A date with other numbers, keys, sources or another season is made again, with all that was built on it: what the
       calendar says of a date is an input of all its tasks. So is a task of which more is expected than before.
+    - A task that reads the calendar of its season is made again where that is another one up to its date.
     - A release group one of whose windows has other dates is taken back.
     - A date that is lost is judged again: nothing is due there, and what is under way is waited for.
     - Where only a check or an expectation differs, the group is judged again, and nothing is made again.
@@ -50,7 +51,10 @@ def _made_again(before: PlanIndex, after: PlanIndex, position: int) -> Iterator[
     for task in after.tasks:
         expected = before.tasks[task.number].expects[position], task.expects[position]
         is_more = expected[0] != expected[1] and expected != _LESS
-        if task.work[position] not in _NOT_MADE and (is_other or is_more):
+        # Of every other task the date's own entry, and windows, say all.
+        is_of_season = task.spec.reads_calendar is not None
+        is_read = is_of_season and before.season_to_date.get(day) != after.season_to_date.get(day)
+        if task.work[position] not in _NOT_MADE and (is_other or is_more or is_read):
             yield task.number
 
 

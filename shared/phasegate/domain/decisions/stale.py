@@ -3,7 +3,7 @@
 Fences only rise, in every run. So an input that carries a higher fence than the table was written later, and *may* hold
 something else than the table was made from: it is a candidate. What the table was made from stands in a record, where
 there is one of the table's present fence; then the content decides. Without a record the fence does. What carries no
-fence says nothing of its age.
+fence says nothing of its age. The calendar has none: what a table read of it stands in the record, or nobody knows.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class MadeRecord:
     """The fingerprint of what was made; ``NOTHING``: no rows."""
 
     inputs: Mapping[str, MadeFrom]
-    """What it was made from, by ``dataset.table``."""
+    """What it was made from, by ``dataset.table``; under ``CALENDAR`` what it read of the calendar, if it did."""
 
     version: str = ""
     """The version of the worker that made it, as the pipeline file named it; empty: it named none."""
@@ -54,6 +54,9 @@ class MadeRecord:
     made_with: str = ""
     """What the worker said that it made it with; empty: it did not say."""
 
+
+CALENDAR = "calendar"
+"""Among the inputs of a record: the calendar of the season up to the date. No table has a name without a dataset."""
 
 NOBODY_SAYS: Mapping[str, str] = {}
 """No worker was asked what it would make its tables with."""
@@ -76,6 +79,28 @@ class StaleInput(NamedTuple):
         return f"{self.ref} of {self.day} {self.why}"
 
 
+class OtherCalendar(NamedTuple):
+    """A table was made from the calendar of its season, which is another one since."""
+
+    day: date
+    """The date up to which the season counts."""
+    before: int
+    """How many dates the season had up to there when it was made."""
+    now: int
+    """How many it has now."""
+
+    def __str__(self) -> str:
+        had = f"{self.before} dates then, and has {self.now} now"
+        return (
+            f"made from another calendar: its season up to {self.day} had "
+            f"{had if self.before != self.now else 'other numbers or keys then'}"
+        )
+
+
+Changed = StaleInput | OtherCalendar
+"""What changed after the table that was made from it."""
+
+
 class Outdated(NamedTuple):
     """An outdated table was made with something else than its worker says that it makes it with now; or, where it does
     not say, by another version of it than the pipeline file names now."""
@@ -96,8 +121,8 @@ class Outdated(NamedTuple):
 class Ages(NamedTuple):
     """The ages of tables are told by what they were made from."""
 
-    stale: Mapping[str, Mapping[date, StaleInput]]
-    """By ref and date: what is stale, and by which input."""
+    stale: Mapping[str, Mapping[date, Changed]]
+    """By ref and date: what is stale, and by what that changed."""
     unknown: Mapping[str, tuple[date, ...]]
     """By ref: the dates of rows of which nothing says whether they are stale."""
     outdated: Mapping[str, Mapping[date, Outdated]]
@@ -126,7 +151,7 @@ class Look:
 
     candidates: list[Candidate] = field(default_factory=list)
     """The tables and dates whose inputs' contents decide."""
-    stale: dict[str, dict[date, StaleInput]] = field(default_factory=dict)
+    stale: dict[str, dict[date, Changed]] = field(default_factory=dict)
     """By ref and date: what is stale without that."""
     unknown: dict[str, list[date]] = field(default_factory=dict)
     """By ref: the dates of which neither says anything."""
@@ -159,7 +184,12 @@ def look(index: PlanIndex, held: Held, records: Records, made_with: Mapping[str,
             if (outdated := _outdated(record, version, word)) and _is_about(record, own.get(day)):
                 found.outdated.setdefault(task.ref, {})[day] = outdated
         for day, reads in reads_of(index, task):
-            _look_at(found, index, task.ref, day, own.get(day), recorded.get(day), reads, _with_rows(held, reads))
+            there, made = own.get(day), recorded.get(day)
+            other = _other_calendar(index, task, day, made) if made is not None and _is_about(made, there) else None
+            if other is None:
+                _look_at(found, index, task.ref, day, there, made, reads, _with_rows(held, reads))
+            elif there is not None or index.expectation(task.ref, day) != ExpectationLetter.EMPTY:
+                found.stale.setdefault(task.ref, {})[day] = other
     return found
 
 
@@ -201,6 +231,21 @@ def _is_about(record: MadeRecord, own: Found | None) -> bool:
     return _holds_under(own, record.fence)
 
 
+def calendar_read(index: PlanIndex, task: TaskSpec, day: date) -> MadeFrom | None:
+    """Tell what a task reads of the calendar on a date. None: of no other date, or the schedule does not have it."""
+    read = index.season_to_date.get(day) if task.spec.reads_calendar else None
+    return None if read is None else MadeFrom(*read)
+
+
+def _other_calendar(index: PlanIndex, task: TaskSpec, day: date, record: MadeRecord) -> OtherCalendar | None:
+    """What a table was made from of the calendar, where that is another one now. None: it is the same, or nobody knows.
+
+    No fence tells of it, so none is asked for.
+    """
+    known, now = record.inputs.get(CALENDAR), calendar_read(index, task, day)
+    return None if known is None or now is None or known == now else OtherCalendar(day, known.dates, now.dates)
+
+
 def version_of(index: PlanIndex, task: TaskSpec) -> str:
     """Return the version of a task's worker that the pipeline file names; empty: none, or nobody is called."""
     if isinstance(task.dispatch, Observed):
@@ -233,7 +278,7 @@ def made_from_the_same(
             if (own.lowest_fence, own.highest_fence) != (record.fence, record.fence):
                 continue
             tables = [ref for ref in reads if isinstance(index.processor(ref).output, TableOutput)]
-            if all(
+            if _other_calendar(index, task, day, record) is None and all(
                 ref in prints and made_from(reads[ref], prints[ref]) == record.inputs.get(_table(index, ref))
                 for ref in tables
             ):

@@ -35,6 +35,7 @@ class Discrepancy(StrEnum):
     UNDECIDED = GapKind.UNDECIDED.value
     DOUBLED_UNITS = GapKind.DOUBLED.value
     UNNAMED_UNITS = GapKind.UNNAMED.value
+    RESCHEDULED = "changed_in_the_schedule"
 
 
 BETWEEN_TABLES = "one table and another"
@@ -75,6 +76,10 @@ MEANINGS: dict[Discrepancy, tuple[str, str]] = {
     Discrepancy.UNDECIDED: (CALENDAR_AND_SOURCES, "past rows of the schedule that neither count nor plainly do not"),
     Discrepancy.DOUBLED_UNITS: (CALENDAR_AND_SOURCES, "units that count more than once in the schedule"),
     Discrepancy.UNNAMED_UNITS: (CALENDAR_AND_SOURCES, "rows of the schedule whose key is NULL"),
+    Discrepancy.RESCHEDULED: (
+        CALENDAR_AND_SOURCES,
+        "the schedule says something else of the date than it did when the run was planned",
+    ),
 }
 """For each discrepancy: between which two it lies, and what it means."""
 

@@ -2,7 +2,7 @@
 reads now."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
@@ -28,7 +28,8 @@ class ScheduleChanges:
     """Dates that lie in the run's selection, and that the schedule did not have when the run was planned."""
 
     looked_back_on: tuple[date, ...] = ()
-    """Dates outside the run that its windows lose or gain."""
+    """Dates outside the run that its windows lose or gain; where a processor of it reads the calendar of its season,
+    also those before its last date that are others in any way."""
 
     @property
     def days(self) -> frozenset[date]:
@@ -55,6 +56,7 @@ def compare(plan: Plan, now: Calendar, live_from: date | None = None) -> Schedul
     )
     lost = tuple(day for day in plan.days if day not in now.by_day and day not in before.lost)
     looked_back_on = _looked_back_on(plan, before).symmetric_difference(_looked_back_on(plan, now))
+    looked_back_on |= _others_of_its_seasons(plan, before, now)
     return ScheduleChanges(
         changed={
             day: "; ".join(said)
@@ -78,6 +80,25 @@ def _looked_back_on(plan: Plan, calendar: Calendar) -> set[date]:
         for dates, days in windows
         for each in calendar.window(day, dates=dates, days=days)
     }
+
+
+def _others_of_its_seasons(plan: Plan, before: Calendar, now: Calendar) -> set[date]:
+    """The dates that are others, of those that the run reads the calendar of: from a season's start to the last date
+    that the run has in it."""
+    processors = [each for name in plan.phases for each in plan.pipeline.phase(name).processors]
+    if all(each.reads_calendar is None for each in processors):
+        return set()
+    last_of = {before.by_day[day].season: day for day in plan.days}
+    one, other = (
+        {
+            day: replace(calendar.by_day[day], not_held_by=())
+            for season, last in last_of.items()
+            for day in calendar.seasons.get(season, ())
+            if day <= last
+        }
+        for calendar in (before, now)
+    )
+    return {day for day in one.keys() | other.keys() if one.get(day) != other.get(day)}
 
 
 def _differences(calendar: Calendar, day: date, now: CalendarDate) -> Iterator[str]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.calendar.season_to_date import SeasonToDate, seasons_to_date
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan.document import Plan
 from phasegate.domain.plan.inputs import Inputs, inputs_of
@@ -82,6 +83,11 @@ class PlanIndex:
     def inputs(self) -> tuple[Inputs, ...]:
         """List, for each task, what it is made from."""
         return tuple(inputs_of(self.plan.pipeline, task, self.groups, self.tasks) for task in self.tasks)
+
+    @cached_property
+    def season_to_date(self) -> Mapping[date, SeasonToDate]:
+        """Map each date that the schedule has to what the calendar has of its season up to there."""
+        return seasons_to_date(self.calendar)
 
     @cached_property
     def readers(self) -> tuple[tuple[int, ...], ...]:

@@ -201,6 +201,12 @@ class Processor(Strict):
         exclude_if=bool,
         description="false: it reads no processor of an earlier phase on its own date, whatever its gates wait for",
     )
+    reads_calendar: Literal["season_to_date"] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="`season_to_date`: it is made from the schedule of its whole season too, up to its own date; where "
+        "the calendar of these dates is another one since, it is stale",
+    )
     output: Output = Field(description="what it leaves behind")
     checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")

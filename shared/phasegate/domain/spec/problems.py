@@ -312,6 +312,8 @@ def _processor(
         else:
             if owner not in phases_before(pipeline, phase.name, processor.name):
                 yield f"{at}.reads", f"'{name}' is read, and no gate waits for {owner} on the same date; add one"
+    if processor.reads_calendar is not None and not isinstance(processor.output, TableOutput):
+        yield f"{at}.reads_calendar", "what an output was made from is kept of tables, and it writes none; remove this"
     if processor.source_dates is not None and processor.source_dates not in (known := pipeline.calendar.sources):
         hint = did_you_mean(processor.source_dates, known) or "; the calendar has no sources"
         yield f"{at}.source_dates", f"unknown source '{processor.source_dates}'{hint}"

@@ -193,6 +193,13 @@ class Run(BaseModel):
         """Name the generation of the plan that people want it to go by; empty: the first."""
         return self.refreshes[-1].plan if self.refreshes else ""
 
+    def plan_at(self, moment: datetime) -> str:
+        """Name the generation of the plan that people wanted it to go by at a moment, UTC; empty: the first.
+
+        The schedule was read for a generation before that was asked for: who begins later has not read an older one.
+        """
+        return next((asked.plan for asked in reversed(self.refreshes) if asked.at <= moment), "")
+
     @property
     def takes_back(self) -> bool:
         """Tell whether a release may have been taken back: by a retry, or by a later generation of the plan."""

@@ -108,10 +108,13 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
     _go_on_without(reading, {**without, **(record.let_pass if record else {})})
     tables = inputs.warehouse.query
     lacking = known_to_lack_units(index.plan.pipeline, going)
-    reading.cross_check(index, inputs.calendar or CalendarReader(tables, tables), now, lacking)
+    reader = inputs.calendar or CalendarReader(tables, tables)
+    reading.cross_check(index, reader, now, lacking)
     if record is None:
         leave_out_unneeded(reading, index)
         return _Evidence(index, reading, None, waivers, None, "")
+    if inputs.state is not None:
+        reading.compare_schedule(inputs.state, record.run.run_id, reader, now)
     leave_out_unneeded(reading, index, record.tasks)
     attempts, query = _read_history(inputs.warehouse, index, record, reading)
     reading.note(NamedQuery(STATE_QUERY, f"runs/{record.run.run_id}: board, and the facts and cells of every date"))

@@ -5,6 +5,7 @@ from datetime import date
 
 from phasegate.domain.calendar.cross_check import in_words
 from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.decisions.stale import OtherCalendar
 from phasegate.domain.operations.audit import (
     MEANINGS,
     NOTHING_HELD,
@@ -20,12 +21,12 @@ from phasegate.domain.operations.audit import (
     rows_in_words,
     shortfalls,
 )
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan import PlanIndex, ScheduleChanges
 from phasegate.domain.spec.pipeline import CalendarSpec, NoOutput
 from phasegate.domain.state.facts import UNKNOWN as UNASKED
 from phasegate.domain.state.facts import Verdict
 from phasegate.report.verify.document.found import FindingLine, HeatMap, KindCount, MissingDates
-from phasegate.report.verify.questions import STATE_QUERY
+from phasegate.report.verify.questions import SCHEDULE_QUERY, STATE_QUERY
 from phasegate.report.verify.reading import Output, Reading
 
 WHOLE, RIGHTLY_EMPTY, SHORT, MISSING = "w", "e", "s", "m"
@@ -137,6 +138,9 @@ def _stale(reading: Reading) -> Iterator[FindingLine]:
     """Tables of which something that they were made from holds something else since, on the dates of the plan."""
     for ref, days in reading.ages.stale.items():
         for day, changed in days.items():
+            if reading.rescheduled and isinstance(changed, OtherCalendar):
+                # It was made from another calendar than the run's plan holds, which is not the one of now either.
+                continue
             yield _line(reading.outputs[ref], Discrepancy.STALE, day, str(changed), None, None, Own.FENCES)
 
 
@@ -145,7 +149,9 @@ def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLi
     rows_of = {asked.place: asked.rows for asked in reading.calendar.asked}
     tables = {spec.table, *(each.table for each in (spec.cross_check.tables if spec.cross_check else ()))}
 
-    def line(kind: str, place: str, day: date | None, detail: str, found: int | None) -> FindingLine:
+    def line(
+        kind: str, place: str, day: date | None, detail: str, found: int | None, query: str | None = None
+    ) -> FindingLine:
         return FindingLine(
             kind=kind,
             date=day,
@@ -155,9 +161,11 @@ def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLi
             detail=detail[:DETAIL_KEPT],
             expected=None if found is None else 0,
             found=found,
-            query=f"calendar.{place}",
+            query=query or f"calendar.{place}",
         )
 
+    for day, said in _rescheduled(reading.rescheduled):
+        yield line(Discrepancy.RESCHEDULED.value, spec.table, day, said, None, SCHEDULE_QUERY)
     for asked in reading.calendar.asked:
         if asked.error is not None:
             yield line(Discrepancy.NOT_ASKED.value, asked.place, None, asked.error, None)
@@ -165,6 +173,17 @@ def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLi
         units = spec.cross_check.units if spec.cross_check else ""
         detail = in_words([gap], units, rows_of[gap.place])
         yield line(Discrepancy(gap.kind.value).value, gap.place, gap.day, detail, gap.units)
+
+
+def _rescheduled(changes: ScheduleChanges) -> Iterator[tuple[date, str]]:
+    """The dates on which the schedule says something else than the run goes by, and what."""
+    yield from ((day, f"since the run was planned: {said}") for day, said in changes.changed.items())
+    yield from ((day, "the schedule does not have it any more") for day in changes.lost)
+    yield from ((day, "the schedule has gained it, and it is none of the run's dates") for day in changes.gained)
+    yield from (
+        (day, "it is outside the run, whose windows, or the seasons that it reads, differ on it since")
+        for day in changes.looked_back_on
+    )
 
 
 def _line(

@@ -19,6 +19,9 @@ years would be read whole for two dates. The pause between two seasons is read: 
 Stretches = Sequence[tuple[date, date]]
 """First and last date of each stretch of the calendar, both included."""
 
+SCHEDULE_QUERY = "schedule"
+"""The name of the query that reads the calendar as it is now."""
+
 STATE_QUERY = "state"
 """The name, among the queries, of what is read of a run's own documents."""
 

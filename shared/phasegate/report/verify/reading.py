@@ -1,8 +1,9 @@
 """Every output of a plan is read over its whole calendar, and judged by the plan's own checks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
@@ -21,12 +22,13 @@ from phasegate.domain.operations.audit import (
     is_let_pass,
     is_sound,
 )
-from phasegate.domain.plan import PlanIndex
+from phasegate.domain.plan import PlanIndex, ScheduleChanges
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, TableOutput
 from phasegate.domain.state.facts import UNKNOWN, Verdict
-from phasegate.ports import ObjectStore, Row, Warehouse
+from phasegate.ports import ObjectStore, Row, RunReader, Warehouse
 from phasegate.report.verify.questions import (
+    SCHEDULE_QUERY,
     Compared,
     NamedQuery,
     Table,
@@ -42,6 +44,7 @@ from phasegate.report.verify.questions import (
 from phasegate.services.reading.ages import find_ages
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.prover import Prover, ask, checks_of
+from phasegate.services.reading.schedule_changes import schedule_news
 
 
 @dataclass(slots=True)
@@ -116,6 +119,9 @@ class Reading:
     calendar: CrossChecked = field(default_factory=CrossChecked)
     """In what the calendar differs from its sources, and what was asked for that."""
 
+    rescheduled: ScheduleChanges = field(default_factory=ScheduleChanges)
+    """In what the schedule differs from the calendar that a run goes by."""
+
     ages: Ages = field(default_factory=lambda: Ages({}, {}, {}))
     """What is stale by what it was made from, and of what nobody knows."""
 
@@ -138,6 +144,20 @@ class Reading:
             if asked.error is not None:
                 self.unread[query.name] = asked.error
         self.calendar = checked
+
+    def compare_schedule(self, state: RunReader, run_id: str, reader: CalendarReader, now: datetime) -> None:
+        """Compare the calendar that a run goes by with the schedule, as ``status`` does. Of one that cannot be read the
+        cross-check says so, where the calendar is to be compared."""
+        asked: list[str] = []
+
+        def query(sql: str) -> Sequence[Mapping[str, Any]]:
+            asked.append(sql)
+            return reader.schedule(sql)
+
+        news = schedule_news(state, run_id, lambda _run, _plan: query, now)
+        self.rescheduled = news.changes
+        for sql in asked if not news.unread else ():
+            self.note(NamedQuery(SCHEDULE_QUERY, "the calendar as the schedule gives it now", sql))
 
 
 def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:

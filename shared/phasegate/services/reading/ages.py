@@ -18,7 +18,8 @@ CONTENTS_COLUMNS = (
     "table_name STRING, data_date DATE, fence INT64, content STRING, inputs STRING, code_version STRING, "
     "made_with STRING, pipeline STRING, processor STRING, run_id STRING, recorded_at TIMESTAMP"
 )
-"""The columns of the table of records. ``inputs`` is JSON: table -> [hash over its window, dates with rows]."""
+"""The columns of the table of records. ``inputs`` is JSON: table -> [hash over its window, dates with rows], and
+``calendar`` -> [hash over its season up to the date, dates of the calendar] of a processor that reads it."""
 
 CONTENTS_KEYS = ("table_name", "data_date", "fence")
 """What tells records apart: one fence makes rows of a date once."""

@@ -11,7 +11,7 @@ from phasegate.domain.calendar.expectation import ExpectationLetter, contradicti
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.decisions.built_on import spread
 from phasegate.domain.decisions.needed import Why, needed
-from phasegate.domain.decisions.stale import Outdated, StaleInput
+from phasegate.domain.decisions.stale import Changed, Outdated
 from phasegate.domain.decisions.standing import standing
 from phasegate.domain.errors import InputError, NothingStale, TransientError
 from phasegate.domain.messages.run_request import Reprocess
@@ -46,8 +46,8 @@ class PlanMade:
     """By ``phase/processor``: the dates that hold rows where none are right, as far as a plan looks; they will be
     blocked."""
 
-    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
-    """By ``phase/processor`` and date: what is stale, and by which input; as far as tables were looked at."""
+    stale: Mapping[str, Mapping[date, Changed]] = field(default_factory=dict)
+    """By ``phase/processor`` and date: what is stale, and by what that changed; as far as tables were looked at."""
 
     outdated: Mapping[str, Mapping[date, Outdated]] = field(default_factory=dict)
     """By ``phase/processor`` and date: what another version of its worker made; as far as that is known."""

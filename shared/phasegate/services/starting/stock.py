@@ -6,7 +6,7 @@ from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.decisions.needed import Why
-from phasegate.domain.decisions.stale import Ages, Outdated, StaleInput, inputs_outside
+from phasegate.domain.decisions.stale import Ages, Changed, Outdated, inputs_outside
 from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
@@ -32,8 +32,8 @@ class Stock:
     empty: Mapping[str, frozenset[date]] = field(default_factory=dict)
     """By ref: the dates on which nothing is there, and that stands: a table is rightly empty, or a source is gone."""
 
-    stale: Mapping[str, Mapping[date, StaleInput]] = field(default_factory=dict)
-    """By ref and date: what is stale, whatever else is wrong with it, and by which input."""
+    stale: Mapping[str, Mapping[date, Changed]] = field(default_factory=dict)
+    """By ref and date: what is stale, whatever else is wrong with it, and by what that changed."""
 
     outdated: Mapping[str, Mapping[date, Outdated]] = field(default_factory=dict)
     """By ref and date: what another version of its worker made."""
