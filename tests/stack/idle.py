@@ -58,7 +58,7 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
             phase.pop("limits", None)
         for processor in phase["processors"]:
             processor["output"] = {"kind": "none"}
-            for key in ("checks", "bootstrap", "may_be_empty"):
+            for key in ("checks", "bootstrap", "may_be_empty", "reads_calendar"):
                 processor.pop(key, None)
     target.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return target
