@@ -82,7 +82,7 @@ class HomePreview:
     def prover(self) -> Prover | None:
         """See the protocol. Raises HomeInUse while another process has the warehouse."""
         if self._prover is None and self.home.warehouse.exists():
-            require_free(self.home, "plan when that run has ended, or look at the run with `phasegate status`")
+            require_free(self.home, "type it again when that run has ended; `phasegate runs` names it")
             warehouse = open_warehouse(self.home)
             self._stack.callback(warehouse.close)
             self._prover = Prover(warehouse, FolderObjectStore(self.home.objects))

@@ -100,6 +100,8 @@ def test_a_run_that_is_not_over_is_in_the_way(site: Site) -> None:
     for more in ((), ("--yes",)):
         said = refused(site.call(*site.selecting("repair", *SEASON, *more)))
         assert "run 'going' is not over and has shape/left and 4 more on 4 of these dates" in said
+    assert site("cancel", "going").code == 0
+    assert site("repair", "going").code == 0, "a cancelled run is in nobody's way, whoever drove it"
 
 
 def test_what_to_repair_is_said_once(site: Site) -> None:

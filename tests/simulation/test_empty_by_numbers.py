@@ -13,6 +13,7 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.operations.audit import Discrepancy
 from phasegate.domain.plan import Plan, compile_plan
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
 from phasegate.report.plan import plan_document, plan_text
@@ -52,6 +53,23 @@ def retried(world: World) -> None:
     """Retry everything of the run."""
     with world.open() as embedded:
         operators.retry(embedded.state, world.clock, "r", dates=(), phase=None, processor=None, signature=None, why="")
+
+
+# Something is due, and the source has nothing yet
+
+
+def test_a_source_that_has_a_dates_rows_since_needs_no_more_than_the_retry(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    lacking, clean = world.data(), World(tmp_path / "clean")
+    del lacking["a"][str(world.days[1])]
+    world.rewrite(lacking)
+    board, report = drive(world)
+    assert board.status is RunStatus.COMPLETED_WITH_FAILURES
+    assert {failed.failure.error_class for failed in report.failures} == {ErrorClass.NOT_YET}
+    world.rewrite(clean.data())
+    retried(world)
+    assert drive(world)[0].status is drive(clean)[0].status is RunStatus.COMPLETED
+    assert world.tables() == clean.tables()
 
 
 # Nothing is due

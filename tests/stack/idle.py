@@ -49,6 +49,7 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
     document = yaml.safe_load(NBA.read_text(encoding="utf-8"))
     document["workers"]["nba"] = {"url": url}
     document.pop("report", None)
+    document["calendar"].pop("cross_check", None)
     for queue in document["queues"].values():
         queue |= {"max_concurrent": at_once, "max_per_second": per_second}
     for phase in document["phases"]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RetryIntent, RunStatus
-from phasegate.domain.state.unsound import NotRun
+from phasegate.domain.state.unsound import Failure, NotRun
 from tests.unit.builders import Change, Conduct, calendar, days
 from tests.unit.run.test_advance import through, unlimited, walled
 from tests.world import START
@@ -43,6 +44,12 @@ def redo(cells: Changes) -> dict[tuple[int, str], set[str]]:
 def test_failed_work_runs_again_by_itself() -> None:
     conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
     assert redo(retry(conduct, (0, "raw/a"))) == {(0, "raw"): {"a"}}
+
+
+def test_work_that_found_nothing_yet_runs_again_from_its_source() -> None:
+    conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
+    conduct.board.bad[conduct.index.days[0]]["raw/a"] = Failure(ErrorClass.NOT_YET, "no rows, and 4 are due")
+    assert redo(retry(conduct, (0, "raw/a"))) == {(0, "fetch"): {"a"}, (0, "raw"): {"a"}}
 
 
 def test_blocked_work_runs_again_from_its_source() -> None:

@@ -74,12 +74,14 @@ def _request_of_run(
     from phasegate.domain.calendar.selection import Selection
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.overrides import Overrides
+    from phasegate.domain.state.run import DesiredState
 
     if chosen.names_dates_or_phases or chosen.pipeline or chosen.source:
         raise InputError("repair: name a run, or dates with their pipeline; not both")
     state = session.backend.state()
     run, plan = state.run(run_id), state.plan(run_id)
-    if not state.board(run_id)[0].is_over(run):
+    # Of a cancelled one nothing is begun any more, also where no process has driven it since.
+    if run.desired_state is not DesiredState.CANCELLED and not state.board(run_id)[0].is_over(run):
         raise InputError(
             f"run '{run_id}' is not over: let it come to its end, or: phasegate cancel {run_id}; then repair it"
         )

@@ -14,10 +14,11 @@ from phasegate.domain.plan import (
     WindowEdge,
     WorkLetter,
 )
+from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.board import GOOD, Board, BoardLetter
 from phasegate.domain.state.run import RetryIntent
-from phasegate.domain.state.unsound import Blocked, NotRun
+from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 
 
 def retry_targets(board: Board, plan: Plan, intent: RetryIntent) -> list[tuple[date, str]]:
@@ -73,10 +74,11 @@ Changes = Mapping[tuple[int, str], Reopening]
 def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -> Changes:
     """Find how far a retry of (date, ref) pairs reaches: back to the source, and forward to all that was built on it.
 
-    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too; so is an
-    observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself, and so
-    does one that is blocked where nothing is expected of it: it is counted again, and nobody is called. Where these are
-    all the blocked dates that hold a circuit breaker open, what waits behind it is mended likewise.
+    A blocked processor is mended from its sources, so what it needs and reads on that date runs again too. So is one
+    that found nothing yet where something is due: what it was made from holds nothing, whoever has it since. And so is
+    an observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself, and
+    so does one that is blocked where nothing is expected of it: it is counted again, and nobody is called. Where these
+    are all the blocked dates that hold a circuit breaker open, what waits behind it is mended likewise.
     Release groups that were already released on top of them are taken back and will be released anew. The board stays
     as it is. Returns the cells that change, by (position, phase).
     """
@@ -85,14 +87,18 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
     for position, tasks in _behind_breakers(index, board, frozenset(targets)):
         again.setdefault(position, set()).update(tasks)
     for day, ref in targets:
-        is_blocked, number = isinstance(board.bad.get(day, {}).get(ref), Blocked), index.by_ref[ref].number
+        is_of_sources, number = _is_mended_from_sources(board.bad.get(day, {}).get(ref)), index.by_ref[ref].number
         is_made = index.tasks[number].work[index.position[day]] != WorkLetter.NOTHING_DUE
-        tasks = _sources(index, ref) if (is_blocked and is_made) or number in index.observed else {number}
+        tasks = _sources(index, ref) if (is_of_sources and is_made) or number in index.observed else {number}
         again.setdefault(index.position[day], set()).update(tasks)
     spread = Spread(index, board)
     for position, tasks in sorted(again.items()):
         spread.run_again(position, tasks)
     return spread.cells
+
+
+def _is_mended_from_sources(why: Unsound | None) -> bool:
+    return isinstance(why, Blocked) or (isinstance(why, Failure) and why.error_class is ErrorClass.NOT_YET)
 
 
 def _behind_breakers(

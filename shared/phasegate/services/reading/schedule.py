@@ -100,7 +100,10 @@ def _dates_of(
                 "may make no rows of their own"
             )
         if day in dates:
-            raise InputError(f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season})")
+            raise InputError(
+                f"{spec.table}: {day} belongs to two seasons ({dates[day].season} and {season}); give all its rows one "
+                f"{spec.season_column}"
+            )
         counts = {name: _whole(name, row[name], day) for name in spec.numbers}
         dates[day] = CalendarDate(day, season, counts, entities.get(day, {}))
     return dates
