@@ -46,13 +46,14 @@ def judge_entities(check: EntitiesCheck, subject: CheckSubject, answer: Answer) 
         for day in subject.days:
             expected[day] = set(subject.calendar.by_day[day].entities[check.calendar])
     findings: dict[date, Finding] = {}
+    share = Fraction(str(check.at_least))
     for day in subject.days:
         if check.processor is not None and not expected[day]:
             findings[day] = Finding(True, 0, 0, _no_keys_of(subject.other(check.processor)[1]))
             continue
         missing = sorted(expected[day] - found[day])
         there = len(expected[day]) - len(missing)
-        is_right = there >= Fraction(str(check.at_least)) * len(expected[day])
+        is_right = not missing or there >= share * len(expected[day])
         names = f" (missing: {named(missing, len(missing))})" if missing else ""
         detail = f"{there} of {len(expected[day])} {check.calendar or check.key}{names}"
         findings[day] = Finding(is_right, len(expected[day]), there, detail, tuple(missing[:KEYS_SHOWN]))
@@ -95,7 +96,7 @@ def judge_coverage(check: CoverageCheck, subject: CheckSubject, answer: Answer) 
     for day in subject.days:
         expected, found = numbers.get(day, (0, 0))
         if expected:
-            is_right = found >= Fraction(str(check.at_least)) * expected
+            is_right = found == expected or found >= Fraction(str(check.at_least)) * expected
         else:
             is_right = not subject.owes(check.processor, day)
         keys = sorted(missing[day])

@@ -72,4 +72,4 @@ def _seen(row: Mapping[str, Any]) -> str:
 
 
 def _is_allowed(bad: int, n: int, share: float) -> bool:
-    return bad <= Fraction(str(share)) * n
+    return bad == 0 or bad <= Fraction(str(share)) * n

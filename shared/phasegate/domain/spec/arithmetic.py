@@ -3,6 +3,7 @@
 import ast
 import operator
 from collections.abc import Mapping
+from functools import lru_cache
 
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
@@ -22,6 +23,7 @@ def evaluate(expression: str, numbers: Mapping[str, int]) -> int:
     return _value(_parse(expression).body, expression, numbers)
 
 
+@lru_cache(maxsize=1024)
 def _parse(expression: str) -> ast.Expression:
     try:
         tree = ast.parse(expression, mode="eval")

@@ -241,11 +241,10 @@ def _ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] 
         elif isinstance(answer, PhasegateError):
             alone.extend(group)
         else:
-            answers.update({n: [] for n in group})
+            found: list[list[Row]] = [[] for _ in group]
             for row in answer:
-                found = answers[group[row["asked"]]]
-                assert isinstance(found, list)  # noqa: S101 - made two lines above
-                found.append(row)
+                found[row["asked"]].append(row)
+            answers.update(zip(group, found, strict=True))
     if alone:
         answers.update(zip(alone, warehouse.ask(_as_asked([questions[n] for n in alone])), strict=True))
     for answer in answers.values():
