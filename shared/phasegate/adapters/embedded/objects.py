@@ -43,7 +43,7 @@ class FolderObjectStore:
 
     def held(self, names: Iterable[str]) -> set[str]:
         """Return those of the names under which there is an object."""
-        return {name for name in names if os.path.isfile(os.path.join(self._root, checked_name(name)))}
+        return {name for name in names if self._path(name).is_file()}
 
     def delete(self, names: Iterable[str]) -> set[str]:
         """Delete the objects of these names; returns those that there were."""
