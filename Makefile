@@ -89,7 +89,7 @@ tests: emulators axe
 	@room=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= MAKEFLAGS= $(BIN)/pytest -n 3 --no-loadscope-reorder
 
 # The same with the newest versions that the ranges allow. CI runs what is locked: this is for whoever moves the locks.
 test-newest:
