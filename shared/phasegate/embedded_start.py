@@ -23,7 +23,7 @@ from phasegate.bootstrap import (
     workers_apart,
 )
 from phasegate.domain.decisions.standing import known_to_lack_units, standing
-from phasegate.domain.errors import HomeInUse, InputError, PhasegateError
+from phasegate.domain.errors import HomeInUse, NoSchedule, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.protocol.worker import Said
@@ -145,7 +145,7 @@ def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Ware
     @cache
     def file() -> ScheduleFile:
         if source is None:
-            raise InputError("the run has no source folder, in which the schedule could be read")
+            raise NoSchedule("the run has no source folder, in which the schedule could be read")
         return ScheduleFile(source, calendar)
 
     def source_of(table: CrossCheckTable) -> Query:

@@ -20,6 +20,7 @@ from phasegate.domain.messages.completion import Completion
 from phasegate.domain.protocol import worker as worker_protocol
 from phasegate.domain.state.facts import AttemptKey, Reported
 from phasegate.domain.state.run import RunStatus
+from phasegate.embedded_start import calendar_reader
 from phasegate.ports import Partition
 from phasegate.report.verifier import verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
@@ -288,7 +289,8 @@ def f16_verified(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world.clock.move_to(world.clock.now() + timedelta(days=1))
     drive(world, "recent", selection=Selection(dates=(world.days[-1],)))
     with world.open() as embedded:
-        ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects)
+        reader = calendar_reader(world.source, world.pipeline.calendar, embedded.warehouse)
+        ground = VerifierInputs(embedded.state, embedded.warehouse, embedded.objects, calendar=reader)
         store = FolderObjectStore(world.home.root)
         recent = verify_run(ground, store, world.clock, "recent").report
         season = Selection(seasons=("2023-24",))

@@ -35,7 +35,7 @@ def test_the_run_waits_for_a_person_when_nothing_else_goes_on(tmp_path: Path) ->
     }  # fmt: skip
     assert board.groups["final"].decode() == "..."
     found = world.report()
-    assert (found.status, found.by_people.awaited, next_command(found)) == (
+    assert (found.status, found.by_people.awaited, next_command(found, "")) == (
         RunStatus.WAITING,
         ("final",),
         "phasegate approve r final",

@@ -12,7 +12,7 @@ from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RunStatus
-from phasegate.embedded_start import HomeStart
+from phasegate.embedded_start import HomeStart, calendar_reader
 from phasegate.report.explain import explain, explanation_text
 from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
@@ -71,7 +71,8 @@ class Ending:
     def verify(self) -> Report:
         """The verifier's report."""
         with self.world.open() as e:
-            inputs = VerifierInputs(e.state, e.warehouse, e.objects)
+            reader = calendar_reader(self.world.source, self.world.pipeline.calendar, e.warehouse)
+            inputs = VerifierInputs(e.state, e.warehouse, e.objects, calendar=reader)
             return verify_run(inputs, FolderObjectStore(self.world.home.root), self.clock, "r").report
 
     def explained(self) -> str:

@@ -515,6 +515,8 @@ def test_a_cancel_lists_what_was_running_and_ends_the_run_for_good(site: Site) -
     site.release()
     assert process.wait(PATIENCE_SECONDS) == 3
     assert site("watch", "r").code == 3
+    _, _, printed = site("explain", "r").out.partition("a new run over the same: ")
+    assert site.call(*shlex.split(printed.splitlines()[0])[1:]).code == 0
 
 
 @pytest.mark.parametrize("command", ["resume", "pause", "drain", "cancel", "retry"])

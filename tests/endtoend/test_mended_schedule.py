@@ -66,6 +66,17 @@ def test_status_explain_and_preflight_name_the_dates_on_which_the_schedule_has_c
     assert "run r" not in site.call(*site.selecting("preflight", "--dates", "2024-01-01")).out
 
 
+def test_a_retry_by_an_older_schedule_says_what_takes_the_new_one_over(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.spoil()
+    assert site.run().code == 1
+    assert "schedule" not in site("retry", "r").err
+    change_all(site)
+    said = site("retry", "r").err
+    assert f"the schedule does not have any more: {LOST}" in said
+    assert "what would be taken over: phasegate --home home refresh r" in said
+
+
 def test_the_printed_run_of_a_date_that_the_schedule_gained_takes_it(site: Site) -> None:
     reschedule(
         site,

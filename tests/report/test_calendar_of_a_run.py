@@ -8,8 +8,6 @@ import pytest
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import ScheduleChanges
-from phasegate.embedded_start import calendar_reader
-from phasegate.report.verify.compose import VerifierInputs
 from phasegate.report.verify.document.report import Report
 from phasegate.services.reading.schedule_changes import schedule_news
 from tests.report.verifying import Finished, kinds
@@ -31,13 +29,7 @@ def compared(document: dict[str, Any]) -> None:
 
 
 class Compared(Finished):
-    """A finished run whose verifier knows the source folder."""
-
-    def ground(self) -> VerifierInputs:
-        """State, tables, objects and source folder."""
-        ground = super().ground()
-        reader = calendar_reader(self.world.source, self.world.pipeline.calendar, ground.warehouse)
-        return VerifierInputs(ground.state, ground.warehouse, ground.objects, calendar=reader)
+    """A finished run whose schedule is written anew."""
 
     def reschedule(self, select: str) -> None:
         """Write the schedule anew from its own rows (``t``)."""
@@ -168,6 +160,34 @@ def test_dates_outside_the_run_that_its_windows_lose_and_gain_are_found(uncompar
     found = said_of_the_schedule(uncompared.verify("late").report)
     said = "it is outside the run, whose windows, or the seasons that it reads, differ on it since"
     assert found == {str(first): said, str(outside): said}
+
+
+TWICE = "FROM t UNION ALL SELECT * REPLACE ('2022-23' AS season) FROM t WHERE game_date = DATE '{day}'"
+"""The schedule, in which a date belongs to two seasons."""
+
+
+@pytest.mark.parametrize("of", ["finished", "uncompared"])
+def test_a_schedule_that_contradicts_itself_is_one_finding_whether_it_is_compared_or_not(
+    of: str, request: pytest.FixtureRequest
+) -> None:
+    site: Compared = request.getfixturevalue(of)
+    site.reschedule(TWICE.format(day=site.days[2]))
+    report = site.verify().report
+    assert not report.agrees and report.verdict.startswith("Not complete")
+    (line,) = [line for line in report.findings if line.kind == "could_not_be_asked"]
+    assert (line.date, line.processor) == (None, "raw.schedule")
+    assert f"{site.days[2]} belongs to two seasons" in line.detail
+    (query,) = [query for query in report.queries if query.name == line.query]
+    assert query.sql and query.error
+
+
+def test_a_schedule_that_is_no_table_any_more_is_one_finding(finished: Compared, uncompared: Compared) -> None:
+    for site in (finished, uncompared):
+        (site.world.source / SCHEDULE).write_bytes(b"no parquet")
+        report = site.verify().report
+        (line,) = report.findings
+        assert (line.kind, line.processor) == ("could_not_be_asked", "raw.schedule")
+        assert SCHEDULE in line.detail and not report.agrees
 
 
 def test_a_schedule_that_nothing_is_compared_with_may_be_gone(uncompared: Compared) -> None:

@@ -13,6 +13,7 @@ from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import open_state
 from phasegate.bootstrap import open_warehouse
 from phasegate.domain.calendar.selection import Selection
+from phasegate.embedded_start import calendar_reader
 from phasegate.ports import Parameter
 from phasegate.report.verifier import Verified, verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
@@ -73,9 +74,10 @@ class Finished:
         )  # fmt: skip
 
     def ground(self) -> VerifierInputs:
-        """State, tables and objects."""
-        home = self.world.home
-        return VerifierInputs(open_state(home), open_warehouse(home), FolderObjectStore(home.objects))
+        """State, tables, objects and source folder."""
+        home, warehouse = self.world.home, open_warehouse(self.world.home)
+        reader = calendar_reader(self.world.source, self.world.pipeline.calendar, warehouse)
+        return VerifierInputs(open_state(home), warehouse, FolderObjectStore(home.objects), calendar=reader)
 
     def verify(self, run_id: str = "r") -> Verified:
         """Verify a run."""

@@ -15,6 +15,10 @@ class InputError(PhasegateError):
     """A file, flag, name or date given by the user is wrong. Nothing was written. Exit 2, HTTP 400."""
 
 
+class NoSchedule(InputError):
+    """What a schedule is read from is not there."""
+
+
 class NothingStale(InputError):
     """What is stale was asked to be made again, and nothing is."""
 

@@ -20,6 +20,7 @@ from phasegate.domain.state.facts import Verdict
 from phasegate.domain.state.run import Run, RunStatus, Waiver
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
 from phasegate.ports import RunReader
+from phasegate.report.new_run import new_run, options_of
 from phasegate.services.reading.listing import current_status
 from phasegate.services.reading.progress import (
     DATES_AT_ONCE,
@@ -141,7 +142,7 @@ def explain(
         cells_asked = {(day, name) for name in phases}
         roots = tuple(r for r in roots if (r.day, r.phase) in cells_asked or cells_asked & set(r.waiting))
     is_calm = not roots and all(cell.state not in ("failed", "blocked") for cell in cells)
-    note = "; ".join(filter(None, (_note(run, board, is_calm), _clock_note(state, run_id, index, board, now))))
+    note = "; ".join(filter(None, (_note(run, index, board, is_calm), _clock_note(state, run_id, index, board, now))))
     return Explanation(run_id, current_status(run, board), note, roots, cells)
 
 
@@ -162,14 +163,15 @@ def _clock_note(state: RunReader, run_id: str, index: PlanIndex, board: Board, n
     )
 
 
-def _note(run: Run, board: Board, is_calm: bool) -> str:
+def _note(run: Run, index: PlanIndex, board: Board, is_calm: bool) -> str:
     status = current_status(run, board)
     if board.halted_because:
         return f"halted: {board.halted_because}"
     if status in (RunStatus.PAUSED, RunStatus.DRAINING):
         return f"{status.value}: nothing is started until `phasegate resume {run.run_id}`"
     if status is RunStatus.CANCELLED:
-        return "cancelled: nothing is started any more; start a new run with --reprocess failed"
+        again = new_run(run, index.plan, reprocess="failed")
+        return f"cancelled: nothing is started any more; a new run over the same: {again}"
     return "nothing failed and nothing is blocked" if is_calm else ""
 
 
@@ -232,11 +234,6 @@ def _by_itself(index: PlanIndex, bad: Mapping[str, Unsound], ref: str) -> set[st
     if not isinstance(bad[ref], NotRun):
         return {ref}
     return {found for need in index.task(ref).need_refs if need in bad for found in _by_itself(index, bad, need)}
-
-
-def options_of(run: Run) -> list[str]:
-    """Return the options that name a run's pipeline and source. On Google Cloud both are what is deployed."""
-    return ["--pipeline", run.pipeline_file, "--source", run.source] if run.source else []
 
 
 def _approvals(index: PlanIndex, board: Board) -> tuple[Root, ...]:

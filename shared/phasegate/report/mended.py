@@ -1,12 +1,8 @@
 """What a retry takes over of a mended pipeline file, and what needs a new run, in words."""
 
-import shlex
 from collections.abc import Sequence
-from datetime import date
 
-from phasegate.domain.plan import Plan
-from phasegate.domain.state.run import Run
-from phasegate.report.explain import options_of
+from phasegate.report.new_run import new_run
 from phasegate.services.operating.mending import FileChanges
 
 PLACES_NAMED = 5
@@ -24,30 +20,6 @@ def mended_text(file: FileChanges) -> list[str]:
         "its plan, as checks and expectations alone could be taken over; a run by the file, when this one has ended: "
         f"{new_run(file.run, file.plan)}"
     ]
-
-
-def new_run(run: Run, plan: Plan) -> str:
-    """Return the command of a run over the same dates and phases, by the file as it is now."""
-    whole = plan.phases == plan.pipeline.phase_names
-    phases = [] if whole else ["--phases", f"{plan.phases[0]}..{plan.phases[-1]}"]
-    return shlex.join(["phasegate", "run", *options_of(run), *_dates(plan), *phases])
-
-
-def _dates(plan: Plan) -> list[str]:
-    """The options that select the dates of a plan, as they were given where that is known."""
-    asked = plan.selection
-    if asked is None or asked.is_blank:
-        return ["--dates", _written(plan.days)]
-    excluded = ["--exclude", _written(asked.exclude)] if asked.exclude else []
-    if asked.seasons:
-        return [*(word for season in asked.seasons for word in ("--season", season)), *excluded]
-    if asked.dates:
-        return ["--dates", _written(asked.dates), *excluded]
-    return ["--from", str(asked.first), "--to", str(asked.last), *excluded]
-
-
-def _written(days: Sequence[date]) -> str:
-    return ",".join(map(str, days))
 
 
 def _listed(places: Sequence[str]) -> str:

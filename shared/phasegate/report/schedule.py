@@ -1,25 +1,17 @@
 """What the schedule says now, and did not when a run was planned, in words: with the dates, and what to type."""
 
-import shlex
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from phasegate.domain.plan import Plan, ScheduleChanges
 from phasegate.domain.state.run import Run
-from phasegate.report.explain import options_of
+from phasegate.report.new_run import new_run
 from phasegate.services.operating.refresh import Proposal
 from phasegate.services.reading.schedule_changes import ScheduleNews
 
 DATES_NAMED = 5
 """Dates of one kind that a line names."""
-
-
-def command_for(run: Run, plan: Plan, days: Sequence[date]) -> str:
-    """Return the command of the run that takes dates which this one does not have; its phases are the same."""
-    whole = plan.phases == plan.pipeline.phase_names
-    phases = [] if whole else ["--phases", f"{plan.phases[0]}..{plan.phases[-1]}"]
-    return shlex.join(["phasegate", "run", *options_of(run), "--dates", ",".join(map(str, days)), *phases])
 
 
 def news_text(news: ScheduleNews) -> list[str]:
@@ -53,7 +45,7 @@ def gained_text(run: Run, plan: Plan, changes: ScheduleChanges) -> list[str]:
     none."""
     if not changes.gained:
         return []
-    taken = command_for(run, plan, changes.gained)
+    taken = new_run(run, plan, changes.gained)
     return [f"  new in its selection, and not in the run: {_listed(changes.gained)}; to take them: {taken}"]
 
 
@@ -95,7 +87,7 @@ def news_document(news: ScheduleNews) -> dict[str, Any]:
         "not_read": news.unread or None,
         "commands": [
             *([f"phasegate refresh {news.run.run_id}"] if changes else []),
-            *([command_for(news.run, news.plan, changes.gained)] if changes.gained else []),
+            *([new_run(news.run, news.plan, changes.gained)] if changes.gained else []),
         ],
     }
 

@@ -19,7 +19,8 @@ from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
-from phasegate.report.explain import Root, explain, options_of, roots_text
+from phasegate.report.explain import Root, explain, roots_text
+from phasegate.report.new_run import new_run, options_of
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
@@ -65,6 +66,9 @@ class Summary:
     pipeline: tuple[str, ...]
     """The options that name the pipeline file and the source of the run; empty: both are what is deployed."""
 
+    again: str
+    """The command of a new run over what this one was asked for."""
+
     seconds: float
     """Seconds in which the run went on by itself, from its start to its end, or until now."""
 
@@ -99,6 +103,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
         roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
         left_behind=left_behind(index, warehouse) if progress.status.is_final else None,
         pipeline=tuple(options_of(run)),
+        again=new_run(run, index.plan, reprocess="failed" if progress.status is RunStatus.CANCELLED else ""),
         seconds=progress.seconds,
     )
 
@@ -204,7 +209,7 @@ def _missing_lines(missing: Iterable[tuple[date, str]]) -> list[str]:
 def _next(summary: Summary, is_borne_out: bool) -> str:
     """The command that a person types next; after a run that is complete, what makes again what it left behind."""
     if not (summary.report.status is RunStatus.COMPLETED and summary.left_behind and is_borne_out):
-        return next_command(summary.report, is_borne_out=is_borne_out)
+        return next_command(summary.report, summary.again, is_borne_out=is_borne_out)
     first, last = summary.left_behind.first, summary.left_behind.last
     return shlex.join(["phasegate", "run", *summary.pipeline, "--from", str(first), "--to", str(last)])
 
@@ -216,13 +221,13 @@ def _left_behind(behind: LeftBehind) -> str:
     return f"left behind, older than what this run made: {named} on {when}"
 
 
-def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:
-    """The command that a person types next. is_borne_out: whether no report says otherwise than the run."""
+def next_command(progress: RunReport, again: str, *, is_borne_out: bool = True) -> str:
+    """The command that a person types next.
+
+    again: that of a new run over the same. is_borne_out: whether no report says otherwise than the run.
+    """
     if progress.status is RunStatus.COMPLETED and not is_borne_out:
-        return (
-            "phasegate run … (the same, under another --run-id or none) makes again what its report names; where that "
-            "is the calendar, mend the schedule or its source first"
-        )
+        return f"where the report names the calendar, mend the schedule or its source; then {again}"
     if progress.status is RunStatus.COMPLETED:
         return f"phasegate status {progress.run_id}"
     if progress.status in (RunStatus.COMPLETED_WITH_FAILURES, RunStatus.HALTED):
@@ -230,5 +235,5 @@ def next_command(progress: RunReport, *, is_borne_out: bool = True) -> str:
     if progress.status is RunStatus.WAITING:
         return f"phasegate approve {progress.run_id} {progress.by_people.awaited[0]}"
     if progress.status is RunStatus.CANCELLED:
-        return "phasegate run … --reprocess failed"
+        return again
     return f"phasegate resume {progress.run_id}"

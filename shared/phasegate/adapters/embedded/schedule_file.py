@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from phasegate.adapters.embedded.dialect import quoted, translate
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, NoSchedule
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 from phasegate.source_file import read_source_file
 
@@ -18,15 +18,16 @@ class ScheduleFile:
     """A schedule file answers the calendar's queries from files of a source folder, under the names of their tables.
 
     ``schedule.parquet`` must be there; the file of a source of the calendar that is not there holds no date.
-    Raises InputError when the folder or the schedule is not there, a file is no parquet file, or its dates are none.
+    Raises NoSchedule when the folder or the schedule is not there, and InputError when a file is no parquet file, or
+    its dates are none.
     """
 
     def __init__(self, folder: Path, calendar: CalendarSpec) -> None:
         self._path = folder / SCHEDULE
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
+            raise NoSchedule(f"{folder}: no such source folder; make one with: phasegate sample {folder}")
         if not self._path.is_file():
-            raise InputError(f"{self._path}: the source folder has no schedule; see docs/contract.md")
+            raise NoSchedule(f"{self._path}: the source folder has no schedule; see docs/contract.md")
         self._folder = folder
         self._connection = duckdb.connect(":memory:")
         self._view(calendar.table, calendar.date_column, self._path)

@@ -17,7 +17,7 @@ from phasegate.adapters.embedded.home import Home, driver_of, drives, may_drive
 from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.cli.backends.interruption import leave_at_once
 from phasegate.cli.output import end_report, exit_status, say, show, write_json
-from phasegate.domain.errors import HaltError, HomeInUse, InputError
+from phasegate.domain.errors import HaltError, HomeInUse, InputError, NoSchedule
 from phasegate.ports import Clock, State
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class EmbeddedCommands:
     def schedule(self, run: "Run", plan: "Plan") -> "Query":
         """See the protocol: a file of the source folder, whoever drives the home."""
         if run.source is None:
-            raise InputError("the run has no source folder, in which the schedule could be read")
+            raise NoSchedule("the run has no source folder, in which the schedule could be read")
         from phasegate.adapters.embedded.schedule_file import ScheduleFile
 
         return ScheduleFile(Path(run.source), plan.pipeline.calendar).query

@@ -36,9 +36,11 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Do failed and blocked work again, back to its sources; drives the run when no other process does."""
         from phasegate.report.mended import mended_text
+        from phasegate.report.schedule import news_text
         from phasegate.services.operating.emptying import require_own_rows
         from phasegate.services.operating.mending import compare_file
         from phasegate.services.operating.operators import retry as ask
+        from phasegate.services.reading.schedule_changes import schedule_news
 
         session: Session = context.obj
         session.tell_more(verbose)
@@ -72,6 +74,9 @@ def register(app: typer.Typer) -> None:
                 say(f"retrying {len(targets)} failed or blocked processor(s) and all that waits for them")
             elif file.later is None:
                 say("nothing failed; what the run reads from outside itself, or halted over, is judged again")
+            news = schedule_news(state, run_id, session.backend.schedule, session.backend.clock().now())
+            for line in news_text(news) if news.changes else ():
+                say(line)
             raise typer.Exit(going_on.go_on(as_json))
 
     @app.command()

@@ -166,6 +166,9 @@ def _of_the_calendar(reading: Reading, spec: CalendarSpec) -> Iterator[FindingLi
 
     for day, said in _rescheduled(reading.rescheduled):
         yield line(Discrepancy.RESCHEDULED.value, spec.table, day, said, None, SCHEDULE_QUERY)
+    if error := reading.unread.get(SCHEDULE_QUERY):
+        detail = f"the schedule cannot be compared with the calendar that the run goes by: {error}"
+        yield line(Discrepancy.NOT_ASKED.value, spec.table, None, detail, None, SCHEDULE_QUERY)
     for asked in reading.calendar.asked:
         if asked.error is not None:
             yield line(Discrepancy.NOT_ASKED.value, asked.place, None, asked.error, None)

@@ -146,8 +146,11 @@ class Reading:
         self.calendar = checked
 
     def compare_schedule(self, state: RunReader, run_id: str, reader: CalendarReader, now: datetime) -> None:
-        """Compare the calendar that a run goes by with the schedule, as ``status`` does. Of one that cannot be read the
-        cross-check says so, where the calendar is to be compared."""
+        """Compare the calendar that a run goes by with the schedule, as ``status`` does.
+
+        A schedule that is there and cannot be read is a finding, once; of one that is gone the cross-check says so,
+        where the calendar is to be compared.
+        """
         asked: list[str] = []
 
         def query(sql: str) -> Sequence[Mapping[str, Any]]:
@@ -156,8 +159,13 @@ class Reading:
 
         news = schedule_news(state, run_id, lambda _run, _plan: query, now)
         self.rescheduled = news.changes
-        for sql in asked if not news.unread else ():
+        is_told = any(each.error for each in self.calendar.asked if each.place == news.plan.pipeline.calendar.table)
+        if news.unread and (is_told or not news.is_there):
+            return
+        for sql in asked:
             self.note(NamedQuery(SCHEDULE_QUERY, "the calendar as the schedule gives it now", sql))
+        if news.unread:
+            self.unread[SCHEDULE_QUERY] = news.unread
 
 
 def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -> Reading:

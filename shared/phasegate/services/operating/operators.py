@@ -168,7 +168,9 @@ def change(state: RunWriter, run_id: str, verb: str, update: Callable[[Run], dic
 
     def changed(run: Run) -> Run:
         if run.desired_state is DesiredState.CANCELLED:
-            raise InputError(f"cannot {verb} run '{run_id}': it was cancelled; start a new run with --reprocess failed")
+            raise InputError(
+                f"cannot {verb} run '{run_id}': it was cancelled; what begins a new one: phasegate explain {run_id}"
+            )
         return run.model_copy(update=update(run))
 
     return state.change_run(run_id, changed)

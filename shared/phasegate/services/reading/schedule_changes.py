@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
-from phasegate.domain.errors import PhasegateError, UnreadableRun
+from phasegate.domain.errors import NoSchedule, PhasegateError, UnreadableRun
 from phasegate.domain.operations.overrides import window_begins
 from phasegate.domain.plan import Plan, ScheduleChanges, compare
 from phasegate.domain.spec.pipeline import CalendarSpec
@@ -30,6 +30,9 @@ class ScheduleNews:
     unread: str = ""
     """Why it could not be read; empty: it was."""
 
+    is_there: bool = True
+    """Whether there is a schedule, be it one that cannot be read."""
+
     def is_about(self, day: date | None) -> bool:
         """Tell whether it is about a date; None: about any."""
         return bool(self.unread) or day is None or day in self.changes.days
@@ -49,7 +52,8 @@ def schedule_news(state: RunReader, run_id: str, query_of: Callable[[Run, Plan],
     try:
         calendar = read_calendar_at_once(plan.pipeline.calendar, query_of(run, plan), first, last)
     except (PhasegateError, OSError) as error:
-        return ScheduleNews(run, plan, ScheduleChanges(), " ".join(str(error).split()))
+        said = " ".join(str(error).split())
+        return ScheduleNews(run, plan, ScheduleChanges(), said, is_there=not isinstance(error, NoSchedule))
     return ScheduleNews(run, plan, compare(plan, calendar, window_begins(plan.pipeline, now)))
 
 
