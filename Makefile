@@ -23,18 +23,30 @@ CHECKOV := $(VENV)/checkov
 # Where the newest versions are tried that requirements.txt and requirements-dev.txt allow.
 NEWEST := $(VENV)/newest
 
-PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
+# pip installs uv, and uv all else: where pip looks at every release that a package ever had, uv reads the lock alone.
+UV := $(BIN)/uv
+# Who reaches PyPI by a mirror has told pip which; uv is told the same.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 # Exactly a lock's versions, no other file than those whose hashes it names.
-LOCKED_INSTALL := $(PIP_INSTALL) --require-hashes --no-deps -r
+EXACTLY := --require-hashes --no-deps
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check $(EXACTLY) -r
+UV_INSTALL := $(UV) pip install --quiet --compile-bytecode
+LOCKED_INSTALL := $(UV_INSTALL) $(EXACTLY) -r
 
 .PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak reliability lock audit sbom clean
 
-# The package itself is built by the lock's setuptools.
-$(VENV)/.installed: requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
+$(UV): requirements-install.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/$(LOCKED_INSTALL) requirements-dev.lock
-	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	$(BIN)/$(PIP_INSTALL) requirements-install.lock
+	@touch $@
+
+# The package itself is built by the lock's setuptools.
+$(VENV)/.installed: $(UV) requirements-dev.lock requirements.txt requirements-dev.txt pyproject.toml
+	$(LOCKED_INSTALL) requirements-dev.lock --python $(VENV)
+	$(UV_INSTALL) --no-deps --no-build-isolation -e . --python $(VENV)
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -64,11 +76,11 @@ lint: $(VENV)/.installed
 emulators: $(VENV)/.installed stand-in
 	@$(BIN)/python -m phasegate.stack.emulators || true
 
-# Needs nothing of the other environment: `make -j2 emulators` makes both at once.
-stand-in:
+# Needs nothing of the other environment but uv: `make -j2 emulators` makes both at once.
+stand-in: $(UV)
 	@test $(BIGQUERY)/.installed -nt $(BIGQUERY_NEEDS).lock || { test -n "$(PYTHON313)" && \
-	"$(PYTHON313)" -m venv $(BIGQUERY) && \
-	$(BIGQUERY)/bin/$(LOCKED_INSTALL) $(BIGQUERY_NEEDS).lock && \
+	"$(PYTHON313)" -m venv --without-pip $(BIGQUERY) && \
+	$(LOCKED_INSTALL) $(BIGQUERY_NEEDS).lock --python $(BIGQUERY) && \
 	HOME="$(CURDIR)/$(BIGQUERY)" $(BIGQUERY)/bin/python -c \
 		"import duckdb_extensions as d; [d.import_extension(name) for name in ('ducklake', 'icu', 'spatial')]" && \
 	touch $(BIGQUERY)/.installed; } || true
@@ -92,10 +104,9 @@ tests: emulators axe
 	PYTHONDONTWRITEBYTECODE= MAKEFLAGS= $(BIN)/pytest -n 3 --no-loadscope-reorder
 
 # The same with the newest versions that the ranges allow. CI runs what is locked: this is for whoever moves the locks.
-test-newest:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
+test-newest: $(UV)
 	$(PYTHON) -m venv $(NEWEST)
-	$(NEWEST)/bin/$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[dev]'
+	$(UV_INSTALL) --upgrade -e '.[dev]' --python $(NEWEST)
 	@touch $(NEWEST)/.installed
 	$(MAKE) test VENV=$(NEWEST)
 
@@ -103,10 +114,9 @@ test-newest:
 infra-check: $(CHECKOV)/.installed
 	@TFCHECK="$(TFCHECK)" CHECKOV="$(CHECKOV)/bin/checkov" infra/check
 
-$(CHECKOV)/.installed: infra/checkov.lock
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
-	$(PYTHON) -m venv $(CHECKOV)
-	$(CHECKOV)/bin/$(LOCKED_INSTALL) infra/checkov.lock
+$(CHECKOV)/.installed: $(UV) infra/checkov.lock
+	$(PYTHON) -m venv --without-pip $(CHECKOV)
+	$(LOCKED_INSTALL) infra/checkov.lock --python $(CHECKOV)
 	@touch $@
 
 DELIVERY := $(VENV)/delivery
@@ -114,22 +124,23 @@ LOCKED := $(VENV)/locked
 
 $(DELIVERY)/.installed: requirements-delivery.lock $(VENV)/.installed
 	$(PYTHON) -m venv $(DELIVERY)
-	$(DELIVERY)/bin/$(LOCKED_INSTALL) requirements-delivery.lock
+	$(LOCKED_INSTALL) requirements-delivery.lock --python $(DELIVERY)
 	@touch $@
 
 # Exactly what is deployed, and nothing else; fails when a hash is wrong or a package is missing.
 $(LOCKED)/.installed: requirements.lock $(VENV)/.installed
-	$(PYTHON) -m venv --clear $(LOCKED)
-	$(LOCKED)/bin/$(LOCKED_INSTALL) requirements.lock
-	$(LOCKED)/bin/python -m pip check
+	$(PYTHON) -m venv --clear --without-pip $(LOCKED)
+	$(LOCKED_INSTALL) requirements.lock --python $(LOCKED)
+	$(UV) pip check --quiet --python $(LOCKED)
 	@touch $@
 
 # Versions stay where the ranges still allow them; `make lock UPGRADE=--upgrade` takes the newest (docs/decisions/0019-locked-versions.md).
-LOCK = $(DELIVERY)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(UPGRADE)
 
 # requirements.lock is what is deployed; what it pins stands in requirements-dev.lock in the same version.
-lock: $(DELIVERY)/.installed
+lock: $(UV)
+	$(LOCK) --python-version 3.11 requirements-install.txt -o requirements-install.lock
 	$(LOCK) --python-version 3.11 requirements.txt -o requirements.lock
 	$(LOCK) --python-version 3.11 -c requirements.lock requirements.txt requirements-dev.txt -o requirements-dev.lock
 	$(LOCK) --python-version 3.11 requirements-delivery.txt -o requirements-delivery.lock

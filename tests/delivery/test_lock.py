@@ -15,6 +15,7 @@ HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 STAND_IN = "shared/phasegate/stack/bigquery-emulator"
 LOCKS = {
+    "requirements-install.lock": ("requirements-install.txt",),
     "requirements.lock": ("requirements.txt",),
     "requirements-dev.lock": ("requirements.txt", "requirements-dev.txt"),
     "requirements-delivery.lock": ("requirements-delivery.txt",),
@@ -85,8 +86,10 @@ def test_make_installs_nothing_that_is_not_locked() -> None:
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     installing = re.findall(r"^\t.*(?:pip install|_INSTALL\)).*", makefile, re.MULTILINE)
     assert len(installing) == len(LOCKS) + 2, "and the package itself, twice"
+    assert re.findall(r"^(?:PIP|LOCKED)_INSTALL := .* \$\(EXACTLY\) -r$", makefile, re.MULTILINE)[1:]
+    assert "\nEXACTLY := --require-hashes --no-deps\n" in makefile
     for line in installing:
-        names_a_lock = re.search(r"\$\(LOCKED_INSTALL\) \S+\.lock", line)
+        names_a_lock = re.search(r"\$\((?:LOCKED|PIP)_INSTALL\) \S+\.lock", line)
         is_the_package = "--no-deps --no-build-isolation -e ." in line
         assert names_a_lock or is_the_package or "$(NEWEST)" in line, line
 

@@ -65,12 +65,13 @@ def test_nothing_else_is_installed_at_top_level(wheel: Path) -> None:
 def phasegate(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, from the wheel and the deployed lock in an environment that was empty."""
     folder = tmp_path_factory.mktemp("environment")
-    made = call(sys.executable, "-m", "venv", folder, cwd=folder)
+    made = call(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     assert made.returncode == 0, made.stderr
     python = folder / "bin" / "python"
-    lock = ROOT / "requirements.lock"
+    locked = ("--quiet", "--require-hashes", "--no-deps", "-r", ROOT / "requirements.lock")
+    done = call(Path(sys.executable).with_name("uv"), "pip", "install", *locked, "--python", python, cwd=folder)
+    assert done.returncode == 0, done.stderr
     # What is imported is compiled then: that is a small part.
-    pip("--python", python, "install", "--no-compile", "--require-hashes", "--no-deps", "-r", lock, cwd=folder)
     pip("--python", python, "install", "--no-compile", "--no-deps", wheel, cwd=folder)
     pip("--python", python, "check", cwd=folder)
     return folder / "bin" / "phasegate"
