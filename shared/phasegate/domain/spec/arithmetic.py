@@ -28,7 +28,10 @@ def _parse(expression: str) -> ast.Expression:
     try:
         tree = ast.parse(expression, mode="eval")
         _value(tree.body, expression, None)
-    except (SyntaxError, RecursionError, MemoryError) as error:
+    except ArithmeticProblem:
+        raise
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        # ValueError: a null character, up to Python 3.11.3.
         raise ArithmeticProblem(
             f"'{expression}' is not arithmetic (use integers, names, + - * and brackets)"
         ) from error
