@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from phasegate.domain.errors import InputError
+from phasegate.stack.forking import ForkedProcess
 
 HOST = "127.0.0.1"
 STARTED_WITHIN_SECONDS = 120.0
@@ -184,7 +185,7 @@ class Server:
     port: int
     """Where it answers on the loopback; 0: nowhere."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     """The process, which leads a session of its own."""
 
     log: Path

@@ -28,7 +28,7 @@ class StackProcess:
     name: str
     """What the stack calls it."""
     command: tuple[str, ...]
-    """Program and arguments."""
+    """Program and arguments; of a function only the arguments, of functions-framework."""
     port: int | None
     """Where it answers; None: nowhere."""
     path: str
@@ -37,6 +37,8 @@ class StackProcess:
     """What it needs beside the stack's common variables."""
     folder: Path | None = None
     """What stands first on its Python path; None: nothing beside the common folders."""
+    is_function: bool = False
+    """Whether functions-framework serves it."""
 
 
 class WorkerFile(NamedTuple):
@@ -76,10 +78,11 @@ def schedule_part(name: str, url: str, every: float) -> StackProcess:
 
 
 def _framework(name: str, file: Path, target: str, signature: str, port: int, concurrency: int) -> StackProcess:
-    command = [sys.executable, "-P", "-m", "functions_framework", "--source", str(file), "--target", target]
-    command += ["--signature-type", signature, "--host", HOST, "--port", str(port)]
+    words = ("--source", str(file), "--target", target, "--signature-type", signature)
+    threads = {"THREADS": str(concurrency), "WORKERS": "1"}
     # functions-framework answers this path itself: asking for it calls nothing.
-    return StackProcess(name, tuple(command), port, "/robots.txt", {"THREADS": str(concurrency), "WORKERS": "1"})
+    path = "/robots.txt"
+    return StackProcess(name, (*words, "--host", HOST, "--port", str(port)), port, path, threads, is_function=True)
 
 
 def worker_services(pipeline: Pipeline, file: Path) -> dict[str, WorkerFile]:

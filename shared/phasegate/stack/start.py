@@ -27,6 +27,7 @@ from phasegate.stack.emulators import (
     start_emulator,
     start_server,
 )
+from phasegate.stack.forking import Forks
 from phasegate.stack.ledger import Ledger, StartedProcess, is_free, write_ledger
 from phasegate.stack.processes import ProcessId, end
 from phasegate.stack.resources import Addresses, create_resources
@@ -169,16 +170,25 @@ class Start:
         sockets.mkdir(exist_ok=True)
         path = [str(parts.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         common = {"PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(sockets), **ledger.environment}
-        for part in self._parts:
-            if part.name not in alive:
-                if part.port is not None:
-                    self._require_free(part.name, part.port)
-                python = os.pathsep.join([*([str(part.folder)] if part.folder else []), *path])
-                environment = {"PYTHONPATH": python, **common, **part.environment}
-                self._note(
-                    begun,
-                    start_server(part.name, part.command, part.port or 0, self._folder, environment, part.path),
-                )
+        forks = Forks(self._folder / "logs" / "functions.log", {"PYTHONPATH": os.pathsep.join(path)})
+        try:
+            for part in self._parts:
+                if part.name not in alive:
+                    if part.port is not None:
+                        self._require_free(part.name, part.port)
+                    python = os.pathsep.join([*([str(part.folder)] if part.folder else []), *path])
+                    environment = {"PYTHONPATH": python, **common, **part.environment}
+                    self._note(begun, self._start(part, environment, forks))
+        finally:
+            forks.close()
+
+    def _start(self, part: parts.StackProcess, environment: dict[str, str], forks: Forks) -> Server:
+        port = part.port or 0
+        if not part.is_function:
+            return start_server(part.name, part.command, port, self._folder, environment, part.path)
+        log = self._folder / "logs" / f"{part.name}.log"
+        process = forks.start(part.command, log, {**os.environ, **environment})
+        return Server(part.name, port, process, log, part.path)
 
     def _note(self, begun: dict[str, Server], server: Server) -> None:
         """Write every process down before the next one is started: ``down`` finds it, whatever happens here."""
