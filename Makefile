@@ -96,12 +96,12 @@ test: lint tests
 
 # The tests open and close thousands of small databases: in memory where there is room (they need less than 1 GB).
 # They start hundreds of processes, which read the compiled files that the first of them writes, whatever the shell says.
-# Four at once, for two cores: the two that run a stack wait for it much of their time.
+# Three at once, for two cores: those that run a stack wait for it much of their time.
 tests: emulators axe
 	@room=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
 	if [ "$${room:-0}" -gt 4000000 ]; then \
 		export TMPDIR=$$(mktemp -d -p /dev/shm phasegate.XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; fi; \
-	PYTHONDONTWRITEBYTECODE= MAKEFLAGS= $(BIN)/pytest -n 4 --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= MAKEFLAGS= $(BIN)/pytest -n 3 --no-loadscope-reorder
 
 # The same with the newest versions that the ranges allow. CI runs what is locked: this is for whoever moves the locks.
 test-newest: $(UV)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from phasegate.ports import ObjectStore, Warehouse
-from phasegate.stack import parts
+from phasegate.stack import forking, parts
 from phasegate.stack.emulators import CLOUD_TASKS
 from tests.endtoend.test_command_line import PATIENCE_SECONDS, Site
 from tests.world import WorldWorker
@@ -140,6 +140,5 @@ def test_a_start_of_a_run_that_is_over_says_so_and_begins_no_process(site: Site)
 
 def test_processes_of_the_stack_look_at_nothing_in_the_current_folder(tmp_path: Path) -> None:
     cloud_tasks = CLOUD_TASKS.find(1, 2, tmp_path)
-    framework = parts._framework("f", tmp_path, "f", "http", 1, 1).command
-    commands = [cloud_tasks, framework, parts.schedule_part("s", "http://localhost", 1.0).command]
+    commands = [cloud_tasks, forking.COMMAND, parts.schedule_part("s", "http://localhost", 1.0).command]
     assert [command[1] for command in commands] == ["-P"] * 3

@@ -17,6 +17,9 @@ from typing import IO, Any
 from phasegate.domain.errors import InputError
 from phasegate.stack.processes import ProcessId
 
+COMMAND = (sys.executable, "-P", "-m", "phasegate.stack.forking")
+"""Starts the process that functions are forked from."""
+
 ROOMS = ("phasegate.adapters.gcp", "phasegate.services")
 """Packages of which functions need most; with them come the clients of Google Cloud."""
 
@@ -85,7 +88,7 @@ class Forks:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "phasegate.stack.forking"],
+                COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
