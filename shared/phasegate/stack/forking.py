@@ -87,7 +87,7 @@ class Forks:
     def _begin(self) -> subprocess.Popen[str]:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as errors:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - a module of ours
                 COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
