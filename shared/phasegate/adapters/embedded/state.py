@@ -38,7 +38,7 @@ from phasegate.adapters.state_codec import (
     run_or_reason,
     scope_from_json,
 )
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.plan import FIRST, Plan, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
@@ -211,12 +211,12 @@ class SqliteState(StateBase):
 
     def scope(self, run_id: str) -> PlanScope:
         """See the port. SQLite leaves out by itself what takes most of a plan's room."""
-        row = self._database.execute(
-            "SELECT CASE WHEN json_valid(doc) "
-            "THEN json_remove(doc, '$.pipeline', '$.calendar', '$.work', '$.details', '$.unless_same') "
-            "ELSE doc END FROM plans WHERE run_id = ?",
-            (run_id,),
-        ).fetchone()
+        rest = "json_remove(doc, '$.pipeline', '$.calendar', '$.work', '$.details', '$.unless_same')"
+        try:
+            row = self._database.execute(f"SELECT {rest} FROM plans WHERE run_id = ?", (run_id,)).fetchone()
+        except HaltError:
+            # Where it is this document that is no JSON, and not the file that is damaged, its reader says so.
+            row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
         return scope_from_json(run_id, row[0])
