@@ -1,4 +1,4 @@
-"""The dispatcher reconciles a page of dates whose release groups were released: what is due is put on the queues."""
+"""The dispatcher reconciles a page of dates on which something became due: it is put on the queues."""
 
 import functions_framework
 from flask import Request

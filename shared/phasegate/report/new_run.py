@@ -1,4 +1,4 @@
-"""The command that begins a run anew over what another run was asked for, as a person types it."""
+"""A command begins a new run over the dates and phases of an earlier one: here it is put together as it is typed."""
 
 import shlex
 from collections.abc import Sequence

@@ -177,7 +177,7 @@ def is_ready(port: int, path: str) -> bool:
 
 @dataclass(slots=True)
 class Server:
-    """A server is a process that this process started."""
+    """A server is a process that was started from here."""
 
     name: str
     """What the stack calls it, and its log."""

@@ -25,7 +25,7 @@ ROOMS = ("phasegate.adapters.gcp", "phasegate.services")
 
 
 class ForkedProcess:
-    """A forked process is no child of whoever had it started; its methods are those of ``subprocess.Popen``."""
+    """A forked process is no child of whoever had it started; it is asked and ended as a ``subprocess.Popen`` is."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

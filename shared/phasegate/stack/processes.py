@@ -29,7 +29,7 @@ class ProcessId(BaseModel):
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId":
-        """Return the identity of a child of this process."""
+        """Return the identity of the process that has this number now."""
         return cls(pid=pid, began=_began(pid) or "")
 
     @property

@@ -1,6 +1,6 @@
 """What opens a home for the embedded backend's commands: to try a plan out, to drive a run, to verify and roll back.
 
-Apart from the commands that only read, which need none of what is imported here, and are quick. Reports are imported by
+It is a module of its own: commands that only read import none of this, and are quick. Reports are imported by
 what writes them, so that a plan is shown quickly.
 """
 

@@ -1,5 +1,5 @@
-"""Of a season up to a date the calendar has one hash: who reads more of the schedule than its own date can tell by it
-whether the calendar is still the one that it read."""
+"""The calendar of a season up to a date is named by one hash. A table that reads the schedule over more than its own
+date keeps that hash, and is told by it when the calendar has changed since."""
 
 import hashlib
 import json

@@ -199,7 +199,7 @@ class _Admission:
 
 
 def _open_positions(strip: bytearray) -> Iterator[int]:
-    """Dates of a release group that were released and have not come to rest."""
+    """Dates of a release group that were released and are not judged."""
     for letter in _OPEN:
         position = strip.find(letter)
         while position != -1:

@@ -46,7 +46,7 @@ GOOD = frozenset({BoardLetter.PASSED, BoardLetter.SKIPPED})
 BADLY_ENDED = frozenset({BoardLetter.BLOCKED, BoardLetter.FAILED})
 ENDED = GOOD | BADLY_ENDED
 OPEN = frozenset({BoardLetter.RELEASED, BoardLetter.UNJUDGED})
-"""Released, and not come to rest."""
+"""Released, and not judged."""
 
 # A strip holds bytes: looked up once here, as release decisions look at every date.
 _PENDING = ord(BoardLetter.PENDING)
@@ -180,7 +180,7 @@ class Board:
         return min((each.at for each in unasked), default=None)
 
     def open_days(self, index: PlanIndex) -> list[date]:
-        """Return the dates with a release group that was released and has not come to rest."""
+        """Return the dates with a release group that was released and is not judged."""
         return [day for p, day in enumerate(index.days) if any(strip[p] in _OPEN for strip in self.groups.values())]
 
     def forget(self, day: date, refs: Iterable[str]) -> None:

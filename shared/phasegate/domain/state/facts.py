@@ -1,7 +1,8 @@
 """Facts say what happened on one date of a run. Facts only grow; everything else is derived from them.
 
-Each field has one kind of writer: ``dispatched`` whoever reconciles, ``abandoned`` the runner, ``reported`` the
-listener, ``healed`` the sweeper, ``proved`` and the cells the conductor.
+Each field has one kind of writer: ``dispatched`` whoever reconciles, ``abandoned`` the runner, or the process
+that stops with calls not made, ``reported`` the listeners, ``healed`` the sweeper, ``proved`` and the cells the
+conductor.
 """
 
 from collections.abc import Iterable, Mapping
@@ -229,11 +230,11 @@ class GroupState:
     released_at: datetime
     """When it was released, UTC."""
     concluded: str | None = None
-    """The ``BoardLetter`` that it came to; None: it has not come to rest."""
+    """The ``BoardLetter`` that it came to; None: it is not judged yet."""
     concluded_at: datetime | None = None
-    """When it came to rest, UTC; None: not yet."""
+    """When it was judged, UTC; None: not yet."""
     verdicts: tuple[Verdict, ...] = ()
-    """What its checks said when it came to rest."""
+    """What its checks said when it was judged."""
     same: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)] = ()
     """Its processors that were left alone when it was released: their inputs hold what their tables were made from."""
 

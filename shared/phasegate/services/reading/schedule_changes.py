@@ -58,8 +58,8 @@ def schedule_news(state: RunReader, run_id: str, query_of: Callable[[Run, Plan],
 
 
 def with_lost_dates(calendar: Calendar, state: RunReader, pipeline: str) -> Calendar:
-    """Add to a calendar the dates that runs of a pipeline had, and that the schedule has not any more: rows may stand
-    there that a person takes away."""
+    """Add to a calendar the dates that refreshes of a pipeline's runs noted as lost, and that the schedule does not
+    have: rows may stand there that a person takes away."""
     lost: dict[date, CalendarDate] = {}
     for run in state.runs():
         if run.refreshes and run.pipeline == pipeline:

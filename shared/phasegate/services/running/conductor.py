@@ -1,5 +1,5 @@
-"""The conductor turns settled release groups into proofs, verdicts and releases. The only writer of the board and the
-cells."""
+"""The conductor turns release groups at rest into proofs, verdicts and releases. Once a run is begun nobody else writes
+its board and cells."""
 
 import logging
 from collections.abc import Iterable
