@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from phasegate.domain.decisions.retry import Changes, reach, reopen, retry_targets
+from phasegate.domain.errors import YIELDS_NOTHING
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import BoardLetter
 from phasegate.domain.state.run import RetryIntent, RunStatus
@@ -49,6 +52,14 @@ def test_failed_work_runs_again_by_itself() -> None:
 def test_work_that_found_nothing_yet_runs_again_from_its_source() -> None:
     conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
     conduct.board.bad[conduct.index.days[0]]["raw/a"] = Failure(ErrorClass.NOT_YET, "no rows, and 4 are due")
+    assert redo(retry(conduct, (0, "raw/a"))) == {(0, "fetch"): {"a"}, (0, "raw"): {"a"}}
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.BUG, ErrorClass.TRANSIENT])
+def test_work_that_would_have_emptied_a_table_runs_again_from_its_source(error_class: ErrorClass) -> None:
+    conduct = finished_but_for("raw", BoardLetter.FAILED, a="why")
+    said = f"raw.a of 2024-01-01 holds 4 rows, which no attempt wrote, {YIELDS_NOTHING}"
+    conduct.board.bad[conduct.index.days[0]]["raw/a"] = Failure(error_class, said)
     assert redo(retry(conduct, (0, "raw/a"))) == {(0, "fetch"): {"a"}, (0, "raw"): {"a"}}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from phasegate.domain.errors import YIELDS_NOTHING
 from phasegate.domain.plan import (
     ApprovalEdge,
     Edge,
@@ -75,10 +76,11 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
     """Find how far a retry of (date, ref) pairs reaches: back to the source, and forward to all that was built on it.
 
     A blocked processor is mended from its sources, so what it needs and reads on that date runs again too. So is one
-    that found nothing yet where something is due: what it was made from holds nothing, whoever has it since. And so is
-    an observed one, which nothing but the events of its sources starts. Any other that failed runs again by itself, and
-    so does one that is blocked where nothing is expected of it: it is counted again, and nobody is called. Where these
-    are all the blocked dates that hold a circuit breaker open, what waits behind it is mended likewise.
+    that found nothing yet where something is due, or nothing in place of rows that stand there: what it was made from
+    holds nothing, whoever has it since. And so is an observed one, which nothing but the events of its sources starts.
+    Any other that failed runs again by itself, and so does one that is blocked where nothing is expected of it: it is
+    counted again, and nobody is called. Where these are all the blocked dates that hold a circuit breaker open, what
+    waits behind it is mended likewise.
     Release groups that were already released on top of them are taken back and will be released anew. The board stays
     as it is. Returns the cells that change, by (position, phase).
     """
@@ -98,7 +100,9 @@ def reach(index: PlanIndex, board: Board, targets: Iterable[tuple[date, str]]) -
 
 
 def _is_mended_from_sources(why: Unsound | None) -> bool:
-    return isinstance(why, Blocked) or (isinstance(why, Failure) and why.error_class is ErrorClass.NOT_YET)
+    if not isinstance(why, Failure):
+        return isinstance(why, Blocked)
+    return why.error_class is ErrorClass.NOT_YET or YIELDS_NOTHING in why.message
 
 
 def _behind_breakers(
