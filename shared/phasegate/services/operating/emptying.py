@@ -16,12 +16,13 @@ def require_own_rows(
 
     phase, processor: what a retry is narrowed to. What cannot be asked refuses nothing: the attempt looks again.
     """
+    registry = index.plan.pipeline.registry
     outputs = {
         task.ref: (output, days)
         for task in index.tasks
         if isinstance(output := task.spec.output, TableOutput)
         and phase in (None, task.phase)
-        and processor in (None, task.processor)
+        and (processor is None or registry.get((task.phase, processor)) == task.processor)
     }
     for ref, counted in prover.count(outputs).items():
         if counted is None or isinstance(counted, PhasegateError):
