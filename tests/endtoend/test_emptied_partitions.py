@@ -17,7 +17,8 @@ ACCEPT = ("--date", LOST, "--phase", "load", "--processor", "orders", "--accept-
 def shop(tmp_path: Path) -> Shop:
     """A shop whose season is done, and whose source has lost a date since."""
     policy = "  - name: load\n    failure: {not_yet_retries: 0, retries: 0}\n"
-    made = Shop(tmp_path, {"pipeline.yaml": PIPELINE.replace("  - name: load\n", policy)})
+    named = PIPELINE.replace("      - name: orders\n", "      - name: orders\n        aliases: [p1_orders]\n")
+    made = Shop(tmp_path, {"pipeline.yaml": named.replace("  - name: load\n", policy)})
     made.sample()
     assert made.type("run", "--pipeline", str(made.pipeline), *RUN).returncode == 0
     orders = json.loads((made.desk / "source" / "orders.json").read_text())
@@ -65,11 +66,13 @@ def test_a_later_retry_that_does_not_say_so_keeps_the_rows(shop: Shop) -> None:
     assert rows(shop) == 4
 
 
-def test_the_wish_is_refused_where_rows_stand_that_nobody_here_wrote(shop: Shop) -> None:
+@pytest.mark.parametrize("name", ["orders", "p1_orders"])
+def test_the_wish_is_refused_where_rows_stand_that_nobody_here_wrote(shop: Shop, name: str) -> None:
     with duckdb.connect(str(shop.desk / ".phasegate" / "warehouse.duckdb")) as connection:
         connection.execute(f"UPDATE shop_raw.orders SET _fence = NULL WHERE day = '{LOST}'")
     before = shop.type("status", "again", "--json").stdout
-    refused = shop.type("retry", "again", *ACCEPT, "--why", "the shop was closed")
+    accept = [name if word == "orders" else word for word in ACCEPT]
+    refused = shop.type("retry", "again", *accept, "--why", "the shop was closed")
     assert (refused.returncode, rows(shop)) == (2, 9)
     assert f"shop_raw.orders of {LOST} holds 9 rows without a fence: no attempt wrote them" in refused.stderr
     assert shop.type("status", "again", "--json").stdout == before
