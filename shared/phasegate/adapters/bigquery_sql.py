@@ -1,5 +1,8 @@
 """SQL of the BigQuery dialect is read here as far as every warehouse must understand it: statements, parameters,
 tables.
+
+The dialect is imported here, whole, before anybody reads with it: sqlglot 30 loads a dialect at its first use by name,
+and a thread that reads at that moment gets one that is half made, and reads as no dialect (a finding of ours).
 """
 
 from collections.abc import Collection, Mapping
@@ -9,6 +12,7 @@ from typing import cast
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import SqlglotError
 
 from phasegate.domain.checks.question import on_days
@@ -19,7 +23,7 @@ from phasegate.ports import Parameter
 def read_script(sql: str) -> list[exp.Expression]:
     """Return the statements of a script. Raises InputError when BigQuery's grammar does not allow it."""
     try:
-        return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
+        return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read=BigQuery) if tree is not None]
     except SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"SQL that BigQuery's grammar does not allow: {reason} In: {_beginning(sql)}") from error

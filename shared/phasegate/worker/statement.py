@@ -9,10 +9,11 @@ def hash_of_statement(sql: str) -> str:
     """
     # Takes longer to import than a process takes to start that never asks for a hash.
     import sqlglot
+    from sqlglot.dialects.bigquery import BigQuery
     from sqlglot.errors import SqlglotError
 
     try:
-        words = [sql[token.start : token.end + 1] for token in sqlglot.tokenize(sql, read="bigquery")]
+        words = [sql[token.start : token.end + 1] for token in sqlglot.tokenize(sql, read=BigQuery)]
     except SqlglotError:
         words = [sql]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]

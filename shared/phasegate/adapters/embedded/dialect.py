@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
 from phasegate.adapters.json_lines import utc_without_zone
@@ -42,7 +43,7 @@ def translate(sql: str) -> Statement:
     tree = _mend(read_statement(sql))
     parameters = parameters_of(tree)
     # Written out once: a copy of the tree would take a third of the time.
-    return Statement(tree.sql(dialect="duckdb", identify=True, copy=False), parameters)
+    return Statement(tree.sql(dialect=DuckDB, identify=True, copy=False), parameters)
 
 
 @lru_cache(maxsize=32)
@@ -60,7 +61,7 @@ def translate_ddl(script: str) -> tuple[str, ...]:
         for constraint in list(tree.find_all(exp.ColumnConstraint)):
             if isinstance(constraint.kind, exp.Properties):
                 constraint.pop()
-        statements.append(_mend(tree).sql(dialect="duckdb", identify=True, copy=False))
+        statements.append(_mend(tree).sql(dialect=DuckDB, identify=True, copy=False))
     return tuple(statements)
 
 
