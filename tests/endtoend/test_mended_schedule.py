@@ -72,9 +72,12 @@ def test_a_retry_by_an_older_schedule_says_what_takes_the_new_one_over(tmp_path:
     assert site.run().code == 1
     assert "schedule" not in site("retry", "r").err
     change_all(site)
-    said = site("retry", "r").err
-    assert f"the schedule does not have any more: {LOST}" in said
-    assert "what would be taken over: phasegate --home home refresh r" in said
+    retried = site("retry", "r")
+    assert f"the schedule does not have any more: {LOST}" in retried.err
+    assert "what would be taken over: phasegate --home home refresh r" in retried.err
+    first = "-> the schedule says something else of that now; to go by it: phasegate --home home refresh r --yes; else "
+    assert f"{first}mend the source, then: phasegate --home home retry r --date {CHANGED} --phase raw" in retried.out
+    assert first in site("explain", "r").out
 
 
 def test_the_printed_run_of_a_date_that_the_schedule_gained_takes_it(site: Site) -> None:

@@ -1,8 +1,8 @@
 """An explanation says why something is not done: cells, reasons down to the root, what to type for each root."""
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -120,11 +120,12 @@ def explain(
     phase: str | None,
     now: datetime | None = None,
     overdue: Iterable[OverdueCall] = (),
+    rescheduled: Collection[date] = (),
 ) -> Explanation:
     """Explain a run, one of its dates, or a (date, phase). Raises InputError for a date or phase that it has not.
 
     now: the time on the clock of who asks, which may be wrong; None: nothing is said of it. overdue: the calls that
-    have passed their deadline.
+    have passed their deadline. rescheduled: the dates of which the schedule says something else than the run goes by.
     """
     run, (board, _) = state.run(run_id), state.board(run_id)
     index = state.index(run_id, board.plan)
@@ -133,7 +134,8 @@ def explain(
     if phase is not None and phase not in index.plan.phases:
         raise InputError(f"unknown phase '{phase}' of run '{run_id}'{did_you_mean(phase, index.plan.phases)}")
     blockage = Blockage(index, board)
-    roots = _roots(run, index, board, blockage) + _approvals(index, board) + _under_way(state, run_id, index, board)
+    bad = tuple(_by_the_schedule(run, root, rescheduled) for root in _roots(run, index, board, blockage))
+    roots = bad + _approvals(index, board) + _under_way(state, run_id, index, board)
     roots += tuple(map(_hanging, overdue))
     cells: tuple[CellExplained, ...] = ()
     if day is not None:
@@ -217,6 +219,14 @@ def _roots(run: Run, index: PlanIndex, board: Board, blockage: Blockage) -> tupl
         cells = tuple(waiting[day, ref])
         roots.append(Root(day, phase, processor, "missing outside the run", detail, cells, remedy))
     return tuple(roots)
+
+
+def _by_the_schedule(run: Run, root: Root, rescheduled: Collection[date]) -> Root:
+    """A retry goes by the schedule of before for ever: where it says something else now, that is taken over first."""
+    if root.day not in rescheduled:
+        return root
+    taken = f"the schedule says something else of that now; to go by it: phasegate refresh {run.run_id} --yes"
+    return replace(root, remedy=f"{taken}; else {root.remedy}")
 
 
 def _refs(index: PlanIndex, board: Board, root: Obstacle) -> set[str]:

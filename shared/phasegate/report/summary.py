@@ -25,6 +25,8 @@ from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
 from phasegate.services.reading.prover import ask
+from phasegate.services.reading.schedule import Query
+from phasegate.services.reading.schedule_changes import schedule_news
 
 SHOWN_MISSING = 40
 """Lines of missing tasks that a terminal is shown."""
@@ -73,8 +75,12 @@ class Summary:
     """Seconds in which the run went on by itself, from its start to its end, or until now."""
 
 
-def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) -> Summary:
-    """Read state and tables of a run, and sum up where it stands."""
+def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime, schedule: Query | None = None) -> Summary:
+    """Read state and tables of a run, and sum up where it stands.
+
+    schedule: answers the queries of the run's calendar, which is read again where something ended badly; None: it is
+    not.
+    """
     progress = report(state, run_id, now)
     index = state.index(run_id)
     tables: list[TableRows] = []
@@ -96,11 +102,14 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime) ->
                 reasons = skipped.setdefault(phase, {})
                 reasons[reason] = reasons.get(reason, 0) + 1
     run = state.run(run_id)
+    rescheduled: frozenset[date] = frozenset()
+    if schedule is not None and board.bad:
+        rescheduled = schedule_news(state, run_id, lambda _run, _plan: schedule, now).changes.days
     return Summary(
         report=progress,
         tables=tuple(tables),
         skipped=skipped,
-        roots=explain(state, run_id, None, None, overdue=progress.overdue).roots,
+        roots=explain(state, run_id, None, None, overdue=progress.overdue, rescheduled=rescheduled).roots,
         left_behind=left_behind(index, warehouse) if progress.status.is_final else None,
         pipeline=tuple(options_of(run)),
         again=new_run(run, index.plan, reprocess="failed" if progress.status is RunStatus.CANCELLED else ""),

@@ -240,7 +240,7 @@ class CloudCommands:
         from phasegate.report.summary import summarise
 
         backend = self.deployment.backend
-        found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now())
+        found = summarise(backend.state, backend.warehouse, run_id, backend.clock.now(), self._query)
         made = self._report_on(run_id, found.report.finished_at)
         unreported = f"there is no report on it yet; make one with: phasegate verify {run_id}"
         show_summary(found, made, unreported, as_json)

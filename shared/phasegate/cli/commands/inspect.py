@@ -86,10 +86,9 @@ def register(app: typer.Typer) -> None:
         session: Session = context.obj
         chosen = options.parse_day(day, "DATE") if day else None
         state, now = session.backend.state(), SystemClock().now()
-        found = explained(
-            state, run_id, chosen, phase, now, overdue_calls(state, run_id, session.backend.clock().now())
-        )
+        overdue = overdue_calls(state, run_id, session.backend.clock().now())
         news = schedule_news(state, run_id, session.backend.schedule, now)
+        found = explained(state, run_id, chosen, phase, now, overdue, news.changes.days)
         if as_json:
             write_json({**explanation_document(found), "schedule": news_document(news)})
         else:

@@ -27,7 +27,11 @@ def register(app: typer.Typer) -> None:
         processor: Annotated[str | None, typer.Option("--processor", help="Only this processor.")] = None,
         signature: Annotated[str | None, typer.Option("--signature", help="Only what has this signature.")] = None,
         accept_empty: Annotated[
-            bool, typer.Option("--accept-empty", help="It may delete rows and put nothing in their place.")
+            bool,
+            typer.Option(
+                "--accept-empty",
+                help="It may delete rows and put nothing in their place; checks still miss rows that are due.",
+            ),
         ] = False,
         why: options.WhyOption = "",
         alongside: options.AlongsideOption = False,
