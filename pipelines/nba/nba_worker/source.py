@@ -3,6 +3,7 @@
 import difflib
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -105,7 +106,7 @@ class DaySlice:
 
 
 class SourceFolder:
-    """A source folder keeps its games in memory. Thread-safe.
+    """A source folder keeps its games in memory, as they were when it was read. Thread-safe.
 
     What is wrong with some dates is a problem of these dates, and of no other. Raises InputError, naming file and
     column, for a folder or file that is not there or cannot be read, for a column that is missing or whose dates are
@@ -115,6 +116,8 @@ class SourceFolder:
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise InputError(f"source folder {folder} is not there: give --source a folder with {_file_list()}")
+        self.folder = folder
+        self._read = _state_of(folder)
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._held = {name for name in OPTIONAL if (folder / f"{name}.parquet").exists()}
         _refuse_misspelt(folder, OPTIONAL.keys() - self._held)
@@ -132,6 +135,10 @@ class SourceFolder:
             )
         self.schedule = Schedule(games)
         self._slice = lru_cache(maxsize=64)(self._read_slice)
+
+    def has_changed(self) -> bool:
+        """Tell whether a file of the folder was written, added or taken away since it was read."""
+        return _state_of(self.folder) != self._read
 
     def day(self, day: date, subject: str) -> DaySlice:
         """Return the rows of one date. subject: games, teams, players, player_shots, team_shots, plays or props."""
@@ -208,6 +215,16 @@ def player_lookup(name: str) -> str:
     """Return the letters a to z and digits of a name, without accents: ``Luka Dončić`` is ``lukadoncic``."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum())
+
+
+def _state_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """When each file of a source folder was last written, in nanoseconds, and its bytes."""
+    state = {}
+    for name in (*REQUIRED, *OPTIONAL):
+        with suppress(FileNotFoundError):
+            found = (folder / f"{name}.parquet").stat()
+            state[name] = found.st_mtime_ns, found.st_size
+    return state
 
 
 def _refuse_misspelt(folder: Path, absent: Iterable[str]) -> None:
