@@ -1,6 +1,8 @@
 """The reference worker behind HTTP: its paths under functions-framework, ranges of dates, preparing."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -241,6 +243,40 @@ def test_the_function_does_not_start_without_a_source_folder(monkeypatch: pytest
     monkeypatch.delenv("PHASEGATE_NBA_SOURCE", raising=False)
     with pytest.raises(InputError, match="PHASEGATE_NBA_SOURCE is not set"):
         functions_framework.create_app("nba", str(MAIN))
+
+
+FORKED = f"""
+import gc, os, signal, sys
+import functions_framework
+functions_framework.create_app("nba", {str(MAIN)!r})
+(main,) = [module for module in sys.modules.values() if getattr(module, "__file__", None) == {str(MAIN)!r}]
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    worker = main._worker()
+    (worker._read.source.folder / "schedule.parquet").touch()
+    assert worker._read_again()
+    gc.collect()
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+"""Loads the function, and has a process forked from it read a folder again that has changed."""
+
+
+def test_a_process_that_was_forked_from_the_one_that_loaded_the_function_reads_a_folder_again(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("PYTHONPATH", str(MAIN.parents[1])),
+        ("PHASEGATE_PROJECT", "demo"),
+        ("PHASEGATE_BUCKET", "nobodys"),
+        ("PHASEGATE_NBA_SOURCE", str(make_folder())),
+        ("BIGQUERY_EMULATOR_HOST", "127.0.0.1:9"),
+        ("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9"),
+    ):
+        monkeypatch.setenv(name, value)
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_source_folder_in_a_bucket_is_copied_by_the_first_request_that_finds_it(

@@ -2,6 +2,9 @@
 
 Its source folder is ``PHASEGATE_NBA_SOURCE``: a folder of the image, or ``gs://bucket/folder``, of which each instance
 takes a copy (some megabytes). It writes to the BigQuery and the bucket of the deployment.
+
+The process that loads this file is forked before it serves, and a DuckDB that was opened before must not be closed
+afterwards: the worker is made at the first request, and nothing of it before.
 """
 
 import os
@@ -14,6 +17,7 @@ import flask
 import functions_framework
 
 from nba_worker.service import NbaWorker, build
+from nba_worker.source import SourceFolder
 from phasegate import telemetry
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client, storage_client
@@ -28,14 +32,18 @@ BUCKET = "gs://"
 _making = Lock()
 
 
+def _place() -> str:
+    if not (place := os.environ.get(SOURCE)):
+        raise InputError(f"{SOURCE} is not set: give the folder with schedule.parquet and the box scores")
+    return place
+
+
 @lru_cache(maxsize=1)
 def _worker() -> NbaWorker:
-    if not os.environ.get(SOURCE):
-        raise InputError(f"{SOURCE} is not set: give the folder with schedule.parquet and the box scores")
-    settings = CloudSettings.from_environment()
+    place, settings = _place(), CloudSettings.from_environment()
     warehouse = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "worker-nba"})
     objects = GcsObjectStore(storage_client(settings), settings.bucket)
-    return build(_folder(os.environ[SOURCE], settings), warehouse, objects)
+    return build(_folder(place, settings), warehouse, objects)
 
 
 def _folder(place: str, settings: CloudSettings) -> Path:
@@ -51,9 +59,10 @@ def _folder(place: str, settings: CloudSettings) -> Path:
 
 
 telemetry.configure("nba")
-if not os.environ.get(SOURCE, "").startswith(BUCKET):
+if not _place().startswith(BUCKET):
     # A folder or setting that is wrong is seen by whoever deploys. A bucket may be filled after that.
-    _worker()
+    CloudSettings.from_environment()
+    SourceFolder(Path(_place())).close()
 
 
 @functions_framework.http

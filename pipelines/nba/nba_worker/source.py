@@ -136,6 +136,10 @@ class SourceFolder:
         self.schedule = Schedule(games)
         self._slice = lru_cache(maxsize=64)(self._read_slice)
 
+    def close(self) -> None:
+        """Give the memory back: nothing can be read any more."""
+        self._connection.close()
+
     def has_changed(self) -> bool:
         """Tell whether a file of the folder was written, added or taken away since it was read."""
         return _state_of(self.folder) != self._read
