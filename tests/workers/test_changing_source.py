@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from phasegate.domain.errors import TransientError
 from tests.workers.conftest import MakeFolder, Played, play, request_body
 
 DAY = date(2023, 10, 25)
@@ -57,6 +58,20 @@ def test_a_game_that_came_late_is_in_the_table_of_the_schedule(source: Path, pla
     (source / "schedule.parquet").touch()
     played.worker.prepare()
     assert played.warehouse.query(asked) == [after]
+
+
+def test_a_schedule_whose_table_could_not_be_written_is_written_at_the_next_request(
+    source: Path, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise TransientError("too many statements")
+
+    rewrite(source, "schedule", f"FROM t WHERE game_date <> '{DAY}'")
+    with monkeypatch.context() as patch:
+        patch.setattr(played.warehouse, "replace_table", refuse)
+        assert played.ask("/process", "team_offense_game_summary", DAY, 2)[0] == 503
+    assert played.ask("/scrape", "nbac_player_boxscore", DAY, 2)[0] == 200
+    assert played.rows("nba_raw.nbac_schedule", "game_date", DAY) == []
 
 
 def test_a_file_that_is_being_written_is_asked_for_again(source: Path, played: Played) -> None:

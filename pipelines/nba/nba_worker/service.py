@@ -96,7 +96,7 @@ class NbaWorker:
             for script in sorted((PIPELINE / "schema").glob("*.sql")):
                 self._warehouse.apply_schema(script.read_text(encoding="utf-8"))
             self._read_again()
-            self._fill_reference_tables()
+            self._fill_reference_tables(self._read.source)
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer one request as ``WorkerService.handle`` does. Raises HaltError when the disk is full."""
@@ -117,23 +117,23 @@ class NbaWorker:
         """
         if self._read.source.has_changed():
             with self._preparing:
-                if self._read_again():
-                    self._fill_reference_tables()
+                self._read_again()
         return self._read
 
-    def _read_again(self) -> bool:
-        """Read a folder that has changed; whether it had."""
+    def _read_again(self) -> None:
+        """Read a folder that has changed. Only when its reference tables are written too, it counts as read."""
         if not self._read.source.has_changed():
-            return False
+            return
         try:
-            self._read = self._processors_over(SourceFolder(self._read.source.folder))
+            source = SourceFolder(self._read.source.folder)
         except InputError as error:
             raise TransientError(f"the source folder has changed and cannot be read: {error}") from error
-        return True
+        self._fill_reference_tables(source)
+        self._read = self._processors_over(source)
 
-    def _fill_reference_tables(self) -> None:
-        self._bring_up_to_date(f"{DATASET}.nbac_schedule", self._read.source.schedule_rows())
-        self._bring_up_to_date("nba_reference.player_props", self._read.source.prop_rows())
+    def _fill_reference_tables(self, source: SourceFolder) -> None:
+        self._bring_up_to_date(f"{DATASET}.nbac_schedule", source.schedule_rows())
+        self._bring_up_to_date("nba_reference.player_props", source.prop_rows())
 
     def _run_sql(self, processors: _Processors, request: WorkerRequest, day: date) -> ProcessorResult:
         processor = {**ANALYTICS, **PRECOMPUTE}[request.processor]
