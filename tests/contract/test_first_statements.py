@@ -6,42 +6,44 @@ import sys
 import pytest
 
 PROGRAM = """
+import importlib
 import threading
-import time
 
 import sqlglot.dialects.dialect as dialect
 
-made_at_once = dialect.new_trie
-
-
-def made_slowly(words):
-    # A dialect makes these while its class is registered and not complete.
-    time.sleep(0.01)
-    return made_at_once(words)
-
-
-dialect.new_trie = made_slowly
-from {module} import {function} as read
-
 FIRST = "SELECT `a` AS b, 1.5 AS c FROM `raw.a` WHERE d = @d"
 SECOND = "SELECT `d` AS e FROM `raw.b` WHERE x IN UNNEST(@x)"
-found = set()
+STATEMENTS = {{"first": FIRST, "second": SECOND}}
+made, found, threads = dialect.new_trie, set(), []
 
 
-def once(n):
-    time.sleep(n * 0.002)
+def read(name):
+    function = importlib.import_module("{module}").{function}
+    return name, str(getattr(function, "__wrapped__", function)(STATEMENTS[name]))
+
+
+def once(name):
     try:
-        found.add((n % 2, str(getattr(read, "__wrapped__", read)(SECOND if n % 2 else FIRST))))
+        found.add(read(name))
     except Exception as error:
-        found.add((n % 2, type(error).__name__))
+        found.add((name, type(error).__name__))
 
 
-threads = [threading.Thread(target=once, args=(n,)) for n in range(150)]
-[thread.start() for thread in threads]
+def made_while_others_read(words):
+    # A dialect makes these while its class is registered and not complete. Who has to wait for that, waits.
+    for name in STATEMENTS:
+        threads.append(threading.Thread(target=once, args=(name,)))
+        threads[-1].start()
+        threads[-1].join(0.05)
+    return made(words)
+
+
+dialect.new_trie = made_while_others_read
+expected = {{read(name) for name in STATEMENTS}}
 [thread.join() for thread in threads]
-assert found == {{(0, str(read(FIRST))), (1, str(read(SECOND)))}}, found
+assert threads and found == expected, (found, expected)
 """
-"""Has many threads read two statements while the dialects are still loaded, which is drawn out."""
+"""Has threads read two statements at the moments at which a dialect is half made."""
 
 
 @pytest.mark.parametrize(
