@@ -7,7 +7,8 @@ import pytest
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.run import RunStatus
-from phasegate.report.explain import explain, explanation_text
+from phasegate.report.explain import explain
+from phasegate.report.explanation import explanation_text
 from phasegate.report.summary import next_command
 from phasegate.services.operating.decisions import approve
 from phasegate.services.operating.operators import pause, resume

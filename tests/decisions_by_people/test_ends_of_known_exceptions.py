@@ -13,7 +13,8 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RunStatus
 from phasegate.embedded_start import HomeStart, calendar_reader
-from phasegate.report.explain import explain, explanation_text
+from phasegate.report.explain import explain
+from phasegate.report.explanation import explanation_text
 from phasegate.report.verifier import verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.report.verify.document.report import Report

@@ -10,7 +10,8 @@ import pytest
 from phasegate.domain.errors import InputError
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.run import RunStatus, Waiver
-from phasegate.report.explain import explain, explanation_text
+from phasegate.report.explain import explain
+from phasegate.report.explanation import explanation_text
 from phasegate.services.operating.decisions import approve, waive
 from phasegate.services.operating.operators import retry
 from phasegate.services.reading.progress import progress_document

@@ -9,7 +9,8 @@ import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RunStatus
-from phasegate.report.explain import Explanation, explain, explanation_text
+from phasegate.report.explain import Explanation, explain
+from phasegate.report.explanation import explanation_text
 from phasegate.report.summary import Summary, summarise, summary_document, summary_text
 from phasegate.services.operating import operators
 from phasegate.services.operating.decisions import approve

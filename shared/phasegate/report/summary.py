@@ -19,7 +19,8 @@ from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import State, Warehouse
-from phasegate.report.explain import Root, explain, roots_text
+from phasegate.report.explain import Root, explain
+from phasegate.report.explanation import roots_text
 from phasegate.report.new_run import new_run, options_of
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text

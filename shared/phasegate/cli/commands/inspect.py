@@ -78,7 +78,7 @@ def register(app: typer.Typer) -> None:
         """Say why something is not done, down to the root, and which command mends it."""
         from phasegate.adapters.embedded.clock import SystemClock
         from phasegate.report.explain import explain as explained
-        from phasegate.report.explain import explanation_document, explanation_text
+        from phasegate.report.explanation import explanation_document, explanation_text
         from phasegate.report.schedule import news_document, news_text
         from phasegate.services.reading.progress import overdue_calls
         from phasegate.services.reading.schedule_changes import schedule_news
