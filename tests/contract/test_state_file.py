@@ -1,14 +1,16 @@
 """The state file of embedded mode: what is not one is refused in clear words, and left as it is."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from phasegate.adapters.embedded.database import Database
+from phasegate.adapters.embedded.database import SCHEMA_VERSION, Database
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.domain.errors import HaltError, InputError, PhasegateError
@@ -132,6 +134,20 @@ def test_a_state_file_is_opened_again_as_it_was_left(path: Path) -> None:
     again = Database(path)
     assert [r.event for r in SqliteState(again, keeps_dates=True).quarantined(None)] == ["kept"]
     again.close()
+
+
+def test_who_opens_a_new_file_at_the_same_moment_finds_one_that_is_whole(tmp_path: Path) -> None:
+    at_once = Barrier(4, timeout=10)
+
+    def opened(number: int) -> list[object]:
+        at_once.wait()
+        database = Database(tmp_path / f"{number // 4}.sqlite")
+        found = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "user_version")]
+        database.close()
+        return found
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(opened, range(80))) == [["wal", SCHEMA_VERSION]] * 80
 
 
 def test_a_full_disk_halts_and_leaves_what_was_there(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The state file of a home folder is an SQLite database: one connection, nested transactions, a versioned schema."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -123,11 +124,12 @@ class Database:
 
     def _prepare(self, durable: bool) -> None:
         execute = self._connection.execute
+        if self._is_new() and self._is_writable:
+            self._create()
         application, version = (execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
-        is_new = not execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-        if not is_new and application != APPLICATION_ID:
+        if not self._is_new() and application != APPLICATION_ID:
             raise InputError(f"{self.path} is a database of another program; give another --home, or move it away")
-        if not is_new and version != SCHEMA_VERSION and version not in _MIGRATIONS:
+        if version != SCHEMA_VERSION and version not in _MIGRATIONS:
             raise InputError(
                 f"{self.path} has state version {version}, this program reads {SCHEMA_VERSION}; "
                 "use the program that made it, or another --home"
@@ -143,14 +145,31 @@ class Database:
         execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         execute("PRAGMA busy_timeout = 10000")
         execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        if is_new:
-            execute("BEGIN IMMEDIATE")
-            self._run_script(_SCHEMA)
-            execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            execute("COMMIT")
-        elif version != SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
             self._migrate()
+
+    def _is_new(self) -> bool:
+        return not self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+
+    def _create(self) -> None:
+        """Write the schema, in one transaction, unless another process has done it: one at a time has the folder.
+
+        SQLite's own locks do not do for this: two processes that switch to the write-ahead log at once refuse each
+        other, however long they may wait.
+        """
+        execute = self._connection.execute
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if self._is_new():
+                execute("PRAGMA journal_mode = WAL")
+                execute("BEGIN IMMEDIATE")
+                self._run_script(_SCHEMA)
+                execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                execute("COMMIT")
+        finally:
+            os.close(folder)
 
     def _migrate(self) -> None:
         """Bring an older file up to date, all or nothing; a process that came first has done it already."""
