@@ -8,6 +8,7 @@ from flask import Request
 from phasegate import telemetry
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.kickoff import Kickoff
+from phasegate.domain.state.listed import ListedRun
 from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, is_push, pushed, read, serve, settle
 from phasegate.services.reading.listing import run_document
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
@@ -22,7 +23,8 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     require_deployed(here.pipeline, kickoff.pipeline)
     environment = CloudEnvironment(here.backend, here.installation, lambda _: here.pipeline)
     started = start(kickoff.run_request(str(here.pipeline_file)), environment, kickoff.run_id, sent_at)
-    return run_document(here.backend.state, started.run), 202
+    state, run_id = here.backend.state, started.run.run_id
+    return run_document(ListedRun(started.run, state.board(run_id)[0], state.scope(run_id))), 202
 
 
 @functions_framework.http

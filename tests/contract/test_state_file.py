@@ -15,7 +15,8 @@ from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.domain.errors import HaltError, InputError, PhasegateError
 from phasegate.domain.state.lease import Held
-from phasegate.domain.state.run import DesiredState
+from phasegate.domain.state.listed import ListedRun
+from phasegate.domain.state.run import DesiredState, UnreadableDocument
 from phasegate.ports import Heal, QuarantineRecord
 from tests.contract.conftest import create
 
@@ -85,28 +86,40 @@ def test_a_page_that_turns_out_to_be_damaged_while_rows_are_read_is_damage_too(p
         rows.fetchall()
 
 
-def test_a_state_file_of_version_1_goes_on_as_version_4(path: Path) -> None:
+SINCE = {
+    2: ["TABLE heals"],
+    3: ["TABLE leases"],
+    4: ["TABLE reports"],
+    5: ["TRIGGER scope_of_plan", "TRIGGER scope_of_changed_plan", "TRIGGER scope_of_no_plan", "TABLE scopes"],
+}
+"""What each version of the state file has that the one before had not."""
+
+
+def take_back(database: Database, version: int) -> None:
+    """Make a file one of an earlier version."""
+    for added in (each for later, there in SINCE.items() if later > version for each in there):
+        database.execute(f"DROP {added}")
+    database.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_state_file_of_version_1_goes_on_as_the_newest(path: Path) -> None:
     database = Database(path)
-    for table in ("heals", "leases", "reports"):
-        database.execute(f"DROP TABLE {table}")
     for name, queue, payload in (("wake", "conductor", "r"), ("work", "raw", '{"run_id": "r"}')):
         database.execute("INSERT INTO tasks VALUES (?, 'r', ?, ?, 0, 0, NULL)", (name, queue, payload))
-    database.execute("PRAGMA user_version = 1")
+    take_back(database, 1)
     database.close()
     migrated = Database(path)
     SqliteState(migrated, keeps_dates=True).note_heal("r", Heal("dispatch", "it", "why", datetime.now(UTC)))
     tasks = migrated.execute("SELECT name, payload FROM tasks").fetchall()
     assert tasks == [("work", '{"run_id": "r"}')]
-    assert migrated.execute("PRAGMA user_version").fetchone() == (4,)
+    assert migrated.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert SqliteState(migrated, keeps_dates=True).reports("r") == []
 
 
 def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Path) -> None:
     database = Database(path)
-    database.execute("DROP TABLE leases")
-    database.execute("DROP TABLE reports")
     SqliteState(database, keeps_dates=True).quarantine([_record("kept")])
-    database.execute("PRAGMA user_version = 2")
+    take_back(database, 2)
     database.close()
     state, now = SqliteState(Database(path), keeps_dates=True), datetime(2026, 1, 1, tzinfo=UTC)
     state.leases.take("raw.a", now.date(), "live", now + timedelta(minutes=1), now)
@@ -114,11 +127,48 @@ def test_a_state_file_of_version_2_keeps_what_it_holds_and_takes_leases(path: Pa
     assert [r.event for r in state.quarantined(None)] == ["kept"]
 
 
+def test_runs_of_a_state_file_of_version_4_are_listed_as_those_begun_since(path: Path) -> None:
+    database = Database(path)
+    state = SqliteState(database, keeps_dates=True)
+    for run_id in ("earlier", "spoilt"):
+        create(state, run_id)
+    database.execute("UPDATE plans SET doc = 'no JSON' WHERE run_id = 'spoilt'")
+    take_back(database, 4)
+    database.close()
+    state = SqliteState(Database(path), keeps_dates=True)
+    create(state, "since", created=1)
+    since, earlier, spoilt = state.listed_runs()
+    assert isinstance(since, ListedRun) and isinstance(earlier, ListedRun) and isinstance(spoilt, UnreadableDocument)
+    assert earlier.scope == since.scope == state.plan("earlier").scope
+    assert spoilt.run_id == "spoilt" and spoilt.reason.startswith("the plan of run 'spoilt' cannot be read")
+
+
+def test_more_runs_than_are_read_at_once_are_all_listed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phasegate.adapters.embedded.run_list._PAGE_RUNS", 3)
+    state = SqliteState(Database(path), keeps_dates=True)
+    for number in range(7):
+        create(state, f"r{number}", created=number)
+    assert [each.run.run_id for each in state.listed_runs() if isinstance(each, ListedRun)] == [
+        f"r{number}" for number in reversed(range(7))
+    ]
+
+
+def test_a_run_without_a_board_or_a_plan_is_listed_as_one_that_cannot_be_read(path: Path) -> None:
+    database = Database(path)
+    state = SqliteState(database, keeps_dates=True)
+    for table in ("boards", "plans"):
+        create(state, f"no {table}".replace(" ", "-"))
+        database.execute(f"DELETE FROM {table} WHERE run_id = 'no-{table}'")
+    reasons = {each.run_id: each.reason for each in state.listed_runs() if isinstance(each, UnreadableDocument)}
+    assert reasons["no-boards"].startswith("the board of run 'no-boards' cannot be read")
+    assert reasons["no-plans"].startswith("the plan of run 'no-plans' cannot be read")
+
+
 def test_a_state_file_of_a_newer_version_is_refused(path: Path) -> None:
     Database(path).close()
-    execute(path, "PRAGMA user_version = 5")
+    execute(path, "PRAGMA user_version = 6")
     assert refusal(path) == (
-        f"{path} has state version 5, this program reads 4; use the program that made it, or another --home"
+        f"{path} has state version 6, this program reads 5; use the program that made it, or another --home"
     )
 
 

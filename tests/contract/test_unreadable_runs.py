@@ -57,7 +57,7 @@ def test_one_unreadable_run_is_listed_with_its_remedy_and_the_others_as_ever(
     backend.reopen()
     with pytest.raises(UnreadableRun, match=r"of run 'bad' .*use the version of the program that made it"):
         READS[what](backend.state)
-    listed = run_documents(backend.state)
+    listed = run_documents(backend.state.listed_runs())
     statuses = {each["run_id"]: each["status"] for each in listed}
     assert statuses == {"later": "running", "bad": "unreadable", "good": "running"}
     (reason,) = [each["reason"] for each in listed if each["run_id"] == "bad"]
@@ -74,7 +74,7 @@ def test_a_plan_in_a_home_with_a_key_more_is_listed_as_it_is_read(
     create(made.state, "bad")
     change_stored(made.state, "plan", "bad", change)
     made.reopen()
-    (listed,) = run_documents(made.state)
+    (listed,) = run_documents(made.state.listed_runs())
     assert listed["status"] == ("running" if is_readable else "unreadable")
     with nullcontext() if is_readable else pytest.raises(UnreadableRun):
         made.state.plan("bad")
@@ -133,7 +133,7 @@ def test_listing_runs_and_asking_which_dates_they_cover_compiles_no_plan(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("phasegate.adapters.state_base.compile_plan", lambda _: pytest.fail("a plan was compiled"))
-    assert len(run_documents(backend.state)) == 3
+    assert len(run_documents(backend.state.listed_runs())) == 3
     assert made_from_another_source(backend.state, "world", "/elsewhere", DAYS) == frozenset(DAYS)
     other_dates = [day + timedelta(days=400) for day in DAYS]
     assert finished_in(backend.state, "world", other_dates) == {}

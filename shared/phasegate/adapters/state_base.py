@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from cachetools import LRUCache, cached
 
 from phasegate.adapters.state_codec import readable
-from phasegate.domain.errors import UnknownRun
+from phasegate.domain.errors import UnknownRun, UnreadableRun
 from phasegate.domain.plan import FIRST, Plan, PlanIndex, PlanScope, compile_plan
 from phasegate.domain.spec.pipeline import did_you_mean
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import Run, UnreadableDocument
 
 PLANS_KEPT = 64
@@ -67,6 +69,20 @@ class StateBase(ABC):
     def scope(self, run_id: str) -> PlanScope:
         """See the port."""
         return self.plan(run_id, FIRST).scope
+
+    def listed_runs(self) -> list[ListedRun | UnreadableDocument]:
+        """See the port."""
+        return [self._listed(run) if isinstance(run, Run) else run for run in self.every_run()]
+
+    def _listed(self, run: Run) -> ListedRun | UnreadableDocument:
+        try:
+            return ListedRun(run, self.board(run.run_id)[0], self.scope(run.run_id))
+        except UnreadableRun as error:
+            return UnreadableDocument(run.run_id, str(error), run.pipeline, run.source)
+
+    @abstractmethod
+    def board(self, run_id: str) -> tuple[Board, int]:
+        """See the port."""
 
     def runs(self) -> list[Run]:
         """See the port."""

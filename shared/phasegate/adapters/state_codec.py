@@ -1,19 +1,19 @@
-"""Every store of state writes runs, plans, boards, facts and cells alike, and reads them back here.
+"""Every store of state writes runs, plans and boards alike, and reads them back here; ``fact_codec`` has the rest.
 
 A document that this program cannot read is refused, whatever is wrong with it, as one run's: UnreadableRun.
 """
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from datetime import date
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.plan import PLAN_MINOR, PLAN_VERSION, Plan, PlanScope
 from phasegate.domain.state.board import BOARD_VERSION, Board
-from phasegate.domain.state.facts import FACT_NAMES, Cell, Fact
 from phasegate.domain.state.run import RUN_MINOR, RUN_VERSION, Run, UnreadableDocument
 
 Document = dict[str, Any]
@@ -24,18 +24,6 @@ REMEDY = "use the version of the program that made it, which can also cancel it;
 
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RecursionError, zlib.error)
 """What a document of another shape does to whatever reads it: pydantic, JSON, gzip and our own lines."""
-
-_FACTS: Mapping[str, type[Fact]] = {name: kind for kind, name in FACT_NAMES.items()}
-
-
-class _Adapters(dict[type[Any], TypeAdapter[Any]]):
-    """What reads and writes a type; made when it is first needed, as that takes a millisecond each."""
-
-    def __missing__(self, kind: type[Any]) -> TypeAdapter[Any]:
-        return self.setdefault(kind, TypeAdapter(kind))
-
-
-_ADAPTERS = _Adapters()
 
 
 def readable(what: str, run_id: object, read: Callable[[], Read]) -> Read:
@@ -96,7 +84,9 @@ def scope_from_json(run_id: str, text: str) -> PlanScope:
 def _scope_of(document: Document) -> PlanScope:
     if unknown := _known(Plan, document, PLAN_MINOR).keys() - Plan.model_fields.keys():
         raise ValueError(f"{min(unknown)}: unknown key")
-    scope: PlanScope = _ADAPTERS[PlanScope].validate_python({name: document[name] for name in PlanScope._fields})
+    scope = PlanScope(tuple(document["phases"]), tuple(map(date.fromisoformat, document["days"])))
+    if not all(scope) or not all(isinstance(phase, str) for phase in scope.phases):
+        raise ValueError("phases and dates are expected")
     return scope
 
 
@@ -145,43 +135,3 @@ def _sentence(error: BaseException) -> str:
         what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         return f"{'.'.join(map(str, first['loc'])) or 'document'}: {what}"
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def fact_to_json(fact: Fact) -> str:
-    """Write a fact as a JSON document."""
-    return _ADAPTERS[type(fact)].serializer.to_json(fact, warnings=False).decode()
-
-
-def fact_from_json(name: str, text: str) -> Fact:
-    """Return the fact stored under a field's name. Raises ValueError for a document of another shape."""
-    fact: Fact = _ADAPTERS[_FACTS[name]].validate_json(text)
-    return fact
-
-
-def fact_of(name: str, document: Document) -> Fact:
-    """Return the fact of a document of Python's values, stored under a field's name."""
-    fact: Fact = _ADAPTERS[_FACTS[name]].validate_python(document)
-    return fact
-
-
-def cell_to_json(cell: Cell) -> str:
-    """Write a cell as a JSON document."""
-    return _ADAPTERS[Cell].dump_json(cell, by_alias=True).decode()
-
-
-def cell_to_document(cell: Cell) -> Document:
-    """Return a cell as a document of Python's values: dictionaries, lists of verdicts, ``datetime``."""
-    document: Document = _ADAPTERS[Cell].dump_python(cell, by_alias=True)
-    return document
-
-
-def cell_from_json(text: str) -> Cell:
-    """Return the cell of a JSON document. Raises ValueError for a document of another shape."""
-    cell: Cell = _ADAPTERS[Cell].validate_json(text)
-    return cell
-
-
-def cell_of(document: Document) -> Cell:
-    """Return the cell of a document of Python's values."""
-    cell: Cell = _ADAPTERS[Cell].validate_python(document)
-    return cell

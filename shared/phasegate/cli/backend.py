@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
     from phasegate.domain.spec.pipeline import Pipeline
-    from phasegate.domain.state.run import Run
+    from phasegate.domain.state.listed import ListedRun
+    from phasegate.domain.state.run import Run, UnreadableDocument
     from phasegate.ports import Clock, ObjectStore, State, Warehouse
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
@@ -89,6 +90,9 @@ class CommandBackend(Protocol):
 
     def state(self) -> "State":
         """Return the state, where runs are kept. Raises InputError where there is nothing yet."""
+
+    def listed_runs(self) -> "list[ListedRun | UnreadableDocument]":
+        """Return what a list of runs says of all of them. Raises InputError where there is nothing yet."""
 
     def source(self, given: Path | None) -> Path | None:
         """Return the source folder, absolute; None where the workers know their own. Raises InputError when it is not

@@ -4,13 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import did_you_mean
@@ -19,12 +13,10 @@ CONFIG_FILE = Path("phasegate.toml")
 PREFIX = "PHASEGATE_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """These are the settings that every command has."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, toml_file=CONFIG_FILE, extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     home: Path = Field(default=Path(".phasegate"), description="The home folder of embedded mode.")
     backend: Literal["embedded", "gcp"] = Field(default="embedded", description="Where runs are kept and driven.")
@@ -40,24 +32,23 @@ class Settings(BaseSettings):
         Raises InputError, which names the flag, the variable or the file that is wrong.
         """
         given = {name: value for name, value in flags.items() if value is not None}
+        variables = {name: os.environ.get(PREFIX + name.upper()) for name in cls.model_fields}
+        set_there = {name: value for name, value in variables.items() if value}
         try:
-            return cls(**given)
+            written = _written() if CONFIG_FILE.is_file() else {}
+            return cls.model_validate({**written, **set_there, **given})
         except ValidationError as error:
             raise InputError(_problem(error, given)) from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise InputError(f"{CONFIG_FILE}: cannot be read: {error.strerror}") from error
+        except ValueError as error:
             raise InputError(f"{CONFIG_FILE}: not valid TOML: {error}") from error
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Say where values come from: the first that has one wins."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+def _written() -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
 
 
 def _problem(error: ValidationError, flags: dict[str, Any]) -> str:

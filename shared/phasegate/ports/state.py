@@ -10,6 +10,7 @@ from typing import Protocol
 from phasegate.domain.plan import Plan, PlanIndex, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
+from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import Run, UnreadableDocument
 from phasegate.ports.claims import ClaimStore, Leases
 from phasegate.ports.records import RecordStore
@@ -40,6 +41,10 @@ class RunReader(Protocol):
 
     def every_run(self) -> list[Run | UnreadableDocument]:
         """Return all runs, newest first, and of a document that cannot be read why not: each is read by itself."""
+
+    def listed_runs(self) -> list[ListedRun | UnreadableDocument]:
+        """Return what a list of runs says of all of them, newest first; of one of which some part cannot be read, why
+        not: each is read by itself."""
 
     def unfinished(self) -> list[str]:
         """Return the ids of the runs whose board has not come to a final status, readable or not."""

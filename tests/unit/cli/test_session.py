@@ -65,7 +65,7 @@ def test_where_there_is_none_the_message_says_how_to_name_one() -> None:
 
 
 def test_help_imports_neither_a_backend_nor_the_settings() -> None:
-    heavy = "{'duckdb', 'google.cloud.firestore', 'pydantic_settings', 'rich', 'sqlglot', 'phasegate.bootstrap'}"
+    heavy = "{'duckdb', 'google.cloud.firestore', 'phasegate.cli.settings', 'rich', 'sqlglot', 'phasegate.bootstrap'}"
     script = f"import sys, phasegate.cli.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.home import HomeLock, may_drive
-from phasegate.adapters.embedded.state import SqliteState
+from phasegate.adapters.embedded.state import SqliteState, open_state
 from phasegate.cli.backends import cloud, embedded
 from phasegate.cli.settings import Settings
 from phasegate.ports import ReportNote
@@ -110,7 +110,7 @@ def test_a_process_that_has_not_said_yet_which_run_it_drives_may_be_about_to_dri
 
 def test_on_a_cloud_no_date_is_read_before_the_run_is_at_rest(watched: Watched) -> None:
     commands = cloud.CloudCommands()
-    state = embedded.open_state(watched.world.home)
+    state = open_state(watched.world.home)
     commands.__dict__["deployment"] = SimpleNamespace(backend=SimpleNamespace(state=state, clock=watched.world.clock))
     last = list(commands._followed("r"))[-1]
     assert (last.is_at_rest, watched.looks) == (True, ROUNDS)

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from phasegate.adapters.fact_codec import cell_from_json, cell_to_json
 from phasegate.adapters.gcp.firestore.documents import cell_document, read_date, read_run, run_document
-from phasegate.adapters.state_codec import cell_from_json, cell_to_json
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import BLOCK, Cell, GroupState, Verdict

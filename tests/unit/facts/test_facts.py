@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.adapters.state_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
+from phasegate.adapters.fact_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
 from phasegate.domain.state.facts import (
     Abandoned,

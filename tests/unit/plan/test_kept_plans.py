@@ -10,6 +10,7 @@ import pytest
 from phasegate.adapters.state_base import PLANS_KEPT, StateBase
 from phasegate.domain.errors import UnknownRun
 from phasegate.domain.plan import Plan
+from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, UnreadableDocument
 from tests.unit.builders import plan
 
@@ -37,6 +38,9 @@ class Plans(StateBase):
         return self._frozen.model_copy(update={"code_version": run_id})
 
     def every_run(self) -> list[Run | UnreadableDocument]:
+        raise NotImplementedError
+
+    def board(self, run_id: str) -> tuple[Board, int]:
         raise NotImplementedError
 
     def _newest_runs(self) -> list[str]:

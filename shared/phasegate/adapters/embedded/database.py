@@ -16,7 +16,7 @@ from urllib.parse import quote
 from phasegate.domain.errors import HaltError, InputError
 
 APPLICATION_ID = 0x50484754
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 CHECKPOINT_PAGES = 8_000
 """Pages of 4 KiB that the write-ahead log may hold before it is folded into the file (SQLite's own default: 1,000)."""
 
@@ -40,6 +40,20 @@ CREATE TABLE reports (
 ) WITHOUT ROWID;
 """
 
+_SCOPE_OF_NEW = (
+    "NEW.run_id, CASE WHEN json_valid(NEW.doc)"
+    " THEN json_remove(NEW.doc, '$.pipeline', '$.calendar', '$.work', '$.details', '$.unless_same') ELSE NEW.doc END"
+)
+
+_SCOPES = f"""
+CREATE TABLE scopes (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER scope_of_plan AFTER INSERT ON plans BEGIN INSERT INTO scopes VALUES ({_SCOPE_OF_NEW}); END;
+CREATE TRIGGER scope_of_changed_plan AFTER UPDATE ON plans
+    BEGIN INSERT OR REPLACE INTO scopes VALUES ({_SCOPE_OF_NEW}); END;
+CREATE TRIGGER scope_of_no_plan AFTER DELETE ON plans BEGIN DELETE FROM scopes WHERE run_id = OLD.run_id; END;
+"""
+"""The plans without what takes most of their room: a list of runs is read from these."""
+
 _MIGRATIONS: Mapping[int, str] = {
     # The conductor is woken anew by the first sweep.
     1: f"""{_HEALS}
@@ -47,12 +61,14 @@ DELETE FROM tasks WHERE queue = 'conductor';
 """,
     2: _LEASES,
     3: _REPORTS,
+    4: f"{_SCOPES}INSERT INTO scopes SELECT {_SCOPE_OF_NEW} FROM plans AS NEW;\n",
 }
 """What makes a state file of a version one of the next."""
 
 _SCHEMA = f"""{_HEALS}{_LEASES}{_REPORTS}
 CREATE TABLE runs (run_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE plans (run_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+{_SCOPES}
 CREATE TABLE boards (run_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (
     run_id TEXT NOT NULL, day TEXT NOT NULL, phase TEXT NOT NULL, processor TEXT NOT NULL,

@@ -23,14 +23,12 @@ from phasegate.adapters.embedded.forgotten import keep_source, sources
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.later_plans import forget_plans, keep_plan, later_plan
 from phasegate.adapters.embedded.leases import SqliteLeases
+from phasegate.adapters.embedded.run_list import database_of, listed_runs
+from phasegate.adapters.fact_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
     board_from_json,
-    cell_from_json,
-    cell_to_json,
     changed_run,
-    fact_from_json,
-    fact_to_json,
     json_object,
     plan_from_json,
     readable,
@@ -38,7 +36,6 @@ from phasegate.adapters.state_codec import (
     run_or_reason,
     scope_from_json,
 )
-from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.plan import FIRST, Plan, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
@@ -51,6 +48,7 @@ from phasegate.domain.state.facts import (
     fact_name,
     record,
 )
+from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
@@ -162,6 +160,10 @@ class SqliteState(StateBase):
         rows = self._database.execute("SELECT run_id, doc FROM runs ORDER BY created_at DESC, run_id")
         return [run_or_reason(run_id, partial(json_object, doc)) for run_id, doc in rows]
 
+    def listed_runs(self) -> list[ListedRun | UnreadableDocument]:
+        """See the port."""
+        return listed_runs(self._database)
+
     def forget_run(self, run_id: str, now: datetime) -> None:  # noqa: ARG002 - nobody else knows the run
         """See the port: all or nothing. The file keeps its size, and the room is used again."""
         with self._database.transaction():
@@ -210,13 +212,8 @@ class SqliteState(StateBase):
         return str(row[0]) if row and row[0] else FIRST
 
     def scope(self, run_id: str) -> PlanScope:
-        """See the port. SQLite leaves out by itself what takes most of a plan's room."""
-        rest = "json_remove(doc, '$.pipeline', '$.calendar', '$.work', '$.details', '$.unless_same')"
-        try:
-            row = self._database.execute(f"SELECT {rest} FROM plans WHERE run_id = ?", (run_id,)).fetchone()
-        except HaltError:
-            # Where it is this document that is no JSON, and not the file that is damaged, its reader says so.
-            row = self._database.execute("SELECT doc FROM plans WHERE run_id = ?", (run_id,)).fetchone()
+        """See the port. SQLite keeps it beside the plan."""
+        row = self._database.execute("SELECT doc FROM scopes WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise self._unknown(run_id)
         return scope_from_json(run_id, row[0])
@@ -471,9 +468,7 @@ class SqliteState(StateBase):
 
 def open_state(home: Home) -> SqliteState:
     """Open the state of a home for commands beside a driving process. Raises InputError when there is none yet."""
-    if not home.state.exists():
-        raise InputError(f"{home.root}: no runs here yet; start one with `phasegate run`, or give --home DIR")
-    return SqliteState(Database(home.state), keeps_dates=False)
+    return SqliteState(database_of(home), keeps_dates=False)
 
 
 def clock_of(home: Home) -> SteadyClock:

@@ -24,7 +24,8 @@ from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
-from phasegate.domain.state.run import DesiredState, Run
+from phasegate.domain.state.listed import ListedRun
+from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
 from phasegate.ports import Clock, State
 from phasegate.report.status import counts_text, status_text
 from phasegate.services.operating.operators import drain, resume
@@ -63,6 +64,10 @@ class CloudCommands:
     def state(self) -> State:
         """See the protocol."""
         return self.deployment.backend.state
+
+    def listed_runs(self) -> list[ListedRun | UnreadableDocument]:
+        """See the protocol."""
+        return self.state().listed_runs()
 
     def source(self, given: Path | None) -> Path | None:
         """See the protocol."""

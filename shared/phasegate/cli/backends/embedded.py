@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 
 import phasegate
 from phasegate.adapters.embedded.home import Home, driver_of, drives, may_drive
-from phasegate.adapters.embedded.state import clock_of, open_state
 from phasegate.cli.backends.interruption import leave_at_once
 from phasegate.cli.output import end_report, exit_status, say, show, write_json
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, NoSchedule
-from phasegate.ports import Clock, State
 
 if TYPE_CHECKING:
     from phasegate.bootstrap import Embedded
@@ -29,7 +27,9 @@ if TYPE_CHECKING:
     from phasegate.domain.operations.preflight import PreflightLine
     from phasegate.domain.plan import Plan
     from phasegate.domain.spec.pipeline import Pipeline
-    from phasegate.domain.state.run import Run
+    from phasegate.domain.state.listed import ListedRun
+    from phasegate.domain.state.run import Run, UnreadableDocument
+    from phasegate.ports import Clock, State
     from phasegate.report.verifier import Verified
     from phasegate.services.reading.prover import Prover
     from phasegate.services.reading.schedule import Query
@@ -43,9 +43,17 @@ class EmbeddedCommands:
     def __init__(self, settings: "Settings") -> None:
         self._home, self._source, self._is_verbose = Home(settings.home), settings.source, settings.verbose
 
-    def state(self) -> State:
+    def state(self) -> "State":
         """See the protocol."""
+        from phasegate.adapters.embedded.state import open_state
+
         return open_state(self._home)
+
+    def listed_runs(self) -> "list[ListedRun | UnreadableDocument]":
+        """See the protocol."""
+        from phasegate.adapters.embedded.run_list import database_of, listed_runs
+
+        return listed_runs(database_of(self._home))
 
     def source(self, given: Path | None) -> Path | None:
         """See the protocol."""
@@ -66,8 +74,10 @@ class EmbeddedCommands:
         """See the protocol: a home has one driver, which drives one run."""
         return _what_to_do(self.driver(), run_id)
 
-    def clock(self) -> Clock:
+    def clock(self) -> "Clock":
         """See the protocol."""
+        from phasegate.adapters.embedded.state import clock_of
+
         return clock_of(self._home)
 
     def calendar(self, pipeline_file: Path, source: Path | None) -> "CalendarInputs":

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         from phasegate.services.reading.listing import UNREADABLE, run_documents
 
         session: Session = context.obj
-        found = run_documents(session.backend.state())
+        found = run_documents(session.backend.listed_runs())
         if as_json:
             write_json(found)
         else:

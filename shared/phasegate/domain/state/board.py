@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phasegate.domain.plan import PlanIndex
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.alike import is_of_block
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.domain.state.unsound import Blocked, Failure, NotRun, Unsound
+
+if TYPE_CHECKING:
+    from phasegate.domain.plan import PlanIndex
 
 BOARD_VERSION = 1
 
@@ -157,7 +159,7 @@ class Board:
     """``phase/processor`` -> why the processor is started no more."""
 
     @classmethod
-    def blank(cls, run_id: str, index: PlanIndex, now: datetime) -> "Board":
+    def blank(cls, run_id: str, index: "PlanIndex", now: datetime) -> "Board":
         """Make the board of a run that has not begun."""
         groups = {group.name: bytearray(BoardLetter.PENDING * len(index.days), "ascii") for group in index.groups}
         return cls(run_id, RunStatus.RUNNING, now, groups=groups)
@@ -179,7 +181,7 @@ class Board:
         unasked = [*self.unjudged.values(), *([self.outside_unasked] if self.outside_unasked else [])]
         return min((each.at for each in unasked), default=None)
 
-    def open_days(self, index: PlanIndex) -> list[date]:
+    def open_days(self, index: "PlanIndex") -> list[date]:
         """Return the dates with a release group that was released and is not judged."""
         return [day for p, day in enumerate(index.days) if any(strip[p] in _OPEN for strip in self.groups.values())]
 

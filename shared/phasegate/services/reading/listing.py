@@ -1,25 +1,24 @@
 """The list of runs describes each in a few words, and needs little of what decides about them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from phasegate.domain.errors import UnreadableRun
 from phasegate.domain.state.board import Board
+from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import DesiredState, Run, RunStatus, UnreadableDocument
-from phasegate.ports import RunReader
 
 UNREADABLE = "unreadable"
 """What stands in place of a status for a run that this version cannot read."""
 
 
-def run_document(state: RunReader, run: Run) -> dict[str, Any]:
+def run_document(listed: ListedRun) -> dict[str, Any]:
     """Describe a run in a few words: what ``runs --json`` lists, and what a kick-off is answered with."""
-    board, _ = state.board(run.run_id)
-    scope = state.scope(run.run_id)
+    run, scope = listed.run, listed.scope
     return {
         "run_id": run.run_id,
         "pipeline": run.pipeline,
-        "status": current_status(run, board).value,
+        "status": current_status(run, listed.board).value,
         "dates": len(scope.days),
         "first": scope.days[0].isoformat(),
         "last": scope.days[-1].isoformat(),
@@ -34,19 +33,12 @@ def unreadable_document(run_id: str, reason: str) -> dict[str, Any]:
     return {"run_id": run_id, "status": UNREADABLE, "reason": reason}
 
 
-def run_documents(state: RunReader) -> list[dict[str, Any]]:
-    """Describe all runs, newest first, each read by itself."""
+def run_documents(runs: Iterable[ListedRun | UnreadableDocument]) -> list[dict[str, Any]]:
+    """Describe runs, in their order."""
     return [
-        unreadable_document(run.run_id, run.reason) if isinstance(run, UnreadableDocument) else _described(state, run)
-        for run in state.every_run()
+        run_document(each) if isinstance(each, ListedRun) else unreadable_document(each.run_id, each.reason)
+        for each in runs
     ]
-
-
-def _described(state: RunReader, run: Run) -> dict[str, Any]:
-    try:
-        return run_document(state, run)
-    except UnreadableRun as error:
-        return unreadable_document(run.run_id, str(error))
 
 
 def current_status(run: Run, board: Board) -> RunStatus:

@@ -13,13 +13,11 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
 
+from phasegate.adapters.fact_codec import cell_of, cell_to_document, fact_of
 from phasegate.adapters.state_codec import (
     Document,
     board_of,
-    cell_of,
-    cell_to_document,
     changed_run,
-    fact_of,
     json_object,
     plan_from_json,
     readable,
