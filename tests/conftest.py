@@ -40,11 +40,19 @@ SESSIONS_STACK = ("tests/stack/test_nba_on_the_stack.py", "tests/stack/test_stac
 SESSIONS_PLAN = ("tests/infra/test_one_list.py", "tests/infra/test_who_may_do_what.py")
 """Files that use Terraform's plan of the project: one process runs them all, so that it is made once."""
 
+LEAGUE = (
+    "tests/workers/test_values.py",
+    "tests/workers/test_worker.py",
+    "tests/workers/test_spoiled_dates.py",
+    "tests/workers/test_nba_service.py",
+)
+"""Files that look at the played league: one process runs them all, so that it is played once."""
+
 OTHER_STACKS = "tests/stack"
 """The folder whose other files each start a stack of their own: one process runs them, one after the other. Their tests
 wait for what happens within seconds, and more stacks at once would keep two cores from doing it."""
 
-SLOW = (*SESSIONS_STACK, OTHER_STACKS, "tests/endtoend", "tests/simulation")
+SLOW = (*SESSIONS_STACK, OTHER_STACKS, "tests/endtoend", "tests/simulation", *LEAGUE)
 """Files and folders that take longest; the longest first."""
 
 
@@ -55,12 +63,12 @@ def is_of(file: str, place: str) -> bool:
 
 class ByStack(LoadFileScheduling):
     """Deals the tests to the processes of a run with ``-n``: those of a file to one, those on stacks to two, those over
-    one plan to one.
+    one plan to one, and those of the league to one.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        for together in (SESSIONS_STACK, SESSIONS_PLAN):
+        for together in (SESSIONS_STACK, SESSIONS_PLAN, LEAGUE):
             if file in together:
                 return together[0]
         return OTHER_STACKS if is_of(file, OTHER_STACKS) else file
