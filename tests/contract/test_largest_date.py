@@ -103,6 +103,15 @@ def test_the_bound_counts_what_comes_of_a_queue_that_stands_still_for_a_month(mo
     assert grown - largest_date(pipeline()) >= tasks * (MOST_DISPATCHES - 1) * once
 
 
+def test_the_bound_counts_the_attempts_of_a_worker_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = largest_date(pipeline())
+    monkeypatch.setattr("phasegate.adapters.gcp.firestore.largest_date.REFUSED_AGAIN", ())
+    tasks = sum(len(phase.processors) for phase in pipeline().phases)
+    end = Reported(ResultStatus.FAILED, None, ErrorClass.TRANSIENT, "x" * 5000, 7, 1, (), NOW, NOW, "", "", 401)
+    once = sum(bytes_of(documents.fact_document(fact)) for fact in (Dispatched(1, 1, (), NOW, NOW), end))
+    assert grown - largest_date(pipeline()) >= tasks * len(REFUSED_AGAIN) * once
+
+
 def test_a_date_of_the_nba_pipeline_fits_into_its_document() -> None:
     assert largest_date(load_pipeline(NBA)) <= MOST_BYTES
 
