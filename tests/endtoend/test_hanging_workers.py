@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -208,6 +209,20 @@ def test_a_thread_past_its_deadline_is_replaced_and_its_late_end_is_collected() 
     assert executor.busy == 0
     executor.submit(["one more"])
     assert until(executor, executor.collect) == [("one more", "end of one more")]
+    executor.close()
+
+
+def test_a_deadline_is_measured_on_a_clock_that_nobody_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, set_ahead, seconds = Jobs(), time.time() + 86_400, time.monotonic()
+    executor = ThreadExecutor(jobs.execute, 1, SystemClock(), lambda _: timedelta(minutes=10))
+    executor.submit(["hang"])
+    until(executor, lambda: executor._places[0].running)
+    monkeypatch.setattr(time, "time", lambda: set_ahead)
+    assert executor.overdue() == [], "the clock of the machine was set a day ahead"
+    monkeypatch.setattr(time, "monotonic", lambda: seconds + 3600)
+    assert executor.overdue() == ["hang"]
+    monkeypatch.undo()
+    jobs.end.set()
     executor.close()
 
 

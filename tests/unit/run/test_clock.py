@@ -3,21 +3,25 @@
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from phasegate.adapters.embedded.clock import SteadyClock
+from phasegate.adapters.embedded.clock import SteadyClock, VirtualClock
+from phasegate.adapters.embedded.state import SqliteState
 from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.protocol.worker import ErrorClass
+from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey, Cell, Proved
 from phasegate.domain.state.run import RunStatus
 from phasegate.report.explain import explain
 from tests.commands import type_command
 from tests.unit.builders import NOW, Day, failed
-from tests.world import World
+from tests.world import START, World
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -105,3 +109,42 @@ def test_a_further_attempt_waits_no_longer_than_its_backoff_whoever_said_when_th
     starts = due.starts_at(NOW)
     assert starts is not None and NOW < starts <= NOW + timedelta(seconds=1)
     assert replace(due, not_before=None).starts_at(NOW) is None
+
+
+class Ticking(VirtualClock):
+    """A clock that goes on by a millisecond whenever somebody looks at it."""
+
+    def now(self) -> datetime:
+        self.move_to(super().now() + timedelta(milliseconds=1))
+        return super().now()
+
+
+def test_a_pass_of_the_conductor_has_one_now_however_often_the_clock_goes_on_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, dates=3)
+    world.clock = Ticking(START)
+    world.options = replace(world.options, clock=world.clock)
+    commit, known, written = SqliteState.commit, set[datetime](), list[set[datetime]]()
+
+    def noting(
+        state: SqliteState,
+        run_id: str,
+        board: Board,
+        version: int,
+        cells: Mapping[tuple[date, str], Cell],
+        proofs: Sequence[tuple[AttemptKey, Proved]] = (),
+    ) -> bool:
+        groups = [group for cell in cells.values() for group in cell.groups.values()]
+        moments = {proof.at for _, proof in proofs} | {group.released_at for group in groups}
+        moments |= {at for at in (*(group.concluded_at for group in groups), board.finished_at) if at is not None}
+        written.append(moments - known)
+        known.update(moments)
+        return commit(state, run_id, board, version, cells, proofs)
+
+    monkeypatch.setattr(SqliteState, "commit", noting)
+    with world.open() as embedded:
+        world.begin(embedded)
+        assert embedded.drive("r").status is RunStatus.COMPLETED
+    assert {len(moments) for moments in written} <= {0, 1}
+    assert sum(map(len, written)) > 5
