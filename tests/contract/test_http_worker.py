@@ -2,12 +2,14 @@
 
 import base64
 import gzip
+import itertools
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -417,6 +419,14 @@ def test_an_answer_that_is_read_after_its_time_as_the_machine_stood_still_is_not
     monkeypatch.setattr("phasegate.adapters.gcp.http.worker.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     with pytest.raises(NoAnswer, match="the answer came too late"):
         HttpWorker(service.url).handle("/p", BODY)
+
+
+def test_a_deadline_is_measured_on_a_clock_that_nobody_sets(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = itertools.count(time.time(), 86_400.0)
+    monkeypatch.setattr(time, "time", lambda: next(moments))
+    deadline = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    answer = HttpWorker(service.url).handle("/p", BODY | {"deadline": deadline})
+    assert answer == (200, {"results": {}}), "the clock of the machine goes ahead by a day at each look"
 
 
 def test_after_the_deadline_nothing_is_sent(service: Service) -> None:
