@@ -1,6 +1,8 @@
 """``docs/security.md`` says of every right whose it is, where and why; Terraform grants these and no others."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.infra.conftest import Plan
@@ -69,3 +71,19 @@ def test_nobody_is_everybody(plan: Plan) -> None:
 def test_every_account_that_is_made_is_on_the_page(plan: Plan) -> None:
     made = {who(each["account_id"]) for each in plan.all("google_service_account").values()}
     assert made <= {account for account, _, _ in told()}
+
+
+def test_a_worker_does_not_write_the_tables_of_our_own_that_stand_beside_its_tables(
+    plan_of_changed: Callable[[Callable[[Path], None]], Plan],
+) -> None:
+    def keep_the_history_beside_them(tree: Path) -> None:
+        file = tree / "pipelines" / "nba" / "pipeline.yaml"
+        text = file.read_text()
+        assert "history_table: nba_reference." in text
+        file.write_text(text.replace("history_table: nba_reference.", "history_table: nba_analytics."))
+
+    changed = plan_of_changed(keep_the_history_beside_them)
+    (condition,) = changed.all("google_bigquery_dataset_iam_member")["worker-nba/nba_analytics"]["condition"]
+    place = "projects/demo-project/datasets/nba_analytics/tables"
+    for table in ("processor_run_history", "backfill_contents", "backfill_events"):
+        assert f'resource.name != "{place}/{table}"' in condition["expression"]

@@ -213,8 +213,8 @@ run "deployed" {
     error_message = "Facts are not indexed; the status of boards is, over all runs."
   }
   assert {
-    condition     = length(google_firestore_field.this["leases.until"].ttl_config) == 1
-    error_message = "Leases that ran out are deleted."
+    condition     = length(google_firestore_field.this["leases.until"].ttl_config) == 1 && length(google_firestore_field.this["attempts.lease_until"].ttl_config) == 1 && length(google_firestore_field.this["forgotten.at"].ttl_config) == 1
+    error_message = "Leases and claims that ran out, and the names of forgotten runs, are deleted."
   }
   assert {
     condition     = google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED" && google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_ENABLED" && length(google_firestore_backup_schedule.daily) == 1
