@@ -95,3 +95,12 @@ def test_what_node_installs_is_locked_by_hash_and_runs_no_script() -> None:
     assert all("--ignore-scripts" in line for line in makefile.splitlines() if "npm ci" in line)
     lock = json.loads((ROOT / "tests" / "report" / "axe" / "package-lock.json").read_text())
     assert all(each["integrity"].startswith("sha512-") for name, each in lock["packages"].items() if name)
+
+
+def test_the_image_of_every_step_can_be_given_by_its_digest(document: dict[str, Any], check: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    for build in (document, check):
+        for step in build["steps"]:
+            name = re.fullmatch(r"\$\{(_[A-Z]+)\}", step["name"])
+            assert name is not None and name[1] in build["substitutions"], step["name"]
+            assert re.search(rf"--substitutions .*{name[1]}=(\$SDK|\S+@sha256:)", page), name[1]

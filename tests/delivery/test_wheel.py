@@ -1,6 +1,7 @@
 """The wheel: it holds the package under its own name and nothing else, and works where no clone is."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phasegate import __version__
 from tests.conftest import ROOT
 from tests.endtoend.test_own_pipeline import FILES, RUN
 
@@ -93,3 +95,9 @@ def test_it_runs_a_users_own_pipeline(phasegate: Path, tmp_path: Path) -> None:
     done = call(phasegate, "run", *RUN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "6 of 6 tasks done" in done.stdout + done.stderr
+
+
+def test_the_changelog_has_its_version_with_a_line_on_platforms() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    found = re.search(rf"^## {re.escape(__version__)}\n\nPlatforms: .*Python 3\.\d+", text, re.MULTILINE)
+    assert found is not None
