@@ -1,6 +1,6 @@
 """Decisions in corners: what is concluded, released, retried and asked again when several things go wrong at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,7 +11,7 @@ import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.selection import Selection
-from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.errors import HaltError, InputError, TransientError
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import RetryIntent, RunStatus
 from phasegate.ports import Parameter, Row
@@ -20,7 +20,7 @@ from phasegate.services.operating import operators
 from phasegate.services.reading.progress import report
 from phasegate.services.reading.prover import Prover
 from phasegate.services.running.conductor import Conductor
-from tests.world import START, World, drive
+from tests.world import START, World, WorldWorker, drive
 
 Document = dict[str, Any]
 SOON = timedelta(minutes=30)
@@ -258,3 +258,26 @@ def test_explain_says_that_what_lies_outside_gave_no_answer_and_is_asked_again(
     assert root.kind == "waiting for an answer"
     assert "quota of the day" in root.detail
     assert root.remedy.startswith("asked again by itself (try ")
+
+
+def test_a_full_disk_under_a_worker_halts_the_run_and_costs_no_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: WorldWorker, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        raise HaltError("the disk is full")
+
+    world = World(tmp_path, dates=2)
+    with monkeypatch.context() as patched, world.open() as embedded:
+        patched.setattr(WorldWorker, "handle", full)
+        world.begin(embedded)
+        with pytest.raises(HaltError, match="the disk is full"):
+            embedded.drive("r")
+        assert not [
+            attempt
+            for facts in embedded.state.dates("r", world.days).values()
+            for attempts in facts.tasks.values()
+            for attempt in attempts
+            if attempt.reported is not None
+        ]
+    with world.open() as embedded:
+        assert embedded.drive("r").status is RunStatus.COMPLETED
