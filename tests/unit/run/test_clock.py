@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,11 @@ from phasegate.bootstrap import Embedded, EmbeddedOptions
 from phasegate.domain.decisions.reconcile import reconcile
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import AttemptKey, Cell, Proved
-from phasegate.domain.state.run import RunStatus
+from phasegate.domain.state.facts import AttemptKey, Cell, Dispatched, Proved
+from phasegate.domain.state.run import Run, RunStatus
+from phasegate.ports import QueueTask
 from phasegate.report.explain import explain
+from phasegate.services.running.dispatcher import Dispatcher
 from tests.commands import type_command
 from tests.unit.builders import NOW, Day, failed
 from tests.world import START, World
@@ -109,6 +113,22 @@ def test_a_further_attempt_waits_no_longer_than_its_backoff_whoever_said_when_th
     starts = due.starts_at(NOW)
     assert starts is not None and NOW < starts <= NOW + timedelta(seconds=1)
     assert replace(due, not_before=None).starts_at(NOW) is None
+
+
+def test_what_is_dispatched_again_starts_no_later_than_its_backoff_from_now() -> None:
+    day = Day().release("fetch").note("fetch/a", 1, failed(ErrorClass.TRANSIENT, at=NOW + TEN_MINUTES))
+    due = next(due for due in reconcile(day.facts, day.index).due if due.key.processor == "a")
+    queued, facts = list[QueueTask](), list[tuple[AttemptKey, Dispatched]]()
+    backend: Any = SimpleNamespace(
+        clock=VirtualClock(NOW),
+        tasks=SimpleNamespace(create=queued.extend),
+        state=SimpleNamespace(record=lambda _, added: facts.extend(added)),
+    )
+    run = Run(run_id="r", pipeline="p", pipeline_file="", plan_hash="", request_hash="", created_at=NOW)
+    Dispatcher(backend).dispatch(run, [due])
+    starts = [task.not_before for task in queued] + [fact.not_before for _, fact in facts]
+    assert len(starts) == 2
+    assert all(at is not None and NOW < at <= NOW + timedelta(seconds=1) for at in starts)
 
 
 class Ticking(VirtualClock):
