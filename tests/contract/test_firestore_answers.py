@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from google.cloud.firestore import Query
+from google.cloud.firestore import Query, WriteBatch
 
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.state import UNTIL_ALONE
 from phasegate.adapters.gcp.retries import retry_within
 from phasegate.domain.errors import TransientError
 from phasegate.domain.state.board import BoardLetter
+from phasegate.domain.state.facts import AttemptKey, Dispatched
 from phasegate.domain.state.run import Run
 from phasegate.ports import ClaimRequest, QuarantineRecord
 from tests.contract.conftest import DAYS, NOW, create
@@ -54,6 +55,25 @@ def test_what_is_in_quarantine_is_counted_there_and_no_record_is_read(
     for reading in ("get", "stream"):
         monkeypatch.delattr(Query, reading)
     assert (backend.state.count_quarantined("r"), backend.state.count_quarantined(None)) == (3, 0)
+
+
+def test_what_is_written_of_many_dates_is_written_in_pages(
+    backend: FirestoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, commit = list[int](), WriteBatch.commit
+
+    def noting(batch: WriteBatch, *arguments: Any, **named: Any) -> Any:
+        sizes.append(len(batch))
+        return commit(batch, *arguments, **named)
+
+    monkeypatch.setattr("phasegate.adapters.gcp.firestore.state.DATES_IN_A_BATCH", 2)
+    monkeypatch.setattr(WriteBatch, "commit", noting)
+    days, sent = DAYS[:5], Dispatched(1, 1, (), NOW)
+    backend.state.record("r", [(AttemptKey(day, "raw", "a", 1), sent) for day in days])
+    backend.state.mark_at_rest("r", days)
+    assert sizes == [2, 2, 1] * 2
+    found = backend.state.dates("r", days)
+    assert [found[day].attempt("raw", "a", 1).dispatched for day in days] == [sent] * 5
 
 
 def test_a_commit_of_the_conductor_whose_answer_was_lost_is_its_own(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from phasegate.adapters.pipeline_file import MAX_BYTES, load_pipeline
 from phasegate.domain.errors import InputError
@@ -546,6 +547,14 @@ def test_a_number_that_no_plan_gives_back_is_refused_with_its_place(
     assert old in text
     said = refusal_with_places(tmp_path, text.replace(old, new, 1))
     assert re.match(rf"FILE:\d+:\d+: {re.escape(where)}.*: .*write a (finite one|smaller number)$", said), said
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_number_that_no_plan_gives_back_is_none_of_a_pipeline_that_was_read_from_no_file(number: float) -> None:
+    document = definition()
+    document["queues"]["work"]["max_backoff_seconds"] = number
+    with pytest.raises(ValidationError, match="max_backoff_seconds"):
+        Pipeline.model_validate(document)
 
 
 def test_a_queue_does_not_wait_for_longer_than_a_day(tmp_path: Path) -> None:
