@@ -295,6 +295,13 @@ run "deployed" {
   }
   assert {
     condition = alltrue([
+      for name in ["run-unreadable", "set-aside", "callers-refused"] :
+      google_monitoring_alert_policy.this[name].conditions[0].condition_threshold[0].threshold_value == 0
+    ])
+    error_message = "What should never be is told at the first."
+  }
+  assert {
+    condition = alltrue([
       for each in google_monitoring_alert_policy.this :
       1 == length(each.conditions[0].condition_threshold) + length(each.conditions[0].condition_absent) + length(each.conditions[0].condition_prometheus_query_language)
     ])
