@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 
 from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
-from phasegate.adapters.embedded.dialect import translate, translate_ddl
+from phasegate.adapters.embedded.dialect import connected, translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone
 from phasegate.domain.errors import InputError
 
@@ -18,7 +19,7 @@ EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
 
 
 def value_of(expression: str, **parameters: Any) -> Any:
-    row = duckdb.connect().execute(translate(f"SELECT {expression}").sql, parameters).fetchone()
+    row = connected(duckdb.connect()).execute(translate(f"SELECT {expression}").sql, parameters).fetchone()
     assert row is not None
     return row[0]
 
@@ -45,7 +46,7 @@ def test_parameters_are_renamed_and_every_name_is_quoted() -> None:
         ("FORMAT('%.11e', 1 / 3)", "3.33333333333e-01"),
         ("FORMAT('%d', NULL)", None),
         ("COALESCE(NULL, 5)", 5),
-        ("TIMESTAMP '2024-01-15T20:30:00+02:00'", datetime(2024, 1, 15, 18, 30)),  # noqa: DTZ001
+        ("TIMESTAMP '2024-01-15T20:30:00+02:00'", datetime(2024, 1, 15, 18, 30, tzinfo=ZoneInfo("UTC"))),
     ],
 )
 def test_an_expression_has_the_value_that_bigquery_gives(expression: str, value: Any) -> None:
@@ -86,7 +87,7 @@ def test_a_float_next_to_a_half_is_rounded_as_exact_arithmetic_has_it(places: in
     """BigQuery's long double is exact up to four places; beyond, it takes a few such values for halves."""
     halves = [sign * (2 * n + 1) / (2 * 10**places) for n in range(0, 200_000, 97) for sign in (1, -1)]
     query = translate(f"SELECT ROUND(x, {places}) FROM UNNEST(@halves) AS x").sql
-    rounded = [row[0] for row in duckdb.connect().execute(query, {"halves": halves}).fetchall()]
+    rounded = [row[0] for row in connected(duckdb.connect()).execute(query, {"halves": halves}).fetchall()]
     unit = Decimal(1).scaleb(-places)
     assert rounded == [float(Decimal(half).quantize(unit, ROUND_HALF_UP)) for half in halves]
 
@@ -132,12 +133,12 @@ def test_a_cast_to_int64_rounds_halves_away_from_zero_and_leaves_the_rest(expres
 
 def test_a_rounding_cast_may_be_grouped_by() -> None:
     sql = "SELECT CAST(x AS INT64) AS y, COUNT(*) AS n FROM UNNEST([0.5, 1.4, 2.5]) AS x GROUP BY CAST(x AS INT64)"
-    assert sorted(duckdb.connect().execute(translate(sql).sql).fetchall()) == [(1, 2), (3, 1)]
+    assert sorted(connected(duckdb.connect()).execute(translate(sql).sql).fetchall()) == [(1, 2), (3, 1)]
 
 
 def test_nulls_come_first_in_ascending_and_last_in_descending_order() -> None:
     sql = "SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x"
-    connection = duckdb.connect()
+    connection = connected(duckdb.connect())
     assert connection.execute(translate(sql).sql).fetchall() == [(None,), (1,), (2,)]
     assert connection.execute(translate(f"{sql} DESC").sql).fetchall() == [(2,), (1,), (None,)]
 
@@ -150,7 +151,7 @@ def test_a_list_of_dates_filters_through_unnest(days: list[date], count: int) ->
         "SELECT COUNT(*) FROM UNNEST([DATE '2024-01-01', DATE '2024-01-02', DATE '2024-01-03']) AS d "
         "WHERE d IN (SELECT x FROM UNNEST(@days) AS x)"
     )
-    assert duckdb.connect().execute(translate(sql).sql, {"days": days}).fetchall() == [(count,)]
+    assert connected(duckdb.connect()).execute(translate(sql).sql, {"days": days}).fetchall() == [(count,)]
 
 
 def test_partitioning_and_options_are_dropped_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,7 +164,7 @@ def test_partitioning_and_options_are_dropped_without_a_word(caplog: pytest.LogC
     assert statements == (
         'CREATE SCHEMA IF NOT EXISTS "a"',
         'CREATE TABLE IF NOT EXISTS "a"."b" '
-        '("x" BIGINT NOT NULL, "n" DECIMAL(38, 9), "m" DECIMAL(10, 2), "t" TIMESTAMP, "d" DATE)',
+        '("x" BIGINT NOT NULL, "n" DECIMAL(38, 9), "m" DECIMAL(10, 2), "t" TIMESTAMPTZ, "d" DATE)',
     )
     assert caplog.records == []
 

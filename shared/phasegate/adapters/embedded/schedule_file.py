@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from phasegate.adapters.embedded.dialect import quoted, translate
+from phasegate.adapters.embedded.dialect import Translator, connected, quoted
 from phasegate.domain.errors import InputError, NoSchedule
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 from phasegate.source_file import read_source_file
@@ -29,7 +29,8 @@ class ScheduleFile:
         if not self._path.is_file():
             raise NoSchedule(f"{self._path}: the source folder has no schedule; see docs/contract.md")
         self._folder = folder
-        self._connection = duckdb.connect(":memory:")
+        self._connection = connected(duckdb.connect(":memory:"))
+        self._translate = Translator(self._columns)
         self._view(calendar.table, calendar.date_column, self._path)
         self._view_sources(folder, calendar.sources.values())
 
@@ -61,13 +62,17 @@ class ScheduleFile:
         self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {select}")
 
+    def _columns(self, table: str) -> Mapping[str, str]:
+        described = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
+        return {name: kind for name, kind, *_ in described}
+
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Return the rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
         return self._answer(sql, self._path, "the calendar of the pipeline file asks for it")
 
     def _answer(self, sql: str, path: Path, why: str) -> list[Mapping[str, Any]]:
         try:
-            cursor = self._connection.execute(translate(sql).sql)
+            cursor = self._connection.execute(self._translate(sql).sql)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as error:

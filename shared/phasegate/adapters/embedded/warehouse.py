@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 
 from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
-from phasegate.adapters.embedded.dialect import quoted, translate, translate_ddl
+from phasegate.adapters.embedded.dialect import Translator, connected, quoted, translate_ddl
+from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
 from phasegate.domain.protocol.object_names import UNFINISHED
@@ -46,8 +47,11 @@ class DuckDbWarehouse:
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
         self._under_way: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._translate = Translator(self._columns_if_there)
         try:
-            self._connection = duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
+            self._connection = connected(
+                duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
+            )
         except duckdb.Error as error:
             raise _explained_at_opening(error, path) from error
 
@@ -73,10 +77,12 @@ class DuckDbWarehouse:
         with self._lock_of("schema"), self._transaction() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+        self._columns.clear()
+        self._translate.forget()
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
-        statement = translate(sql)
+        statement = self._translate(sql)
         with self._cursor() as cursor:
             cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
             return _rows(cursor)
@@ -112,7 +118,7 @@ class DuckDbWarehouse:
         and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
         changed then.
         """
-        statement = translate(select)
+        statement = self._translate(select)
         # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
         insert = (
             f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
@@ -174,7 +180,7 @@ class DuckDbWarehouse:
         """Delete the rows of these dates in one statement; returns how many there were."""
         if not days:
             return 0
-        statement = translate(deletion(table, date_column))
+        statement = self._translate(deletion(table, date_column))
         with ExitStack() as stack:
             for number in sorted({self._lock_number(table, day) for day in days}):
                 stack.enter_context(self._locks[number])
@@ -289,6 +295,9 @@ class DuckDbWarehouse:
                 described = cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()
             self._columns[table] = {name: kind for name, kind, *_ in described}
         return self._columns[table]
+
+    def _columns_if_there(self, table: str) -> Mapping[str, str]:
+        return self._columns.get(table) or self.columns([table]).get(table, {})
 
     def _columns_of_unfenced(self, table: str) -> dict[str, str]:
         columns = self._columns_of(table)
@@ -406,13 +415,12 @@ def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[s
 def _rows(cursor: duckdb.DuckDBPyConnection) -> list[Row]:
     columns = cursor.description or ()
     names = [column[0] for column in columns]
-    if not any(str(column[1]).startswith("TIMESTAMP") for column in columns):
-        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-    return [dict(zip(names, map(_aware, values), strict=True)) for values in cursor.fetchall()]
-
-
-def _aware(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+    rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    for name, read in zip(names, readers([str(column[1]) for column in columns]), strict=True):
+        if read is not None:
+            for row in rows:
+                row[name] = read(row[name])
+    return rows
 
 
 def _count(cursor: duckdb.DuckDBPyConnection) -> int:
@@ -421,7 +429,9 @@ def _count(cursor: duckdb.DuckDBPyConnection) -> int:
 
 
 def _shape(table: str, columns: Mapping[str, str]) -> RowShape:
-    whole, moments = ([name for name, kind in columns.items() if kind == of] for of in ("BIGINT", "TIMESTAMP"))
+    whole, moments = (
+        [name for name, kind in columns.items() if kind == of] for of in ("BIGINT", "TIMESTAMP WITH TIME ZONE")
+    )
     return RowShape(table, columns.keys(), whole, moments)
 
 

@@ -1,0 +1,117 @@
+"""BigQuery SQL is translated for DuckDB here, and nowhere else in the repository."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
+import duckdb
+from cachetools import LRUCache
+from sqlglot.dialects.duckdb import DuckDB
+
+from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
+from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
+from phasegate.adapters.embedded.dialect.known import refuse_unknown
+from phasegate.adapters.embedded.dialect.mending import mended
+from phasegate.adapters.embedded.dialect.typing import Columns, bigquery_types, with_types
+from phasegate.domain.errors import InputError
+
+FUNCTIONS = Path(__file__).with_name("functions.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement is one that DuckDB can run, with what it has to be given."""
+
+    sql: str
+    """The statement in DuckDB's dialect."""
+
+    parameters: frozenset[str]
+    """The names of the ``$name`` parameters that it takes."""
+
+
+class Translator:
+    """Translates statements for one database, each of them once.
+
+    columns: returns the DuckDB types by column of a table ("dataset.table"); none for one that is not there.
+    """
+
+    def __init__(self, columns: Callable[[str], Mapping[str, str]] = lambda _: {}) -> None:
+        self._columns = columns
+        self._statements: LRUCache[str, Statement] = LRUCache(512)
+        self._lock = Lock()
+
+    def __call__(self, sql: str) -> Statement:
+        """Translate one BigQuery statement. Raises InputError when it cannot be read, is not exactly one, or is not
+        known to mean the same here."""
+        with self._lock:
+            known = self._statements.get(sql)
+        if known is None:
+            tree = read_statement(sql)
+            tables = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}
+            known = _translated(tree, {table: bigquery_types(self._columns(table)) for table in tables})
+            with self._lock:
+                self._statements[sql] = known
+        return known
+
+    def forget(self) -> None:
+        """Translate anew what comes: tables have changed."""
+        with self._lock:
+            self._statements.clear()
+
+
+translate = Translator()
+"""Translates statements that read no table."""
+
+
+def _translated(tree: exp.Expression, columns: Columns) -> Statement:
+    parameters = parameters_of(tree)
+    refuse_unknown(tree)
+    collections.mark_safe(tree)
+    tree = with_types(collections.prepared(tree), columns)
+    collections.count_from_zero(tree)
+    tree = mended(tree)
+    try:
+        # Written out once: a copy of the tree would take a third of the time.
+        sql = tree.sql(dialect=DuckDB, identify=True, copy=False, unsupported_level=ErrorLevel.RAISE)
+    except (UnsupportedError, ValueError) as error:
+        raise InputError(f"no translation for DuckDB: {error}") from error
+    return Statement(sql, parameters)
+
+
+@lru_cache(maxsize=32)
+def translate_ddl(script: str) -> tuple[str, ...]:
+    """Translate a script of ``CREATE TABLE`` statements for DuckDB, each dataset created before its first table.
+
+    Raises InputError for any other statement, and for a table that names no dataset.
+    """
+    statements: list[str] = []
+    for tree in read_script(script):
+        create_dataset = f'CREATE SCHEMA IF NOT EXISTS "{created_table(tree).db}"'
+        if create_dataset not in statements:
+            statements.append(create_dataset)
+        tree.set("properties", None)
+        for constraint in list(tree.find_all(exp.ColumnConstraint)):
+            if isinstance(constraint.kind, exp.Properties):
+                constraint.pop()
+        for kind in list(tree.find_all(exp.DataType)):
+            if kind.this == exp.DataType.Type.DECIMAL and not kind.expressions:
+                kind.replace(exp.DataType.build("DECIMAL(38, 9)"))
+        statements.append(mended(tree).sql(dialect=DuckDB, identify=True, copy=False))
+    return tuple(statements)
+
+
+def quoted(table: str) -> str:
+    """Return ``dataset.table`` as a quoted DuckDB name. Raises InputError for any other form."""
+    dataset, name = split_table(table)
+    return f'"{dataset}"."{name}"'
+
+
+def connected(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Give a connection, and its cursors, what translations call: the functions of BigQuery, and UTC."""
+    connection.execute("SET GLOBAL TimeZone = 'UTC'; SET autoinstall_known_extensions = false; ATTACH ':memory:' AS bq")
+    connection.execute(FUNCTIONS.read_text())
+    return connection

@@ -1,0 +1,126 @@
+"""CAST, SAFE_CAST and STRING: what a text may look like, and what a value looks like as text."""
+
+import re
+
+from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+
+from phasegate.adapters.embedded.dialect.mending import (
+    DECIMAL,
+    FLOAT,
+    INSTANT,
+    TEXT,
+    WALL_CLOCK,
+    WHOLE,
+    Type,
+    call,
+    duckdb,
+    kind,
+    literal_text,
+    mends,
+)
+from phasegate.adapters.embedded.dialect.times import in_zone, instant_of_text
+from phasegate.domain.errors import InputError
+
+_DATE = r"\d{4}-\d{1,2}-\d{1,2}"
+_TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
+_FORMS = {Type.DATE: _DATE, Type.TIME: _TIME} | dict.fromkeys(WALL_CLOCK, f"{_DATE}([ Tt]{_TIME})?")
+_ZONED = f"{_DATE}([ Tt]{_TIME})?" + r"\s?([Zz]|[+-]\d{1,2}(:\d{2})?)?"
+
+
+def as_text(node: exp.Expression, zone: exp.Expression | None = None) -> exp.Expression | None:
+    """Return a value as text, as BigQuery writes it; None where DuckDB writes it so too, or the type is not known."""
+    of = kind(node)
+    if of in INSTANT:
+        return call("timestamp_text", node, zone if zone is not None else "UTC")
+    if of in WALL_CLOCK:
+        return call("datetime_text", node)
+    if of == Type.TIME:
+        return call("time_text", node)
+    if of in FLOAT:
+        return call("float_text", node)
+    if of in DECIMAL:
+        return call("numeric_text", node)
+    return None
+
+
+@mends(exp.String)
+def string(node: exp.Expression) -> exp.Expression | None:
+    """A point in time as text."""
+    return as_text(node.this, node.args.get("zone"))
+
+
+@mends(exp.Cast, exp.TryCast)
+def cast(node: exp.Expression) -> exp.Expression | None:
+    """By the types on both sides: DuckDB takes more texts than BigQuery, rounds halves to even, and writes otherwise."""
+    source, to, is_safe = node.this, node.args["to"].this, isinstance(node, exp.TryCast)
+    of, text = kind(source), literal_text(source)
+    if node.args.get("format") is not None:
+        raise InputError("CAST with FORMAT is not translated: write FORMAT_DATE, FORMAT_TIMESTAMP or PARSE_DATE")
+    if to in TEXT:
+        if of == Type.BINARY:
+            return duckdb("TRY(decode(_x))" if is_safe else "decode(_x)", _x=source)
+        return as_text(source)
+    if to == Type.BINARY and of in TEXT:
+        return duckdb("encode(_x)", _x=source)
+    if to in INSTANT:
+        return _to_instant(node, source, text, is_safe=is_safe)
+    if to in WHOLE:
+        if of in TEXT:
+            return (
+                duckdb("TRY_CAST(_x AS BIGINT)", _x=call("whole_of_text", source))
+                if is_safe
+                else call("text_to_whole", source)
+            )
+        if of in FLOAT | DECIMAL:
+            return duckdb("TRY_CAST(round(_x) AS BIGINT)", _x=source) if is_safe else call("float_to_whole", source)
+    if to in FLOAT and of in TEXT:
+        new = node.copy()
+        new.set("this", call("float_of_text", source))
+        return new
+    if to == Type.BOOLEAN and of in TEXT:
+        return call("safe_text_to_bool" if is_safe else "text_to_bool", source)
+    if to in _FORMS and of in TEXT:
+        return _of_form(node, source, _FORMS[to], is_safe=is_safe)
+    if to == Type.DATE and of in INSTANT:
+        return duckdb("CAST(_l AS DATE)", _l=in_zone(source, None))
+    if to == Type.DECIMAL and not node.args["to"].expressions:
+        return call("numeric", source) if of in FLOAT and not is_safe else _to_numeric(node, source)
+    return None
+
+
+def _to_instant(
+    node: exp.Expression, source: exp.Expression, text: str | None, *, is_safe: bool
+) -> exp.Expression | None:
+    if text is not None:
+        try:
+            return instant_of_text(text)
+        except InputError:
+            if is_safe:
+                return duckdb("CAST(NULL AS TIMESTAMPTZ)")
+            raise
+    of = kind(source)
+    if of in TEXT:
+        return _of_form(node, source, _ZONED, is_safe=is_safe)
+    if of in WALL_CLOCK or of == Type.DATE:
+        return duckdb("CAST(_x AS TIMESTAMP) AT TIME ZONE 'UTC'", _x=source)
+    return None
+
+
+def _of_form(node: exp.Expression, source: exp.Expression, form: str, *, is_safe: bool) -> exp.Expression:
+    text, new = literal_text(source), node.copy()
+    if text is None:
+        new.set("this", call("safe_in_form" if is_safe else "in_form", source, form))
+    elif not re.fullmatch(form, text, re.ASCII):
+        if not is_safe:
+            raise InputError(
+                f"'{text}' is no {node.args['to'].sql(dialect=BigQuery)}: write it as 2024-01-15, 20:30:00 or both"
+            )
+        new.set("this", exp.null())
+    return new
+
+
+def _to_numeric(node: exp.Expression, source: exp.Expression) -> exp.Expression:
+    new = node.copy()
+    new.set("to", exp.DataType.build("DECIMAL(38, 9)"))
+    return new

@@ -1,0 +1,175 @@
+"""Arrays, offsets and structs."""
+
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind, call, duckdb, kind, mends
+from phasegate.domain.errors import InputError
+
+
+def prepared(tree: exp.Expression) -> exp.Expression:
+    """Mend what has to be mended before types are known: names of structs in an array, and offsets that count from 0."""
+    for array in list(tree.find_all(exp.Array)):
+        first = array.expressions[0] if array.expressions else None
+        if isinstance(first, exp.Struct):
+            names = [field.this for field in first.expressions if isinstance(field, exp.PropertyEQ)]
+            for item in array.expressions[1:]:
+                if isinstance(item, exp.Tuple) and len(names) == len(item.expressions):
+                    fields = zip(names, item.expressions, strict=True)
+                    item.replace(
+                        exp.Struct(expressions=[exp.PropertyEQ(this=n.copy(), expression=v.copy()) for n, v in fields])
+                    )
+    for number, unnest in enumerate(tree.find_all(exp.Unnest)):
+        first = unnest.expressions[0] if unnest.expressions else None
+        if (
+            not unnest.args.get("alias")
+            and isinstance(first, exp.Array)
+            and first.expressions
+            and isinstance(first.expressions[0], exp.Struct)
+        ):
+            unnest.set("alias", exp.TableAlias(columns=[exp.to_identifier(f"_of_array_{number}")]))
+            unnest.set("explode_array", True)
+    return tree
+
+
+def count_from_zero(tree: exp.Expression) -> None:
+    """An offset of UNNEST counts from 0, an ordinality of DuckDB from 1: one less wherever it is named."""
+    for unnest in list(tree.find_all(exp.Unnest)):
+        offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
+        if not isinstance(offset, exp.Identifier) or select is None:
+            continue
+        for column in list(select.find_all(exp.Column)):
+            if column.name.lower() != offset.name.lower() or column.table or isinstance(column.parent, exp.Ordered):
+                continue
+            less = duckdb("_x - 1", _x=column)
+            less.type = column.type
+            column.replace(exp.alias_(less, column.name) if isinstance(column.parent, exp.Select) else exp.paren(less))
+
+
+@mends(exp.Bracket)
+def subscript(node: exp.Expression) -> exp.Expression | None:
+    """Beyond the bounds is an error, unless it says SAFE."""
+    if node.args.get("offset") is None or node.args.get("safe") is not False or len(node.expressions) != 1:
+        return None
+    index = node.expressions[0]
+    return call("element", node.this, duckdb("_i + 1", _i=index) if node.args["offset"] == 0 else index)
+
+
+@mends(exp.ArrayToString)
+def array_to_string(node: exp.Expression) -> exp.Expression | None:
+    """Of no elements it is an empty text."""
+    return duckdb("CASE WHEN _a IS NOT NULL THEN coalesce(_f, '') END", _a=node.this, _f=node)
+
+
+@mends(exp.GenerateSeries)
+def generate_array(node: exp.Expression) -> exp.Expression | None:
+    """Of whole numbers, and with a step."""
+    step = node.args.get("step")
+    if any_kind((node.args["start"], node.args["end"], step), FLOAT | DECIMAL):
+        raise InputError("GENERATE_ARRAY is translated for INT64 alone")
+    if step is None or (
+        isinstance(step, exp.Literal | exp.Cast)
+        and step.find(exp.Literal) is not None
+        and step.find(exp.Literal).name != "0"
+    ):
+        return None
+    node.set("step", call("step", step))
+    return node
+
+
+@mends(exp.ArrayConcat)
+def array_concat(node: exp.Expression) -> exp.Expression | None:
+    """With NULL it is NULL."""
+    arrays = [node.this, *node.expressions]
+    return duckdb(
+        "CASE WHEN _t THEN NULL ELSE _l END", _t=exp.or_(*[duckdb("_x IS NULL", _x=array) for array in arrays]), _l=node
+    )
+
+
+@mends(exp.ArrayAgg, exp.GroupConcat)
+def limited(node: exp.Expression) -> exp.Expression | None:
+    """LIMIT within an aggregate cuts the ordered list."""
+    if not isinstance(node.this, exp.Limit):
+        return None
+    cut = duckdb("list_slice(_l, 1, _n)", _l=exp.ArrayAgg(this=node.this.this.copy()), _n=node.this.expression)
+    if isinstance(node, exp.ArrayAgg):
+        return cut
+    return duckdb("array_to_string(_l, _s)", _l=cut, _s=node.args.get("separator") or exp.Literal.string(","))
+
+
+_SAFE = (exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime, exp.Date, exp.Datetime)
+
+
+@mends(exp.SafeFunc)
+def safe(node: exp.Expression) -> exp.Expression | None:
+    """SAFE. before what parses and makes dates is NULL where that is an error."""
+    if not isinstance(node.meta.get("of"), str):
+        raise InputError(
+            "SAFE. is translated before PARSE_DATE and its like, DATE and DATETIME: write IF(…) with the condition"
+        )
+    return duckdb("TRY(_x)", _x=node.this)
+
+
+def mark_safe(tree: exp.Expression) -> None:
+    """Keep what SAFE. stands before: the rules change it."""
+    for node in tree.find_all(exp.SafeFunc):
+        if isinstance(node.this, _SAFE):
+            node.meta["of"] = type(node.this).__name__
+
+
+@mends(exp.EQ, exp.NEQ)
+def of_structs(node: exp.Expression) -> exp.Expression | None:
+    """STRUCTs are compared field by field in BigQuery, by names and with NULL as a value in DuckDB."""
+    if any(isinstance(side, exp.Struct | exp.Tuple) for side in (node.this, node.expression)):
+        raise InputError("a comparison of STRUCTs is not translated: compare their fields")
+    return None
+
+
+@mends(exp.Lag, exp.Lead)
+def lag(node: exp.Expression) -> exp.Expression | None:
+    """A negative offset is an error."""
+    offset = node.args.get("offset")
+    if offset is not None and not isinstance(offset, exp.Literal):
+        raise InputError("the offset of LAG and LEAD must be a number in the statement itself, not below zero")
+    return None
+
+
+@mends(exp.Order)
+def nan_first(node: exp.Expression) -> exp.Expression | None:
+    """NaN comes before all numbers in ascending order."""
+    if not any(kind(key.this) in FLOAT for key in node.expressions if isinstance(key, exp.Ordered)) or isinstance(
+        node.parent, exp.Window
+    ):
+        return None
+    keys: list[exp.Expression] = []
+    for key in node.expressions:
+        if isinstance(key, exp.Ordered) and kind(key.this) in FLOAT:
+            first = key.copy()
+            first.set("this", duckdb("CASE WHEN isnan(_x) THEN 0 WHEN _x IS NOT NULL THEN 1 END", _x=key.this))
+            keys.append(first)
+        keys.append(key.copy())
+    node.set("expressions", keys)
+    return node
+
+
+@mends(exp.DataType)
+def bignumeric(node: exp.Expression) -> exp.Expression | None:
+    """BIGNUMERIC has 76 digits, DuckDB 38."""
+    if node.args["this"] == exp.DataType.Type.BIGDECIMAL:
+        raise InputError("BIGNUMERIC is not translated: write NUMERIC")
+    return None
+
+
+@mends(exp.Pivot)
+def pivot(node: exp.Expression) -> exp.Expression | None:
+    """Names of columns are made otherwise."""
+    raise InputError("PIVOT and UNPIVOT are not translated: write an aggregate of IF(…) for each column")
+
+
+@mends(exp.Select)
+def as_value(node: exp.Expression) -> exp.Expression | None:
+    """SELECT AS VALUE of a STRUCT makes its fields columns."""
+    if str(node.args.get("kind") or "").upper() == "VALUE" and any(
+        isinstance(part.unalias(), exp.Struct) for part in node.expressions
+    ):
+        raise InputError("SELECT AS VALUE STRUCT is not translated: select the fields")
+    return None

@@ -1,0 +1,121 @@
+-- Functions of BigQuery as DuckDB macros, called `bq.name(...)` by what the translator writes.
+--
+-- TIMESTAMP is TIMESTAMPTZ here, DATETIME is TIMESTAMP, sessions run in UTC. DuckDB's `error()` raises; it may not stand
+-- within TRY(), so that a function with a SAFE. form has a macro of its own for the value alone.
+
+-- Time zones: a name of the tz database, or an offset as BigQuery writes it: +05:30, -8, UTC+3.
+CREATE MACRO bq.main.is_offset(zone) AS regexp_full_match(zone, '(UTC)?[+-]\d{1,2}(:?\d{2})?');
+CREATE MACRO bq.main.offset_minutes(zone) AS
+    CASE WHEN regexp_matches(zone, '-') THEN -1 ELSE 1 END
+    * (CAST(regexp_extract(zone, '[+-](\d{1,2})', 1) AS INTEGER) * 60
+       + coalesce(TRY_CAST(nullif(regexp_extract(zone, '[+-]\d{1,2}:?(\d{2})$', 1), '') AS INTEGER), 0));
+-- The wall clock (DATETIME) of an instant in a zone, and the other way round.
+CREATE MACRO bq.main.local(x, zone) AS
+    CASE WHEN bq.is_offset(zone) THEN (x AT TIME ZONE 'UTC') + to_minutes(bq.offset_minutes(zone))
+         ELSE x AT TIME ZONE (CASE WHEN bq.is_offset(zone) THEN 'UTC' ELSE zone END) END;
+-- Where a wall clock shows a time twice, the earlier instant is meant; DuckDB takes the later one.
+CREATE MACRO bq.main.earlier(later, x, zone) AS
+    CASE WHEN (later - INTERVAL 1 HOUR) AT TIME ZONE zone = x THEN later - INTERVAL 1 HOUR ELSE later END;
+CREATE MACRO bq.main.instant(x, zone) AS
+    CASE WHEN bq.is_offset(zone) THEN (x - to_minutes(bq.offset_minutes(zone))) AT TIME ZONE 'UTC'
+         ELSE bq.earlier(x AT TIME ZONE (CASE WHEN bq.is_offset(zone) THEN 'UTC' ELSE zone END), x,
+                         CASE WHEN bq.is_offset(zone) THEN 'UTC' ELSE zone END) END;
+
+-- Parts of a date. first: 0 where the week begins on Monday, 6 where it does on Sunday.
+CREATE MACRO bq.main.week(x, first) AS (dayofyear(x) + 6 - (isodow(x) + 6 - first) % 7) // 7;
+CREATE MACRO bq.main.week_trunc(x, first) AS date_trunc('week', x - to_days(first)) + to_days(first);
+-- Dates. What is past 31 December 9999 is no DATE.
+CREATE MACRO bq.main.as_date(x) AS
+    CASE WHEN x > TIMESTAMP '9999-12-31' OR x < TIMESTAMP '0001-01-01' THEN error('a date beyond the years 1 to 9999')
+         ELSE CAST(x AS DATE) END;
+CREATE MACRO bq.main.safe_date(x) AS
+    CASE WHEN x BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31' THEN CAST(x AS DATE) END;
+CREATE MACRO bq.main.last_day_isoyear(x) AS
+    CAST(date_trunc('isoyear', date_trunc('isoyear', x) + INTERVAL 372 DAY) - INTERVAL 1 DAY AS DATE);
+CREATE MACRO bq.main.time_trunc(part, x) AS CAST(date_trunc(part, DATE '1970-01-01' + x) AS TIME);
+
+-- Points in time as text: a fraction has three digits, or six; an offset has minutes where it needs them.
+CREATE MACRO bq.main.fraction(x) AS
+    CASE WHEN microsecond(x) % 1000000 = 0 THEN ''
+         WHEN microsecond(x) % 1000 = 0 THEN '.' || lpad(CAST(microsecond(x) % 1000000 // 1000 AS VARCHAR), 3, '0')
+         ELSE '.' || lpad(CAST(microsecond(x) % 1000000 AS VARCHAR), 6, '0') END;
+CREATE MACRO bq.main.minutes_of(x, zone) AS date_diff('minute', x AT TIME ZONE 'UTC', bq.local(x, zone));
+CREATE MACRO bq.main.two(n) AS lpad(CAST(n AS VARCHAR), 2, '0');
+CREATE MACRO bq.main.offset_text(minutes, between) AS
+    CASE WHEN minutes < 0 THEN '-' ELSE '+' END || bq.two(abs(minutes) // 60) || between || bq.two(abs(minutes) % 60);
+CREATE MACRO bq.main.short_offset(minutes) AS
+    CASE WHEN minutes < 0 THEN '-' ELSE '+' END || bq.two(abs(minutes) // 60)
+    || CASE WHEN minutes % 60 = 0 THEN '' ELSE ':' || bq.two(abs(minutes) % 60) END;
+CREATE MACRO bq.main.zone_name(minutes) AS
+    CASE WHEN minutes = 0 THEN 'UTC' ELSE 'UTC' || regexp_replace(bq.short_offset(minutes), '^([+-])0', '\1') END;
+-- BigQuery writes a year below 1000 with less digits, in some formats.
+CREATE MACRO bq.main.modern(x) AS CASE WHEN year(x) < 1000 THEN error('a format of a year before 1000') ELSE x END;
+CREATE MACRO bq.main.datetime_text(x) AS strftime(x, '%Y-%m-%d %H:%M:%S') || bq.fraction(x);
+CREATE MACRO bq.main.timestamp_text(x, zone) AS
+    bq.datetime_text(bq.local(x, zone)) || bq.short_offset(bq.minutes_of(x, zone));
+CREATE MACRO bq.main.time_text(x) AS left(CAST(x AS VARCHAR), 8) || bq.fraction(x);
+
+-- Numbers.
+CREATE MACRO bq.main.divisor(x) AS CASE WHEN x = 0 THEN error('division by zero') ELSE x END;
+CREATE MACRO bq.main.numeric(x) AS CAST(round(x, 9) AS DECIMAL(38, 9));
+-- result: what DuckDB makes of x (and y); infinite or NaN from finite arguments is an error.
+CREATE MACRO bq.main.finite(result, x, y) AS
+    CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
+         THEN error('a floating point error: no number comes of it') ELSE result END;
+CREATE MACRO bq.main.safe_finite(result, x, y) AS
+    CASE WHEN isfinite(result) OR NOT isfinite(CAST(x AS DOUBLE)) OR NOT isfinite(CAST(y AS DOUBLE)) THEN result END;
+CREATE MACRO bq.main.whole_of_text(x) AS
+    CASE WHEN regexp_full_match(x, '\s*[+-]?(\d+|0[xX][0-9a-fA-F]+)\s*')
+         THEN CASE WHEN regexp_full_match(x, '\s*-0[xX].*') THEN '-' || CAST(CAST(replace(trim(x), '-', '') AS BIGINT) AS VARCHAR)
+                   ELSE x END END;
+CREATE MACRO bq.main.text_to_whole(x) AS
+    CASE WHEN x IS NOT NULL AND bq.whole_of_text(x) IS NULL THEN error('a text that is no INT64: ''' || x || '''')
+         ELSE CAST(bq.whole_of_text(x) AS BIGINT) END;
+CREATE MACRO bq.main.float_to_whole(x) AS CAST(round(x) AS BIGINT);
+CREATE MACRO bq.main.shortest(x) AS
+    CASE WHEN CAST(printf('%.15g', x + 0e0) AS DOUBLE) = x THEN printf('%.15g', x + 0e0) ELSE printf('%.17g', x + 0e0) END;
+CREATE MACRO bq.main.float_text(x) AS
+    CASE WHEN isnan(x) THEN 'nan' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'inf' ELSE '-inf' END ELSE bq.shortest(x) END;
+CREATE MACRO bq.main.numeric_text(x) AS regexp_replace(CAST(CAST(x AS DECIMAL(38, 9)) AS VARCHAR), '\.?0+$', '');
+CREATE MACRO bq.main.float_of_text(x) AS
+    CASE WHEN regexp_full_match(x, '\s*[+-]?0[xX][0-9a-fA-F]+\s*')
+         THEN CAST(CAST(regexp_replace(trim(x), '^[+-]', '') AS BIGINT) * CASE WHEN trim(x) LIKE '-%' THEN -1 ELSE 1 END AS VARCHAR)
+         ELSE x END;
+CREATE MACRO bq.main.text_to_bool(x) AS
+    CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE
+         ELSE CASE WHEN x IS NOT NULL THEN error('a text that is no BOOL: ''' || x || '''') END END;
+CREATE MACRO bq.main.safe_text_to_bool(x) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END;
+-- Only texts in the form that BigQuery takes; form: a regular expression.
+CREATE MACRO bq.main.in_form(x, form) AS
+    CASE WHEN x IS NULL OR regexp_full_match(x, form) THEN x ELSE error('not in the form that a cast takes: ''' || x || '''') END;
+CREATE MACRO bq.main.safe_in_form(x, form) AS CASE WHEN regexp_full_match(x, form) THEN x END;
+-- NaN equals nothing, and is neither greater nor less.
+CREATE MACRO bq.main.same(x, y) AS x = y AND NOT isnan(x);
+CREATE MACRO bq.main.other(x, y) AS x <> y OR isnan(x);
+CREATE MACRO bq.main.greater(x, y) AS x > y AND NOT isnan(x);
+CREATE MACRO bq.main.not_less(x, y) AS x >= y AND NOT isnan(x);
+
+-- Texts.
+CREATE MACRO bq.main.first_of(x, start) AS CASE WHEN start = 0 OR start < -length(x) THEN 1 ELSE start END;
+CREATE MACRO bq.main.length_of(n) AS CASE WHEN n < 0 THEN error('a negative length') ELSE n END;
+CREATE MACRO bq.main.code_points(x) AS list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT));
+
+CREATE MACRO bq.main.ascii(x) AS
+    CASE WHEN unicode(x) > 127 THEN error('a character beyond ASCII') ELSE CAST(greatest(unicode(x), 0) AS BIGINT) END;
+
+-- Bits of an INT64: zeros come in, from both sides.
+CREATE MACRO bq.main.shifted(result, n) AS
+    CASE WHEN n < 0 THEN error('a negative shift') WHEN n > 63 THEN 0 ELSE CAST(result AS BIGINT) END;
+
+CREATE MACRO bq.main.json_text(x, type) AS
+    CASE WHEN type = 'DOUBLE' THEN error('JSON_VALUE of a number with a fraction: cast it to a number') ELSE x END;
+
+-- Arrays and aggregates.
+CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN error('a step of zero') ELSE x END;
+CREATE MACRO bq.main.total(result, beyond) AS
+    CASE WHEN isinf(result) AND NOT beyond THEN error('a sum beyond FLOAT64') ELSE result END;
+CREATE MACRO bq.main.range_bucket(x, bounds) AS
+    CASE WHEN x IS NOT NULL THEN len(list_filter(bounds, lambda bound: bound <= x)) END;
+CREATE MACRO bq.main.element(list, place) AS
+    CASE WHEN list IS NULL OR place BETWEEN 1 AND len(list) THEN list_extract(list, place)
+         ELSE error('an array index out of bounds: ' || CAST(place AS VARCHAR)) END;

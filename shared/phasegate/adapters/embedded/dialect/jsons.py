@@ -1,0 +1,38 @@
+"""JSON, as far as it is the same."""
+
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import TEXT, Type, call, duckdb, kind, mends
+from phasegate.domain.errors import InputError
+
+
+@mends(exp.JSONExtractScalar)
+def json_value(node: exp.Expression) -> exp.Expression | None:
+    """Of a text that is no JSON it is NULL. How a fraction is written DuckDB forgets: it may be cast, not read as text."""
+    if kind(node.this) not in TEXT:
+        raise InputError("JSON_VALUE is translated for STRING alone")
+    found = duckdb("CASE WHEN json_valid(_x) THEN _f END", _x=node.this, _f=node)
+    if isinstance(node.parent, exp.Cast):
+        return found
+    raw = exp.JSONExtract(this=node.this.copy(), expression=node.expression.copy())
+    return call("json_text", found, duckdb("CASE WHEN json_valid(_x) THEN json_type(_j) END", _x=node.this, _j=raw))
+
+
+@mends(exp.JSONExtract)
+def json_query(node: exp.Expression) -> exp.Expression | None:
+    """Of a text it is a text, and NULL where JSON says null."""
+    if kind(node.this) not in TEXT:
+        return None
+    return duckdb("nullif(CAST(_f AS VARCHAR), 'null')", _f=exp.paren(node.copy()))
+
+
+@mends(exp.JSONFormat)
+def to_json_string(node: exp.Expression) -> exp.Expression | None:
+    """Of a text, a truth value or a date."""
+    if (
+        node.args.get("to_json")
+        or node.args.get("options") is not None
+        or kind(node.this) not in TEXT | {Type.BOOLEAN, Type.DATE}
+    ):
+        raise InputError("TO_JSON_STRING is translated for STRING, BOOL and DATE alone")
+    return duckdb("coalesce(CAST(to_json(_x) AS VARCHAR), 'null')", _x=node.this)

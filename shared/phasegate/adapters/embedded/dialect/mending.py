@@ -1,0 +1,128 @@
+"""What DuckDB, or sqlglot's translation for it, understands otherwise than BigQuery is mended on the syntax tree.
+
+A rule takes one node, whose parts are mended already, and returns what stands in its place, or None. It may ask for the
+type of any part: types are those of BigQuery, and known before the first rule is asked. Much of what rules write are
+calls of the macros in ``functions.sql``.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+
+Type = exp.DataType.Type
+WHOLE = frozenset({Type.BIGINT, Type.INT, Type.SMALLINT, Type.TINYINT})
+FLOAT = frozenset({Type.DOUBLE, Type.FLOAT})
+DECIMAL = frozenset({Type.DECIMAL, Type.BIGDECIMAL})
+NUMBER = WHOLE | FLOAT | DECIMAL
+TEXT = frozenset({Type.VARCHAR, Type.TEXT})
+INSTANT = frozenset({Type.TIMESTAMPTZ})
+WALL_CLOCK = frozenset({Type.DATETIME, Type.TIMESTAMP, Type.TIMESTAMPNTZ})
+
+Mend = Callable[[exp.Expression], exp.Expression | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One difference, mended."""
+
+    name: str
+    """What it is about: the name of its function."""
+
+    mend: Mend
+    """Returns what stands in a node's place; None: the node is right as it is."""
+
+
+RULES: dict[type[exp.Expression], list[Rule]] = {}
+"""The rules by the kind of node that they look at, in the order in which they are asked; the first answer counts."""
+
+
+def mends(*kinds: type[exp.Expression]) -> Callable[[Mend], Mend]:
+    """Make a function a rule for these kinds of nodes."""
+
+    def register(mend: Mend) -> Mend:
+        for kind in kinds:
+            RULES.setdefault(kind, []).append(Rule(mend.__name__, mend))
+        return mend
+
+    return register
+
+
+def mended(tree: exp.Expression) -> exp.Expression:
+    """Ask the rules about every node of a tree with types, from the leaves to the root; the tree is changed."""
+    for node in reversed(list(tree.bfs())):
+        for rule in RULES.get(type(node), ()):
+            new = rule.mend(node)
+            if new is None:
+                continue
+            if new is not node:
+                new.type = node.type
+                if node.parent is None:
+                    tree = new
+                else:
+                    node.replace(_as_part(new, node.parent))
+            break
+    return tree
+
+
+def _as_part(new: exp.Expression, parent: exp.Expression) -> exp.Expression:
+    """In brackets where operators would else take it apart."""
+    if not isinstance(new, exp.Binary | exp.Unary | exp.AtTimeZone) or isinstance(new, exp.Paren | exp.Func):
+        return new
+    if isinstance(parent, exp.Select | exp.Alias | exp.Paren):
+        return new
+    wrapped = exp.paren(new, copy=False)
+    wrapped.type = new.type
+    return wrapped
+
+
+def kind(node: exp.Expression | None) -> Type | None:
+    """Return the type of a part; None when it is not known."""
+    return node.type.this if node is not None and node.type is not None else None
+
+
+def call(name: str, *arguments: exp.Expression | str | int | None) -> exp.Expression:
+    """Call a macro of ours; texts and numbers are literals."""
+    return exp.Anonymous(this=f"bq.{name}", expressions=[_literal(argument) for argument in arguments])
+
+
+def duckdb(template: str, **parts: exp.Expression) -> exp.Expression:
+    """DuckDB's own SQL, in which names that begin with an underscore stand for parts."""
+    tree = _template(template).copy()
+    for column in list(tree.find_all(exp.Column)):
+        if column.name in parts:
+            part = parts[column.name].copy()
+            plain = isinstance(part, exp.Literal | exp.Column | exp.Func | exp.Paren | exp.Null)
+            part = part if plain else exp.paren(part, copy=False)
+            if column is tree:
+                return part
+            column.replace(part)
+    return tree
+
+
+@lru_cache(maxsize=256)
+def _template(template: str) -> exp.Expression:
+    return sqlglot.parse_one(template, read=DuckDB)
+
+
+def _literal(value: exp.Expression | str | int | None) -> exp.Expression:
+    if isinstance(value, exp.Expression):
+        return value.copy()
+    if value is None:
+        return exp.null()
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
+
+
+def literal_text(node: exp.Expression | None) -> str | None:
+    """Return the text of a literal; None for anything else."""
+    if isinstance(node, exp.RawString) or (isinstance(node, exp.Literal) and node.is_string):
+        return node.name
+    return None
+
+
+def any_kind(nodes: Iterable[exp.Expression | None], kinds: frozenset[Type]) -> bool:
+    """Tell whether one of the parts is of such a type."""
+    return any(kind(node) in kinds for node in nodes)

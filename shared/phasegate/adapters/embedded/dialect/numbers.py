@@ -1,0 +1,355 @@
+"""Arithmetic: whole numbers have 64 bits, what has no number is an error, and NaN equals nothing."""
+
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import (
+    DECIMAL,
+    FLOAT,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Type,
+    any_kind,
+    call,
+    duckdb,
+    kind,
+    mends,
+)
+from phasegate.domain.errors import InputError
+
+_VALUES = (
+    exp.Select,
+    exp.Alias,
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Neg,
+    exp.Mod,
+    exp.Div,
+    exp.IntDiv,
+    exp.Paren,
+    exp.Array,
+    exp.Struct,
+    exp.PropertyEQ,
+    exp.Tuple,
+    exp.If,
+    exp.Case,
+    exp.Coalesce,
+    exp.Greatest,
+    exp.Least,
+    exp.Nullif,
+    exp.Sum,
+    exp.Min,
+    exp.Max,
+    exp.AnyValue,
+    exp.ArrayAgg,
+    exp.Abs,
+    exp.BitwiseAnd,
+    exp.BitwiseOr,
+    exp.BitwiseXor,
+    exp.BitwiseNot,
+    exp.BitwiseLeftShift,
+    exp.BitwiseRightShift,
+    exp.SafeAdd,
+    exp.SafeSubtract,
+    exp.SafeMultiply,
+    exp.SafeNegate,
+    exp.GenerateSeries,
+    exp.Sign,
+    exp.Lag,
+    exp.Lead,
+)
+
+
+@mends(exp.Literal)
+def whole_number(node: exp.Expression) -> exp.Expression | None:
+    """A whole number is INT64, where DuckDB reads an INT32; one with a point is FLOAT64, not DECIMAL."""
+    if node.is_string:
+        return None
+    if not node.is_int:
+        if isinstance(node.parent, exp.Add | exp.Sub | exp.Mul | exp.Div) and any_kind(
+            (node.parent.this, node.parent.expression), DECIMAL
+        ):
+            return duckdb(f"CAST('{node.name}' AS DECIMAL(38, 9))")
+        return None if "e" in node.name.lower() else exp.Literal.number(f"{node.name}e0")
+    parent = node.parent
+    if not isinstance(parent, _VALUES) or (isinstance(parent, exp.Lag | exp.Lead) and node.arg_key == "offset"):
+        return None
+    if (
+        isinstance(parent, exp.Neg)
+        or kind(parent) in {Type.DATE, Type.INTERVAL}
+        or (
+            isinstance(parent, exp.Add | exp.Sub | exp.Mul | exp.Div)
+            and any_kind((parent.this, parent.expression), FLOAT)
+        )
+    ):
+        return None
+    return duckdb(f"CAST({node.name} AS BIGINT)")
+
+
+@mends(exp.Neg)
+def negative(node: exp.Expression) -> exp.Expression | None:
+    """A negative whole number is INT64 too."""
+    if isinstance(node.this, exp.Literal) and node.this.is_int and isinstance(node.parent, _VALUES):
+        return duckdb(f"CAST(-{node.this.name} AS BIGINT)")
+    return None
+
+
+@mends(exp.Div, exp.IntDiv)
+def division(node: exp.Expression) -> exp.Expression | None:
+    """By zero it is an error; of NUMERIC it is NUMERIC."""
+    number, divisor = node.this, node.expression
+    nonzero = divisor if isinstance(divisor, exp.Literal) and float(divisor.name) else call("divisor", divisor)
+    if any_kind((number, divisor), DECIMAL) and not any_kind((number, divisor), FLOAT):
+        quotient = duckdb("_a / _b", _a=number, _b=nonzero)
+        return (
+            duckdb("CAST(trunc(_q) AS DECIMAL(38, 9))", _q=quotient)
+            if isinstance(node, exp.IntDiv)
+            else call("numeric", quotient)
+        )
+    if nonzero is divisor:
+        return None
+    new = node.copy()
+    new.set("expression", nonzero)
+    return new
+
+
+@mends(exp.Mul)
+def product(node: exp.Expression) -> exp.Expression | None:
+    """Of two NUMERIC it has nine decimals."""
+    return (
+        call("numeric", exp.paren(node.copy()))
+        if kind(node.this) in DECIMAL and kind(node.expression) in DECIMAL
+        else None
+    )
+
+
+@mends(exp.Add, exp.Sub, exp.Mul, exp.Div)
+def operands(node: exp.Expression) -> exp.Expression | None:
+    """A BOOL or a STRING is no number."""
+    if any_kind((node.this, node.expression), TEXT | {Type.BOOLEAN}):
+        raise InputError(f"a BOOL or STRING is no number: {node.sql()[:80]}")
+    return None
+
+
+@mends(exp.Add, exp.Sub, exp.Mul)
+def float_overflow(node: exp.Expression) -> exp.Expression | None:
+    """Beyond the largest FLOAT64 it is an error."""
+    sides = (node.this, node.expression)
+    if kind(node) in FLOAT and all(kind(side) in FLOAT | WHOLE for side in sides):
+        return call("finite", exp.paren(node.copy()), *sides)
+    return None
+
+
+@mends(exp.SafeDivide)
+def safe_divide(node: exp.Expression) -> exp.Expression | None:
+    """NULL by zero, and where no number comes of it."""
+    quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
+    sides = (node.this, node.expression)
+    if any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT):
+        return call("numeric", quotient)
+    return call("safe_finite", quotient, *sides) if any_kind(sides, FLOAT) else exp.paren(quotient)
+
+
+@mends(exp.Sqrt, exp.Ln, exp.Exp, exp.Log, exp.Pow)
+def no_number(node: exp.Expression) -> exp.Expression | None:
+    """Where no number comes of numbers it is an error, where DuckDB says NaN or infinity."""
+    other = node.expression if node.args.get("expression") is not None else exp.Literal.number(0)
+    result = call("finite", node, node.this, other)
+    return call("numeric", result) if kind(node.this) in DECIMAL else result
+
+
+_SIGNS = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
+
+
+@mends(*_SIGNS)
+def safe_arithmetic(node: exp.Expression) -> exp.Expression | None:
+    """NULL beyond INT64."""
+    if any_kind((node.this, node.expression), FLOAT | DECIMAL):
+        raise InputError("SAFE_ADD, SAFE_SUBTRACT and SAFE_MULTIPLY are translated for INT64 alone")
+    sign = _SIGNS[type(node)]
+    return duckdb(
+        f"TRY_CAST(CAST(_a AS HUGEINT) {sign} CAST(_b AS HUGEINT) AS BIGINT)", _a=node.this, _b=node.expression
+    )
+
+
+@mends(exp.SafeNegate)
+def safe_negate(node: exp.Expression) -> exp.Expression | None:
+    """NULL beyond INT64."""
+    return duckdb("TRY_CAST(-CAST(_a AS HUGEINT) AS BIGINT)", _a=node.this)
+
+
+@mends(exp.Round, exp.Trunc)
+def rounding_of_whole(node: exp.Expression) -> exp.Expression | None:
+    """Of an INT64 it is a FLOAT64."""
+    if kind(node.this) not in WHOLE:
+        return None
+    new = node.copy()
+    new.set("this", duckdb("CAST(_x AS DOUBLE)", _x=node.this))
+    return new
+
+
+@mends(exp.Sign)
+def sign(node: exp.Expression) -> exp.Expression | None:
+    """Of its argument's type; of NaN it is NaN."""
+    if kind(node.this) in FLOAT:
+        return duckdb("CASE WHEN isnan(_x) THEN _x ELSE CAST(sign(_x) AS DOUBLE) END", _x=node.this)
+    return duckdb(f"CAST(sign(_x) AS {'DECIMAL(38, 9)' if kind(node.this) in DECIMAL else 'BIGINT'})", _x=node.this)
+
+
+_COMPARISONS = {
+    exp.EQ: ("same", False),
+    exp.NEQ: ("other", False),
+    exp.GT: ("greater", False),
+    exp.LT: ("greater", True),
+    exp.GTE: ("not_less", False),
+    exp.LTE: ("not_less", True),
+}
+
+
+@mends(*_COMPARISONS)
+def comparison(node: exp.Expression) -> exp.Expression | None:
+    """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
+    left, right = node.this, node.expression
+    if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
+        raise InputError(f"a number does not compare with a text: {node.sql()[:80]}")
+    if not any(kind(side) in FLOAT and not isinstance(side, exp.Literal) for side in (left, right)):
+        return None
+    name, turned = _COMPARISONS[type(node)]
+    sides = [duckdb("CAST(_x AS DOUBLE)", _x=side) if kind(side) not in FLOAT else side for side in (left, right)]
+    return call(name, *(reversed(sides) if turned else sides))
+
+
+@mends(exp.Mod)
+def modulo(node: exp.Expression) -> exp.Expression | None:
+    """By zero it is an error; of FLOAT64 there is none."""
+    if any_kind((node.this, node.expression), FLOAT):
+        raise InputError("MOD takes no FLOAT64")
+    divisor = node.expression
+    if isinstance(divisor, exp.Literal) and float(divisor.name):
+        return None
+    new = node.copy()
+    new.set("expression", call("divisor", divisor))
+    return new
+
+
+@mends(exp.Sum)
+def total(node: exp.Expression) -> exp.Expression | None:
+    """Of INT64 it is an INT64, and an error beyond; an error beyond FLOAT64; of BOOL there is none."""
+    if kind(node.this) in TEXT | {Type.BOOLEAN}:
+        raise InputError("SUM takes numbers alone: write COUNTIF of a BOOL, or cast the text")
+    if kind(node) in WHOLE and not isinstance(node.parent, exp.Window):
+        return duckdb("CAST(_s AS BIGINT)", _s=node)
+    if kind(node) in FLOAT and not isinstance(node.parent, exp.Window) and not isinstance(node.this, exp.Distinct):
+        return call("total", node, duckdb("bool_or(isinf(_x))", _x=node.this))
+    return None
+
+
+@mends(exp.HexString)
+def hexadecimal(node: exp.Expression) -> exp.Expression | None:
+    """INT64."""
+    return duckdb(f"CAST({int(node.name, 16)} AS BIGINT)") if node.args.get("is_integer") else None
+
+
+@mends(exp.Window)
+def total_in_window(node: exp.Expression) -> exp.Expression | None:
+    """The same in a window."""
+    return (
+        duckdb("CAST(_s AS BIGINT)", _s=exp.paren(node.copy()))
+        if isinstance(node.this, exp.Sum) and kind(node.this) in WHOLE
+        else None
+    )
+
+
+@mends(exp.CountIf)
+def countif(node: exp.Expression) -> exp.Expression | None:
+    """Nothing counted is 0, not NULL."""
+    if isinstance(node.this, exp.Distinct):
+        raise InputError("COUNTIF(DISTINCT …) is not translated: count the distinct values of an IF(…)")
+    return exp.Count(this=exp.Case().when(node.this, exp.Literal.number(1)))
+
+
+@mends(exp.BitwiseAnd)
+def bit_order(node: exp.Expression) -> exp.Expression | None:
+    """``&`` binds closer than ``|`` and ``^``; sqlglot reads all three alike."""
+    left = node.this
+    if not isinstance(left, exp.BitwiseOr | exp.BitwiseXor):
+        return None
+    return type(left)(
+        this=left.this.copy(),
+        expression=exp.paren(exp.BitwiseAnd(this=left.expression.copy(), expression=node.expression.copy())),
+    )
+
+
+@mends(exp.Corr, exp.CovarSamp)
+def of_pairs(node: exp.Expression) -> exp.Expression | None:
+    """NULL of fewer than two pairs."""
+    return duckdb("CASE WHEN regr_count(_a, _b) >= 2 THEN _f END", _a=node.this, _b=node.expression, _f=node)
+
+
+@mends(exp.Least, exp.Min)
+def least(node: exp.Expression) -> exp.Expression | None:
+    """NaN is less than every number."""
+    values = [node.this, *node.expressions]
+    if not any_kind(values, FLOAT):
+        return None
+    if isinstance(node, exp.Min):
+        return duckdb("CASE WHEN bool_or(isnan(_x)) THEN CAST('nan' AS DOUBLE) ELSE _m END", _x=node.this, _m=node)
+    tests = [duckdb("isnan(CAST(_x AS DOUBLE))", _x=value) for value in values]
+    return duckdb("CASE WHEN _t THEN CAST('nan' AS DOUBLE) ELSE _l END", _t=exp.or_(*tests), _l=node)
+
+
+@mends(exp.Nullif)
+def nullif(node: exp.Expression) -> exp.Expression | None:
+    """NaN equals nothing."""
+    if kind(node.this) not in FLOAT:
+        return None
+    return duckdb(
+        "CASE WHEN NOT coalesce(_t, FALSE) THEN _a END", _t=call("same", node.this, node.expression), _a=node.this
+    )
+
+
+@mends(exp.In)
+def among(node: exp.Expression) -> exp.Expression | None:
+    """NaN equals nothing."""
+    if kind(node.this) not in FLOAT or not node.expressions:
+        return None
+    return exp.paren(
+        exp.or_(*[call("same", node.this, duckdb("CAST(_x AS DOUBLE)", _x=value)) for value in node.expressions])
+    )
+
+
+@mends(exp.BitwiseLeftShift, exp.BitwiseRightShift)
+def shift(node: exp.Expression) -> exp.Expression | None:
+    """Zeros come in from both sides, and bits go without an error."""
+    bits = type(node)(
+        this=duckdb("CAST(CAST(_a AS BIGINT) AS BIT)", _a=node.this),
+        expression=duckdb("CAST(_b AS INTEGER)", _b=node.expression),
+    )
+    return call("shifted", exp.paren(bits), node.expression)
+
+
+@mends(exp.BitwiseCount)
+def bit_count(node: exp.Expression) -> exp.Expression | None:
+    """Of 64 bits."""
+    return duckdb("CAST(bit_count(CAST(_x AS BIGINT)) AS BIGINT)", _x=node.this)
+
+
+@mends(exp.RangeBucket)
+def range_bucket(node: exp.Expression) -> exp.Expression | None:
+    """The number of bounds that are not above."""
+    return call("range_bucket", node.this, node.expression)
+
+
+@mends(exp.Avg)
+def average(node: exp.Expression) -> exp.Expression | None:
+    """Of NUMERIC it is NUMERIC."""
+    return call("numeric", node) if kind(node.this) in DECIMAL and not isinstance(node.parent, exp.Window) else None
+
+
+@mends(exp.Anonymous)
+def ieee_divide(node: exp.Expression) -> exp.Expression | None:
+    """Infinity or NaN, no error."""
+    if node.name.upper() != "IEEE_DIVIDE":
+        return None
+    return duckdb("CAST(_a AS DOUBLE) / CAST(_b AS DOUBLE)", _a=node.expressions[0], _b=node.expressions[1])

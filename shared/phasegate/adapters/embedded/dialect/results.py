@@ -1,0 +1,36 @@
+"""Rows that DuckDB yields, as BigQuery would give them out."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from phasegate.domain.errors import InputError
+
+_LAST = 2**63
+
+
+def readers(kinds: Sequence[str]) -> list[Callable[[Any], Any] | None]:
+    """Return what each column's values go through, by DuckDB's types; None: they are right as they are."""
+    return [_of_array if kind.endswith("[]") else _READERS.get(kind) for kind in kinds]
+
+
+def _of_whole(value: int | None) -> int | None:
+    """A sum of whole numbers is an INT64. Raises InputError beyond."""
+    if value is not None and not -_LAST <= value < _LAST:
+        raise InputError(f"{value} is beyond INT64")
+    return value
+
+
+def _of_array(value: list[Any] | None) -> list[Any]:
+    """No array is an empty one. Raises InputError for an element that is NULL, which no result may hold."""
+    if value is not None and any(element is None for element in value):
+        raise InputError("an array of the result holds NULL: leave NULLs out (ARRAY_AGG(… IGNORE NULLS))")
+    return value or []
+
+
+def _of_instant(value: datetime | None) -> datetime | None:
+    """In UTC, by Python's own name of it."""
+    return value if value is None else value.replace(tzinfo=UTC)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {"HUGEINT": _of_whole, "TIMESTAMP WITH TIME ZONE": _of_instant}

@@ -1,0 +1,132 @@
+"""Texts."""
+
+import re
+
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, kind, literal_text, mends
+from phasegate.domain.errors import InputError
+
+_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+"""The beginning of a group in a regular expression."""
+
+
+@mends(exp.Substring)
+def substr(node: exp.Expression) -> exp.Expression | None:
+    """Position 0 counts as 1, as one before the beginning does; a negative length is an error."""
+    start, length = node.args.get("start"), node.args.get("length")
+    if start is None:
+        return None
+    is_plain = isinstance(start, exp.Literal) and int(start.name) > 0
+    first = start if is_plain else call("first_of", node.this, start)
+    if length is None:
+        return None if is_plain else duckdb("substr(_x, _s)", _x=node.this, _s=first)
+    if is_plain and isinstance(length, exp.Literal):
+        return None
+    count = length if isinstance(length, exp.Literal) else call("length_of", length)
+    return duckdb("substr(_x, _s, _n)", _x=node.this, _s=first, _n=count)
+
+
+@mends(exp.StrPosition)
+def instr(node: exp.Expression) -> exp.Expression | None:
+    """INSTR with a position from the end, or another occurrence than the first, is not translated."""
+    if node.args.get("occurrence") is not None or isinstance(node.args.get("position"), exp.Neg):
+        raise InputError("INSTR is translated with two arguments alone: write STRPOS")
+    return None
+
+
+@mends(exp.Trim)
+def trim(node: exp.Expression) -> exp.Expression | None:
+    """Without characters all white space goes, not blanks only."""
+    if node.args.get("expression") is not None:
+        return None
+    new = node.copy()
+    new.set("expression", exp.Literal.string(" \t\n\v\f\r"))
+    return new
+
+
+@mends(exp.Like)
+def like(node: exp.Expression) -> exp.Expression | None:
+    r"""``\`` takes the meaning from the character that follows."""
+    pattern = literal_text(node.expression)
+    if isinstance(node.parent, exp.Escape) or (pattern is not None and "\\" not in pattern):
+        return None
+    return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+
+
+@mends(exp.ToCodePoints)
+def to_code_points(node: exp.Expression) -> exp.Expression | None:
+    """Numbers of characters."""
+    if kind(node.this) not in TEXT:
+        raise InputError("TO_CODE_POINTS is translated for STRING alone")
+    return call("code_points", node.this)
+
+
+@mends(exp.Unicode)
+def unicode(node: exp.Expression) -> exp.Expression | None:
+    """0 for an empty text."""
+    return duckdb("CASE WHEN _x = '' THEN 0 ELSE CAST(unicode(_x) AS BIGINT) END", _x=node.this)
+
+
+@mends(exp.Upper)
+def upper(node: exp.Expression) -> exp.Expression | None:
+    """ß has two capital letters."""
+    return duckdb("upper(replace(_x, 'ß', 'SS'))", _x=node.this)
+
+
+@mends(exp.Lower)
+def lower(node: exp.Expression) -> exp.Expression | None:
+    """İ has a dot of its own as a small letter."""
+    return duckdb("lower(replace(_x, 'İ', 'i\u0307'))", _x=node.this)
+
+
+@mends(exp.Left, exp.Right)
+def left(node: exp.Expression) -> exp.Expression | None:
+    """A negative length is an error."""
+    if isinstance(node.expression, exp.Literal):
+        return None
+    new = node.copy()
+    new.set("expression", call("length_of", node.expression))
+    return new
+
+
+@mends(exp.Concat)
+def concat(node: exp.Expression) -> exp.Expression | None:
+    """With a NULL it is NULL."""
+    return duckdb("CAST(NULL AS VARCHAR)") if any(isinstance(part, exp.Null) for part in node.expressions) else None
+
+
+@mends(exp.RegexpExtract)
+def regexp_extract(node: exp.Expression) -> exp.Expression | None:
+    """More than one group is an error."""
+    pattern = literal_text(node.expression)
+    if pattern is not None and len(_GROUP.findall(pattern)) > 1:
+        raise InputError("REGEXP_EXTRACT takes a pattern with one group at most")
+    return None
+
+
+@mends(exp.Repeat, exp.Pad)
+def repeat(node: exp.Expression) -> exp.Expression | None:
+    """A negative number is an error."""
+    name = "times" if isinstance(node, exp.Repeat) else "expression"
+    count = node.args[name]
+    if isinstance(count, exp.Literal):
+        return None
+    new = node.copy()
+    new.set(name, duckdb("CAST(_n AS INTEGER)", _n=call("length_of", count)))
+    return new
+
+
+@mends(exp.Ascii)
+def ascii_(node: exp.Expression) -> exp.Expression | None:
+    """Of ASCII alone; 0 for an empty text."""
+    return call("ascii", node.this)
+
+
+@mends(exp.Translate)
+def translate(node: exp.Expression) -> exp.Expression | None:
+    """A character that is named twice is an error."""
+    named = literal_text(node.args["from_"])
+    if named is None or len(set(named)) < len(named):
+        raise InputError("TRANSLATE takes a text in the statement itself that names no character twice")
+    return None

@@ -1,0 +1,269 @@
+"""Dates, wall clocks, instants and time zones."""
+
+import re
+from datetime import datetime as clock
+from functools import lru_cache
+
+import duckdb as duckdb_module
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import (
+    INSTANT,
+    WALL_CLOCK,
+    Type,
+    call,
+    duckdb,
+    kind,
+    literal_text,
+    mends,
+)
+from phasegate.domain.errors import InputError
+
+_DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+_SHORT_PARTS = frozenset({"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR"})
+
+
+def week_begins(unit: exp.Expression) -> int | None:
+    """Return how many days after Monday such a week begins (BigQuery's own on Sunday); None for what is no week."""
+    name = unit.name.upper()
+    if isinstance(unit, exp.WeekStart):
+        return _DAYS.index(name)
+    named = re.fullmatch(r"WEEK\((\w+)\)", name)
+    if named:
+        return _DAYS.index(named[1])
+    return {"WEEK": 6, "ISOWEEK": 0}.get(name)
+
+
+def in_zone(node: exp.Expression, zone: exp.Expression | None) -> exp.Expression:
+    """Return the wall clock of an instant in a zone; without one in UTC. A wall clock stays what it is."""
+    if kind(node) in WALL_CLOCK:
+        return node
+    return (
+        call("local", node, zone if zone is not None else "UTC")
+        if zone is not None
+        else duckdb("_x AT TIME ZONE 'UTC'", _x=node)
+    )
+
+
+def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
+    """Return the beginning of the part that a date or a wall clock lies in."""
+    begins = week_begins(unit)
+    if begins is None:
+        return duckdb(f"date_trunc('{unit.name.lower()}', _x)", _x=node)
+    return call("week_trunc", node, begins)
+
+
+_OFFSET = re.compile(r"(UTC)?[+-]\d{1,2}(:?\d{2})?")
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """The names of time zones that DuckDB knows."""
+    with duckdb_module.connect() as connection:
+        return frozenset(
+            name.lower() for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()
+        )
+
+
+@mends(exp.Literal)
+def zone(node: exp.Expression) -> exp.Expression | None:
+    """A zone that does not exist is found when the statement is read."""
+    name = node.name
+    if node.arg_key == "zone" and node.is_string and not _OFFSET.fullmatch(name) and name.lower() not in _zones():
+        raise InputError(
+            f"there is no time zone '{name}': write a name such as America/New_York, or an offset such as +05:30"
+        )
+    return None
+
+
+@mends(exp.Extract)
+def extract(node: exp.Expression) -> exp.Expression | None:
+    """Weeks, days of the week, parts that DuckDB counts otherwise or does not know, and time zones."""
+    unit, source, name = node.this, node.expression, node.name.upper()
+    if isinstance(source, exp.AtTimeZone):
+        source = in_zone(source.this, source.args["zone"])
+    elif kind(source) in INSTANT:
+        source = in_zone(source, None)
+    begins = week_begins(unit)
+    if name == "ISOWEEK":
+        return duckdb("EXTRACT(WEEK FROM _x)", _x=source)
+    if begins is not None:
+        return call("week", source, begins)
+    if name == "DAYOFWEEK":
+        return duckdb("(EXTRACT(DOW FROM _x) + 1)", _x=source)
+    if name in {"MILLISECOND", "MICROSECOND"}:
+        return duckdb(f"(EXTRACT({name} FROM _x) % {1_000 if name == 'MILLISECOND' else 1_000_000})", _x=source)
+    if name in {"DATE", "TIME"}:
+        return duckdb(f"CAST(_x AS {name})", _x=source)
+    if name == "DATETIME":
+        return duckdb("CAST(_x AS TIMESTAMP)", _x=source)
+    if isinstance(source, exp.Cast) and isinstance(source.this, exp.Null):
+        return duckdb("CAST(NULL AS BIGINT)")
+    return exp.Extract(this=unit, expression=source) if source is not node.expression else None
+
+
+@mends(exp.TimestampTrunc)
+def timestamp_trunc(node: exp.Expression) -> exp.Expression | None:
+    """The beginning of the day, week or month of a zone, as an instant."""
+    unit, zone = node.args["unit"], node.args.get("zone")
+    if zone is None:
+        return (
+            None
+            if week_begins(unit) is None
+            else duckdb("_t AT TIME ZONE 'UTC'", _t=truncated(in_zone(node.this, None), unit))
+        )
+    local = in_zone(node.this, zone)
+    if unit.name.upper() in _SHORT_PARTS:
+        return duckdb("_x - (_l - _t)", _x=node.this, _l=local, _t=truncated(local, unit))
+    return call("instant", truncated(local, unit), zone)
+
+
+@mends(exp.DateTrunc, exp.DatetimeTrunc)
+def date_trunc(node: exp.Expression) -> exp.Expression | None:
+    """A DATE stays a DATE; weeks begin on the day that is named."""
+    beginning = truncated(node.this, node.args["unit"])
+    return duckdb("CAST(_t AS DATE)", _t=beginning) if kind(node.this) == Type.DATE else beginning
+
+
+@mends(exp.DateAdd, exp.DateSub)
+def date_add(node: exp.Expression) -> exp.Expression | None:
+    """A DATE stays a DATE, within the years 1 to 9999."""
+    return call("as_date", node) if kind(node.this) == Type.DATE else None
+
+
+@mends(exp.TimestampAdd, exp.TimestampSub)
+def timestamp_add(node: exp.Expression) -> exp.Expression | None:
+    """A TIMESTAMP takes no part longer than a day: how long it is depends on the zone."""
+    unit = node.args["unit"].name.upper()
+    if unit in {"WEEK", "MONTH", "QUARTER", "YEAR"}:
+        raise InputError(
+            f"{node.meta.get('bigquery_name', 'TIMESTAMP_ADD')} takes no {unit}: add to the DATE or DATETIME of a zone"
+        )
+    return None
+
+
+@mends(exp.DateFromUnixDate)
+def date_from_unix_date(node: exp.Expression) -> exp.Expression | None:
+    """A DATE, where DuckDB makes a wall clock."""
+    return duckdb("CAST(_t AS DATE)", _t=node)
+
+
+@mends(exp.LastDay)
+def last_day(node: exp.Expression) -> exp.Expression | None:
+    """Of the ISO year too."""
+    unit = node.args.get("unit")
+    return call("last_day_isoyear", node.this) if unit is not None and unit.name.upper() == "ISOYEAR" else None
+
+
+@mends(exp.TimestampDiff)
+def timestamp_diff(node: exp.Expression) -> exp.Expression | None:
+    """Whole units, where DuckDB counts boundaries."""
+    if isinstance(node.expression, exp.Null):
+        return None
+    return duckdb(f"date_sub('{node.args['unit'].name.lower()}', _b, _a)", _a=node.this, _b=node.expression)
+
+
+@mends(exp.Sub)
+def difference(node: exp.Expression) -> exp.Expression | None:
+    """Of two DATEs an INTERVAL of days; of two TIMESTAMPs one of hours and less."""
+    kinds = {kind(node.this), kind(node.expression)}
+    if kinds == {Type.DATE}:
+        return duckdb("to_days(CAST(_d AS INTEGER))", _d=exp.paren(node.copy()))
+    return (
+        duckdb("to_microseconds(epoch_us(_a) - epoch_us(_b))", _a=node.this, _b=node.expression)
+        if kinds <= INSTANT
+        else None
+    )
+
+
+@mends(exp.UnixSeconds, exp.UnixMillis)
+def unix_seconds(node: exp.Expression) -> exp.Expression | None:
+    """Rounded down."""
+    divisor = 1_000_000 if isinstance(node, exp.UnixSeconds) else 1_000
+    return duckdb(f"CAST(floor(epoch_us(_x) / {divisor}) AS BIGINT)", _x=node.this)
+
+
+@mends(exp.TimeTrunc)
+def time_trunc(node: exp.Expression) -> exp.Expression | None:
+    """DuckDB truncates no TIME."""
+    return call("time_trunc", node.args["unit"].name.lower(), node.this)
+
+
+@mends(exp.Timestamp)
+def timestamp(node: exp.Expression) -> exp.Expression | None:
+    """The instant of a DATE, DATETIME or text, in a zone or in UTC."""
+    zone, text = node.args.get("zone"), literal_text(node.this)
+    if text is not None:
+        return instant_of_text(text, zone)
+    if kind(node.this) in INSTANT:
+        return node.this
+    wall_clock = node.this if kind(node.this) in WALL_CLOCK else duckdb("CAST(_x AS TIMESTAMP)", _x=node.this)
+    return call("instant", wall_clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
+
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d{1,2}-\d{1,2})(?:[ Tt](\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,6})?))?\s?([Zz]|[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]\w*(?:/[\w/+-]+)?|UTC[+-]\d{1,2})?"
+)
+
+
+def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expression:
+    """Return the instant that a literal text means: with a zone or an offset of its own, in ``zone``, or in UTC.
+
+    Raises InputError for a text that BigQuery takes for no TIMESTAMP.
+    """
+    found = _MOMENT.fullmatch(text)
+    if not found or (found[3] and zone is not None):
+        raise InputError(
+            f"'{text}' is no TIMESTAMP: write 2024-01-15 20:30:00+00"
+            if not found
+            else f"'{text}' names a zone, and another one is given"
+        )
+    wall_clock = f"CAST('{_checked(found[1], found[2] or '00:00:00')}' AS TIMESTAMP)"
+    if found[3] and found[3] not in "Zz":
+        return call("instant", duckdb(wall_clock), found[3])
+    return call("instant", duckdb(wall_clock), zone) if zone is not None else duckdb(f"{wall_clock} AT TIME ZONE 'UTC'")
+
+
+def _checked(day: str, time: str) -> str:
+    hours, minutes, seconds = (part.zfill(2) for part in time.split(":"))
+    year, month, date_ = day.split("-")
+    written = f"{year}-{month.zfill(2)}-{date_.zfill(2)} {hours}:{minutes}:{seconds}"
+    try:
+        return clock.fromisoformat(written).isoformat(sep=" ")
+    except ValueError as error:
+        raise InputError(f"'{day} {time}' is no TIMESTAMP: {error}") from error
+
+
+@mends(exp.Date)
+def date(node: exp.Expression) -> exp.Expression | None:
+    """The date of an instant in a zone."""
+    zone = node.args.get("zone")
+    if zone is None and kind(node.this) not in INSTANT:
+        return None
+    return duckdb("CAST(_l AS DATE)", _l=in_zone(node.this, zone))
+
+
+@mends(exp.UnixToTime)
+def instant_of_count(node: exp.Expression) -> exp.Expression | None:
+    """An instant, where DuckDB makes a wall clock; of seconds, milliseconds or microseconds since 1970."""
+    scale = int(node.args["scale"].name) if node.args.get("scale") is not None else 0
+    return duckdb(f"make_timestamptz(CAST(_x AS BIGINT) * {10 ** (6 - scale)})", _x=node.this)
+
+
+@mends(exp.GenerateTimestampArray, exp.GenerateDateArray)
+def step_of_zero(node: exp.Expression) -> exp.Expression | None:
+    """No step is an error, not an empty array."""
+    step = node.args.get("step")
+    if isinstance(step, exp.Interval) and step.this is not None and step.this.name.strip("-0") == "":
+        raise InputError("an array with a step of zero")
+    return None
+
+
+@mends(exp.GenerateTimestampArray)
+def generate_timestamp_array(node: exp.Expression) -> exp.Expression | None:
+    """Of instants."""
+    ends = {
+        name: instant_of_text(text) if (text := literal_text(node.args[name])) is not None else node.args[name]
+        for name in ("start", "end")
+    }
+    return duckdb("generate_series(_a, _b, _s)", _a=ends["start"], _b=ends["end"], _s=node.args["step"])

@@ -1,0 +1,99 @@
+"""Types of every part of a statement, by the columns of the tables that it reads."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.schema import MappingSchema
+
+Columns = Mapping[str, Mapping[str, str]]
+"""BigQuery types by column, by table ("dataset.table")."""
+
+
+def with_types(tree: exp.Expression, columns: Columns) -> exp.Expression:
+    """Give each part of a statement its type, where it can be known.
+
+    Columns that do not say whose they are get the name of their source for that, and lose it again.
+    """
+    schema = MappingSchema(_nested(columns), dialect=BigQuery)
+    named: list[exp.Column] = []
+    for scope in traverse_scope(tree):
+        named += _name_sources(scope, schema)
+    tree = annotate_types(tree, schema=schema, dialect=BigQuery)
+    for column in named:
+        column.set("table", None)
+    _type_keys(tree)
+    return tree
+
+
+def _type_keys(tree: exp.Expression) -> None:
+    """A key of ORDER BY that names a column of the result has that column's type."""
+    for key in tree.find_all(exp.Ordered):
+        select = key.find_ancestor(exp.Select)
+        if isinstance(key.this, exp.Column) and not key.this.table and select is not None:
+            for projection in select.expressions:
+                if projection.alias_or_name.lower() == key.this.name.lower() and projection.type is not None:
+                    key.this.type = projection.type
+
+
+def _nested(columns: Columns) -> dict[str, dict[str, dict[str, str]]]:
+    nested: dict[str, dict[str, dict[str, str]]] = {}
+    for table, kinds in columns.items():
+        dataset, _, name = table.rpartition(".")
+        if kinds:
+            nested.setdefault(dataset, {})[name] = dict(kinds)
+    return nested
+
+
+def _name_sources(scope: Scope, schema: MappingSchema) -> list[exp.Column]:
+    """Name the source of each column of a scope that one source alone has."""
+    held = {name: _columns_of(source, schema) for name, source in scope.sources.items()}
+    named = []
+    for column in scope.unqualified_columns:
+        sources = [name for name, names in held.items() if column.name.lower() in names]
+        if len(sources) == 1:
+            column.set("table", exp.to_identifier(sources[0]))
+            named.append(column)
+    return named
+
+
+def _columns_of(source: exp.Expression | Scope, schema: MappingSchema) -> set[str]:
+    if isinstance(source, exp.Table):
+        return (
+            {name.lower() for name in schema.column_names(source)}
+            if schema.find(source, raise_on_missing=False)
+            else set()
+        )
+    expression = source.expression
+    if isinstance(expression, exp.Unnest):
+        alias = expression.args.get("alias")
+        return {column.name.lower() for column in alias.columns} if alias is not None else set()
+    return {name.lower() for name in expression.named_selects}
+
+
+_TYPES = {
+    "BIGINT": "INT64",
+    "INTEGER": "INT64",
+    "HUGEINT": "INT64",
+    "DOUBLE": "FLOAT64",
+    "FLOAT": "FLOAT64",
+    "VARCHAR": "STRING",
+    "BOOLEAN": "BOOL",
+    "BLOB": "BYTES",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "TIMESTAMP": "DATETIME",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+}
+
+
+def bigquery_types(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return BigQuery's types by column for DuckDB's; columns of other types are left out."""
+    found = {}
+    for name, kind in columns.items():
+        element = "NUMERIC" if kind.startswith("DECIMAL") else _TYPES.get(kind.removesuffix("[]"))
+        if element is not None:
+            found[name] = f"ARRAY<{element}>" if kind.endswith("[]") else element
+    return found
