@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
-from phasegate.adapters.embedded.dialect import Translator, connected, quoted, translate_ddl
+from phasegate.adapters.embedded.dialect import Translator, connected, instants, quoted, translate_ddl
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
@@ -72,17 +72,28 @@ class DuckDbWarehouse:
             cursor.execute("INSERT INTO phasegate.identity VALUES ($id)", {"id": identity})
 
     def apply_schema(self, ddl: str) -> None:
-        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none."""
+        """Create the datasets and tables of a script of ``CREATE TABLE IF NOT EXISTS`` statements, all or none.
+
+        TIMESTAMP columns of a table that a version before wrote, without a zone and in UTC, become instants.
+        """
         statements = translate_ddl(ddl)
         with self._lock_of("schema"), self._transaction() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+            for table, names in instants(ddl).items():
+                kinds = {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+                for name in names:
+                    if kinds.get(name) == "TIMESTAMP":
+                        cursor.execute(
+                            f'ALTER TABLE {quoted(table)} ALTER "{name}" SET DATA TYPE TIMESTAMPTZ '
+                            f"""USING "{name}" AT TIME ZONE 'UTC'"""
+                        )
         self._columns.clear()
         self._translate.forget()
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
-        statement = self._translate(sql)
+        statement = self._translate(sql, parameters or {})
         with self._cursor() as cursor:
             cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
             return _rows(cursor)
@@ -118,7 +129,7 @@ class DuckDbWarehouse:
         and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
         changed then.
         """
-        statement = self._translate(select)
+        statement = self._translate(select, parameters)
         # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
         insert = (
             f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
@@ -180,7 +191,7 @@ class DuckDbWarehouse:
         """Delete the rows of these dates in one statement; returns how many there were."""
         if not days:
             return 0
-        statement = self._translate(deletion(table, date_column))
+        statement = self._translate(deletion(table, date_column), dates_parameters(days))
         with ExitStack() as stack:
             for number in sorted({self._lock_number(table, day) for day in days}):
                 stack.enter_context(self._locks[number])

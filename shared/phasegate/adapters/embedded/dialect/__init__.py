@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
-from sqlglot import exp
-from sqlglot.errors import ErrorLevel, UnsupportedError
 import duckdb
 from cachetools import LRUCache
+from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
 from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
 from phasegate.adapters.embedded.dialect.known import refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
-from phasegate.adapters.embedded.dialect.typing import Columns, bigquery_types, with_types
+from phasegate.adapters.embedded.dialect.typing import Columns, bigquery_types, give_types, type_of, with_types
 from phasegate.domain.errors import InputError
+from phasegate.ports import Parameter
 
 FUNCTIONS = Path(__file__).with_name("functions.sql")
 
@@ -41,20 +43,24 @@ class Translator:
 
     def __init__(self, columns: Callable[[str], Mapping[str, str]] = lambda _: {}) -> None:
         self._columns = columns
-        self._statements: LRUCache[str, Statement] = LRUCache(512)
+        self._statements: LRUCache[tuple[str, tuple[tuple[str, str], ...]], Statement] = LRUCache(512)
         self._lock = Lock()
 
-    def __call__(self, sql: str) -> Statement:
-        """Translate one BigQuery statement. Raises InputError when it cannot be read, is not exactly one, or is not
-        known to mean the same here."""
+    def __call__(self, sql: str, parameters: Mapping[str, Parameter] = MappingProxyType({})) -> Statement:
+        """Translate one BigQuery statement, whose parameters have values of these types.
+
+        Raises InputError when it cannot be read, is not exactly one, or is not known to mean the same here.
+        """
+        kinds = tuple(sorted((name, kind) for name, value in parameters.items() if (kind := type_of(value))))
         with self._lock:
-            known = self._statements.get(sql)
+            known = self._statements.get((sql, kinds))
         if known is None:
             tree = read_statement(sql)
             tables = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}
-            known = _translated(tree, {table: bigquery_types(self._columns(table)) for table in tables})
+            columns = {table: bigquery_types(self._columns(table)) for table in tables}
+            known = _translated(tree, columns, dict(kinds))
             with self._lock:
-                self._statements[sql] = known
+                self._statements[sql, kinds] = known
         return known
 
     def forget(self) -> None:
@@ -67,8 +73,9 @@ translate = Translator()
 """Translates statements that read no table."""
 
 
-def _translated(tree: exp.Expression, columns: Columns) -> Statement:
+def _translated(tree: exp.Expression, columns: Columns, kinds: Mapping[str, str]) -> Statement:
     parameters = parameters_of(tree)
+    give_types(tree, kinds)
     refuse_unknown(tree)
     collections.mark_safe(tree)
     tree = with_types(collections.prepared(tree), columns)
@@ -102,6 +109,17 @@ def translate_ddl(script: str) -> tuple[str, ...]:
                 kind.replace(exp.DataType.build("DECIMAL(38, 9)"))
         statements.append(mended(tree).sql(dialect=DuckDB, identify=True, copy=False))
     return tuple(statements)
+
+
+def instants(script: str) -> dict[str, list[str]]:
+    """Return the TIMESTAMP columns by table of a script of ``CREATE TABLE`` statements."""
+    found: dict[str, list[str]] = {}
+    for tree in read_script(script):
+        table = created_table(tree)
+        for column in tree.find_all(exp.ColumnDef):
+            if column.kind is not None and column.kind.this == exp.DataType.Type.TIMESTAMPTZ:
+                found.setdefault(f"{table.db}.{table.name}", []).append(column.name)
+    return found
 
 
 def quoted(table: str) -> str:

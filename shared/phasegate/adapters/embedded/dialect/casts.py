@@ -52,7 +52,7 @@ def string(node: exp.Expression) -> exp.Expression | None:
 
 @mends(exp.Cast, exp.TryCast)
 def cast(node: exp.Expression) -> exp.Expression | None:
-    """By the types on both sides: DuckDB takes more texts than BigQuery, rounds halves to even, and writes otherwise."""
+    """By the types on both sides: DuckDB takes more texts, rounds halves to even, and writes otherwise."""
     source, to, is_safe = node.this, node.args["to"].this, isinstance(node, exp.TryCast)
     of, text = kind(source), literal_text(source)
     if node.args.get("format") is not None:
@@ -85,7 +85,7 @@ def cast(node: exp.Expression) -> exp.Expression | None:
     if to == Type.DATE and of in INSTANT:
         return duckdb("CAST(_l AS DATE)", _l=in_zone(source, None))
     if to == Type.DECIMAL and not node.args["to"].expressions:
-        return call("numeric", source) if of in FLOAT and not is_safe else _to_numeric(node, source)
+        return call("numeric", source) if of in FLOAT and not is_safe else _to_numeric(node)
     return None
 
 
@@ -120,7 +120,7 @@ def _of_form(node: exp.Expression, source: exp.Expression, form: str, *, is_safe
     return new
 
 
-def _to_numeric(node: exp.Expression, source: exp.Expression) -> exp.Expression:
+def _to_numeric(node: exp.Expression) -> exp.Expression:
     new = node.copy()
     new.set("to", exp.DataType.build("DECIMAL(38, 9)"))
     return new

@@ -7,7 +7,7 @@ from phasegate.domain.errors import InputError
 
 
 def prepared(tree: exp.Expression) -> exp.Expression:
-    """Mend what has to be mended before types are known: names of structs in an array, and offsets that count from 0."""
+    """Mend what has to be mended before types are known: names of the structs of an array."""
     for array in list(tree.find_all(exp.Array)):
         first = array.expressions[0] if array.expressions else None
         if isinstance(first, exp.Struct):
@@ -162,7 +162,8 @@ def bignumeric(node: exp.Expression) -> exp.Expression | None:
 @mends(exp.Pivot)
 def pivot(node: exp.Expression) -> exp.Expression | None:
     """Names of columns are made otherwise."""
-    raise InputError("PIVOT and UNPIVOT are not translated: write an aggregate of IF(…) for each column")
+    name = "UNPIVOT" if node.args.get("unpivot") else "PIVOT"
+    raise InputError(f"{name} is not translated: write an aggregate of IF(…) for each column")
 
 
 @mends(exp.Select)

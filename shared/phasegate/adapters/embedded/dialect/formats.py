@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect.casts import as_text
 from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, TEXT, WHOLE, Type, call, duckdb, kind, mends
-from phasegate.adapters.embedded.dialect.times import in_zone
+from phasegate.adapters.embedded.dialect.times import in_zone, instant
 from phasegate.domain.errors import InputError
 
 _SAME = frozenset("aAbBdHIjmMpSuUVGwWyYf")
@@ -58,12 +58,8 @@ def format_time(node: exp.Expression) -> exp.Expression | None:
         else inner
     )
     if isinstance(inner, exp.TsOrDsToTimestamp):
-        source_kind = kind(source)
-        local = (
-            in_zone(source, zone)
-            if source_kind == Type.TIMESTAMPTZ
-            else call("local", duckdb("CAST(_x AS TIMESTAMPTZ)", _x=source), zone if zone is not None else "UTC")
-        )
+        is_instant = kind(source) == Type.TIMESTAMPTZ
+        local = in_zone(source if is_instant else duckdb("CAST(_x AS TIMESTAMPTZ)", _x=source), zone)
     elif isinstance(inner, exp.TsOrDsToTime):
         local = duckdb("(DATE '1970-01-01' + _x)", _x=source)
     else:
@@ -108,7 +104,7 @@ def parse_timestamp(node: exp.Expression) -> exp.Expression | None:
         raise InputError(f"the format '{form.name}' is not translated")
     if not re.search(r"%[YyGF]|%c|%D|%x", written):
         clock = duckdb("strptime('1970 ' || _x, _f)", _x=node.this, _f=exp.Literal.string("%Y " + written))
-    return call("instant", clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=clock)
+    return instant(clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=clock)
 
 
 _SPECIFIER = re.compile(r"%(?:%|([-+ 0#']*)(\d*)(\.\d+)?([a-zA-Z]))")

@@ -62,8 +62,10 @@ CREATE MACRO bq.main.numeric(x) AS CAST(round(x, 9) AS DECIMAL(38, 9));
 CREATE MACRO bq.main.finite(result, x, y) AS
     CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
          THEN error('a floating point error: no number comes of it') ELSE result END;
-CREATE MACRO bq.main.safe_finite(result, x, y) AS
-    CASE WHEN isfinite(result) OR NOT isfinite(CAST(x AS DOUBLE)) OR NOT isfinite(CAST(y AS DOUBLE)) THEN result END;
+CREATE MACRO bq.main.not_negative(x) AS CASE WHEN x < 0 THEN error('the root of a negative number') ELSE x END;
+CREATE MACRO bq.main.positive(x) AS CASE WHEN x <= 0 THEN error('the logarithm of 0 or less') ELSE x END;
+CREATE MACRO bq.main.exponent(x) AS
+    CASE WHEN x > 709.782712893384e0 AND isfinite(CAST(x AS DOUBLE)) THEN error('beyond FLOAT64') ELSE x END;
 CREATE MACRO bq.main.whole_of_text(x) AS
     CASE WHEN regexp_full_match(x, '\s*[+-]?(\d+|0[xX][0-9a-fA-F]+)\s*')
          THEN CASE WHEN regexp_full_match(x, '\s*-0[xX].*') THEN '-' || CAST(CAST(replace(trim(x), '-', '') AS BIGINT) AS VARCHAR)
@@ -112,8 +114,6 @@ CREATE MACRO bq.main.json_text(x, type) AS
 
 -- Arrays and aggregates.
 CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN error('a step of zero') ELSE x END;
-CREATE MACRO bq.main.total(result, beyond) AS
-    CASE WHEN isinf(result) AND NOT beyond THEN error('a sum beyond FLOAT64') ELSE result END;
 CREATE MACRO bq.main.range_bucket(x, bounds) AS
     CASE WHEN x IS NOT NULL THEN len(list_filter(bounds, lambda bound: bound <= x)) END;
 CREATE MACRO bq.main.element(list, place) AS

@@ -2,13 +2,13 @@
 
 from sqlglot import exp
 
-from phasegate.adapters.embedded.dialect.mending import TEXT, Type, call, duckdb, kind, mends
+from phasegate.adapters.embedded.dialect.mending import INSTANT, TEXT, Type, call, duckdb, kind, mends
 from phasegate.domain.errors import InputError
 
 
 @mends(exp.JSONExtractScalar)
 def json_value(node: exp.Expression) -> exp.Expression | None:
-    """Of a text that is no JSON it is NULL. How a fraction is written DuckDB forgets: it may be cast, not read as text."""
+    """Of a text that is no JSON it is NULL. A fraction may be cast, not read as text: DuckDB forgets its last zeros."""
     if kind(node.this) not in TEXT:
         raise InputError("JSON_VALUE is translated for STRING alone")
     found = duckdb("CASE WHEN json_valid(_x) THEN _f END", _x=node.this, _f=node)
@@ -28,7 +28,14 @@ def json_query(node: exp.Expression) -> exp.Expression | None:
 
 @mends(exp.JSONFormat)
 def to_json_string(node: exp.Expression) -> exp.Expression | None:
-    """Of a text, a truth value or a date."""
+    """Of a text, a truth value or a date; of a STRUCT as the content of rows is asked for."""
+    if isinstance(node.this, exp.Struct) and not node.args.get("to_json") and node.args.get("options") is None:
+        fields = node.this.copy()
+        for field, of in zip(fields.expressions, node.this.expressions, strict=True):
+            value = of.expression if isinstance(of, exp.PropertyEQ) else of
+            if kind(value) in INSTANT and isinstance(field, exp.PropertyEQ):
+                field.set("expression", duckdb("_x AT TIME ZONE 'UTC'", _x=value))
+        return duckdb("CAST(to_json(_x) AS VARCHAR)", _x=fields)
     if (
         node.args.get("to_json")
         or node.args.get("options") is not None

@@ -132,31 +132,29 @@ def operands(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-@mends(exp.Add, exp.Sub, exp.Mul)
-def float_overflow(node: exp.Expression) -> exp.Expression | None:
-    """Beyond the largest FLOAT64 it is an error."""
-    sides = (node.this, node.expression)
-    if kind(node) in FLOAT and all(kind(side) in FLOAT | WHOLE for side in sides):
-        return call("finite", exp.paren(node.copy()), *sides)
-    return None
-
-
 @mends(exp.SafeDivide)
 def safe_divide(node: exp.Expression) -> exp.Expression | None:
     """NULL by zero, and where no number comes of it."""
     quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
     sides = (node.this, node.expression)
-    if any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT):
-        return call("numeric", quotient)
-    return call("safe_finite", quotient, *sides) if any_kind(sides, FLOAT) else exp.paren(quotient)
+    is_numeric = any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT)
+    return call("numeric", quotient) if is_numeric else exp.paren(quotient)
 
 
-@mends(exp.Sqrt, exp.Ln, exp.Exp, exp.Log, exp.Pow)
+_WITHIN = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
+
+
+@mends(*_WITHIN, exp.Log, exp.Pow)
 def no_number(node: exp.Expression) -> exp.Expression | None:
     """Where no number comes of numbers it is an error, where DuckDB says NaN or infinity."""
-    other = node.expression if node.args.get("expression") is not None else exp.Literal.number(0)
-    result = call("finite", node, node.this, other)
-    return call("numeric", result) if kind(node.this) in DECIMAL else result
+    new = node.copy()
+    if (name := _WITHIN.get(type(node))) is not None:
+        new.set("this", call(name, node.this))
+    elif isinstance(node, exp.Log) and node.args.get("expression") is None:
+        new.set("this", call("positive", node.this))
+    else:
+        new = call("finite", node, node.this, node.expression)
+    return call("numeric", new) if kind(node.this) in DECIMAL else new
 
 
 _SIGNS = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
@@ -197,6 +195,20 @@ def sign(node: exp.Expression) -> exp.Expression | None:
     return duckdb(f"CAST(sign(_x) AS {'DECIMAL(38, 9)' if kind(node.this) in DECIMAL else 'BIGINT'})", _x=node.this)
 
 
+def may_be_nan(node: exp.Expression) -> bool:
+    """Tell whether NaN may come out: of a column of FLOAT64, of a text, or of a division that lets it."""
+    if kind(node) not in FLOAT:
+        return False
+    for part in node.walk():
+        if isinstance(part, exp.Column) and kind(part) in FLOAT | {Type.UNKNOWN, None}:
+            return True
+        if isinstance(part, exp.Cast) and kind(part) in FLOAT and kind(part.this) not in NUMBER:
+            return True
+        if isinstance(part, exp.Anonymous) and not part.name.lower().startswith("bq."):
+            return True
+    return False
+
+
 _COMPARISONS = {
     exp.EQ: ("same", False),
     exp.NEQ: ("other", False),
@@ -213,7 +225,7 @@ def comparison(node: exp.Expression) -> exp.Expression | None:
     left, right = node.this, node.expression
     if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
         raise InputError(f"a number does not compare with a text: {node.sql()[:80]}")
-    if not any(kind(side) in FLOAT and not isinstance(side, exp.Literal) for side in (left, right)):
+    if not (may_be_nan(left) or may_be_nan(right)):
         return None
     name, turned = _COMPARISONS[type(node)]
     sides = [duckdb("CAST(_x AS DOUBLE)", _x=side) if kind(side) not in FLOAT else side for side in (left, right)]
@@ -240,8 +252,6 @@ def total(node: exp.Expression) -> exp.Expression | None:
         raise InputError("SUM takes numbers alone: write COUNTIF of a BOOL, or cast the text")
     if kind(node) in WHOLE and not isinstance(node.parent, exp.Window):
         return duckdb("CAST(_s AS BIGINT)", _s=node)
-    if kind(node) in FLOAT and not isinstance(node.parent, exp.Window) and not isinstance(node.this, exp.Distinct):
-        return call("total", node, duckdb("bool_or(isinf(_x))", _x=node.this))
     return None
 
 

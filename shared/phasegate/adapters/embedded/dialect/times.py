@@ -34,26 +34,7 @@ def week_begins(unit: exp.Expression) -> int | None:
     return {"WEEK": 6, "ISOWEEK": 0}.get(name)
 
 
-def in_zone(node: exp.Expression, zone: exp.Expression | None) -> exp.Expression:
-    """Return the wall clock of an instant in a zone; without one in UTC. A wall clock stays what it is."""
-    if kind(node) in WALL_CLOCK:
-        return node
-    return (
-        call("local", node, zone if zone is not None else "UTC")
-        if zone is not None
-        else duckdb("_x AT TIME ZONE 'UTC'", _x=node)
-    )
-
-
-def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
-    """Return the beginning of the part that a date or a wall clock lies in."""
-    begins = week_begins(unit)
-    if begins is None:
-        return duckdb(f"date_trunc('{unit.name.lower()}', _x)", _x=node)
-    return call("week_trunc", node, begins)
-
-
-_OFFSET = re.compile(r"(UTC)?[+-]\d{1,2}(:?\d{2})?")
+_OFFSET = re.compile(r"(UTC)?([+-])(\d{1,2})(?::?(\d{2}))?")
 
 
 @lru_cache(maxsize=1)
@@ -65,15 +46,55 @@ def _zones() -> frozenset[str]:
         )
 
 
-@mends(exp.Literal)
-def zone(node: exp.Expression) -> exp.Expression | None:
-    """A zone that does not exist is found when the statement is read."""
-    name = node.name
-    if node.arg_key == "zone" and node.is_string and not _OFFSET.fullmatch(name) and name.lower() not in _zones():
+def in_zone(node: exp.Expression, zone: exp.Expression | None) -> exp.Expression:
+    """Return the wall clock of an instant in a zone; without one in UTC. A wall clock stays what it is."""
+    if kind(node) in WALL_CLOCK:
+        return node
+    name = "UTC" if zone is None else literal_text(zone)
+    if name is None:
+        return call("local", node, zone)
+    minutes = _minutes(name)
+    if minutes is None:
+        return duckdb(f"_x AT TIME ZONE '{_known(name)}'", _x=node)
+    return duckdb(f"(_x AT TIME ZONE 'UTC') + INTERVAL {minutes} MINUTE", _x=node)
+
+
+def instant(wall_clock: exp.Expression, zone: exp.Expression | str | None) -> exp.Expression:
+    """Return the instant at which a zone's wall clock shows this; the earlier one where there are two."""
+    name = zone if isinstance(zone, str) else "UTC" if zone is None else literal_text(zone)
+    if name is None:
+        return instant(wall_clock, zone)
+    minutes = _minutes(name)
+    if minutes is not None:
+        return duckdb(f"(_x - INTERVAL {minutes} MINUTE) AT TIME ZONE 'UTC'", _x=wall_clock)
+    if _known(name).upper() == "UTC":
+        return duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
+    return call("earlier", duckdb(f"_x AT TIME ZONE '{name}'", _x=wall_clock), wall_clock, name)
+
+
+def _minutes(zone: str) -> int | None:
+    """The minutes of an offset such as +05:30, -8 or UTC+3; None for a name."""
+    found = _OFFSET.fullmatch(zone)
+    if found is None:
+        return None
+    return int(f"{found[2]}{int(found[3]) * 60 + int(found[4] or 0)}")
+
+
+def _known(zone: str) -> str:
+    """Raises InputError for a zone that does not exist."""
+    if zone.lower() not in _zones():
         raise InputError(
-            f"there is no time zone '{name}': write a name such as America/New_York, or an offset such as +05:30"
+            f"there is no time zone '{zone}': write a name such as America/New_York, or an offset such as +05:30"
         )
-    return None
+    return zone
+
+
+def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
+    """Return the beginning of the part that a date or a wall clock lies in."""
+    begins = week_begins(unit)
+    if begins is None:
+        return duckdb(f"date_trunc('{unit.name.lower()}', _x)", _x=node)
+    return call("week_trunc", node, begins)
 
 
 @mends(exp.Extract)
@@ -115,7 +136,7 @@ def timestamp_trunc(node: exp.Expression) -> exp.Expression | None:
     local = in_zone(node.this, zone)
     if unit.name.upper() in _SHORT_PARTS:
         return duckdb("_x - (_l - _t)", _x=node.this, _l=local, _t=truncated(local, unit))
-    return call("instant", truncated(local, unit), zone)
+    return instant(truncated(local, unit), zone)
 
 
 @mends(exp.DateTrunc, exp.DatetimeTrunc)
@@ -198,12 +219,15 @@ def timestamp(node: exp.Expression) -> exp.Expression | None:
     if kind(node.this) in INSTANT:
         return node.this
     wall_clock = node.this if kind(node.this) in WALL_CLOCK else duckdb("CAST(_x AS TIMESTAMP)", _x=node.this)
-    return call("instant", wall_clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
+    return instant(wall_clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
 
 
 _MOMENT = re.compile(
-    r"(\d{4}-\d{1,2}-\d{1,2})(?:[ Tt](\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,6})?))?\s?([Zz]|[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]\w*(?:/[\w/+-]+)?|UTC[+-]\d{1,2})?"
+    r"(\d{4}-\d{1,2}-\d{1,2})"
+    r"(?:[ Tt](\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,6})?))?"
+    r"\s?([Zz]|[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]\w*(?:/[\w/+-]+)?|UTC[+-]\d{1,2})?"
 )
+"""A date, a time, and a zone or an offset."""
 
 
 def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expression:
@@ -220,8 +244,8 @@ def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expres
         )
     wall_clock = f"CAST('{_checked(found[1], found[2] or '00:00:00')}' AS TIMESTAMP)"
     if found[3] and found[3] not in "Zz":
-        return call("instant", duckdb(wall_clock), found[3])
-    return call("instant", duckdb(wall_clock), zone) if zone is not None else duckdb(f"{wall_clock} AT TIME ZONE 'UTC'")
+        return instant(duckdb(wall_clock), found[3])
+    return instant(duckdb(wall_clock), zone) if zone is not None else duckdb(f"{wall_clock} AT TIME ZONE 'UTC'")
 
 
 def _checked(day: str, time: str) -> str:

@@ -1,12 +1,15 @@
 """Types of every part of a statement, by the columns of the tables that it reads."""
 
 from collections.abc import Mapping
+from datetime import date, datetime
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
+
+from phasegate.ports import Parameter
 
 Columns = Mapping[str, Mapping[str, str]]
 """BigQuery types by column, by table ("dataset.table")."""
@@ -36,6 +39,31 @@ def _type_keys(tree: exp.Expression) -> None:
             for projection in select.expressions:
                 if projection.alias_or_name.lower() == key.this.name.lower() and projection.type is not None:
                     key.this.type = projection.type
+
+
+def type_of(value: Parameter) -> str | None:
+    """Return the BigQuery type of a parameter's value; None for one that shows none."""
+    if isinstance(value, list | tuple):
+        kinds = {kind for each in value if (kind := type_of(each))}
+        return f"ARRAY<{kinds.pop()}>" if len(kinds) == 1 else None
+    return next((name for kind, name in _PARAMETERS if isinstance(value, kind)), None)
+
+
+_PARAMETERS: tuple[tuple[type, str], ...] = (
+    (bool, "BOOL"),
+    (int, "INT64"),
+    (float, "FLOAT64"),
+    (str, "STRING"),
+    (datetime, "TIMESTAMP"),
+    (date, "DATE"),
+)
+
+
+def give_types(tree: exp.Expression, kinds: Mapping[str, str]) -> None:
+    """Have each parameter say its type."""
+    for parameter in list(tree.find_all(exp.Parameter)):
+        if (kind := kinds.get(parameter.name)) is not None:
+            parameter.replace(exp.cast(parameter.copy(), exp.DataType.build(kind, dialect=BigQuery), copy=False))
 
 
 def _nested(columns: Columns) -> dict[str, dict[str, dict[str, str]]]:
