@@ -62,9 +62,11 @@ class ScheduleFile:
         self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {select}")
 
-    def _columns(self, table: str) -> Mapping[str, str]:
-        described = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
-        return {name: kind for name, kind, *_ in described}
+    def _columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        return {
+            table: {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+            for table in tables
+        }
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Return the rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
@@ -75,7 +77,7 @@ class ScheduleFile:
             cursor = self._connection.execute(self._translate(sql).sql)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        except duckdb.Error as error:
+        except (duckdb.Error, InputError) as error:
             raise InputError(f"{path}: {_first_line(error)} ({why})") from error
 
 

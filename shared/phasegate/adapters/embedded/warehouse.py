@@ -47,7 +47,7 @@ class DuckDbWarehouse:
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
         self._under_way: dict[int, duckdb.DuckDBPyConnection] = {}
-        self._translate = Translator(self._columns_if_there)
+        self._translate = Translator(self.columns)
         try:
             self._connection = connected(
                 duckdb.connect(str(path), config={"memory_limit": memory_limit, "threads": threads})
@@ -306,9 +306,6 @@ class DuckDbWarehouse:
                 described = cursor.execute(f"DESCRIBE {quoted(table)}").fetchall()
             self._columns[table] = {name: kind for name, kind, *_ in described}
         return self._columns[table]
-
-    def _columns_if_there(self, table: str) -> Mapping[str, str]:
-        return self._columns.get(table) or self.columns([table]).get(table, {})
 
     def _columns_of_unfenced(self, table: str) -> dict[str, str]:
         columns = self._columns_of(table)

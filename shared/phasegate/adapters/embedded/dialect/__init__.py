@@ -1,6 +1,6 @@
 """BigQuery SQL is translated for DuckDB here, and nowhere else in the repository."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_s
 from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
 from phasegate.adapters.embedded.dialect.known import refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
-from phasegate.adapters.embedded.dialect.typing import Columns, bigquery_types, give_types, type_of, with_types
+from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
 from phasegate.domain.errors import InputError
 from phasegate.ports import Parameter
 
@@ -38,11 +38,12 @@ class Statement:
 class Translator:
     """Translates statements for one database, each of them once.
 
-    columns: returns the DuckDB types by column of a table ("dataset.table"); none for one that is not there.
+    columns: returns the DuckDB types by column of those tables ("dataset.table") that are there.
     """
 
-    def __init__(self, columns: Callable[[str], Mapping[str, str]] = lambda _: {}) -> None:
+    def __init__(self, columns: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]] = lambda _: {}) -> None:
         self._columns = columns
+        self._tables = Tables()
         self._statements: LRUCache[tuple[str, tuple[tuple[str, str], ...]], Statement] = LRUCache(512)
         self._lock = Lock()
 
@@ -56,29 +57,33 @@ class Translator:
             known = self._statements.get((sql, kinds))
         if known is None:
             tree = read_statement(sql)
-            tables = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}
-            columns = {table: bigquery_types(self._columns(table)) for table in tables}
-            known = _translated(tree, columns, dict(kinds))
             with self._lock:
-                self._statements[sql, kinds] = known
+                self._look_up({f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db})
+                known = self._statements[sql, kinds] = _translated(tree, self._tables, dict(kinds))
         return known
+
+    def _look_up(self, tables: Set[str]) -> None:
+        if wanted := tables - self._tables.names:
+            for table, columns in self._columns(wanted).items():
+                self._tables.add(table, columns)
 
     def forget(self) -> None:
         """Translate anew what comes: tables have changed."""
         with self._lock:
             self._statements.clear()
+            self._tables = Tables()
 
 
 translate = Translator()
 """Translates statements that read no table."""
 
 
-def _translated(tree: exp.Expression, columns: Columns, kinds: Mapping[str, str]) -> Statement:
+def _translated(tree: exp.Expression, tables: Tables, kinds: Mapping[str, str]) -> Statement:
     parameters = parameters_of(tree)
     give_types(tree, kinds)
     refuse_unknown(tree)
     collections.mark_safe(tree)
-    tree = with_types(collections.prepared(tree), columns)
+    tree = with_types(collections.prepared(tree), tables)
     collections.count_from_zero(tree)
     tree = mended(tree)
     try:

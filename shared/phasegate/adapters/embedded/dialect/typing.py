@@ -1,7 +1,8 @@
 """Types of every part of a statement, by the columns of the tables that it reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date, datetime
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
@@ -11,20 +12,38 @@ from sqlglot.schema import MappingSchema
 
 from phasegate.ports import Parameter
 
-Columns = Mapping[str, Mapping[str, str]]
-"""BigQuery types by column, by table ("dataset.table")."""
+
+class Tables:
+    """The tables of a database have columns, whose types are looked up by their names in any case."""
+
+    def __init__(self) -> None:
+        self.schema = MappingSchema(dialect=BigQuery)
+        self.names: set[str] = set()
+        self._columns: dict[str, frozenset[str]] = {}
+
+    def add(self, table: str, columns: Mapping[str, str]) -> None:
+        """Add a table ("dataset.table") with DuckDB's types by column; types that no rule knows are left out."""
+        known = bigquery_types(columns)
+        self.names.add(table)
+        self._columns[table] = frozenset(name.lower() for name in known)
+        if known:
+            dataset, _, name = table.rpartition(".")
+            self.schema.add_table(exp.table_(name, db=dataset), known, match_depth=False)
+
+    def columns_of(self, table: exp.Table) -> frozenset[str]:
+        """Return the names of a table's columns in lower case."""
+        return self._columns.get(f"{table.db}.{table.name}", frozenset())
 
 
-def with_types(tree: exp.Expression, columns: Columns) -> exp.Expression:
+def with_types(tree: exp.Expression, tables: Tables) -> exp.Expression:
     """Give each part of a statement its type, where it can be known.
 
     Columns that do not say whose they are get the name of their source for that, and lose it again.
     """
-    schema = MappingSchema(_nested(columns), dialect=BigQuery)
     named: list[exp.Column] = []
     for scope in traverse_scope(tree):
-        named += _name_sources(scope, schema)
-    tree = annotate_types(tree, schema=schema, dialect=BigQuery)
+        named += _name_sources(scope, tables)
+    tree = annotate_types(tree, schema=tables.schema, dialect=BigQuery)
     for column in named:
         column.set("table", None)
     _type_keys(tree)
@@ -63,21 +82,17 @@ def give_types(tree: exp.Expression, kinds: Mapping[str, str]) -> None:
     """Have each parameter say its type."""
     for parameter in list(tree.find_all(exp.Parameter)):
         if (kind := kinds.get(parameter.name)) is not None:
-            parameter.replace(exp.cast(parameter.copy(), exp.DataType.build(kind, dialect=BigQuery), copy=False))
+            parameter.replace(exp.Cast(this=parameter.copy(), to=_data_type(kind).copy()))
 
 
-def _nested(columns: Columns) -> dict[str, dict[str, dict[str, str]]]:
-    nested: dict[str, dict[str, dict[str, str]]] = {}
-    for table, kinds in columns.items():
-        dataset, _, name = table.rpartition(".")
-        if kinds:
-            nested.setdefault(dataset, {})[name] = dict(kinds)
-    return nested
+@lru_cache(maxsize=64)
+def _data_type(kind: str) -> exp.DataType:
+    return exp.DataType.build(kind, dialect=BigQuery)
 
 
-def _name_sources(scope: Scope, schema: MappingSchema) -> list[exp.Column]:
+def _name_sources(scope: Scope, tables: Tables) -> list[exp.Column]:
     """Name the source of each column of a scope that one source alone has."""
-    held = {name: _columns_of(source, schema) for name, source in scope.sources.items()}
+    held = {name: _columns_of(source, tables) for name, source in scope.sources.items()}
     named = []
     for column in scope.unqualified_columns:
         sources = [name for name, names in held.items() if column.name.lower() in names]
@@ -87,13 +102,9 @@ def _name_sources(scope: Scope, schema: MappingSchema) -> list[exp.Column]:
     return named
 
 
-def _columns_of(source: exp.Expression | Scope, schema: MappingSchema) -> set[str]:
+def _columns_of(source: exp.Expression | Scope, tables: Tables) -> Set[str]:
     if isinstance(source, exp.Table):
-        return (
-            {name.lower() for name in schema.column_names(source)}
-            if schema.find(source, raise_on_missing=False)
-            else set()
-        )
+        return tables.columns_of(source)
     expression = source.expression
     if isinstance(expression, exp.Unnest):
         alias = expression.args.get("alias")
