@@ -2,18 +2,20 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack, redirect_stdout, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from phasegate.adapters.embedded.empty_tables import EmptyTables
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.schedule_file import ScheduleFile
 from phasegate.adapters.embedded.state import SqliteState, clock_of, open_state
-from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.pipeline_file import load_pipeline, place_in_file
 from phasegate.bootstrap import (
     Embedded,
     EmbeddedOptions,
@@ -23,18 +25,19 @@ from phasegate.bootstrap import (
     workers_apart,
 )
 from phasegate.domain.decisions.standing import known_to_lack_units, standing
-from phasegate.domain.errors import HomeInUse, NoSchedule, PhasegateError
+from phasegate.domain.errors import HomeInUse, NoSchedule, PhasegateError, StatementRefused
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
-from phasegate.ports import Clock, State, Warehouse
+from phasegate.ports import Clock, Parameter, State, Warehouse
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.made_with import said_by, warn_unasked
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
+from phasegate.services.starting.dry_run import Binder
 from phasegate.services.starting.identity import RequestIdentity
 from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
@@ -52,6 +55,8 @@ class HomePreview:
         self._pipeline_file: Path | None = None
         self._pipeline: Pipeline | None = None
         self._clock: Clock | None = None
+        self._schedule: ScheduleFile | None = None
+        self._opened_here: DuckDbWarehouse | None = None
 
     @property
     def clock(self) -> Clock:
@@ -85,6 +90,7 @@ class HomePreview:
             require_free(self.home, "type it again when that run has ended; `phasegate runs` names it")
             warehouse = open_warehouse(self.home)
             self._stack.callback(warehouse.close)
+            self._opened_here = warehouse
             self._prover = Prover(warehouse, FolderObjectStore(self.home.objects))
         return self._prover
 
@@ -96,7 +102,31 @@ class HomePreview:
 
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - the folder is the request's
         """See the protocol. The schedule is a file of the source folder: planning needs no warehouse."""
-        return ScheduleFile(self._source, pipeline.calendar).query
+        self._schedule = ScheduleFile(self._source, pipeline.calendar)
+        return self._schedule.query
+
+    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:
+        """See the protocol: tables are those of the home, and those that the pipeline's schema scripts will make."""
+        folder = Path(request.pipeline_file).parent
+        scripts = [folder / name for name in pipeline.schema_files]
+        return EmptyTables(self._columns_there(), scripts, self._bind_calendar)
+
+    def _bind_calendar(self, sql: str) -> StatementRefused | None:
+        return None if self._schedule is None else self._schedule.dry_run(sql)
+
+    def _columns_there(self) -> dict[str, Mapping[str, str]]:
+        """The tables of the home; none where nobody may look: who drives it, or what is wrong, is said elsewhere."""
+        if self._opened_here is not None:
+            return self._opened_here.all_columns()
+        with suppress(PhasegateError):
+            if self.home.warehouse.exists() and not self.home.driver():
+                with closing(open_warehouse(self.home)) as warehouse:
+                    return warehouse.all_columns()
+        return {}
+
+    def place(self, request: RunRequest, at: str, line: int | None, column: int | None) -> str:
+        """See the protocol."""
+        return place_in_file(Path(request.pipeline_file), at, line, column)
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol."""
@@ -138,6 +168,23 @@ class HomePreview:
         return said
 
 
+class PreparedTables(EmptyTables):
+    """The tables that workers have made are bound against as they are."""
+
+    def __init__(self, warehouse: DuckDbWarehouse, bind_calendar: Callable[[str], StatementRefused | None]) -> None:
+        super().__init__(warehouse.all_columns(), (), bind_calendar)
+        self._warehouse = warehouse
+
+    @property
+    def is_complete(self) -> bool:
+        """See the protocol."""
+        return True
+
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """See the protocol."""
+        return self._warehouse.dry_run(questions)
+
+
 def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Warehouse | None) -> CalendarReader:
     """Return where the calendar is told right or wrong: the files of the source folder, and the tables, if they are to
     be asked. Nothing is opened before it is asked."""
@@ -166,6 +213,7 @@ class HomeStart(HomePreview):
         super().__init__(home, source)
         self._options = options or EmbeddedOptions()
         self._opened: Embedded | None = None
+        self._is_prepared = False
 
     @property
     def embedded(self) -> Embedded:
@@ -193,6 +241,15 @@ class HomeStart(HomePreview):
         """See the protocol."""
         return Prover(self.embedded.warehouse, self.embedded.objects)
 
+    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:
+        """See the protocol. What the workers have made is all there will be."""
+        if not self._is_prepared:
+            return super().binder(request, pipeline)
+        return PreparedTables(self.embedded.warehouse, self._bind_calendar)
+
+    def _columns_there(self) -> dict[str, Mapping[str, str]]:
+        return self._opened.warehouse.all_columns() if self._opened is not None else super()._columns_there()
+
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol. The tables are checked by ``prepare``, when the workers have made them."""
         check_dispatch(scope.pipeline, scope.phases)
@@ -207,6 +264,7 @@ class HomeStart(HomePreview):
         """See the protocol: the workers make their tables, which then must be right."""
         self.embedded.prepare()
         require_passed(check_tables(scope.tables, self.embedded.warehouse))
+        self._is_prepared = True
         return self.embedded.state
 
     def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:  # noqa: ARG002 - see below

@@ -5,6 +5,7 @@ The dialect is imported here, whole, before anybody reads with it: sqlglot 30 lo
 and a thread that reads at that moment gets one that is half made (``findings/sqlglot-first-use-by-threads.sh``).
 """
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from functools import lru_cache
@@ -13,28 +14,36 @@ from typing import cast
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from phasegate.domain.checks.question import on_days
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.ports import Parameter
 
 
 def read_script(sql: str) -> list[exp.Expression]:
-    """Return the statements of a script. Raises InputError when BigQuery's grammar does not allow it."""
+    """Return the statements of a script. Raises StatementRefused when BigQuery's grammar does not allow it."""
     try:
         return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read=BigQuery) if tree is not None]
     except SqlglotError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"SQL that BigQuery's grammar does not allow: {reason} In: {_beginning(sql)}") from error
+        raise _unreadable(error, sql) from error
 
 
 def read_statement(sql: str) -> exp.Expression:
-    """Return the one statement. Raises InputError when it cannot be read, or is not exactly one."""
+    """Return the one statement. Raises StatementRefused when it cannot be read, or is not exactly one."""
     trees = read_script(sql)
     if len(trees) != 1:
-        raise InputError(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
+        raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
     return trees[0]
+
+
+def _unreadable(error: SqlglotError, sql: str) -> StatementRefused:
+    """What is said of a text that is no SQL, with the place that the parser names."""
+    reason = re.sub(r"<Token .*?text: (.*?), line: .*?>|\s*Line \d+, Col: \d+\.?", r"\1", str(error).splitlines()[0])
+    sentence = f"SQL that BigQuery's grammar does not allow: {reason.rstrip('.')}. In: {_beginning(sql)}"
+    found = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    line, column = found.get("line"), found.get("col")
+    return StatementRefused(sentence) if line is None else StatementRefused(sentence, line, column)
 
 
 def parameters_of(tree: exp.Expression) -> frozenset[str]:

@@ -63,6 +63,21 @@ def load_pipeline(path: Path) -> Pipeline:
     return pipeline
 
 
+def place_in_file(path: Path, at: str, line: int | None = None, column: int | None = None) -> str:
+    """Return ``file:line:column`` of a value of a pipeline file that was loaded.
+
+    at: its path (``phases[2].checks[0].query``). line, column: a place in the value's text, where it is one; else, and
+    where the text is not written as it is, its key is meant.
+    """
+    try:
+        document = YamlDocument(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"{path}: {at}"
+    parts = _parts(at)
+    place = None if line is None or column is None else document.place_of_text(parts, line, column)
+    return f"{path}:{place or document.place(parts, _FORMER_SPELLINGS)}"
+
+
 def _numbers_that_are_not_kept(content: Any, path: list[Part], seen: set[int]) -> Iterator[tuple[Sequence[Part], str]]:
     """(path, sentence) for each number that no stored plan could give back, wherever it stands.
 

@@ -44,6 +44,7 @@ class YamlDocument:
     """
 
     def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
         try:
             _refuse_deep_nesting(text)
             loader = _Strict(text)
@@ -72,6 +73,24 @@ class YamlDocument:
             else:
                 break
         return _place(mark)
+
+    def place_of_text(self, path: Sequence[Part], line: int, column: int) -> Place | None:
+        """Say where a line and column of the text at a path stand in the file; None for a text that is not written as
+        it is: folded, in quotes with escapes, or over several lines without ``|``."""
+        node = self._root
+        for part in path:
+            if (found := _entry(node, part)) is None:
+                return None
+            node = found[1]
+        if not isinstance(node, yaml.ScalarNode) or node.start_mark is None:
+            return None
+        wanted = node.value.split("\n")[line - 1 : line]
+        start = node.start_mark
+        at = start.line if node.style in (None, '"', "'") and line == 1 else start.line + line
+        if not wanted or node.style == ">" or at >= len(self._lines):
+            return None
+        indent = self._lines[at].find(wanted[0], start.column if at == start.line else 0)
+        return None if indent < 0 else Place(at + 1, indent + column)
 
 
 class _Strict(Loader):  # type: ignore[misc, valid-type]  # chosen at run time

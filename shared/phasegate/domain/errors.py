@@ -15,6 +15,34 @@ class InputError(PhasegateError):
     """A file, flag, name or date given by the user is wrong. Nothing was written. Exit 2, HTTP 400."""
 
 
+class StatementRefused(InputError):
+    """A SQL statement cannot be read, names what is not there, or is not known to mean here what it means in BigQuery.
+
+    sentence: what is wrong, and what to write in its place. line, column: where in the statement, from 1; None: it is
+    about no one part of it.
+    """
+
+    def __init__(self, sentence: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(sentence if line is None else f"line {line}, column {column}: {sentence}")
+        self.sentence, self.line, self.column = sentence, line, column
+
+    def __reduce__(self) -> tuple[type["StatementRefused"], tuple[object, ...]]:
+        """Be made again of what it was made of."""
+        return type(self), (self.sentence, self.line, self.column)
+
+
+class TableNotThere(StatementRefused):
+    """A statement names a table that is not there. table: which one."""
+
+    def __init__(self, table: str, sentence: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(sentence, line, column)
+        self.table = table
+
+    def __reduce__(self) -> tuple[type["StatementRefused"], tuple[object, ...]]:
+        """Be made again of what it was made of."""
+        return type(self), (self.table, self.sentence, self.line, self.column)
+
+
 class NoSchedule(InputError):
     """What a schedule is read from is not there."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import PhasegateError, StatementRefused
 
 Row = dict[str, Any]
 Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | None
@@ -34,6 +34,12 @@ class Warehouse(Protocol):
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
         """Return the rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
+
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """Bind many SELECTs with their parameters and run none; in order, what is wrong with each, or None.
+
+        Raises TransientError where that cannot be told just now.
+        """
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""

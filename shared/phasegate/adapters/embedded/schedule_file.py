@@ -7,7 +7,8 @@ from typing import Any
 import duckdb
 
 from phasegate.adapters.embedded.dialect import Translator, connected, quoted
-from phasegate.domain.errors import InputError, NoSchedule
+from phasegate.adapters.embedded.unbound import unbound
+from phasegate.domain.errors import InputError, NoSchedule, StatementRefused
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 from phasegate.source_file import read_source_file
 
@@ -71,6 +72,16 @@ class ScheduleFile:
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Return the rows of one SELECT over the schedule table. Raises InputError when a column is missing."""
         return self._answer(sql, self._path, "the calendar of the pipeline file asks for it")
+
+    def dry_run(self, sql: str) -> StatementRefused | None:
+        """Bind a SELECT over the schedule table and run nothing; return what is wrong with it."""
+        try:
+            self._connection.execute(f"DESCRIBE {self._translate(sql).sql}")
+        except StatementRefused as error:
+            return error
+        except duckdb.Error as error:
+            return unbound(error, sql)
+        return None
 
     def _answer(self, sql: str, path: Path, why: str) -> list[Mapping[str, Any]]:
         try:

@@ -12,11 +12,20 @@ from typing import Any
 
 import duckdb
 
-from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion
+from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion, split_table
 from phasegate.adapters.embedded.dialect import Translator, connected, instants, quoted, translate_ddl
 from phasegate.adapters.embedded.dialect.results import readers
+from phasegate.adapters.embedded.unbound import unbound
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
-from phasegate.domain.errors import HaltError, HomeInUse, InputError, PhasegateError, StaleFence, TransientError
+from phasegate.domain.errors import (
+    HaltError,
+    HomeInUse,
+    InputError,
+    PhasegateError,
+    StaleFence,
+    StatementRefused,
+    TransientError,
+)
 from phasegate.domain.protocol.object_names import UNFINISHED
 from phasegate.ports import Parameter, Partition, Row
 
@@ -24,6 +33,16 @@ FENCE = "_fence"
 _LOCKS = 64
 _FENCE_PARAMETER = "phasegate_fence"
 _DAY_PARAMETER = "phasegate_day"
+_UNBOUND = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.NotImplementedException,
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+)
+"""What DuckDB raises of a statement before it has read anything."""
 
 
 class DuckDbWarehouse:
@@ -102,16 +121,49 @@ class DuckDbWarehouse:
         """Return the rows of many SELECTs, one after the other, or the error of each that failed."""
         return [self._answer(sql, parameters) for sql, parameters in questions]
 
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """Bind many SELECTs with their parameters and run none; in order, what is wrong with each, or None."""
+        return [self._bind(sql, parameters) for sql, parameters in questions]
+
+    def _bind(self, sql: str, parameters: Mapping[str, Parameter]) -> StatementRefused | None:
+        try:
+            statement = self._translate(sql, parameters)
+            bound = _bound(statement.parameters, parameters)
+            with self._cursor() as cursor:
+                try:
+                    cursor.execute(f"DESCRIBE {statement.sql}", bound)
+                except _UNBOUND as error:
+                    return unbound(error, sql)
+        except StatementRefused as error:
+            return error
+        except InputError as error:
+            return StatementRefused(str(error))
+        return None
+
+    def lay_out(self, columns: Mapping[str, Mapping[str, str]]) -> None:
+        """Create empty tables, in the place of those that are there. columns: DuckDB's types by column, by table."""
+        with self._lock_of("schema"), self._transaction() as cursor:
+            for table, kinds in columns.items():
+                cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{split_table(table)[0]}"')
+                listed = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+                cursor.execute(f"CREATE OR REPLACE TABLE {quoted(table)} ({listed})")
+        self._columns.clear()
+        self._translate.forget()
+
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables that are there, in DuckDB's words."""
-        asked, found = set(tables), dict[str, dict[str, str]]()
+        asked = set(tables)
+        return {table: columns for table, columns in self.all_columns().items() if table in asked}
+
+    def all_columns(self) -> dict[str, Mapping[str, str]]:
+        """Return the same of every table."""
+        found: dict[str, dict[str, str]] = {}
         with self._cursor() as cursor:
             rows = cursor.execute(
                 "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
             )
             for dataset, name, column, kind in rows.fetchall():
-                if (table := f"{dataset}.{name}") in asked:
-                    found.setdefault(table, {})[column] = kind
+                found.setdefault(f"{dataset}.{name}", {})[column] = kind
         return dict(found)
 
     def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:

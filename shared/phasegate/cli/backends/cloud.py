@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.adapters.pipeline_file import load_pipeline
+from phasegate.adapters.pipeline_file import load_pipeline, place_in_file
 from phasegate.cli.backend import CalendarInputs, PlanInputs, RollbackInputs
 from phasegate.cli.backends.interruption import Interruption, leave_at_once
 from phasegate.cli.output import EXIT_INTERRUPTED, EndReport, end_report, exit_status, say, show_summary, write_json
@@ -191,7 +191,12 @@ class CloudCommands:
     def _environment(self) -> CloudEnvironment:
         """What a start finds around it."""
         here = self.deployment
-        return CloudEnvironment(here.backend, here.installation, lambda asked: self._pipeline(asked.pipeline_file))
+        return CloudEnvironment(
+            here.backend,
+            here.installation,
+            lambda asked: self._pipeline(asked.pipeline_file),
+            lambda asked, at, line, column: place_in_file(Path(asked.pipeline_file), at, line, column),
+        )
 
     def _query(self, sql: str) -> list[Mapping[str, Any]]:
         """The answer to a query of the calendar."""

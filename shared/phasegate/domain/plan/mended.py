@@ -16,7 +16,7 @@ or reads follows from them."""
 _PARTS = ("processors", "output")
 """What a phase has, and what a processor has, and nothing else that stands in a list."""
 
-_FOR_NO_RUN = frozenset({"description", "sample", "profiles"})
+_FOR_NO_RUN = frozenset({"description", "sample", "profiles", "schema_files"})
 """What decides about no run that has begun."""
 
 

@@ -23,6 +23,8 @@ from phasegate.domain.spec.strict import Column, Name, Strict, TableName, with_f
 
 FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
+SchemaFile = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+\.sql$")]
+
 DATE_COLUMN = "date_column"
 """The key of the pipeline file that names the column of a table's dates."""
 
@@ -417,6 +419,13 @@ class Pipeline(Strict):
         default=1, ge=0, le=30, description="days before today from which on dates are the live pipeline's; null: none"
     )
     history_table: TableName = Field(description="where one row per attempt is kept, written in batches")
+    schema_files: list[SchemaFile] = Field(
+        default=[],
+        exclude_if=lambda files: not files,
+        examples=[["schema/raw.sql"]],
+        description="scripts of CREATE TABLE statements, beside this file, that make every table its statements read: "
+        "embedded mode binds them against it before there are tables; none: when its workers have made them",
+    )
     sample: FactoryName | None = Field(
         default=None,
         exclude_if=lambda sample: sample is None,

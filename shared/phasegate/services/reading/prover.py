@@ -12,7 +12,7 @@ from phasegate.domain.checks.question import Question, together
 from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.errors import HaltError, PhasegateError, TransientError
+from phasegate.domain.errors import HaltError, PhasegateError, StatementRefused, TableNotThere, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
@@ -22,6 +22,12 @@ from phasegate.ports import ObjectStore, Parameter, Row, Warehouse
 
 GAP_DAYS = 45
 """Days without any of the dates asked about at which a query is cut in two: each costs a second."""
+
+_REFUSED = "a check of the run's plan holds SQL that this version does not take"
+_REMEDY = (
+    "Correct the check in the pipeline file, and `phasegate retry` takes it over; or go on with the version that "
+    "planned the run"
+)
 
 Counts = dict[date, Found]
 
@@ -198,7 +204,8 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
     Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
     When that fails for good, each is asked by itself, so that one missing table does not speak for the others, nor the
     bytes of all of them for one. About dates far apart each stretch of them is asked by itself: a query reads what lies
-    between its first date and its last. Raises HaltError: a full disk is no answer about a table.
+    between its first date and its last. Raises HaltError: a full disk is no answer about a table, and
+    neither is it that this version refuses a statement of a stored plan.
     """
     parts = [_by_stretch(question) for question in questions]
     answers = iter(_ask(warehouse, [part for of_question in parts for part in of_question]))
@@ -250,6 +257,8 @@ def _ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] 
     for answer in answers.values():
         if isinstance(answer, HaltError):
             raise answer
+        if isinstance(answer, StatementRefused) and not isinstance(answer, TableNotThere):
+            raise HaltError(f"{_REFUSED}: {answer}. {_REMEDY}") from answer
     return [answers[n] for n in range(len(questions))]
 
 

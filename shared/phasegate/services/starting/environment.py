@@ -18,6 +18,7 @@ from phasegate.services.reading.cross_check import CalendarReader, cross_check, 
 from phasegate.services.reading.made_with import said_by
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
+from phasegate.services.starting.dry_run import Binder, WarehouseBinder
 from phasegate.services.starting.identity import RequestIdentity
 from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
@@ -44,6 +45,12 @@ class PlanEnvironment(Protocol):
 
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:
         """Return what answers the queries of the pipeline's calendar. Raises InputError when there is no schedule."""
+
+    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:
+        """Return what binds the statements of a pipeline against the tables that a run of it would find."""
+
+    def place(self, request: RunRequest, at: str, line: int | None, column: int | None) -> str:
+        """Say where a part of the pipeline's file stands: its path, and line and column in the text there."""
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """Inspect what a run of this scope stands on: tables, services, queues, rights.
@@ -93,6 +100,11 @@ class CloudEnvironment:
     load: Callable[[RunRequest], Pipeline]
     """Gives the pipeline of a request."""
 
+    find: Callable[[RunRequest, str, int | None, int | None], str] = lambda request, at, *_: (
+        f"{request.pipeline_file}: {at}"
+    )
+    """Says where a part of its file stands, as ``place`` does."""
+
     @property
     def clock(self) -> Clock:
         """See the protocol."""
@@ -115,6 +127,14 @@ class CloudEnvironment:
     def schedule(self, request: RunRequest, pipeline: Pipeline) -> Query:  # noqa: ARG002 - one warehouse for all
         """See the protocol. The schedule is a table of the warehouse."""
         return lambda sql: list(self.backend.warehouse.query(sql))
+
+    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:  # noqa: ARG002 - one warehouse for all
+        """See the protocol: BigQuery's own dry run."""
+        return WarehouseBinder(self.backend.warehouse)
+
+    def place(self, request: RunRequest, at: str, line: int | None, column: int | None) -> str:
+        """See the protocol."""
+        return self.find(request, at, line, column)
 
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol."""

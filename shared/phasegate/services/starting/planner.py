@@ -56,7 +56,7 @@ class PlanMade:
     """Dates whose rows were made from another source folder: they are made again."""
 
     known: tuple[PreflightLine, ...] = ()
-    """What is wrong with the known exceptions of the pipeline file."""
+    """What is wrong with the known exceptions of the pipeline file, and which of its statements are not bound yet."""
 
 
 def plan_scope(

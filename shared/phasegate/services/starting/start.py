@@ -1,6 +1,7 @@
 """A request walks one line of steps, from the command, or the message, to the first wake-up.
 
-    read the pipeline -> find an earlier run -> settle the dates -> preflight -> plan -> write -> wake
+    read the pipeline -> find an earlier run -> settle the dates -> bind its statements -> preflight -> plan -> write
+    -> wake
 
 The steps stand in modules of their own beside this one. Commands that only show stop earlier on the same line.
 """
@@ -8,6 +9,7 @@ The steps stand in modules of their own beside this one. Commands that only show
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from phasegate.domain.errors import InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.spec.pipeline import Pipeline
@@ -16,6 +18,7 @@ from phasegate.services.reading.cross_check import require_comparable
 from phasegate.services.reading.reads import keep_reads
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.alongside import require_alone, withdraw_if_later
+from phasegate.services.starting.dry_run import Place, dry_run, require_calendar
 from phasegate.services.starting.earlier_run import find_earlier_run
 from phasegate.services.starting.environment import PlanEnvironment, StartEnvironment
 from phasegate.services.starting.identity import identify
@@ -64,8 +67,10 @@ def _start(request: RunRequest, environment: StartEnvironment, run_id: str | Non
     if earlier is not None:
         return Started(earlier, is_new=False)
     scope = settle(request, pipeline, environment)
+    bind(scope, environment)
     require_passed(preflight(scope, environment))
     state = environment.prepare(scope)
+    bind(scope, environment)
     made = plan_scope(scope, environment.prover, state, environment.clock.now(), environment.ask_workers)
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
@@ -82,12 +87,30 @@ def settle(request: RunRequest, pipeline: Pipeline, environment: PlanEnvironment
     """Settle what a request is about, by the calendar and the clock of its environment. Raises InputError for a bad
     one."""
     schedule = environment.schedule(request, pipeline)
-    calendar = read_calendar(pipeline.calendar, schedule)
-    require_comparable(pipeline.calendar, schedule)
+    try:
+        calendar = read_calendar(pipeline.calendar, schedule)
+        require_comparable(pipeline.calendar, schedule)
+    except InputError:
+        # Which of its expressions it was, and where that stands.
+        require_calendar(pipeline.calendar, environment.binder(request, pipeline), _places(request, environment))
+        raise
     scope = settle_dates(request, pipeline, calendar, environment.clock.now())
     if request.reprocess == "failed" and environment.state is None:
         require_earlier_run(scope.days, {})
     return scope
+
+
+def bind(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLine]:
+    """Bind every statement of the pipeline file, and run none: a warning where some cannot be bound yet.
+
+    Raises InputError for what will never be answered, and TransientError when that cannot be told just now.
+    """
+    binder = environment.binder(scope.request, scope.pipeline)
+    return dry_run(scope.pipeline, binder, _places(scope.request, environment))
+
+
+def _places(request: RunRequest, environment: PlanEnvironment) -> Place:
+    return lambda at, line, column: environment.place(request, at, line, column)
 
 
 def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLine]:
@@ -99,8 +122,10 @@ def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[Pr
     """Check of a request what ``start`` would, whether the calendar is whole, and which runs go by another one. Raises
     InputError for a bad request."""
     scope = settle(request, environment.read_pipeline(request), environment)
+    unbound = bind(scope, environment)
     return [
         *preflight(scope, environment),
+        *unbound,
         *environment.compare_calendar(scope),
         *check_earlier_plans(scope, environment.state, environment.clock.now()),
     ]
@@ -109,6 +134,7 @@ def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[Pr
 def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     """Plan what ``start`` would do for a request, whatever preflight says. Raises InputError for a bad one."""
     scope = settle(request, environment.read_pipeline(request), environment)
-    now = environment.clock.now()
-    made = plan_scope(scope, environment.prover, environment.state, now, environment.ask_workers)
-    return replace(made, known=tuple(check_known(scope, now)))
+    now, prover = environment.clock.now(), environment.prover
+    unbound = bind(scope, environment)
+    made = plan_scope(scope, prover, environment.state, now, environment.ask_workers)
+    return replace(made, known=(*check_known(scope, now), *unbound))

@@ -15,10 +15,9 @@ from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
 from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
-from phasegate.adapters.embedded.dialect.known import refuse_unknown
+from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
 from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
-from phasegate.domain.errors import InputError
 from phasegate.ports import Parameter
 
 FUNCTIONS = Path(__file__).with_name("functions.sql")
@@ -50,7 +49,7 @@ class Translator:
     def __call__(self, sql: str, parameters: Mapping[str, Parameter] = MappingProxyType({})) -> Statement:
         """Translate one BigQuery statement, whose parameters have values of these types.
 
-        Raises InputError when it cannot be read, is not exactly one, or is not known to mean the same here.
+        Raises StatementRefused when it cannot be read, is not exactly one, or is not known to mean the same here.
         """
         kinds = tuple(sorted((name, kind) for name, value in parameters.items() if (kind := type_of(value))))
         with self._lock:
@@ -80,8 +79,9 @@ translate = Translator()
 
 def _translated(tree: exp.Expression, tables: Tables, kinds: Mapping[str, str]) -> Statement:
     parameters = parameters_of(tree)
-    give_types(tree, kinds)
+    mark_places(tree)
     refuse_unknown(tree)
+    give_types(tree, kinds)
     collections.mark_safe(tree)
     tree = with_types(collections.prepared(tree), tables)
     collections.count_from_zero(tree)
@@ -90,7 +90,7 @@ def _translated(tree: exp.Expression, tables: Tables, kinds: Mapping[str, str]) 
         # Written out once: a copy of the tree would take a third of the time.
         sql = tree.sql(dialect=DuckDB, identify=True, copy=False, unsupported_level=ErrorLevel.RAISE)
     except (UnsupportedError, ValueError) as error:
-        raise InputError(f"no translation for DuckDB: {error}") from error
+        raise refusal(tree, f"no translation for DuckDB: {error}; write it otherwise") from error
     return Statement(sql, parameters)
 
 

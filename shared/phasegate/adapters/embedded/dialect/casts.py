@@ -20,7 +20,7 @@ from phasegate.adapters.embedded.dialect.mending import (
     mends,
 )
 from phasegate.adapters.embedded.dialect.times import in_zone, instant_of_text
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import StatementRefused
 
 _DATE = r"\d{4}-\d{1,2}-\d{1,2}"
 _TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
@@ -56,7 +56,7 @@ def cast(node: exp.Expression) -> exp.Expression | None:
     source, to, is_safe = node.this, node.args["to"].this, isinstance(node, exp.TryCast)
     of, text = kind(source), literal_text(source)
     if node.args.get("format") is not None:
-        raise InputError("CAST with FORMAT is not translated: write FORMAT_DATE, FORMAT_TIMESTAMP or PARSE_DATE")
+        raise StatementRefused("CAST with FORMAT is not translated: write FORMAT_DATE, FORMAT_TIMESTAMP or PARSE_DATE")
     if to in TEXT:
         if of == Type.BINARY:
             return duckdb("TRY(decode(_x))" if is_safe else "decode(_x)", _x=source)
@@ -95,7 +95,7 @@ def _to_instant(
     if text is not None:
         try:
             return instant_of_text(text)
-        except InputError:
+        except StatementRefused:
             if is_safe:
                 return duckdb("CAST(NULL AS TIMESTAMPTZ)")
             raise
@@ -113,7 +113,7 @@ def _of_form(node: exp.Expression, source: exp.Expression, form: str, *, is_safe
         new.set("this", call("safe_in_form" if is_safe else "in_form", source, form))
     elif not re.fullmatch(form, text, re.ASCII):
         if not is_safe:
-            raise InputError(
+            raise StatementRefused(
                 f"'{text}' is no {node.args['to'].sql(dialect=BigQuery)}: write it as 2024-01-15, 20:30:00 or both"
             )
         new.set("this", exp.null())

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind, call, duckdb, kind, mends
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import StatementRefused
 
 
 def prepared(tree: exp.Expression) -> exp.Expression:
@@ -65,7 +65,7 @@ def generate_array(node: exp.Expression) -> exp.Expression | None:
     """Of whole numbers, and with a step."""
     step = node.args.get("step")
     if any_kind((node.args["start"], node.args["end"], step), FLOAT | DECIMAL):
-        raise InputError("GENERATE_ARRAY is translated for INT64 alone")
+        raise StatementRefused("GENERATE_ARRAY is translated for INT64 alone")
     if step is None or (
         isinstance(step, exp.Literal | exp.Cast)
         and step.find(exp.Literal) is not None
@@ -103,7 +103,7 @@ _SAFE = (exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime, exp.Dat
 def safe(node: exp.Expression) -> exp.Expression | None:
     """SAFE. before what parses and makes dates is NULL where that is an error."""
     if not isinstance(node.meta.get("of"), str):
-        raise InputError(
+        raise StatementRefused(
             "SAFE. is translated before PARSE_DATE and its like, DATE and DATETIME: write IF(…) with the condition"
         )
     return duckdb("TRY(_x)", _x=node.this)
@@ -120,7 +120,7 @@ def mark_safe(tree: exp.Expression) -> None:
 def of_structs(node: exp.Expression) -> exp.Expression | None:
     """STRUCTs are compared field by field in BigQuery, by names and with NULL as a value in DuckDB."""
     if any(isinstance(side, exp.Struct | exp.Tuple) for side in (node.this, node.expression)):
-        raise InputError("a comparison of STRUCTs is not translated: compare their fields")
+        raise StatementRefused("a comparison of STRUCTs is not translated: compare their fields")
     return None
 
 
@@ -129,7 +129,7 @@ def lag(node: exp.Expression) -> exp.Expression | None:
     """A negative offset is an error."""
     offset = node.args.get("offset")
     if offset is not None and not isinstance(offset, exp.Literal):
-        raise InputError("the offset of LAG and LEAD must be a number in the statement itself, not below zero")
+        raise StatementRefused("the offset of LAG and LEAD must be a number in the statement itself, not below zero")
     return None
 
 
@@ -155,7 +155,7 @@ def nan_first(node: exp.Expression) -> exp.Expression | None:
 def bignumeric(node: exp.Expression) -> exp.Expression | None:
     """BIGNUMERIC has 76 digits, DuckDB 38."""
     if node.args["this"] == exp.DataType.Type.BIGDECIMAL:
-        raise InputError("BIGNUMERIC is not translated: write NUMERIC")
+        raise StatementRefused("BIGNUMERIC is not translated: write NUMERIC")
     return None
 
 
@@ -163,7 +163,7 @@ def bignumeric(node: exp.Expression) -> exp.Expression | None:
 def pivot(node: exp.Expression) -> exp.Expression | None:
     """Names of columns are made otherwise."""
     name = "UNPIVOT" if node.args.get("unpivot") else "PIVOT"
-    raise InputError(f"{name} is not translated: write an aggregate of IF(…) for each column")
+    raise StatementRefused(f"{name} is not translated: write an aggregate of IF(…) for each column")
 
 
 @mends(exp.Select)
@@ -172,5 +172,5 @@ def as_value(node: exp.Expression) -> exp.Expression | None:
     if str(node.args.get("kind") or "").upper() == "VALUE" and any(
         isinstance(part.unalias(), exp.Struct) for part in node.expressions
     ):
-        raise InputError("SELECT AS VALUE STRUCT is not translated: select the fields")
+        raise StatementRefused("SELECT AS VALUE STRUCT is not translated: select the fields")
     return None

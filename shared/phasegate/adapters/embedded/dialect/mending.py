@@ -13,6 +13,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
+from phasegate.adapters.embedded.dialect.known import refusal
+from phasegate.domain.errors import StatementRefused
+
 Type = exp.DataType.Type
 WHOLE = frozenset({Type.BIGINT, Type.INT, Type.SMALLINT, Type.TINYINT})
 FLOAT = frozenset({Type.DOUBLE, Type.FLOAT})
@@ -52,10 +55,16 @@ def mends(*kinds: type[exp.Expression]) -> Callable[[Mend], Mend]:
 
 
 def mended(tree: exp.Expression) -> exp.Expression:
-    """Ask the rules about every node of a tree with types, from the leaves to the root; the tree is changed."""
+    """Ask the rules about every node of a tree with types, from the leaves to the root; the tree is changed.
+
+    Raises StatementRefused, with the place of the node, where a rule refuses it.
+    """
     for node in reversed(list(tree.bfs())):
         for rule in RULES.get(type(node), ()):
-            new = rule.mend(node)
+            try:
+                new = rule.mend(node)
+            except StatementRefused as error:
+                raise (error if error.line is not None else refusal(node, error.sentence)) from error
             if new is None:
                 continue
             if new is not node:

@@ -15,7 +15,7 @@ from phasegate.adapters.embedded.dialect.mending import (
     kind,
     mends,
 )
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import StatementRefused
 
 _VALUES = (
     exp.Select,
@@ -128,7 +128,7 @@ def product(node: exp.Expression) -> exp.Expression | None:
 def operands(node: exp.Expression) -> exp.Expression | None:
     """A BOOL or a STRING is no number."""
     if any_kind((node.this, node.expression), TEXT | {Type.BOOLEAN}):
-        raise InputError(f"a BOOL or STRING is no number: {node.sql()[:80]}")
+        raise StatementRefused(f"a BOOL or STRING is no number: {node.sql()[:80]}")
     return None
 
 
@@ -164,7 +164,7 @@ _SIGNS = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
 def safe_arithmetic(node: exp.Expression) -> exp.Expression | None:
     """NULL beyond INT64."""
     if any_kind((node.this, node.expression), FLOAT | DECIMAL):
-        raise InputError("SAFE_ADD, SAFE_SUBTRACT and SAFE_MULTIPLY are translated for INT64 alone")
+        raise StatementRefused("SAFE_ADD, SAFE_SUBTRACT and SAFE_MULTIPLY are translated for INT64 alone")
     sign = _SIGNS[type(node)]
     return duckdb(
         f"TRY_CAST(CAST(_a AS HUGEINT) {sign} CAST(_b AS HUGEINT) AS BIGINT)", _a=node.this, _b=node.expression
@@ -224,7 +224,9 @@ def comparison(node: exp.Expression) -> exp.Expression | None:
     """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
     left, right = node.this, node.expression
     if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
-        raise InputError(f"a number does not compare with a text: {node.sql()[:80]}")
+        raise StatementRefused(f"a number does not compare with a text: {node.sql()[:80]}")
+    if (kind(left) == Type.ARRAY) is not (kind(right) == Type.ARRAY) and Type.NULL not in (kind(left), kind(right)):
+        raise StatementRefused("an ARRAY does not compare with a value: write IN UNNEST(…)")
     if not (may_be_nan(left) or may_be_nan(right)):
         return None
     name, turned = _COMPARISONS[type(node)]
@@ -232,11 +234,19 @@ def comparison(node: exp.Expression) -> exp.Expression | None:
     return call(name, *(reversed(sides) if turned else sides))
 
 
+@mends(exp.In)
+def listed(node: exp.Expression) -> exp.Expression | None:
+    """An ARRAY is no list of values."""
+    if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
+        raise StatementRefused("an ARRAY is no list of values: write IN UNNEST(…)")
+    return None
+
+
 @mends(exp.Mod)
 def modulo(node: exp.Expression) -> exp.Expression | None:
     """By zero it is an error; of FLOAT64 there is none."""
     if any_kind((node.this, node.expression), FLOAT):
-        raise InputError("MOD takes no FLOAT64")
+        raise StatementRefused("MOD takes no FLOAT64")
     divisor = node.expression
     if isinstance(divisor, exp.Literal) and float(divisor.name):
         return None
@@ -249,7 +259,7 @@ def modulo(node: exp.Expression) -> exp.Expression | None:
 def total(node: exp.Expression) -> exp.Expression | None:
     """Of INT64 it is an INT64, and an error beyond; an error beyond FLOAT64; of BOOL there is none."""
     if kind(node.this) in TEXT | {Type.BOOLEAN}:
-        raise InputError("SUM takes numbers alone: write COUNTIF of a BOOL, or cast the text")
+        raise StatementRefused("SUM takes numbers alone: write COUNTIF of a BOOL, or cast the text")
     if kind(node) in WHOLE and not isinstance(node.parent, exp.Window):
         return duckdb("CAST(_s AS BIGINT)", _s=node)
     return None
@@ -275,7 +285,7 @@ def total_in_window(node: exp.Expression) -> exp.Expression | None:
 def countif(node: exp.Expression) -> exp.Expression | None:
     """Nothing counted is 0, not NULL."""
     if isinstance(node.this, exp.Distinct):
-        raise InputError("COUNTIF(DISTINCT …) is not translated: count the distinct values of an IF(…)")
+        raise StatementRefused("COUNTIF(DISTINCT …) is not translated: count the distinct values of an IF(…)")
     return exp.Count(this=exp.Case().when(node.this, exp.Literal.number(1)))
 
 

@@ -5,7 +5,7 @@ import re
 from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, kind, literal_text, mends
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import StatementRefused
 
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 """The beginning of a group in a regular expression."""
@@ -31,7 +31,7 @@ def substr(node: exp.Expression) -> exp.Expression | None:
 def instr(node: exp.Expression) -> exp.Expression | None:
     """INSTR with a position from the end, or another occurrence than the first, is not translated."""
     if node.args.get("occurrence") is not None or isinstance(node.args.get("position"), exp.Neg):
-        raise InputError("INSTR is translated with two arguments alone: write STRPOS")
+        raise StatementRefused("INSTR is translated with two arguments alone: write STRPOS")
     return None
 
 
@@ -58,7 +58,7 @@ def like(node: exp.Expression) -> exp.Expression | None:
 def to_code_points(node: exp.Expression) -> exp.Expression | None:
     """Numbers of characters."""
     if kind(node.this) not in TEXT:
-        raise InputError("TO_CODE_POINTS is translated for STRING alone")
+        raise StatementRefused("TO_CODE_POINTS is translated for STRING alone")
     return call("code_points", node.this)
 
 
@@ -101,7 +101,7 @@ def regexp_extract(node: exp.Expression) -> exp.Expression | None:
     """More than one group is an error."""
     pattern = literal_text(node.expression)
     if pattern is not None and len(_GROUP.findall(pattern)) > 1:
-        raise InputError("REGEXP_EXTRACT takes a pattern with one group at most")
+        raise StatementRefused("REGEXP_EXTRACT takes a pattern with one group at most")
     return None
 
 
@@ -128,5 +128,5 @@ def translate(node: exp.Expression) -> exp.Expression | None:
     """A character that is named twice is an error."""
     named = literal_text(node.args["from_"])
     if named is None or len(set(named)) < len(named):
-        raise InputError("TRANSLATE takes a text in the statement itself that names no character twice")
+        raise StatementRefused("TRANSLATE takes a text in the statement itself that names no character twice")
     return None

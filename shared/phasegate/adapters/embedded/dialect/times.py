@@ -17,7 +17,7 @@ from phasegate.adapters.embedded.dialect.mending import (
     literal_text,
     mends,
 )
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import StatementRefused
 
 _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _SHORT_PARTS = frozenset({"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR"})
@@ -81,9 +81,9 @@ def _minutes(zone: str) -> int | None:
 
 
 def _known(zone: str) -> str:
-    """Raises InputError for a zone that does not exist."""
+    """Raises StatementRefused for a zone that does not exist."""
     if zone.lower() not in _zones():
-        raise InputError(
+        raise StatementRefused(
             f"there is no time zone '{zone}': write a name such as America/New_York, or an offset such as +05:30"
         )
     return zone
@@ -157,7 +157,7 @@ def timestamp_add(node: exp.Expression) -> exp.Expression | None:
     """A TIMESTAMP takes no part longer than a day: how long it is depends on the zone."""
     unit = node.args["unit"].name.upper()
     if unit in {"WEEK", "MONTH", "QUARTER", "YEAR"}:
-        raise InputError(
+        raise StatementRefused(
             f"{node.meta.get('bigquery_name', 'TIMESTAMP_ADD')} takes no {unit}: add to the DATE or DATETIME of a zone"
         )
     return None
@@ -233,11 +233,11 @@ _MOMENT = re.compile(
 def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expression:
     """Return the instant that a literal text means: with a zone or an offset of its own, in ``zone``, or in UTC.
 
-    Raises InputError for a text that BigQuery takes for no TIMESTAMP.
+    Raises StatementRefused for a text that BigQuery takes for no TIMESTAMP.
     """
     found = _MOMENT.fullmatch(text)
     if not found or (found[3] and zone is not None):
-        raise InputError(
+        raise StatementRefused(
             f"'{text}' is no TIMESTAMP: write 2024-01-15 20:30:00+00"
             if not found
             else f"'{text}' names a zone, and another one is given"
@@ -255,7 +255,7 @@ def _checked(day: str, time: str) -> str:
     try:
         return clock.fromisoformat(written).isoformat(sep=" ")
     except ValueError as error:
-        raise InputError(f"'{day} {time}' is no TIMESTAMP: {error}") from error
+        raise StatementRefused(f"'{day} {time}' is no TIMESTAMP: {error}") from error
 
 
 @mends(exp.Date)
@@ -279,7 +279,7 @@ def step_of_zero(node: exp.Expression) -> exp.Expression | None:
     """No step is an error, not an empty array."""
     step = node.args.get("step")
     if isinstance(step, exp.Interval) and step.this is not None and step.this.name.strip("-0") == "":
-        raise InputError("an array with a step of zero")
+        raise StatementRefused("an array with a step of zero")
     return None
 
 

@@ -1,10 +1,19 @@
 """BigQuery's errors become errors on which a person, or a retry, can act."""
 
+import re
+
 from google.api_core.exceptions import Forbidden, NotFound
 from google.auth.exceptions import GoogleAuthError
 
 from phasegate.adapters.gcp.http.errors import is_transient, message_of, reason_of
-from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, TransientError
+from phasegate.domain.errors import (
+    InputError,
+    PhasegateError,
+    ReadsTooMuch,
+    StatementRefused,
+    TableNotThere,
+    TransientError,
+)
 
 _CROWDED = (
     "Too many DML statements",
@@ -40,3 +49,20 @@ def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:
             "dataset (dataViewer where it only reads)"
         )
     return InputError(f"BigQuery refused the statement: {said}")
+
+
+_PLACE = re.compile(r"\s*\bat \[(\d+):(\d+)\]")
+_NO_TABLE = re.compile(r"[Tt]able (?:not found: )?(?:[\w-]+[:.])?(\w+\.\w+)")
+
+
+def refused(error: InputError) -> StatementRefused:
+    """Return what BigQuery said of a statement that it does not bind, with the place that it names in it."""
+    if isinstance(error, StatementRefused):
+        return error
+    said = str(error)
+    place = _PLACE.search(said)
+    line, column = (int(place[1]), int(place[2])) if place else (None, None)
+    sentence = _PLACE.sub("", said)
+    if "not found" in said.lower() and (table := _NO_TABLE.search(said)):
+        return TableNotThere(table[1], sentence, line, column)
+    return StatementRefused(sentence, line, column)

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from datetime import date
 from io import BytesIO
 
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud.bigquery import (
     DEFAULT_RETRY,
     Client,
@@ -29,7 +29,7 @@ from phasegate.adapters.bigquery_sql import (
     named_parameters,
     read_script,
 )
-from phasegate.adapters.gcp.bigquery.errors import explained
+from phasegate.adapters.gcp.bigquery.errors import explained, refused
 from phasegate.adapters.gcp.bigquery.statements import (
     DAY_PARAMETER,
     FENCE,
@@ -50,7 +50,7 @@ from phasegate.adapters.gcp.bigquery.statements import (
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
-from phasegate.domain.errors import InputError, PhasegateError, StaleFence
+from phasegate.domain.errors import InputError, PhasegateError, StaleFence, StatementRefused
 from phasegate.ports import Parameter, Partition, Row
 from phasegate.telemetry import note_read
 
@@ -124,6 +124,23 @@ class BigQueryWarehouse:
             # What is asked in a thread belongs to whoever asks: a context each, as none is entered twice at once.
             contexts = [copy_context() for _ in questions]
             return list(pool.map(lambda context, question: context.run(self._answer, question), contexts, questions))
+
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """Have BigQuery bind many SELECTs, several at a time, and run none, which is free; in order, what is wrong with
+        each, or None. Raises TransientError where BigQuery does not answer.
+        """
+        with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+            return list(pool.map(self._bind, questions))
+
+    def _bind(self, question: tuple[str, Mapping[str, Parameter]]) -> StatementRefused | None:
+        try:
+            self._dry_run(*question)
+        except InputError as error:
+            # Rights and credentials are nothing about the statement.
+            if error.__cause__ is not None and not isinstance(error.__cause__, BadRequest | NotFound):
+                raise
+            return refused(error)
+        return None
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables that are there; each is a read of metadata, which is free."""

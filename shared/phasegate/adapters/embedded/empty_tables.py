@@ -1,0 +1,91 @@
+"""Tables without rows stand for those of a home while nothing may be written: statements are bound against them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+
+from phasegate.adapters.bigquery_sql import created_table, read_script
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.errors import InputError, StatementRefused
+from phasegate.domain.spec.checks import Check, RangeCheck
+from phasegate.ports import Parameter
+
+_NUMBERS = frozenset({"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "INT64", "FLOAT64", "NUMERIC"})
+_PLAIN = frozenset(
+    {*_NUMBERS, "VARCHAR", "STRING", "BOOLEAN", "BOOL", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATETIME"}
+)
+"""Types, in DuckDB's words and BigQuery's, for which the statements of checks are known to be right (``binds_by_types``
+in ``tests/contract/test_dry_run.py``)."""
+
+
+class EmptyTables:
+    """The tables that a home has, and those that its pipeline's schema scripts will make, are bound against here.
+
+    there: DuckDB's types by column, by table, of those that the home has. scripts: files of ``CREATE TABLE``
+    statements; given, they make every table that is not there. bind_calendar: binds a SELECT over the schedule.
+    """
+
+    def __init__(
+        self,
+        there: Mapping[str, Mapping[str, str]],
+        scripts: Sequence[Path],
+        bind_calendar: Callable[[str], StatementRefused | None],
+    ) -> None:
+        self._there, self._scripts, self.bind_calendar = there, scripts, bind_calendar
+
+    @property
+    def is_complete(self) -> bool:
+        """See the protocol: the scripts say what there will be."""
+        return bool(self._scripts)
+
+    def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """See the protocol."""
+        known = {**self._laid_out, **self._there}
+        return {table: known[table] for table in tables if table in known}
+
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """See the protocol. A warehouse in memory is made for it."""
+        if not questions:
+            return []
+        warehouse = DuckDbWarehouse(Path(":memory:"))
+        try:
+            for text in self._texts.values():
+                warehouse.apply_schema(text)
+            warehouse.lay_out(self._there)
+            return warehouse.dry_run(questions)
+        finally:
+            warehouse.close()
+
+    def binds_by_types(self, check: Check, kinds: Sequence[str]) -> bool:
+        """See the protocol: the statements of checks are ours, and what they do with plain columns is known."""
+        if isinstance(check, RangeCheck) and kinds[0].partition("(")[0].replace("DECIMAL", "NUMERIC") not in _NUMBERS:
+            return False
+        return all(kind.partition("(")[0].replace("DECIMAL", "NUMERIC") in _PLAIN for kind in kinds)
+
+    @cached_property
+    def _texts(self) -> dict[Path, str]:
+        try:
+            return {path: path.read_text(encoding="utf-8") for path in self._scripts}
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"schema_files: {error}; correct the name in the pipeline file") from error
+
+    @cached_property
+    def _laid_out(self) -> dict[str, dict[str, str]]:
+        """BigQuery's types by column, by table, of the scripts."""
+        found: dict[str, dict[str, str]] = {}
+        for path, text in self._texts.items():
+            try:
+                for tree in read_script(text):
+                    table = created_table(tree)
+                    columns = {
+                        each.name: each.kind.sql(dialect=BigQuery)
+                        for each in tree.find_all(exp.ColumnDef)
+                        if each.kind is not None and isinstance(each.parent, exp.Schema)
+                    }
+                    found.setdefault(f"{table.db}.{table.name}", columns)
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+        return found

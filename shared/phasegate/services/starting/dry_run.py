@@ -1,0 +1,298 @@
+"""Every statement of a pipeline file is bound before anything is written: what it names is there, and none is run."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.checks import registry
+from phasegate.domain.checks.question import Question, quoted, together
+from phasegate.domain.checks.subject import CheckSubject
+from phasegate.domain.errors import InputError, StatementRefused, TableNotThere
+from phasegate.domain.operations.preflight import PreflightLine, warned
+from phasegate.domain.spec.checks import (
+    Check,
+    CoverageCheck,
+    DuplicatesCheck,
+    EntitiesCheck,
+    NullsCheck,
+    RangeCheck,
+    SqlCheck,
+    name_of,
+)
+from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput, did_you_mean
+from phasegate.ports import Parameter, Warehouse
+
+SHOWN = 20
+"""Statements that one error names."""
+
+_DAY = date(2024, 1, 1)
+"""A date to bind with: which one does not matter."""
+
+Place = Callable[[str, int | None, int | None], str]
+"""Says where a part of the pipeline file stands: its path, and line and column in the text there (None: the key)."""
+
+Columns = Mapping[str, Mapping[str, str]]
+"""Types by column, by table."""
+
+
+class Binder(Protocol):
+    """A binder binds statements against the tables that a run would find, and runs none."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether a table that it does not know will not be there."""
+
+    def columns(self, tables: Iterable[str]) -> Columns:
+        """Return the types by column of those tables that it knows."""
+
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """Bind SELECTs over the tables; in order, what is wrong with each."""
+
+    def bind_calendar(self, sql: str) -> StatementRefused | None:
+        """Bind a SELECT over the schedule; return what is wrong with it."""
+
+    def binds_by_types(self, check: Check, kinds: Sequence[str]) -> bool:
+        """Tell whether the statement of a check is known to be right for columns of these types."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseBinder:
+    """This binder asks a warehouse in which all tables are."""
+
+    warehouse: Warehouse
+    """Where the tables are, and the schedule."""
+
+    is_complete: bool = True
+    """See the protocol."""
+
+    def columns(self, tables: Iterable[str]) -> Columns:
+        """See the protocol."""
+        return self.warehouse.columns(tables)
+
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+        """See the protocol."""
+        return self.warehouse.dry_run(questions)
+
+    def bind_calendar(self, sql: str) -> StatementRefused | None:
+        """See the protocol."""
+        return self.warehouse.dry_run([(sql, {})])[0]
+
+    def binds_by_types(self, check: Check, kinds: Sequence[str]) -> bool:  # noqa: ARG002 - the engine is asked
+        """See the protocol: it asks of each."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class NamedColumn:
+    """A check names a column of a table."""
+
+    at: str
+    """The path of the name in the pipeline file."""
+
+    table: str
+    """Whose column it is."""
+
+    column: str
+    """Which one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatement:
+    """A statement is the text of a pipeline file, or made of names that stand there."""
+
+    at: str
+    """The path of the text, or of the check."""
+
+    owner: str
+    """What it belongs to, for a person."""
+
+    question: Question
+    """What is asked."""
+
+    lines_before: int | None = 0
+    """Lines of the statement before the text of the file; None: no part of it stands in the file."""
+
+    columns: tuple[NamedColumn, ...] = ()
+    """The columns that the file names of it."""
+
+    check: Check | None = None
+    """The check that it is of."""
+
+
+def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightLine]:
+    """Bind every statement of the checks of a pipeline file, and look for each column that they name.
+
+    Returns a warning where some could not be bound, as a table is not there yet. Raises InputError that
+    names each that is wrong, with its place; TransientError where that cannot be told just now.
+    """
+    statements = list(check_statements(pipeline))
+    written = {
+        x.output.table for phase in pipeline.phases for x in phase.processors if isinstance(x.output, TableOutput)
+    }
+    columns = binder.columns(sorted({each.table for s in statements for each in s.columns}))
+    wrong: list[str] = []
+    unbound: dict[str, str] = {}
+    to_bind: list[FileStatement] = []
+    for statement in statements:
+        absent = next((each.table for each in statement.columns if each.table not in columns), None)
+        if absent is not None:
+            unbound.setdefault(statement.owner, absent)
+        elif problems := list(_unknown_columns(statement, columns, place)):
+            wrong += problems
+        elif not _binds_by_types(statement, columns, binder):
+            to_bind.append(statement)
+    for statement, error in _bound(to_bind, binder):
+        if isinstance(error, TableNotThere) and (not binder.is_complete or error.table in written):
+            unbound.setdefault(statement.owner, error.table)
+        else:
+            wrong.append(_said(statement, error, place))
+    _require_none(wrong)
+    return [_not_bound(unbound)] if unbound else []
+
+
+def _not_bound(unbound: Mapping[str, str]) -> PreflightLine:
+    """unbound: the table that is not there, by what asks it."""
+    tables = sorted(set(unbound.values()))
+    named = ", ".join(tables[:SHOWN]) + (", …" if len(tables) > SHOWN else "")
+    return warned(
+        "statements",
+        f"{len(unbound)} of checks",
+        f"not bound yet, as there is no {named}",
+        "nothing now: a start binds them when its workers have made their tables, and so does a plan before that where "
+        "`schema_files` names the scripts that make them",
+    )
+
+
+def require_calendar(spec: CalendarSpec, binder: Binder, place: Place) -> None:
+    """Require that each expression of the calendar can be bound: raises InputError that names those that cannot be."""
+    wrong = [
+        _said(statement, error, place)
+        for statement in calendar_statements(spec)
+        if (error := binder.bind_calendar(statement.question.sql)) is not None
+    ]
+    _require_none(list(dict.fromkeys(wrong)))
+
+
+def _require_none(wrong: Sequence[str]) -> None:
+    if wrong:
+        more = [f"… and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        raise InputError("\n".join([*wrong[:SHOWN], *more]))
+
+
+def calendar_statements(spec: CalendarSpec) -> Iterator[FileStatement]:
+    """Yield a SELECT for each expression and column of the calendar."""
+    table, day, season = f"`{spec.table}`", quoted(spec.date_column), quoted(spec.season_column)
+    named = {"date_column": spec.date_column, "season_column": spec.season_column}
+    named |= {f"entities.{name}[{n}]": x for name, columns in spec.entities.items() for n, x in enumerate(columns)}
+    check = spec.cross_check
+    if check is not None:
+        named |= {f"cross_check.key[{n}]": column for n, column in enumerate(check.key)}
+    for at, column in named.items():
+        yield _of_calendar(at, f"SELECT {quoted(column)} FROM {table}", None)
+    yield _of_calendar("condition", f"SELECT 1 FROM {table} WHERE (\n{spec.condition}\n)", 1)
+    for name, sql in spec.numbers.items():
+        select = f"SELECT {day} AS day, {season} AS season, (\n{sql}\n) AS {quoted(name)} FROM {table} GROUP BY 1, 2"
+        yield _of_calendar(f"numbers.{name}", select, 1)
+    if check is not None and check.postponed is not None:
+        yield _of_calendar("cross_check.postponed", f"SELECT 1 FROM {table} WHERE (\n{check.postponed}\n)", 1)
+
+
+def _of_calendar(at: str, sql: str, lines_before: int | None) -> FileStatement:
+    return FileStatement(f"calendar.{at}", f"calendar.{at}", Question(sql, {}, ""), lines_before)
+
+
+def check_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
+    """Yield a statement for each check of each table that asks the tables, and for each condition of the calendar's
+    cross-check."""
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            of_all = [(f"phases[{p}].checks[{c}]", check) for c, check in enumerate(phase.checks)]
+            own = [(f"phases[{p}].processors[{i}].checks[{c}]", x) for c, x in enumerate(processor.checks)]
+            if isinstance(output := processor.output, TableOutput):
+                for at, check in (*of_all, *own):
+                    subject = CheckSubject(pipeline, Calendar.of([]), phase.name, processor, output, (_DAY,))
+                    if (asked := registry.ask(check, subject)) is not None:
+                        yield _of_check(at, check, subject, asked, f"phases[{p}].processors[{i}].output")
+    for n, table in enumerate(pipeline.calendar.cross_check.tables if pipeline.calendar.cross_check else ()):
+        sql = f"SELECT {quoted(table.date_column)} FROM `{table.table}` WHERE (\n{table.condition}\n)"
+        at = f"calendar.cross_check.tables[{n}]"
+        columns = [("date_column", table.date_column), *((f"key[{k}]", x) for k, x in enumerate(table.key or ()))]
+        named = tuple(NamedColumn(f"{at}.{key}", table.table, column) for key, column in columns)
+        yield FileStatement(f"{at}.condition", at, Question(sql, {}, f"{at} {sql}"), 1, named)
+
+
+def _of_check(at: str, check: Check, subject: CheckSubject, asked: Question, output: str) -> FileStatement:
+    owner = f"check '{name_of(check)}' of {subject.phase}/{subject.processor.name}"
+    if isinstance(check, SqlCheck):
+        return FileStatement(f"{at}.query", owner, asked, 0, check=check)
+    named = [
+        *_columns_of(at, check, subject),
+        NamedColumn(f"{output}.date_column", subject.output.table, subject.output.date_column),
+    ]
+    return FileStatement(at, owner, asked, None, tuple(named), check)
+
+
+def _columns_of(at: str, check: Check, subject: CheckSubject) -> Iterator[NamedColumn]:
+    """The columns that a check names, each with its table."""
+    table = subject.output.table
+    if isinstance(check, NullsCheck | RangeCheck):
+        yield NamedColumn(f"{at}.column", table, check.column)
+    elif isinstance(check, EntitiesCheck):
+        tables = [table] if check.processor is None else [table, subject.other(check.processor)[1].table]
+        yield from (NamedColumn(f"{at}.key", each, check.key) for each in tables)
+    elif isinstance(check, CoverageCheck):
+        for each in (table, subject.other(check.processor)[1].table):
+            yield from (NamedColumn(f"{at}.keys[{n}]", each, key) for n, key in enumerate(check.keys))
+    elif isinstance(check, DuplicatesCheck):
+        yield from (NamedColumn(f"{at}.keys[{n}]", table, key) for n, key in enumerate(check.keys or ()))
+
+
+def _unknown_columns(statement: FileStatement, columns: Columns, place: Place) -> Iterator[str]:
+    for each in statement.columns:
+        if each.column.casefold() not in {name.casefold() for name in columns[each.table]}:
+            near = did_you_mean(each.column, (name for name in columns[each.table] if not name.startswith("_")))
+            yield f"{place(each.at, None, None)}: {statement.owner}: {each.table} has no column {each.column}{near}"
+
+
+def _binds_by_types(statement: FileStatement, columns: Columns, binder: Binder) -> bool:
+    if statement.check is None or isinstance(statement.check, SqlCheck):
+        return False
+    kinds = [
+        next(kind for name, kind in columns[each.table].items() if name.casefold() == each.column.casefold())
+        for each in statement.columns
+    ]
+    return binder.binds_by_types(statement.check, kinds)
+
+
+def _bound(statements: Sequence[FileStatement], binder: Binder) -> Iterator[tuple[FileStatement, StatementRefused]]:
+    """What cannot be bound: those of one shape are bound as one, as they are asked; where that fails, each alone."""
+    alike: dict[str, list[FileStatement]] = {}
+    for statement in statements:
+        alike.setdefault(statement.question.shape, []).append(statement)
+    groups = list(alike.values())
+    asked = [group[0].question if len(group) == 1 else together([each.question for each in group]) for group in groups]
+    alone: list[FileStatement] = []
+    for group, error in zip(groups, binder.bind([(each.sql, each.parameters) for each in asked]), strict=True):
+        if error is not None and len(group) == 1:
+            yield group[0], error
+        elif error is not None:
+            alone += group
+    if alone:
+        for statement, error in zip(
+            alone, binder.bind([(s.question.sql, s.question.parameters) for s in alone]), strict=True
+        ):
+            if error is not None:
+                yield statement, error
+
+
+def _said(statement: FileStatement, error: StatementRefused, place: Place) -> str:
+    before = statement.lines_before
+    if before is None or error.line is None or error.line <= before:
+        return f"{place(statement.at, None, None)}: {statement.owner}: {error.sentence}"
+    line = error.line - before
+    return (
+        f"{place(statement.at, line, error.column)}: {statement.owner}: line {line}, column {error.column}: "
+        f"{error.sentence}"
+    )
