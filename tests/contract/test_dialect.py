@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect import Translator, connected, mending
 from phasegate.adapters.embedded.dialect.results import readers
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 
 TABLE = Path(__file__).parents[1] / "dialect"
 ROWS: list[dict[str, Any]] = [
@@ -179,3 +179,48 @@ def test_without_a_rule_the_table_is_red(
     less = {kind: [rule for rule in rules if rule.name != name] for kind, rules in mending.RULES.items()}
     monkeypatch.setattr(mending, "RULES", less)
     assert any(check(row, database) for row in mended_by[name])
+
+
+REFUSED = [row for row in ROWS if row.get("here") == "refused"]
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=lambda row: statement(row)[:60])
+def test_a_refusal_says_where_and_what_to_write(row: dict[str, Any]) -> None:
+    sql = statement(row)
+    with pytest.raises(StatementRefused) as refused:
+        Translator()(f"\n{sql}")
+    error = refused.value
+    assert error.line is not None
+    assert error.column is not None
+    lines = f"\n{sql}".split("\n")
+    assert 2 <= error.line <= len(lines)
+    assert len("SELECT ") < error.column <= len(lines[error.line - 1])
+    assert "write " in error.sentence
+
+
+@pytest.mark.parametrize(
+    ("sql", "place", "sentence"),
+    [
+        ("SELECT 1,\n  SOUNDEX('x')", (2, 3), "SOUNDEX is not translated for DuckDB; write "),
+        (
+            "SELECT\n IF(TRUE, FARM_FINGERPRINT(@x), 2)",
+            (2, 11),
+            "FARM_FINGERPRINT is not translated for DuckDB; write TO_",
+        ),
+        (
+            "SELECT DATETIME(@t,\n'Europe/Nowhere') FROM ds.t",
+            (1, 8),
+            "there is no time zone 'Europe/Nowhere': write a name",
+        ),
+        (
+            "SELECT x FROM UNNEST([1]) AS x WHERE x = '1'",
+            (1, 38),
+            "a number does not compare with a text: x = '1'; write",
+        ),
+    ],
+)
+def test_the_place_of_a_refusal_is_that_of_its_part(sql: str, place: tuple[int, int], sentence: str) -> None:
+    with pytest.raises(StatementRefused) as refused:
+        Translator()(sql, {"x": "a", "t": clock.datetime(2024, 1, 1, tzinfo=clock.UTC)})
+    assert (refused.value.line, refused.value.column) == place
+    assert sentence in refused.value.sentence

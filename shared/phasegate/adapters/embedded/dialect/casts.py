@@ -19,7 +19,7 @@ from phasegate.adapters.embedded.dialect.mending import (
     literal_text,
     mends,
 )
-from phasegate.adapters.embedded.dialect.times import in_zone, instant_of_text
+from phasegate.adapters.embedded.dialect.times import checked_zone, in_zone, instant_of_text
 from phasegate.domain.errors import StatementRefused
 
 _DATE = r"\d{4}-\d{1,2}-\d{1,2}"
@@ -32,6 +32,7 @@ def as_text(node: exp.Expression, zone: exp.Expression | None = None) -> exp.Exp
     """Return a value as text, as BigQuery writes it; None where DuckDB writes it so too, or the type is not known."""
     of = kind(node)
     if of in INSTANT:
+        checked_zone(zone)
         return call("timestamp_text", node, zone if zone is not None else "UTC")
     if of in WALL_CLOCK:
         return call("datetime_text", node)

@@ -65,7 +65,9 @@ def generate_array(node: exp.Expression) -> exp.Expression | None:
     """Of whole numbers, and with a step."""
     step = node.args.get("step")
     if any_kind((node.args["start"], node.args["end"], step), FLOAT | DECIMAL):
-        raise StatementRefused("GENERATE_ARRAY is translated for INT64 alone")
+        raise StatementRefused(
+            "GENERATE_ARRAY is translated for INT64 alone: write it of whole numbers, and divide them"
+        )
     if step is None or (
         isinstance(step, exp.Literal | exp.Cast)
         and step.find(exp.Literal) is not None
@@ -120,7 +122,7 @@ def mark_safe(tree: exp.Expression) -> None:
 def of_structs(node: exp.Expression) -> exp.Expression | None:
     """STRUCTs are compared field by field in BigQuery, by names and with NULL as a value in DuckDB."""
     if any(isinstance(side, exp.Struct | exp.Tuple) for side in (node.this, node.expression)):
-        raise StatementRefused("a comparison of STRUCTs is not translated: compare their fields")
+        raise StatementRefused("a comparison of STRUCTs is not translated: write one of their fields")
     return None
 
 
@@ -129,7 +131,9 @@ def lag(node: exp.Expression) -> exp.Expression | None:
     """A negative offset is an error."""
     offset = node.args.get("offset")
     if offset is not None and not isinstance(offset, exp.Literal):
-        raise StatementRefused("the offset of LAG and LEAD must be a number in the statement itself, not below zero")
+        raise StatementRefused(
+            "the offset of LAG and LEAD must be a number in the statement itself, not below zero: write LEAD for LAG"
+        )
     return None
 
 
@@ -172,5 +176,5 @@ def as_value(node: exp.Expression) -> exp.Expression | None:
     if str(node.args.get("kind") or "").upper() == "VALUE" and any(
         isinstance(part.unalias(), exp.Struct) for part in node.expressions
     ):
-        raise StatementRefused("SELECT AS VALUE STRUCT is not translated: select the fields")
+        raise StatementRefused("SELECT AS VALUE STRUCT is not translated: write SELECT with the fields")
     return None

@@ -51,7 +51,9 @@ def format_time(node: exp.Expression) -> exp.Expression | None:
     """FORMAT_DATE, FORMAT_DATETIME, FORMAT_TIME and FORMAT_TIMESTAMP, in the zone that is named."""
     inner, form, zone = node.this, node.args["format"], node.args.get("zone")
     if not isinstance(form, exp.Literal):
-        raise StatementRefused("the format of FORMAT_DATE and its like must be a text in the statement itself")
+        raise StatementRefused(
+            "the format of FORMAT_DATE and its like must be a text in the statement itself: write '%F', say"
+        )
     source = (
         inner.this
         if isinstance(inner, exp.TsOrDsToDate | exp.TsOrDsToTimestamp | exp.TsOrDsToDatetime | exp.TsOrDsToTime)
@@ -73,7 +75,9 @@ def format_time(node: exp.Expression) -> exp.Expression | None:
         special = _element(written, local, minutes, source)
         if special is None:
             if written.startswith("%") and written != "%%" and len(written) == 2 and written[1] not in _SAME:
-                raise StatementRefused(f"{piece} is not translated within a format")
+                raise StatementRefused(
+                    f"FORMAT_DATE and its like: {piece} is not translated; write %Y, %m, %d, %H, %M, %S or their like"
+                )
             plain += written
             continue
         parts += [duckdb("strftime(_l, _f)", _l=local, _f=exp.Literal.string(plain))] if plain else []
@@ -93,7 +97,9 @@ def parse_timestamp(node: exp.Expression) -> exp.Expression | None:
     """PARSE_TIMESTAMP: in the zone that is named, else in UTC."""
     form, zone = node.args["format"], node.args.get("zone")
     if not isinstance(form, exp.Literal):
-        raise StatementRefused("the format of PARSE_TIMESTAMP must be a text in the statement itself")
+        raise StatementRefused(
+            "the format of PARSE_TIMESTAMP must be a text in the statement itself: write '%F %T', say"
+        )
     if form.name == "%s":
         return duckdb("make_timestamptz(CAST(_x AS BIGINT) * 1000000)", _x=node.this)
     written = form.name.replace("%E*S", "%S.%f").replace("%Ez", "%z")
@@ -101,7 +107,9 @@ def parse_timestamp(node: exp.Expression) -> exp.Expression | None:
     if "%z" in written:
         return duckdb("CAST(_x AS TIMESTAMPTZ)", _x=clock)
     if re.search(r"%[EQZ]", written):
-        raise StatementRefused(f"the format '{form.name}' is not translated")
+        raise StatementRefused(
+            f"PARSE_TIMESTAMP: the format '{form.name}' is not translated; write %Y, %m, %d, %H, %M, %S or %z"
+        )
     if not re.search(r"%[YyGF]|%c|%D|%x", written):
         clock = duckdb("strptime('1970 ' || _x, _f)", _x=node.this, _f=exp.Literal.string("%Y " + written))
     return instant(clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=clock)
@@ -114,13 +122,17 @@ _SPECIFIER = re.compile(r"%(?:%|([-+ 0#']*)(\d*)(\.\d+)?([a-zA-Z]))")
 def format_(node: exp.Expression) -> exp.Expression | None:
     """FORMAT by the specifiers of printf, ``%t`` and thousands by commas."""
     if not isinstance(node.this, exp.Literal):
-        raise StatementRefused("the format of FORMAT must be a text in the statement itself")
+        raise StatementRefused("the format of FORMAT must be a text in the statement itself: write '%d', say")
     text, values = node.this.name, list(node.expressions)
     if _SPECIFIER.sub("", text).count("%"):
-        raise StatementRefused(f"FORMAT: no specifier of '{text}' may be other than %d %i %s %f %e %g %x %o %t %%")
+        raise StatementRefused(
+            f"FORMAT: '{text}' has another specifier than those translated; write %d %i %s %f %e %g %x %o %t or %%"
+        )
     used = [found for found in _SPECIFIER.finditer(text) if found[0] != "%%"]
     if len(used) != len(values):
-        raise StatementRefused(f"FORMAT: {len(used)} specifiers and {len(values)} arguments")
+        raise StatementRefused(
+            f"FORMAT: {len(used)} specifiers and {len(values)} arguments; write as many of one as of the other"
+        )
     if len(used) == 1 and "'" in (used[0][1] or "") and used[0][0] == text:
         return exp.Anonymous(
             this="format",
@@ -144,7 +156,9 @@ def _printf(found: re.Match[str]) -> str:
 def _argument(found: re.Match[str], value: exp.Expression, text: str) -> exp.Expression:
     letter, of = found[4], kind(value)
     if "'" in found[1] or letter not in "dieEfFgGsxXot":
-        raise StatementRefused(f"FORMAT: '{found[0]}' of '{text}' is not translated")
+        raise StatementRefused(
+            f"FORMAT: '{found[0]}' of '{text}' is not translated; write it without flags, or %s of a text"
+        )
     if letter == "t":
         return _as_t(value)
     if of in DECIMAL and letter in "fF":
@@ -160,6 +174,6 @@ def _as_t(value: exp.Expression) -> exp.Expression:
         )
     if written is None:
         if kind(value) not in WHOLE | TEXT | {Type.BOOLEAN, Type.DATE}:
-            raise StatementRefused("FORMAT: %t of this type is not translated")
+            raise StatementRefused("FORMAT: %t of this type is not translated; write %s of CAST(… AS STRING)")
         written = duckdb("CAST(_x AS VARCHAR)", _x=value)
     return duckdb("coalesce(_x, 'NULL')", _x=written)

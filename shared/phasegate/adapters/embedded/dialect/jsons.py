@@ -10,7 +10,7 @@ from phasegate.domain.errors import StatementRefused
 def json_value(node: exp.Expression) -> exp.Expression | None:
     """Of a text that is no JSON it is NULL. A fraction may be cast, not read as text: DuckDB forgets its last zeros."""
     if kind(node.this) not in TEXT:
-        raise StatementRefused("JSON_VALUE is translated for STRING alone")
+        raise StatementRefused("JSON_VALUE is translated for STRING alone: write it of the JSON's text")
     found = duckdb("CASE WHEN json_valid(_x) THEN _f END", _x=node.this, _f=node)
     if isinstance(node.parent, exp.Cast):
         return found
@@ -41,5 +41,5 @@ def to_json_string(node: exp.Expression) -> exp.Expression | None:
         or node.args.get("options") is not None
         or kind(node.this) not in TEXT | {Type.BOOLEAN, Type.DATE}
     ):
-        raise StatementRefused("TO_JSON_STRING is translated for STRING, BOOL and DATE alone")
+        raise StatementRefused("TO_JSON_STRING is translated for STRING, BOOL and DATE alone: write CAST(… AS STRING)")
     return duckdb("coalesce(CAST(to_json(_x) AS VARCHAR), 'null')", _x=node.this)

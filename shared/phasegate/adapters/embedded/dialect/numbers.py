@@ -1,6 +1,7 @@
 """Arithmetic: whole numbers have 64 bits, what has no number is an error, and NaN equals nothing."""
 
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
 
 from phasegate.adapters.embedded.dialect.mending import (
     DECIMAL,
@@ -128,7 +129,9 @@ def product(node: exp.Expression) -> exp.Expression | None:
 def operands(node: exp.Expression) -> exp.Expression | None:
     """A BOOL or a STRING is no number."""
     if any_kind((node.this, node.expression), TEXT | {Type.BOOLEAN}):
-        raise StatementRefused(f"a BOOL or STRING is no number: {node.sql()[:80]}")
+        raise StatementRefused(
+            f"a BOOL or STRING is no number: {node.sql(dialect=BigQuery)[:80]}; write CAST(… AS INT64)"
+        )
     return None
 
 
@@ -164,7 +167,9 @@ _SIGNS = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
 def safe_arithmetic(node: exp.Expression) -> exp.Expression | None:
     """NULL beyond INT64."""
     if any_kind((node.this, node.expression), FLOAT | DECIMAL):
-        raise StatementRefused("SAFE_ADD, SAFE_SUBTRACT and SAFE_MULTIPLY are translated for INT64 alone")
+        raise StatementRefused(
+            "SAFE_ADD, SAFE_SUBTRACT and SAFE_MULTIPLY are translated for INT64 alone: write + - or *"
+        )
     sign = _SIGNS[type(node)]
     return duckdb(
         f"TRY_CAST(CAST(_a AS HUGEINT) {sign} CAST(_b AS HUGEINT) AS BIGINT)", _a=node.this, _b=node.expression
@@ -224,7 +229,9 @@ def comparison(node: exp.Expression) -> exp.Expression | None:
     """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
     left, right = node.this, node.expression
     if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
-        raise StatementRefused(f"a number does not compare with a text: {node.sql()[:80]}")
+        raise StatementRefused(
+            f"a number does not compare with a text: {node.sql(dialect=BigQuery)[:80]}; write a CAST of one"
+        )
     if (kind(left) == Type.ARRAY) is not (kind(right) == Type.ARRAY) and Type.NULL not in (kind(left), kind(right)):
         raise StatementRefused("an ARRAY does not compare with a value: write IN UNNEST(…)")
     if not (may_be_nan(left) or may_be_nan(right)):
@@ -246,7 +253,7 @@ def listed(node: exp.Expression) -> exp.Expression | None:
 def modulo(node: exp.Expression) -> exp.Expression | None:
     """By zero it is an error; of FLOAT64 there is none."""
     if any_kind((node.this, node.expression), FLOAT):
-        raise StatementRefused("MOD takes no FLOAT64")
+        raise StatementRefused("MOD takes no FLOAT64: write MOD of CAST(… AS NUMERIC)")
     divisor = node.expression
     if isinstance(divisor, exp.Literal) and float(divisor.name):
         return None
@@ -285,7 +292,7 @@ def total_in_window(node: exp.Expression) -> exp.Expression | None:
 def countif(node: exp.Expression) -> exp.Expression | None:
     """Nothing counted is 0, not NULL."""
     if isinstance(node.this, exp.Distinct):
-        raise StatementRefused("COUNTIF(DISTINCT …) is not translated: count the distinct values of an IF(…)")
+        raise StatementRefused("COUNTIF(DISTINCT …) is not translated: write COUNT(DISTINCT IF(…))")
     return exp.Count(this=exp.Case().when(node.this, exp.Literal.number(1)))
 
 

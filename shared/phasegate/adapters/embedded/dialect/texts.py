@@ -58,7 +58,7 @@ def like(node: exp.Expression) -> exp.Expression | None:
 def to_code_points(node: exp.Expression) -> exp.Expression | None:
     """Numbers of characters."""
     if kind(node.this) not in TEXT:
-        raise StatementRefused("TO_CODE_POINTS is translated for STRING alone")
+        raise StatementRefused("TO_CODE_POINTS is translated for STRING alone: write it of CAST(… AS STRING)")
     return call("code_points", node.this)
 
 
@@ -101,7 +101,7 @@ def regexp_extract(node: exp.Expression) -> exp.Expression | None:
     """More than one group is an error."""
     pattern = literal_text(node.expression)
     if pattern is not None and len(_GROUP.findall(pattern)) > 1:
-        raise StatementRefused("REGEXP_EXTRACT takes a pattern with one group at most")
+        raise StatementRefused("REGEXP_EXTRACT takes a pattern with one group at most: write (?:…) for the others")
     return None
 
 
@@ -128,5 +128,7 @@ def translate(node: exp.Expression) -> exp.Expression | None:
     """A character that is named twice is an error."""
     named = literal_text(node.args["from_"])
     if named is None or len(set(named)) < len(named):
-        raise StatementRefused("TRANSLATE takes a text in the statement itself that names no character twice")
+        raise StatementRefused(
+            "TRANSLATE takes a text in the statement itself that names no character twice: write REPLACE"
+        )
     return None

@@ -63,7 +63,9 @@ def instant(wall_clock: exp.Expression, zone: exp.Expression | str | None) -> ex
     """Return the instant at which a zone's wall clock shows this; the earlier one where there are two."""
     name = zone if isinstance(zone, str) else "UTC" if zone is None else literal_text(zone)
     if name is None:
-        return instant(wall_clock, zone)
+        raise StatementRefused(
+            "the zone of a TIMESTAMP that is made must be a text in the statement itself: write 'UTC'"
+        )
     minutes = _minutes(name)
     if minutes is not None:
         return duckdb(f"(_x - INTERVAL {minutes} MINUTE) AT TIME ZONE 'UTC'", _x=wall_clock)
@@ -87,6 +89,22 @@ def _known(zone: str) -> str:
             f"there is no time zone '{zone}': write a name such as America/New_York, or an offset such as +05:30"
         )
     return zone
+
+
+def checked_zone(zone: exp.Expression | None) -> None:
+    """Raise StatementRefused for a text that names no zone."""
+    name = literal_text(zone)
+    if name is not None and _minutes(name) is None:
+        _known(name)
+
+
+@mends(exp.Datetime, exp.Time)
+def zone_of(node: exp.Expression) -> exp.Expression | None:
+    """A zone that does not exist is an error, also where it could be a time of day."""
+    checked_zone(
+        node.expression if isinstance(node, exp.Datetime) and kind(node.this) in INSTANT else node.args.get("zone")
+    )
+    return None
 
 
 def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
@@ -158,7 +176,7 @@ def timestamp_add(node: exp.Expression) -> exp.Expression | None:
     unit = node.args["unit"].name.upper()
     if unit in {"WEEK", "MONTH", "QUARTER", "YEAR"}:
         raise StatementRefused(
-            f"{node.meta.get('bigquery_name', 'TIMESTAMP_ADD')} takes no {unit}: add to the DATE or DATETIME of a zone"
+            f"{node.meta.get('bigquery_name', 'TIMESTAMP_ADD')} takes no {unit}: write DATE_ADD or DATETIME_ADD"
         )
     return None
 
@@ -240,7 +258,7 @@ def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expres
         raise StatementRefused(
             f"'{text}' is no TIMESTAMP: write 2024-01-15 20:30:00+00"
             if not found
-            else f"'{text}' names a zone, and another one is given"
+            else f"'{text}' names a zone, and another one is given: write one of them"
         )
     wall_clock = f"CAST('{_checked(found[1], found[2] or '00:00:00')}' AS TIMESTAMP)"
     if found[3] and found[3] not in "Zz":
@@ -255,7 +273,7 @@ def _checked(day: str, time: str) -> str:
     try:
         return clock.fromisoformat(written).isoformat(sep=" ")
     except ValueError as error:
-        raise StatementRefused(f"'{day} {time}' is no TIMESTAMP: {error}") from error
+        raise StatementRefused(f"'{day} {time}' is no TIMESTAMP: {error}; write a day and a time that exist") from error
 
 
 @mends(exp.Date)
@@ -279,7 +297,7 @@ def step_of_zero(node: exp.Expression) -> exp.Expression | None:
     """No step is an error, not an empty array."""
     step = node.args.get("step")
     if isinstance(step, exp.Interval) and step.this is not None and step.this.name.strip("-0") == "":
-        raise StatementRefused("an array with a step of zero")
+        raise StatementRefused("an array with a step of zero: write another step")
     return None
 
 
