@@ -8,6 +8,7 @@ import pytest
 
 from phasegate.adapters.embedded.home import Home, HomeLock
 from phasegate.domain.errors import HomeInUse
+from phasegate.domain.protocol.object_names import LINES
 from tests.world import World
 
 
@@ -86,7 +87,7 @@ def test_rows_that_were_on_their_way_into_the_warehouse_are_swept_too(
     with monkeypatch.context() as killed:
         killed.setattr("phasegate.adapters.embedded.warehouse.os.unlink", lambda _: None)
         world.run()
-    assert list(world.home.root.glob("*.jsonl")) + list(world.home.root.glob(".*.jsonl")) != []
+    assert list((world.home.root / LINES).iterdir()) != []
     with world.open():
         pass
-    assert list(world.home.root.glob("*.jsonl")) + list(world.home.root.glob(".*.jsonl")) == []
+    assert not (world.home.root / LINES).exists() or list((world.home.root / LINES).iterdir()) == []

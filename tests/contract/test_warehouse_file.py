@@ -109,3 +109,51 @@ def test_a_statement_that_is_interrupted_may_be_tried_again() -> None:
         asking.join(0.01)
     assert [type(error) for error in raised] == [TransientError]
     warehouse.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM '{file}'",
+        "SELECT * FROM read_json('{file}')",
+        "COPY (SELECT 1 AS x) TO '{folder}/copy.csv'",
+        "ATTACH '{folder}/other.duckdb' AS other",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET GLOBAL allowed_directories = ['{folder}']",
+    ],
+)
+def test_no_statement_of_a_user_reaches_beyond_the_tables(tmp_path: Path, sql: str) -> None:
+    file = tmp_path / "notes.csv"
+    file.write_text("x\n1\n")
+    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+    statement = sql.format(file=file, folder=tmp_path)
+    with pytest.raises(InputError):
+        warehouse.query(statement)
+    # Nor does what DuckDB is given as it is.
+    with warehouse._connection.cursor() as cursor, pytest.raises(duckdb.Error):
+        cursor.execute(statement)
+    warehouse.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.csv", "warehouse.duckdb"]
+
+
+@pytest.mark.parametrize("is_in_memory", [False, True])
+def test_rows_are_loaded_from_a_folder_that_is_gone_with_the_warehouse(tmp_path: Path, is_in_memory: bool) -> None:
+    warehouse = DuckDbWarehouse(Path(":memory:") if is_in_memory else tmp_path / "warehouse.duckdb")
+    warehouse.apply_schema("CREATE TABLE ref.t (x INT64)")
+    assert warehouse.replace_table("ref.t", b'{"x": 1}\n') == 1
+    assert warehouse.query("SELECT x FROM ref.t") == [{"x": 1}]
+    lines = warehouse._lines
+    warehouse.close()
+    assert (lines.exists(), lines.parent == tmp_path) == (False, not is_in_memory)
+
+
+def test_python_variables_are_no_tables(tmp_path: Path) -> None:
+    rows = duckdb.sql("SELECT 1 AS x")
+    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+    with warehouse._connection.cursor() as cursor, pytest.raises(duckdb.CatalogException):
+        cursor.execute("SELECT * FROM rows")
+    warehouse.close()
+    assert rows.fetchall() == [(1,)]

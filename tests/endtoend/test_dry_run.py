@@ -110,6 +110,78 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         sql(LEFT.replace("COUNT(*)", "COUNTT(*)")),
         "check 'own' of shape/left: line 1, column 11: COUNTT is not translated for DuckDB; write COUNT",
     ),
+    "a query that reads a file": (
+        sql(LEFT.replace("shape.left_side", "read_text('notes.txt')")),
+        "check 'own' of shape/left: line 1, column 53: READ_TEXT reads what is no table of the warehouse",
+    ),
+    "a query of a parquet file": (
+        sql(LEFT.replace("shape.left_side", "read_parquet('notes.parquet')")),
+        "line 1, column 53: READ_PARQUET reads what is no table of the warehouse",
+    ),
+    "a file in the place of a table": (
+        sql(LEFT.replace("shape.left_side", "'notes.csv'")),
+        "there is no table notes.csv",
+    ),
+    "a path in the place of a table": (
+        sql(LEFT.replace("shape.left_side", "`./notes.csv`")),
+        "line 1, column 53: './notes.csv' is no table of a dataset; write dataset.table",
+    ),
+    "a table of no dataset": (
+        sql(LEFT.replace("shape.left_side", "left_side")),
+        "line 1, column 53: 'left_side' is no table of a dataset; write dataset.table",
+    ),
+    "a list where a date belongs": (
+        sql(LEFT.replace("d IN UNNEST(@days)", "d = @days")),
+        "an ARRAY does not compare with a value: write IN UNNEST(…)",
+    ),
+    "a date where a list belongs": (
+        sql(LEFT.replace("UNNEST(@days)", "UNNEST(@first)")),
+        "check 'own' of shape/left: ",
+    ),
+    "a zone that does not exist": (
+        sql(LEFT.replace("GROUP BY", "AND d < DATE(TIMESTAMP '2024-01-01 00:00:00+00', 'Europe/Nowhere') GROUP BY")),
+        "there is no time zone 'Europe/Nowhere': write a name such as America/New_York",
+    ),
+    "two statements": (
+        sql(f"{LEFT}; {LEFT}"),
+        "checks[1].query: expected one SQL statement, found 2",
+    ),
+    "a statement that attaches": (
+        sql("ATTACH 'other.duckdb' AS other"),
+        "checks[1].query: line 1, column",
+    ),
+    "a statement that copies": (
+        sql("COPY shape.left_side TO 'copy.csv'"),
+        "checks[1].query: a check reads: write one SELECT",
+    ),
+    "a statement that loads": (
+        sql("LOAD httpfs"),
+        "checks[1].query: a check reads: write one SELECT",
+    ),
+    "a condition with a comment at its end": (
+        of_calendar(condition="game_status = 3 -- final"),
+        "calendar.condition: a comment hides the end",
+    ),
+    "a condition whose comment never ends": (
+        of_calendar(condition="game_status = 3 /* final"),
+        "calendar.condition: ",
+    ),
+    "a condition that goes on": (
+        of_calendar(condition="TRUE GROUP BY 1"),
+        "calendar.condition: write one expression",
+    ),
+    "a condition that leaves its brackets": (
+        of_calendar(condition="TRUE) OR (TRUE"),
+        "calendar.condition: line 1, column",
+    ),
+    "two statements in a number": (
+        of_calendar(numbers={"games": "COUNT(*); SELECT 1"}),
+        "calendar.numbers.games: expected one SQL statement, found 2",
+    ),
+    "a number with a parameter": (
+        of_calendar(numbers={"games": "COUNTIF(game_date = @days)"}),
+        "calendar.numbers.games: unknown parameter @days; the calendar has none",
+    ),
     "an unknown column of the condition": (
         of_calendar(condition="game_state = 3"),
         "calendar.condition: line 1, column 1: there is no column game_state; did you mean 'game_status'?",

@@ -1,5 +1,5 @@
-"""The SQL of ``sql`` checks is judged when the pipeline file is loaded: it must be one SELECT for many dates, and
-nothing else.
+"""The SQL of the pipeline file is judged when it is loaded: that of a ``sql`` check must be one SELECT for many dates,
+that of the calendar an expression, and nothing else.
 """
 
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import parameters_of, read_statement
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.checks import SqlCheck
-from phasegate.domain.spec.pipeline import Pipeline, TableOutput
+from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
 
 PARAMETERS = frozenset({"days", "first", "last"})
 """What the prover binds: the dates as a list, the first and the last of them."""
@@ -23,7 +23,9 @@ _DIVISIONS: dict[type[exp.Expression], tuple[str, str]] = {
 
 
 def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for everything that is wrong with the queries of a pipeline's checks."""
+    """Yield (path, sentence) for everything that is wrong with the SQL of a pipeline's calendar and checks."""
+    for at, sql in _expressions(pipeline.calendar):
+        yield from _expression(sql, at)
     for p, phase in enumerate(pipeline.phases):
         columns = {x.output.date_column for x in phase.processors if isinstance(x.output, TableOutput)}
         for c, check in enumerate(phase.checks):
@@ -35,6 +37,45 @@ def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                 if isinstance(check, SqlCheck) and isinstance(processor.output, TableOutput):
                     at = f"phases[{p}].processors[{i}].checks[{c}].query"
                     yield from _query(check.query, processor.output.date_column, at)
+
+
+def _expressions(calendar: CalendarSpec) -> Iterator[tuple[str, str]]:
+    """(path, text) of each expression that is written into the calendar's queries."""
+    yield "calendar.condition", calendar.condition
+    for name, sql in calendar.numbers.items():
+        yield f"calendar.numbers.{name}", sql
+    if (check := calendar.cross_check) is not None:
+        if check.postponed is not None:
+            yield "calendar.cross_check.postponed", check.postponed
+        for n, table in enumerate(check.tables):
+            yield f"calendar.cross_check.tables[{n}].condition", table.condition
+
+
+def _expression(sql: str, at: str) -> Iterator[tuple[str, str]]:
+    try:
+        tree = read_statement(f"SELECT\n{sql}")
+    except InputError as error:
+        yield at, _without_line(error)
+        return
+    is_one = isinstance(tree, exp.Select) and len(tree.expressions) == 1 and not isinstance(tree.selects[0], exp.Alias)
+    if not is_one or any(value for key, value in tree.args.items() if key not in ("expressions", "kind")):
+        yield at, "write one expression, without what follows it in a statement (an alias, FROM, WHERE, a comma)"
+        return
+    try:
+        bracketed = read_statement(f"SELECT ({sql}) AS closed")
+    except InputError:
+        bracketed = None
+    if not isinstance(bracketed, exp.Query) or bracketed.named_selects != ["closed"]:
+        yield at, "a comment hides the end: write it behind a # of YAML, outside of the text"
+    elif names := parameters_of(tree):
+        yield at, f"unknown parameter @{min(names)}; the calendar has none"
+
+
+def _without_line(error: InputError) -> str:
+    """The line before the text, which is ours, is not counted."""
+    if isinstance(error, StatementRefused) and error.line is not None and error.line > 1:
+        return str(StatementRefused(error.sentence, error.line - 1, error.column))
+    return error.sentence if isinstance(error, StatementRefused) else str(error)
 
 
 def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:

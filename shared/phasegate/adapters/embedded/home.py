@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from phasegate.domain.errors import HomeInUse, InputError
-from phasegate.domain.protocol.object_names import UNFINISHED
+from phasegate.domain.protocol.object_names import LINES, UNFINISHED
 
 _FORMERLY = re.compile(r"tmp\w{8}\.jsonl")
 """The rows on their way into the warehouse, as earlier versions called them."""
@@ -96,7 +96,8 @@ class Home:
                 is_ours = name.startswith(UNFINISHED) or (Path(folder) == self.root and _FORMERLY.fullmatch(name))
                 if is_ours:
                     Path(folder, name).unlink(missing_ok=True)
-        shutil.rmtree(self.warehouse.with_name(f"{self.warehouse.name}.tmp"), ignore_errors=True)
+        for left in (f"{self.warehouse.name}.tmp", LINES):
+            shutil.rmtree(self.warehouse.with_name(left), ignore_errors=True)
 
     def last_driver(self) -> str:
         """Say who drives this home, or did so last, in the words of ``driver``."""

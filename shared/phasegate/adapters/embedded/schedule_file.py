@@ -30,7 +30,10 @@ class ScheduleFile:
         if not self._path.is_file():
             raise NoSchedule(f"{self._path}: the source folder has no schedule; see docs/contract.md")
         self._folder = folder
-        self._connection = connected(duckdb.connect(":memory:"))
+        named = [source.file for source in calendar.sources.values()]
+        named += [table.file for table in calendar.cross_check.tables if table.file] if calendar.cross_check else []
+        files = [self._path, *(folder / name for name in named)]
+        self._connection = connected(duckdb.connect(":memory:"), files=files)
         self._translate = Translator(self._columns)
         self._view(calendar.table, calendar.date_column, self._path)
         self._view_sources(folder, calendar.sources.values())

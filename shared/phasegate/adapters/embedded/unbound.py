@@ -13,6 +13,7 @@ from phasegate.domain.spec.pipeline import did_you_mean
 _COLUMN = re.compile(r'(?:Referenced column|a column named) "([^"]+)"|column "?([\w.]+)"? must appear in the GROUP BY')
 _SOURCE = re.compile(r'Referenced table "([^"]+)" not found')
 _TABLE = re.compile(r"Table with name (\S+) does not exist|[Ss]chema with name (\S+) does not exist")
+_FILE = re.compile(r'Cannot access file "(?:.*/)?([^"/]+)"')
 _CANDIDATES = re.compile(r"Candidate (?:bindings|tables): (.*)")
 _KIND = re.compile(r"^\w+(?: \w+)? Error: ")
 
@@ -27,6 +28,9 @@ def unbound(error: duckdb.Error, sql: str) -> StatementRefused:
     tree = read_statement(sql)
     mark_places(tree)
     near = _candidates(text)
+    if found := _FILE.search(text):
+        # Of a table that is not there DuckDB looks for a file, which no statement may read.
+        return _no_table(tree, found[1].rpartition(".")[2], said)
     if found := _TABLE.search(text):
         return _no_table(tree, (found[1] or found[2]).strip('"!').rpartition(".")[2], said)
     if found := _COLUMN.search(text):

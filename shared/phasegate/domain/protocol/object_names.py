@@ -10,6 +10,9 @@ RECORDS = ("rollbacks", "reports")
 UNFINISHED = ".unfinished-"
 """How the name of a file begins that a folder store is still writing; one that was left behind is deleted."""
 
+LINES = f"{UNFINISHED}lines"
+"""The folder beside a warehouse's file that holds rows on their way into it."""
+
 LONGEST_NAME = 1_000
 """Characters of a whole name (Cloud Storage: 1,024 bytes)."""
 

@@ -1,6 +1,6 @@
 """BigQuery SQL is translated for DuckDB here, and nowhere else in the repository."""
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -133,8 +133,18 @@ def quoted(table: str) -> str:
     return f'"{dataset}"."{name}"'
 
 
-def connected(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Give a connection, and its cursors, what translations call: the functions of BigQuery, and UTC."""
+def connected(
+    connection: duckdb.DuckDBPyConnection, *, folders: Sequence[Path] = (), files: Sequence[Path] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Give a connection, and its cursors, what translations call: the functions of BigQuery, and UTC.
+
+    folders, files: all that a statement may read beside the database itself; nothing that it says changes that.
+    """
     connection.execute("SET GLOBAL TimeZone = 'UTC'; SET autoinstall_known_extensions = false; ATTACH ':memory:' AS bq")
     connection.execute(FUNCTIONS.read_text())
+    for setting, paths in (("allowed_directories", folders), ("allowed_paths", files)):
+        if paths:
+            connection.execute(f"SET {setting} = $paths", {"paths": [str(path) for path in paths]})
+    connection.execute("SET python_enable_replacements = false; SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
     return connection
