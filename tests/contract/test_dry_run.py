@@ -15,6 +15,7 @@ from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
+from phasegate.domain.checks.question import DuckDbSql
 from phasegate.domain.checks.subject import CheckSubject
 from phasegate.domain.errors import StatementRefused, TableNotThere, TransientError
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck, NullsCheck, RangeCheck
@@ -164,3 +165,14 @@ def test_a_schema_script_gives_the_same_types_as_the_table_that_it_makes(tmp_pat
         ]
         assert found[0] == found[1]
         assert any(found[0])
+
+
+def test_bigquery_takes_no_sql_of_duckdb() -> None:
+    client = NotingClient()
+    warehouse = BigQueryWarehouse(cast("Client", client), SETTINGS, labels={})
+    (refused,) = warehouse.dry_run([(DuckDbSql(SELECT), DAYS)])
+    assert refused is not None
+    assert "`dialect: duckdb` is for embedded mode alone" in refused.sentence
+    with pytest.raises(StatementRefused):
+        warehouse.query(DuckDbSql(SELECT), DAYS)
+    assert client.configs == []

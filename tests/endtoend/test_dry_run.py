@@ -12,6 +12,7 @@ from phasegate.adapters.embedded.dialect import known
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.messages.run_request import RunRequest
+from phasegate.domain.state.run import RunStatus
 from phasegate.embedded_start import HomePreview, HomeStart
 from phasegate.services.starting.start import plan_only, preflight_only, start
 from tests.endtoend.test_bad_input import assert_refused
@@ -282,3 +283,58 @@ def test_a_run_whose_stored_check_this_version_refuses_halts_with_the_remedy(
         with pytest.raises(HaltError, match=r"LENGTH is not translated for DuckDB.*Correct the check in the pipeline"):
             embedded.drive(run.run_id)
         assert embedded.state.plan(run.run_id).pipeline == world.pipeline
+
+
+OWN = (
+    "SELECT d, count(*) FILTER (v < 0) = 0 AS ok, 'v' AS detail FROM shape.left_side "
+    "WHERE d IN (SELECT unnest($days)) GROUP BY ALL"
+)
+
+
+def own(query: str) -> Callable[[Document], object]:
+    """Give ``shape/left`` a check in DuckDB's own SQL."""
+    return check_of_left({"check": "sql", "name": "own", "dialect": "duckdb", "query": query})
+
+
+def test_duckdbs_own_sql_is_taken_as_it_is_and_the_plan_says_so(tmp_path: Path) -> None:
+    world = world_of(tmp_path, own(OWN))
+    asked = RunRequest(Selection(seasons=("2023-24",)), str(world.pipeline_file), str(world.source))
+    with HomePreview(world.home, world.source) as environment:
+        (line,) = (str(line) for line in plan_only(asked, environment).known)
+    assert line.startswith("WARN dialect: duckdb check 'own' of shape/left: is taken as it is")
+    assert world.run().status is RunStatus.COMPLETED
+
+
+def test_a_calendar_in_duckdbs_own_sql_gives_the_same_dates(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    numbers = {"games": "count(*) FILTER (game_date IS NOT NULL)"}
+    ours = World(tmp_path / "a", dates=2)
+    duckdbs = World(
+        tmp_path / "b", dates=2, change=of_calendar(dialect="duckdb", condition="game_status == 3", numbers=numbers)
+    )
+    assert duckdbs.calendar() == ours.calendar()
+    assert duckdbs.run().status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (own(OWN.replace("v < 0", "vv < 0")), 'DuckDB cannot bind it: Referenced column "vv" not found'),
+        (own(OWN.replace("shape.left_side", "read_text('notes.txt')")), "check 'own' of shape/left: "),
+        (
+            own(OWN.replace("$days", "$dates")),
+            "unknown parameter $dates; known: $days (a list of dates)",
+        ),
+        (own(f"{OWN}; {OWN}"), "expected one SQL statement, found 2"),
+        (own("SELECT d, TRUE AS ok FROM shape.left_side"), "the SELECT must name the column 'detail'"),
+        (own("COPY shape.left_side TO 'copy.csv'"), "a check reads: write one SELECT"),
+    ],
+)
+def test_duckdbs_own_sql_is_bound_too(tmp_path: Path, change: Callable[[Document], object], message: str) -> None:
+    test_what_is_not_there_is_refused_before_anything_is_written(tmp_path, change, message)
+
+
+def test_a_plan_without_dialects_is_stored_as_before(tmp_path: Path) -> None:
+    stored = World(tmp_path, dates=1, change=sql(LEFT)).pipeline.model_dump_json(by_alias=True)
+    assert ("dialect" in stored, "schema_files" in stored) == (False, False)

@@ -14,6 +14,7 @@ from typing import cast
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
 from phasegate.domain.checks.question import on_days
@@ -37,18 +38,35 @@ def read_statement(sql: str) -> exp.Expression:
     return trees[0]
 
 
-def _unreadable(error: SqlglotError, sql: str) -> StatementRefused:
+def _unreadable(error: SqlglotError, sql: str, whose: str = "BigQuery") -> StatementRefused:
     """What is said of a text that is no SQL, with the place that the parser names."""
     reason = re.sub(r"<Token .*?text: (.*?), line: .*?>|\s*Line \d+, Col: \d+\.?", r"\1", str(error).splitlines()[0])
-    sentence = f"SQL that BigQuery's grammar does not allow: {reason.rstrip('.')}. In: {_beginning(sql)}"
+    sentence = f"SQL that {whose}'s grammar does not allow: {reason.rstrip('.')}. In: {_beginning(sql)}"
     found = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     line, column = found.get("line"), found.get("col")
     return StatementRefused(sentence) if line is None else StatementRefused(sentence, line, column)
 
 
+def read_duckdb(sql: str) -> exp.Expression:
+    """Return the one statement of DuckDB's own SQL. Raises StatementRefused as ``read_statement`` does."""
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, read=DuckDB) if tree is not None]
+    except SqlglotError as error:
+        raise _unreadable(error, sql, "DuckDB") from error
+    if len(trees) != 1:
+        raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
+    return cast(exp.Expression, trees[0])
+
+
+@lru_cache(maxsize=512)
+def duckdb_parameters(sql: str) -> frozenset[str]:
+    """Return the names of the ``$name`` parameters of one statement of DuckDB's own SQL."""
+    return parameters_of(read_duckdb(sql))
+
+
 def parameters_of(tree: exp.Expression) -> frozenset[str]:
-    """Return the names of the ``@name`` parameters of a statement."""
-    return frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
+    """Return the names of the ``@name`` parameters of a statement, of DuckDB's own SQL those of ``$name``."""
+    return frozenset(parameter.name for parameter in tree.find_all(exp.Parameter, exp.Placeholder) if parameter.name)
 
 
 @lru_cache(maxsize=512)

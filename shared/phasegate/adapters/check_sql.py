@@ -2,11 +2,11 @@
 that of the calendar an expression, and nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from phasegate.adapters.bigquery_sql import parameters_of, read_statement
+from phasegate.adapters.bigquery_sql import parameters_of, read_duckdb, read_statement
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.checks import SqlCheck
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
@@ -25,18 +25,18 @@ _DIVISIONS: dict[type[exp.Expression], tuple[str, str]] = {
 def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Yield (path, sentence) for everything that is wrong with the SQL of a pipeline's calendar and checks."""
     for at, sql in _expressions(pipeline.calendar):
-        yield from _expression(sql, at)
+        yield from _expression(sql, at, _READERS[pipeline.calendar.dialect])
     for p, phase in enumerate(pipeline.phases):
         columns = {x.output.date_column for x in phase.processors if isinstance(x.output, TableOutput)}
         for c, check in enumerate(phase.checks):
             if isinstance(check, SqlCheck):
                 for column in sorted(columns):
-                    yield from _query(check.query, column, f"phases[{p}].checks[{c}].query")
+                    yield from _query(check, column, f"phases[{p}].checks[{c}].query")
         for i, processor in enumerate(phase.processors):
             for c, check in enumerate(processor.checks):
                 if isinstance(check, SqlCheck) and isinstance(processor.output, TableOutput):
                     at = f"phases[{p}].processors[{i}].checks[{c}].query"
-                    yield from _query(check.query, processor.output.date_column, at)
+                    yield from _query(check, processor.output.date_column, at)
 
 
 def _expressions(calendar: CalendarSpec) -> Iterator[tuple[str, str]]:
@@ -51,9 +51,9 @@ def _expressions(calendar: CalendarSpec) -> Iterator[tuple[str, str]]:
             yield f"calendar.cross_check.tables[{n}].condition", table.condition
 
 
-def _expression(sql: str, at: str) -> Iterator[tuple[str, str]]:
+def _expression(sql: str, at: str, read: Callable[[str], exp.Expression]) -> Iterator[tuple[str, str]]:
     try:
-        tree = read_statement(f"SELECT\n{sql}")
+        tree = read(f"SELECT\n{sql}")
     except InputError as error:
         yield at, _without_line(error)
         return
@@ -62,7 +62,7 @@ def _expression(sql: str, at: str) -> Iterator[tuple[str, str]]:
         yield at, "write one expression, without what follows it in a statement (an alias, FROM, WHERE, a comma)"
         return
     try:
-        bracketed = read_statement(f"SELECT ({sql}) AS closed")
+        bracketed: exp.Expression | None = read(f"SELECT ({sql}) AS closed")
     except InputError:
         bracketed = None
     if not isinstance(bracketed, exp.Query) or bracketed.named_selects != ["closed"]:
@@ -78,9 +78,14 @@ def _without_line(error: InputError) -> str:
     return error.sentence if isinstance(error, StatementRefused) else str(error)
 
 
-def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:
+_READERS: dict[str, Callable[[str], exp.Expression]] = {"bigquery": read_statement, "duckdb": read_duckdb}
+"""What reads the SQL of a dialect."""
+
+
+def _query(check: SqlCheck, date_column: str, at: str) -> Iterator[tuple[str, str]]:
+    query, read, sign = check.query, _READERS[check.dialect], "$" if check.dialect == "duckdb" else "@"
     try:
-        tree = read_statement(query)
+        tree = read(query)
     except InputError as error:
         yield at, str(error)
         return
@@ -88,7 +93,7 @@ def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:
         yield at, "a check reads: write one SELECT, and nothing that changes a table"
         return
     try:
-        read_statement(f"SELECT * FROM ({query}\n) AS asked")
+        read(f"SELECT * FROM ({query}\n) AS asked")
     except InputError as error:
         yield at, f"{error} (write one SELECT, without a semicolon)"
         return
@@ -98,10 +103,11 @@ def _query(query: str, date_column: str, at: str) -> Iterator[tuple[str, str]]:
             yield at, f"the SELECT must name the column '{name}' (with * nobody can tell what it returns)"
     names = parameters_of(tree)
     if unknown := sorted(names - PARAMETERS):
-        yield at, f"unknown parameter @{unknown[0]}; known: @days (a list of dates), @first, @last"
+        yield at, f"unknown parameter {sign}{unknown[0]}; known: {sign}days (a list of dates), {sign}first, {sign}last"
     if not names & PARAMETERS:
-        yield at, f"bound it by date, so that it reads no more than it must: {date_column} IN UNNEST(@days)"
-    for division in tree.find_all(*_DIVISIONS):
+        bound = f"{date_column} IN UNNEST(@days)" if sign == "@" else f"{date_column} IN (SELECT unnest($days))"
+        yield at, f"bound it by date, so that it reads no more than it must: {bound}"
+    for division in tree.find_all(*_DIVISIONS) if sign == "@" else ():
         if _may_be_zero(division.expression.unnest()):
             name, instead = _DIVISIONS[type(division)]
             yield at, f"{name} fails for all dates when one of them divides by 0; write {instead}"

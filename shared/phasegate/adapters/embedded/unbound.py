@@ -7,6 +7,7 @@ from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.dialect.known import mark_places, refusal
+from phasegate.domain.checks.question import DuckDbSql
 from phasegate.domain.errors import StatementRefused, TableNotThere
 from phasegate.domain.spec.pipeline import did_you_mean
 
@@ -25,9 +26,11 @@ def unbound(error: duckdb.Error, sql: str) -> StatementRefused:
     """
     text = str(error)
     said = _KIND.sub("", text.splitlines()[0])
+    if isinstance(sql, DuckDbSql):
+        return StatementRefused(f"DuckDB cannot bind it: {said}")
+    near = _candidates(text)
     tree = read_statement(sql)
     mark_places(tree)
-    near = _candidates(text)
     if found := _FILE.search(text):
         # Of a table that is not there DuckDB looks for a file, which no statement may read.
         return _no_table(tree, found[1].rpartition(".")[2], said)

@@ -1,10 +1,18 @@
 """Questions to a warehouse are asked for many dates at once, and for many tables together."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+
+class DuckDbSql(str):
+    """A statement is DuckDB's own SQL, which embedded mode takes as it is and no other backend takes."""
+
+    __slots__ = ()
+
 
 Answer = Sequence[Mapping[str, Any]]
 
@@ -44,7 +52,19 @@ def together(questions: Sequence[Question]) -> Question:
     """Make one question of several of one shape about the same dates; each row says which it answers (``asked``)."""
     parts = (f"SELECT {n} AS asked, q{n}.* FROM ({each.sql}\n) AS q{n}" for n, each in enumerate(questions))
     parameters = {name: value for each in questions for name, value in each.parameters.items()}
-    return Question(" UNION ALL ".join(parts), parameters, "")
+    sql = " UNION ALL ".join(parts)
+    is_duckdb = any(isinstance(each.sql, DuckDbSql) for each in questions)
+    return Question(DuckDbSql(sql) if is_duckdb else sql, parameters, "")
+
+
+def in_dialect(dialect: str, sql: str) -> str:
+    """Return a statement of ours around texts of the pipeline file, in the dialect of these: names are quoted by it."""
+    if dialect != "duckdb":
+        return sql
+    return DuckDbSql(_QUOTED.sub(lambda name: ".".join(f'"{part}"' for part in name[1].split(".")), sql))
+
+
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 def quoted(column: str) -> str:

@@ -3,14 +3,15 @@
 from datetime import date
 from typing import Any
 
-from phasegate.domain.checks.question import Answer, Question, question
+from phasegate.domain.checks.question import Answer, DuckDbSql, Question, question
 from phasegate.domain.checks.subject import CheckSubject, Finding
 from phasegate.domain.spec.checks import SqlCheck
 
 
 def ask(check: SqlCheck, subject: CheckSubject) -> Question:
     """Ask the query as it was written. Its columns are its own, so it is asked together with no other."""
-    return question(check.query, subject.days, f"sql {check.query}")
+    sql = DuckDbSql(check.query) if check.dialect == "duckdb" else check.query
+    return question(sql, subject.days, f"sql {check.dialect} {check.query}")
 
 
 def judge(_check: SqlCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:

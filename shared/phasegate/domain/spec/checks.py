@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from phasegate.domain.spec.strict import Column, Name, Strict
+from phasegate.domain.spec.strict import Column, Dialect, Name, Strict
 
 
 class TableCheck(Strict):
@@ -137,6 +137,11 @@ class SqlCheck(TableCheck):
 
     check: Literal["sql"] = Field(default="sql", description="the kind of check")
     query: str = Field(min_length=1, max_length=10_000, description="one SELECT in the BigQuery dialect")
+    dialect: Dialect = Field(
+        default="bigquery",
+        exclude_if=lambda dialect: dialect == "bigquery",
+        description="`duckdb`: the query is DuckDB's own SQL, which is not translated; embedded mode alone takes it",
+    )
 
     @property
     def threshold(self) -> str:

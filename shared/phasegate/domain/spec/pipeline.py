@@ -19,7 +19,7 @@ from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
 from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.report import ReportSpec
-from phasegate.domain.spec.strict import Column, Name, Strict, TableName, with_former_names
+from phasegate.domain.spec.strict import Column, Dialect, Name, Strict, TableName, with_former_names
 
 FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
@@ -57,6 +57,11 @@ class CalendarSpec(Strict):
     table: TableName = Field(description="the schedule; in embedded mode `schedule.parquet` of the source folder")
     date_column: Column = Field(description="the schedule's column for the date")
     season_column: Column = Field(description="the schedule's column for the season")
+    dialect: Dialect = Field(
+        default="bigquery",
+        exclude_if=lambda dialect: dialect == "bigquery",
+        description="`duckdb`: its SQL is DuckDB's own, which is not translated; embedded mode alone takes it",
+    )
     condition: str = Field(default="TRUE", description="SQL: which rows of the schedule count")
     left_out: str = Field(
         default="no row of the schedule counts",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from phasegate.domain.checks.question import key_text, quoted
 from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.spec.cross_check import CrossCheckSpec, CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
-from phasegate.services.reading.schedule import Query, require_date
+from phasegate.services.reading.schedule import Query, asked_in, require_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def cross_check(
     check = spec.cross_check
     if check is None or not days:
         return checked
-    schedule = _schedule_units(spec, check, reader.schedule, checked)
+    schedule = _schedule_units(spec, check, asked_in(spec, reader.schedule), checked)
     if schedule is None:
         return checked
     seasons = seasons_of(schedule, calendar)
@@ -101,7 +102,8 @@ def cross_check(
     for table in check.tables:
         ref = outputs.get(table.table)
         for place, open_query in _places(table, ref, reader, written):
-            found = _table_units(check, table, place, open_query, bounds_of(seasons, days), checked)
+            open_in = partial(_opened_in, spec, open_query)
+            found = _table_units(check, table, place, open_in, bounds_of(seasons, days), checked)
             if found is None:
                 continue
             held = {each.day for each in found}
@@ -114,6 +116,10 @@ def cross_check(
                 passes = gap.day is not None and ref is not None and (ref, gap.day) in let_pass
                 (checked.let_pass if passes else checked.gaps).append(gap)
     return checked
+
+
+def _opened_in(spec: CalendarSpec, open_query: Callable[[], Query]) -> Query:
+    return asked_in(spec, open_query())
 
 
 def outputs_of(pipeline: Pipeline) -> dict[str, str]:
@@ -146,7 +152,7 @@ def require_comparable(spec: CalendarSpec, query: Query) -> None:
     if spec.cross_check is None:
         return
     try:
-        query(f"{_schedule_sql(spec, spec.cross_check)} LIMIT 0")
+        asked_in(spec, query)(f"{_schedule_sql(spec, spec.cross_check)} LIMIT 0")
     except InputError as error:
         raise InputError(
             f"calendar.cross_check: the schedule cannot be asked: {error}; correct the SQL in the pipeline file, or "

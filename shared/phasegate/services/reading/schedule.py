@@ -6,11 +6,16 @@ from datetime import date, datetime
 from typing import Any
 
 from phasegate.domain.calendar.dates import Calendar, CalendarDate, LeftOutDate
-from phasegate.domain.checks.question import quoted
+from phasegate.domain.checks.question import in_dialect, quoted
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import CalendarSpec, SourceSpec
 
 Query = Callable[[str], Sequence[Mapping[str, Any]]]
+
+
+def asked_in(spec: CalendarSpec, query: Query) -> Query:
+    """Ask in the dialect of the calendar's own SQL, which stands within the statements."""
+    return query if spec.dialect == "bigquery" else lambda sql: query(in_dialect(spec.dialect, sql))
 
 
 def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
@@ -19,6 +24,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
     query: runs one SELECT of the BigQuery dialect. Raises InputError for a date that belongs to two seasons or
     comes twice, a row without a date, and a number that is not whole.
     """
+    query = asked_in(spec, query)
     rows = query(f"{_dates_sql(spec)} ORDER BY day, season")
     entities = {name: query(_entities_sql(spec, columns)) for name, columns in spec.entities.items()}
     dates = _dates_of(spec, rows, entities)
@@ -32,6 +38,7 @@ def read_calendar(spec: CalendarSpec, query: Query) -> Calendar:
 def read_calendar_at_once(spec: CalendarSpec, query: Query, first: date, last: date) -> Calendar:
     """Read the same in one query, for whoever only compares it; of dates before ``first`` and after ``last`` it is not
     known what the sources hold. Raises InputError as ``read_calendar`` does."""
+    query = asked_in(spec, query)
     names = [quoted(name) for name in spec.numbers]
     nulls = "".join(f", NULL AS {name}" for name in names)
     # Names that no number has: each row says which question it answers, and carries that answer's text.
@@ -137,7 +144,7 @@ def require_date(value: Any, table: str, column: str) -> date:
 def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
     """Read the dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
-    rows = query(
+    rows = asked_in(spec, query)(
         f"SELECT {day_of} AS day, MIN({season_of}) AS season, COUNT(*) AS found FROM `{spec.table}` "
         f"WHERE {day_of} IS NOT NULL GROUP BY {day_of} HAVING COUNTIF({spec.condition}) = 0"
     )

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
-from phasegate.domain.checks.question import Question, quoted, together
+from phasegate.domain.checks.question import DuckDbSql, Question, in_dialect, quoted, together
 from phasegate.domain.checks.subject import CheckSubject
 from phasegate.domain.errors import InputError, StatementRefused, TableNotThere
 from phasegate.domain.operations.preflight import PreflightLine, warned
@@ -149,7 +149,15 @@ def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightL
         else:
             wrong.append(_said(statement, error, place))
     _require_none(wrong)
-    return [_not_bound(unbound)] if unbound else []
+    own = [s.owner for s in statements if isinstance(s.question.sql, DuckDbSql)]
+    own += ["calendar"] if pipeline.calendar.dialect == "duckdb" else []
+    return [*([_not_bound(unbound)] if unbound else []), *([_taken_as_it_is(own)] if own else [])]
+
+
+def _taken_as_it_is(owners: Sequence[str]) -> PreflightLine:
+    named = ", ".join(dict.fromkeys(owners))
+    detail = "is taken as it is, and judged on this machine alone"
+    return warned("dialect: duckdb", named, detail, "nothing here; --backend gcp refuses it until it is BigQuery's SQL")
 
 
 def _not_bound(unbound: Mapping[str, str]) -> PreflightLine:
@@ -170,7 +178,7 @@ def require_calendar(spec: CalendarSpec, binder: Binder, place: Place) -> None:
     wrong = [
         _said(statement, error, place)
         for statement in calendar_statements(spec)
-        if (error := binder.bind_calendar(statement.question.sql)) is not None
+        if (error := binder.bind_calendar(in_dialect(spec.dialect, statement.question.sql))) is not None
     ]
     _require_none(list(dict.fromkeys(wrong)))
 
@@ -220,7 +228,8 @@ def check_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
         at = f"calendar.cross_check.tables[{n}]"
         columns = [("date_column", table.date_column), *((f"key[{k}]", x) for k, x in enumerate(table.key or ()))]
         named = tuple(NamedColumn(f"{at}.{key}", table.table, column) for key, column in columns)
-        yield FileStatement(f"{at}.condition", at, Question(sql, {}, f"{at} {sql}"), 1, named)
+        asked = Question(in_dialect(pipeline.calendar.dialect, sql), {}, f"{at} {sql}")
+        yield FileStatement(f"{at}.condition", at, asked, 1, named)
 
 
 def _of_check(at: str, check: Check, subject: CheckSubject, asked: Question, output: str) -> FileStatement:

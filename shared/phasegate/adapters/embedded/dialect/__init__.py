@@ -13,11 +13,19 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
-from phasegate.adapters.bigquery_sql import created_table, parameters_of, read_script, read_statement, split_table
+from phasegate.adapters.bigquery_sql import (
+    created_table,
+    duckdb_parameters,
+    parameters_of,
+    read_script,
+    read_statement,
+    split_table,
+)
 from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
 from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
 from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
+from phasegate.domain.checks.question import DuckDbSql
 from phasegate.ports import Parameter
 
 FUNCTIONS = Path(__file__).with_name("functions.sql")
@@ -51,6 +59,8 @@ class Translator:
 
         Raises StatementRefused when it cannot be read, is not exactly one, or is not known to mean the same here.
         """
+        if isinstance(sql, DuckDbSql):
+            return Statement(sql, duckdb_parameters(sql))
         kinds = tuple(sorted((name, kind) for name, value in parameters.items() if (kind := type_of(value))))
         with self._lock:
             known = self._statements.get((sql, kinds))

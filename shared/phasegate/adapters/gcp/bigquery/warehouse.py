@@ -50,6 +50,7 @@ from phasegate.adapters.gcp.bigquery.statements import (
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
+from phasegate.domain.checks.question import DuckDbSql
 from phasegate.domain.errors import InputError, PhasegateError, StaleFence, StatementRefused
 from phasegate.ports import Parameter, Partition, Row
 from phasegate.telemetry import note_read
@@ -107,6 +108,7 @@ class BigQueryWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
+        _require_own(sql)
         values = chosen(named_parameters(sql), parameters or {})
         with self._errors_explained():
             rows = self._client.query_and_wait(
@@ -278,6 +280,7 @@ class BigQueryWarehouse:
         return job
 
     def _dry_run(self, sql: str, parameters: Mapping[str, Parameter]) -> QueryJob:
+        _require_own(sql)
         config = self._config(chosen(named_parameters(sql), parameters))
         config.dry_run = True
         with self._errors_explained():
@@ -324,6 +327,11 @@ class BigQueryWarehouse:
             if partition and is_of_nothing(message_of(error)):
                 raise _NothingSelected from error
             raise explained(error, self._settings.max_bytes_billed) from error
+
+
+def _require_own(sql: str) -> None:
+    if isinstance(sql, DuckDbSql):
+        raise StatementRefused("`dialect: duckdb` is for embedded mode alone: write it in BigQuery's dialect")
 
 
 class _NothingSelected(Exception):
