@@ -22,7 +22,8 @@ REFERENCE = "https://cloud.google.com/bigquery/docs/reference/standard-sql"
 ROWS: list[dict[str, Any]] = [
     {"subject": file.stem, **row} for file in sorted(TABLE.glob("*.yaml")) for row in yaml.safe_load(file.read_text())
 ]
-"""The table: each row has its subject (the file's name) and what the file says."""
+"""The table: each row has its subject (the file's name) and what the file says; ``stand_in`` is what BigQuery's
+stand-in says where that is something else."""
 
 _TOP = """# SQL: BigQuery's, and the same on one machine
 
@@ -38,6 +39,19 @@ errors there and here, {refused} are refused when they are read and {late} when 
 rules of the translator a further test takes it out and finds the table red.
 
 """
+_OWN = """
+## DuckDB's own SQL
+
+`dialect: duckdb` on a `sql` check or on the calendar takes its SQL as it is: nothing is translated, nothing refused for
+what it means, and parameters are `$days`, `$first`, `$last`. Embedded mode alone takes it; `plan` says so, and
+`--backend gcp` refuses it.
+
+## What no SQL does
+
+Statements read tables of datasets. Functions that read files, a file's name in the place of a table, ATTACH, COPY,
+INSTALL, LOAD and settings are refused, and DuckDB may not reach beyond the warehouse's file for any statement.
+"""
+
 _TYPES = """## Types
 
 | BigQuery | DuckDB | |
@@ -75,6 +89,8 @@ def page() -> str:
         _TYPES,
         _functions(),
         _refused(),
+        _OWN,
+        _stand_in(),
     ]
     return "".join(parts)
 
@@ -115,6 +131,27 @@ def _refused() -> str:
     ]
     lines.append("\nAny other function is refused too: none stands in the table.\n")
     return "".join(lines)
+
+
+def _stand_in() -> str:
+    rows = [row for row in ROWS if "stand_in" in row]
+    lines = [
+        "\n## Where the stand-in for BigQuery differs\n\n",
+        "The [local stack](stack.md)'s stand-in is no judge: here it says something else than Google documents.\n\n",
+        "| statement | documented | the stand-in |\n|---|---|---|\n",
+    ]
+    for row in rows:
+        right = "an error" if "error" in row else _documented(row)
+        shown = _cell(str(row.get("expression") or row["query"]))
+        lines.append(f"| `{shown}` | {_cell(right)} | {_cell(row['stand_in'])} |\n")
+    return "".join(lines)
+
+
+def _documented(row: dict[str, Any]) -> str:
+    found = row["values"] if "values" in row else row["value"]
+    if found is None:
+        return "NULL"
+    return f"'{found}'" if row["type"] in ("STRING", "BYTES") else str(found)
 
 
 def _cell(text: str) -> str:

@@ -20,6 +20,7 @@ from sqlglot import exp
 from phasegate.adapters.embedded.dialect import Translator, connected, mending
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.domain.errors import InputError, StatementRefused
+from tests.dialect_page import PAGE, page
 
 TABLE = Path(__file__).parents[1] / "dialect"
 ROWS: list[dict[str, Any]] = [
@@ -224,3 +225,7 @@ def test_the_place_of_a_refusal_is_that_of_its_part(sql: str, place: tuple[int, 
         Translator()(sql, {"x": "a", "t": clock.datetime(2024, 1, 1, tzinfo=clock.UTC)})
     assert (refused.value.line, refused.value.column) == place
     assert sentence in refused.value.sentence
+
+
+def test_the_page_is_what_the_generator_writes() -> None:
+    assert PAGE.read_text() == page(), "python -m tests.dialect_page writes it"
