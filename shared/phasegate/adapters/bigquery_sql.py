@@ -17,7 +17,7 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
-from phasegate.domain.checks.question import on_days
+from phasegate.domain.checks.question import DuckDbSql, on_days
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.ports import Parameter
 
@@ -56,6 +56,15 @@ def read_duckdb(sql: str) -> exp.Expression:
     if len(trees) != 1:
         raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
     return cast(exp.Expression, trees[0])
+
+
+def tables_of(sql: str) -> frozenset[str]:
+    """Return the tables (``dataset.table``) that one statement names; none of one that cannot be read."""
+    try:
+        tree = read_duckdb(sql) if isinstance(sql, DuckDbSql) else read_statement(sql)
+    except StatementRefused:
+        return frozenset()
+    return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
 
 
 @lru_cache(maxsize=512)
