@@ -123,6 +123,7 @@ def test_a_statement_that_is_interrupted_may_be_tried_again() -> None:
         "LOAD httpfs",
         "SET enable_external_access = true",
         "SET GLOBAL allowed_directories = ['{folder}']",
+        "SET GLOBAL threads = 2",
     ],
 )
 def test_no_statement_of_a_user_reaches_beyond_the_tables(tmp_path: Path, sql: str) -> None:

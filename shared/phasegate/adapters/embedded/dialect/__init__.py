@@ -155,6 +155,6 @@ def connected(
     for setting, paths in (("allowed_directories", folders), ("allowed_paths", files)):
         if paths:
             connection.execute(f"SET {setting} = $paths", {"paths": [str(path) for path in paths]})
-    connection.execute("SET python_enable_replacements = false; SET enable_external_access = false")
+    connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
