@@ -231,7 +231,7 @@ SURROUNDINGS: dict[str, tuple[Callable[[Site], None], str]] = {
     "a source without a schedule": (no_schedule, "schedule.parquet: the source folder has no schedule"),
     "a schedule that is no parquet file": (no_parquet, "schedule.parquet: not a readable parquet file"),
     "a schedule with a missing column": (missing_column, "home_team"),
-    "a schedule with text in a column of numbers": (text_for_numbers, "schedule.parquet: a number does not compare with a text: game_status = 3"),
+    "a schedule with text in a column of numbers": (text_for_numbers, "calendar.condition: line 1, column 1: a number"),
     "a schedule with a row without a date": (null_date, "raw.schedule: rows without a game_date or season; mend them"),
     "a schedule with dates as numbers": (
         dates_as_numbers,
