@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
@@ -72,7 +73,10 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     with world.open() as embedded:
         embedded.prepare()
         schedule = world.source / "schedule.parquet"
-        embedded.warehouse._connection.execute(f"CREATE TABLE raw.schedule AS SELECT * FROM '{schedule}'")
+        read = duckdb.read_parquet(str(schedule))
+        embedded.warehouse.lay_out({"raw.schedule": dict(zip(read.columns, map(str, read.types), strict=True))})
+        places = ", ".join("?" for _ in read.columns)
+        embedded.warehouse._connection.executemany(f"INSERT INTO raw.schedule VALUES ({places})", read.fetchall())
         world.begin(embedded)
         backend: Backend = embedded.engine("r")._handlers.backend  # type: ignore[attr-defined]
         here = Deployment(CloudSettings(project="demo", pipeline=world.pipeline_file))

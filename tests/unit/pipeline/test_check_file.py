@@ -97,10 +97,16 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         "phases[3].checks[0].processor: 'total' may be judged before 'raw/a' has ended; add a gate on raw",
     ),
     "a query that is none": (sql("SELEC d FROM x"), f"{AT}.query: "),
-    "a query that does not end": (sql(f"{SOUND} HAVING ("), f"{AT}.query: line 1, column 112: SQL that BigQuery's grammar does not allow"),
+    "a query that does not end": (
+        sql(f"{SOUND} HAVING ("),
+        f"{AT}.query: line 1, column 112: SQL that BigQuery's grammar does not allow",
+    ),
     "two statements": (sql(f"{SOUND}; {SOUND}"), f"{AT}.query: expected one SQL statement, found 2"),
     "a semicolon": (sql(f"{SOUND};"), "(write one SELECT, without a semicolon)"),
-    "a way out of the brackets": (sql(f"{SOUND}) AS x; DELETE FROM raw.a WHERE (TRUE"), f"{AT}.query: line 1, column 104: SQL that"),
+    "a way out of the brackets": (
+        sql(f"{SOUND}) AS x; DELETE FROM raw.a WHERE (TRUE"),
+        f"{AT}.query: line 1, column 104: SQL that",
+    ),
     "a deletion": (sql("DELETE FROM raw.a WHERE d IN UNNEST(@days)"), f"{AT}.query: a check reads: write one SELECT"),
     "a table that is made": (sql(f"CREATE TABLE x.y AS {SOUND}"), f"{AT}.query: "),
     "a star": (
