@@ -109,7 +109,7 @@ def _query(check: SqlCheck, date_column: str, at: str) -> Iterator[tuple[str, st
     for division in tree.find_all(*_DIVISIONS) if sign == "@" else ():
         if _may_be_zero(division.expression.unnest()):
             name, instead = _DIVISIONS[type(division)]
-            yield at, f"{name} fails for all dates when one of them divides by 0; write {instead}"
+            yield at, f"{name} leaves a date that divides by 0 without a verdict; write {instead}"
             break
 
 

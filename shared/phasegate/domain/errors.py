@@ -43,6 +43,11 @@ class TableNotThere(StatementRefused):
         return type(self), (self.table, self.sentence, self.line, self.column)
 
 
+class EvaluationError(InputError):
+    """A statement is sound, and a value that it met made it fail: a cast, a division by zero. Of other rows it may be
+    answered."""
+
+
 class NoSchedule(InputError):
     """What a schedule is read from is not there."""
 

@@ -33,7 +33,8 @@ class Warehouse(Protocol):
         """Return the rows of one SELECT. Raises TransientError for what a retry may mend."""
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
-        """Return the rows of many SELECTs with their parameters, in order; in place of rows, the error that met one."""
+        """Return the rows of many SELECTs with their parameters, in order; in place of rows, the error that met one: an
+        EvaluationError where the SELECT is sound and a value makes it fail."""
 
     def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
         """Bind many SELECTs with their parameters and run none; in order, what is wrong with each, or None.

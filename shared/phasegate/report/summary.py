@@ -22,10 +22,10 @@ from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain
 from phasegate.report.explanation import roots_text
 from phasegate.report.new_run import new_run, options_of
+from phasegate.services.reading.asking import ask
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
 from phasegate.services.reading.progress import RunReport, cell_state, progress_document, report
-from phasegate.services.reading.prover import ask
 from phasegate.services.reading.schedule import Query
 from phasegate.services.reading.schedule_changes import schedule_news
 

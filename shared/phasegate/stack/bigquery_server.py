@@ -1,5 +1,5 @@
 """The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, jobs in memory, few
-old results, and translations that are remembered.
+old results, translations that are remembered, and dry runs that read nothing.
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
@@ -185,6 +185,32 @@ def remember_translations() -> None:
     app.middleware("http")(forget_after_changes)
 
 
+class NoRows:
+    """A cursor that binds a SELECT, and evaluates none of it."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def sql(self, text: str, params: Any = None) -> Any:
+        """Return the relation of a SELECT, without rows."""
+        return self._cursor.sql(f"SELECT * FROM ({text}\n) LIMIT 0", params=params)
+
+
+def dry_runs_read_nothing() -> None:
+    """Let a dry run of a SELECT bind it alone, as BigQuery's does: the stand-in's meets values, and fails by them."""
+    run = query._run
+
+    @functools.wraps(run)
+    def ran(cursor: Any, tree: Any, context: Any, destination: Any, config: Any, dry_run: bool, isolated: bool) -> Any:
+        binding = NoRows(cursor) if dry_run and isinstance(tree, exp.Query) else cursor
+        return run(binding, tree, context, destination, config, dry_run, isolated)
+
+    query._run = ran
+
+
 if __name__ == "__main__":
     # DuckDB looks for it at every parameter of every statement, in all folders again; once it is known, it is not.
     sys.modules["pandas"] = None  # type: ignore[assignment]
@@ -192,5 +218,6 @@ if __name__ == "__main__":
     jobs = Jobs()
     store.save, store.load, store.list_, store.delete = jobs.save, jobs.load, jobs.find, jobs.delete
     tables.write = forgetting_results(tables.write)
+    dry_runs_read_nothing()
     remember_translations()
     cli.main()

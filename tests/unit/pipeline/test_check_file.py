@@ -121,15 +121,15 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     "no date": (sql("SELECT d, TRUE AS ok, '' AS detail FROM raw.a"), f"{AT}.query: bound it by date"),
     "a division": (
         sql(SOUND.replace("COUNT(*) > 0", "COUNTIF(v > 0) / COUNT(*) > 0")),
-        f"{AT}.query: '/' fails for all dates when one of them divides by 0; write SAFE_DIVIDE(a, b)",
+        f"{AT}.query: '/' leaves a date that divides by 0 without a verdict; write SAFE_DIVIDE(a, b)",
     ),
     "a whole division": (
         sql(SOUND.replace("COUNT(*) > 0", "DIV(COUNTIF(v > 0), COUNT(*)) > 0")),
-        f"{AT}.query: DIV fails for all dates when one of them divides by 0; write DIV(a, NULLIF(b, 0))",
+        f"{AT}.query: DIV leaves a date that divides by 0 without a verdict; write DIV(a, NULLIF(b, 0))",
     ),
     "a remainder": (
         sql(SOUND.replace("COUNT(*) > 0", "MOD(COUNT(*), COUNTIF(v > 0)) = 0")),
-        f"{AT}.query: MOD fails for all dates when one of them divides by 0; write MOD(a, NULLIF(b, 0))",
+        f"{AT}.query: MOD leaves a date that divides by 0 without a verdict; write MOD(a, NULLIF(b, 0))",
     ),
     "a wrong query of a phase": (
         lambda d: phase(d, SHAPE).update(checks=[{"check": "sql", "query": "SELECT 1"}]),

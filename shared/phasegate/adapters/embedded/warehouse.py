@@ -19,6 +19,7 @@ from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.adapters.embedded.unbound import unbound
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import (
+    EvaluationError,
     HaltError,
     HomeInUse,
     InputError,
@@ -426,6 +427,11 @@ _DAMAGE = (
 """What DuckDB says of a file in which bytes are wrong or missing, in errors of several classes."""
 
 
+_OF_A_VALUE = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+"""What DuckDB raises where a value cannot be cast, or is beyond its type, and where the function ``error`` is called.
+Statements that it does not understand are errors of other classes."""
+
+
 def _explained_at_opening(error: duckdb.Error, path: Path) -> PhasegateError:
     """Nothing was asked yet: what is not about the file's surroundings is wrong inside it."""
     if "Permission denied" in (text := str(error)) or "Read-only file system" in text:
@@ -472,6 +478,8 @@ def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
             f"DuckDB failed on the warehouse {path}: {line}; run the same command again, and when it fails again, move "
             f"{path} (and {path}.wal, if it is there) away first: what is lost is found missing, and made again"
         )
+    if isinstance(error, _OF_A_VALUE):
+        return EvaluationError(f"the warehouse could not evaluate the statement: {line}")
     return InputError(f"the warehouse refused the statement: {line}")
 
 

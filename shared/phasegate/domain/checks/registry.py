@@ -61,14 +61,18 @@ def judge(check: Check, subject: CheckSubject, answer: Answer) -> dict[date, Ver
     }
 
 
-def unasked(check: Check, subject: CheckSubject, outcome: str, error: str) -> dict[date, Verdict]:
+def unasked(
+    check: Check, subject: CheckSubject, outcome: str, error: str, *, is_asked_again: bool = False
+) -> dict[date, Verdict]:
     """Give verdicts for a check whose query failed, never PASS.
 
-    outcome: UNKNOWN when it is worth asking again, else BLOCK. A check that only warns holds nothing back either way.
+    outcome: UNKNOWN when the query could not be answered, BLOCK when it is wrong by itself. is_asked_again: whether
+    asking again may help. A check that only warns holds nothing back either way.
     """
+    is_warning = check.severity == "warn"
     asked = ask(check, subject) or count_rows(subject.output, subject.days)
     verdict = Verdict(
-        WARN if check.severity == "warn" else outcome,
+        WARN if is_warning else outcome,
         name_of(check),
         subject.processor.name,
         0,
@@ -77,5 +81,6 @@ def unasked(check: Check, subject: CheckSubject, outcome: str, error: str) -> di
         (),
         check.threshold,
         asked.fingerprint,
+        is_asked_again=is_asked_again and not is_warning,
     )
     return dict.fromkeys(subject.days, verdict)

@@ -15,7 +15,7 @@ from phasegate.domain.decisions.waiving import blocks, waived
 from phasegate.domain.plan import PlanIndex, ReleaseGroup
 from phasegate.domain.spec.checks import UNRECOVERABLE
 from phasegate.domain.state.board import BoardLetter
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, DateFacts, GroupState, Verdict
+from phasegate.domain.state.facts import BLOCK, DateFacts, GroupState, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 
@@ -52,7 +52,7 @@ def judge_group(
         # Two checks of one kind may share its name: a date is counted once for both.
         names = dict.fromkeys(verdict.check for verdict in of_ref)
         bad.setdefault(ref, Blocked(str(of_ref[0]), tuple(names)))
-    if any(verdict.outcome == UNKNOWN for verdict in given):
+    if any(verdict.is_asked_again for verdict in given):
         letter = BoardLetter.UNJUDGED
     elif bad:
         letter = BoardLetter.FAILED if has_failed else BoardLetter.BLOCKED
@@ -108,8 +108,8 @@ def adopted_without(processor: str) -> Verdict:
 def _marked(
     index: PlanIndex, day: date, phase: str, verdicts: Sequence[Verdict], waivers: Sequence[Waiver]
 ) -> tuple[Verdict, ...]:
-    """The verdicts, each BLOCK with the waiver by which it passes: the one that covers it or, of what is not there, one
-    about the source that is gone."""
+    """The verdicts, each that holds back with the waiver by which it passes: the one that covers it or, of what is not
+    there, one about the source that is gone."""
     marked = waived(verdicts, day, phase, waivers)
     if all(verdict.check != UNRECOVERABLE or verdict.waived_by for verdict in marked):
         return marked

@@ -1,7 +1,7 @@
 """A waiver lets a blocked check pass, or a source that is gone, for some dates, until an end; a person gives it.
 
-The verdict stays BLOCK in what is stored, with the waiver's id. It is never asked again for that: what was found once
-is judged again (``outcome``), with the waivers that are in force, when one is added and when one ends.
+The verdict stays BLOCK (or UNKNOWN) in what is stored, with the waiver's id. It is never asked again for that: what was
+found once is judged again (``outcome``), with the waivers that are in force, when one is added and when one ends.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import BLOCK, Verdict
+from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
 from phasegate.domain.state.run import MOST_WAIVED, Run, Waiver
 
 
@@ -24,11 +24,11 @@ def in_force(run: Run, now: datetime) -> tuple[Waiver, ...]:
 
 
 def waived(verdicts: Iterable[Verdict], day: date, phase: str, waivers: Sequence[Waiver]) -> tuple[Verdict, ...]:
-    """Mark each BLOCK of the verdicts with the first waiver that covers it, or with none."""
+    """Mark each verdict that holds back with the first waiver that covers it, or with none."""
     marked: list[Verdict] = []
     for verdict in verdicts:
         covering = (w.id for w in waivers if w.covers(day, phase, verdict.subject, verdict.check))
-        waived_by = next(covering, "") if verdict.outcome == BLOCK else ""
+        waived_by = next(covering, "") if _holds_back(verdict) else ""
         marked.append(verdict if verdict.waived_by == waived_by else replace(verdict, waived_by=waived_by))
     return tuple(marked)
 
@@ -62,4 +62,8 @@ def follow_waivers(board: Board, run: Run, now: datetime, most_dates: int = MOST
 
 def blocks(verdict: Verdict) -> bool:
     """Tell whether a verdict holds its release group back."""
-    return verdict.outcome == BLOCK and not verdict.waived_by
+    return _holds_back(verdict) and not verdict.waived_by
+
+
+def _holds_back(verdict: Verdict) -> bool:
+    return verdict.outcome == BLOCK or (verdict.outcome == UNKNOWN and not verdict.is_asked_again)

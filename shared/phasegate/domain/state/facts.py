@@ -207,14 +207,18 @@ class Verdict:
     fingerprint: str = ""
     """Names the query that was asked."""
     waived_by: str = ""
-    """The waiver that lets a BLOCK pass; empty: none."""
+    """The waiver that lets a BLOCK, or an UNKNOWN that stands, pass; empty: none."""
+    is_asked_again: Annotated[bool, Field(exclude_if=lambda again: not again)] = False
+    """Whether an UNKNOWN is none for good: the warehouse could not be asked just now. Such a one concludes nothing, and
+    is never stored."""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.detail}"
 
 
 PASS, WARN, BLOCK, UNKNOWN = "PASS", "WARN", "BLOCK", "UNKNOWN"
-"""Right; wrong, and the check only warns; wrong; could not be asked, and is asked again."""
+"""Right; wrong, and the check only warns; wrong; cannot be told: the warehouse could not be asked, and is asked again
+(``is_asked_again``), or a value of the date makes the check's query fail, which holds it back as BLOCK does."""
 
 
 def _is_empty(names: tuple[str, ...]) -> bool:

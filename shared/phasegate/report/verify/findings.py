@@ -75,6 +75,11 @@ def find(reading: Reading, index: PlanIndex, tasks: Mapping[tuple[date, str], Re
                 name = shown_by.value if isinstance(shown_by, Own) else shown_by
                 lines.append(_line(output, Discrepancy.NOT_ASKED, None, f"{name}: {error}", None, None, shown_by))
         for day in index.days:
+            lines += [
+                _line(output, Discrepancy.NOT_ASKED, day, f"{v.check}: {v.detail}", None, None, v.check)
+                for v in output.verdicts.get(day, ())
+                if v.outcome == UNASKED and output.query(v.check) not in reading.unread
+            ]
             recorded = None if tasks is None else tasks.get((day, output.ref))
             is_spared = recorded is not None and needs_nothing(output.expects[day], recorded)
             found = [

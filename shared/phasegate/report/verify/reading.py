@@ -1,7 +1,7 @@
 """Every output of a plan is read over its whole calendar, and judged by the plan's own checks."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -42,8 +42,9 @@ from phasegate.report.verify.questions import (
     tables_of,
 )
 from phasegate.services.reading.ages import find_ages
+from phasegate.services.reading.asking import Answered, ask, ask_by_date
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
-from phasegate.services.reading.prover import Prover, ask, checks_of
+from phasegate.services.reading.prover import Prover, checks_of
 from phasegate.services.reading.schedule_changes import schedule_news
 
 
@@ -289,24 +290,27 @@ def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
         if output.table and output.error is None
     }
     checks = [(ref, c, subject, registry.ask(c, subject)) for ref, c, subject in checks_of(index, subjects)]
-    answers = iter(_answers(warehouse, [question for *_, question in checks if question]))
+    answers = iter(_answers_by_date(warehouse, [question for *_, question in checks if question]))
     for ref, check, subject, question in checks:
         output, name = reading.outputs[ref], name_of(check)
         _note_what_it_looks_at(output, check)
-        answer: list[Row] | PhasegateError = []
+        answered = Answered([])
         if question is not None:
-            answer = next(answers)
+            answered = next(answers)
             query = f"{name}.{ref}"
             words = f"what the check '{name}' of {ref} looks at, by date"
             reading.note(NamedQuery(query, words, question.sql, dict(question.parameters)))
             output.queries[name] = query
-        if isinstance(answer, PhasegateError):
-            reading.unread[output.query(name)] = str(answer)
-            verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
-        else:
-            verdicts = registry.judge(check, subject, answer)
-        for day, verdict in verdicts.items():
-            output.verdicts.setdefault(day, []).append(verdict)
+        verdicts: dict[date, Verdict] = {}
+        if days := tuple(day for day in subject.days if day not in answered.failed):
+            verdicts = registry.judge(check, replace(subject, days=days), answered.rows)
+        for day, error in answered.failed.items():
+            if not days:
+                reading.unread.setdefault(output.query(name), str(error))
+            said = f"the check could not be asked: {error}"
+            verdicts |= registry.unasked(check, replace(subject, days=(day,)), UNKNOWN, said, is_asked_again=True)
+        for day in subject.days:
+            output.verdicts.setdefault(day, []).append(verdicts[day])
 
 
 def _answers(warehouse: Warehouse, questions: list[Question]) -> list[list[Row] | PhasegateError]:
@@ -315,6 +319,14 @@ def _answers(warehouse: Warehouse, questions: list[Question]) -> list[list[Row] 
         return ask(warehouse, questions)
     except ReadsTooMuch as error:
         return [error] * len(questions)
+
+
+def _answers_by_date(warehouse: Warehouse, questions: list[Question]) -> list[Answered]:
+    """As ``ask_by_date``; where one of them would read too much, all are left unread, and the report says so."""
+    try:
+        return ask_by_date(warehouse, questions)
+    except ReadsTooMuch as error:
+        return [Answered([], dict.fromkeys(question.parameters["days"], error)) for question in questions]
 
 
 def _note_what_it_looks_at(output: Output, check: Check) -> None:

@@ -11,8 +11,8 @@ from phasegate.domain.errors import PhasegateError, ReadsTooMuch
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.ports import Row, Warehouse
+from phasegate.services.reading.asking import ask
 from phasegate.services.reading.made_with import AskWorkers, ask_nobody, made_with_now
-from phasegate.services.reading.prover import ask
 
 CONTENTS_COLUMNS = (
     "table_name STRING, data_date DATE, fence INT64, content STRING, inputs STRING, code_version STRING, "

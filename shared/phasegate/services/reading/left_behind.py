@@ -13,7 +13,7 @@ from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.ports import Warehouse
 from phasegate.services.reading.ages import find_ages
-from phasegate.services.reading.prover import ask
+from phasegate.services.reading.asking import ask
 
 
 class LeftBehind(NamedTuple):

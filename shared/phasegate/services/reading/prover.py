@@ -1,33 +1,24 @@
 """The prover asks the tables: one query for many tables and a whole batch of dates."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
-from phasegate.domain.calendar.dates import stretches
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
-from phasegate.domain.checks.question import Question, together
+from phasegate.domain.checks.question import Question
 from phasegate.domain.checks.subject import CheckSubject, checked_days
 from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.errors import HaltError, PhasegateError, StatementRefused, TableNotThere, TransientError
+from phasegate.domain.errors import EvaluationError, PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.checks import Check
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
 from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
 from phasegate.domain.state.run import Waiver
-from phasegate.ports import ObjectStore, Parameter, Row, Warehouse
-
-GAP_DAYS = 45
-"""Days without any of the dates asked about at which a query is cut in two: each costs a second."""
-
-_REFUSED = "a check of the run's plan holds SQL that this version does not take"
-_REMEDY = (
-    "Correct the check in the pipeline file, and `phasegate retry` takes it over; or go on with the version that "
-    "planned the run"
-)
+from phasegate.ports import ObjectStore, Warehouse
+from phasegate.services.reading.asking import Answered, ask, ask_by_date
 
 Counts = dict[date, Found]
 
@@ -87,17 +78,11 @@ class Prover:
         """
         checks = checks_of(index, subjects)
         questions = [registry.ask(check, subject) for _, check, subject in checks]
-        answers = iter(ask(self.warehouse, [question for question in questions if question]))
+        answers = iter(ask_by_date(self.warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
         for (ref, check, subject), question in zip(checks, questions, strict=True):
-            answer = next(answers) if question else []
-            if isinstance(answer, TransientError):
-                verdicts = registry.unasked(check, subject, UNKNOWN, f"the check could not be asked: {answer}")
-            elif isinstance(answer, PhasegateError):
-                verdicts = registry.unasked(check, subject, BLOCK, f"the check cannot be asked: {answer}")
-            else:
-                verdicts = registry.judge(check, subject, answer)
-            judged[ref].extend(verdicts.items())
+            verdicts = dict(_verdicts(check, subject, next(answers) if question else Answered([])))
+            judged[ref].extend((day, verdicts[day]) for day in subject.days)
         return judged
 
     def soundness(
@@ -170,7 +155,7 @@ class Prover:
         for ref, verdicts in self.judge(index, subjects).items():
             for day, verdict in verdicts:
                 wrong_there = wrong_by_ref[ref]
-                if verdict.outcome == UNKNOWN:
+                if verdict.is_asked_again:
                     wrong_by_ref[ref] = TransientError(str(verdict))
                 elif not isinstance(wrong_there, TransientError) and is_unsound(ref, day, verdict, known):
                     wrong_there.setdefault(day, str(verdict))
@@ -180,6 +165,25 @@ class Prover:
 def is_unsound(ref: str, day: date, verdict: Verdict, known: Sequence[Waiver]) -> bool:
     """Tell whether a verdict of a processor's check stands in the way, with the waivers that stand."""
     return any(map(blocks, waived([verdict], day, ref.partition("/")[0], known)))
+
+
+def _verdicts(check: Check, subject: CheckSubject, answered: Answered) -> Iterator[tuple[date, Verdict]]:
+    """The verdicts of a check: what was answered is judged, and of what failed the reason is told."""
+    if days := tuple(day for day in subject.days if day not in answered.failed):
+        yield from registry.judge(check, replace(subject, days=days), answered.rows).items()
+    days_by_error: dict[PhasegateError, list[date]] = {}
+    for day, error in answered.failed.items():
+        days_by_error.setdefault(error, []).append(day)
+    for error, of_error in days_by_error.items():
+        failed = replace(subject, days=tuple(of_error))
+        if isinstance(error, TransientError):
+            said = f"the check could not be asked: {error}"
+            yield from registry.unasked(check, failed, UNKNOWN, said, is_asked_again=True).items()
+        elif isinstance(error, EvaluationError):
+            said = f"the check cannot be answered for this date: {error}"
+            yield from registry.unasked(check, failed, UNKNOWN, said).items()
+        else:
+            yield from registry.unasked(check, failed, BLOCK, f"the check cannot be asked: {error}").items()
 
 
 def checks_of(
@@ -196,74 +200,6 @@ def checks_of(
             subject = CheckSubject(pipeline, index.calendar, phase, processor, processor.output, days, counts)
             checks.extend((ref, check, subject) for check in index.checks(ref))
     return checks
-
-
-def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
-    """Return the rows of each question, or why it could not be asked.
-
-    Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
-    When that fails for good, each is asked by itself, so that one missing table does not speak for the others, nor the
-    bytes of all of them for one. About dates far apart each stretch of them is asked by itself: a query reads what lies
-    between its first date and its last. Raises HaltError: a full disk is no answer about a table, and
-    neither is it that this version refuses a statement of a stored plan.
-    """
-    parts = [_by_stretch(question) for question in questions]
-    answers = iter(_ask(warehouse, [part for of_question in parts for part in of_question]))
-    return [_joined([next(answers) for _ in of_question]) for of_question in parts]
-
-
-def _by_stretch(question: Question) -> list[Question]:
-    """A question for each stretch of its dates, all of them together the same question."""
-    found = stretches(question.parameters.get("days", ()), GAP_DAYS)
-    if len(found) <= 1:
-        return [question]
-    return [
-        replace(question, parameters={**question.parameters, "first": days[0], "last": days[-1], "days": list(days)})
-        for days in found
-    ]
-
-
-def _joined(answers: Sequence[list[Row] | PhasegateError]) -> list[Row] | PhasegateError:
-    """The rows of all parts, or the first error."""
-    rows: list[Row] = []
-    for answer in answers:
-        if isinstance(answer, PhasegateError):
-            return answer
-        rows.extend(answer)
-    return rows
-
-
-def _ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] | PhasegateError]:
-    if not questions:
-        return []
-    alike: dict[tuple[str, str], list[int]] = {}
-    for n, question in enumerate(questions):
-        alike.setdefault((question.shape, str(question.parameters.get("days"))), []).append(n)
-    answers: dict[int, list[Row] | PhasegateError] = {}
-    asked = [together([questions[n] for n in group]) for group in alike.values()]
-    alone: list[int] = []
-    for group, answer in zip(alike.values(), warehouse.ask(_as_asked(asked)), strict=True):
-        if isinstance(answer, TransientError):
-            answers.update(dict.fromkeys(group, answer))
-        elif isinstance(answer, PhasegateError):
-            alone.extend(group)
-        else:
-            found: list[list[Row]] = [[] for _ in group]
-            for row in answer:
-                found[row["asked"]].append(row)
-            answers.update(zip(group, found, strict=True))
-    if alone:
-        answers.update(zip(alone, warehouse.ask(_as_asked([questions[n] for n in alone])), strict=True))
-    for answer in answers.values():
-        if isinstance(answer, HaltError):
-            raise answer
-        if isinstance(answer, StatementRefused) and not isinstance(answer, TableNotThere):
-            raise HaltError(f"{_REFUSED}: {answer}. {_REMEDY}") from answer
-    return [answers[n] for n in range(len(questions))]
-
-
-def _as_asked(questions: Sequence[Question]) -> list[tuple[str, Mapping[str, Parameter]]]:
-    return [(question.sql, question.parameters) for question in questions]
 
 
 def _unexpected(name: str, expects: Mapping[date, str], counts: Counts) -> Iterable[tuple[date, str]]:

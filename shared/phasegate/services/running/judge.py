@@ -25,7 +25,7 @@ from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import ADOPTED, NOTHING_DUE, PROOF
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, AttemptKey, DateFacts, Proved, Verdict
+from phasegate.domain.state.facts import BLOCK, AttemptKey, DateFacts, Proved, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.prover import Counted, Counts, Prover
 
@@ -96,7 +96,7 @@ class Judge:
             outcome = _outcome(index, group, facts[day], final[day], verdicts.get(day, {}), waivers)
             outcomes.append(outcome)
             for verdict in outcome.verdicts:
-                if verdict.outcome == UNKNOWN:
+                if verdict.is_asked_again:
                     unasked.setdefault(day, str(verdict))
         return Judgement(facts, proofs, outcomes, unasked)
 

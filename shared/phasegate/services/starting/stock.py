@@ -11,7 +11,6 @@ from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex
 from phasegate.domain.spec.pipeline import ObjectOutput, TableOutput
-from phasegate.domain.state.facts import UNKNOWN
 from phasegate.domain.state.run import Waiver
 from phasegate.services.reading.ages import find_ages
 from phasegate.services.reading.made_with import AskWorkers, ask_nobody
@@ -134,7 +133,7 @@ def _look(
         }
         judged = prover.judge(index, {ref: (expected[ref], held) for ref, held in counted.items()})
         unsound = {
-            ref: {day for day, v in of_ref if v.outcome == UNKNOWN or is_unsound(ref, day, v, known)}
+            ref: {day for day, v in of_ref if v.is_asked_again or is_unsound(ref, day, v, known)}
             for ref, of_ref in judged.items()
         }
     open_question: list[tuple[int, int]] = []

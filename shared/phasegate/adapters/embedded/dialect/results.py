@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import EvaluationError
 
 _LAST = 2**63
 
@@ -15,16 +15,16 @@ def readers(kinds: Sequence[str]) -> list[Callable[[Any], Any] | None]:
 
 
 def _of_whole(value: int | None) -> int | None:
-    """A sum of whole numbers is an INT64. Raises InputError beyond."""
+    """A sum of whole numbers is an INT64. Raises EvaluationError beyond."""
     if value is not None and not -_LAST <= value < _LAST:
-        raise InputError(f"{value} is beyond INT64")
+        raise EvaluationError(f"{value} is beyond INT64")
     return value
 
 
 def _of_array(value: list[Any] | None) -> list[Any]:
-    """No array is an empty one. Raises InputError for an element that is NULL, which no result may hold."""
+    """No array is an empty one. Raises EvaluationError for an element that is NULL, which no result may hold."""
     if value is not None and any(element is None for element in value):
-        raise InputError("an array of the result holds NULL: leave NULLs out (ARRAY_AGG(… IGNORE NULLS))")
+        raise EvaluationError("an array of the result holds NULL: leave NULLs out (ARRAY_AGG(… IGNORE NULLS))")
     return value or []
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from google.api_core.exceptions import Forbidden, NotFound
+from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound
 from google.auth.exceptions import GoogleAuthError
 
 from phasegate.adapters.gcp.http.errors import is_transient, message_of, reason_of
@@ -23,6 +23,11 @@ _CROWDED = (
 )
 """How BigQuery words a statement that met others on its table, or rows that were streamed in and cannot be changed for
 up to 90 minutes; the reason it gives is that of a wrong statement."""
+
+
+def may_be_of_a_value(error: BaseException | None) -> bool:
+    """Tell whether an error may be that of a value: BigQuery gives the same reason for it as for a wrong statement."""
+    return isinstance(error, GoogleAPICallError) and reason_of(error) == "invalidQuery"
 
 
 def explained(error: Exception, max_bytes_billed: int) -> PhasegateError:

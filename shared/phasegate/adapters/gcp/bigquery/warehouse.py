@@ -29,7 +29,7 @@ from phasegate.adapters.bigquery_sql import (
     named_parameters,
     read_script,
 )
-from phasegate.adapters.gcp.bigquery.errors import explained, refused
+from phasegate.adapters.gcp.bigquery.errors import explained, may_be_of_a_value, refused
 from phasegate.adapters.gcp.bigquery.statements import (
     DAY_PARAMETER,
     FENCE,
@@ -51,7 +51,7 @@ from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.checks.question import DuckDbSql
-from phasegate.domain.errors import InputError, PhasegateError, StaleFence, StatementRefused
+from phasegate.domain.errors import EvaluationError, InputError, PhasegateError, StaleFence, StatementRefused, TransientError
 from phasegate.ports import Parameter, Partition, Row
 from phasegate.telemetry import note_read
 
@@ -253,7 +253,18 @@ class BigQueryWarehouse:
         try:
             return self.query(*question)
         except PhasegateError as error:
+            return self._of_a_value(error, question) if may_be_of_a_value(error.__cause__) else error
+
+    def _of_a_value(self, error: PhasegateError, question: tuple[str, Mapping[str, Parameter]]) -> PhasegateError:
+        """An EvaluationError where a dry run, which is free and reads no value, finds nothing wrong with a statement
+        that failed; else the error."""
+        try:
+            self._dry_run(*question)
+        except TransientError as found:
+            return found
+        except PhasegateError:
             return error
+        return EvaluationError(str(error))
 
     def _replace(
         self,
