@@ -1,16 +1,21 @@
 """One date's value makes a check's query fail: that date is held back and named, and the others go on."""
 
+import random
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.operations.audit import Discrepancy
 from phasegate.domain.plan import PlanIndex, WorkLetter
 from phasegate.domain.spec.pipeline import NoOutput
 from phasegate.domain.state.board import Board, BoardLetter
-from phasegate.domain.state.facts import UNKNOWN, WARN
+from phasegate.domain.state.facts import UNKNOWN, WARN, Verdict
 from phasegate.domain.state.run import RunStatus
 from phasegate.services.operating.decisions import waive
+from phasegate.services.reading.prover import Prover
 from tests.report.verifying import Finished
 from tests.world import START, World
 
@@ -129,3 +134,32 @@ def test_the_verifier_finds_that_date_alone_unanswered(tmp_path: Path) -> None:
     unasked = [line for line in finished.verify().report.findings if line.kind == Discrepancy.NOT_ASKED]
     assert [(line.date, line.processor) for line in unasked] == [(day, "left")]
     assert "negative" in unasked[0].detail
+
+
+def test_which_dates_are_judged_together_changes_no_verdict(tmp_path: Path) -> None:
+    world = spoiled(tmp_path)
+    driven(world)
+    with duckdb.connect(str(world.home.warehouse)) as connection:
+        connection.execute("UPDATE shape.left_side SET v = -1 WHERE d IN (?, ?)", [world.days[7], world.days[8]])
+    chance = random.Random(1)
+    with world.open() as embedded:
+        index, prover = embedded.state.index("r"), Prover(embedded.warehouse, embedded.objects)
+        left = index.processor("shape/left").output
+
+        def judged(groups: list[list[date]]) -> dict[date, list[Verdict]]:
+            found: dict[date, list[Verdict]] = {}
+            for group in groups:
+                held = prover.count({"shape/left": (left, group)})["shape/left"]
+                assert isinstance(held, dict)
+                expects = dict.fromkeys(group, str(ExpectationLetter.EXPECTED))
+                for day, verdict in prover.judge(index, {"shape/left": (expects, held)})["shape/left"]:
+                    found.setdefault(day, []).append(verdict)
+            return found
+
+        whole = judged([world.days])
+        assert {day for day, of_day in whole.items() if any(v.outcome == UNKNOWN for v in of_day)} == {
+            world.days[n] for n in (BAD, 7, 8)
+        }
+        for size in (1, 2, 3, 5):
+            days = chance.sample(world.days, DATES)
+            assert judged([days[n : n + size] for n in range(0, DATES, size)]) == whole

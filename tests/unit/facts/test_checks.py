@@ -217,7 +217,7 @@ def test_the_entities_check_reads_the_other_table_on_its_own_date_column() -> No
 
     question = ask(EntitiesCheck(key="k", processor="raw/a"), subject(pipeline(other_column)))
     assert isinstance(question, Question)
-    assert "SELECT DISTINCT `played_on` AS d, `k` AS k FROM `raw.a`" in question.sql
+    assert "SELECT `played_on` AS d, `k` AS k0, 1 AS due, 0 AS here FROM `raw.a` WHERE" in question.sql
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
-"""The checks ``entities``, ``coverage`` and ``duplicates`` compare keys."""
+"""The checks ``entities``, ``coverage`` and ``duplicates`` compare keys, by their values.
 
+Keys of a calendar's entity list are texts, and a table's are compared with them as texts.
+"""
+
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 
-from phasegate.domain.checks.question import Answer, Question, key_text, on_days, question, quoted
+from phasegate.domain.checks.question import Answer, Question, as_text, key_text, on_days, question, quoted
 from phasegate.domain.checks.subject import KEYS_SHOWN, CheckSubject, Finding, named
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck
 from phasegate.domain.spec.pipeline import TableOutput
@@ -14,21 +18,38 @@ def ask_entities(check: EntitiesCheck, subject: CheckSubject) -> Question:
     column, table, key = subject.output.date_column, subject.output.table, quoted(check.key)
     if check.calendar is not None:
         return question(
-            f"SELECT DISTINCT {quoted(column)} AS d, CAST({key} AS STRING) AS k, TRUE AS present "
-            f"FROM `{table}` WHERE {on_days(column)}",
+            f"SELECT DISTINCT {quoted(column)} AS d, {as_text(key)} AS k, TRUE AS present "
+            f"FROM `{table}` WHERE {on_days(column)} AND {key} IS NOT NULL",
             subject.days,
             "entities",
         )
     _, other = subject.other(str(check.processor))
-    found, expected = (
-        f"SELECT DISTINCT {quoted(of.date_column)} AS d, {key} AS k FROM `{of.table}` WHERE {on_days(of.date_column)}"
-        for of in (subject.output, other)
-    )
     return question(
-        f"SELECT e.d AS d, CAST(e.k AS STRING) AS k, f.k IS NOT NULL AS present "
-        f"FROM ({expected}) AS e LEFT JOIN ({found}) AS f ON f.d = e.d AND f.k = e.k",
+        f"SELECT d, k, here = 1 AS present FROM ({_due_keys([check.key], other, subject.output)}) AS due",
         subject.days,
         "entities",
+    )
+
+
+def _due_keys(keys: Sequence[str], other: TableOutput, own: TableOutput) -> str:
+    """The SELECT of each key of another table by date: ``d``, ``k`` as text, ``here`` is 1 where its own table has it.
+
+    Keys are brought together by their values: UNION ALL gives each part one type (FLOAT64 for INT64 and FLOAT64) or is
+    refused (INT64 and STRING), and GROUP BY takes NULL for a value like any other, and NaN for one.
+    """
+    parts = [f"k{n}" for n in range(len(keys))]
+    named = ", ".join(f"{quoted(key)} AS {part}" for key, part in zip(keys, parts, strict=True))
+    sides = [
+        f"SELECT {quoted(of.date_column)} AS d, {named}, {1 - here} AS due, {here} AS here "
+        f"FROM `{of.table}` WHERE {on_days(of.date_column)}"
+        for here, of in enumerate((other, own))
+    ]
+    texts = ", ".join(f"{as_text(f'b.{part}')} AS {part}" for part in parts)
+    grouped = ", ".join(f"b.{part}" for part in parts)
+    return (
+        f"SELECT g.d AS d, {key_text([f'g.{part}' for part in parts])} AS k, g.here AS here FROM ("
+        f"SELECT b.d AS d, {texts}, MAX(b.here) AS here FROM ({' UNION ALL '.join(sides)}) AS b "
+        f"GROUP BY b.d, {grouped} HAVING MAX(b.due) = 1) AS g"
     )
 
 
@@ -63,17 +84,12 @@ def judge_entities(check: EntitiesCheck, subject: CheckSubject, answer: Answer) 
 def ask_coverage(check: CoverageCheck, subject: CheckSubject) -> Question:
     """Ask, by date, how many keys the other table has and how many of them are here, with the first that are not."""
     _, other = subject.other(check.processor)
-    key = key_text(check.keys)
-    sides = [
-        f"SELECT DISTINCT {quoted(of.date_column)} AS d, {key} AS k FROM `{of.table}` WHERE {on_days(of.date_column)}"
-        for of in (other, subject.output)
-    ]
     return question(
         "SELECT d, k, expected, found, absent FROM ("
-        "SELECT e.d AS d, e.k AS k, f.k IS NULL AS absent, COUNT(*) OVER (PARTITION BY e.d) AS expected, "
-        "COUNT(f.k) OVER (PARTITION BY e.d) AS found, "
-        "ROW_NUMBER() OVER (PARTITION BY e.d ORDER BY IF(f.k IS NULL, 0, 1), e.k) AS place "
-        f"FROM ({sides[0]}) AS e LEFT JOIN ({sides[1]}) AS f ON f.d = e.d AND f.k = e.k"
+        "SELECT e.d AS d, e.k AS k, e.here = 0 AS absent, COUNT(*) OVER (PARTITION BY e.d) AS expected, "
+        "COUNTIF(e.here = 1) OVER (PARTITION BY e.d) AS found, "
+        "ROW_NUMBER() OVER (PARTITION BY e.d ORDER BY e.here, e.k) AS place "
+        f"FROM ({_due_keys(check.keys, other, subject.output)}) AS e"
         f") AS ranked WHERE place <= {KEYS_SHOWN}",
         subject.days,
         "coverage",
@@ -113,10 +129,17 @@ def _no_keys_of(other: TableOutput) -> str:
 def ask_duplicates(check: DuplicatesCheck, subject: CheckSubject) -> Question:
     """Ask for the keys that are there more than once, the first ones of each date, and how many such there are."""
     column, table = subject.output.date_column, subject.output.table
-    key = key_text(check.keys or subject.output.keys)
+    keys = check.keys or subject.output.keys
+    parts = [f"k{n}" for n in range(len(keys))]
+    named = ", ".join(f"{quoted(key)} AS {part}" for key, part in zip(keys, parts, strict=True))
+    counted = (
+        f"SELECT {quoted(column)} AS d, {named}, COUNT(*) AS n FROM `{table}` WHERE {on_days(column)} "
+        f"GROUP BY {', '.join(str(n + 1) for n in range(1 + len(keys)))} HAVING COUNT(*) > 1"
+    )
+    texts = ", ".join(f"{as_text(f'c.{part}')} AS {part}" for part in parts)
     twice = (
-        f"SELECT {quoted(column)} AS d, {key} AS k, COUNT(*) AS n FROM `{table}` "
-        f"WHERE {on_days(column)} GROUP BY 1, 2 HAVING COUNT(*) > 1"
+        f"SELECT t.d AS d, {key_text([f't.{part}' for part in parts])} AS k, t.n AS n "
+        f"FROM (SELECT c.d AS d, {texts}, c.n AS n FROM ({counted}) AS c) AS t"
     )
     return question(
         "SELECT d, k, n, doubled FROM (SELECT d, k, n, COUNT(*) OVER (PARTITION BY d) AS doubled, "

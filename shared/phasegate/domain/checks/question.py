@@ -78,6 +78,21 @@ def on_days(column: str) -> str:
     return f"{name} BETWEEN @first AND @last AND {name} IN (SELECT x FROM UNNEST(@days) AS x)"
 
 
-def key_text(columns: Sequence[str]) -> str:
-    """Write several columns as one text; NULL is a key like any other."""
-    return " || '/' || ".join(f"COALESCE(CAST({quoted(column)} AS STRING), 'NULL')" for column in columns)
+def key_text(texts: Sequence[str]) -> str:
+    """Write the parts of a key as one text that no other key has. texts: SQL of type STRING, one for each part.
+
+    NULL is written NULL. A text is put in double quotes where it would else be taken for something else: ``NULL``, one
+    that begins with a quote and, in a key of several parts, one with the slash that stands between them.
+    """
+    slash = " OR STRPOS({0}, '/') > 0" if len(texts) > 1 else ""
+    part = (
+        "CASE WHEN {0} IS NULL THEN 'NULL' "
+        f"WHEN {{0}} = 'NULL' OR SUBSTR({{0}}, 1, 1) = '\"'{slash} "
+        "THEN CONCAT('\"', REPLACE({0}, '\"', '\"\"'), '\"') ELSE {0} END"
+    )
+    return " || '/' || ".join(part.format(text) for text in texts)
+
+
+def as_text(expression: str) -> str:
+    """Write a value as SQL of type STRING."""
+    return f"CAST({expression} AS STRING)"

@@ -180,7 +180,7 @@ def compared_query(pair: Compared, over: Stretches) -> NamedQuery:
     def side(table: TableOutput, here: int) -> str:
         day = table.date_column
         return (
-            f"SELECT DISTINCT {day} AS d, CAST({pair.key} AS STRING) AS k, {here} AS here, {1 - here} AS there "
+            f"SELECT DISTINCT {day} AS d, {pair.key} AS k, {here} AS here, {1 - here} AS there "
             f"FROM `{table.table}` WHERE {_within(day, over)}"
         )
 

@@ -18,7 +18,7 @@ from phasegate.domain.calendar.cross_check import (
     table_gaps,
 )
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.checks.question import key_text, quoted
+from phasegate.domain.checks.question import as_text, key_text, quoted
 from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.spec.cross_check import CrossCheckSpec, CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
@@ -164,12 +164,17 @@ def _schedule_sql(spec: CalendarSpec, check: CrossCheckSpec) -> str:
     day = quoted(spec.date_column)
     postponed = f"COUNTIF(({check.postponed}) AND ({spec.condition}) IS NOT TRUE)" if check.postponed else "0"
     return (
-        f"SELECT {day} AS day, {key_text(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
+        f"SELECT {day} AS day, {_unit(check.key)} AS unit, MIN({quoted(spec.season_column)}) AS season, "
         f"COUNT(*) AS n, COUNTIF({spec.condition}) AS counts, "
         f"COUNTIF(({spec.condition}) IS NULL) AS unknown, {postponed} AS postponed, "
         f"COUNTIF({' OR '.join(f'{quoted(column)} IS NULL' for column in check.key)}) AS unnamed FROM `{spec.table}` "
         "GROUP BY 1, 2"
     )
+
+
+def _unit(columns: Sequence[str]) -> str:
+    """The name of a unit. Files and tables are compared by it, and as a file's types are its own, by text."""
+    return key_text([as_text(quoted(column)) for column in columns])
 
 
 def _schedule_units(
@@ -203,7 +208,7 @@ def _table_units(
 ) -> list[TableUnit] | None:
     day, (first, last) = quoted(table.date_column), bounds
     sql = (
-        f"SELECT {day} AS day, {key_text(table.key or check.key)} AS unit, COUNT(*) AS n FROM `{table.table}` "
+        f"SELECT {day} AS day, {_unit(table.key or check.key)} AS unit, COUNT(*) AS n FROM `{table.table}` "
         f"WHERE ({table.condition}) AND ({day} BETWEEN DATE '{first}' AND DATE '{last}' OR {day} IS NULL) "
         "GROUP BY 1, 2"
     )

@@ -1,13 +1,17 @@
 """Arithmetic: whole numbers have 64 bits, what has no number is an error, and NaN equals nothing."""
 
+from typing import Any
+
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 
 from phasegate.adapters.embedded.dialect.mending import (
     DECIMAL,
     FLOAT,
+    INSTANT,
     NUMBER,
     TEXT,
+    WALL_CLOCK,
     WHOLE,
     Type,
     any_kind,
@@ -247,6 +251,34 @@ def listed(node: exp.Expression) -> exp.Expression | None:
     if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
         raise StatementRefused("an ARRAY is no list of values: write IN UNNEST(…)")
     return None
+
+
+@mends(exp.Union, exp.Except, exp.Intersect)
+def set_operation(node: exp.Expression) -> exp.Expression | None:
+    """Columns that are put under each other have one type, or a common one: DuckDB makes texts of what has none. The
+    literals that BigQuery reads as dates are to be cast."""
+    assert isinstance(node, exp.SetOperation)  # noqa: S101 - the kinds above
+    selects: list[list[Any]] = [node.left.selects, node.right.selects]
+    for left, right in zip(*selects, strict=False):
+        families = {next((name for name, of in _FAMILIES.items() if kind(side) in of), None) for side in (left, right)}
+        if len(families) > 1 and None not in families and families != {"a DATE", "a DATETIME"}:
+            raise StatementRefused(
+                f"columns of a set operation have no common type: {left.alias_or_name or left.sql()[:80]} is "
+                f"{' and '.join(sorted(str(name) for name in families))}; CAST one of them"
+            )
+    return None
+
+
+_FAMILIES = {
+    "a number": NUMBER,
+    "a text": TEXT,
+    "a BOOL": frozenset({Type.BOOLEAN}),
+    "a DATE": frozenset({Type.DATE}),
+    "a TIME": frozenset({Type.TIME}),
+    "a DATETIME": WALL_CLOCK,
+    "a TIMESTAMP": INSTANT,
+    "of BYTES": frozenset({Type.BINARY, Type.VARBINARY}),
+}
 
 
 @mends(exp.Mod)
