@@ -166,3 +166,18 @@ def test_a_result_that_bigquery_would_not_give_out_is_that_of_a_value_too(tmp_pa
     (answered,) = ask_by_date(embedded, [about(sql, *DAYS[:3])])
     assert answered.failed.keys() == ({DAYS[0]} if "ARRAY" in value else set(DAYS[1:3]))
     embedded.close()
+
+
+def test_a_query_that_fails_where_there_are_no_rows_is_no_statement_that_always_fails(tmp_path: Path) -> None:
+    asked = days(128)
+    empty = set(asked[64::2])
+    embedded = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+    embedded.apply_schema("CREATE TABLE IF NOT EXISTS `asking.rows` (d DATE)")
+    embedded.append_missing("asking.rows", [{"d": str(day)} for day in asked if day not in empty], ["d"])
+    counted = (
+        "SELECT day AS d, (SELECT COUNT(*) FROM `asking.rows` AS r WHERE r.d = day) AS c FROM UNNEST(@days) AS day"
+    )
+    (answered,) = ask_by_date(embedded, [about(f"SELECT d, 1 / c AS n FROM ({counted}) AS counted", *asked)])
+    assert answered.failed.keys() == empty
+    assert {row["d"] for row in answered.rows} == set(asked) - empty
+    embedded.close()

@@ -13,6 +13,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
+from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
 from phasegate.domain.checks.subject import CheckSubject
@@ -64,7 +65,7 @@ class Tables:
         self.warehouse.append_missing(table, numbered, ["place"])
         return self
 
-    def judged(self, check: Check) -> Verdict:
+    def judged(self, check: Check, among: Calendar | None = None) -> Verdict:
         """The verdict on the first date."""
 
         def change(document: dict[str, Any]) -> None:
@@ -75,7 +76,7 @@ class Tables:
         left = world.phase("shape").processors[0]
         assert isinstance(left.output, TableOutput)
         subject = CheckSubject(
-            world, calendar(DAYS), "shape", left, left.output, tuple(DAYS), {day: Found(1) for day in DAYS}
+            world, among or calendar(DAYS), "shape", left, left.output, tuple(DAYS), {day: Found(1) for day in DAYS}
         )
         question = registry.ask(check, subject)
         assert question is not None
@@ -168,9 +169,10 @@ def test_doubled_keys_are_counted_by_their_values(warehouse: Warehouse) -> None:
 
 def test_the_key_null_is_none_of_a_calendars(warehouse: Warehouse) -> None:
     tables = Tables(warehouse, {"k": "STRING"})
-    tables.fill(tables.left, ["T0", "T1", "T2", None])
-    found = tables.judged(EntitiesCheck(key="k", calendar="teams"))
-    assert (found.outcome, found.missing) == (BLOCK, ("T3",))
+    tables.fill(tables.left, ["T0", None])
+    teams = Calendar.of(CalendarDate(day, "S1", {"games": 1}, {"teams": ("None", "T0")}) for day in DAYS)
+    found = tables.judged(EntitiesCheck(key="k", calendar="teams"), teams)
+    assert (found.outcome, found.missing) == (BLOCK, ("None",))
 
 
 def test_the_report_compares_keys_by_value(warehouse: Warehouse) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.errors import TransientError
 from phasegate.domain.operations.audit import Discrepancy
 from phasegate.domain.plan import PlanIndex, WorkLetter
 from phasegate.domain.spec.pipeline import NoOutput
@@ -163,3 +166,21 @@ def test_which_dates_are_judged_together_changes_no_verdict(tmp_path: Path) -> N
         for size in (1, 2, 3, 5):
             days = chance.sample(world.days, DATES)
             assert judged([days[n : n + size] for n in range(0, DATES, size)]) == whole
+
+
+def test_a_check_that_could_not_be_asked_just_now_is_asked_again_and_its_dates_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, failures = DuckDbWarehouse.ask, [TransientError("the warehouse is busy")] * 3
+
+    def busy(warehouse: DuckDbWarehouse, questions: Any) -> Any:
+        answers = ask(warehouse, questions)
+        return [
+            failures.pop() if "SQRT" in sql and failures else answer
+            for (sql, _), answer in zip(questions, answers, strict=True)
+        ]
+
+    monkeypatch.setattr(DuckDbWarehouse, "ask", busy)
+    world = World(tmp_path, dates=DATES, change=with_roots())
+    board = driven(world)
+    assert (board.status, failures, board.bad) == (RunStatus.COMPLETED, [], {})
