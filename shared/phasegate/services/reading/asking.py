@@ -82,11 +82,16 @@ def ask_by_date(warehouse: Warehouse, questions: Sequence[Question]) -> list[Ans
 
 @dataclass(frozen=True, slots=True)
 class _Failing:
-    """A part of a question that was asked, with the number of the question and the error that met it."""
+    """A part of a question that was asked."""
 
     number: int
+    """The place of the question among those that are asked."""
+
     question: Question
+    """The question, about some of its dates."""
+
     error: PhasegateError | None = None
+    """The error that met it; None: it is not known yet."""
 
 
 def _settle(answered: Answered, asked: _Failing, answer: list[Row] | PhasegateError) -> Iterator[_Failing]:
