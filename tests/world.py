@@ -31,7 +31,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import StaleFence
 from phasegate.domain.plan import compile_plan
-from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.domain.spec.pipeline import Pipeline, select_phases
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.ports import ObjectStore, Partition, Warehouse
@@ -351,7 +351,7 @@ class World:
         profile: str | None = None,
     ) -> Run:
         """Plan and write a run."""
-        embedded.prepare()
+        embedded.prepare(self.pipeline, select_phases(self.pipeline, phases) if phases else self.pipeline.phase_names)
         plan = make_plan(
             self.pipeline,
             self.calendar(),

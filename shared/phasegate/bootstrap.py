@@ -40,6 +40,7 @@ from phasegate.services.running.listener import Listener
 from phasegate.services.running.reconciler import Reconciler
 from phasegate.services.running.runner import Call, Runner
 from phasegate.services.running.sweeper import Sweeper
+from phasegate.services.starting.own_tables import make_own_tables
 
 WAKE_BUCKET = timedelta(milliseconds=50)
 """In embedded mode the conductor is woken at most once in this time; on a cloud it is half a second."""
@@ -48,6 +49,7 @@ WORKER_THREADS = 4
 
 _CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=50), DISPATCH_QUEUE: QueueSpec(max_concurrent=1)}
 """The engine handles one at a time; of wake-ups that wait it takes all, and makes one pass for them."""
+
 
 Execute = Callable[[Call], Completion | None]
 
@@ -303,20 +305,24 @@ class Embedded:
         self._lock.announce(run_id)
         if isinstance(self.clock, SteadyClock):
             self.clock.tell_again()
-        self.prepare()
+        plan = self.state.plan(run_id)
+        self.prepare(plan.pipeline, plan.phases)
         self._lock.name_run(run_id)
         return self.engine(run_id).drive(stop=stop, progress=progress)
 
-    def prepare(self) -> None:
-        """Let the workers set up what they need (tables, reference data)."""
+    def prepare(self, pipeline: Pipeline, phases: Sequence[str]) -> None:
+        """Let the workers set up what they need (tables, reference data), and make Phasegate's own tables for the
+        phases of a run. Raises InputError where a SELECT does not fit.
+        """
         for worker in self.workers.values():
             worker.prepare()
+        make_own_tables(pipeline, phases, self.warehouse)
 
     def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
         return ThreadExecutor(execute, self._options.threads, clock, self._allowed)
 
     def _allowed(self, call: Call) -> timedelta:
         """How long a thread is left to a call: what is killed at its deadline has its end a moment later."""
-        is_killed = isinstance(self.workers[call.task.call.worker], ProcessWorker)
+        is_killed = isinstance(self.workers.get(call.task.call.worker), ProcessWorker)
         claim = call.claim
         return claim.deadline - claim.claimed_at + (KILLED_WITHIN if is_killed else timedelta())

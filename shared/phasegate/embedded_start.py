@@ -261,8 +261,8 @@ class HomeStart(HomePreview):
         return said_by({name: worker for name, worker in self.embedded.workers.items() if name in names})
 
     def prepare(self, scope: RunScope) -> State:
-        """See the protocol: the workers make their tables, which then must be right."""
-        self.embedded.prepare()
+        """See the protocol: the workers and Phasegate make their tables, which then must be right."""
+        self.embedded.prepare(scope.pipeline, scope.phases)
         require_passed(check_tables(scope.tables, self.embedded.warehouse))
         self._is_prepared = True
         return self.embedded.state

@@ -8,6 +8,7 @@ from phasegate.bootstrap import check_dispatch, check_workers, open_warehouse
 from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.operations.preflight import PreflightLine, failed, passed, warned
 from phasegate.domain.spec.pipeline import Pipeline
+from phasegate.services.starting.own_tables import made_here
 from phasegate.services.starting.preflight import check_tables
 
 
@@ -24,7 +25,7 @@ class EmbeddedInstallation:
             _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
             _tried(
                 "workers",
-                ", ".join(pipeline.workers),
+                ", ".join(pipeline.workers) or "none",
                 lambda: check_workers(self._pipeline_file, pipeline, self._source),
             ),
             *self._home_lines(pipeline, phases),
@@ -48,7 +49,7 @@ class EmbeddedInstallation:
         except PhasegateError as error:
             return [failed("home", home, str(error), "mend it, or give another --home")]
         try:
-            return [free, *check_tables(pipeline.tables(phases), warehouse)]
+            return [free, *check_tables(pipeline.tables(phases), warehouse, made_here(pipeline, phases))]
         finally:
             warehouse.close()
 

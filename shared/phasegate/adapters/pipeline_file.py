@@ -1,4 +1,4 @@
-"""A pipeline file is read as YAML, then as types, then for its names, edges and the SQL of its checks.
+"""A pipeline file is read as YAML, then as types, then for its names, edges, and the SQL of its checks and processors.
 
 Every error names file, line and column, path and remedy.
 """
@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from phasegate.adapters.check_sql import sql_problems
 from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, largest_date
+from phasegate.adapters.sql_files import read_sql_files, sql_file_problems
 from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
-from phasegate.domain.spec.pipeline import Pipeline, did_you_mean
+from phasegate.domain.spec.pipeline import SQL_FILES, Pipeline, did_you_mean
 from phasegate.domain.spec.problems import problems
 from phasegate.domain.spec.strict import FORMER_NAMES
 
@@ -46,11 +47,18 @@ def load_pipeline(path: Path) -> Pipeline:
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
     if numbers := list(_numbers_that_are_not_kept(document.content, [], set())):
         raise InputError(_listed(path, document, numbers))
+    if SQL_FILES in document.content:
+        raise InputError(_listed(path, document, [([SQL_FILES], _unknown_key(document.content, [SQL_FILES]))]))
     try:
         pipeline = Pipeline.model_validate(document.content)
     except ValidationError as error:
         raise InputError(_listed(path, document, _wrong_values(document, error))) from error
-    wrong = [(_parts(at), sentence) for at, sentence in (*problems(pipeline), *sql_problems(pipeline))]
+    texts, unread = read_sql_files(pipeline, path.parent)
+    if texts:
+        pipeline = pipeline.model_copy(update={SQL_FILES: texts})
+    found = (*problems(pipeline), *sql_problems(pipeline), *unread)
+    # What the SQL of a processor may name hangs on the gates, which are right only where nothing else is wrong.
+    wrong = [(_parts(at), sentence) for at, sentence in found or sql_file_problems(pipeline)]
     if not wrong and (size := largest_date(pipeline)) > MOST_BYTES:
         tasks = sum(len(phase.processors) for phase in pipeline.phases)
         sentence = (

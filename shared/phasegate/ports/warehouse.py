@@ -45,6 +45,12 @@ class Warehouse(Protocol):
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
 
+    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
+        """Return BigQuery's SQL types by column of the rows that a SELECT would yield, which is not run.
+
+        Raises InputError where it cannot be: a table, a column or a function that it names is not there.
+        """
+
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int
     ) -> int:

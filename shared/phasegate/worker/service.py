@@ -158,7 +158,7 @@ class WorkerService:
         except ValueError as error:
             return _refusal(422, ErrorClass.BUG, f"{path}: {error}")
         if has_passed(request.deadline):
-            return 409, {"message": f"the deadline {request.deadline} has passed: this attempt is void"}
+            return _void(request)
         with telemetry.bind(
             run_id=request.run_id,
             date=request.date,
@@ -244,6 +244,27 @@ def kept_rows(
     """Return the result of an attempt that left what stands there, as it has nothing to put in its place."""
     message = f"{refusal}; {why}"
     return ProcessorResult(status=ResultStatus.FAILED, message=message, error_class=error_class)
+
+
+def answer(handler: Handler, request: WorkerRequest) -> Answer:
+    """Answer a request that was read already, as ``WorkerService.handle`` does for a path's function; a statement that
+    would read more than a person allowed (ReadsTooMuch) as ``respond`` does. Raises HaltError.
+    """
+    if has_passed(request.deadline):
+        return _void(request)
+
+    def of_handler() -> Answer:
+        result = _handled(handler, request)
+        return _answer_of(result if isinstance(result, Accepted) else _results(request, result))
+
+    try:
+        return _answered(of_handler)
+    except ReadsTooMuch as error:
+        return NEEDS_A_PERSON, {"message": said(error)}
+
+
+def _void(request: WorkerRequest) -> Answer:
+    return 409, {"message": f"the deadline {request.deadline} has passed: this attempt is void"}
 
 
 def has_passed(deadline: datetime) -> bool:

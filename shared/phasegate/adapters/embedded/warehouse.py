@@ -16,6 +16,7 @@ import duckdb
 from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion, split_table
 from phasegate.adapters.embedded.dialect import Translator, connected, instants, quoted, translate_ddl
 from phasegate.adapters.embedded.dialect.results import readers
+from phasegate.adapters.embedded.dialect.typing import bigquery_types
 from phasegate.adapters.embedded.unbound import unbound
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.errors import (
@@ -172,6 +173,20 @@ class DuckDbWarehouse:
             for dataset, name, column, kind in rows.fetchall():
                 found.setdefault(f"{dataset}.{name}", {})[column] = kind
         return dict(found)
+
+    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
+        """Return BigQuery's SQL types by column of the rows that a SELECT would yield; it is bound and not run."""
+        statement = self._translate(select, parameters)
+        with self._cursor() as cursor:
+            described = cursor.execute(
+                f"DESCRIBE SELECT * FROM ({statement.sql})", _bound(statement.parameters, parameters)
+            ).fetchall()
+        kinds = {name: kind for name, kind, *_ in described}
+        found = bigquery_types(kinds)
+        for name in kinds:
+            if name not in found:
+                raise InputError(f"column '{name}' of the SELECT is of type {kinds[name]}, which no table here holds")
+        return found
 
     def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
         try:

@@ -111,7 +111,7 @@ def opened(home: Home, run_id: str) -> Iterator[Embedded]:
     with Embedded(home, plan.pipeline, source, pipeline_file=file) as embedded:
         _say_another_warehouse(home, embedded.has_another_warehouse)
         _require_rows(embedded, run_id)
-        embedded.prepare()
+        embedded.prepare(plan.pipeline, plan.phases)
         yield embedded
 
 

@@ -248,7 +248,7 @@ def _other_calendar(index: PlanIndex, task: TaskSpec, day: date, record: MadeRec
 
 def version_of(index: PlanIndex, task: TaskSpec) -> str:
     """Return the version of a task's worker that the pipeline file names; empty: none, or nobody is called."""
-    if isinstance(task.dispatch, Observed):
+    if isinstance(task.dispatch, Observed) or task.spec.sql is not None:
         return ""
     return index.plan.pipeline.workers[task.dispatch.worker].version or ""
 

@@ -20,8 +20,17 @@ TopicId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]{2,229}$", de
 class Dispatch(Strict):
     """A dispatch says how Phasegate calls the worker of a task."""
 
-    worker: Name = Field(description="one of `workers`")
-    path: str = Field(pattern=r"^/[A-Za-z0-9/_-]*$", description="path of the request, below the worker's address")
+    worker: Name = Field(
+        default="",
+        exclude_if=lambda worker: not worker,
+        description="one of `workers`; needed unless each processor of the phase is `sql`",
+    )
+    path: str = Field(
+        default="",
+        pattern=r"^/[A-Za-z0-9/_-]*$",
+        exclude_if=lambda path: not path,
+        description="path of the request, below the worker's address; needed as `worker` is",
+    )
     date_field: Name = Field(default="date", description="the request's name for the date")
     processor_field: Name = Field(default="processor", description="the request's name for the processor")
     results: str = Field(default="results", description="dotted path to the per-processor results in the answer")
@@ -32,6 +41,10 @@ class Dispatch(Strict):
         description="how long an answer is waited for; Cloud Tasks allows up to 30 minutes",
     )
     queue: Name = Field(description="one of `queues`")
+
+    def without_worker(self) -> "Dispatch":
+        """Return the dispatch of what Phasegate itself runs: the same queue and time, and nobody to call."""
+        return Dispatch(queue=self.queue, timeout_seconds=self.timeout_seconds)
 
 
 class MessageFields(Strict):

@@ -7,9 +7,10 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AliasChoices, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, ConfigDict, Field, JsonValue, model_validator
+from pydantic.config import JsonDict
 
 from phasegate.domain.protocol.worker import FORMER_CONSTANTS
 from phasegate.domain.protocol.written_dates import WrittenDay
@@ -19,7 +20,7 @@ from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
 from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.report import ReportSpec
-from phasegate.domain.spec.strict import Column, Dialect, Name, Strict, TableName, with_former_names
+from phasegate.domain.spec.strict import Column, Dialect, Name, SqlPath, Strict, TableName, with_former_names
 
 FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
@@ -27,6 +28,9 @@ SchemaFile = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+\.
 
 DATE_COLUMN = "date_column"
 """The key of the pipeline file that names the column of a table's dates."""
+
+FENCE_COLUMN = "_fence"
+"""The column in which whatever writes through the ``Warehouse`` port leaves its fence."""
 
 NamedColumns = Mapping[str, Sequence[str]]
 """The columns of one table that the pipeline file names, by the key that names them."""
@@ -214,6 +218,20 @@ class Processor(Strict):
         description="`season_to_date`: it is made from the schedule of its whole season too, up to its own date; where "
         "the calendar of these dates is another one since, it is stale",
     )
+    sql: SqlPath | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        examples=["sql/totals.sql"],
+        description="file of one SELECT, below the folder of this file, whose rows become the date's partition of its "
+        "table; Phasegate runs it, and no worker is called",
+    )
+    schema_file: SqlPath | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        examples=["schema/shop.sql"],
+        description="with `sql`: file of CREATE TABLE IF NOT EXISTS statements, that of its table among them; without "
+        "it the table is made from the columns of the SELECT",
+    )
     output: Output = Field(description="what it leaves behind")
     checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")
     may_be_empty: str | None = Field(default=None, description="why a date without rows is right")
@@ -241,6 +259,15 @@ class Processor(Strict):
     failure: ProcessorFailure | None = Field(
         default=None, exclude_if=_is_none, description="keys of the phase's `failure` that are others for this one"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_fence(cls, given: Any) -> Any:
+        """The rows of a SELECT carry their fence in ``_fence``, whether or not the file says so."""
+        output = given.get("output") if isinstance(given, dict) and given.get("sql") is not None else None
+        if isinstance(output, dict) and output.get("kind") == "table" and output.get("fence_column") is None:
+            return {**given, "output": {**output, "fence_column": FENCE_COLUMN}}
+        return given
 
 
 class FailurePolicy(Strict):
@@ -317,9 +344,12 @@ class Phase(Strict):
 
     def how_of(self, processor: Processor) -> Dispatch | Observed:
         """Return how the tasks of a processor come to be done."""
+        how = self.how
+        if processor.sql is not None and isinstance(how, Dispatch):
+            how = how.without_worker()
         if processor.timeout_seconds is None:
-            return self.how
-        return self.how.model_copy(update={"timeout_seconds": processor.timeout_seconds})
+            return how
+        return how.model_copy(update={"timeout_seconds": processor.timeout_seconds})
 
     def failure_of(self, processor: Processor) -> FailurePolicy:
         """Return what happens after a failure of a processor: what the phase says, and what it says of itself."""
@@ -412,8 +442,20 @@ class Demand(NamedTuple):
     """The number: arithmetic over the calendar's numbers."""
 
 
+SQL_FILES = "sql_files"
+"""The key of a stored pipeline that a file must not have."""
+
+
+def _without_sql_files(schema: JsonDict) -> None:
+    """Take out of the JSON Schema what the file does not say: the loader adds it."""
+    if isinstance(properties := schema["properties"], dict):
+        properties.pop(SQL_FILES)
+
+
 class Pipeline(Strict):
     """The pipeline is the single source of truth: what runs, in which order, and what must hold in between."""
+
+    model_config = ConfigDict(json_schema_extra=_without_sql_files)
 
     schema_version: Literal[1] = Field(description="version of this format")
     pipeline: Name = Field(description="name of the pipeline")
@@ -437,7 +479,9 @@ class Pipeline(Strict):
         description="`module:callable` that makes up a source folder, for `phasegate sample`; looked up as a "
         "worker's factory",
     )
-    workers: dict[Name, WorkerSpec] = Field(min_length=1, description="name -> processing service")
+    workers: dict[Name, WorkerSpec] = Field(
+        default={}, description="name -> processing service; none are needed where each processor is `sql`"
+    )
     queues: dict[Name, QueueSpec] = Field(min_length=1, description="name -> queue of a constrained resource")
     profiles: dict[Name, Profile] = Field(default={}, description="name -> a way of running")
     phases: list[Phase] = Field(min_length=1, description="the steps, in order")
@@ -449,6 +493,16 @@ class Pipeline(Strict):
     report: ReportSpec = Field(
         default=ReportSpec(), description="what the verifier's report looks at beside rows and keys"
     )
+    sql_files: dict[str, str] = Field(
+        default={},
+        exclude_if=lambda files: not files,
+        description="file -> its text, of each `sql` and `schema_file`, as it was when the pipeline was read: a plan "
+        "keeps the statements that it was made with",
+    )
+
+    def select_of(self, processor: Processor) -> str:
+        """Return the SELECT of a processor that has one. Raises KeyError for another."""
+        return self.sql_files[str(processor.sql)]
 
     @cached_property
     def phase_names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, Obs
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
 from phasegate.domain.spec.ordering import gates_of, phases_before
 from phasegate.domain.spec.pipeline import (
+    FENCE_COLUMN,
     FailurePolicy,
     ObjectOutput,
     Phase,
@@ -197,8 +198,25 @@ def _duplicates(at: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         seen.add(name)
 
 
+_HOW_A_WORKER_IS_CALLED = ("worker", "path", "date_field", "processor_field", "results")
+"""Keys of a dispatch that say nothing where nobody is called."""
+
+
 def _dispatch(pipeline: Pipeline, phase: Phase, dispatch: Dispatch, at: str) -> Iterator[tuple[str, str]]:
-    if dispatch.worker not in pipeline.workers:
+    called = [x.name for x in phase.processors if x.sql is None]
+    for key in _HOW_A_WORKER_IS_CALLED:
+        if not called and key in dispatch.model_fields_set:
+            yield (
+                f"{at}.dispatch.{key}",
+                "says how a worker is called, and each processor of the phase is `sql`: nobody is; remove this",
+            )
+    for key in ("worker", "path"):
+        if called and not getattr(dispatch, key):
+            yield (
+                f"{at}.dispatch.{key}",
+                f"is required and not there: '{called[0]}' has no `sql`, a worker is called",
+            )
+    if called and dispatch.worker and dispatch.worker not in pipeline.workers:
         yield (
             f"{at}.dispatch.worker",
             f"unknown worker '{dispatch.worker}'{did_you_mean(dispatch.worker, pipeline.workers)}",
@@ -293,6 +311,7 @@ def _processor(
     seconds = processor.timeout_seconds
     if seconds is not None and seconds > LONGEST_ANSWER_SECONDS and isinstance(phase.dispatch, Dispatch):
         yield f"{at}.timeout_seconds", f"{seconds} s is too long for an answer: at most {LONGEST_ANSWER_SECONDS}"
+    yield from _sql(phase, processor, at)
     companions = [phase.name] + ([phase.released_with] if phase.released_with in earlier else [])
     for need in processor.needs:
         try:
@@ -317,6 +336,29 @@ def _processor(
     if processor.source_dates is not None and processor.source_dates not in (known := pipeline.calendar.sources):
         hint = did_you_mean(processor.source_dates, known) or "; the calendar has no sources"
         yield f"{at}.source_dates", f"unknown source '{processor.source_dates}'{hint}"
+
+
+def _sql(phase: Phase, processor: Processor, at: str) -> Iterator[tuple[str, str]]:
+    """Phasegate runs a SELECT by itself, into a table whose rows carry its fence."""
+    if processor.sql is None:
+        if processor.schema_file is not None:
+            yield (
+                f"{at}.schema_file",
+                "goes with `sql`, and there is none: a worker makes its own tables; remove this",
+            )
+        return
+    if not isinstance(phase.dispatch, Dispatch):
+        yield f"{at}.sql", "the existing system starts this phase, and nobody runs a SELECT in it; remove this"
+    if not isinstance(processor.output, TableOutput):
+        yield (
+            f"{at}.output.kind",
+            f"'{processor.output.kind}': the rows of a SELECT go into a table; write `kind: table`",
+        )
+    elif processor.output.fence_column != FENCE_COLUMN and isinstance(phase.dispatch, Dispatch):
+        yield (
+            f"{at}.output.fence_column",
+            f"the rows of a SELECT carry their fence in {FENCE_COLUMN}; write that, or leave it out",
+        )
 
 
 def _cycle(phase: Phase) -> list[str] | None:

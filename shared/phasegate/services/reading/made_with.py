@@ -1,14 +1,18 @@
-"""What a table would be made with now is asked of its worker, where a record says what it was made with."""
+"""What a table would be made with now is asked of its worker, or of the SELECT in the plan, where a record says what it
+was made with."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 
 from phasegate.domain.decisions.stale import Records
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.dispatch import Observed
+from phasegate.domain.spec.pipeline import Pipeline, Processor
 from phasegate.ports import Worker
+from phasegate.worker.statement import hash_of_statement
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +61,22 @@ def made_with_now(index: PlanIndex, records: Records, ask_workers: AskWorkers) -
         for task in index.tasks
         if not isinstance(task.dispatch, Observed) and any(r.made_with for r in records.get(task.ref, {}).values())
     ]
-    said = ask_workers({dispatch.worker for _, dispatch in tasks})
-    found = {task.ref: _word(task, said.get(dispatch.worker, {}).get(dispatch.path, {})) for task, dispatch in tasks}
+    said = ask_workers({dispatch.worker for task, dispatch in tasks if task.spec.sql is None})
+    found = {
+        task.ref: _word(task, said.get(dispatch.worker, {}).get(dispatch.path, {}))
+        if task.spec.sql is None
+        else made_with_of(index.plan.pipeline, task.spec)
+        for task, dispatch in tasks
+    }
     return {ref: word for ref, word in found.items() if word}
+
+
+def made_with_of(pipeline: Pipeline, processor: Processor) -> str:
+    """Return what a processor that is a SELECT makes its rows with: the hash of the statement."""
+    return _hash(pipeline.select_of(processor))
+
+
+_hash = lru_cache(maxsize=512)(hash_of_statement)
 
 
 def _word(task: TaskSpec, of_path: Mapping[str, str]) -> str:

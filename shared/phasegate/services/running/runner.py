@@ -1,4 +1,4 @@
-"""The runner executes one task: it claims the attempt, calls the worker, publishes the completion."""
+"""The runner executes one task: it claims the attempt, calls the worker or runs the SELECT, and reports the end."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +29,7 @@ from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.reading.plans_of_dates import indexes_of
 from phasegate.services.running.quarantine import set_aside
+from phasegate.services.running.sql_processors import PlannedSelect, planned_select, run_select
 from phasegate.single_flight import SingleFlight
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class Call:
     """Whether rows that stand there may be deleted where the worker has none."""
     rows_due: RowsDue | None = None
     """How many rows its table should hold on the date; None: it writes none."""
+    select: PlannedSelect | None = None
+    """What is run in place of a call; None: the worker is called."""
     refused: ProcessorResult | None = None
     """Given: the worker is not called, and this is how the attempt ends."""
 
@@ -161,11 +164,12 @@ class Runner:
                     pipeline, day = index.plan.pipeline, claim.key.day
                     is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
                     may_be_empty = not is_expected or accepts_empty(run.retries, pipeline, day, task.ref)
-                    constants = pipeline.workers[task.call.worker].constants
+                    select = planned_select(index, task, day)
+                    constants = pipeline.workers[task.call.worker].constants if select is None else {}
                     due = None
                     if isinstance(task.spec.output, TableOutput):
                         due = rows_due(pipeline, index.calendar, task.phase, task.spec, day)
-                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty, due))
+                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty, due, select))
             if refused:
                 state.record(run_id, refused)
         return calls
@@ -225,7 +229,10 @@ class Runner:
         if call.refused is not None:
             return call.refused
         try:
-            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request(call))
+            if call.select is not None:
+                status, body = run_select(call.select, _request(call), self._backend.warehouse)
+            else:
+                status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call))
         except HaltError:
             raise
         except NoAnswer as error:
@@ -292,9 +299,14 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
     ).with_made_with(result.made_with)
 
 
-def _request(call: Call) -> dict[str, JsonValue]:
-    key, dispatch = call.claim.key, call.task.call
-    request = WorkerRequest(
+def _request_body(call: Call) -> dict[str, JsonValue]:
+    dispatch = call.task.call
+    return request_body(_request(call), call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
+
+
+def _request(call: Call) -> WorkerRequest:
+    key = call.claim.key
+    return WorkerRequest(
         run_id=call.run.run_id,
         date=key.day,
         phase=key.phase,
@@ -307,4 +319,3 @@ def _request(call: Call) -> dict[str, JsonValue]:
         rows_at_least=call.rows_due.at_least if call.rows_due else None,
         rows_at_most=call.rows_due.at_most if call.rows_due else None,
     )
-    return request_body(request, call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)

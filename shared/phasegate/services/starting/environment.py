@@ -20,6 +20,7 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.dry_run import Binder, WarehouseBinder
 from phasegate.services.starting.identity import RequestIdentity
+from phasegate.services.starting.own_tables import made_here, make_own_tables
 from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
 
@@ -140,7 +141,7 @@ class CloudEnvironment:
         """See the protocol."""
         tables = {**scope.pipeline.calendar.tables, **scope.tables}
         return [
-            *check_tables(tables, self.backend.warehouse),
+            *check_tables(tables, self.backend.warehouse, made_here(scope.pipeline, scope.phases)),
             *self.installation.inspect(scope.pipeline, scope.phases),
         ]
 
@@ -158,8 +159,9 @@ class CloudEnvironment:
         """See the protocol."""
         return said_by({name: worker for name, worker in self.backend.workers.items() if name in names})
 
-    def prepare(self, scope: RunScope) -> State:  # noqa: ARG002 - the deployment has prepared everything
-        """See the protocol."""
+    def prepare(self, scope: RunScope) -> State:
+        """See the protocol: what the deployment has not made of Phasegate's own tables is made."""
+        make_own_tables(scope.pipeline, scope.phases, self.backend.warehouse)
         return self.backend.state
 
     def run_ids(self, pipeline: Pipeline, identity: RequestIdentity) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """Every backend needs these lines of preflight: the schedule, what was named on purpose, and the tables."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from phasegate.domain.calendar.cross_check import GapKind, by_what_is_said, in_words
@@ -129,11 +129,13 @@ def calendar_lines(spec: CalendarSpec, checked: CrossChecked) -> list[PreflightL
     return lines
 
 
-def check_tables(named: Mapping[str, NamedColumns], warehouse: Warehouse) -> list[PreflightLine]:
+def check_tables(
+    named: Mapping[str, NamedColumns], warehouse: Warehouse, made_at_start: Collection[str] = ()
+) -> list[PreflightLine]:
     """Check that the tables are there, each with the columns that the pipeline file names of it, and dates in that of
     its dates.
 
-    named: by table.
+    named: by table. made_at_start: those that may be absent, because the start makes them.
     """
     try:
         columns = warehouse.columns(named)
@@ -145,10 +147,12 @@ def check_tables(named: Mapping[str, NamedColumns], warehouse: Warehouse) -> lis
     for table, by_key in named.items():
         if table in columns:
             lines += _check_columns(table, by_key, columns[table])
-        else:
+        elif table not in made_at_start:
             lines.append(failed("table", table, "is not there", "make it: POST /prepare of its worker, or its script"))
     if not lines:
-        lines.append(passed("tables", "all", f"{len(named)} tables are there, each with the columns that are named"))
+        absent = f"; {len(named) - len(columns)} are made at the start" if len(columns) < len(named) else ""
+        found = f"{len(columns)} tables are there, each with the columns that are named{absent}"
+        lines.append(passed("tables", "all", found))
     return lines
 
 

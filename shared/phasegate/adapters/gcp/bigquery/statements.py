@@ -40,6 +40,11 @@ _PLAIN_TYPES = {
 """SQL types whose values JSON holds as plain values, by the name that a table's schema gives them."""
 
 
+def sql_type(kind: str) -> str:
+    """Return the SQL type by the name that a schema gives it: some have another one there."""
+    return _PLAIN_TYPES.get(kind, kind)
+
+
 def plain_columns(table: str, fields: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """Return the SQL types by column. fields: name, type and mode. Raises InputError for a type that JSON lines cannot
     carry.

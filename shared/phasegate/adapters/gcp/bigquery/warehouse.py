@@ -45,6 +45,7 @@ from phasegate.adapters.gcp.bigquery.statements import (
     replacement,
     rows_of_parameter,
     rows_parameter,
+    sql_type,
     typed,
 )
 from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
@@ -150,6 +151,12 @@ class BigQueryWarehouse:
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             found = zip(names, pool.map(self._fields_of, names), strict=True)
             return {name: fields for name, fields in found if fields is not None}
+
+    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
+        """Return the SQL types by column of the rows that a SELECT would yield, from a dry run, which is free."""
+        fields = self._dry_run(select, parameters).schema or ()
+        kinds = {field.name: sql_type(field.field_type) for field in fields}
+        return {f.name: f"ARRAY<{kinds[f.name]}>" if f.mode == "REPEATED" else kinds[f.name] for f in fields}
 
     def bytes_of(self, sql: str, parameters: Mapping[str, Parameter]) -> int:
         """Return the bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it

@@ -76,6 +76,6 @@ class CloudInstallation:
 
 
 def _workers(pipeline: Pipeline, phases: Sequence[str]) -> dict[str, WorkerSpec]:
-    """The workers that the phases call."""
+    """The workers that the phases call; a phase of nothing but SELECTs names none."""
     called = (pipeline.phase(name).how for name in phases)
-    return {how.worker: pipeline.workers[how.worker] for how in called if isinstance(how, Dispatch)}
+    return {how.worker: pipeline.workers[how.worker] for how in called if isinstance(how, Dispatch) and how.worker}

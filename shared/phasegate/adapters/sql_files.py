@@ -1,0 +1,205 @@
+"""The SQL files of a pipeline are read with it: each SELECT of a processor is judged before anything is planned."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from phasegate.adapters.bigquery_sql import created_table, read_script
+from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS, WINDOW_START, lookbacks_of
+from phasegate.domain.errors import InputError
+from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, Processor, TableOutput, did_you_mean
+
+MOST_BYTES = 100_000
+"""Of one file. BigQuery takes a statement of ten times as many (https://cloud.google.com/bigquery/quotas, 2026); a plan
+keeps all of them."""
+
+_WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into)
+
+Problems = Iterator[tuple[str, str]]
+"""(path in the pipeline file, sentence)."""
+
+
+def read_sql_files(pipeline: Pipeline, folder: Path) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Read each file that a processor names, relative to the folder of the pipeline file.
+
+    Returns the text by file, as the plan keeps it, and (path, sentence) for each that cannot be read.
+    """
+    texts: dict[str, str] = {}
+    wrong: list[tuple[str, str]] = []
+    for at, processor in _processors(pipeline):
+        for key, name in (("sql", processor.sql), ("schema_file", processor.schema_file)):
+            if name is None or name in texts:
+                continue
+            try:
+                texts[name] = _text_of(folder / name, folder)
+            except InputError as error:
+                wrong.append((f"{at}.{key}", f"{name}: {error}"))
+    return texts, wrong
+
+
+def _text_of(file: Path, folder: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no such file in {folder.absolute()}; write it, or correct the name") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}") from error
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{len(content):,} bytes are too many for one statement; write at most {MOST_BYTES:,}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is no text in UTF-8: {error}") from error
+
+
+def sql_file_problems(pipeline: Pipeline) -> Problems:
+    """Find (path, sentence) for everything that is wrong with the SQL files of a pipeline, which holds their texts."""
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            at = f"phases[{p}].processors[{i}]"
+            if processor.schema_file in pipeline.sql_files and processor.sql is not None:
+                yield from _schema_problems(pipeline, processor, f"{at}.schema_file")
+            if processor.sql in pipeline.sql_files and isinstance(processor.output, TableOutput):
+                text = pipeline.select_of(processor)
+                known = set(SQL_PARAMETERS)
+                if not any(lookbacks_of(pipeline, phase.name, processor.name)):
+                    known.discard(WINDOW_START)
+                columns = _schema_of(pipeline, processor)
+                for where, sentence in _select_problems(text, processor.output, known, columns):
+                    yield f"{at}.sql", f"{processor.sql}{where}: {sentence}"
+
+
+def _processors(pipeline: Pipeline) -> Iterator[tuple[str, Processor]]:
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            yield f"phases[{p}].processors[{i}]", processor
+
+
+def _select_problems(text: str, output: TableOutput, known: set[str], schema: Mapping[str, str] | None) -> Problems:
+    """Find (place in the file, sentence) for everything that is wrong with one SELECT.
+
+    known: the parameters that it may name. schema: the columns of the table by their folded names, where a schema file
+    says them.
+    """
+    try:
+        tokens = sqlglot.tokenize(text, read=BigQuery)
+    except SqlglotError as error:
+        yield "", f"cannot be read as BigQuery's SQL: {str(error).splitlines()[0]}"
+        return
+    if not tokens:
+        yield ":1:1", "there is no statement; write one SELECT"
+        return
+    ends = [n for n, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+    if ends:
+        more = [token for token in tokens[ends[0] :] if token.token_type != TokenType.SEMICOLON]
+        first, what = (more[0], "a second statement") if more else (tokens[ends[0]], "a semicolon")
+        yield _place(text, first.start), f"{what}; write exactly one SELECT, without a semicolon"
+        return
+    try:
+        (tree,) = sqlglot.parse(text, read=BigQuery)
+    except ParseError as error:
+        said = error.errors[0]
+        place = f":{said['line']}:{max(said['col'] - len(said['highlight'] or '.') + 1, 1)}"
+        yield place, f"is not in BigQuery's grammar: {said['description']}"
+        return
+    if not isinstance(tree, exp.Query) or tree.find(*_WRITES):
+        yield _place(text, tokens[0].start), "a processor's statement only reads: write exactly one SELECT"
+        return
+    yield from ((_place(text, start), sentence) for start, sentence in _parameter_problems(tokens, known))
+    if not tree.is_star:
+        yield from ((_place(text, start), sentence) for start, sentence in _column_problems(tree, output, schema))
+
+
+def _parameter_problems(tokens: list[Token], known: set[str]) -> Iterator[tuple[int, str]]:
+    """Find (where in the text, sentence) for each parameter that has no value here."""
+    for before, token in pairwise(tokens):
+        if before.token_type != TokenType.PARAMETER or token.text in known:
+            continue
+        if token.text in SQL_PARAMETERS:
+            what = SQL_PARAMETERS[token.text]
+            why = f"@{token.text} is {what}, and no lookback gate leads to this processor; add one"
+        else:
+            listed = ", ".join(f"@{name}" for name in SQL_PARAMETERS if name in known)
+            hint = did_you_mean(token.text, known)
+            why = f"unknown parameter @{token.text}{hint if hint.startswith('; did') else f'; known: {listed}'}"
+        yield before.start, why
+    for token in tokens:
+        if token.token_type == TokenType.PLACEHOLDER:
+            yield token.start, "parameters have names here: write @d for the date"
+
+
+def _column_problems(
+    tree: exp.Query, output: TableOutput, schema: Mapping[str, str] | None
+) -> Iterator[tuple[int, str]]:
+    """Find (where in the text, sentence) for each column that does not fit the table."""
+    selected: dict[str, str] = {}
+    for projection in tree.selects:
+        name = "" if isinstance(projection, exp.Literal) else projection.output_name
+        start = _start_of(projection.args.get("alias") or projection)
+        if not name:
+            yield start, f"the column '{projection.sql(BigQuery)[:60]}' has no name; give it one with AS"
+        elif name.casefold() in selected:
+            yield start, f"the column '{name}' is selected twice"
+        elif name.casefold() == FENCE_COLUMN:
+            yield start, f"the column {FENCE_COLUMN} is written by Phasegate; take it out of the SELECT"
+        elif schema is not None and name.casefold() not in schema:
+            yield start, f"{output.table} has no column '{name}'{did_you_mean(name, schema.values())}"
+        selected[name.casefold()] = name
+    for name in dict.fromkeys((output.date_column, *output.keys)):
+        if selected.get(name.casefold()) not in ((name,) if name == output.date_column else selected.values()):
+            hint = did_you_mean(name, selected.values())
+            yield _start_of(tree), f"the SELECT has no column '{name}', which `output` names{hint}"
+
+
+def _start_of(tree: exp.Expr) -> int:
+    """Where the first name or literal of a part of a statement begins in the text; 0: it has none."""
+    return min((each.meta["start"] for each in tree.walk() if "start" in each.meta), default=0)
+
+
+def _place(text: str, start: int) -> str:
+    """``:line:column`` of a place in the text, both counted from 1."""
+    line_start = text.rfind("\n", 0, start) + 1
+    return f":{text.count(chr(10), 0, start) + 1}:{start - line_start + 1}"
+
+
+def _schema_problems(pipeline: Pipeline, processor: Processor, at: str) -> Problems:
+    """A schema file creates tables, and that of the processor with its columns."""
+    output, name = processor.output, str(processor.schema_file)
+    try:
+        columns = _schema_of(pipeline, processor)
+        read = [created_table(tree) for tree in read_script(pipeline.sql_files[name])]
+    except InputError as error:
+        yield at, f"{name}: {error}"
+        return
+    if not isinstance(output, TableOutput):
+        return
+    if columns is None:
+        there = ", ".join(f"{table.db}.{table.name}" for table in read) or "no table"
+        yield at, f"{name}: does not create {output.table}; it creates {there}"
+        return
+    for key, names in output.named_columns.items():
+        for column in names:
+            if column.casefold() not in columns:
+                yield at, f"{name}: {output.table} has no column '{column}', which `output.{key}` names"
+
+
+def _schema_of(pipeline: Pipeline, processor: Processor) -> dict[str, str] | None:
+    """The columns that a processor's schema file gives its table, by their folded names; None: it says nothing."""
+    text = pipeline.sql_files.get(processor.schema_file or "")
+    if text is None or not isinstance(processor.output, TableOutput):
+        return None
+    try:
+        trees = read_script(text)
+        for tree in trees:
+            table = created_table(tree)
+            if f"{table.db}.{table.name}" == processor.output.table:
+                return {column.name.casefold(): column.name for column in tree.find_all(exp.ColumnDef)}
+    except InputError:
+        return None
+    return None

@@ -1,0 +1,78 @@
+"""A processor that is a SELECT is run by Phasegate itself: its rows become the date's partition of its table.
+
+It is answered as a worker of the library answers, so that the runner, the fence, the proof and the record of what rows
+were made with make no difference between the two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
+from phasegate.domain.calendar.sql_parameters import sql_parameters
+from phasegate.domain.plan import PlanIndex, TaskSpec
+from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
+from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.ports import Partition, Warehouse
+from phasegate.services.reading.made_with import made_with_of
+from phasegate.worker.service import Answer, answer
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSelect:
+    """A planned SELECT is what the plan says of such a processor on one date."""
+
+    select: str
+    """The statement, as it was when the run was planned."""
+    partition: Partition
+    """Where its rows go."""
+    parameters: Mapping[str, date]
+    """What it is given, by name."""
+    made_with: str
+    """The hash of the statement."""
+    is_expected: bool
+    """Whether rows are due."""
+    why_empty: str
+    """Why none are, where none are."""
+
+
+def planned_select(index: PlanIndex, task: TaskSpec, day: date) -> PlannedSelect | None:
+    """Return what a run does for a task on a date by itself; None: it calls a worker."""
+    output, pipeline = task.spec.output, index.plan.pipeline
+    if task.spec.sql is None or not isinstance(output, TableOutput):
+        return None
+    letter, reason = expectation(pipeline, index.calendar, task.phase, task.spec, day)
+    return PlannedSelect(
+        select=pipeline.select_of(task.spec),
+        partition=Partition(output.table, output.date_column, day),
+        parameters=sql_parameters(pipeline, index.calendar, task.phase, task.processor, day),
+        made_with=made_with_of(pipeline, task.spec),
+        is_expected=letter == ExpectationLetter.EXPECTED,
+        why_empty=reason,
+    )
+
+
+def run_select(planned: PlannedSelect, request: WorkerRequest, warehouse: Warehouse) -> Answer:
+    """Answer one request by running the SELECT. Raises HaltError when the disk is full."""
+
+    def replace(request: WorkerRequest) -> ProcessorResult:
+        rows = warehouse.replace_partition(planned.partition, planned.select, planned.parameters, request.fence)
+        if rows:
+            return ProcessorResult(status=ResultStatus.SUCCESS, rows=rows, made_with=planned.made_with)
+        if planned.is_expected:
+            return ProcessorResult(
+                status=ResultStatus.FAILED,
+                rows=0,
+                message=f"the SELECT of {request.processor} yields no row for {request.date}, and rows are expected: "
+                "what it reads is not there yet",
+                error_class=ErrorClass.NOT_YET,
+            )
+        return ProcessorResult(
+            status=ResultStatus.EMPTY,
+            rows=0,
+            message=planned.why_empty,
+            error_class=ErrorClass.EXPECTED_EMPTY,
+            made_with=planned.made_with,
+        )
+
+    return answer(replace, request)
