@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, select_of
 from phasegate.adapters.bigquery_sql import read_statement
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, select_of
 
 Row = list[tuple[str, str, Any]]
 """Of every column: its name, the name of its value's type, its value."""

@@ -13,16 +13,13 @@ from pathlib import Path
 import pytest
 from google.cloud.bigquery import LoadJobConfig, SourceFormat
 
-from nba_worker.schedule import WINDOW_DATES
 from nba_worker.service import NbaWorker, build
-from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, SqlProcessor, select_of
 from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client, storage_client
 from phasegate.adapters.gcp.objects import GcsObjectStore
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import json_lines
-from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import count_rows
@@ -45,6 +42,7 @@ from phasegate.report.verify.questions import (
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.schedule import read_calendar, read_calendar_at_once
 from phasegate.stack.emulators import Server
+from tests.nba_sql import ANALYTICS, NBA, PIPELINE, PRECOMPUTE, SqlProcessor, bounds_of, run_sql, select_of
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
 
@@ -52,7 +50,6 @@ DATES = 10
 """Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""
 
 PROCESSORS = [*ANALYTICS.values(), *PRECOMPUTE.values()]
-NBA = load_pipeline(PIPELINE / "pipeline.yaml")
 
 
 def checked() -> list[tuple[str, str]]:
@@ -131,8 +128,7 @@ def both(
 
 
 def question_of(processor: SqlProcessor, played: Played, day: date) -> Question:
-    start = max(0, played.days.index(day) - WINDOW_DATES)
-    bounds = {"d": day, "season_start": played.days[0], "window_start": played.days[start]}
+    bounds = bounds_of(processor, played.calendar, day)
     return Question(select_of(processor), bounds, "")
 
 
@@ -308,9 +304,8 @@ def test_what_is_scraped_and_loaded_over_the_cloud_is_the_same(both: Both, name:
 
 @pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
 def test_what_is_processed_over_the_cloud_is_the_same(both: Both, processor: SqlProcessor) -> None:
-    path = "/process" if processor.name in ANALYTICS else "/process-date"
-    status, body = both.cloud_worker.handle(path, request_body(path, processor.name, both.last, fence=2))
-    answer = both.played.results[both.last, path, processor.name]
+    status, body = run_sql(both.cloud, both.played.calendar, processor.name, both.last, fence=2)
+    answer = both.played.results[both.last, processor.phase, processor.name]
     assert (status, body["results"][processor.name]) == (200, answer)
     embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, both.last))
     assert_same_but_for_the_last_place(embedded, cloud)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
-from nba_worker.schedule import WINDOW_DATES
-from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, SqlProcessor, select_of
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.calendar.dates import Calendar
 from phasegate.ports import Partition, Row
 from tests.conftest import NBA_PIPELINE, as_json, run_command
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, SqlProcessor, bounds_of, calendar_of, select_of
 from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER
 
 FIRST, LAST = date(2023, 10, 24), date(2023, 11, 3)
@@ -59,9 +59,9 @@ def with_the_older_rounding(select: str) -> str:
     return tree.sql(dialect="bigquery")
 
 
-def write_anew(warehouse: DuckDbWarehouse, processor: SqlProcessor, days: list[date], day: date) -> int:
+def write_anew(warehouse: DuckDbWarehouse, processor: SqlProcessor, calendar: Calendar, day: date) -> int:
     """Write a partition under its own fence by the older rounding; returns how many rows are others than before."""
-    bounds = {"d": day, "season_start": days[0], "window_start": days[max(0, days.index(day) - WINDOW_DATES)]}
+    bounds = bounds_of(processor, calendar, day)
     held = f"SELECT * FROM {processor.table} WHERE {processor.date_column} = @d"
     before = warehouse.query(held, bounds)
     if not before:
@@ -85,7 +85,8 @@ def upgraded(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> U
         {"first": FIRST, "last": LAST},
     )
     days = [row["game_date"] for row in found]
-    changed = sum(write_anew(warehouse, processor, days, day) for day in days for processor in PROCESSORS)
+    calendar = calendar_of(warehouse)
+    changed = sum(write_anew(warehouse, processor, calendar, day) for day in days for processor in PROCESSORS)
     warehouse.close()
     return Upgraded(home, source_folder, plan, changed)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from nba_worker.sql_processors import PIPELINE
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.errors import PhasegateError, TransientError
@@ -19,6 +18,7 @@ from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, WARN, Verdict
 from phasegate.ports import Parameter, Row
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
+from tests.nba_sql import PIPELINE
 from tests.workers.conftest import Played, play
 
 TEAMS, PLAYERS = "phase_3_analytics/team_offense_game_summary", "phase_3_analytics/player_game_summary"

@@ -13,6 +13,9 @@ from nba_worker.scrapers import ENDPOINTS
 from nba_worker.service import NbaWorker, build
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.services.starting.own_tables import make_own_tables
+from tests.nba_sql import NBA, calendar_of, run_sql
 from tests.workers.reference import Reference
 
 SEASON = "2023-24"
@@ -34,16 +37,15 @@ PRECOMPUTE_ORDER = (
 ORDER = (
     *(("/scrape", name) for name in ENDPOINTS),
     *(("/load", name) for name in ENDPOINTS),
-    *(("/process", name) for name in ANALYTICS_ORDER),
-    *(("/process-date", name) for name in PRECOMPUTE_ORDER),
+    *(("phase_3_analytics", name) for name in ANALYTICS_ORDER),
+    *(("phase_4_precompute", name) for name in PRECOMPUTE_ORDER),
 )
-"""All 52 processors as (path, name), each after those that it reads from."""
+"""All 52 processors as (path, or phase of a SELECT, name), each after those that it reads from."""
 
 MakeFolder = Callable[..., Path]
 
 
 def request_body(path: str, processor: str, day: date, fence: int = 1, **more: Any) -> dict[str, Any]:
-    date_field = "game_date" if path in ("/scrape", "/load") else "analysis_date"
     name_field = "scraper" if path == "/scrape" else "processor"
     return {
         "run_id": "test",
@@ -51,7 +53,7 @@ def request_body(path: str, processor: str, day: date, fence: int = 1, **more: A
         "attempt": 1,
         "fence": fence,
         "deadline": "2030-01-01T00:00:00Z",
-        date_field: day.isoformat(),
+        "game_date": day.isoformat(),
         name_field: processor,
         **more,
     }
@@ -59,14 +61,20 @@ def request_body(path: str, processor: str, day: date, fence: int = 1, **more: A
 
 @dataclass(frozen=True)
 class Played:
-    """A worker and its warehouse, with everything of ``days`` processed; ``results`` by (day, path, processor)."""
+    """A worker and its warehouse, with everything of ``days`` processed; ``results`` by (day, where, processor).
+
+    where: the path of a request, or the phase of a SELECT.
+    """
 
     worker: NbaWorker
     warehouse: DuckDbWarehouse
+    calendar: Calendar
     days: tuple[date, ...]
     results: dict[tuple[date, str, str], dict[str, Any]]
 
     def ask(self, path: str, processor: str, day: date, fence: int = 1) -> tuple[int, dict[str, Any]]:
+        if not path.startswith("/"):
+            return run_sql(self.warehouse, self.calendar, processor, day, fence)
         return self.worker.handle(path, request_body(path, processor, day, fence))
 
     def process(self, day: date, fence: int = 1) -> None:
@@ -89,7 +97,10 @@ def play(source: Path, home: Path, season_dates: int) -> Played:
         "SELECT DISTINCT game_date FROM nba_raw.nbac_schedule WHERE season = @s AND game_status = 3 ORDER BY 1",
         {"s": SEASON},
     )
-    played = Played(worker, warehouse, tuple(row["game_date"] for row in days[:season_dates]), {})
+    make_own_tables(NBA, NBA.phase_names, warehouse)
+    played = Played(
+        worker, warehouse, calendar_of(warehouse), tuple(row["game_date"] for row in days[:season_dates]), {}
+    )
     for day in played.days:
         played.process(day)
     return played

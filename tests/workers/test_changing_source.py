@@ -52,7 +52,7 @@ def test_a_game_that_came_late_is_in_the_table_of_the_schedule(source: Path, pla
     rewrite(
         source, "schedule", f"FROM t UNION ALL SELECT * REPLACE ('late' AS game_id) FROM t WHERE game_date = '{DAY}'"
     )
-    assert played.ask("/process", "team_offense_game_summary", DAY, 2)[0] == 200
+    assert played.ask("/scrape", "nbac_player_boxscore", DAY, 2)[0] == 200
     (after,) = played.warehouse.query(asked)
     assert after["n"] == 2 * before["n"]
     (source / "schedule.parquet").touch()
@@ -69,7 +69,7 @@ def test_a_schedule_whose_table_could_not_be_written_is_written_at_the_next_requ
     rewrite(source, "schedule", f"FROM t WHERE game_date <> '{DAY}'")
     with monkeypatch.context() as patch:
         patch.setattr(played.warehouse, "replace_table", refuse)
-        assert played.ask("/process", "team_offense_game_summary", DAY, 2)[0] == 503
+        assert played.ask("/scrape", "bdl_games", DAY, 2)[0] == 503
     assert played.ask("/scrape", "nbac_player_boxscore", DAY, 2)[0] == 200
     assert played.rows("nba_raw.nbac_schedule", "game_date", DAY) == []
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from nba_worker.sql_processors import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 from phasegate.adapters.embedded.dialect import connected, translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone
 from phasegate.domain.errors import InputError
+from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 
 EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
 

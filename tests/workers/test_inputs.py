@@ -1,17 +1,19 @@
 """What the reference pipeline's statements read is what its file says that they read."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
-from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, SqlProcessor, select_of
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.plan import PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import TableOutput
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, WINDOW_DATES, SqlProcessor, bounds_of, select_of
 from tests.unit.builders import calendar, days
+from tests.workers.conftest import Played
 
 FILE = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
 
@@ -52,3 +54,13 @@ def test_a_statement_that_reads_the_schedule_of_its_season_says_so_and_reads_it_
     (spec,) = [task.spec for task in index.tasks if task.processor == processor.name]
     assert (spec.reads_calendar is not None) == any("@season_start" in where for where in reads)
     assert all(schedule.condition in where for where in reads)
+
+
+@pytest.mark.parametrize("name", ["upcoming_player_game_context", "team_defense_zone_analysis"])
+def test_windows_hold_fifteen_game_dates_and_stay_inside_the_season(league: Played, name: str) -> None:
+    processor, first = {**ANALYTICS, **PRECOMPUTE}[name], date(2023, 10, 24)
+    bounds = {day: bounds_of(processor, league.calendar, day) for day in league.calendar.season("2023-24")}
+    assert bounds[first]["window_start"] == bounds[date(2023, 11, 2)]["window_start"] == first
+    late = bounds[date(2023, 12, 4)]
+    dates = [day for day in bounds if late["window_start"] <= day < date(2023, 12, 4)]
+    assert (late["season_start"], len(dates)) == (first, WINDOW_DATES)

@@ -97,16 +97,6 @@ def test_a_player_is_looked_up_by_plain_letters(name: str, lookup: str) -> None:
     assert player_lookup(name) == lookup
 
 
-def test_windows_hold_fifteen_game_dates_and_stay_inside_the_season(source_folder: Path) -> None:
-    schedule = SourceFolder(source_folder).schedule
-    first = date(2023, 10, 24)
-    assert schedule.window(first).window_start == first
-    assert schedule.window(date(2023, 11, 2)).window_start == first
-    late = schedule.window(date(2023, 12, 4))
-    dates = [day for day in sorted(schedule._season_of) if late.window_start <= day < date(2023, 12, 4)]
-    assert (late.season_start, len(dates)) == (first, 15)
-
-
 @pytest.mark.parametrize("written", WRITTEN_DATES)
 def test_a_worker_takes_the_dates_that_plan_and_preflight_take(make_folder: MakeFolder, written: str) -> None:
     day, whole = date(2023, 10, 25), SourceFolder(make_folder())

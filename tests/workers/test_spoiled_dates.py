@@ -186,10 +186,9 @@ def test_a_bad_betting_line_spoils_the_players_of_its_date_alone(make_folder: Ma
     twice = f"SELECT * FROM ({lines}) UNION ALL (SELECT * FROM ({lines}) WHERE game_date = '{SPOILED}' LIMIT 1)"
     duckdb.sql(f"COPY ({twice}) TO '{folder}/props.parquet'")
     played = play(folder, tmp_path, 0)
-    name = "upcoming_player_game_context"
-    result = played.ask("/process", name, SPOILED)[1]["results"][name]
-    assert (result["status"], result["error_class"]) == ("failed", "bug")
-    assert result["message"].startswith("props.parquet: the key (game_date, player_id) = (2023-10-25, ")
+    (problem,) = played.warehouse.query("SELECT game_date, problem FROM nba_reference.player_props_problems")
+    assert problem["game_date"] == SPOILED
+    assert problem["problem"].startswith("props.parquet: the key (game_date, player_id) = (2023-10-25, ")
     kept = played.warehouse.query("SELECT DISTINCT game_date FROM nba_reference.player_props")
     days = {row["game_date"] for row in kept}
     assert SPOILED not in days and OTHER in days
@@ -256,7 +255,7 @@ def test_a_game_that_the_schedule_lists_twice_counts_once_in_later_dates(
     played = play(make_folder(schedule=twice), tmp_path, 0)
     table, days = "nba_analytics.upcoming_team_game_context", league.days[2:8]
     for day in days:
-        played.ask("/process", "upcoming_team_game_context", day)
+        played.ask("phase_3_analytics", "upcoming_team_game_context", day)
 
     def numbers(one: Played) -> list[tuple[object, ...]]:
         rows = [row for day in days for row in one.rows(table, "game_date", day)]

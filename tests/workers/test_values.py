@@ -97,7 +97,7 @@ def test_nothing_of_the_date_itself_flows_into_what_is_known_before_it(league: P
     before = [league.rows(table, TABLES[table][1], day) for table in tables]
     for name in ("player_game_summary", "team_offense_game_summary", "team_defense_game_summary"):
         league.warehouse.empty_partition(Partition(f"nba_analytics.{name}", "game_date", day), fence=1)
-    for path, table in (("/process", t) if "analytics" in t else ("/process-date", t) for t in tables):
+    for path, table in (("phase_3_analytics", t) if "analytics" in t else ("phase_4_precompute", t) for t in tables):
         assert league.ask(path, table.partition(".")[2], day)[0] == 200
     assert [league.rows(table, TABLES[table][1], day) for table in tables] == before
     league.process(day)

@@ -127,13 +127,13 @@ class SourceFolder:
         for name in sorted(self._held):
             self._load(folder / f"{name}.parquet", name, OPTIONAL[name])
         games = self._connection.execute(
-            f"SELECT season, game_date FROM schedule WHERE game_status = {FINAL}"
+            f"SELECT DISTINCT game_date FROM schedule WHERE game_status = {FINAL}"
         ).fetchall()
         if not games:
             raise InputError(
                 f"{folder / 'schedule.parquet'}: no game has game_status {FINAL} (final): nothing to process"
             )
-        self.schedule = Schedule(games)
+        self.schedule = Schedule(day for (day,) in games)
         self._slice = lru_cache(maxsize=64)(self._read_slice)
 
     def close(self) -> None:
@@ -160,6 +160,11 @@ class SourceFolder:
         rows = self._rows("SELECT * FROM props WHERE game_date IS NOT NULL ORDER BY game_date, player_id", {})
         spoiled = {day.isoformat() for name, day in self._problems if name == "props"}
         return [row for row in rows if row["game_date"] not in spoiled]
+
+    def prop_problems(self) -> list[Row]:
+        """Return why the betting lines of a date may not be used, for each such date, in order."""
+        found = sorted((day.isoformat(), problem) for (name, day), problem in self._problems.items() if name == "props")
+        return [{"game_date": day, "problem": problem} for day, problem in found]
 
     def _read_slice(self, day: date, subject: str) -> DaySlice:
         file = _FILE_OF[subject]

@@ -1,4 +1,4 @@
--- Betting lines where the source has them, and the history of attempts, appended in batches.
+-- Betting lines, where the source has them.
 
 CREATE TABLE IF NOT EXISTS `nba_reference.player_props` (
   game_date DATE,
@@ -8,20 +8,8 @@ CREATE TABLE IF NOT EXISTS `nba_reference.player_props` (
   under_odds INT64
 );
 
-CREATE TABLE IF NOT EXISTS `nba_reference.processor_run_history` (
-  run_id STRING,
-  data_date DATE,
-  phase STRING,
-  processor_name STRING,
-  attempt INT64,
-  status STRING,
-  error_class STRING,
-  message STRING,
-  rows_written INT64,
-  fence INT64,
-  code_version STRING,
-  started_at TIMESTAMP,
-  finished_at TIMESTAMP,
-  proved BOOL
-)
-PARTITION BY data_date;
+-- Dates whose betting lines may not be used, and why.
+CREATE TABLE IF NOT EXISTS `nba_reference.player_props_problems` (
+  game_date DATE,
+  problem STRING
+);

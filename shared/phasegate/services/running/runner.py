@@ -164,7 +164,7 @@ class Runner:
                     pipeline, day = index.plan.pipeline, claim.key.day
                     is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
                     may_be_empty = not is_expected or accepts_empty(run.retries, pipeline, day, task.ref)
-                    select = planned_select(index, task, day)
+                    select = planned_select(pipeline, index.calendar, task.phase, task.spec, day)
                     constants = pipeline.workers[task.call.worker].constants if select is None else {}
                     due = None
                     if isinstance(task.spec.output, TableOutput):

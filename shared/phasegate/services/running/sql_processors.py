@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.calendar.sql_parameters import sql_parameters
-from phasegate.domain.plan import PlanIndex, TaskSpec
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
-from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from phasegate.ports import Partition, Warehouse
 from phasegate.services.reading.made_with import made_with_of
 from phasegate.worker.service import Answer, answer
@@ -36,17 +36,19 @@ class PlannedSelect:
     """Why none are, where none are."""
 
 
-def planned_select(index: PlanIndex, task: TaskSpec, day: date) -> PlannedSelect | None:
-    """Return what a run does for a task on a date by itself; None: it calls a worker."""
-    output, pipeline = task.spec.output, index.plan.pipeline
-    if task.spec.sql is None or not isinstance(output, TableOutput):
+def planned_select(
+    pipeline: Pipeline, calendar: Calendar, phase: str, processor: Processor, day: date
+) -> PlannedSelect | None:
+    """Return what is run for a phase's processor on a date; None: its worker is called."""
+    output = processor.output
+    if processor.sql is None or not isinstance(output, TableOutput):
         return None
-    letter, reason = expectation(pipeline, index.calendar, task.phase, task.spec, day)
+    letter, reason = expectation(pipeline, calendar, phase, processor, day)
     return PlannedSelect(
-        select=pipeline.select_of(task.spec),
+        select=pipeline.select_of(processor),
         partition=Partition(output.table, output.date_column, day),
-        parameters=sql_parameters(pipeline, index.calendar, task.phase, task.processor, day),
-        made_with=made_with_of(pipeline, task.spec),
+        parameters=sql_parameters(pipeline, calendar, phase, processor.name, day),
+        made_with=made_with_of(pipeline, processor),
         is_expected=letter == ExpectationLetter.EXPECTED,
         why_empty=reason,
     )
