@@ -15,7 +15,7 @@ locals {
 
   # As the local stack does: a worker without a url is served by the main.py beside the module of its factory.
   workers = {
-    for name in keys(local.pipeline.workers) : name => merge(
+    for name in keys(try(local.pipeline.workers, {})) : name => merge(
       {
         memory    = "2Gi", cpu = "1", concurrency = 32, min_instances = 0, max_instances = null, timeout_seconds = 1800
         publishes = false, environment = {}

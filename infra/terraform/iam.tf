@@ -30,7 +30,7 @@ locals {
   does = {
     starter    = { queues = ["conductor"], publishes = [], calls = concat(local.started, values(local.worker_services)), state = true, reads = true, writes = [], objects = "viewer", inspects = true }
     dispatcher = { queues = concat(["conductor"], local.work), publishes = [], calls = [], state = true, reads = false, writes = [], objects = "", inspects = false }
-    runner     = { queues = [], publishes = ["backfill-completions"], calls = values(local.worker_services), state = true, reads = false, writes = [], objects = "", inspects = false }
+    runner     = { queues = [], publishes = ["backfill-completions"], calls = values(local.worker_services), state = true, reads = length(local.select_datasets) > 0, writes = [], objects = "", inspects = false }
     listener   = { queues = concat(["conductor"], local.work), publishes = [], calls = [], state = true, reads = false, writes = [], objects = "", inspects = false }
     conductor  = { queues = ["conductor", "dispatch", "verify"], publishes = [], calls = [], state = true, reads = true, writes = [local.history_table, local.contents_table], objects = "viewer", inspects = false }
     sweeper    = { queues = concat(["conductor", "sweep"], local.work), publishes = [], calls = [], state = true, reads = true, writes = [], objects = "viewer", inspects = false }
@@ -67,7 +67,8 @@ locals {
     for grant in flatten([
       [for dataset in local.datasets : [for who, what in local.doing : { who = who, on = dataset, role = "roles/bigquery.dataViewer", condition = "" } if what.reads]],
       [for dataset in local.work_datasets : [for service in values(local.worker_services) : { who = service, on = dataset, role = "roles/bigquery.dataEditor", condition = local.not_ours[dataset] }]],
-    ]) : "${grant.who}/${grant.on}" => grant
+      [for dataset in local.select_datasets : [for who in ["starter", "runner"] : { who = who, on = dataset, role = "roles/bigquery.dataEditor", condition = local.not_ours[dataset] }]],
+    ]) : "${grant.who}/${grant.on}${grant.role == "roles/bigquery.dataEditor" && contains(["starter", "runner"], grant.who) ? "/writes" : ""}" => grant
   }
   table_roles = merge(
     { for pair in flatten([for who, what in local.doing : [for table in what.writes : { who = who, on = table }]]) : "${pair.who}/${pair.on}" => { member = local.members[pair.who], table = pair.on } },

@@ -38,6 +38,10 @@ locals {
   datasets = toset([for table in local.tables : split(".", table)[0]])
   # Where workers find and make their tables. The orchestrator's own may lie in one of them.
   work_datasets = toset([for table in local.tables : split(".", table)[0] if !contains(compact([local.history_table, local.report_table]), table)])
+  # Where the starter makes the tables of SELECTs, and the runner fills them.
+  select_datasets = toset(flatten([
+    for phase in local.pipeline.phases : [for each in phase.processors : split(".", each.output.table)[0] if try(each.sql, null) != null]
+  ]))
 }
 
 resource "google_project_service" "this" {

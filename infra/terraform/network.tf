@@ -4,7 +4,7 @@
 locals {
   # Workers that do not run on Google are asked through a gateway: Private Google Access leads to Google alone.
   is_gateway_needed = anytrue([
-    for worker in values(local.pipeline.workers) :
+    for worker in values(try(local.pipeline.workers, {})) :
     try(worker.url, null) != null && !can(regex("^https://[^/]+\\.(run\\.app|cloudfunctions\\.net)(/|$)", worker.url))
   ])
 }

@@ -17,7 +17,7 @@ locals {
   deployed_pipelines = {
     for name, pipeline in local.pipelines : name => yamlencode(merge(pipeline, {
       workers = {
-        for worker, spec in pipeline.workers : worker => merge(spec, {
+        for worker, spec in try(pipeline.workers, {}) : worker => merge(spec, {
           url = try(spec.url, null) != null || name != var.pipeline ? try(spec.url, null) : local.worker_urls[worker]
         })
       }
@@ -59,6 +59,14 @@ resource "google_storage_bucket_object" "pipeline" {
   name    = "deployed/pipeline.yaml"
   bucket  = google_storage_bucket.this["objects"].name
   content = lookup(local.deployed_pipelines, var.pipeline, "{}")
+}
+
+resource "google_storage_bucket_object" "pipeline_sql" {
+  for_each = toset([for file in local.beside_pipelines : trimprefix(file, "${var.pipeline}/") if startswith(file, "${var.pipeline}/") && endswith(file, ".sql")])
+
+  name    = "deployed/${each.key}"
+  bucket  = google_storage_bucket.this["objects"].name
+  content = file("${local.pipelines_folder}/${var.pipeline}/${each.key}")
 }
 
 resource "google_artifact_registry_repository" "images" {

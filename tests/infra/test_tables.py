@@ -1,11 +1,11 @@
 """The orchestrator's own tables have the columns that its code writes, wherever they are made."""
 
 import json
-from pathlib import Path
 
 from phasegate.adapters.bigquery_sql import read_script
 from phasegate.report.verifier import _COLUMNS
 from phasegate.services.reading.ages import CONTENTS_COLUMNS
+from phasegate.services.starting.own_tables import HISTORY_COLUMNS
 from tests.conftest import ROOT
 
 SCHEMAS = ROOT / "infra" / "terraform" / "schemas"
@@ -27,9 +27,9 @@ def columns(ddl: str, table: str) -> list[tuple[str, str]]:
     raise AssertionError(f"no table {table}")
 
 
-def test_the_history_is_the_workers_own() -> None:
-    ddl = Path(ROOT / "pipelines" / "nba" / "schema" / "nba_reference.sql").read_text()
-    assert schema("processor_run_history") == columns(ddl, "processor_run_history")
+def test_the_history_is_that_which_a_start_would_make() -> None:
+    ddl = f"CREATE TABLE IF NOT EXISTS `d.history` ({HISTORY_COLUMNS})"
+    assert schema("processor_run_history") == columns(ddl, "history")
 
 
 def test_the_reports_are_those_that_the_verifier_would_make() -> None:

@@ -112,9 +112,15 @@ def worker_services(pipeline: Pipeline, file: Path) -> dict[str, WorkerFile]:
 
 
 def write_pipeline_copy(original: Path, copy: Path, urls: Mapping[str, str]) -> None:
-    """Write the pipeline as the stack's processes read it: the workers that the stack starts have their URLs."""
+    """Write the pipeline as the stack's processes read it: the workers that the stack starts have their URLs. The SQL
+    files of its processors lie beside it.
+    """
     document: dict[str, Any] = yaml.safe_load(original.read_text(encoding="utf-8"))
     for name, url in urls.items():
         document["workers"][name]["url"] = url
+    for processor in (each for phase in document["phases"] for each in phase["processors"]):
+        for name in filter(None, (processor.get("sql"), processor.get("schema_file"))):
+            (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy.parent / name).write_bytes((original.parent / name).read_bytes())
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     copy.write_text(f"# A copy of {original} with the URLs of this stack; written anew by each start.\n{text}")

@@ -151,6 +151,8 @@ class Start:
             for name, url in urls.items():
                 if BIGQUERY.name in begun or parts.worker_part_name(name) in begun:
                     _prepare(name, url)
+            if BIGQUERY.name in begun:
+                _make_own_tables(self.settings, ledger.environment[BIGQUERY.variable])
         except BaseException:
             end([ledger.processes.pop(name).process for name in begun if name in ledger.processes])
             write_ledger(self._folder, ledger)
@@ -217,6 +219,26 @@ def _prepare(name: str, url: str) -> None:
         HttpWorker(url).prepare()
     except PhasegateError as error:
         raise InputError(f"worker '{name}' could not prepare: {error}") from error
+
+
+def _make_own_tables(settings: CloudSettings, bigquery: str) -> None:
+    """Make the history and the tables of SELECTs, whose datasets Terraform makes in a deployment.
+
+    bigquery: the address of the stand-in. Raises InputError where a SELECT does not fit.
+    """
+    from phasegate.deployment import Deployment
+    from phasegate.services.starting.own_tables import make_own_tables
+
+    deployment = Deployment(settings)
+    before = os.environ.get(BIGQUERY.variable)
+    os.environ[BIGQUERY.variable] = bigquery
+    try:
+        make_own_tables(deployment.pipeline, deployment.pipeline.phase_names, deployment.backend.warehouse)
+    finally:
+        if before is None:
+            del os.environ[BIGQUERY.variable]
+        else:
+            os.environ[BIGQUERY.variable] = before
 
 
 def _wait(awaited: Sequence[Server], begun: Mapping[str, Server]) -> None:
