@@ -168,6 +168,10 @@ def test_the_local_stack_makes_the_same_topics_subscriptions_and_queues(
 def test_the_deployed_pipeline_is_the_file_with_the_addresses_of_its_workers(plan: Plan, tmp_path: Path) -> None:
     copy = tmp_path / "pipeline.yaml"
     copy.write_text(plan.after["google_storage_bucket_object.pipeline"]["content"])
+    for file in (each for address, each in plan.after.items() if ".pipeline_sql[" in address):
+        beside = tmp_path / file["name"].removeprefix("deployed/")
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(file["content"])
     deployed = load_pipeline(copy)
     assert {name: spec.url for name, spec in deployed.workers.items()} == plan.outputs["worker_urls"]
     without = {name: spec.model_copy(update={"url": None}) for name, spec in deployed.workers.items()}
