@@ -32,7 +32,7 @@ from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
 from phasegate.installation import EmbeddedInstallation
-from phasegate.ports import Clock, Parameter, State, Warehouse
+from phasegate.ports import Bound, Clock, Parameter, State, Warehouse
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.made_with import said_by, warn_unasked
 from phasegate.services.reading.prover import Prover
@@ -105,11 +105,9 @@ class HomePreview:
         self._schedule = ScheduleFile(self._source, pipeline.calendar)
         return self._schedule.query
 
-    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:
+    def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:  # noqa: ARG002 - the scripts are the pipeline's
         """See the protocol: tables are those of the home, and those that the pipeline's schema scripts will make."""
-        folder = Path(request.pipeline_file).parent
-        scripts = [folder / name for name in pipeline.schema_files]
-        return EmptyTables(self._columns_there(), scripts, self._bind_calendar)
+        return EmptyTables(self._columns_there(), pipeline.schema_texts, self._bind_calendar)
 
     def _bind_calendar(self, sql: str) -> StatementRefused | None:
         return None if self._schedule is None else self._schedule.dry_run(sql)
@@ -172,7 +170,7 @@ class PreparedTables(EmptyTables):
     """The tables that workers have made are bound against as they are."""
 
     def __init__(self, warehouse: DuckDbWarehouse, bind_calendar: Callable[[str], StatementRefused | None]) -> None:
-        super().__init__(warehouse.all_columns(), (), bind_calendar)
+        super().__init__(warehouse.all_columns(), {}, bind_calendar)
         self._warehouse = warehouse
 
     @property
@@ -180,7 +178,7 @@ class PreparedTables(EmptyTables):
         """See the protocol."""
         return True
 
-    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """See the protocol."""
         return self._warehouse.dry_run(questions)
 

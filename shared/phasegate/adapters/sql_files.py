@@ -1,6 +1,6 @@
 """The SQL files of a pipeline are read with it: each SELECT of a processor is judged before anything is planned."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS, WINDOW_START, lookbacks_of
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, Processor, TableOutput, did_you_mean
@@ -25,22 +24,24 @@ Problems = Iterator[tuple[str, str]]
 """(path in the pipeline file, sentence)."""
 
 
-def read_sql_files(pipeline: Pipeline, folder: Path) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Read each file that a processor names, relative to the folder of the pipeline file.
+def read_sql_files(pipeline: Pipeline, folder: Path) -> tuple[dict[str, str], dict[str, str], list[tuple[str, str]]]:
+    """Read each file that a processor, or ``schema_files``, names, relative to the folder of the pipeline file.
 
-    Returns the text by file, as the plan keeps it, and (path, sentence) for each that cannot be read.
+    Returns the text by file of the SELECTs, that of the schema scripts, and (path, sentence) for each file that cannot
+    be read.
     """
-    texts: dict[str, str] = {}
+    selects: dict[str, str] = {}
+    schemas: dict[str, str] = {}
     wrong: list[tuple[str, str]] = []
-    for at, processor in _processors(pipeline):
-        for key, name in (("sql", processor.sql), ("schema_file", processor.schema_file)):
-            if name is None or name in texts:
-                continue
+    named = [(f"{at}.sql", processor.sql, selects) for at, processor in _processors(pipeline) if processor.sql]
+    named += [(f"schema_files[{n}]", name, schemas) for n, name in enumerate(pipeline.schema_files)]
+    for at, name, texts in named:
+        if name not in texts:
             try:
                 texts[name] = _text_of(folder / name, folder)
             except InputError as error:
-                wrong.append((f"{at}.{key}", f"{name}: {error}"))
-    return texts, wrong
+                wrong.append((at, f"{name}: {error}"))
+    return selects, schemas, wrong
 
 
 def _text_of(file: Path, folder: Path) -> str:
@@ -63,15 +64,12 @@ def sql_file_problems(pipeline: Pipeline) -> Problems:
     for p, phase in enumerate(pipeline.phases):
         for i, processor in enumerate(phase.processors):
             at = f"phases[{p}].processors[{i}]"
-            if processor.schema_file in pipeline.sql_files and processor.sql is not None:
-                yield from _schema_problems(pipeline, processor, f"{at}.schema_file")
             if processor.sql in pipeline.sql_files and isinstance(processor.output, TableOutput):
                 text = pipeline.select_of(processor)
                 known = set(SQL_PARAMETERS)
                 if not any(lookbacks_of(pipeline, phase.name, processor.name)):
                     known.discard(WINDOW_START)
-                columns = _schema_of(pipeline, processor)
-                for where, sentence in _select_problems(text, processor.output, known, columns):
+                for where, sentence in _select_problems(text, processor.output, known):
                     yield f"{at}.sql", f"{processor.sql}{where}: {sentence}"
 
 
@@ -81,11 +79,10 @@ def _processors(pipeline: Pipeline) -> Iterator[tuple[str, Processor]]:
             yield f"phases[{p}].processors[{i}]", processor
 
 
-def _select_problems(text: str, output: TableOutput, known: set[str], schema: Mapping[str, str] | None) -> Problems:
-    """Find (place in the file, sentence) for everything that is wrong with one SELECT.
+def _select_problems(text: str, output: TableOutput, known: set[str]) -> Problems:
+    """Find (place in the file, sentence) for everything that is wrong with one SELECT by itself.
 
-    known: the parameters that it may name. schema: the columns of the table by their folded names, where a schema file
-    says them.
+    known: the parameters that it may name.
     """
     try:
         tokens = sqlglot.tokenize(text, read=BigQuery)
@@ -113,7 +110,7 @@ def _select_problems(text: str, output: TableOutput, known: set[str], schema: Ma
         return
     yield from ((_place(text, start), sentence) for start, sentence in _parameter_problems(tokens, known))
     if not tree.is_star:
-        yield from ((_place(text, start), sentence) for start, sentence in _column_problems(tree, output, schema))
+        yield from ((_place(text, start), sentence) for start, sentence in _column_problems(tree, output))
 
 
 def _parameter_problems(tokens: list[Token], known: set[str]) -> Iterator[tuple[int, str]]:
@@ -134,10 +131,8 @@ def _parameter_problems(tokens: list[Token], known: set[str]) -> Iterator[tuple[
             yield token.start, "parameters have names here: write @d for the date"
 
 
-def _column_problems(
-    tree: exp.Query, output: TableOutput, schema: Mapping[str, str] | None
-) -> Iterator[tuple[int, str]]:
-    """Find (where in the text, sentence) for each column that does not fit the table."""
+def _column_problems(tree: exp.Query, output: TableOutput) -> Iterator[tuple[int, str]]:
+    """Find (where in the text, sentence) for each column that no table takes, and each that is wanting."""
     selected: dict[str, str] = {}
     for projection in tree.selects:
         name = "" if isinstance(projection, exp.Literal) else projection.output_name
@@ -148,8 +143,6 @@ def _column_problems(
             yield start, f"the column '{name}' is selected twice"
         elif name.casefold() == FENCE_COLUMN:
             yield start, f"the column {FENCE_COLUMN} is written by Phasegate; take it out of the SELECT"
-        elif schema is not None and name.casefold() not in schema:
-            yield start, f"{output.table} has no column '{name}'{did_you_mean(name, schema.values())}"
         selected[name.casefold()] = name
     for name in dict.fromkeys((output.date_column, *output.keys)):
         if selected.get(name.casefold()) not in ((name,) if name == output.date_column else selected.values()):
@@ -166,40 +159,3 @@ def _place(text: str, start: int) -> str:
     """``:line:column`` of a place in the text, both counted from 1."""
     line_start = text.rfind("\n", 0, start) + 1
     return f":{text.count(chr(10), 0, start) + 1}:{start - line_start + 1}"
-
-
-def _schema_problems(pipeline: Pipeline, processor: Processor, at: str) -> Problems:
-    """A schema file creates tables, and that of the processor with its columns."""
-    output, name = processor.output, str(processor.schema_file)
-    try:
-        columns = _schema_of(pipeline, processor)
-        read = [created_table(tree) for tree in read_script(pipeline.sql_files[name])]
-    except InputError as error:
-        yield at, f"{name}: {error}"
-        return
-    if not isinstance(output, TableOutput):
-        return
-    if columns is None:
-        there = ", ".join(f"{table.db}.{table.name}" for table in read) or "no table"
-        yield at, f"{name}: does not create {output.table}; it creates {there}"
-        return
-    for key, names in output.named_columns.items():
-        for column in names:
-            if column.casefold() not in columns:
-                yield at, f"{name}: {output.table} has no column '{column}', which `output.{key}` names"
-
-
-def _schema_of(pipeline: Pipeline, processor: Processor) -> dict[str, str] | None:
-    """The columns that a processor's schema file gives its table, by their folded names; None: it says nothing."""
-    text = pipeline.sql_files.get(processor.schema_file or "")
-    if text is None or not isinstance(processor.output, TableOutput):
-        return None
-    try:
-        trees = read_script(text)
-        for tree in trees:
-            table = created_table(tree)
-            if f"{table.db}.{table.name}" == processor.output.table:
-                return {column.name.casefold(): column.name for column in tree.find_all(exp.ColumnDef)}
-    except InputError:
-        return None
-    return None

@@ -11,10 +11,11 @@ from phasegate.ports.objects import ObjectStore
 from phasegate.ports.queues import QueueTask, Tasks
 from phasegate.ports.records import Heal, QuarantineRecord, ReportNote
 from phasegate.ports.state import RunReader, RunWriter, State
-from phasegate.ports.warehouse import Parameter, Partition, Row, Warehouse
+from phasegate.ports.warehouse import Bound, Parameter, Partition, Row, Warehouse
 from phasegate.ports.worker import Worker
 
 __all__ = [
+    "Bound",
     "Claim",
     "ClaimRequest",
     "Clock",

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from phasegate.domain.errors import PhasegateError, StatementRefused
 
 Row = dict[str, Any]
+Bound = Mapping[str, str] | StatementRefused
+"""What binding a SELECT says: BigQuery's SQL types by column of its rows, or what is wrong with it."""
+
 Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | None
 
 
@@ -36,20 +39,13 @@ class Warehouse(Protocol):
         """Return the rows of many SELECTs with their parameters, in order; in place of rows, the error that met one: an
         EvaluationError where the SELECT is sound and a value makes it fail."""
 
-    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
-        """Bind many SELECTs with their parameters and run none; in order, what is wrong with each, or None.
-
-        Raises TransientError where that cannot be told just now.
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
+        """Bind many SELECTs with their parameters and run none; in order, what each would yield, or what is wrong with
+        it. Raises TransientError where that cannot be told just now.
         """
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables (``dataset.table``) that are there. Raises TransientError."""
-
-    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
-        """Return BigQuery's SQL types by column of the rows that a SELECT would yield, which is not run.
-
-        Raises InputError where it cannot be: a table, a column or a function that it names is not there.
-        """
 
     def replace_partition(
         self, partition: Partition, select: str, parameters: Mapping[str, Parameter], fence: int

@@ -118,9 +118,9 @@ def write_pipeline_copy(original: Path, copy: Path, urls: Mapping[str, str]) -> 
     document: dict[str, Any] = yaml.safe_load(original.read_text(encoding="utf-8"))
     for name, url in urls.items():
         document["workers"][name]["url"] = url
-    for processor in (each for phase in document["phases"] for each in phase["processors"]):
-        for name in filter(None, (processor.get("sql"), processor.get("schema_file"))):
-            (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy.parent / name).write_bytes((original.parent / name).read_bytes())
+    selects = (processor.get("sql") for phase in document["phases"] for processor in phase["processors"])
+    for name in (*filter(None, selects), *document.get("schema_files", ())):
+        (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy.parent / name).write_bytes((original.parent / name).read_bytes())
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     copy.write_text(f"# A copy of {original} with the URLs of this stack; written anew by each start.\n{text}")

@@ -11,7 +11,7 @@ from phasegate.adapters.bigquery_sql import created_table, read_script, tables_o
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.checks import Check, RangeCheck
-from phasegate.ports import Parameter
+from phasegate.ports import Bound, Parameter
 
 _NUMBERS = frozenset({"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "INT64", "FLOAT64", "NUMERIC"})
 _PLAIN = frozenset(
@@ -24,14 +24,14 @@ in ``tests/contract/test_dry_run.py``)."""
 class EmptyTables:
     """The tables that a home has, and those that its pipeline's schema scripts will make, are bound against here.
 
-    there: DuckDB's types by column, by table, of those that the home has. scripts: files of ``CREATE TABLE``
-    statements; given, they make every table that is not there. bind_calendar: binds a SELECT over the schedule.
+    there: DuckDB's types by column, by table, of those that the home has. scripts: texts of ``CREATE TABLE`` statements
+    by their file; given, they make every table that no SELECT makes. bind_calendar: binds a SELECT over the schedule.
     """
 
     def __init__(
         self,
         there: Mapping[str, Mapping[str, str]],
-        scripts: Sequence[Path],
+        scripts: Mapping[str, str],
         bind_calendar: Callable[[str], StatementRefused | None],
     ) -> None:
         self._there, self._scripts, self.bind_calendar = there, scripts, bind_calendar
@@ -46,7 +46,7 @@ class EmptyTables:
         known = {**self._laid_out, **self._there}
         return {table: known[table] for table in tables if table in known}
 
-    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """See the protocol. A warehouse in memory is made for it."""
         if not questions:
             return []
@@ -68,23 +68,16 @@ class EmptyTables:
         return all(kind.partition("(")[0].replace("DECIMAL", "NUMERIC") in _PLAIN for kind in kinds)
 
     @cached_property
-    def _texts(self) -> dict[Path, str]:
-        try:
-            return {path: path.read_text(encoding="utf-8") for path in self._scripts}
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"schema_files: {error}; correct the name in the pipeline file") from error
-
-    @cached_property
     def _creations(self) -> dict[str, exp.Expression]:
         """The statement of the scripts that makes each table."""
         found: dict[str, exp.Expression] = {}
-        for path, text in self._texts.items():
+        for file, text in self._scripts.items():
             try:
                 for tree in read_script(text):
                     table = created_table(tree)
                     found.setdefault(f"{table.db}.{table.name}", tree)
             except InputError as error:
-                raise InputError(f"{path}: {error}") from error
+                raise InputError(f"schema_files: {file}: {error}") from error
         return found
 
     @cached_property

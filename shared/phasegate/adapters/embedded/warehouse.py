@@ -30,7 +30,7 @@ from phasegate.domain.errors import (
     TransientError,
 )
 from phasegate.domain.protocol.object_names import LINES, UNFINISHED
-from phasegate.ports import Parameter, Partition, Row
+from phasegate.ports import Bound, Parameter, Partition, Row
 
 FENCE = "_fence"
 _LOCKS = 64
@@ -129,24 +129,26 @@ class DuckDbWarehouse:
         """Return the rows of many SELECTs, one after the other, or the error of each that failed."""
         return [self._answer(sql, parameters) for sql, parameters in questions]
 
-    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
-        """Bind many SELECTs with their parameters and run none; in order, what is wrong with each, or None."""
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
+        """Bind many SELECTs with their parameters and run none; in order, what each would yield, or what is wrong with
+        it. A type that BigQuery has not stands in DuckDB's words."""
         return [self._bind(sql, parameters) for sql, parameters in questions]
 
-    def _bind(self, sql: str, parameters: Mapping[str, Parameter]) -> StatementRefused | None:
+    def _bind(self, sql: str, parameters: Mapping[str, Parameter]) -> Bound:
         try:
             statement = self._translate(sql, parameters)
             bound = _bound(statement.parameters, parameters)
             with self._cursor() as cursor:
                 try:
-                    cursor.execute(f"DESCRIBE {statement.sql}", bound)
+                    described = cursor.execute(f"DESCRIBE {statement.sql}", bound).fetchall()
                 except _UNBOUND as error:
                     return unbound(error, sql)
         except StatementRefused as error:
             return error
         except InputError as error:
             return StatementRefused(str(error))
-        return None
+        kinds = {name: kind for name, kind, *_ in described}
+        return kinds | bigquery_types(kinds)
 
     def lay_out(self, columns: Mapping[str, Mapping[str, str]]) -> None:
         """Create empty tables, in the place of those that are there. columns: DuckDB's types by column, by table."""
@@ -173,20 +175,6 @@ class DuckDbWarehouse:
             for dataset, name, column, kind in rows.fetchall():
                 found.setdefault(f"{dataset}.{name}", {})[column] = kind
         return dict(found)
-
-    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
-        """Return BigQuery's SQL types by column of the rows that a SELECT would yield; it is bound and not run."""
-        statement = self._translate(select, parameters)
-        with self._cursor() as cursor:
-            described = cursor.execute(
-                f"DESCRIBE SELECT * FROM ({statement.sql})", _bound(statement.parameters, parameters)
-            ).fetchall()
-        kinds = {name: kind for name, kind, *_ in described}
-        found = bigquery_types(kinds)
-        for name in kinds:
-            if name not in found:
-                raise InputError(f"column '{name}' of the SELECT is of type {kinds[name]}, which no table here holds")
-        return found
 
     def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
         try:

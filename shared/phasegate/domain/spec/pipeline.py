@@ -24,8 +24,6 @@ from phasegate.domain.spec.strict import Column, Dialect, Name, SqlPath, Strict,
 
 FactoryName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
-SchemaFile = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+\.sql$")]
-
 DATE_COLUMN = "date_column"
 """The key of the pipeline file that names the column of a table's dates."""
 
@@ -224,13 +222,6 @@ class Processor(Strict):
         examples=["sql/totals.sql"],
         description="file of one SELECT, below the folder of this file, whose rows become the date's partition of its "
         "table; Phasegate runs it, and no worker is called",
-    )
-    schema_file: SqlPath | None = Field(
-        default=None,
-        exclude_if=_is_none,
-        examples=["schema/shop.sql"],
-        description="with `sql`: file of CREATE TABLE IF NOT EXISTS statements, that of its table among them; without "
-        "it the table is made from the columns of the SELECT",
     )
     output: Output = Field(description="what it leaves behind")
     checks: list[Check] = Field(default=[], description="what its table must hold, beside the checks of the phase")
@@ -442,20 +433,21 @@ class Demand(NamedTuple):
     """The number: arithmetic over the calendar's numbers."""
 
 
-SQL_FILES = "sql_files"
-"""The key of a stored pipeline that a file must not have."""
+SQL_FILES, SCHEMA_TEXTS = "sql_files", "schema_texts"
+"""Keys of a pipeline that was read, which a file must not have."""
 
 
-def _without_sql_files(schema: JsonDict) -> None:
+def _without_texts(schema: JsonDict) -> None:
     """Take out of the JSON Schema what the file does not say: the loader adds it."""
     if isinstance(properties := schema["properties"], dict):
         properties.pop(SQL_FILES)
+        properties.pop(SCHEMA_TEXTS)
 
 
 class Pipeline(Strict):
     """The pipeline is the single source of truth: what runs, in which order, and what must hold in between."""
 
-    model_config = ConfigDict(json_schema_extra=_without_sql_files)
+    model_config = ConfigDict(json_schema_extra=_without_texts)
 
     schema_version: Literal[1] = Field(description="version of this format")
     pipeline: Name = Field(description="name of the pipeline")
@@ -466,12 +458,13 @@ class Pipeline(Strict):
         default=1, ge=0, le=30, description="days before today from which on dates are the live pipeline's; null: none"
     )
     history_table: TableName = Field(description="where one row per attempt is kept, written in batches")
-    schema_files: list[SchemaFile] = Field(
+    schema_files: list[SqlPath] = Field(
         default=[],
         exclude_if=lambda files: not files,
-        examples=[["schema/raw.sql"]],
-        description="scripts of CREATE TABLE statements, beside this file, that make every table its statements read: "
-        "embedded mode binds them against it before there are tables; none: when its workers have made them",
+        examples=[["schema/shop.sql"]],
+        description="scripts of CREATE TABLE IF NOT EXISTS statements, below the folder of this file, that make the "
+        "tables of its statements: statements are bound against them before there are tables, and a start makes those "
+        "tables of `sql` processors that are not there",
     )
     sample: FactoryName | None = Field(
         default=None,
@@ -496,8 +489,13 @@ class Pipeline(Strict):
     sql_files: dict[str, str] = Field(
         default={},
         exclude_if=lambda files: not files,
-        description="file -> its text, of each `sql` and `schema_file`, as it was when the pipeline was read: a plan "
-        "keeps the statements that it was made with",
+        description="file -> its text, of each `sql`, as it was when the pipeline was read: a plan keeps the "
+        "statements that it was made with",
+    )
+    schema_texts: dict[str, str] = Field(
+        default={},
+        exclude=True,
+        description="file -> its text, of each of `schema_files`; no plan keeps them, as the tables are there by then",
     )
 
     def select_of(self, processor: Processor) -> str:

@@ -341,11 +341,6 @@ def _processor(
 def _sql(phase: Phase, processor: Processor, at: str) -> Iterator[tuple[str, str]]:
     """Phasegate runs a SELECT by itself, into a table whose rows carry its fence."""
     if processor.sql is None:
-        if processor.schema_file is not None:
-            yield (
-                f"{at}.schema_file",
-                "goes with `sql`, and there is none: a worker makes its own tables; remove this",
-            )
         return
     if not isinstance(phase.dispatch, Dispatch):
         yield f"{at}.sql", "the existing system starts this phase, and nobody runs a SELECT in it; remove this"

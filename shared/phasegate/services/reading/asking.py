@@ -50,8 +50,8 @@ def ask(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row] |
     Questions of one shape about the same dates are one query: a warehouse's query takes a second, whatever it asks.
     When that fails for good, each is asked by itself, so that one missing table does not speak for the others, nor the
     bytes of all of them for one. About dates far apart each stretch of them is asked by itself: a query reads what lies
-    between its first date and its last. Raises HaltError: a full disk is no answer about a table, and neither is it that
-    this version refuses a statement of a stored plan.
+    between its first date and its last. Raises HaltError: a full disk is no answer about a table, nor is it that this
+    version refuses a statement of a stored plan.
     """
     parts = [_by_stretch(question) for question in questions]
     answers = iter(_ask(warehouse, [part for of_question in parts for part in of_question]))

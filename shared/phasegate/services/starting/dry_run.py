@@ -22,7 +22,8 @@ from phasegate.domain.spec.checks import (
     name_of,
 )
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput, did_you_mean
-from phasegate.ports import Parameter, Warehouse
+from phasegate.ports import Bound, Parameter, Warehouse
+from phasegate.services.starting.own_tables import PARAMETERS, PlacedSelect, selects_of
 
 SHOWN = 20
 """Statements that one error names."""
@@ -47,8 +48,8 @@ class Binder(Protocol):
     def columns(self, tables: Iterable[str]) -> Columns:
         """Return the types by column of those tables that it knows."""
 
-    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
-        """Bind SELECTs over the tables; in order, what is wrong with each."""
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
+        """Bind SELECTs over the tables; in order, what each would yield, or what is wrong with it."""
 
     def bind_calendar(self, sql: str) -> StatementRefused | None:
         """Bind a SELECT over the schedule; return what is wrong with it."""
@@ -71,13 +72,14 @@ class WarehouseBinder:
         """See the protocol."""
         return self.warehouse.columns(tables)
 
-    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
+    def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """See the protocol."""
         return self.warehouse.dry_run(questions)
 
     def bind_calendar(self, sql: str) -> StatementRefused | None:
         """See the protocol."""
-        return self.warehouse.dry_run([(sql, {})])[0]
+        bound = self.warehouse.dry_run([(sql, {})])[0]
+        return bound if isinstance(bound, StatementRefused) else None
 
     def binds_by_types(self, check: Check, kinds: Sequence[str]) -> bool:  # noqa: ARG002 - the engine is asked
         """See the protocol: it asks of each."""
@@ -143,6 +145,12 @@ def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightL
             wrong += problems
         elif not _binds_by_types(statement, columns, binder):
             to_bind.append(statement)
+    for select, refused in _bound_selects(list(selects_of(pipeline, pipeline.phase_names)), binder):
+        owner = f"the SELECT of {select.ref}"
+        if isinstance(refused, TableNotThere) and (not binder.is_complete or refused.table in written):
+            unbound.setdefault(owner, refused.table)
+        else:
+            wrong.append(f"{place(select.at, None, None)}: {owner}: {refused}")
     for statement, error in _bound(to_bind, binder):
         if isinstance(error, TableNotThere) and (not binder.is_complete or error.table in written):
             unbound.setdefault(statement.owner, error.table)
@@ -166,7 +174,7 @@ def _not_bound(unbound: Mapping[str, str]) -> PreflightLine:
     named = ", ".join(tables[:SHOWN]) + (", …" if len(tables) > SHOWN else "")
     return warned(
         "statements",
-        f"{len(unbound)} of checks",
+        f"{len(unbound)} of checks and SELECTs",
         f"not bound yet, as there is no {named}",
         "nothing now: a start binds them when its workers have made their tables, and so does a plan before that where "
         "`schema_files` names the scripts that make them",
@@ -284,16 +292,35 @@ def _bound(statements: Sequence[FileStatement], binder: Binder) -> Iterator[tupl
     asked = [group[0].question if len(group) == 1 else together([each.question for each in group]) for group in groups]
     alone: list[FileStatement] = []
     for group, error in zip(groups, binder.bind([(each.sql, each.parameters) for each in asked]), strict=True):
-        if error is not None and len(group) == 1:
+        if isinstance(error, StatementRefused) and len(group) == 1:
             yield group[0], error
-        elif error is not None:
+        elif isinstance(error, StatementRefused):
             alone += group
     if alone:
         for statement, error in zip(
             alone, binder.bind([(s.question.sql, s.question.parameters) for s in alone]), strict=True
         ):
-            if error is not None:
+            if isinstance(error, StatementRefused):
                 yield statement, error
+
+
+def _bound_selects(
+    selects: Sequence[PlacedSelect], binder: Binder
+) -> Iterator[tuple[PlacedSelect, StatementRefused | str]]:
+    """What is wrong with the SELECTs of processors, by themselves and beside their tables."""
+    known = binder.columns([each.output.table for each in selects])
+    of_tables = [(each.rows_held, PARAMETERS) for each in selects if each.output.table in known]
+    bound = binder.bind([*((each.select, PARAMETERS) for each in selects), *of_tables])
+    held = iter(bound[len(selects) :])
+    for select, columns in zip(selects, bound, strict=False):
+        of_table = next(held) if select.output.table in known else None
+        if isinstance(columns, StatementRefused):
+            where = "" if columns.line is None else f":{columns.line}:{columns.column}"
+            is_absent = isinstance(columns, TableNotThere)
+            yield select, columns if is_absent else f"{select.file}{where}: {columns.sentence}"
+        else:
+            types = of_table if isinstance(of_table, Mapping) else None
+            yield from ((select, sentence) for sentence in select.problems(columns, types))
 
 
 def _said(statement: FileStatement, error: StatementRefused, place: Place) -> str:

@@ -1,11 +1,12 @@
 """Phasegate makes the tables that nobody else makes: its history, and those of processors that are a SELECT."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS
 from phasegate.domain.errors import InputError
-from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, Processor, TableOutput, did_you_mean
+from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, TableOutput, did_you_mean
 from phasegate.ports import Warehouse
 
 HISTORY_COLUMNS = (
@@ -15,7 +16,7 @@ HISTORY_COLUMNS = (
 )
 """The columns of the history table: one row per attempt (docs/pipeline.md says what stands in each)."""
 
-_PARAMETERS = dict.fromkeys(SQL_PARAMETERS, date(2024, 1, 1))
+PARAMETERS: Mapping[str, date] = dict.fromkeys(SQL_PARAMETERS, date(2024, 1, 1))
 """A SELECT is bound for some date: its columns are the same on each."""
 
 _TAKES: Mapping[str, Collection[str]] = {
@@ -29,82 +30,107 @@ _TAKES: Mapping[str, Collection[str]] = {
 
 def made_here(pipeline: Pipeline, phases: Sequence[str]) -> frozenset[str]:
     """Name the tables of these phases that need not be there before a start: ``make_own_tables`` makes them."""
-    return frozenset({pipeline.history_table, *(output.table for _, _, output in _selects(pipeline, phases))})
+    return frozenset({pipeline.history_table, *(each.output.table for each in selects_of(pipeline, phases))})
 
 
 def make_own_tables(pipeline: Pipeline, phases: Sequence[str], warehouse: Warehouse) -> None:
-    """Make those that are absent, and judge whether each SELECT of these phases fits its table.
+    """Make those that are absent: the history, and those of SELECTs by the schema scripts, or else from the columns of
+    the SELECT.
 
-    Nothing is made anew, and nothing is changed in what is there. Raises InputError that names the file for a SELECT
-    that cannot be bound, or has columns that its table does not take.
+    Nothing is changed in what is there. Raises InputError that names the file for a SELECT that cannot be bound, or
+    whose columns make no such table.
     """
-    selects = list(_selects(pipeline, phases))
-    there = warehouse.columns([pipeline.history_table, *(output.table for *_, output in selects)])
-    if pipeline.history_table not in there:
-        warehouse.apply_schema(
-            f"CREATE TABLE IF NOT EXISTS `{pipeline.history_table}` ({HISTORY_COLUMNS}) PARTITION BY data_date"
-        )
-    for file in dict.fromkeys(x.schema_file for _, x, output in selects if output.table not in there):
-        if file is not None:
-            warehouse.apply_schema(pipeline.sql_files[file])
-    waiting = selects
+    selects = list(selects_of(pipeline, phases))
+    tables = [pipeline.history_table, *(each.output.table for each in selects)]
+    absent = set(tables) - warehouse.columns(tables).keys()
+    if absent - {pipeline.history_table} and pipeline.schema_texts:
+        for script in pipeline.schema_texts.values():
+            warehouse.apply_schema(script)
+        absent -= warehouse.columns(tables).keys()
+    if pipeline.history_table in absent:
+        warehouse.apply_schema(_creation(pipeline.history_table, HISTORY_COLUMNS, "data_date"))
+    waiting = [each for each in selects if each.output.table in absent]
     while waiting:
-        errors: list[InputError] = []
-        left: list[tuple[str, Processor, TableOutput]] = []
-        for one in waiting:
-            try:
-                _make_and_judge(pipeline, one[1], one[2], warehouse)
-            except _CannotBeBound as error:
-                errors.append(error)
-                left.append(one)
+        found = warehouse.dry_run([(each.select, PARAMETERS) for each in waiting])
+        bound = [(each, columns) for each, columns in zip(waiting, found, strict=True) if isinstance(columns, Mapping)]
+        if not bound:
+            raise InputError("\n".join(f"{each.file}: {error}" for each, error in zip(waiting, found, strict=True)))
+        for each, columns in bound:
+            if problems := list(each.problems(columns, None)):
+                raise InputError("\n".join(problems))
+            listed = ", ".join(f"`{name}` {kind}" for name, kind in (*columns.items(), (FENCE_COLUMN, "INT64")))
+            warehouse.apply_schema(_creation(each.output.table, listed, f"`{each.output.date_column}`"))
         # What one SELECT reads another one's table may be, and is made in the next round.
-        if len(left) == len(waiting):
-            raise InputError("\n".join(map(str, errors)))
-        waiting = left
+        waiting = [each for each in waiting if each not in [made for made, _ in bound]]
 
 
-class _CannotBeBound(InputError):
-    """A SELECT names what is not there."""
+def _creation(table: str, columns: str, date_column: str) -> str:
+    return f"CREATE TABLE IF NOT EXISTS `{table}` ({columns}) PARTITION BY {date_column}"
 
 
-def _selects(pipeline: Pipeline, phases: Sequence[str]) -> Iterator[tuple[str, Processor, TableOutput]]:
-    for name in phases:
-        for processor in pipeline.phase(name).processors:
-            if processor.sql is not None and isinstance(processor.output, TableOutput):
-                yield name, processor, processor.output
+@dataclass(frozen=True, slots=True)
+class PlacedSelect:
+    """A SELECT of the pipeline file is a processor's, and makes the rows of its table."""
 
+    at: str
+    """The path of its key in the pipeline file."""
 
-def _make_and_judge(pipeline: Pipeline, processor: Processor, output: TableOutput, warehouse: Warehouse) -> None:
-    try:
-        selected = warehouse.select_columns(pipeline.select_of(processor), _PARAMETERS)
-    except InputError as error:
-        raise _CannotBeBound(f"{processor.sql}: {error}") from error
-    for name in (output.date_column, *output.keys):
-        if name not in selected:
-            raise InputError(f"{processor.sql}: the SELECT has no column '{name}'{did_you_mean(name, selected)}")
-    if selected[output.date_column] != "DATE":
-        kind = selected[output.date_column]
-        raise InputError(f"{processor.sql}: column '{output.date_column}' is of type {kind}; dates are a DATE")
-    if FENCE_COLUMN in selected:
-        raise InputError(f"{processor.sql}: the column {FENCE_COLUMN} is written by Phasegate; take it out")
-    if output.table not in warehouse.columns([output.table]):
-        columns = ", ".join(f"`{name}` {kind}" for name, kind in (*selected.items(), (FENCE_COLUMN, "INT64")))
-        warehouse.apply_schema(
-            f"CREATE TABLE IF NOT EXISTS `{output.table}` ({columns}) PARTITION BY `{output.date_column}`"
-        )
-        return
-    rows = f"SELECT * FROM `{output.table}` WHERE `{output.date_column}` = @d"
-    held = {name.casefold(): kind for name, kind in warehouse.select_columns(rows, _PARAMETERS).items()}
-    if FENCE_COLUMN not in held:
-        raise InputError(
-            f"{processor.sql}: {output.table} has no column {FENCE_COLUMN} INT64, in which each row carries its fence; "
-            "add it"
-        )
-    for name, kind in selected.items():
-        if (of_table := held.get(name.casefold())) is None:
-            raise InputError(f"{processor.sql}: {output.table} has no column '{name}'{did_you_mean(name, held)}")
-        if kind != of_table and kind not in _TAKES.get(of_table, ()):
-            raise InputError(
-                f"{processor.sql}: column '{name}' of the SELECT is of type {kind}, and that of {output.table} of type "
-                f"{of_table}; cast it, or change the table"
+    ref: str
+    """``phase/processor``."""
+
+    file: str
+    """The file of its text, as the pipeline file names it."""
+
+    select: str
+    """The statement."""
+
+    output: TableOutput
+    """The table that its rows go into."""
+
+    @property
+    def rows_held(self) -> str:
+        """Return a SELECT of the rows of its table, by which the table's columns are known as a SELECT's are."""
+        return f"SELECT * FROM `{self.output.table}` WHERE `{self.output.date_column}` = @d"
+
+    def problems(self, selected: Mapping[str, str], held: Mapping[str, str] | None) -> Iterator[str]:
+        """Find why its rows do not fit its table: a sentence for each reason.
+
+        selected, held: BigQuery's SQL types by column, of the SELECT and of the table; None: the table is made of it.
+        """
+        day, table = self.output.date_column, self.output.table
+        for name in dict.fromkeys((day, *self.output.keys)):
+            if name not in selected:
+                yield f"{self.file}: the SELECT has no column '{name}'{did_you_mean(name, selected)}"
+        if selected.get(day, "DATE") != "DATE":
+            yield f"{self.file}: column '{day}' is of type {selected[day]}; dates are a DATE"
+        if FENCE_COLUMN in selected:
+            yield f"{self.file}: the column {FENCE_COLUMN} is written by Phasegate; take it out"
+        if held is None:
+            return
+        types = {name.casefold(): kind for name, kind in held.items()}
+        if FENCE_COLUMN not in types:
+            yield (
+                f"{self.file}: {table} has no column {FENCE_COLUMN} INT64, in which each row carries its fence; add it"
             )
+        for name, kind in selected.items():
+            if (of_table := types.get(name.casefold())) is None:
+                yield f"{self.file}: {table} has no column '{name}'{did_you_mean(name, held)}"
+            elif kind != of_table and kind not in _TAKES.get(of_table, ()):
+                yield (
+                    f"{self.file}: column '{name}' of the SELECT is of type {kind}, and that of {table} of type "
+                    f"{of_table}; cast it, or change the table"
+                )
+
+
+def selects_of(pipeline: Pipeline, phases: Sequence[str]) -> Iterator[PlacedSelect]:
+    """Yield the SELECTs of these phases, in the order of the file."""
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors if phase.name in phases else ()):
+            if processor.sql is not None and isinstance(processor.output, TableOutput):
+                yield PlacedSelect(
+                    f"phases[{p}].processors[{i}].sql",
+                    f"{phase.name}/{processor.name}",
+                    processor.sql,
+                    pipeline.select_of(processor),
+                    processor.output,
+                )

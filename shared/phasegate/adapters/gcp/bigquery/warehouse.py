@@ -52,8 +52,15 @@ from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
 from phasegate.domain.checks.question import DuckDbSql
-from phasegate.domain.errors import EvaluationError, InputError, PhasegateError, StaleFence, StatementRefused, TransientError
-from phasegate.ports import Parameter, Partition, Row
+from phasegate.domain.errors import (
+    EvaluationError,
+    InputError,
+    PhasegateError,
+    StaleFence,
+    StatementRefused,
+    TransientError,
+)
+from phasegate.ports import Bound, Parameter, Partition, Row
 from phasegate.telemetry import note_read
 
 CALL_RETRY = DEFAULT_RETRY.with_timeout(60.0)
@@ -128,22 +135,23 @@ class BigQueryWarehouse:
             contexts = [copy_context() for _ in questions]
             return list(pool.map(lambda context, question: context.run(self._answer, question), contexts, questions))
 
-    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[StatementRefused | None]:
-        """Have BigQuery bind many SELECTs, several at a time, and run none, which is free; in order, what is wrong with
-        each, or None. Raises TransientError where BigQuery does not answer.
+    def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
+        """Have BigQuery bind many SELECTs, several at a time, and run none, which is free; in order, what each would
+        yield, or what is wrong with it. Raises TransientError where BigQuery does not answer.
         """
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             return list(pool.map(self._bind, questions))
 
-    def _bind(self, question: tuple[str, Mapping[str, Parameter]]) -> StatementRefused | None:
+    def _bind(self, question: tuple[str, Mapping[str, Parameter]]) -> Bound:
         try:
-            self._dry_run(*question)
+            fields = self._dry_run(*question).schema or ()
         except InputError as error:
             # Rights and credentials are nothing about the statement.
             if error.__cause__ is not None and not isinstance(error.__cause__, BadRequest | NotFound):
                 raise
             return refused(error)
-        return None
+        kinds = {field.name: sql_type(field.field_type) for field in fields}
+        return {f.name: f"ARRAY<{kinds[f.name]}>" if f.mode == "REPEATED" else kinds[f.name] for f in fields}
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables that are there; each is a read of metadata, which is free."""
@@ -151,12 +159,6 @@ class BigQueryWarehouse:
         with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
             found = zip(names, pool.map(self._fields_of, names), strict=True)
             return {name: fields for name, fields in found if fields is not None}
-
-    def select_columns(self, select: str, parameters: Mapping[str, Parameter]) -> dict[str, str]:
-        """Return the SQL types by column of the rows that a SELECT would yield, from a dry run, which is free."""
-        fields = self._dry_run(select, parameters).schema or ()
-        kinds = {field.name: sql_type(field.field_type) for field in fields}
-        return {f.name: f"ARRAY<{kinds[f.name]}>" if f.mode == "REPEATED" else kinds[f.name] for f in fields}
 
     def bytes_of(self, sql: str, parameters: Mapping[str, Parameter]) -> int:
         """Return the bytes that one SELECT would read, from a dry run, which is free. Raises InputError when it
