@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -22,15 +21,15 @@ from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.ports import Parameter
 
 
-def read_script(sql: str) -> list[exp.Expression]:
+def read_script(sql: str) -> list[exp.Expr]:
     """Return the statements of a script. Raises StatementRefused when BigQuery's grammar does not allow it."""
     try:
-        return [cast(exp.Expression, tree) for tree in sqlglot.parse(sql, read=BigQuery) if tree is not None]
+        return [tree for tree in sqlglot.parse(sql, read=BigQuery) if tree is not None]
     except SqlglotError as error:
         raise _unreadable(error, sql) from error
 
 
-def read_statement(sql: str) -> exp.Expression:
+def read_statement(sql: str) -> exp.Expr:
     """Return the one statement. Raises StatementRefused when it cannot be read, or is not exactly one."""
     trees = read_script(sql)
     if len(trees) != 1:
@@ -47,7 +46,7 @@ def _unreadable(error: SqlglotError, sql: str, whose: str = "BigQuery") -> State
     return StatementRefused(sentence) if line is None else StatementRefused(sentence, line, column)
 
 
-def read_duckdb(sql: str) -> exp.Expression:
+def read_duckdb(sql: str) -> exp.Expr:
     """Return the one statement of DuckDB's own SQL. Raises StatementRefused as ``read_statement`` does."""
     try:
         trees = [tree for tree in sqlglot.parse(sql, read=DuckDB) if tree is not None]
@@ -55,7 +54,7 @@ def read_duckdb(sql: str) -> exp.Expression:
         raise _unreadable(error, sql, "DuckDB") from error
     if len(trees) != 1:
         raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
-    return cast(exp.Expression, trees[0])
+    return trees[0]
 
 
 def tables_of(sql: str) -> frozenset[str]:
@@ -73,7 +72,7 @@ def duckdb_parameters(sql: str) -> frozenset[str]:
     return parameters_of(read_duckdb(sql))
 
 
-def parameters_of(tree: exp.Expression) -> frozenset[str]:
+def parameters_of(tree: exp.Expr) -> frozenset[str]:
     """Return the names of the ``@name`` parameters of a statement, of DuckDB's own SQL those of ``$name``."""
     return frozenset(parameter.name for parameter in tree.find_all(exp.Parameter, exp.Placeholder) if parameter.name)
 
@@ -92,7 +91,7 @@ def chosen(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[s
     return {name: value for name, value in parameters.items() if name in names}
 
 
-def created_table(tree: exp.Expression) -> exp.Table:
+def created_table(tree: exp.Expr) -> exp.Table:
     """Return the table that one statement of a schema script creates.
 
     Raises InputError for any statement but ``CREATE TABLE`` with columns, and for a table that names no dataset.

@@ -14,7 +14,7 @@ from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput
 PARAMETERS = frozenset({"days", "first", "last"})
 """What the prover binds: the dates as a list, the first and the last of them."""
 
-_DIVISIONS: dict[type[exp.Expression], tuple[str, str]] = {
+_DIVISIONS: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Div: ("'/'", "SAFE_DIVIDE(a, b)"),
     exp.IntDiv: ("DIV", "DIV(a, NULLIF(b, 0))"),
     exp.Mod: ("MOD", "MOD(a, NULLIF(b, 0))"),
@@ -51,7 +51,7 @@ def _expressions(calendar: CalendarSpec) -> Iterator[tuple[str, str]]:
             yield f"calendar.cross_check.tables[{n}].condition", table.condition
 
 
-def _expression(sql: str, at: str, read: Callable[[str], exp.Expression]) -> Iterator[tuple[str, str]]:
+def _expression(sql: str, at: str, read: Callable[[str], exp.Expr]) -> Iterator[tuple[str, str]]:
     try:
         tree = read(f"SELECT\n{sql}")
     except InputError as error:
@@ -77,7 +77,7 @@ def _without_line(error: InputError) -> str:
     return error.sentence if isinstance(error, StatementRefused) else str(error)
 
 
-_READERS: dict[str, Callable[[str], exp.Expression]] = {"bigquery": read_statement, "duckdb": read_duckdb}
+_READERS: dict[str, Callable[[str], exp.Expr]] = {"bigquery": read_statement, "duckdb": read_duckdb}
 """What reads the SQL of a dialect."""
 
 
@@ -113,7 +113,7 @@ def _query(check: SqlCheck, date_column: str, at: str) -> Iterator[tuple[str, st
             break
 
 
-def _may_be_zero(divisor: exp.Expression) -> bool:
+def _may_be_zero(divisor: exp.Expr) -> bool:
     if isinstance(divisor, exp.Nullif):
         return not (isinstance(divisor.expression, exp.Literal) and divisor.expression.name == "0")
     return not isinstance(divisor, exp.Literal) or divisor.name.strip("0.") == ""

@@ -68,9 +68,9 @@ class EmptyTables:
         return all(kind.partition("(")[0].replace("DECIMAL", "NUMERIC") in _PLAIN for kind in kinds)
 
     @cached_property
-    def _creations(self) -> dict[str, exp.Expression]:
+    def _creations(self) -> dict[str, exp.Expr]:
         """The statement of the scripts that makes each table."""
-        found: dict[str, exp.Expression] = {}
+        found: dict[str, exp.Expr] = {}
         for file, text in self._scripts.items():
             try:
                 for tree in read_script(text):

@@ -48,7 +48,7 @@ def unbound(error: duckdb.Error, sql: str) -> StatementRefused:
     return refusal(tree, f"DuckDB cannot bind it: {said}")
 
 
-def _no_table(tree: exp.Expression, name: str, said: str) -> StatementRefused:
+def _no_table(tree: exp.Expr, name: str, said: str) -> StatementRefused:
     for table in tree.find_all(exp.Table):
         if table.db and name.lower() in (table.name.lower(), table.db.lower()):
             place = refusal(table, said)
@@ -57,7 +57,7 @@ def _no_table(tree: exp.Expression, name: str, said: str) -> StatementRefused:
     return refusal(tree, said)
 
 
-def _first(tree: exp.Expression, kind: type[exp.Expression], name: str) -> exp.Expression:
+def _first(tree: exp.Expr, kind: type[exp.Expr], name: str) -> exp.Expr:
     return next((part for part in tree.find_all(kind) if part.name.lower() == name.lower()), tree)
 
 

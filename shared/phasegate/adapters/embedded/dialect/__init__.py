@@ -87,7 +87,7 @@ translate = Translator()
 """Translates statements that read no table."""
 
 
-def _translated(tree: exp.Expression, tables: Tables, kinds: Mapping[str, str]) -> Statement:
+def _translated(tree: exp.Expr, tables: Tables, kinds: Mapping[str, str]) -> Statement:
     parameters = parameters_of(tree)
     mark_places(tree)
     refuse_unknown(tree)

@@ -28,7 +28,7 @@ _FORMS = {Type.DATE: _DATE, Type.TIME: _TIME} | dict.fromkeys(WALL_CLOCK, f"{_DA
 _ZONED = f"{_DATE}([ Tt]{_TIME})?" + r"\s?([Zz]|[+-]\d{1,2}(:\d{2})?)?"
 
 
-def as_text(node: exp.Expression, zone: exp.Expression | None = None) -> exp.Expression | None:
+def as_text(node: exp.Expr, zone: exp.Expr | None = None) -> exp.Expr | None:
     """Return a value as text, as BigQuery writes it; None where DuckDB writes it so too, or the type is not known."""
     of = kind(node)
     if of in INSTANT:
@@ -46,13 +46,13 @@ def as_text(node: exp.Expression, zone: exp.Expression | None = None) -> exp.Exp
 
 
 @mends(exp.String)
-def string(node: exp.Expression) -> exp.Expression | None:
+def string(node: exp.Expr) -> exp.Expr | None:
     """A point in time as text."""
     return as_text(node.this, node.args.get("zone"))
 
 
 @mends(exp.Cast, exp.TryCast)
-def cast(node: exp.Expression) -> exp.Expression | None:
+def cast(node: exp.Expr) -> exp.Expr | None:
     """By the types on both sides: DuckDB takes more texts, rounds halves to even, and writes otherwise."""
     source, to, is_safe = node.this, node.args["to"].this, isinstance(node, exp.TryCast)
     of, text = kind(source), literal_text(source)
@@ -90,9 +90,7 @@ def cast(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _to_instant(
-    node: exp.Expression, source: exp.Expression, text: str | None, *, is_safe: bool
-) -> exp.Expression | None:
+def _to_instant(node: exp.Expr, source: exp.Expr, text: str | None, *, is_safe: bool) -> exp.Expr | None:
     if text is not None:
         try:
             return instant_of_text(text)
@@ -108,7 +106,7 @@ def _to_instant(
     return None
 
 
-def _of_form(node: exp.Expression, source: exp.Expression, form: str, *, is_safe: bool) -> exp.Expression:
+def _of_form(node: exp.Expr, source: exp.Expr, form: str, *, is_safe: bool) -> exp.Expr:
     text, new = literal_text(source), node.copy()
     if text is None:
         new.set("this", call("safe_in_form" if is_safe else "in_form", source, form))
@@ -121,7 +119,7 @@ def _of_form(node: exp.Expression, source: exp.Expression, form: str, *, is_safe
     return new
 
 
-def _to_numeric(node: exp.Expression) -> exp.Expression:
+def _to_numeric(node: exp.Expr) -> exp.Expr:
     new = node.copy()
     new.set("to", exp.DataType.build("DECIMAL(38, 9)"))
     return new

@@ -6,7 +6,7 @@ from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind
 from phasegate.domain.errors import StatementRefused
 
 
-def prepared(tree: exp.Expression) -> exp.Expression:
+def prepared(tree: exp.Expr) -> exp.Expr:
     """Mend what has to be mended before types are known: names of the structs of an array."""
     for array in list(tree.find_all(exp.Array)):
         first = array.expressions[0] if array.expressions else None
@@ -31,7 +31,7 @@ def prepared(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def count_from_zero(tree: exp.Expression) -> None:
+def count_from_zero(tree: exp.Expr) -> None:
     """An offset of UNNEST counts from 0, an ordinality of DuckDB from 1: one less wherever it is named."""
     for unnest in list(tree.find_all(exp.Unnest)):
         offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
@@ -46,7 +46,7 @@ def count_from_zero(tree: exp.Expression) -> None:
 
 
 @mends(exp.Bracket)
-def subscript(node: exp.Expression) -> exp.Expression | None:
+def subscript(node: exp.Expr) -> exp.Expr | None:
     """Beyond the bounds is an error, unless it says SAFE."""
     if node.args.get("offset") is None or node.args.get("safe") is not False or len(node.expressions) != 1:
         return None
@@ -55,31 +55,28 @@ def subscript(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.ArrayToString)
-def array_to_string(node: exp.Expression) -> exp.Expression | None:
+def array_to_string(node: exp.Expr) -> exp.Expr | None:
     """Of no elements it is an empty text."""
     return duckdb("CASE WHEN _a IS NOT NULL THEN coalesce(_f, '') END", _a=node.this, _f=node)
 
 
 @mends(exp.GenerateSeries)
-def generate_array(node: exp.Expression) -> exp.Expression | None:
+def generate_array(node: exp.Expr) -> exp.Expr | None:
     """Of whole numbers, and with a step."""
     step = node.args.get("step")
     if any_kind((node.args["start"], node.args["end"], step), FLOAT | DECIMAL):
         raise StatementRefused(
             "GENERATE_ARRAY is translated for INT64 alone: write it of whole numbers, and divide them"
         )
-    if step is None or (
-        isinstance(step, exp.Literal | exp.Cast)
-        and step.find(exp.Literal) is not None
-        and step.find(exp.Literal).name != "0"
-    ):
+    literal = step.find(exp.Literal) if isinstance(step, exp.Literal | exp.Cast) else None
+    if step is None or (literal is not None and literal.name != "0"):
         return None
     node.set("step", call("step", step))
     return node
 
 
 @mends(exp.ArrayConcat)
-def array_concat(node: exp.Expression) -> exp.Expression | None:
+def array_concat(node: exp.Expr) -> exp.Expr | None:
     """With NULL it is NULL."""
     arrays = [node.this, *node.expressions]
     return duckdb(
@@ -88,7 +85,7 @@ def array_concat(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.ArrayAgg, exp.GroupConcat)
-def limited(node: exp.Expression) -> exp.Expression | None:
+def limited(node: exp.Expr) -> exp.Expr | None:
     """LIMIT within an aggregate cuts the ordered list."""
     if not isinstance(node.this, exp.Limit):
         return None
@@ -102,7 +99,7 @@ _SAFE = (exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime, exp.Dat
 
 
 @mends(exp.SafeFunc)
-def safe(node: exp.Expression) -> exp.Expression | None:
+def safe(node: exp.Expr) -> exp.Expr | None:
     """SAFE. before what parses and makes dates is NULL where that is an error."""
     if not isinstance(node.meta.get("of"), str):
         raise StatementRefused(
@@ -111,7 +108,7 @@ def safe(node: exp.Expression) -> exp.Expression | None:
     return duckdb("TRY(_x)", _x=node.this)
 
 
-def mark_safe(tree: exp.Expression) -> None:
+def mark_safe(tree: exp.Expr) -> None:
     """Keep what SAFE. stands before: the rules change it."""
     for node in tree.find_all(exp.SafeFunc):
         if isinstance(node.this, _SAFE):
@@ -119,7 +116,7 @@ def mark_safe(tree: exp.Expression) -> None:
 
 
 @mends(exp.EQ, exp.NEQ)
-def of_structs(node: exp.Expression) -> exp.Expression | None:
+def of_structs(node: exp.Expr) -> exp.Expr | None:
     """STRUCTs are compared field by field in BigQuery, by names and with NULL as a value in DuckDB."""
     if any(isinstance(side, exp.Struct | exp.Tuple) for side in (node.this, node.expression)):
         raise StatementRefused("a comparison of STRUCTs is not translated: write one of their fields")
@@ -127,7 +124,7 @@ def of_structs(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Lag, exp.Lead)
-def lag(node: exp.Expression) -> exp.Expression | None:
+def lag(node: exp.Expr) -> exp.Expr | None:
     """A negative offset is an error."""
     offset = node.args.get("offset")
     if offset is not None and not isinstance(offset, exp.Literal):
@@ -138,13 +135,13 @@ def lag(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Order)
-def nan_first(node: exp.Expression) -> exp.Expression | None:
+def nan_first(node: exp.Expr) -> exp.Expr | None:
     """NaN comes before all numbers in ascending order."""
     if not any(kind(key.this) in FLOAT for key in node.expressions if isinstance(key, exp.Ordered)) or isinstance(
         node.parent, exp.Window
     ):
         return None
-    keys: list[exp.Expression] = []
+    keys: list[exp.Expr] = []
     for key in node.expressions:
         if isinstance(key, exp.Ordered) and kind(key.this) in FLOAT:
             first = key.copy()
@@ -156,7 +153,7 @@ def nan_first(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.DataType)
-def bignumeric(node: exp.Expression) -> exp.Expression | None:
+def bignumeric(node: exp.Expr) -> exp.Expr | None:
     """BIGNUMERIC has 76 digits, DuckDB 38."""
     if node.args["this"] == exp.DataType.Type.BIGDECIMAL:
         raise StatementRefused("BIGNUMERIC is not translated: write NUMERIC")
@@ -164,14 +161,14 @@ def bignumeric(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Pivot)
-def pivot(node: exp.Expression) -> exp.Expression | None:
+def pivot(node: exp.Expr) -> exp.Expr | None:
     """Names of columns are made otherwise."""
     name = "UNPIVOT" if node.args.get("unpivot") else "PIVOT"
     raise StatementRefused(f"{name} is not translated: write an aggregate of IF(…) for each column")
 
 
 @mends(exp.Select)
-def as_value(node: exp.Expression) -> exp.Expression | None:
+def as_value(node: exp.Expr) -> exp.Expr | None:
     """SELECT AS VALUE of a STRUCT makes its fields columns."""
     if str(node.args.get("kind") or "").upper() == "VALUE" and any(
         isinstance(part.unalias(), exp.Struct) for part in node.expressions

@@ -28,9 +28,7 @@ _ELEMENTS: dict[str, str] = {
 """What DuckDB's ``strftime`` lacks, or writes otherwise, of a wall clock."""
 
 
-def _element(
-    piece: str, local: exp.Expression, minutes: Callable[[], exp.Expression], instant: exp.Expression
-) -> exp.Expression | None:
+def _element(piece: str, local: exp.Expr, minutes: Callable[[], exp.Expr], instant: exp.Expr) -> exp.Expr | None:
     """One element that ``strftime`` does not write as BigQuery does; None for one that it does."""
     piece = {"%-d": "%e"}.get(piece, piece)
     if piece in _ELEMENTS:
@@ -47,7 +45,7 @@ def _element(
 
 
 @mends(exp.TimeToStr)
-def format_time(node: exp.Expression) -> exp.Expression | None:
+def format_time(node: exp.Expr) -> exp.Expr | None:
     """FORMAT_DATE, FORMAT_DATETIME, FORMAT_TIME and FORMAT_TIMESTAMP, in the zone that is named."""
     inner, form, zone = node.this, node.args["format"], node.args.get("zone")
     if not isinstance(form, exp.Literal):
@@ -68,7 +66,7 @@ def format_time(node: exp.Expression) -> exp.Expression | None:
         local = source
     local = call("modern", local)
     minutes = lambda: call("minutes_of", source, zone if zone is not None else "UTC")  # noqa: E731
-    parts: list[exp.Expression] = []
+    parts: list[exp.Expr] = []
     plain = ""
     for piece in _ELEMENT.findall("" if form.name == "None" else form.name):
         written = _WRITTEN_OUT.get(piece, piece)
@@ -93,7 +91,7 @@ def format_time(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.StrToTime)
-def parse_timestamp(node: exp.Expression) -> exp.Expression | None:
+def parse_timestamp(node: exp.Expr) -> exp.Expr | None:
     """PARSE_TIMESTAMP: in the zone that is named, else in UTC."""
     form, zone = node.args["format"], node.args.get("zone")
     if not isinstance(form, exp.Literal):
@@ -119,7 +117,7 @@ _SPECIFIER = re.compile(r"%(?:%|([-+ 0#']*)(\d*)(\.\d+)?([a-zA-Z]))")
 
 
 @mends(exp.Format)
-def format_(node: exp.Expression) -> exp.Expression | None:
+def format_(node: exp.Expr) -> exp.Expr | None:
     """FORMAT by the specifiers of printf, ``%t`` and thousands by commas."""
     if not isinstance(node.this, exp.Literal):
         raise StatementRefused("the format of FORMAT must be a text in the statement itself: write '%d', say")
@@ -141,7 +139,7 @@ def format_(node: exp.Expression) -> exp.Expression | None:
                 values[0],
             ],
         )
-    arguments: list[exp.Expression] = [exp.Literal.string(_SPECIFIER.sub(_printf, text))]
+    arguments: list[exp.Expr] = [exp.Literal.string(_SPECIFIER.sub(_printf, text))]
     for found, value in zip(used, values, strict=True):
         arguments.append(_argument(found, value, text))
     return exp.Anonymous(this="printf", expressions=arguments)
@@ -153,7 +151,7 @@ def _printf(found: re.Match[str]) -> str:
     return f"%{found[1]}{found[2]}{found[3] or ''}{ {'i': 'd', 't': 's'}.get(found[4], found[4]) }"
 
 
-def _argument(found: re.Match[str], value: exp.Expression, text: str) -> exp.Expression:
+def _argument(found: re.Match[str], value: exp.Expr, text: str) -> exp.Expr:
     letter, of = found[4], kind(value)
     if "'" in found[1] or letter not in "dieEfFgGsxXot":
         raise StatementRefused(
@@ -166,7 +164,7 @@ def _argument(found: re.Match[str], value: exp.Expression, text: str) -> exp.Exp
     return value
 
 
-def _as_t(value: exp.Expression) -> exp.Expression:
+def _as_t(value: exp.Expr) -> exp.Expr:
     written = as_text(value)
     if kind(value) in FLOAT:
         written = duckdb(

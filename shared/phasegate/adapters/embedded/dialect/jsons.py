@@ -7,7 +7,7 @@ from phasegate.domain.errors import StatementRefused
 
 
 @mends(exp.JSONExtractScalar)
-def json_value(node: exp.Expression) -> exp.Expression | None:
+def json_value(node: exp.Expr) -> exp.Expr | None:
     """Of a text that is no JSON it is NULL. A fraction may be cast, not read as text: DuckDB forgets its last zeros."""
     if kind(node.this) not in TEXT:
         raise StatementRefused("JSON_VALUE is translated for STRING alone: write it of the JSON's text")
@@ -19,7 +19,7 @@ def json_value(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.JSONExtract)
-def json_query(node: exp.Expression) -> exp.Expression | None:
+def json_query(node: exp.Expr) -> exp.Expr | None:
     """Of a text it is a text, and NULL where JSON says null."""
     if kind(node.this) not in TEXT:
         return None
@@ -27,7 +27,7 @@ def json_query(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.JSONFormat)
-def to_json_string(node: exp.Expression) -> exp.Expression | None:
+def to_json_string(node: exp.Expr) -> exp.Expr | None:
     """Of a text, a truth value or a date; of a STRUCT as the content of rows is asked for."""
     if isinstance(node.this, exp.Struct) and not node.args.get("to_json") and node.args.get("options") is None:
         fields = node.this.copy()

@@ -45,7 +45,7 @@ _ELSE = "what docs/dialect.md names, or in DuckDB's own words under `dialect: du
 _READERS = re.compile(r"READ_\w+|\w+_SCAN|GLOB|SNIFF_CSV|EXTERNAL_QUERY")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_WRITTEN: dict[type[exp.Expression], str] = {
+_WRITTEN: dict[type[exp.Expr], str] = {
     exp.GroupConcat: "STRING_AGG",
     exp.ArgMax: "MAX_BY",
     exp.ArgMin: "MIN_BY",
@@ -71,7 +71,7 @@ _PARTS_OF_OTHERS = (
 _RESPECTING = (exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead, exp.ArrayAgg)
 
 
-def refuse_unknown(tree: exp.Expression) -> None:
+def refuse_unknown(tree: exp.Expr) -> None:
     """Raise StatementRefused for the first part that is not known here, with its place and what to write instead."""
     _refuse_other_statements(tree)
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
@@ -93,7 +93,7 @@ def _refuse_unknown_function(node: exp.Func) -> None:
     raise refusal(node, f"{name} is not translated for DuckDB", INSTEAD.get(name) or _nearest(name) or _ELSE)
 
 
-def _refuse_other_statements(tree: exp.Expression) -> None:
+def _refuse_other_statements(tree: exp.Expr) -> None:
     """What attaches, loads, copies or sets anything is no statement about tables."""
     if not isinstance(tree, exp.Query | exp.DML | exp.DDL):
         word = type(tree).__name__.upper() if not isinstance(tree, exp.Command) else tree.name.upper()
@@ -120,7 +120,7 @@ def name_of(node: exp.Func) -> str:
     return str(node.meta.get("bigquery_name") or _WRITTEN.get(type(node)) or node.sql_name()).upper()
 
 
-def mark_places(tree: exp.Expression) -> None:
+def mark_places(tree: exp.Expr) -> None:
     """Have each part of a statement say where it begins, also those of which the parser says nothing."""
     for node in reversed(list(tree.walk(bfs=False))):
         meta = node.meta
@@ -135,12 +135,13 @@ def mark_places(tree: exp.Expression) -> None:
 _PLACE = "place"
 
 
-def refusal(node: exp.Expression, what: str, instead: str | None = None) -> StatementRefused:
+def refusal(node: exp.Expr, what: str, instead: str | None = None) -> StatementRefused:
     """Return the error about a part of a statement: the place, what is wrong, and what to write in its place.
 
     The place is that of the nearest part around it, where nothing within it has one; else the statement's beginning.
     """
-    place, at = (1, 1), node
+    place = (1, 1)
+    at: exp.Expr | None = node
     while at is not None:
         if _PLACE in at.meta:
             place = at.meta[_PLACE]

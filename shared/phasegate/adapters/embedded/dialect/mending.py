@@ -16,7 +16,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from phasegate.adapters.embedded.dialect.known import refusal
 from phasegate.domain.errors import StatementRefused
 
-Type = exp.DataType.Type
+Type = exp.DType
 WHOLE = frozenset({Type.BIGINT, Type.INT, Type.SMALLINT, Type.TINYINT})
 FLOAT = frozenset({Type.DOUBLE, Type.FLOAT})
 DECIMAL = frozenset({Type.DECIMAL, Type.BIGDECIMAL})
@@ -25,7 +25,7 @@ TEXT = frozenset({Type.VARCHAR, Type.TEXT})
 INSTANT = frozenset({Type.TIMESTAMPTZ})
 WALL_CLOCK = frozenset({Type.DATETIME, Type.TIMESTAMP, Type.TIMESTAMPNTZ})
 
-Mend = Callable[[exp.Expression], exp.Expression | None]
+Mend = Callable[[exp.Expr], exp.Expr | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Rule:
     """Returns what stands in a node's place; None: the node is right as it is."""
 
 
-RULES: dict[type[exp.Expression], list[Rule]] = {}
+RULES: dict[type[exp.Expr], list[Rule]] = {}
 """The rules by the kind of node that they look at, in the order in which they are asked; the first answer counts."""
 
 
-def mends(*kinds: type[exp.Expression]) -> Callable[[Mend], Mend]:
+def mends(*kinds: type[exp.Expr]) -> Callable[[Mend], Mend]:
     """Make a function a rule for these kinds of nodes."""
 
     def register(mend: Mend) -> Mend:
@@ -54,7 +54,7 @@ def mends(*kinds: type[exp.Expression]) -> Callable[[Mend], Mend]:
     return register
 
 
-def mended(tree: exp.Expression) -> exp.Expression:
+def mended(tree: exp.Expr) -> exp.Expr:
     """Ask the rules about every node of a tree with types, from the leaves to the root; the tree is changed.
 
     Raises StatementRefused, with the place of the node, where a rule refuses it.
@@ -77,7 +77,7 @@ def mended(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def _as_part(new: exp.Expression, parent: exp.Expression) -> exp.Expression:
+def _as_part(new: exp.Expr, parent: exp.Expr) -> exp.Expr:
     """In brackets where operators would else take it apart."""
     if not isinstance(new, exp.Binary | exp.Unary | exp.AtTimeZone) or isinstance(new, exp.Paren | exp.Func):
         return new
@@ -88,17 +88,17 @@ def _as_part(new: exp.Expression, parent: exp.Expression) -> exp.Expression:
     return wrapped
 
 
-def kind(node: exp.Expression | None) -> Type | None:
+def kind(node: exp.Expr | None) -> Type | None:
     """Return the type of a part; None when it is not known."""
     return node.type.this if node is not None and node.type is not None else None
 
 
-def call(name: str, *arguments: exp.Expression | str | int | None) -> exp.Expression:
+def call(name: str, *arguments: exp.Expr | str | int | None) -> exp.Expr:
     """Call a macro of ours; texts and numbers are literals."""
     return exp.Anonymous(this=f"bq.{name}", expressions=[_literal(argument) for argument in arguments])
 
 
-def duckdb(template: str, **parts: exp.Expression) -> exp.Expression:
+def duckdb(template: str, **parts: exp.Expr) -> exp.Expr:
     """DuckDB's own SQL, in which names that begin with an underscore stand for parts."""
     tree = _template(template).copy()
     for column in list(tree.find_all(exp.Column)):
@@ -113,25 +113,25 @@ def duckdb(template: str, **parts: exp.Expression) -> exp.Expression:
 
 
 @lru_cache(maxsize=256)
-def _template(template: str) -> exp.Expression:
+def _template(template: str) -> exp.Expr:
     return sqlglot.parse_one(template, read=DuckDB)
 
 
-def _literal(value: exp.Expression | str | int | None) -> exp.Expression:
-    if isinstance(value, exp.Expression):
+def _literal(value: exp.Expr | str | int | None) -> exp.Expr:
+    if isinstance(value, exp.Expr):
         return value.copy()
     if value is None:
         return exp.null()
     return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
 
 
-def literal_text(node: exp.Expression | None) -> str | None:
+def literal_text(node: exp.Expr | None) -> str | None:
     """Return the text of a literal; None for anything else."""
     if isinstance(node, exp.RawString) or (isinstance(node, exp.Literal) and node.is_string):
         return node.name
     return None
 
 
-def any_kind(nodes: Iterable[exp.Expression | None], kinds: frozenset[Type]) -> bool:
+def any_kind(nodes: Iterable[exp.Expr | None], kinds: frozenset[Type]) -> bool:
     """Tell whether one of the parts is of such a type."""
     return any(kind(node) in kinds for node in nodes)

@@ -67,7 +67,7 @@ _VALUES = (
 
 
 @mends(exp.Literal)
-def whole_number(node: exp.Expression) -> exp.Expression | None:
+def whole_number(node: exp.Expr) -> exp.Expr | None:
     """A whole number is INT64, where DuckDB reads an INT32; one with a point is FLOAT64, not DECIMAL."""
     if node.is_string:
         return None
@@ -93,7 +93,7 @@ def whole_number(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Neg)
-def negative(node: exp.Expression) -> exp.Expression | None:
+def negative(node: exp.Expr) -> exp.Expr | None:
     """A negative whole number is INT64 too."""
     if isinstance(node.this, exp.Literal) and node.this.is_int and isinstance(node.parent, _VALUES):
         return duckdb(f"CAST(-{node.this.name} AS BIGINT)")
@@ -101,7 +101,7 @@ def negative(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Div, exp.IntDiv)
-def division(node: exp.Expression) -> exp.Expression | None:
+def division(node: exp.Expr) -> exp.Expr | None:
     """By zero it is an error; of NUMERIC it is NUMERIC."""
     number, divisor = node.this, node.expression
     nonzero = divisor if isinstance(divisor, exp.Literal) and float(divisor.name) else call("divisor", divisor)
@@ -120,7 +120,7 @@ def division(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Mul)
-def product(node: exp.Expression) -> exp.Expression | None:
+def product(node: exp.Expr) -> exp.Expr | None:
     """Of two NUMERIC it has nine decimals."""
     return (
         call("numeric", exp.paren(node.copy()))
@@ -130,7 +130,7 @@ def product(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Add, exp.Sub, exp.Mul, exp.Div)
-def operands(node: exp.Expression) -> exp.Expression | None:
+def operands(node: exp.Expr) -> exp.Expr | None:
     """A BOOL or a STRING is no number."""
     if any_kind((node.this, node.expression), TEXT | {Type.BOOLEAN}):
         raise StatementRefused(
@@ -140,7 +140,7 @@ def operands(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.SafeDivide)
-def safe_divide(node: exp.Expression) -> exp.Expression | None:
+def safe_divide(node: exp.Expr) -> exp.Expr | None:
     """NULL by zero, and where no number comes of it."""
     quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
     sides = (node.this, node.expression)
@@ -148,11 +148,11 @@ def safe_divide(node: exp.Expression) -> exp.Expression | None:
     return call("numeric", quotient) if is_numeric else exp.paren(quotient)
 
 
-_WITHIN = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
+_WITHIN: dict[type[exp.Expr], str] = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
 
 
 @mends(*_WITHIN, exp.Log, exp.Pow)
-def no_number(node: exp.Expression) -> exp.Expression | None:
+def no_number(node: exp.Expr) -> exp.Expr | None:
     """Where no number comes of numbers it is an error, where DuckDB says NaN or infinity."""
     new = node.copy()
     if (name := _WITHIN.get(type(node))) is not None:
@@ -164,11 +164,11 @@ def no_number(node: exp.Expression) -> exp.Expression | None:
     return call("numeric", new) if kind(node.this) in DECIMAL else new
 
 
-_SIGNS = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
+_SIGNS: dict[type[exp.Expr], str] = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
 
 
 @mends(*_SIGNS)
-def safe_arithmetic(node: exp.Expression) -> exp.Expression | None:
+def safe_arithmetic(node: exp.Expr) -> exp.Expr | None:
     """NULL beyond INT64."""
     if any_kind((node.this, node.expression), FLOAT | DECIMAL):
         raise StatementRefused(
@@ -181,13 +181,13 @@ def safe_arithmetic(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.SafeNegate)
-def safe_negate(node: exp.Expression) -> exp.Expression | None:
+def safe_negate(node: exp.Expr) -> exp.Expr | None:
     """NULL beyond INT64."""
     return duckdb("TRY_CAST(-CAST(_a AS HUGEINT) AS BIGINT)", _a=node.this)
 
 
 @mends(exp.Round, exp.Trunc)
-def rounding_of_whole(node: exp.Expression) -> exp.Expression | None:
+def rounding_of_whole(node: exp.Expr) -> exp.Expr | None:
     """Of an INT64 it is a FLOAT64."""
     if kind(node.this) not in WHOLE:
         return None
@@ -197,14 +197,14 @@ def rounding_of_whole(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Sign)
-def sign(node: exp.Expression) -> exp.Expression | None:
+def sign(node: exp.Expr) -> exp.Expr | None:
     """Of its argument's type; of NaN it is NaN."""
     if kind(node.this) in FLOAT:
         return duckdb("CASE WHEN isnan(_x) THEN _x ELSE CAST(sign(_x) AS DOUBLE) END", _x=node.this)
     return duckdb(f"CAST(sign(_x) AS {'DECIMAL(38, 9)' if kind(node.this) in DECIMAL else 'BIGINT'})", _x=node.this)
 
 
-def may_be_nan(node: exp.Expression) -> bool:
+def may_be_nan(node: exp.Expr) -> bool:
     """Tell whether NaN may come out: of a column of FLOAT64, of a text, or of a division that lets it."""
     if kind(node) not in FLOAT:
         return False
@@ -218,7 +218,7 @@ def may_be_nan(node: exp.Expression) -> bool:
     return False
 
 
-_COMPARISONS = {
+_COMPARISONS: dict[type[exp.Expr], tuple[str, bool]] = {
     exp.EQ: ("same", False),
     exp.NEQ: ("other", False),
     exp.GT: ("greater", False),
@@ -229,7 +229,7 @@ _COMPARISONS = {
 
 
 @mends(*_COMPARISONS)
-def comparison(node: exp.Expression) -> exp.Expression | None:
+def comparison(node: exp.Expr) -> exp.Expr | None:
     """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
     left, right = node.this, node.expression
     if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
@@ -246,7 +246,7 @@ def comparison(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.In)
-def listed(node: exp.Expression) -> exp.Expression | None:
+def listed(node: exp.Expr) -> exp.Expr | None:
     """An ARRAY is no list of values."""
     if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
         raise StatementRefused("an ARRAY is no list of values: write IN UNNEST(…)")
@@ -254,7 +254,7 @@ def listed(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Union, exp.Except, exp.Intersect)
-def set_operation(node: exp.Expression) -> exp.Expression | None:
+def set_operation(node: exp.Expr) -> exp.Expr | None:
     """Columns that are put under each other have one type, or a common one: DuckDB makes texts of what has none. The
     literals that BigQuery reads as dates are to be cast."""
     assert isinstance(node, exp.SetOperation)  # noqa: S101 - the kinds above
@@ -282,7 +282,7 @@ _FAMILIES = {
 
 
 @mends(exp.Mod)
-def modulo(node: exp.Expression) -> exp.Expression | None:
+def modulo(node: exp.Expr) -> exp.Expr | None:
     """By zero it is an error; of FLOAT64 there is none."""
     if any_kind((node.this, node.expression), FLOAT):
         raise StatementRefused("MOD takes no FLOAT64: write MOD of CAST(… AS NUMERIC)")
@@ -295,7 +295,7 @@ def modulo(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Sum)
-def total(node: exp.Expression) -> exp.Expression | None:
+def total(node: exp.Expr) -> exp.Expr | None:
     """Of INT64 it is an INT64, and an error beyond; an error beyond FLOAT64; of BOOL there is none."""
     if kind(node.this) in TEXT | {Type.BOOLEAN}:
         raise StatementRefused("SUM takes numbers alone: write COUNTIF of a BOOL, or cast the text")
@@ -305,13 +305,13 @@ def total(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.HexString)
-def hexadecimal(node: exp.Expression) -> exp.Expression | None:
+def hexadecimal(node: exp.Expr) -> exp.Expr | None:
     """INT64."""
     return duckdb(f"CAST({int(node.name, 16)} AS BIGINT)") if node.args.get("is_integer") else None
 
 
 @mends(exp.Window)
-def total_in_window(node: exp.Expression) -> exp.Expression | None:
+def total_in_window(node: exp.Expr) -> exp.Expr | None:
     """The same in a window."""
     return (
         duckdb("CAST(_s AS BIGINT)", _s=exp.paren(node.copy()))
@@ -321,7 +321,7 @@ def total_in_window(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.CountIf)
-def countif(node: exp.Expression) -> exp.Expression | None:
+def countif(node: exp.Expr) -> exp.Expr | None:
     """Nothing counted is 0, not NULL."""
     if isinstance(node.this, exp.Distinct):
         raise StatementRefused("COUNTIF(DISTINCT …) is not translated: write COUNT(DISTINCT IF(…))")
@@ -329,7 +329,7 @@ def countif(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.BitwiseAnd)
-def bit_order(node: exp.Expression) -> exp.Expression | None:
+def bit_order(node: exp.Expr) -> exp.Expr | None:
     """``&`` binds closer than ``|`` and ``^``; sqlglot reads all three alike."""
     left = node.this
     if not isinstance(left, exp.BitwiseOr | exp.BitwiseXor):
@@ -341,13 +341,13 @@ def bit_order(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Corr, exp.CovarSamp)
-def of_pairs(node: exp.Expression) -> exp.Expression | None:
+def of_pairs(node: exp.Expr) -> exp.Expr | None:
     """NULL of fewer than two pairs."""
     return duckdb("CASE WHEN regr_count(_a, _b) >= 2 THEN _f END", _a=node.this, _b=node.expression, _f=node)
 
 
 @mends(exp.Least, exp.Min)
-def least(node: exp.Expression) -> exp.Expression | None:
+def least(node: exp.Expr) -> exp.Expr | None:
     """NaN is less than every number."""
     values = [node.this, *node.expressions]
     if not any_kind(values, FLOAT):
@@ -359,7 +359,7 @@ def least(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Nullif)
-def nullif(node: exp.Expression) -> exp.Expression | None:
+def nullif(node: exp.Expr) -> exp.Expr | None:
     """NaN equals nothing."""
     if kind(node.this) not in FLOAT:
         return None
@@ -369,7 +369,7 @@ def nullif(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.In)
-def among(node: exp.Expression) -> exp.Expression | None:
+def among(node: exp.Expr) -> exp.Expr | None:
     """NaN equals nothing."""
     if kind(node.this) not in FLOAT or not node.expressions:
         return None
@@ -379,7 +379,7 @@ def among(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.BitwiseLeftShift, exp.BitwiseRightShift)
-def shift(node: exp.Expression) -> exp.Expression | None:
+def shift(node: exp.Expr) -> exp.Expr | None:
     """Zeros come in from both sides, and bits go without an error."""
     bits = type(node)(
         this=duckdb("CAST(CAST(_a AS BIGINT) AS BIT)", _a=node.this),
@@ -389,25 +389,25 @@ def shift(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.BitwiseCount)
-def bit_count(node: exp.Expression) -> exp.Expression | None:
+def bit_count(node: exp.Expr) -> exp.Expr | None:
     """Of 64 bits."""
     return duckdb("CAST(bit_count(CAST(_x AS BIGINT)) AS BIGINT)", _x=node.this)
 
 
 @mends(exp.RangeBucket)
-def range_bucket(node: exp.Expression) -> exp.Expression | None:
+def range_bucket(node: exp.Expr) -> exp.Expr | None:
     """The number of bounds that are not above."""
     return call("range_bucket", node.this, node.expression)
 
 
 @mends(exp.Avg)
-def average(node: exp.Expression) -> exp.Expression | None:
+def average(node: exp.Expr) -> exp.Expr | None:
     """Of NUMERIC it is NUMERIC."""
     return call("numeric", node) if kind(node.this) in DECIMAL and not isinstance(node.parent, exp.Window) else None
 
 
 @mends(exp.Anonymous)
-def ieee_divide(node: exp.Expression) -> exp.Expression | None:
+def ieee_divide(node: exp.Expr) -> exp.Expr | None:
     """Infinity or NaN, no error."""
     if node.name.upper() != "IEEE_DIVIDE":
         return None

@@ -12,7 +12,7 @@ _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
 @mends(exp.Substring)
-def substr(node: exp.Expression) -> exp.Expression | None:
+def substr(node: exp.Expr) -> exp.Expr | None:
     """Position 0 counts as 1, as one before the beginning does; a negative length is an error."""
     start, length = node.args.get("start"), node.args.get("length")
     if start is None:
@@ -28,7 +28,7 @@ def substr(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.StrPosition)
-def instr(node: exp.Expression) -> exp.Expression | None:
+def instr(node: exp.Expr) -> exp.Expr | None:
     """INSTR with a position from the end, or another occurrence than the first, is not translated."""
     if node.args.get("occurrence") is not None or isinstance(node.args.get("position"), exp.Neg):
         raise StatementRefused("INSTR is translated with two arguments alone: write STRPOS")
@@ -36,7 +36,7 @@ def instr(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Trim)
-def trim(node: exp.Expression) -> exp.Expression | None:
+def trim(node: exp.Expr) -> exp.Expr | None:
     """Without characters all white space goes, not blanks only."""
     if node.args.get("expression") is not None:
         return None
@@ -46,7 +46,7 @@ def trim(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Like)
-def like(node: exp.Expression) -> exp.Expression | None:
+def like(node: exp.Expr) -> exp.Expr | None:
     r"""``\`` takes the meaning from the character that follows."""
     pattern = literal_text(node.expression)
     if isinstance(node.parent, exp.Escape) or (pattern is not None and "\\" not in pattern):
@@ -55,7 +55,7 @@ def like(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.ToCodePoints)
-def to_code_points(node: exp.Expression) -> exp.Expression | None:
+def to_code_points(node: exp.Expr) -> exp.Expr | None:
     """Numbers of characters."""
     if kind(node.this) not in TEXT:
         raise StatementRefused("TO_CODE_POINTS is translated for STRING alone: write it of CAST(… AS STRING)")
@@ -63,25 +63,25 @@ def to_code_points(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Unicode)
-def unicode(node: exp.Expression) -> exp.Expression | None:
+def unicode(node: exp.Expr) -> exp.Expr | None:
     """0 for an empty text."""
     return duckdb("CASE WHEN _x = '' THEN 0 ELSE CAST(unicode(_x) AS BIGINT) END", _x=node.this)
 
 
 @mends(exp.Upper)
-def upper(node: exp.Expression) -> exp.Expression | None:
+def upper(node: exp.Expr) -> exp.Expr | None:
     """ß has two capital letters."""
     return duckdb("upper(replace(_x, 'ß', 'SS'))", _x=node.this)
 
 
 @mends(exp.Lower)
-def lower(node: exp.Expression) -> exp.Expression | None:
+def lower(node: exp.Expr) -> exp.Expr | None:
     """İ has a dot of its own as a small letter."""
     return duckdb("lower(replace(_x, 'İ', 'i\u0307'))", _x=node.this)
 
 
 @mends(exp.Left, exp.Right)
-def left(node: exp.Expression) -> exp.Expression | None:
+def left(node: exp.Expr) -> exp.Expr | None:
     """A negative length is an error."""
     if isinstance(node.expression, exp.Literal):
         return None
@@ -91,13 +91,13 @@ def left(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Concat)
-def concat(node: exp.Expression) -> exp.Expression | None:
+def concat(node: exp.Expr) -> exp.Expr | None:
     """With a NULL it is NULL."""
     return duckdb("CAST(NULL AS VARCHAR)") if any(isinstance(part, exp.Null) for part in node.expressions) else None
 
 
 @mends(exp.RegexpExtract)
-def regexp_extract(node: exp.Expression) -> exp.Expression | None:
+def regexp_extract(node: exp.Expr) -> exp.Expr | None:
     """More than one group is an error."""
     pattern = literal_text(node.expression)
     if pattern is not None and len(_GROUP.findall(pattern)) > 1:
@@ -106,7 +106,7 @@ def regexp_extract(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Repeat, exp.Pad)
-def repeat(node: exp.Expression) -> exp.Expression | None:
+def repeat(node: exp.Expr) -> exp.Expr | None:
     """A negative number is an error."""
     name = "times" if isinstance(node, exp.Repeat) else "expression"
     count = node.args[name]
@@ -118,13 +118,13 @@ def repeat(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Ascii)
-def ascii_(node: exp.Expression) -> exp.Expression | None:
+def ascii_(node: exp.Expr) -> exp.Expr | None:
     """Of ASCII alone; 0 for an empty text."""
     return call("ascii", node.this)
 
 
 @mends(exp.Translate)
-def translate(node: exp.Expression) -> exp.Expression | None:
+def translate(node: exp.Expr) -> exp.Expr | None:
     """A character that is named twice is an error."""
     named = literal_text(node.args["from_"])
     if named is None or len(set(named)) < len(named):

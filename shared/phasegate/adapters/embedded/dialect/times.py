@@ -23,7 +23,7 @@ _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SU
 _SHORT_PARTS = frozenset({"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR"})
 
 
-def week_begins(unit: exp.Expression) -> int | None:
+def week_begins(unit: exp.Expr) -> int | None:
     """Return how many days after Monday such a week begins (BigQuery's own on Sunday); None for what is no week."""
     name = unit.name.upper()
     if isinstance(unit, exp.WeekStart):
@@ -46,7 +46,7 @@ def _zones() -> frozenset[str]:
         )
 
 
-def in_zone(node: exp.Expression, zone: exp.Expression | None) -> exp.Expression:
+def in_zone(node: exp.Expr, zone: exp.Expr | None) -> exp.Expr:
     """Return the wall clock of an instant in a zone; without one in UTC. A wall clock stays what it is."""
     if kind(node) in WALL_CLOCK:
         return node
@@ -59,7 +59,7 @@ def in_zone(node: exp.Expression, zone: exp.Expression | None) -> exp.Expression
     return duckdb(f"(_x AT TIME ZONE 'UTC') + INTERVAL {minutes} MINUTE", _x=node)
 
 
-def instant(wall_clock: exp.Expression, zone: exp.Expression | str | None) -> exp.Expression:
+def instant(wall_clock: exp.Expr, zone: exp.Expr | str | None) -> exp.Expr:
     """Return the instant at which a zone's wall clock shows this; the earlier one where there are two."""
     name = zone if isinstance(zone, str) else "UTC" if zone is None else literal_text(zone)
     if name is None:
@@ -91,7 +91,7 @@ def _known(zone: str) -> str:
     return zone
 
 
-def checked_zone(zone: exp.Expression | None) -> None:
+def checked_zone(zone: exp.Expr | None) -> None:
     """Raise StatementRefused for a text that names no zone."""
     name = literal_text(zone)
     if name is not None and _minutes(name) is None:
@@ -99,7 +99,7 @@ def checked_zone(zone: exp.Expression | None) -> None:
 
 
 @mends(exp.Datetime, exp.Time)
-def zone_of(node: exp.Expression) -> exp.Expression | None:
+def zone_of(node: exp.Expr) -> exp.Expr | None:
     """A zone that does not exist is an error, also where it could be a time of day."""
     checked_zone(
         node.expression if isinstance(node, exp.Datetime) and kind(node.this) in INSTANT else node.args.get("zone")
@@ -107,7 +107,7 @@ def zone_of(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
+def truncated(node: exp.Expr, unit: exp.Expr) -> exp.Expr:
     """Return the beginning of the part that a date or a wall clock lies in."""
     begins = week_begins(unit)
     if begins is None:
@@ -116,7 +116,7 @@ def truncated(node: exp.Expression, unit: exp.Expression) -> exp.Expression:
 
 
 @mends(exp.Extract)
-def extract(node: exp.Expression) -> exp.Expression | None:
+def extract(node: exp.Expr) -> exp.Expr | None:
     """Weeks, days of the week, parts that DuckDB counts otherwise or does not know, and time zones."""
     unit, source, name = node.this, node.expression, node.name.upper()
     if isinstance(source, exp.AtTimeZone):
@@ -142,7 +142,7 @@ def extract(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.TimestampTrunc)
-def timestamp_trunc(node: exp.Expression) -> exp.Expression | None:
+def timestamp_trunc(node: exp.Expr) -> exp.Expr | None:
     """The beginning of the day, week or month of a zone, as an instant."""
     unit, zone = node.args["unit"], node.args.get("zone")
     if zone is None:
@@ -158,20 +158,20 @@ def timestamp_trunc(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.DateTrunc, exp.DatetimeTrunc)
-def date_trunc(node: exp.Expression) -> exp.Expression | None:
+def date_trunc(node: exp.Expr) -> exp.Expr | None:
     """A DATE stays a DATE; weeks begin on the day that is named."""
     beginning = truncated(node.this, node.args["unit"])
     return duckdb("CAST(_t AS DATE)", _t=beginning) if kind(node.this) == Type.DATE else beginning
 
 
 @mends(exp.DateAdd, exp.DateSub)
-def date_add(node: exp.Expression) -> exp.Expression | None:
+def date_add(node: exp.Expr) -> exp.Expr | None:
     """A DATE stays a DATE, within the years 1 to 9999."""
     return call("as_date", node) if kind(node.this) == Type.DATE else None
 
 
 @mends(exp.TimestampAdd, exp.TimestampSub)
-def timestamp_add(node: exp.Expression) -> exp.Expression | None:
+def timestamp_add(node: exp.Expr) -> exp.Expr | None:
     """A TIMESTAMP takes no part longer than a day: how long it is depends on the zone."""
     unit = node.args["unit"].name.upper()
     if unit in {"WEEK", "MONTH", "QUARTER", "YEAR"}:
@@ -182,20 +182,20 @@ def timestamp_add(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.DateFromUnixDate)
-def date_from_unix_date(node: exp.Expression) -> exp.Expression | None:
+def date_from_unix_date(node: exp.Expr) -> exp.Expr | None:
     """A DATE, where DuckDB makes a wall clock."""
     return duckdb("CAST(_t AS DATE)", _t=node)
 
 
 @mends(exp.LastDay)
-def last_day(node: exp.Expression) -> exp.Expression | None:
+def last_day(node: exp.Expr) -> exp.Expr | None:
     """Of the ISO year too."""
     unit = node.args.get("unit")
     return call("last_day_isoyear", node.this) if unit is not None and unit.name.upper() == "ISOYEAR" else None
 
 
 @mends(exp.TimestampDiff)
-def timestamp_diff(node: exp.Expression) -> exp.Expression | None:
+def timestamp_diff(node: exp.Expr) -> exp.Expr | None:
     """Whole units, where DuckDB counts boundaries."""
     if isinstance(node.expression, exp.Null):
         return None
@@ -203,7 +203,7 @@ def timestamp_diff(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.Sub)
-def difference(node: exp.Expression) -> exp.Expression | None:
+def difference(node: exp.Expr) -> exp.Expr | None:
     """Of two DATEs an INTERVAL of days; of two TIMESTAMPs one of hours and less."""
     kinds = {kind(node.this), kind(node.expression)}
     if kinds == {Type.DATE}:
@@ -216,26 +216,27 @@ def difference(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.UnixSeconds, exp.UnixMillis)
-def unix_seconds(node: exp.Expression) -> exp.Expression | None:
+def unix_seconds(node: exp.Expr) -> exp.Expr | None:
     """Rounded down."""
     divisor = 1_000_000 if isinstance(node, exp.UnixSeconds) else 1_000
     return duckdb(f"CAST(floor(epoch_us(_x) / {divisor}) AS BIGINT)", _x=node.this)
 
 
 @mends(exp.TimeTrunc)
-def time_trunc(node: exp.Expression) -> exp.Expression | None:
+def time_trunc(node: exp.Expr) -> exp.Expr | None:
     """DuckDB truncates no TIME."""
     return call("time_trunc", node.args["unit"].name.lower(), node.this)
 
 
 @mends(exp.Timestamp)
-def timestamp(node: exp.Expression) -> exp.Expression | None:
+def timestamp(node: exp.Expr) -> exp.Expr | None:
     """The instant of a DATE, DATETIME or text, in a zone or in UTC."""
     zone, text = node.args.get("zone"), literal_text(node.this)
     if text is not None:
         return instant_of_text(text, zone)
-    if kind(node.this) in INSTANT:
-        return node.this
+    of: exp.Expr = node.this
+    if kind(of) in INSTANT:
+        return of
     wall_clock = node.this if kind(node.this) in WALL_CLOCK else duckdb("CAST(_x AS TIMESTAMP)", _x=node.this)
     return instant(wall_clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
 
@@ -248,7 +249,7 @@ _MOMENT = re.compile(
 """A date, a time, and a zone or an offset."""
 
 
-def instant_of_text(text: str, zone: exp.Expression | None = None) -> exp.Expression:
+def instant_of_text(text: str, zone: exp.Expr | None = None) -> exp.Expr:
     """Return the instant that a literal text means: with a zone or an offset of its own, in ``zone``, or in UTC.
 
     Raises StatementRefused for a text that BigQuery takes for no TIMESTAMP.
@@ -277,7 +278,7 @@ def _checked(day: str, time: str) -> str:
 
 
 @mends(exp.Date)
-def date(node: exp.Expression) -> exp.Expression | None:
+def date(node: exp.Expr) -> exp.Expr | None:
     """The date of an instant in a zone."""
     zone = node.args.get("zone")
     if zone is None and kind(node.this) not in INSTANT:
@@ -286,14 +287,14 @@ def date(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.UnixToTime)
-def instant_of_count(node: exp.Expression) -> exp.Expression | None:
+def instant_of_count(node: exp.Expr) -> exp.Expr | None:
     """An instant, where DuckDB makes a wall clock; of seconds, milliseconds or microseconds since 1970."""
     scale = int(node.args["scale"].name) if node.args.get("scale") is not None else 0
     return duckdb(f"make_timestamptz(CAST(_x AS BIGINT) * {10 ** (6 - scale)})", _x=node.this)
 
 
 @mends(exp.GenerateTimestampArray, exp.GenerateDateArray)
-def step_of_zero(node: exp.Expression) -> exp.Expression | None:
+def step_of_zero(node: exp.Expr) -> exp.Expr | None:
     """No step is an error, not an empty array."""
     step = node.args.get("step")
     if isinstance(step, exp.Interval) and step.this is not None and step.this.name.strip("-0") == "":
@@ -302,7 +303,7 @@ def step_of_zero(node: exp.Expression) -> exp.Expression | None:
 
 
 @mends(exp.GenerateTimestampArray)
-def generate_timestamp_array(node: exp.Expression) -> exp.Expression | None:
+def generate_timestamp_array(node: exp.Expr) -> exp.Expr | None:
     """Of instants."""
     ends = {
         name: instant_of_text(text) if (text := literal_text(node.args[name])) is not None else node.args[name]

@@ -35,7 +35,7 @@ class Tables:
         return self._columns.get(f"{table.db}.{table.name}", frozenset())
 
 
-def with_types(tree: exp.Expression, tables: Tables) -> exp.Expression:
+def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
     """Give each part of a statement its type, where it can be known.
 
     Columns that do not say whose they are get the name of their source for that, and lose it again.
@@ -50,7 +50,7 @@ def with_types(tree: exp.Expression, tables: Tables) -> exp.Expression:
     return tree
 
 
-def _type_keys(tree: exp.Expression) -> None:
+def _type_keys(tree: exp.Expr) -> None:
     """A key of ORDER BY that names a column of the result has that column's type."""
     for key in tree.find_all(exp.Ordered):
         select = key.find_ancestor(exp.Select)
@@ -78,7 +78,7 @@ _PARAMETERS: tuple[tuple[type, str], ...] = (
 )
 
 
-def give_types(tree: exp.Expression, kinds: Mapping[str, str]) -> None:
+def give_types(tree: exp.Expr, kinds: Mapping[str, str]) -> None:
     """Have each parameter say its type."""
     for parameter in list(tree.find_all(exp.Parameter)):
         if (kind := kinds.get(parameter.name)) is not None:
@@ -102,14 +102,14 @@ def _name_sources(scope: Scope, tables: Tables) -> list[exp.Column]:
     return named
 
 
-def _columns_of(source: exp.Expression | Scope, tables: Tables) -> Set[str]:
+def _columns_of(source: exp.Expr | Scope, tables: Tables) -> Set[str]:
     if isinstance(source, exp.Table):
         return tables.columns_of(source)
     expression = source.expression
     if isinstance(expression, exp.Unnest):
         alias = expression.args.get("alias")
         return {column.name.lower() for column in alias.columns} if alias is not None else set()
-    return {name.lower() for name in expression.named_selects}
+    return {name.lower() for name in expression.named_selects} if isinstance(expression, exp.Query) else set()
 
 
 _TYPES = {
