@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from google.api_core import exceptions
-from google.cloud.bigquery import Client, QueryJobConfig
+from google.cloud.bigquery import Client, QueryJobConfig, SchemaField
 
 from phasegate.adapters.embedded.empty_tables import EmptyTables
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -20,6 +21,7 @@ from phasegate.domain.checks.subject import CheckSubject
 from phasegate.domain.errors import StatementRefused, TableNotThere, TransientError
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck, NullsCheck, RangeCheck
 from phasegate.domain.spec.pipeline import TableOutput
+from phasegate.ports import Bound
 from tests.unit.builders import pipeline
 
 SETTINGS = CloudSettings(project="demo", location="europe-west6")
@@ -37,10 +39,10 @@ class NotingClient:
         self.configs.append(job_config)
         if self.error is not None:
             raise self.error
-        return object()
+        return SimpleNamespace(schema=[SchemaField("x", "INTEGER")])
 
 
-def asked(client: NotingClient) -> StatementRefused | None:
+def asked(client: NotingClient) -> Bound:
     """What BigQuery's dry run says of one statement."""
     warehouse = BigQueryWarehouse(cast("Client", client), SETTINGS, labels={})
     return warehouse.dry_run([(SELECT, DAYS)])[0]
@@ -48,7 +50,7 @@ def asked(client: NotingClient) -> StatementRefused | None:
 
 def test_the_request_to_bigquery_is_a_dry_run_with_its_parameters() -> None:
     client = NotingClient()
-    assert asked(client) is None
+    assert asked(client) == {"x": "INT64"}
     (sent,) = (config.to_api_repr() for config in client.configs)
     assert sent["dryRun"] is True
     assert [each["name"] for each in sent["query"]["queryParameters"]] == ["days"]
@@ -64,7 +66,7 @@ def test_the_request_to_bigquery_is_a_dry_run_with_its_parameters() -> None:
 )
 def test_what_bigquery_refuses_has_its_place(said: str, sentence: str, place: tuple[int | None, int | None]) -> None:
     refused = asked(NotingClient(exceptions.BadRequest(said)))
-    assert refused is not None
+    assert isinstance(refused, StatementRefused)
     assert (sentence in refused.sentence, "at [" in refused.sentence) == (True, False)
     assert (refused.line, refused.column) == place
 
@@ -106,13 +108,14 @@ def test_duckdb_says_what_is_wrong_at_the_place_of_the_bigquery_text(
     warehouse: DuckDbWarehouse, sql: str, sentence: str, place: tuple[int, int]
 ) -> None:
     (refused,) = warehouse.dry_run([(sql, DAYS)])
-    assert refused is not None
+    assert isinstance(refused, StatementRefused)
     assert sentence in refused.sentence
     assert (refused.line, refused.column) == place
 
 
 def test_a_dry_run_of_duckdb_runs_nothing(warehouse: DuckDbWarehouse) -> None:
-    assert warehouse.dry_run([("SELECT ERROR('it was run') FROM ds.t", {}), (SELECT, DAYS)]) == [None, None]
+    raises = "SELECT COALESCE(ERROR('it was run'), 1) AS n FROM ds.t"
+    assert warehouse.dry_run([(raises, {}), (SELECT, DAYS)]) == [{"n": "INT64"}, {"x": "INT64"}]
 
 
 TYPES = ["INT64", "FLOAT64", "NUMERIC", "NUMERIC(10, 2)", "STRING", "BOOL", "DATE", "TIMESTAMP", "DATETIME"]
@@ -136,26 +139,26 @@ def test_of_what_is_known_by_its_types_duckdb_says_the_same(kind: str) -> None:
     made = DuckDbWarehouse(Path(":memory:"))
     made.apply_schema(script)
     subject = CheckSubject(league, Calendar.of([]), "shape", left, left.output, (date(2024, 1, 1),))
-    binder = EmptyTables(made.all_columns(), (), lambda _: None)
+    binder = EmptyTables(made.all_columns(), {}, lambda _: None)
     for check in CHECKS:
         question = registry.ask(check, subject)
         assert question is not None
         (refused,) = made.dry_run([(question.sql, question.parameters)])
         kinds = [columns[name] for columns in binder.columns(tables).values() for name in ("c", "d")]
         if binder.binds_by_types(check, kinds):
-            assert refused is None, f"{check.check} of {kind}: {refused}"
+            assert not isinstance(refused, StatementRefused), f"{check.check} of {kind}: {refused}"
         elif kind in TYPES:
             assert isinstance(check, RangeCheck)
     made.close()
 
 
-def test_a_schema_script_gives_the_same_types_as_the_table_that_it_makes(tmp_path: Path) -> None:
-    script = tmp_path / "one.sql"
-    script.write_text(f"CREATE TABLE ds.t ({', '.join(f'c{n} {kind}' for n, kind in enumerate(TYPES))})")
+def test_a_schema_script_gives_the_same_types_as_the_table_that_it_makes() -> None:
+    script = f"CREATE TABLE ds.t ({', '.join(f'c{n} {kind}' for n, kind in enumerate(TYPES))})"
     made = DuckDbWarehouse(Path(":memory:"))
-    made.apply_schema(script.read_text())
+    made.apply_schema(script)
     of_script, of_table = (
-        EmptyTables(there, scripts, lambda _: None) for there, scripts in (({}, [script]), (made.all_columns(), []))
+        EmptyTables(there, scripts, lambda _: None)
+        for there, scripts in (({}, {"one.sql": script}), (made.all_columns(), {}))
     )
     made.close()
     for check in CHECKS:
@@ -171,7 +174,7 @@ def test_bigquery_takes_no_sql_of_duckdb() -> None:
     client = NotingClient()
     warehouse = BigQueryWarehouse(cast("Client", client), SETTINGS, labels={})
     (refused,) = warehouse.dry_run([(DuckDbSql(SELECT), DAYS)])
-    assert refused is not None
+    assert isinstance(refused, StatementRefused)
     assert "`dialect: duckdb` is for embedded mode alone" in refused.sentence
     with pytest.raises(StatementRefused):
         warehouse.query(DuckDbSql(SELECT), DAYS)

@@ -22,6 +22,7 @@ calendar:
   numbers: {orders: SUM(orders)}
   bootstrap_days: 1
 history_table: shop_ref.history
+schema_files: [schema/shop.sql]
 queues:
   work: {max_concurrent: 10}
 phases:
@@ -41,7 +42,6 @@ phases:
     processors:
       - name: totals
         sql: sql/totals.sql
-        schema_file: schema/shop.sql
         output: {kind: table, table: shop.totals, date_column: day, keys: [day]}
       - name: large
         sql: sql/large.sql
@@ -182,7 +182,7 @@ def test_a_select_without_rows_where_rows_are_due_keeps_what_stands_there(shop: 
         (
             "sql/orders.sql",
             "SELECT 1 AS n; SELECT 2 AS n",
-            "pipeline.yaml:18:9: phases[0].processors[0].sql: sql/orders",
+            "pipeline.yaml:19:9: phases[0].processors[0].sql: sql/orders",
         ),
         ("sql/totals.sql", "SELECT @d AS day, 1 AS cent", "shop.totals has no column 'cent'; did you mean 'cents'?"),
         ("sql/totals.sql", "SELECT @today AS day", "unknown parameter @today"),
@@ -205,7 +205,11 @@ def test_what_is_wrong_in_the_files_is_told_and_nothing_is_written(
     ("name", "text", "message"),
     [
         ("sql/large.sql", "SELECT day, m AS n FROM `shop_raw.orders` WHERE day = @d", "sql/large.sql: "),
-        ("sql/large.sql", "SELECT day, n FROM `shop_raw.oders` WHERE day = @d", "sql/large.sql: "),
+        (
+            "sql/large.sql",
+            "SELECT day, n FROM `shop_raw.oders` WHERE day = @d",
+            "sql/large.sql:1:20: there is no table",
+        ),
         (
             "sql/large.sql",
             "SELECT @d AS day, * EXCEPT (day, n) FROM `shop_raw.orders`",
@@ -231,4 +235,5 @@ def test_a_select_that_the_tables_do_not_bear_is_refused_before_a_run_is_written
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    assert json.loads(shop.type("runs", "--json").stdout) == []
+    listed = shop.type("runs", "--json")
+    assert listed.returncode == 2 or json.loads(listed.stdout) == [], "no home was made, or no run in it"

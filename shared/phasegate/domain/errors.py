@@ -31,6 +31,11 @@ class StatementRefused(InputError):
         return type(self), (self.sentence, self.line, self.column)
 
 
+class TypesDoNotFit(StatementRefused):
+    """A statement puts values beside each other whose types have nothing in common, which BigQuery refuses too: where the
+    columns are others it may be answered."""
+
+
 class TableNotThere(StatementRefused):
     """A statement names a table that is not there. table: which one."""
 

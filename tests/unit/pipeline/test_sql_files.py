@@ -27,6 +27,7 @@ calendar:
   season_column: season
   numbers: {orders: COUNT(*)}
 history_table: ref.history
+schema_files: [schema/shop.sql]
 queues:
   work: {max_concurrent: 10}
 phases:
@@ -44,7 +45,6 @@ phases:
     processors:
       - name: totals
         sql: sql/totals.sql
-        schema_file: schema/shop.sql
         output: {kind: table, table: shop.totals, date_column: d, keys: [d]}
 """
 ORDERS = "-- Ten a date.\nSELECT @d AS d, n AS k FROM UNNEST(GENERATE_ARRAY(1, 10)) AS n\n"
@@ -69,10 +69,11 @@ def loaded(folder: Path, text: str = FILE, **files: Any) -> Pipeline:
 
 def test_the_texts_are_kept_with_the_pipeline_and_read_back(tmp_path: Path) -> None:
     pipeline = loaded(tmp_path)
-    assert pipeline.sql_files == FILES
+    assert {**pipeline.sql_files, **pipeline.schema_texts} == FILES
+    assert list(pipeline.schema_texts) == ["schema/shop.sql"]
     assert pipeline.select_of(pipeline.processor("fetch/orders")) == ORDERS
     stored = pipeline.model_dump_json(by_alias=True)
-    assert Pipeline.model_validate_json(stored) == pipeline
+    assert Pipeline.model_validate_json(stored) == pipeline.model_copy(update={"schema_texts": {}})
 
 
 def test_a_pipeline_without_sql_is_stored_as_before(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_pipeline_without_sql_is_stored_as_before(tmp_path: Path) -> None:
     text = "\n".join(line for line in text.splitlines() if "sql" not in line)
     dumped = loaded(tmp_path, text).model_dump(mode="json", by_alias=True)
     assert "sql_files" not in dumped
-    assert {"sql", "schema_file"}.isdisjoint(dumped["phases"][0]["processors"][0])
+    assert "sql" not in dumped["phases"][0]["processors"][0]
 
 
 def test_nobody_is_called_and_the_rows_carry_a_fence(tmp_path: Path) -> None:
@@ -122,20 +123,20 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
             "",
             "",
             {"sql/orders.sql": None},
-            "FILE:17:9: phases[0].processors[0].sql: sql/orders.sql: there is no such file in ",
+            "FILE:18:9: phases[0].processors[0].sql: sql/orders.sql: there is no such file in ",
         ),
         (
             "",
             "",
             {"schema/shop.sql": None},
-            "FILE:27:9: phases[1].processors[0].schema_file: schema/shop.sql: there is no",
+            "schema_files[0]: schema/shop.sql: there is no",
         ),
-        ("sql/orders.sql", "../orders.sql", {}, "FILE:17:9: phases[0].processors[0].sql: String should match pattern"),
+        ("sql/orders.sql", "../orders.sql", {}, "FILE:18:9: phases[0].processors[0].sql: String should match pattern"),
         (
             "sql/orders.sql",
             "/etc/orders.sql",
             {},
-            "FILE:17:9: phases[0].processors[0].sql: String should match pattern",
+            "FILE:18:9: phases[0].processors[0].sql: String should match pattern",
         ),
         ("", "", {"sql/orders.sql": b"SELECT '\xff'"}, "sql/orders.sql: is no text in UTF-8: "),
         ("", "", {"sql/orders.sql": " " * 100_001}, "sql/orders.sql: 100,001 bytes are too many"),
@@ -144,7 +145,7 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
             "",
             "",
             {"sql/orders.sql": "SELECT @d AS d, 1 AS k;\n\n  SELECT 2 AS k"},
-            "FILE:17:9: phases[0].processors[0].sql: sql/orders.sql:3:3: a second statement; write exactly one SELECT",
+            "FILE:18:9: phases[0].processors[0].sql: sql/orders.sql:3:3: a second statement; write exactly one SELECT",
         ),
         ("", "", {"sql/orders.sql": "SELECT @d AS d, 1 AS k;"}, "sql/orders.sql:1:23: a semicolon; write exactly one"),
         (
@@ -206,34 +207,10 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
             "sql/orders.sql:1:30: the column _fence is",
         ),
         (
-            "",
-            "",
-            {"sql/totals.sql": TOTALS.replace("AS orders", "AS order_count")},
-            "sql/totals.sql:1:29: shop.totals has no column 'order_count'",
-        ),
-        (
-            "",
-            "",
-            {"schema/shop.sql": SCHEMA.replace("totals", "total")},
-            "schema/shop.sql: does not create shop.totals; it",
-        ),
-        (
-            "",
-            "",
-            {"schema/shop.sql": SCHEMA.replace(", _fence INT64", "")},
-            "shop.totals has no column '_fence', which",
-        ),
-        (
-            "",
-            "",
-            {"schema/shop.sql": "DROP TABLE `shop.totals`"},
-            "schema/shop.sql: a schema script holds CREATE TABLE",
-        ),
-        (
             "dispatch: {queue: work}",
             "dispatch: {worker: w, queue: work}",
             {},
-            "FILE:14:16: phases[0].dispatch.worker: says how a worker is called, and each processor of the phase",
+            "FILE:15:16: phases[0].dispatch.worker: says how a worker is called, and each processor of the phase",
         ),
         (
             "dispatch: {queue: work}",
@@ -263,9 +240,8 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
             "sql: sql/orders.sql",
             "sql: sql/orders.sql\n        worker: w",
             {},
-            "FILE:18:9: phases[0].processors[0].worker: unknown",
+            "FILE:19:9: phases[0].processors[0].worker: unknown",
         ),
-        ("        sql: sql/totals.sql\n", "", {}, "processors[0].schema_file: goes with `sql`, and there is none"),
         (
             "{kind: table, table: raw.orders, date_column: d, keys: [k]}",
             "{kind: none}",
@@ -278,7 +254,7 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
             {},
             "output.fence_column: the rows of a SELECT carry their fence in _fence",
         ),
-        ("queues:", "sql_files: {}\nqueues:", {}, "FILE:10:1: sql_files: unknown key"),
+        ("queues:", "sql_files: {}\nqueues:", {}, "FILE:11:1: sql_files: unknown key"),
     ],
 )
 def test_what_is_wrong_is_named_by_file_line_and_column(
@@ -302,6 +278,7 @@ def test_an_editor_accepts_the_file_and_not_what_the_loader_adds(tmp_path: Path)
     document = yaml.safe_load(FILE)
     assert accepts(schema(), document)
     assert not accepts(schema(), {**document, "sql_files": {}})
+    assert not accepts(schema(), {**document, "schema_texts": {}})
     assert not accepts(schema(), {**document, "phases": [{**document["phases"][0], "sqll": "a.sql"}]})
 
 

@@ -12,7 +12,7 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey
 from phasegate.services.running.historian import KEYS, _row
-from phasegate.services.starting.own_tables import HISTORY_COLUMNS, made_here, make_own_tables
+from phasegate.services.starting.own_tables import HISTORY_COLUMNS, made_here, make_own_tables, selects_of
 from tests.conftest import ROOT
 from tests.world import definition
 
@@ -35,14 +35,14 @@ def pipeline(selects: dict[str, str], schema: str | None = None) -> Pipeline:
         {
             "name": name,
             "sql": f"{name}.sql",
-            "schema_file": "schema.sql" if schema else None,
             "output": {"kind": "table", "table": f"shape.{name}", "date_column": "d", "keys": ["k"]},
         }
         for name in selects
     ]
     document["phases"].append({"name": "sums", "dispatch": {"queue": "work"}, "processors": processors})
-    files = {f"{name}.sql": text for name, text in selects.items()} | ({"schema.sql": schema} if schema else {})
-    return Pipeline.model_validate({**document, "sql_files": files})
+    files = {f"{name}.sql": text for name, text in selects.items()}
+    scripts = {"schema.sql": schema} if schema else {}
+    return Pipeline.model_validate({**document, "sql_files": files, "schema_texts": scripts})
 
 
 def types(warehouse: DuckDbWarehouse, table: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def test_a_select_may_read_the_table_of_another_one_in_whatever_order(warehouse:
     assert set(types(warehouse, "shape.last")) == {"d", "k", "_fence"}
 
 
-def test_a_schema_file_makes_the_table_and_may_have_more_columns(warehouse: DuckDbWarehouse) -> None:
+def test_a_schema_script_makes_the_table_and_may_have_more_columns(warehouse: DuckDbWarehouse) -> None:
     schema = "CREATE TABLE IF NOT EXISTS `shape.one` (d DATE, k STRING, n FLOAT64, note STRING, _fence INT64)"
     make_own_tables(pipeline({"one": "SELECT d, k, n FROM `raw.a`"}, schema), ["sums"], warehouse)
     assert list(types(warehouse, "shape.one")) == ["d", "k", "n", "note", "_fence"]
@@ -89,36 +89,49 @@ def test_only_tables_of_the_phases_that_run_are_made(warehouse: DuckDbWarehouse)
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ("SELECT d, k FROM `raw.gone`", "one.sql: the warehouse refused the statement: "),
-        ("SELECT d, k, gone FROM `raw.a`", "one.sql: the warehouse refused the statement: "),
-        ("SELECT d, GONE(k) AS k FROM `raw.a`", "one.sql: "),
+        ("SELECT d, k FROM `raw.gone`", "one.sql: line 1, column 18: there is no table raw.gone"),
+        ("SELECT d, k, gone FROM `raw.a`", "one.sql: line 1, column 14: there is no column gone"),
+        ("SELECT d, GONE(k) AS k FROM `raw.a`", "one.sql: line 1, column 11: GONE is not translated"),
         ("SELECT * EXCEPT (k, _fence) FROM `raw.a`", "one.sql: the SELECT has no column 'k'; known: d, n, x"),
         ("SELECT * FROM `raw.a`", "one.sql: the column _fence is written by Phasegate"),
         ("SELECT TIMESTAMP(d) AS d, k FROM `raw.a`", "one.sql: column 'd' is of type TIMESTAMP; dates are a DATE"),
-        ("SELECT d, k, n AS m FROM `raw.a`", "one.sql: shape.one has no column 'm'; known: _fence, d, k, n"),
-        (
-            "SELECT d, k, x AS n FROM `raw.a`",
-            "one.sql: column 'n' of the SELECT is of type NUMERIC, and that of shape.one",
-        ),
-        (
-            "SELECT d, n AS k FROM `raw.a`",
-            "one.sql: column 'k' of the SELECT is of type INT64, and that of shape.one of",
-        ),
     ],
 )
-def test_a_select_that_does_not_fit_is_refused_by_its_file(
-    warehouse: DuckDbWarehouse, select: str, message: str
-) -> None:
-    warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `shape.one` (d DATE, k STRING, n INT64, _fence INT64)")
+def test_of_a_select_that_makes_no_table_none_is_made(warehouse: DuckDbWarehouse, select: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         make_own_tables(pipeline({"one": select}), ["sums"], warehouse)
     assert message in str(error.value)
+    assert types(warehouse, "shape.one") == {}
 
 
-def test_a_table_without_a_fence_is_refused(warehouse: DuckDbWarehouse) -> None:
-    warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `shape.one` (d DATE, k STRING)")
-    with pytest.raises(InputError, match=r"one\.sql: shape\.one has no column _fence INT64"):
-        make_own_tables(pipeline({"one": "SELECT d, k FROM `raw.a`"}), ["sums"], warehouse)
+HELD = {"d": "DATE", "k": "STRING", "n": "INT64", "_fence": "INT64"}
+
+
+@pytest.mark.parametrize(
+    ("selected", "held", "problem"),
+    [
+        ({"m": "INT64"}, HELD, "one.sql: shape.one has no column 'm'; known: _fence, d, k, n"),
+        (
+            {"n": "NUMERIC"},
+            HELD,
+            "one.sql: column 'n' of the SELECT is of type NUMERIC, and that of shape.one of",
+        ),
+        (
+            {"k": "INT64"},
+            HELD,
+            "one.sql: column 'k' of the SELECT is of type INT64, and that of shape.one of",
+        ),
+        ({}, {"d": "DATE", "k": "STRING"}, "one.sql: shape.one has no column _fence INT64"),
+        ({"N": "INT64"}, {**HELD, "n": "FLOAT64"}, None),
+    ],
+    ids=["a column more", "another type", "another type of a key", "no fence", "a type that is taken, in another case"],
+)
+def test_why_the_rows_of_a_select_do_not_fit_its_table(
+    selected: dict[str, str], held: dict[str, str], problem: str | None
+) -> None:
+    (select,) = selects_of(pipeline({"one": "SELECT d, k FROM `raw.a`"}), ["sums"])
+    found = list(select.problems({"d": "DATE", "k": "STRING"} | selected, held))
+    assert [each[: len(problem or "")] for each in found] == ([] if problem is None else [problem])
 
 
 def test_the_history_has_the_columns_of_its_rows_and_of_its_page(warehouse: DuckDbWarehouse) -> None:

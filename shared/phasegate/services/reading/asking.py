@@ -13,6 +13,7 @@ from phasegate.domain.errors import (
     StatementRefused,
     TableNotThere,
     TransientError,
+    TypesDoNotFit,
 )
 from phasegate.ports import Parameter, Row, Warehouse
 
@@ -182,7 +183,7 @@ def _alone(warehouse: Warehouse, questions: Sequence[Question]) -> list[list[Row
     for answer in answers:
         if isinstance(answer, HaltError):
             raise answer
-        if isinstance(answer, StatementRefused) and not isinstance(answer, TableNotThere):
+        if isinstance(answer, StatementRefused) and not isinstance(answer, TableNotThere | TypesDoNotFit):
             raise HaltError(f"{_REFUSED}: {answer}. {_REMEDY}") from answer
     return answers
 

@@ -145,12 +145,12 @@ def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightL
             wrong += problems
         elif not _binds_by_types(statement, columns, binder):
             to_bind.append(statement)
-    for select, refused in _bound_selects(list(selects_of(pipeline, pipeline.phase_names)), binder):
+    for select, table, sentence in _bound_selects(list(selects_of(pipeline, pipeline.phase_names)), binder):
         owner = f"the SELECT of {select.ref}"
-        if isinstance(refused, TableNotThere) and (not binder.is_complete or refused.table in written):
-            unbound.setdefault(owner, refused.table)
+        if table is not None and (not binder.is_complete or table in written):
+            unbound.setdefault(owner, table)
         else:
-            wrong.append(f"{place(select.at, None, None)}: {owner}: {refused}")
+            wrong.append(f"{place(select.at, None, None)}: {owner}: {sentence}")
     for statement, error in _bound(to_bind, binder):
         if isinstance(error, TableNotThere) and (not binder.is_complete or error.table in written):
             unbound.setdefault(statement.owner, error.table)
@@ -304,10 +304,9 @@ def _bound(statements: Sequence[FileStatement], binder: Binder) -> Iterator[tupl
                 yield statement, error
 
 
-def _bound_selects(
-    selects: Sequence[PlacedSelect], binder: Binder
-) -> Iterator[tuple[PlacedSelect, StatementRefused | str]]:
-    """What is wrong with the SELECTs of processors, by themselves and beside their tables."""
+def _bound_selects(selects: Sequence[PlacedSelect], binder: Binder) -> Iterator[tuple[PlacedSelect, str | None, str]]:
+    """What is wrong with the SELECTs of processors, by themselves and beside their tables; where it is that a table is
+    not there, which one."""
     known = binder.columns([each.output.table for each in selects])
     of_tables = [(each.rows_held, PARAMETERS) for each in selects if each.output.table in known]
     bound = binder.bind([*((each.select, PARAMETERS) for each in selects), *of_tables])
@@ -316,11 +315,11 @@ def _bound_selects(
         of_table = next(held) if select.output.table in known else None
         if isinstance(columns, StatementRefused):
             where = "" if columns.line is None else f":{columns.line}:{columns.column}"
-            is_absent = isinstance(columns, TableNotThere)
-            yield select, columns if is_absent else f"{select.file}{where}: {columns.sentence}"
+            table = columns.table if isinstance(columns, TableNotThere) else None
+            yield select, table, f"{select.file}{where}: {columns.sentence}"
         else:
             types = of_table if isinstance(of_table, Mapping) else None
-            yield from ((select, sentence) for sentence in select.problems(columns, types))
+            yield from ((select, None, sentence) for sentence in select.problems(columns, types))
 
 
 def _said(statement: FileStatement, error: StatementRefused, place: Place) -> str:

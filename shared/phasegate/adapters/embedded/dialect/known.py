@@ -135,8 +135,10 @@ def mark_places(tree: exp.Expr) -> None:
 _PLACE = "place"
 
 
-def refusal(node: exp.Expr, what: str, instead: str | None = None) -> StatementRefused:
-    """Return the error about a part of a statement: the place, what is wrong, and what to write in its place.
+def refusal(
+    node: exp.Expr, what: str, instead: str | None = None, kind: type[StatementRefused] = StatementRefused
+) -> StatementRefused:
+    """Return the error about a part of a statement, of a kind: the place, what is wrong, and what to write instead.
 
     The place is that of the nearest part around it, where nothing within it has one; else the statement's beginning.
     """
@@ -147,7 +149,7 @@ def refusal(node: exp.Expr, what: str, instead: str | None = None) -> StatementR
             place = at.meta[_PLACE]
             break
         at = at.parent
-    return StatementRefused(f"{what}" + (f"; write {instead}" if instead else ""), *place)
+    return kind(f"{what}" + (f"; write {instead}" if instead else ""), *place)
 
 
 def _nearest(name: str) -> str | None:

@@ -64,7 +64,8 @@ def mended(tree: exp.Expr) -> exp.Expr:
             try:
                 new = rule.mend(node)
             except StatementRefused as error:
-                raise (error if error.line is not None else refusal(node, error.sentence)) from error
+                placed = error if error.line is not None else refusal(node, error.sentence, kind=type(error))
+                raise placed from error
             if new is None:
                 continue
             if new is not node:

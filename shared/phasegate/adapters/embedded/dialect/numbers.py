@@ -20,7 +20,7 @@ from phasegate.adapters.embedded.dialect.mending import (
     kind,
     mends,
 )
-from phasegate.domain.errors import StatementRefused
+from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
 _VALUES = (
     exp.Select,
@@ -233,11 +233,11 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
     """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
     left, right = node.this, node.expression
     if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
-        raise StatementRefused(
+        raise TypesDoNotFit(
             f"a number does not compare with a text: {node.sql(dialect=BigQuery)[:80]}; write a CAST of one"
         )
     if (kind(left) == Type.ARRAY) is not (kind(right) == Type.ARRAY) and Type.NULL not in (kind(left), kind(right)):
-        raise StatementRefused("an ARRAY does not compare with a value: write IN UNNEST(…)")
+        raise TypesDoNotFit("an ARRAY does not compare with a value: write IN UNNEST(…)")
     if not (may_be_nan(left) or may_be_nan(right)):
         return None
     name, turned = _COMPARISONS[type(node)]
@@ -249,7 +249,7 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
 def listed(node: exp.Expr) -> exp.Expr | None:
     """An ARRAY is no list of values."""
     if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
-        raise StatementRefused("an ARRAY is no list of values: write IN UNNEST(…)")
+        raise TypesDoNotFit("an ARRAY is no list of values: write IN UNNEST(…)")
     return None
 
 
@@ -262,9 +262,9 @@ def set_operation(node: exp.Expr) -> exp.Expr | None:
     for left, right in zip(*selects, strict=False):
         families = {next((name for name, of in _FAMILIES.items() if kind(side) in of), None) for side in (left, right)}
         if len(families) > 1 and None not in families and families != {"a DATE", "a DATETIME"}:
-            raise StatementRefused(
+            raise TypesDoNotFit(
                 f"columns of a set operation have no common type: {left.alias_or_name or left.sql()[:80]} is "
-                f"{' and '.join(sorted(str(name) for name in families))}; CAST one of them"
+                f"{' and '.join(sorted(str(name) for name in families))}: write a CAST of one of them"
             )
     return None
 
