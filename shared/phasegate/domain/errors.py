@@ -32,8 +32,8 @@ class StatementRefused(InputError):
 
 
 class TypesDoNotFit(StatementRefused):
-    """A statement puts values beside each other whose types have nothing in common, which BigQuery refuses too: where the
-    columns are others it may be answered."""
+    """A statement puts values beside each other whose types have nothing in common, which BigQuery refuses too: of
+    other columns it may be answered."""
 
 
 class TableNotThere(StatementRefused):
