@@ -71,7 +71,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     monkeypatch.setattr(telemetry, "configure", lambda service: None)
     world = World(tmp_path, dates=3)
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         schedule = world.source / "schedule.parquet"
         read = duckdb.read_parquet(str(schedule))
         embedded.warehouse.lay_out({"raw.schedule": dict(zip(read.columns, map(str, read.types), strict=True))})

@@ -1,5 +1,6 @@
 """The reference worker answers for the 42 scrapers and raw tables of a basketball pipeline, behind two paths. What is
-made from these tables is SQL of the pipeline file, which Phasegate runs.
+made from these tables is SQL of the pipeline file, which Phasegate runs; two more paths answer for it to runs that were
+planned before that.
 """
 
 import json
@@ -11,12 +12,13 @@ from threading import Lock
 from typing import Any
 
 from nba_worker.raw import DATASET, RawProcessors
-from nba_worker.scrapers import ENDPOINTS, Scrapers
+from nba_worker.scrapers import ENDPOINTS, Scrapers, spoiled
 from nba_worker.source import SourceFolder
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, READS_PROPS, SqlProcessors, hash_of
 from phasegate import __version__
 from phasegate.domain.errors import InputError, TransientError
 from phasegate.ports import ObjectStore, Warehouse
-from phasegate.worker import WorkerService
+from phasegate.worker import ProcessorResult, WorkerRequest, WorkerService
 
 SCHEMA = Path(__file__).parents[1] / "schema"
 """Folder of the pipeline's schema, beside this package in the checkout and when installed."""
@@ -38,14 +40,18 @@ class _Processors:
     raw: RawProcessors
     """What loads the objects."""
 
+    sql: SqlProcessors
+    """What computes tables from tables, for runs that were planned before Phasegate did it."""
+
 
 class NbaWorker:
     """The worker processes one (processor, date) per request, over a source folder. Thread-safe.
 
     The folder is read once, and again when a file of it has changed: late data reach a worker that lives for weeks.
 
-    ``/scrape`` (``game_date``; ``scraper`` or ``processor``) and ``/load`` (``game_date``) raw tables. All other fields
-    are those of ``WorkerRequest``. A second request for a date leaves the same rows.
+    ``/scrape`` (``game_date``; ``scraper`` or ``processor``) and ``/load`` (``game_date``) raw tables; for runs of
+    before, ``/process`` and ``/process-date`` (``analysis_date``). All other fields are those of ``WorkerRequest``. A
+    second request for a date leaves the same rows.
 
     service: answers the same requests behind HTTP.
     """
@@ -64,6 +70,8 @@ class NbaWorker:
         route("/load", date_field="game_date", processors=endpoints)(
             lambda request: self._processors().raw.run(request.processor, request.date, request.fence)
         )
+        for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
+            route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(self._run_sql)
 
     def prepare(self) -> None:
         """Create the tables and bring schedule and betting lines up to date; writes nothing when they are.
@@ -82,7 +90,8 @@ class NbaWorker:
 
     def _processors_over(self, source: SourceFolder) -> _Processors:
         warehouse, objects = self._warehouse, self._objects
-        return _Processors(source, Scrapers(source, objects), RawProcessors(source, warehouse, objects))
+        raw = RawProcessors(source, warehouse, objects)
+        return _Processors(source, Scrapers(source, objects), raw, SqlProcessors(source.schedule, warehouse))
 
     def _processors(self) -> _Processors:
         """The processors over the folder as it is now. Raises TransientError where it has changed and cannot be read:
@@ -103,6 +112,12 @@ class NbaWorker:
             raise TransientError(f"the source folder has changed and cannot be read: {error}") from error
         self._fill_reference_tables(source)
         self._read = self._processors_over(source)
+
+    def _run_sql(self, request: WorkerRequest) -> ProcessorResult:
+        processors, processor = self._processors(), {**ANALYTICS, **PRECOMPUTE}[request.processor]
+        if processor.name == READS_PROPS and (problem := processors.source.day(request.date, "props").problem):
+            return spoiled(problem)
+        return processors.sql.run(processor, request.date, request.fence)
 
     def _fill_reference_tables(self, source: SourceFolder) -> None:
         self._bring_up_to_date(f"{DATASET}.nbac_schedule", source.schedule_rows())

@@ -127,13 +127,13 @@ class SourceFolder:
         for name in sorted(self._held):
             self._load(folder / f"{name}.parquet", name, OPTIONAL[name])
         games = self._connection.execute(
-            f"SELECT DISTINCT game_date FROM schedule WHERE game_status = {FINAL}"
+            f"SELECT season, game_date FROM schedule WHERE game_status = {FINAL}"
         ).fetchall()
         if not games:
             raise InputError(
                 f"{folder / 'schedule.parquet'}: no game has game_status {FINAL} (final): nothing to process"
             )
-        self.schedule = Schedule(day for (day,) in games)
+        self.schedule = Schedule(games)
         self._slice = lru_cache(maxsize=64)(self._read_slice)
 
     def close(self) -> None:
