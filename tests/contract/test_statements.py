@@ -41,6 +41,7 @@ from phasegate.report.verify.questions import (
 )
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.schedule import read_calendar, read_calendar_at_once
+from phasegate.services.starting.own_tables import make_own_tables
 from phasegate.stack.emulators import Server
 from tests.nba_sql import ANALYTICS, NBA, PIPELINE, PRECOMPUTE, SqlProcessor, bounds_of, run_sql, select_of
 from tests.rounding import Row, assert_same_but_for_the_last_place
@@ -110,6 +111,7 @@ def both(
     client = bigquery_client(settings)
     cloud = BigQueryWarehouse(client, settings, labels={"phasegate": "test"})
     bucket = storage_client(settings).create_bucket("contract-statements")
+    make_own_tables(NBA, (), cloud)
     for script in sorted((PIPELINE / "schema").glob("*.sql")):
         cloud.apply_schema(script.read_text(encoding="utf-8"))
         for tree in read_script(script.read_text(encoding="utf-8")):

@@ -48,6 +48,7 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
     """
     document = yaml.safe_load(NBA.read_text(encoding="utf-8"))
     document["workers"]["nba"] = {"url": url}
+    document.pop("schema_files", None)
     document.pop("report", None)
     document["calendar"].pop("cross_check", None)
     for queue in document["queues"].values():
@@ -57,9 +58,10 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
         phase["gates"] = [gate for gate in phase.get("gates", []) if gate["check"] != "lookback"]
         if phase["name"] != "phase_1_scrapers":
             phase.pop("limits", None)
+        phase["dispatch"] = {"worker": "nba", "path": "/run"} | phase["dispatch"]
         for processor in phase["processors"]:
             processor["output"] = {"kind": "none"}
-            for key in ("checks", "bootstrap", "may_be_empty", "reads_calendar"):
+            for key in ("checks", "bootstrap", "may_be_empty", "reads_calendar", "sql"):
                 processor.pop(key, None)
     target.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return target
