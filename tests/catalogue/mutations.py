@@ -11,6 +11,7 @@ from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.checks import proof
 from phasegate.domain.checks.registry import REGISTRY, CheckFunctions
+from phasegate.domain.checks.subject import Finding
 from phasegate.domain.protocol import worker as worker_protocol
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.pipeline import Pipeline
@@ -30,6 +31,10 @@ def release_without_edges(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("phasegate.domain.decisions.advance.obstacles", lambda *a: iter(()))
 
 
+def finds_all_right(_: Any, subject: Any, __: Any) -> dict[Any, Finding]:
+    return {day: Finding(True, None, None, "") for day in subject.days}
+
+
 def every_row_count_passes(patch: pytest.MonkeyPatch) -> None:
     rows = REGISTRY["rows"]
 
@@ -37,7 +42,7 @@ def every_row_count_passes(patch: pytest.MonkeyPatch) -> None:
         return {d: replace(found, is_right=True) for d, found in rows.judge(check, subject, answer).items()}
 
     patch.setitem(REGISTRY, "rows", CheckFunctions(rows.ask, judge))  # type: ignore[arg-type]
-    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, finds_all_right))  # type: ignore[arg-type]
 
 
 def forget_aliases(patch: pytest.MonkeyPatch) -> None:
@@ -77,12 +82,12 @@ def append_blindly(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_key_will_do(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+    patch.setitem(REGISTRY, "entities", CheckFunctions(lambda *a: None, finds_all_right))  # type: ignore[arg-type]
 
 
 def values_and_joins_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     for name in ("nulls", "coverage"):
-        patch.setitem(REGISTRY, name, CheckFunctions(lambda *a: None, lambda c, s, a: {}))  # type: ignore[arg-type]
+        patch.setitem(REGISTRY, name, CheckFunctions(lambda *a: None, finds_all_right))  # type: ignore[arg-type]
 
 
 def waivers_have_no_end(patch: pytest.MonkeyPatch) -> None:

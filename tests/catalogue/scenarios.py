@@ -349,7 +349,7 @@ def f22(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, dates=1)
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         partition = Partition("raw.a", "d", FIRST_DAY)
 
         def write(value: int, fence: int) -> None:
