@@ -174,7 +174,7 @@ def test_a_run_of_everything_calls_nobody_there_and_needs_no_object_of_what_is_e
 def test_rows_where_nothing_is_due_are_a_finding_and_the_remedy_that_is_printed_helps(tmp_path: Path) -> None:
     world = World(tmp_path, change=monthly())
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         embedded.warehouse.query("INSERT INTO `shape.ahead` SELECT @d, 'all', 7, 1", {"d": world.days[1]})
     made = planned(world)
     document = plan_document(made, {})

@@ -35,7 +35,7 @@ def take_away(world: World, *names: str) -> None:
 def delete(world: World, table: str, *days: int) -> None:
     """Delete a table's rows of some dates."""
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         for day in days:
             embedded.warehouse.query(f"DELETE FROM `{table}` WHERE d = @d", {"d": world.days[day]})
 
@@ -43,7 +43,7 @@ def delete(world: World, table: str, *days: int) -> None:
 def planned(world: World, **more: Any) -> PlanMade:
     """What a run of what is missing would do now."""
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         return make_plan(
             world.pipeline,
             world.calendar(),
@@ -116,7 +116,7 @@ def test_the_verifier_misses_no_object_that_nobody_needs_and_one_that_is_read(tm
     delete(world, "raw.b", 2)
     index = compile_plan(planned(world).plan)
     with world.open() as embedded:
-        embedded.prepare()
+        embedded.prepare(world.pipeline, world.pipeline.phase_names)
         reading = read_outputs(embedded.warehouse, embedded.objects, index)
         leave_out_unneeded(reading, index)
         lines = find(reading, index, None)

@@ -15,6 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from nba_worker.service import NbaWorker, build
+from nba_worker.sql_processors import ANALYTICS, PRECOMPUTE, select_of
 from phasegate import __version__
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -24,6 +25,7 @@ from phasegate.adapters.gcp.http.worker import HttpWorker
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.versions import PROTOCOL
+from phasegate.worker import hash_of_statement
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
 
 MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"
@@ -79,12 +81,17 @@ def test_a_refusal_arrives_with_its_status_and_class(league: Played, remote: Htt
     assert (status, answer["error_class"]) == (422, "bug")
 
 
-def test_health_says_which_version_answers_and_no_word_of_what_it_makes_rows_with(league: Played) -> None:
+def test_health_says_which_version_answers_and_what_rows_of_runs_of_before_are_made_with(league: Played) -> None:
     answer = application(league.worker).test_client().get("/health")
-    assert (answer.status_code, dict(answer.json)) == (
-        200,
-        {"service": "nba", "version": __version__, "protocol": PROTOCOL},
-    )
+    health = dict(answer.json)
+    said = health.pop("made_with")
+    assert (answer.status_code, health) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
+    assert {path: set(words) for path, words in said.items()} == {
+        "/process": set(ANALYTICS),
+        "/process-date": set(PRECOMPUTE),
+    }, "scrapers and raw tables say nothing"
+    name = "team_defense_zone_analysis"
+    assert said["/process-date"][name] == hash_of_statement(select_of(PRECOMPUTE[name]))
 
 
 def test_two_instances_may_prepare_at_once(make_folder: MakeFolder, tmp_path: Path) -> None:
