@@ -132,6 +132,5 @@ def test_a_status_kept_as_text_is_refused_before_anything_is_planned(
     source, home = copied(source_folder, tmp_path / "source", schedule=text), tmp_path / "home"
     refused = run_command(command, "--pipeline", NBA_PIPELINE, "--source", source, "--dates", FIRST, home=home)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "calendar.cross_check: the schedule cannot be asked: " in refused.stderr
-    assert "give the schedule's column the type that it is compared with" in refused.stderr
+    assert "calendar.condition: line 1, column 1: a number does not compare with a text: game_status" in refused.stderr
     assert not (home / "state.sqlite").exists()
