@@ -45,6 +45,7 @@ from phasegate.report.verify.questions import (
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.schedule import read_calendar, read_calendar_at_once
 from phasegate.stack.emulators import Server
+from tests.emulators import wipe_reference_datasets
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
 
@@ -111,6 +112,7 @@ def both(
     played = play(source_folder, home, DATES)
     settings = CloudSettings.from_environment()
     client = bigquery_client(settings)
+    wipe_reference_datasets()
     cloud = BigQueryWarehouse(client, settings, labels={"phasegate": "test"})
     bucket = storage_client(settings).create_bucket("contract-statements")
     for script in sorted((PIPELINE / "schema").glob("*.sql")):
