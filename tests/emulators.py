@@ -1,7 +1,7 @@
 """Google's emulators as fixtures: each is started by the first test that asks for it and ends with the session.
 
 One of a kind a worker process of the test run. Nothing is wiped between tests: a test works in datasets, buckets,
-topics or runs of its own name.
+topics or runs of its own name. The reference pipeline's datasets have but one name: who fills them wipes them first.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from phasegate.adapters.gcp import clients
+from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
 from phasegate.stack.emulators import BIGQUERY, FIRESTORE, PUBSUB, STORAGE, Emulator, Server, start_emulator
 
@@ -76,3 +77,11 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 def storage_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Cloud Storage's API in memory."""
     yield from _serve(STORAGE, tmp_path_factory)
+
+
+def wipe_reference_datasets() -> None:
+    """Take the reference pipeline's datasets out of the BigQuery emulator: another file's games may be in them."""
+    client = clients.bigquery_client(CloudSettings.from_environment())
+    for found in client.list_datasets():
+        if found.dataset_id.startswith("nba_"):
+            client.delete_dataset(found.dataset_id, delete_contents=True)

@@ -43,6 +43,7 @@ from phasegate.services.reading.cross_check import CalendarReader, cross_check, 
 from phasegate.services.reading.schedule import read_calendar, read_calendar_at_once
 from phasegate.services.starting.own_tables import make_own_tables
 from phasegate.stack.emulators import Server
+from tests.emulators import wipe_reference_datasets
 from tests.nba_sql import ANALYTICS, NBA, PIPELINE, PRECOMPUTE, SqlProcessor, bounds_of, run_sql, select_of
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
@@ -109,6 +110,7 @@ def both(
     played = play(source_folder, home, DATES)
     settings = CloudSettings.from_environment()
     client = bigquery_client(settings)
+    wipe_reference_datasets()
     cloud = BigQueryWarehouse(client, settings, labels={"phasegate": "test"})
     bucket = storage_client(settings).create_bucket("contract-statements")
     make_own_tables(NBA, (), cloud)

@@ -26,6 +26,7 @@ from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.versions import PROTOCOL
 from phasegate.worker import hash_of_statement
+from tests.emulators import wipe_reference_datasets
 from tests.workers.conftest import ORDER, MakeFolder, Played, request_body
 
 MAIN = Path(__file__).parents[2] / "pipelines" / "nba" / "nba_worker" / "main.py"
@@ -119,6 +120,7 @@ def deployed(
     """``pipelines/nba/nba_worker/main.py`` under functions-framework, on emulators."""
     request.getfixturevalue("bigquery_emulator")
     request.getfixturevalue("storage_emulator")
+    wipe_reference_datasets()
     monkeypatch.setenv("PHASEGATE_NBA_SOURCE", str(make_folder()))
     settings = CloudSettings.from_environment()
     bucket = storage_client(settings).bucket(settings.bucket)
