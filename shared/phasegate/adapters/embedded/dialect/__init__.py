@@ -117,7 +117,7 @@ def translate_ddl(script: str) -> tuple[str, ...]:
             statements.append(create_dataset)
         tree.set("properties", None)
         for constraint in list(tree.find_all(exp.ColumnConstraint)):
-            if isinstance(constraint.kind, exp.Properties):
+            if isinstance(constraint.args["kind"], exp.Properties):
                 constraint.pop()
         for kind in list(tree.find_all(exp.DataType)):
             if kind.this == exp.DataType.Type.DECIMAL and not kind.expressions:
