@@ -47,6 +47,11 @@ def of_calendar(**keys: Any) -> Callable[[Document], object]:
     return lambda document: document["calendar"].update(keys)
 
 
+def of_report(**entries: list[Document]) -> Callable[[Document], object]:
+    """Let the report look at more."""
+    return lambda document: document.update(report=entries)
+
+
 def with_scripts(folder: Path, change: Callable[[Document], object]) -> Callable[[Document], object]:
     """Change a document, and have a script make its tables."""
     (folder / "schema").mkdir(exist_ok=True)
@@ -194,6 +199,22 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     "an unknown column of an entity list": (
         of_calendar(entities={"teams": ["home_team", "guest"]}),
         "calendar.entities.teams[1]: there is no column guest",
+    ),
+    "an unknown field of the report": (
+        of_report(critical=[{"processor": "shape/left", "columns": ["k", "vv"]}]),
+        "report.critical[0]: shape.left_side has no column vv; known: d, k, v",
+    ),
+    "a mean of texts": (
+        of_report(averages=[{"processor": "shape/left", "columns": ["v", "k"]}]),
+        "report.averages[0]: ",
+    ),
+    "a score that is none": (
+        of_report(quality=[{"processor": "shape/left", "column": "k"}]),
+        "report.quality[0]: ",
+    ),
+    "a compared key that the tables lack": (
+        of_report(compared=[{"key": "player", "processor": "shape/left", "against": "raw/a"}]),
+        "report.compared[0]: shape.left_side has no column player",
     ),
 }
 

@@ -139,7 +139,7 @@ def test_a_pipeline_runs_without_any_python(shop: Shop) -> None:
 def test_what_another_statement_made_is_outdated_and_made_again(shop: Shop) -> None:
     shop.answer("run", *RUN, "--run-id", "r")
     shop.write("sql/large.sql", FILES["sql/large.sql"].replace("303", "302"))
-    assert "its worker makes it with" in shop.type("plan", *RUN).stdout
+    assert "and would be made with" in shop.type("plan", *RUN).stdout
     shop.answer("run", *RUN, "--reprocess", "stale", "--run-id", "s")
     assert shop.rows("SELECT day, n FROM shop.large ORDER BY day") == [(DAYS[1], 3), (DAYS[2], 3)]
     assert shop.rows("SELECT DISTINCT processor_name FROM shop_ref.history WHERE run_id = 's'") == [("large",)]

@@ -105,7 +105,7 @@ def test_only_the_tables_of_the_processor_that_is_made_with_something_else_are_o
     say(world, left="2*v*2", right="as ever")
     made = planned(world)
     assert outdated(made) == {"shape/left": ALL}
-    reason = "made with v*2, and its worker makes it with 2*v*2 now"
+    reason = "made with v*2, and would be made with 2*v*2 now"
     assert str(made.outdated["shape/left"][world.days[0]]) == reason
     assert f"  shape/left: 6 dates, 2024-01-01 to 2024-01-06: {reason}" in plan_text(made, {})
     assert {why for whys in made.why.values() for why in whys} <= {None, Why.NO_OUTPUT}, "missing goes by contents"

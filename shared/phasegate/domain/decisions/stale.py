@@ -102,19 +102,19 @@ Changed = StaleInput | OtherCalendar
 
 
 class Outdated(NamedTuple):
-    """An outdated table was made with something else than its worker says that it makes it with now; or, where it does
-    not say, by another version of it than the pipeline file names now."""
+    """An outdated table was made with something else than it would be made with now, as its worker says it or its
+    SELECT reads; or, where the worker does not say, by another version of it than the pipeline file names now."""
 
     made_by: str
-    """What made it: in the worker's own words, or the version that the pipeline file named."""
+    """What made it: in the worker's own words, the hash of its SELECT, or the version that the pipeline file named."""
     present: str
     """What would make it now, in the same words."""
     is_said: bool = False
-    """Whether these words are the worker's own."""
+    """Whether these words are the worker's own, or the SELECT's hash."""
 
     def __str__(self) -> str:
         if self.is_said:
-            return f"made with {self.made_by}, and its worker makes it with {self.present} now"
+            return f"made with {self.made_by}, and would be made with {self.present} now"
         return f"made by version {self.made_by} of its worker, which is {self.present} now"
 
 

@@ -2,34 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Protocol
 
-from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.checks import registry
-from phasegate.domain.checks.question import DuckDbSql, Question, in_dialect, quoted, together
-from phasegate.domain.checks.subject import CheckSubject
+from phasegate.domain.checks.question import DuckDbSql, in_dialect, together
 from phasegate.domain.errors import InputError, StatementRefused, TableNotThere
 from phasegate.domain.operations.preflight import PreflightLine, warned
-from phasegate.domain.spec.checks import (
-    Check,
-    CoverageCheck,
-    DuplicatesCheck,
-    EntitiesCheck,
-    NullsCheck,
-    RangeCheck,
-    SqlCheck,
-    name_of,
-)
+from phasegate.domain.spec.checks import Check, SqlCheck
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput, did_you_mean
 from phasegate.ports import Bound, Parameter, Warehouse
+from phasegate.services.starting.file_statements import (
+    FileStatement,
+    calendar_statements,
+    check_statements,
+    report_statements,
+)
 from phasegate.services.starting.own_tables import PARAMETERS, PlacedSelect, selects_of
 
 SHOWN = 20
 """Statements that one error names."""
-
-_DAY = date(2024, 1, 1)
-"""A date to bind with: which one does not matter."""
 
 Place = Callable[[str, int | None, int | None], str]
 """Says where a part of the pipeline file stands: its path, and line and column in the text there (None: the key)."""
@@ -86,50 +76,13 @@ class WarehouseBinder:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class NamedColumn:
-    """A check names a column of a table."""
-
-    at: str
-    """The path of the name in the pipeline file."""
-
-    table: str
-    """Whose column it is."""
-
-    column: str
-    """Which one."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileStatement:
-    """A statement is the text of a pipeline file, or made of names that stand there."""
-
-    at: str
-    """The path of the text, or of the check."""
-
-    owner: str
-    """What it belongs to, for a person."""
-
-    question: Question
-    """What is asked."""
-
-    lines_before: int | None = 0
-    """Lines of the statement before the text of the file; None: no part of it stands in the file."""
-
-    columns: tuple[NamedColumn, ...] = ()
-    """The columns that the file names of it."""
-
-    check: Check | None = None
-    """The check that it is of."""
-
-
 def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightLine]:
-    """Bind every statement of the checks of a pipeline file, and look for each column that they name.
+    """Bind every statement of the checks and the report of a pipeline file, and look for each column that they name.
 
     Returns a warning where some could not be bound, as a table is not there yet. Raises InputError that
     names each that is wrong, with its place; TransientError where that cannot be told just now.
     """
-    statements = list(check_statements(pipeline))
+    statements = [*check_statements(pipeline), *report_statements(pipeline)]
     written = {
         x.output.table for phase in pipeline.phases for x in phase.processors if isinstance(x.output, TableOutput)
     }
@@ -195,75 +148,6 @@ def _require_none(wrong: Sequence[str]) -> None:
     if wrong:
         more = [f"… and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
         raise InputError("\n".join([*wrong[:SHOWN], *more]))
-
-
-def calendar_statements(spec: CalendarSpec) -> Iterator[FileStatement]:
-    """Yield a SELECT for each expression and column of the calendar."""
-    table, day, season = f"`{spec.table}`", quoted(spec.date_column), quoted(spec.season_column)
-    named = {"date_column": spec.date_column, "season_column": spec.season_column}
-    named |= {f"entities.{name}[{n}]": x for name, columns in spec.entities.items() for n, x in enumerate(columns)}
-    check = spec.cross_check
-    if check is not None:
-        named |= {f"cross_check.key[{n}]": column for n, column in enumerate(check.key)}
-    for at, column in named.items():
-        yield _of_calendar(at, f"SELECT {quoted(column)} FROM {table}", None)
-    yield _of_calendar("condition", f"SELECT 1 FROM {table} WHERE (\n{spec.condition}\n)", 1)
-    for name, sql in spec.numbers.items():
-        select = f"SELECT {day} AS day, {season} AS season, (\n{sql}\n) AS {quoted(name)} FROM {table} GROUP BY 1, 2"
-        yield _of_calendar(f"numbers.{name}", select, 1)
-    if check is not None and check.postponed is not None:
-        yield _of_calendar("cross_check.postponed", f"SELECT 1 FROM {table} WHERE (\n{check.postponed}\n)", 1)
-
-
-def _of_calendar(at: str, sql: str, lines_before: int | None) -> FileStatement:
-    return FileStatement(f"calendar.{at}", f"calendar.{at}", Question(sql, {}, ""), lines_before)
-
-
-def check_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
-    """Yield a statement for each check of each table that asks the tables, and for each condition of the calendar's
-    cross-check."""
-    for p, phase in enumerate(pipeline.phases):
-        for i, processor in enumerate(phase.processors):
-            of_all = [(f"phases[{p}].checks[{c}]", check) for c, check in enumerate(phase.checks)]
-            own = [(f"phases[{p}].processors[{i}].checks[{c}]", x) for c, x in enumerate(processor.checks)]
-            if isinstance(output := processor.output, TableOutput):
-                for at, check in (*of_all, *own):
-                    subject = CheckSubject(pipeline, Calendar.of([]), phase.name, processor, output, (_DAY,))
-                    if (asked := registry.ask(check, subject)) is not None:
-                        yield _of_check(at, check, subject, asked, f"phases[{p}].processors[{i}].output")
-    for n, table in enumerate(pipeline.calendar.cross_check.tables if pipeline.calendar.cross_check else ()):
-        sql = f"SELECT {quoted(table.date_column)} FROM `{table.table}` WHERE (\n{table.condition}\n)"
-        at = f"calendar.cross_check.tables[{n}]"
-        columns = [("date_column", table.date_column), *((f"key[{k}]", x) for k, x in enumerate(table.key or ()))]
-        named = tuple(NamedColumn(f"{at}.{key}", table.table, column) for key, column in columns)
-        asked = Question(in_dialect(pipeline.calendar.dialect, sql), {}, f"{at} {sql}")
-        yield FileStatement(f"{at}.condition", at, asked, 1, named)
-
-
-def _of_check(at: str, check: Check, subject: CheckSubject, asked: Question, output: str) -> FileStatement:
-    owner = f"check '{name_of(check)}' of {subject.phase}/{subject.processor.name}"
-    if isinstance(check, SqlCheck):
-        return FileStatement(f"{at}.query", owner, asked, 0, check=check)
-    named = [
-        *_columns_of(at, check, subject),
-        NamedColumn(f"{output}.date_column", subject.output.table, subject.output.date_column),
-    ]
-    return FileStatement(at, owner, asked, None, tuple(named), check)
-
-
-def _columns_of(at: str, check: Check, subject: CheckSubject) -> Iterator[NamedColumn]:
-    """The columns that a check names, each with its table."""
-    table = subject.output.table
-    if isinstance(check, NullsCheck | RangeCheck):
-        yield NamedColumn(f"{at}.column", table, check.column)
-    elif isinstance(check, EntitiesCheck):
-        tables = [table] if check.processor is None else [table, subject.other(check.processor)[1].table]
-        yield from (NamedColumn(f"{at}.key", each, check.key) for each in tables)
-    elif isinstance(check, CoverageCheck):
-        for each in (table, subject.other(check.processor)[1].table):
-            yield from (NamedColumn(f"{at}.keys[{n}]", each, key) for n, key in enumerate(check.keys))
-    elif isinstance(check, DuplicatesCheck):
-        yield from (NamedColumn(f"{at}.keys[{n}]", table, key) for n, key in enumerate(check.keys or ()))
 
 
 def _unknown_columns(statement: FileStatement, columns: Columns, place: Place) -> Iterator[str]:
