@@ -7,7 +7,7 @@ from phasegate.domain.errors import StatementRefused
 
 
 def prepared(tree: exp.Expr) -> exp.Expr:
-    """Mend what has to be mended before types are known: names of the structs of an array."""
+    """Mend what has to be mended before types are known: names of the structs of an array, and of queries read from."""
     for array in list(tree.find_all(exp.Array)):
         first = array.expressions[0] if array.expressions else None
         if isinstance(first, exp.Struct):
@@ -18,6 +18,9 @@ def prepared(tree: exp.Expr) -> exp.Expr:
                     item.replace(
                         exp.Struct(expressions=[exp.PropertyEQ(this=n.copy(), expression=v.copy()) for n, v in fields])
                     )
+    for number, query in enumerate(list(tree.find_all(exp.Subquery))):
+        if isinstance(query.parent, exp.From | exp.Join) and not query.alias:
+            query.set("alias", exp.TableAlias(this=exp.to_identifier(f"_query_{number}")))
     for number, unnest in enumerate(tree.find_all(exp.Unnest)):
         first = unnest.expressions[0] if unnest.expressions else None
         if (

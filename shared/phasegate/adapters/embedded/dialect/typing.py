@@ -1,12 +1,12 @@
 """Types of every part of a statement, by the columns of the tables that it reads."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
-from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.annotate_types import TypeAnnotator
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
@@ -17,47 +17,175 @@ class Tables:
     """The tables of a database have columns, whose types are looked up by their names in any case."""
 
     def __init__(self) -> None:
-        self.schema = MappingSchema(dialect=BigQuery)
         self.names: set[str] = set()
-        self._columns: dict[str, frozenset[str]] = {}
+        self._columns: dict[str, dict[str, exp.DataType]] = {}
 
     def add(self, table: str, columns: Mapping[str, str]) -> None:
         """Add a table ("dataset.table") with DuckDB's types by column; types that no rule knows are left out."""
-        known = bigquery_types(columns)
         self.names.add(table)
-        self._columns[table] = frozenset(name.lower() for name in known)
-        if known:
-            dataset, _, name = table.rpartition(".")
-            self.schema.add_table(exp.table_(name, db=dataset), known, match_depth=False)
+        self._columns[table] = {name.lower(): _data_type(of) for name, of in bigquery_types(columns).items()}
 
-    def columns_of(self, table: exp.Table) -> frozenset[str]:
-        """Return the names of a table's columns in lower case."""
-        return self._columns.get(f"{table.db}.{table.name}", frozenset())
+    def columns_of(self, table: exp.Table) -> Mapping[str, exp.DataType]:
+        """Return the types of a table's columns by their names in lower case."""
+        return self._columns.get(f"{table.db}.{table.name}", {})
+
+
+_UNKNOWN = exp.DType.UNKNOWN.into_expr()
+_SCHEMA = MappingSchema(dialect=BigQuery)
 
 
 def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
-    """Give each part of a statement its type, where it can be known.
+    """Give each part of a statement its type, where it can be known: query by query, the inner ones first.
 
-    Columns that do not say whose they are get the name of their source for that, and lose it again.
+    Columns get theirs here, whichever way a query names or selects them; sqlglot has those of all other parts.
     """
-    named: list[exp.Column] = []
+    annotator = TypeAnnotator(_SCHEMA, overwrite_types=False)
+    results = _Results(tables)
+    for part in tree.walk():
+        part.type = None  # the parser gave some, by which what is within them would be passed over
     for scope in traverse_scope(tree):
-        named += _name_sources(scope, tables)
-    tree = annotate_types(tree, schema=tables.schema, dialect=BigQuery)
-    for column in named:
-        column.set("table", None)
-    _type_keys(tree)
-    return tree
+        query = scope.expression
+        _type_columns(query, scope, results)
+        if isinstance(query, exp.Select):
+            for projection in query.expressions:
+                _annotate(annotator, projection, scope)
+            _type_aliases(query)
+        _annotate(annotator, query, scope)
+        annotator.annotate_scope(scope)
+        results.add(scope)
+    return annotator.annotate(tree, annotate_scope=False)
 
 
-def _type_keys(tree: exp.Expr) -> None:
-    """A key of ORDER BY that names a column of the result has that column's type."""
-    for key in tree.find_all(exp.Ordered):
-        select = key.find_ancestor(exp.Select)
-        if isinstance(key.this, exp.Column) and not key.this.table and select is not None:
-            for projection in select.expressions:
-                if projection.alias_or_name.lower() == key.this.name.lower() and projection.type is not None:
-                    key.this.type = projection.type
+def _annotate(annotator: TypeAnnotator, part: exp.Expr, scope: Scope) -> None:
+    """Give a part and all within it their types, what is cast too: the annotator passes over casts, which have one."""
+    for cast in reversed(list(part.find_all(exp.Cast))):
+        annotator.annotate_expression(cast.this, scope)
+    annotator.annotate_expression(part, scope)
+
+
+class _Results:
+    """The columns that come out of the queries of a statement have names and types."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._columns: dict[int, list[tuple[str, exp.DataType]]] = {}
+
+    def add(self, scope: Scope) -> None:
+        """Add the columns of a query whose parts have types."""
+        self._columns[id(scope.expression)] = self._selected(scope)
+
+    def of(self, source: exp.Expr | Scope | None) -> Mapping[str, exp.DataType]:
+        """Return the types of what can be named of a table, a query or an UNNEST, by names in lower case."""
+        if isinstance(source, exp.Table):
+            return self._tables.columns_of(source)
+        if not isinstance(source, Scope):
+            return {}
+        query = source.expression
+        while id(query) not in self._columns and isinstance(query, exp.SetOperation):
+            query = query.this.unnest()  # a query that reads itself: what it begins with
+        return dict(self._columns.get(id(query), ()))
+
+    def _selected(self, scope: Scope) -> list[tuple[str, exp.DataType]]:
+        query = scope.expression
+        if isinstance(query, exp.Unnest):
+            return _elements(query)
+        if isinstance(query, exp.SetOperation):
+            left, right = (self._columns.get(id(side.unnest()), []) for side in (query.this, query.expression))
+            return [(name, _common(of, other)) for (name, of), (_, other) in zip(left, right, strict=False)]
+        if not isinstance(query, exp.Select):
+            return []
+        return [column for projection in query.expressions for column in self._projected(projection, scope)]
+
+    def _projected(self, projection: exp.Expr, scope: Scope) -> Iterator[tuple[str, exp.DataType]]:
+        if not projection.is_star:
+            yield projection.alias_or_name.lower(), projection.type or _UNKNOWN
+            return
+        star = projection.this if isinstance(projection, exp.Column) else projection
+        left_out = {part.name.lower() for part in star.args.get("except_") or ()}
+        replaced = {part.alias.lower(): part.type or _UNKNOWN for part in star.args.get("replace") or ()}
+        seen: set[str] = set()
+        for name, source in _read(scope).items():
+            if isinstance(projection, exp.Column) and name != projection.table.lower():
+                continue
+            for column, of in self.of(source).items():
+                if column not in left_out | seen:
+                    yield column, replaced.get(column, of)
+                seen.add(column)
+
+
+def _read(scope: Scope) -> dict[str, exp.Expr | Scope]:
+    """Return what a query reads from, by its names in lower case: not each of the names that WITH gives."""
+    return {name.lower(): source for name, (_, source) in scope.selected_sources.items()}
+
+
+def _elements(unnest: exp.Unnest) -> list[tuple[str, exp.DataType]]:
+    """Name what can be named of the elements of an array: each as a whole, the fields of a STRUCT, the offset."""
+    of, offset = unnest.type or _UNKNOWN, unnest.args.get("offset")
+    named = [*_fields(of).items(), *((name.lower(), of) for name in unnest.alias_column_names[:1])]
+    return [*named, (offset.name.lower(), _data_type("INT64"))] if isinstance(offset, exp.Identifier) else named
+
+
+def _fields(of: exp.DataType) -> dict[str, exp.DataType]:
+    if of.this != exp.DType.STRUCT:
+        return {}
+    fields = (field for field in of.expressions if isinstance(field, exp.ColumnDef))
+    return {field.name.lower(): field.kind for field in fields if field.kind}
+
+
+def _common(left: exp.DataType, right: exp.DataType) -> exp.DataType:
+    """Return the type of two columns that are put under each other."""
+    if left.this == right.this or right.this in _NONE:
+        return left
+    if left.this in _NONE:
+        return right
+    if not {left.this, right.this} <= {*_NUMBERS}:
+        return _UNKNOWN
+    return max(left, right, key=lambda of: _NUMBERS.index(of.this))
+
+
+_NONE = {exp.DType.NULL, exp.DType.UNKNOWN}
+_NUMBERS = [exp.DType.INT, exp.DType.BIGINT, exp.DType.DECIMAL, exp.DType.DOUBLE]
+"""Types of numbers, each of which is coerced to those after it."""
+
+
+def _type_columns(query: exp.Expr, scope: Scope, results: _Results) -> None:
+    """Give the columns of a query the types that its sources have, or those of the queries around it."""
+    around: list[dict[str, Mapping[str, exp.DataType]]] = []
+    at: Scope | None = scope
+    while at is not None:
+        sources = at.sources if at is scope and isinstance(query, exp.UDTF) else _read(at)
+        around.append({name.lower(): results.of(source) for name, source in sources.items()})
+        at = at.parent
+    for column in query.find_all(exp.Column):
+        if not column.is_star and column.type is None:
+            column.type = _named([part.name.lower() for part in column.parts], around)
+
+
+def _named(names: list[str], around: list[dict[str, Mapping[str, exp.DataType]]]) -> exp.DataType | None:
+    for sources in around:
+        held = [columns for columns in sources.values() if names[0] in columns]
+        if len(names) > 1 and names[0] in sources:
+            path, columns = names[1:], sources[names[0]]
+        elif held:
+            path, columns = names, held[0]
+        else:
+            continue
+        for name in path[:-1]:
+            columns = _fields(columns.get(name, _UNKNOWN))
+        if path[-1] in columns or names[0] in sources:
+            return columns.get(path[-1])
+    return None
+
+
+def _type_aliases(select: exp.Select) -> None:
+    """Columns that name one of the result have its type: all of ORDER BY, others where no source has the name."""
+    types = {part.alias.lower(): part.type for part in select.expressions if isinstance(part, exp.Alias)}
+    for clause in ("group", "having", "qualify", "order"):
+        part = select.args.get(clause)
+        for column in part.find_all(exp.Column) if part is not None else ():
+            of = types.get(column.name.lower())
+            if of is not None and not column.table and (clause == "order" or column.type is None):
+                column.type = of
 
 
 def type_of(value: Parameter) -> str | None:
@@ -88,28 +216,6 @@ def give_types(tree: exp.Expr, kinds: Mapping[str, str]) -> None:
 @lru_cache(maxsize=64)
 def _data_type(kind: str) -> exp.DataType:
     return exp.DataType.build(kind, dialect=BigQuery)
-
-
-def _name_sources(scope: Scope, tables: Tables) -> list[exp.Column]:
-    """Name the source of each column of a scope that one source alone has."""
-    held = {name: _columns_of(source, tables) for name, source in scope.sources.items()}
-    named = []
-    for column in scope.unqualified_columns:
-        sources = [name for name, names in held.items() if column.name.lower() in names]
-        if len(sources) == 1:
-            column.set("table", exp.to_identifier(sources[0]))
-            named.append(column)
-    return named
-
-
-def _columns_of(source: exp.Expr | Scope, tables: Tables) -> Set[str]:
-    if isinstance(source, exp.Table):
-        return tables.columns_of(source)
-    expression = source.expression
-    if isinstance(expression, exp.Unnest):
-        alias = expression.args.get("alias")
-        return {column.name.lower() for column in alias.columns} if alias is not None else set()
-    return {name.lower() for name in expression.named_selects} if isinstance(expression, exp.Query) else set()
 
 
 _TYPES = {
