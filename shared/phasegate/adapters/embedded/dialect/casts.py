@@ -9,18 +9,20 @@ from phasegate.adapters.embedded.dialect.mending import (
     DECIMAL,
     FLOAT,
     INSTANT,
+    NUMBER,
     TEXT,
     WALL_CLOCK,
     WHOLE,
     Type,
     call,
     duckdb,
+    family,
     kind,
     literal_text,
     mends,
 )
 from phasegate.adapters.embedded.dialect.times import checked_zone, in_zone, instant_of_text
-from phasegate.domain.errors import StatementRefused
+from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
 _DATE = r"\d{4}-\d{1,2}-\d{1,2}"
 _TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
@@ -58,6 +60,11 @@ def cast(node: exp.Expr) -> exp.Expr | None:
     of, text = kind(source), literal_text(source)
     if node.args.get("format") is not None:
         raise StatementRefused("CAST with FORMAT is not translated: write FORMAT_DATE, FORMAT_TIMESTAMP or PARSE_DATE")
+    if to in NUMBER and family(source) not in ({"a number", "a text", None} | ({"a BOOL"} if to in WHOLE else set())):
+        raise TypesDoNotFit(
+            f"{family(source)} is not cast to a number: {node.sql(dialect=BigQuery)[:80]}; "
+            "write IF(…, 1, 0), UNIX_DATE(…) or their like"
+        )
     if to in TEXT:
         if of == Type.BINARY:
             return duckdb("TRY(decode(_x))" if is_safe else "decode(_x)", _x=source)

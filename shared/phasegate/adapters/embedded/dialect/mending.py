@@ -25,6 +25,17 @@ TEXT = frozenset({Type.VARCHAR, Type.TEXT})
 INSTANT = frozenset({Type.TIMESTAMPTZ})
 WALL_CLOCK = frozenset({Type.DATETIME, Type.TIMESTAMP, Type.TIMESTAMPNTZ})
 
+_FAMILIES = {
+    "a number": NUMBER,
+    "a text": TEXT,
+    "a BOOL": frozenset({Type.BOOLEAN}),
+    "a DATE": frozenset({Type.DATE}),
+    "a TIME": frozenset({Type.TIME}),
+    "a DATETIME": WALL_CLOCK,
+    "a TIMESTAMP": INSTANT,
+    "BYTES": frozenset({Type.BINARY, Type.VARBINARY}),
+}
+
 Mend = Callable[[exp.Expr], exp.Expr | None]
 
 
@@ -92,6 +103,11 @@ def _as_part(new: exp.Expr, parent: exp.Expr) -> exp.Expr:
 def kind(node: exp.Expr | None) -> Type | None:
     """Return the type of a part; None when it is not known."""
     return node.type.this if node is not None and node.type is not None else None
+
+
+def family(node: exp.Expr) -> str | None:
+    """Return what a part is, by its type; types of two families have nothing in common. None when it is not known."""
+    return next((name for name, kinds in _FAMILIES.items() if kind(node) in kinds), None)
 
 
 def call(name: str, *arguments: exp.Expr | str | int | None) -> exp.Expr:

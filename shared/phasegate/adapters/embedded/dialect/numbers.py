@@ -8,15 +8,14 @@ from sqlglot.dialects.bigquery import BigQuery
 from phasegate.adapters.embedded.dialect.mending import (
     DECIMAL,
     FLOAT,
-    INSTANT,
     NUMBER,
     TEXT,
-    WALL_CLOCK,
     WHOLE,
     Type,
     any_kind,
     call,
     duckdb,
+    family,
     kind,
     mends,
 )
@@ -218,6 +217,19 @@ def may_be_nan(node: exp.Expr) -> bool:
     return False
 
 
+def _of_one_family(node: exp.Expr, *values: exp.Expr) -> None:
+    """Raises TypesDoNotFit for values that do not compare with each other. A text does with what it may be read as: a
+    date, a point in time, bytes."""
+    families = {name for value in values if (name := family(value))}
+    if families.isdisjoint({"a number", "a BOOL"}):
+        families.discard("a text")
+    if len(families) > 1 and families != {"a DATE", "a DATETIME"}:
+        first, second = sorted(families)[:2]
+        raise TypesDoNotFit(
+            f"{first} does not compare with {second}: {node.sql(dialect=BigQuery)[:80]}; write a CAST of one"
+        )
+
+
 _COMPARISONS: dict[type[exp.Expr], tuple[str, bool]] = {
     exp.EQ: ("same", False),
     exp.NEQ: ("other", False),
@@ -230,12 +242,9 @@ _COMPARISONS: dict[type[exp.Expr], tuple[str, bool]] = {
 
 @mends(*_COMPARISONS)
 def comparison(node: exp.Expr) -> exp.Expr | None:
-    """NaN equals nothing, and is neither greater nor less; a number does not compare with a text."""
+    """NaN equals nothing, and is neither greater nor less; values compare with those of their own family."""
     left, right = node.this, node.expression
-    if (kind(left) in NUMBER and kind(right) in TEXT) or (kind(left) in TEXT and kind(right) in NUMBER):
-        raise TypesDoNotFit(
-            f"a number does not compare with a text: {node.sql(dialect=BigQuery)[:80]}; write a CAST of one"
-        )
+    _of_one_family(node, left, right)
     if (kind(left) == Type.ARRAY) is not (kind(right) == Type.ARRAY) and Type.NULL not in (kind(left), kind(right)):
         raise TypesDoNotFit("an ARRAY does not compare with a value: write IN UNNEST(…)")
     if not (may_be_nan(left) or may_be_nan(right)):
@@ -247,9 +256,17 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.In)
 def listed(node: exp.Expr) -> exp.Expr | None:
-    """An ARRAY is no list of values."""
+    """An ARRAY is no list of values; those of a list are of the value's family."""
     if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
         raise TypesDoNotFit("an ARRAY is no list of values: write IN UNNEST(…)")
+    _of_one_family(node, node.this, *node.expressions)
+    return None
+
+
+@mends(exp.Between)
+def between(node: exp.Expr) -> exp.Expr | None:
+    """Both ends are of the value's family."""
+    _of_one_family(node, node.this, node.args["low"], node.args["high"])
     return None
 
 
@@ -260,25 +277,13 @@ def set_operation(node: exp.Expr) -> exp.Expr | None:
     assert isinstance(node, exp.SetOperation)  # noqa: S101 - the kinds above
     selects: list[list[Any]] = [node.left.selects, node.right.selects]
     for left, right in zip(*selects, strict=False):
-        families = {next((name for name, of in _FAMILIES.items() if kind(side) in of), None) for side in (left, right)}
+        families = {family(left), family(right)}
         if len(families) > 1 and None not in families and families != {"a DATE", "a DATETIME"}:
             raise TypesDoNotFit(
                 f"columns of a set operation have no common type: {left.alias_or_name or left.sql()[:80]} is "
                 f"{' and '.join(sorted(str(name) for name in families))}: write a CAST of one of them"
             )
     return None
-
-
-_FAMILIES = {
-    "a number": NUMBER,
-    "a text": TEXT,
-    "a BOOL": frozenset({Type.BOOLEAN}),
-    "a DATE": frozenset({Type.DATE}),
-    "a TIME": frozenset({Type.TIME}),
-    "a DATETIME": WALL_CLOCK,
-    "a TIMESTAMP": INSTANT,
-    "of BYTES": frozenset({Type.BINARY, Type.VARBINARY}),
-}
 
 
 @mends(exp.Mod)
