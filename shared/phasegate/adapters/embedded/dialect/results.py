@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from phasegate.domain.errors import EvaluationError
@@ -11,7 +12,7 @@ _LAST = 2**63
 
 def readers(kinds: Sequence[str]) -> list[Callable[[Any], Any] | None]:
     """Return what each column's values go through, by DuckDB's types; None: they are right as they are."""
-    return [_of_array if kind.endswith("[]") else _READERS.get(kind) for kind in kinds]
+    return [_of_array if kind.endswith("[]") else _READERS.get(kind.partition("(")[0]) for kind in kinds]
 
 
 def _of_whole(value: int | None) -> int | None:
@@ -33,4 +34,16 @@ def _of_instant(value: datetime | None) -> datetime | None:
     return value if value is None else value.replace(tzinfo=UTC)
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {"HUGEINT": _of_whole, "TIMESTAMP WITH TIME ZONE": _of_instant}
+def _of_numeric(value: Decimal | None) -> Decimal | None:
+    """Without zeros at its end, as a text of it has none."""
+    if value is None:
+        return None
+    text = f"{value:f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "HUGEINT": _of_whole,
+    "TIMESTAMP WITH TIME ZONE": _of_instant,
+    "DECIMAL": _of_numeric,
+}
