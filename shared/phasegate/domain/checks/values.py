@@ -66,8 +66,8 @@ def judge_range(check: RangeCheck, subject: CheckSubject, answer: Answer) -> dic
 
 
 def _seen(row: Mapping[str, Any]) -> str:
-    """The lowest and highest number, and how many values are none."""
-    said = [f"{row['lowest']:g} to {row['highest']:g}"] if row["lowest"] is not None else []
+    """The lowest and highest number, and how many values are none. Zero has no sign: it equals the one with it."""
+    said = [f"{row['lowest'] + 0.0:g} to {row['highest'] + 0.0:g}"] if row["lowest"] is not None else []
     return ", ".join([*said, f"{row['nan']} NaN"] if row["nan"] else said)
 
 
