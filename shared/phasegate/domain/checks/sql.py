@@ -15,17 +15,24 @@ def ask(check: SqlCheck, subject: CheckSubject) -> Question:
 
 
 def judge(_check: SqlCheck, subject: CheckSubject, answer: Answer) -> dict[date, Finding]:
-    """Every row of a date must be ``ok``; NULL is not, and neither is silence."""
-    findings: dict[date, Finding] = {}
+    """Every row of a date must be ``ok``; NULL is not, and neither is silence.
+
+    Of several rows, which come in any order, that is told which is wrong, and of those the first by its text.
+    """
+    findings_by_day: dict[date, list[Finding]] = {day: [] for day in subject.days}
     for row in answer:
         day = row.get(subject.output.date_column)
-        there = findings.get(day) if isinstance(day, date) else None
-        if isinstance(day, date) and day in subject.days and (there is None or there.is_right):
+        if isinstance(day, date) and day in findings_by_day:
+            detail = row.get("detail")
+            said = "no detail given" if detail is None or detail == "" else str(detail)
             expected, found = _whole(row.get("expected")), _whole(row.get("found"))
-            said = str(row.get("detail") or "no detail given")
-            findings[day] = Finding(row.get("ok") is True, expected, found, said)
+            findings_by_day[day].append(Finding(row.get("ok") is True, expected, found, said))
     silence = Finding(False, 0, 0, "the query said nothing about this date")
-    return {day: findings.get(day, silence) for day in subject.days}
+    return {day: min(findings, key=_place, default=silence) for day, findings in findings_by_day.items()}
+
+
+def _place(finding: Finding) -> tuple[bool, str, int, int]:
+    return finding.is_right, finding.detail, finding.expected, finding.found
 
 
 def _whole(value: Any) -> int:
