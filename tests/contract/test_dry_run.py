@@ -18,10 +18,10 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.question import DuckDbSql
 from phasegate.domain.checks.subject import CheckSubject
-from phasegate.domain.errors import StatementRefused, TableNotThere, TransientError
+from phasegate.domain.errors import InputError, StatementRefused, TableNotThere, TransientError
 from phasegate.domain.spec.checks import CoverageCheck, DuplicatesCheck, EntitiesCheck, NullsCheck, RangeCheck
 from phasegate.domain.spec.pipeline import TableOutput
-from phasegate.ports import Bound
+from phasegate.ports import Bound, Partition
 from tests.unit.builders import pipeline
 
 SETTINGS = CloudSettings(project="demo", location="europe-west6")
@@ -69,6 +69,16 @@ def test_what_bigquery_refuses_has_its_place(said: str, sentence: str, place: tu
     assert isinstance(refused, StatementRefused)
     assert (sentence in refused.sentence, "at [" in refused.sentence) == (True, False)
     assert (refused.line, refused.column) == place
+
+
+def test_a_workers_select_is_bound_before_its_first_row_is_written() -> None:
+    client = NotingClient(exceptions.BadRequest("Unrecognized name: goals at [2:8]"))
+    warehouse = BigQueryWarehouse(cast("Client", client), SETTINGS, labels={})
+    partition = Partition("ds.t", "d", date(2024, 1, 1))
+    with pytest.raises(InputError, match=r"Unrecognized name: goals at \[2:8\]"):
+        warehouse.replace_partition(partition, "SELECT @d AS d,\n       goals FROM ds.s", {"d": partition.day}, 1)
+    (sent,) = (config.to_api_repr() for config in client.configs)
+    assert sent["dryRun"] is True
 
 
 def test_a_table_that_bigquery_does_not_find_is_named() -> None:

@@ -13,7 +13,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.errors import InputError, StaleFence, WouldEmpty
+from phasegate.domain.errors import InputError, StaleFence, StatementRefused, WouldEmpty
 from phasegate.ports import Partition, Warehouse
 
 SCHEMA = """
@@ -145,6 +145,27 @@ def test_a_select_that_does_not_fit_changes_nothing(
         write(warehouse, partition, 1, select)
     assert held(warehouse, partition) == [("BOS", 10, 1), ("NYK", 10, 1)]
     assert write(warehouse, partition, 1) == 2
+
+
+@pytest.mark.parametrize(
+    ("select", "complaint", "place"),
+    [
+        ("SELECT @d AS d,\n  SOUNDEXX('x') AS team", "SOUNDEXX", (2, 3)),
+        ("SELECT @d AS d, goals AS points\nFROM contract.points", "goals", (1, 17)),
+    ],
+)
+def test_a_select_that_cannot_be_bound_is_refused_with_its_place_before_anything_is_written(
+    warehouse: Warehouse, partition: Partition, select: str, complaint: str, place: tuple[int, int]
+) -> None:
+    write(warehouse, partition, 1)
+    for _ in range(2):
+        with pytest.raises(InputError, match=complaint) as refused:
+            write(warehouse, partition, 2, select)
+        # BigQuery names the place too ("at [2:3]"); its stand-in does not.
+        if isinstance(warehouse, DuckDbWarehouse):
+            assert isinstance(refused.value, StatementRefused)
+            assert (refused.value.line, refused.value.column) == place
+    assert held(warehouse, partition) == [("BOS", 10, 1), ("NYK", 10, 1)]
 
 
 def test_writers_of_one_partition_leave_one_set_of_rows(warehouse: Warehouse, partition: Partition) -> None:

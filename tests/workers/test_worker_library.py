@@ -147,6 +147,29 @@ def test_the_example_of_the_page_processes_a_date_in_process(
     assert (empty["status"], empty["error_class"]) == ("failed", "not_yet")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("SOUNDEX(home_team) AS team", "line 2, column 19: SOUNDEX is not translated for DuckDB; write "),
+        ("host AS team", "line 2, column 19: there is no column host"),
+        ("DATE(game_date, 'Nowhere') AS team", "line 2, column 19: there is no time zone 'Nowhere'"),
+        ("home_team AS team, ", "line 2, column 38: SQL that BigQuery's grammar does not allow: ','"),
+    ],
+)
+def test_a_statement_of_a_worker_that_is_wrong_is_told_with_its_place_before_a_row_is_written(
+    examples: Callable[[str], ModuleType], warehouse: Warehouse, tmp_path: Path, wrong: str, message: str
+) -> None:
+    ratings = examples("ratings.py")
+    worker = ratings.build(None, warehouse, FolderObjectStore(tmp_path / "objects"))
+    worker.prepare()
+    worker.handle("/process", margins())
+    ratings.MARGINS = ratings.MARGINS.replace("home_team AS team", wrong)
+    status, answer = worker.handle("/process", margins(fence=8))
+    assert (status, answer["error_class"]) == (422, "bug")
+    assert answer["message"].startswith(message)
+    assert warehouse.query("SELECT team, _fence FROM `ratings.home_margins`") == [{"team": "BOS", "_fence": 7}]
+
+
 def test_the_example_of_the_page_runs_under_functions_framework_on_bigquery(
     examples: Callable[[str], ModuleType],
     tmp_path: Path,

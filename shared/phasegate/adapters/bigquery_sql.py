@@ -5,17 +5,17 @@ The dialect is imported here, whole, before anybody reads with it: sqlglot 30 lo
 and a thread that reads at that moment gets one that is half made (``findings/sqlglot-first-use-by-threads.sh``).
 """
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
 
+from phasegate.adapters.parsing import place_of, tokens_of, trees_of
 from phasegate.domain.checks.question import DuckDbSql, on_days
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.ports import Parameter
@@ -23,38 +23,35 @@ from phasegate.ports import Parameter
 
 def read_script(sql: str) -> list[exp.Expr]:
     """Return the statements of a script. Raises StatementRefused when BigQuery's grammar does not allow it."""
-    try:
-        return [tree for tree in sqlglot.parse(sql, read=BigQuery) if tree is not None]
-    except SqlglotError as error:
-        raise _unreadable(error, sql) from error
+    return _read(sql, BigQuery, "BigQuery")[1]
 
 
 def read_statement(sql: str) -> exp.Expr:
     """Return the one statement. Raises StatementRefused when it cannot be read, or is not exactly one."""
-    trees = read_script(sql)
-    if len(trees) != 1:
-        raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
-    return trees[0]
-
-
-def _unreadable(error: SqlglotError, sql: str, whose: str = "BigQuery") -> StatementRefused:
-    """What is said of a text that is no SQL, with the place that the parser names."""
-    reason = re.sub(r"<Token .*?text: (.*?), line: .*?>|\s*Line \d+, Col: \d+\.?", r"\1", str(error).splitlines()[0])
-    sentence = f"SQL that {whose}'s grammar does not allow: {reason.rstrip('.')}. In: {_beginning(sql)}"
-    found = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
-    line, column = found.get("line"), found.get("col")
-    return StatementRefused(sentence) if line is None else StatementRefused(sentence, line, column)
+    return _only(sql, *_read(sql, BigQuery, "BigQuery"))
 
 
 def read_duckdb(sql: str) -> exp.Expr:
     """Return the one statement of DuckDB's own SQL. Raises StatementRefused as ``read_statement`` does."""
+    return _only(sql, *_read(sql, DuckDB, "DuckDB"))
+
+
+def _read(sql: str, dialect: type[Dialect], whose: str) -> tuple[list[Token], list[exp.Expr]]:
     try:
-        trees = [tree for tree in sqlglot.parse(sql, read=DuckDB) if tree is not None]
-    except SqlglotError as error:
-        raise _unreadable(error, sql, "DuckDB") from error
-    if len(trees) != 1:
-        raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}")
-    return trees[0]
+        tokens = tokens_of(sql, dialect)
+        return tokens, trees_of(sql, tokens, dialect)
+    except StatementRefused as error:
+        sentence = f"SQL that {whose}'s grammar does not allow: {error.sentence}. In: {_beginning(sql)}"
+        raise StatementRefused(sentence, error.line, error.column) from error
+
+
+def _only(sql: str, tokens: Sequence[Token], trees: Sequence[exp.Expr]) -> exp.Expr:
+    if len(trees) == 1:
+        return trees[0]
+    ends = [n for n, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+    more = [token for token in tokens[ends[0] :] if token.token_type != TokenType.SEMICOLON] if ends else []
+    place = place_of(sql, more[0].start) if more else ()
+    raise StatementRefused(f"expected one SQL statement, found {len(trees)}: {_beginning(sql)}", *place)
 
 
 def tables_of(sql: str) -> frozenset[str]:

@@ -19,7 +19,7 @@ from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
 from phasegate.domain.spec.pipeline import SCHEMA_TEXTS, SQL_FILES, Pipeline, did_you_mean
 from phasegate.domain.spec.problems import problems
-from phasegate.domain.spec.strict import FORMER_NAMES
+from phasegate.domain.spec.strict import FORMER_NAMES, SQL_PATH
 
 MAX_BYTES = 1_000_000
 MAX_SHOWN = 20
@@ -169,6 +169,8 @@ def _sentence(error: dict[str, Any], content: Any, path: Sequence[Part]) -> str:
         tag, known = error["ctx"]["tag"], re.findall(r"'(\w+)'", error["ctx"]["expected_tags"])
         return f"unknown {error['ctx']['discriminator'].strip(chr(39))} '{tag}'{did_you_mean(tag, known)}"
     given = "" if isinstance(shown, dict | list) else f" (given: {shown!r})"
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == SQL_PATH:
+        return f"write a file below the folder of this file, such as sql/totals.sql{given}"
     return f"{error['msg']}{given}"
 
 

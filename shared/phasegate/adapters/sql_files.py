@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
-from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from phasegate.adapters.parsing import place_of, tokens_of, trees_of
 from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS, WINDOW_START, lookbacks_of
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, Processor, TableOutput, did_you_mean
 
 MOST_BYTES = 100_000
@@ -56,7 +55,7 @@ def _text_of(file: Path, folder: Path) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"is no text in UTF-8: {error}") from error
+        raise InputError(f"is no text in UTF-8: {error}; save it as UTF-8") from error
 
 
 def sql_file_problems(pipeline: Pipeline) -> Problems:
@@ -85,9 +84,9 @@ def _select_problems(text: str, output: TableOutput, known: set[str]) -> Problem
     known: the parameters that it may name.
     """
     try:
-        tokens = sqlglot.tokenize(text, read=BigQuery)
-    except SqlglotError as error:
-        yield "", f"cannot be read as BigQuery's SQL: {str(error).splitlines()[0]}"
+        tokens = tokens_of(text)
+    except StatementRefused as error:
+        yield _said_at(error), f"cannot be read as BigQuery's SQL: {error.sentence}"
         return
     if not tokens:
         yield ":1:1", "there is no statement; write one SELECT"
@@ -99,11 +98,9 @@ def _select_problems(text: str, output: TableOutput, known: set[str]) -> Problem
         yield _place(text, first.start), f"{what}; write exactly one SELECT, without a semicolon"
         return
     try:
-        (tree,) = sqlglot.parse(text, read=BigQuery)
-    except ParseError as error:
-        said = error.errors[0]
-        place = f":{said['line']}:{max(said['col'] - len(said['highlight'] or '.') + 1, 1)}"
-        yield place, f"is not in BigQuery's grammar: {said['description']}"
+        (tree,) = trees_of(text, tokens)
+    except StatementRefused as error:
+        yield _said_at(error), f"is not in BigQuery's grammar: {error.sentence}"
         return
     if not isinstance(tree, exp.Query) or tree.find(*_WRITES):
         yield _place(text, tokens[0].start), "a processor's statement only reads: write exactly one SELECT"
@@ -129,6 +126,8 @@ def _parameter_problems(tokens: list[Token], known: set[str]) -> Iterator[tuple[
     for token in tokens:
         if token.token_type == TokenType.PLACEHOLDER:
             yield token.start, "parameters have names here: write @d for the date"
+        elif token.token_type == TokenType.VAR and token.text.startswith("$"):
+            yield token.start, f"parameters begin with @ here: write @{token.text[1:]}"
 
 
 def _column_problems(tree: exp.Query, output: TableOutput) -> Iterator[tuple[int, str]]:
@@ -157,5 +156,9 @@ def _start_of(tree: exp.Expr) -> int:
 
 def _place(text: str, start: int) -> str:
     """``:line:column`` of a place in the text, both counted from 1."""
-    line_start = text.rfind("\n", 0, start) + 1
-    return f":{text.count(chr(10), 0, start) + 1}:{start - line_start + 1}"
+    line, column = place_of(text, start)
+    return f":{line}:{column}"
+
+
+def _said_at(error: StatementRefused) -> str:
+    return "" if error.line is None else f":{error.line}:{error.column}"

@@ -101,7 +101,10 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
         sql(f"{SOUND} HAVING ("),
         f"{AT}.query: line 1, column 112: SQL that BigQuery's grammar does not allow",
     ),
-    "two statements": (sql(f"{SOUND}; {SOUND}"), f"{AT}.query: expected one SQL statement, found 2"),
+    "two statements": (
+        sql(f"{SOUND}; {SOUND}"),
+        f"{AT}.query: line 1, column 106: expected one SQL statement, found 2",
+    ),
     "a semicolon": (sql(f"{SOUND};"), "(write one SELECT, without a semicolon)"),
     "a way out of the brackets": (
         sql(f"{SOUND}) AS x; DELETE FROM raw.a WHERE (TRUE"),

@@ -89,9 +89,9 @@ def test_only_tables_of_the_phases_that_run_are_made(warehouse: DuckDbWarehouse)
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ("SELECT d, k FROM `raw.gone`", "one.sql: line 1, column 18: there is no table raw.gone"),
-        ("SELECT d, k, gone FROM `raw.a`", "one.sql: line 1, column 14: there is no column gone"),
-        ("SELECT d, GONE(k) AS k FROM `raw.a`", "one.sql: line 1, column 11: GONE is not translated"),
+        ("SELECT d, k FROM `raw.gone`", "one.sql:1:18: there is no table raw.gone"),
+        ("SELECT d, k, gone FROM `raw.a`", "one.sql:1:14: there is no column gone"),
+        ("SELECT d, GONE(k) AS k FROM `raw.a`", "one.sql:1:11: GONE is not translated"),
         ("SELECT * EXCEPT (k, _fence) FROM `raw.a`", "one.sql: the SELECT has no column 'k'; known: d, n, x"),
         ("SELECT * FROM `raw.a`", "one.sql: the column _fence is written by Phasegate"),
         ("SELECT TIMESTAMP(d) AS d, k FROM `raw.a`", "one.sql: column 'd' is of type TIMESTAMP; dates are a DATE"),

@@ -49,6 +49,10 @@ _UNBOUND = (
     duckdb.PermissionException,
 )
 """What DuckDB raises of a statement before it has read anything."""
+_WRONG = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""Of these what it raises of no value that stands in the statement."""
+_SOUND_KEPT = 512
+"""Statements of which is kept that they were bound."""
 
 
 class DuckDbWarehouse:
@@ -73,6 +77,7 @@ class DuckDbWarehouse:
         self._reading_held = Lock()
         self._under_way: dict[int, duckdb.DuckDBPyConnection] = {}
         self._translate = Translator(self.columns)
+        self._sound: set[str] = set()
         self._lines = _lines_folder(path)
         try:
             self._connection = connected(
@@ -117,12 +122,16 @@ class DuckDbWarehouse:
                         )
         self._columns.clear()
         self._translate.forget()
+        self._sound.clear()
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Return the rows of one SELECT; timestamps are aware, in UTC. Parameters that it does not name are ignored."""
         statement = self._translate(sql, parameters or {})
         with self._cursor() as cursor:
-            cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
+            try:
+                cursor.execute(statement.sql, _bound(statement.parameters, parameters or {}))
+            except _WRONG as error:
+                raise InputError(str(unbound(error, sql))) from error
             return _rows(cursor)
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
@@ -159,6 +168,7 @@ class DuckDbWarehouse:
                 cursor.execute(f"CREATE OR REPLACE TABLE {quoted(table)} ({listed})")
         self._columns.clear()
         self._translate.forget()
+        self._sound.clear()
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Return the SQL types by column of those tables that are there, in DuckDB's words."""
@@ -188,10 +198,11 @@ class DuckDbWarehouse:
         """Replace the partition by the rows of ``select``; returns the rows written.
 
         Raises StaleFence when a row of the partition carries a higher fence, WouldEmpty when the select yields no row
-        and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
-        changed then.
+        and rows stand there, and InputError when it does not fit the table or yields a row of another date; a select
+        that cannot be bound is refused at its first use (StatementRefused, with the place). Nothing is changed then.
         """
         statement = self._translate(select, parameters)
+        self._require_sound(select, statement.sql, _bound(statement.parameters, parameters))
         # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
         insert = (
             f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
@@ -201,6 +212,21 @@ class DuckDbWarehouse:
         )
         bound = _bound(statement.parameters, parameters) | {_FENCE_PARAMETER: fence, _DAY_PARAMETER: partition.day}
         return self._replace(partition, fence, lambda cursor: _count(cursor.execute(insert, bound)))
+
+    def _require_sound(self, select: str, sql: str, bound: Mapping[str, Parameter]) -> None:
+        """Bind a select once, by itself: within the statement that writes its rows no place in it could be named."""
+        if sql in self._sound:
+            return
+        with self._cursor() as cursor:
+            try:
+                cursor.execute(f"DESCRIBE {sql}", bound)
+            except _WRONG as error:
+                raise unbound(error, select) from error
+            except _UNBOUND:
+                return
+        if len(self._sound) >= _SOUND_KEPT:
+            self._sound.clear()
+        self._sound.add(sql)
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
         """Replace the partition by JSON lines; returns the rows written.

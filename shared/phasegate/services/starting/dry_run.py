@@ -198,9 +198,8 @@ def _bound_selects(selects: Sequence[PlacedSelect], binder: Binder) -> Iterator[
     for select, columns in zip(selects, bound, strict=False):
         of_table = next(held) if select.output.table in known else None
         if isinstance(columns, StatementRefused):
-            where = "" if columns.line is None else f":{columns.line}:{columns.column}"
             table = columns.table if isinstance(columns, TableNotThere) else None
-            yield select, table, f"{select.file}{where}: {columns.sentence}"
+            yield select, table, select.said(columns)
         else:
             types = of_table if isinstance(of_table, Mapping) else None
             yield from ((select, None, sentence) for sentence in select.problems(columns, types))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, TableOutput, did_you_mean
 from phasegate.ports import Warehouse
 
@@ -54,7 +54,7 @@ def make_own_tables(pipeline: Pipeline, phases: Sequence[str], warehouse: Wareho
         found = warehouse.dry_run([(each.select, PARAMETERS) for each in waiting])
         bound = [(each, columns) for each, columns in zip(waiting, found, strict=True) if isinstance(columns, Mapping)]
         if not bound:
-            raise InputError("\n".join(f"{each.file}: {error}" for each, error in zip(waiting, found, strict=True)))
+            raise InputError("\n".join(each.said(error) for each, error in zip(waiting, found, strict=True)))
         for each, columns in bound:
             if problems := list(each.problems(columns, None)):
                 raise InputError("\n".join(problems))
@@ -92,6 +92,13 @@ class PlacedSelect:
         """Return a SELECT of the rows of its table, by which the table's columns are known as a SELECT's are."""
         return f"SELECT * FROM `{self.output.table}` WHERE `{self.output.date_column}` = @d"
 
+    def said(self, error: object) -> str:
+        """Return what is wrong with it, with the place in its file where there is one."""
+        if isinstance(error, StatementRefused):
+            where = "" if error.line is None else f":{error.line}:{error.column}"
+            return f"{self.file}{where}: {error.sentence}"
+        return f"{self.file}: {error}"
+
     def problems(self, selected: Mapping[str, str], held: Mapping[str, str] | None) -> Iterator[str]:
         """Find why its rows do not fit its table: a sentence for each reason.
 
@@ -104,7 +111,10 @@ class PlacedSelect:
         if selected.get(day, "DATE") != "DATE":
             yield f"{self.file}: column '{day}' is of type {selected[day]}; dates are a DATE"
         if FENCE_COLUMN in selected:
-            yield f"{self.file}: the column {FENCE_COLUMN} is written by Phasegate; take it out"
+            yield (
+                f"{self.file}: the column {FENCE_COLUMN} is written by Phasegate; take it out (SELECT * EXCEPT "
+                f"({FENCE_COLUMN}))"
+            )
         if held is None:
             return
         types = {name.casefold(): kind for name, kind in held.items()}

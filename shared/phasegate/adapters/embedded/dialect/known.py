@@ -41,7 +41,7 @@ INSTEAD = {
 }
 """What to write in the place of a function that is not known here."""
 
-_ELSE = "what docs/dialect.md names, or in DuckDB's own words under `dialect: duckdb`"
+_ELSE = "what docs/dialect.md names, or DuckDB's own words under `dialect: duckdb`, which checks and calendars take"
 _READERS = re.compile(r"READ_\w+|\w+_SCAN|GLOB|SNIFF_CSV|EXTERNAL_QUERY")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -1,5 +1,6 @@
 """Arithmetic: whole numbers have 64 bits, what has no number is an error, and NaN equals nothing."""
 
+import re
 from typing import Any
 
 from sqlglot import exp
@@ -217,17 +218,34 @@ def may_be_nan(node: exp.Expr) -> bool:
     return False
 
 
-def _of_one_family(node: exp.Expr, *values: exp.Expr) -> None:
-    """Raises TypesDoNotFit for values that do not compare with each other. A text does with what it may be read as: a
-    date, a point in time, bytes."""
-    families = {name for value in values if (name := family(value))}
-    if families.isdisjoint({"a number", "a BOOL"}):
-        families.discard("a text")
-    if len(families) > 1 and families != {"a DATE", "a DATETIME"}:
-        first, second = sorted(families)[:2]
-        raise TypesDoNotFit(
-            f"{first} does not compare with {second}: {node.sql(dialect=BigQuery)[:80]}; write a CAST of one"
+def require_comparable(left: exp.Expr, right: exp.Expr, node: exp.Expr) -> None:
+    """Raise TypesDoNotFit for values whose types BigQuery does not compare.
+
+    A text that stands in the statement, or is a parameter, is read as the date, or the time, that it is compared with.
+    """
+    of = {name: side for side in (left, right) if (name := family(side))}
+    if len(of) < 2 or of.keys() == {"a DATE", "a DATETIME"}:
+        return
+    text = of.get("a text")
+    is_given = isinstance(text, exp.Literal) or (isinstance(text, exp.Cast) and isinstance(text.this, exp.Parameter))
+    if isinstance(text, exp.Literal) and "a DATE" in of and not re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}", text.name):
+        is_name = text.name.startswith("@")
+        raise StatementRefused(
+            f"'{text.name}' is no DATE: write {f'{text.name} without quotes' if is_name else '2024-01-15'}"
         )
+    if is_given and of.keys() & {"a DATE", "a TIME", "a DATETIME", "a TIMESTAMP"}:
+        return
+    first, second = sorted(of, key=lambda name: (name != "a number", name == "a text", name))
+    raise TypesDoNotFit(f"{first} does not compare with {second}: {_written(node)[:80]}; write a CAST of one")
+
+
+def _written(node: exp.Expr) -> str:
+    """A part of a statement as its author wrote it: parameters without the types that they were given."""
+
+    def plain(part: exp.Expr) -> exp.Expr:
+        return part.this if isinstance(part, exp.Cast) and isinstance(part.this, exp.Parameter) else part
+
+    return str(node.transform(plain).sql(dialect=BigQuery))
 
 
 _COMPARISONS: dict[type[exp.Expr], tuple[str, bool]] = {
@@ -244,7 +262,7 @@ _COMPARISONS: dict[type[exp.Expr], tuple[str, bool]] = {
 def comparison(node: exp.Expr) -> exp.Expr | None:
     """NaN equals nothing, and is neither greater nor less; values compare with those of their own family."""
     left, right = node.this, node.expression
-    _of_one_family(node, left, right)
+    require_comparable(left, right, node)
     if (kind(left) == Type.ARRAY) is not (kind(right) == Type.ARRAY) and Type.NULL not in (kind(left), kind(right)):
         raise TypesDoNotFit("an ARRAY does not compare with a value: write IN UNNEST(…)")
     if not (may_be_nan(left) or may_be_nan(right)):
@@ -254,19 +272,23 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
     return call(name, *(reversed(sides) if turned else sides))
 
 
-@mends(exp.In)
+@mends(exp.In, exp.Between)
 def listed(node: exp.Expr) -> exp.Expr | None:
-    """An ARRAY is no list of values; those of a list are of the value's family."""
+    """Values are compared with those of a list, or of two ends, by their types; an ARRAY is no list of values."""
+    others = node.expressions or [end for name in ("low", "high") if (end := node.args.get(name)) is not None]
     if any(kind(each) == Type.ARRAY for each in node.expressions) and kind(node.this) != Type.ARRAY:
         raise TypesDoNotFit("an ARRAY is no list of values: write IN UNNEST(…)")
-    _of_one_family(node, node.this, *node.expressions)
+    for other in others:
+        require_comparable(node.this, other, node)
     return None
 
 
-@mends(exp.Between)
-def between(node: exp.Expr) -> exp.Expr | None:
-    """Both ends are of the value's family."""
-    _of_one_family(node, node.this, node.args["low"], node.args["high"])
+@mends(exp.Unnest)
+def unnested(node: exp.Expr) -> exp.Expr | None:
+    """Only an ARRAY has elements."""
+    of = node.expressions[0] if node.expressions else None
+    if of is not None and (name := family(of)):
+        raise TypesDoNotFit(f"UNNEST takes an ARRAY, and {_written(of)[:80]} is {name}: write = in place of IN UNNEST")
     return None
 
 
