@@ -21,13 +21,8 @@ from phasegate.adapters.embedded.dialect.mending import (
     literal_text,
     mends,
 )
-from phasegate.adapters.embedded.dialect.times import checked_zone, in_zone, instant_of_text
+from phasegate.adapters.embedded.dialect.times import FORMS, ZONED, checked_zone, in_zone, instant_of_text
 from phasegate.domain.errors import StatementRefused, TypesDoNotFit
-
-_DATE = r"\d{4}-\d{1,2}-\d{1,2}"
-_TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
-_FORMS = {Type.DATE: _DATE, Type.TIME: _TIME} | dict.fromkeys(WALL_CLOCK, f"{_DATE}([ Tt]{_TIME})?")
-_ZONED = f"{_DATE}([ Tt]{_TIME})?" + r"\s?([Zz]|[+-]\d{1,2}(:\d{2})?)?"
 
 
 def as_text(node: exp.Expr, zone: exp.Expr | None = None) -> exp.Expr | None:
@@ -88,8 +83,8 @@ def cast(node: exp.Expr) -> exp.Expr | None:
         return new
     if to == Type.BOOLEAN and of in TEXT:
         return call("safe_text_to_bool" if is_safe else "text_to_bool", source)
-    if to in _FORMS and of in TEXT:
-        return _of_form(node, source, _FORMS[to], is_safe=is_safe)
+    if to in FORMS and of in TEXT:
+        return _of_form(node, source, FORMS[to], is_safe=is_safe)
     if to == Type.DATE and of in INSTANT:
         return duckdb("CAST(_l AS DATE)", _l=in_zone(source, None))
     if to == Type.DECIMAL and not node.args["to"].expressions:
@@ -107,7 +102,7 @@ def _to_instant(node: exp.Expr, source: exp.Expr, text: str | None, *, is_safe: 
             raise
     of = kind(source)
     if of in TEXT:
-        return _of_form(node, source, _ZONED, is_safe=is_safe)
+        return _of_form(node, source, ZONED, is_safe=is_safe)
     if of in WALL_CLOCK or of == Type.DATE:
         return duckdb("CAST(_x AS TIMESTAMP) AT TIME ZONE 'UTC'", _x=source)
     return None

@@ -2,6 +2,7 @@
 
 from sqlglot import exp
 
+from phasegate.adapters.embedded.dialect.known import refusal
 from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind, call, duckdb, kind, mends
 from phasegate.domain.errors import StatementRefused
 
@@ -18,6 +19,10 @@ def prepared(tree: exp.Expr) -> exp.Expr:
                     item.replace(
                         exp.Struct(expressions=[exp.PropertyEQ(this=n.copy(), expression=v.copy()) for n, v in fields])
                     )
+    for select in tree.find_all(exp.Select):
+        _prefer_results(select)
+    for key in tree.find_all(exp.Ordered):
+        _name_key(key)
     for number, query in enumerate(list(tree.find_all(exp.Subquery))):
         if isinstance(query.parent, exp.From | exp.Join) and not query.alias:
             query.set("alias", exp.TableAlias(this=exp.to_identifier(f"_query_{number}")))
@@ -34,12 +39,50 @@ def prepared(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def _prefer_results(select: exp.Select) -> None:
+    """In GROUP BY, QUALIFY and ORDER BY a name means what the result calls so, before a column that is read.
+
+    DuckDB takes it so in HAVING too, and for a key of ORDER BY as a whole.
+    """
+    named = {part.alias.lower(): number for number, part in enumerate(select.expressions, 1) if part.alias}
+    has_star = any(part.is_star for part in select.expressions)
+    for clause in ("group", "qualify", "order"):
+        part = select.args.get(clause)
+        for column in list(part.find_all(exp.Column)) if part is not None else ():
+            number = named.get(column.name.lower())
+            is_key = isinstance(column.parent, exp.Ordered) and column.parent.parent is part
+            if number is None or column.table or is_key or column.find_ancestor(exp.Select) is not select:
+                continue
+            if column.parent is part and clause == "group" and not has_star:
+                column.replace(exp.Literal.number(number))
+            elif (meant := select.expressions[number - 1].unalias()) != column:
+                column.replace(exp.paren(meant.copy()))
+
+
+def _name_key(key: exp.Expr) -> None:
+    """A key of ORDER BY that is a number is the column at that place."""
+    query = key.parent.parent if key.parent is not None else None
+    if not isinstance(query, exp.Query) or not isinstance(key.this, exp.Literal) or not key.this.is_int:
+        return
+    if any(part.is_star for part in query.selects) or not 0 < int(key.this.name) <= len(query.selects):
+        return
+    meant = query.selects[int(key.this.name) - 1]
+    if isinstance(meant, exp.Alias):
+        key.set("this", exp.column(meant.args["alias"].copy()))
+    elif isinstance(meant, exp.Column) and isinstance(query, exp.Select):
+        key.set("this", meant.copy())
+
+
 def count_from_zero(tree: exp.Expr) -> None:
     """An offset of UNNEST counts from 0, an ordinality of DuckDB from 1: one less wherever it is named."""
     for unnest in list(tree.find_all(exp.Unnest)):
         offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
         if not isinstance(offset, exp.Identifier) or select is None:
             continue
+        if any(part.is_star for part in select.expressions):
+            raise refusal(
+                unnest, "SELECT * of an UNNEST with WITH OFFSET is not translated", "the columns by their names"
+            )
         for column in list(select.find_all(exp.Column)):
             if column.name.lower() != offset.name.lower() or column.table or isinstance(column.parent, exp.Ordered):
                 continue
@@ -92,10 +135,19 @@ def limited(node: exp.Expr) -> exp.Expr | None:
     """LIMIT within an aggregate cuts the ordered list."""
     if not isinstance(node.this, exp.Limit):
         return None
-    cut = duckdb("list_slice(_l, 1, _n)", _l=exp.ArrayAgg(this=node.this.this.copy()), _n=node.this.expression)
+    elements: exp.Expr = exp.ArrayAgg(this=node.this.this.copy())
+    if isinstance(node.parent, exp.IgnoreNulls):
+        elements = exp.IgnoreNulls(this=elements)
+    cut = duckdb("list_slice(_l, 1, _n)", _l=elements, _n=node.this.expression)
     if isinstance(node, exp.ArrayAgg):
         return cut
     return duckdb("array_to_string(_l, _s)", _l=cut, _s=node.args.get("separator") or exp.Literal.string(","))
+
+
+@mends(exp.IgnoreNulls)
+def cut_already(node: exp.Expr) -> exp.Expr | None:
+    """NULLs are left out before the list is cut."""
+    return node.this.copy() if isinstance(node.this, exp.Anonymous) else None
 
 
 _SAFE = (exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime, exp.Date, exp.Datetime)
@@ -140,9 +192,9 @@ def lag(node: exp.Expr) -> exp.Expr | None:
 @mends(exp.Order)
 def nan_first(node: exp.Expr) -> exp.Expr | None:
     """NaN comes before all numbers in ascending order."""
-    if not any(kind(key.this) in FLOAT for key in node.expressions if isinstance(key, exp.Ordered)) or isinstance(
-        node.parent, exp.Window
-    ):
+    spec = node.parent.args.get("spec") if isinstance(node.parent, exp.Window) else None
+    has_distance = spec is not None and spec.args.get("kind") == "RANGE" and spec.find(exp.Literal) is not None
+    if has_distance or not any(kind(key.this) in FLOAT for key in node.expressions if isinstance(key, exp.Ordered)):
         return None
     keys: list[exp.Expr] = []
     for key in node.expressions:

@@ -62,6 +62,8 @@ CREATE MACRO bq.main.numeric(x) AS CAST(round(x, 9) AS DECIMAL(38, 9));
 CREATE MACRO bq.main.finite(result, x, y) AS
     CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
          THEN error('a floating point error: no number comes of it') ELSE result END;
+CREATE MACRO bq.main.safe_finite(result, x, y) AS
+    CASE WHEN NOT (isinf(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))) THEN result END;
 CREATE MACRO bq.main.not_negative(x) AS CASE WHEN x < 0 THEN error('the root of a negative number') ELSE x END;
 CREATE MACRO bq.main.positive(x) AS CASE WHEN x <= 0 THEN error('the logarithm of 0 or less') ELSE x END;
 CREATE MACRO bq.main.exponent(x) AS
@@ -82,7 +84,7 @@ CREATE MACRO bq.main.numeric_text(x) AS regexp_replace(CAST(CAST(x AS DECIMAL(38
 CREATE MACRO bq.main.float_of_text(x) AS
     CASE WHEN regexp_full_match(x, '\s*[+-]?0[xX][0-9a-fA-F]+\s*')
          THEN CAST(CAST(regexp_replace(trim(x), '^[+-]', '') AS BIGINT) * CASE WHEN trim(x) LIKE '-%' THEN -1 ELSE 1 END AS VARCHAR)
-         ELSE x END;
+         WHEN contains(x, '_') THEN 'no FLOAT64' ELSE x END;
 CREATE MACRO bq.main.text_to_bool(x) AS
     CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE
          ELSE CASE WHEN x IS NOT NULL THEN error('a text that is no BOOL: ''' || x || '''') END END;
@@ -102,6 +104,8 @@ CREATE MACRO bq.main.first_of(x, start) AS CASE WHEN start = 0 OR start < -lengt
 CREATE MACRO bq.main.length_of(n) AS CASE WHEN n < 0 THEN error('a negative length') ELSE n END;
 CREATE MACRO bq.main.code_points(x) AS list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT));
 
+CREATE MACRO bq.main.reversed(x) AS
+    CASE WHEN x IS NOT NULL THEN coalesce(array_to_string(list_reverse(regexp_extract_all(x, '(?s).')), ''), '') END;
 CREATE MACRO bq.main.ascii(x) AS
     CASE WHEN unicode(x) > 127 THEN error('a character beyond ASCII') ELSE CAST(greatest(unicode(x), 0) AS BIGINT) END;
 

@@ -42,6 +42,7 @@ INSTEAD = {
 """What to write in the place of a function that is not known here."""
 
 _ELSE = "what docs/dialect.md names, or DuckDB's own words under `dialect: duckdb`, which checks and calendars take"
+_OPERATORS = {"AND", "OR", "CASE"}
 _READERS = re.compile(r"READ_\w+|\w+_SCAN|GLOB|SNIFF_CSV|EXTERNAL_QUERY")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -153,5 +154,5 @@ def refusal(
 
 
 def _nearest(name: str) -> str | None:
-    close = get_close_matches(name, KNOWN, 1, 0.85)
+    close = get_close_matches(name, KNOWN - _OPERATORS, 1, 0.85)
     return f"{close[0]}, if that is meant" if close else None

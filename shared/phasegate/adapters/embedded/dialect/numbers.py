@@ -145,7 +145,7 @@ def safe_divide(node: exp.Expr) -> exp.Expr | None:
     quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
     sides = (node.this, node.expression)
     is_numeric = any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT)
-    return call("numeric", quotient) if is_numeric else exp.paren(quotient)
+    return call("numeric", quotient) if is_numeric else call("safe_finite", quotient, node.this, node.expression)
 
 
 _WITHIN: dict[type[exp.Expr], str] = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
@@ -184,6 +184,32 @@ def safe_arithmetic(node: exp.Expr) -> exp.Expr | None:
 def safe_negate(node: exp.Expr) -> exp.Expr | None:
     """NULL beyond INT64."""
     return duckdb("TRY_CAST(-CAST(_a AS HUGEINT) AS BIGINT)", _a=node.this)
+
+
+@mends(exp.Round, exp.Trunc)
+def decimals(node: exp.Expr) -> exp.Expr | None:
+    """A number of decimals that stands in a column is an INT32 for DuckDB."""
+    places = node.args.get("decimals")
+    if places is None or isinstance(places, exp.Literal | exp.Neg):
+        return None
+    new = node.copy()
+    new.set("decimals", duckdb("CAST(_n AS INTEGER)", _n=places))
+    if kind(node.this) in WHOLE:
+        new.set("this", duckdb("CAST(_x AS DOUBLE)", _x=node.this))
+    return new
+
+
+@mends(exp.Add, exp.Sub)
+def days(node: exp.Expr) -> exp.Expr | None:
+    """A DATE and a number of days."""
+    sides = {"this": node.this, "expression": node.expression}
+    if {kind(side) for side in sides.values()} & {Type.DATE} and any_kind(sides.values(), WHOLE):
+        new = node.copy()
+        for name, side in sides.items():
+            if kind(side) in WHOLE and not isinstance(side, exp.Literal):
+                new.set(name, duckdb("CAST(_n AS INTEGER)", _n=side))
+        return new if new != node else None
+    return None
 
 
 @mends(exp.Round, exp.Trunc)
@@ -338,13 +364,27 @@ def hexadecimal(node: exp.Expr) -> exp.Expr | None:
 
 
 @mends(exp.Window)
-def total_in_window(node: exp.Expr) -> exp.Expr | None:
-    """The same in a window."""
-    return (
-        duckdb("CAST(_s AS BIGINT)", _s=exp.paren(node.copy()))
-        if isinstance(node.this, exp.Sum) and kind(node.this) in WHOLE
-        else None
-    )
+def in_window(node: exp.Expr) -> exp.Expr | None:
+    """What is mended of an aggregate holds in a window too."""
+    of, window = node.this, exp.paren(node.copy())
+    if isinstance(of, exp.Sum) and kind(of) in WHOLE:
+        return duckdb("CAST(_s AS BIGINT)", _s=window)
+    if isinstance(of, exp.Avg) and kind(of.this) in DECIMAL:
+        return call("numeric", window)
+    if isinstance(of, exp.Min) and kind(of.this) in FLOAT:
+        has_nan = _over(node, duckdb("bool_or(isnan(_x))", _x=of.this))
+        return duckdb("CASE WHEN _t THEN CAST('nan' AS DOUBLE) ELSE _m END", _t=has_nan, _m=window)
+    if isinstance(of, exp.Corr | exp.CovarSamp):
+        pairs = _over(node, duckdb("regr_count(_a, _b)", _a=of.this, _b=of.expression))
+        return duckdb("CASE WHEN _n >= 2 THEN _f END", _n=pairs, _f=window)
+    return None
+
+
+def _over(window: exp.Expr, aggregate: exp.Expr) -> exp.Expr:
+    """Return another aggregate over the same window."""
+    new = window.copy()
+    new.set("this", aggregate)
+    return exp.paren(new)
 
 
 @mends(exp.CountIf)
@@ -370,6 +410,8 @@ def bit_order(node: exp.Expr) -> exp.Expr | None:
 @mends(exp.Corr, exp.CovarSamp)
 def of_pairs(node: exp.Expr) -> exp.Expr | None:
     """NULL of fewer than two pairs."""
+    if isinstance(node.parent, exp.Window):
+        return None
     return duckdb("CASE WHEN regr_count(_a, _b) >= 2 THEN _f END", _a=node.this, _b=node.expression, _f=node)
 
 
@@ -377,7 +419,7 @@ def of_pairs(node: exp.Expr) -> exp.Expr | None:
 def least(node: exp.Expr) -> exp.Expr | None:
     """NaN is less than every number."""
     values = [node.this, *node.expressions]
-    if not any_kind(values, FLOAT):
+    if not any_kind(values, FLOAT) or isinstance(node.parent, exp.Window):
         return None
     if isinstance(node, exp.Min):
         return duckdb("CASE WHEN bool_or(isnan(_x)) THEN CAST('nan' AS DOUBLE) ELSE _m END", _x=node.this, _m=node)
@@ -403,6 +445,27 @@ def among(node: exp.Expr) -> exp.Expr | None:
     return exp.paren(
         exp.or_(*[call("same", node.this, duckdb("CAST(_x AS DOUBLE)", _x=value)) for value in node.expressions])
     )
+
+
+@mends(exp.In)
+def among_rows(node: exp.Expr) -> exp.Expr | None:
+    """NaN is in no array, and in no query's result."""
+    rows = node.args.get("query") or node.args.get("unnest")
+    if rows is None or not may_be_nan(node.this):
+        return None
+    return duckdb("CASE WHEN isnan(_x) THEN FALSE ELSE _i END", _x=node.this, _i=node)
+
+
+@mends(exp.Case)
+def case_of(node: exp.Expr) -> exp.Expr | None:
+    """NaN is no case of a CASE."""
+    of = node.this
+    if of is None or not may_be_nan(of):
+        return None
+    new = exp.Case(default=node.args.get("default"))
+    for branch in node.args["ifs"]:
+        new = new.when(call("same", of, duckdb("CAST(_x AS DOUBLE)", _x=branch.this)), branch.args["true"].copy())
+    return new
 
 
 @mends(exp.BitwiseLeftShift, exp.BitwiseRightShift)

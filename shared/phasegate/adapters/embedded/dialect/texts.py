@@ -11,6 +11,10 @@ _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 """The beginning of a group in a regular expression."""
 
 
+_WHITE = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""White space, as Unicode has it."""
+
+
 @mends(exp.Substring)
 def substr(node: exp.Expr) -> exp.Expr | None:
     """Position 0 counts as 1, as one before the beginning does; a negative length is an error."""
@@ -41,7 +45,7 @@ def trim(node: exp.Expr) -> exp.Expr | None:
     if node.args.get("expression") is not None:
         return None
     new = node.copy()
-    new.set("expression", exp.Literal.string(" \t\n\v\f\r"))
+    new.set("expression", exp.Literal.string(_WHITE))
     return new
 
 
@@ -52,6 +56,12 @@ def like(node: exp.Expr) -> exp.Expr | None:
     if isinstance(node.parent, exp.Escape) or (pattern is not None and "\\" not in pattern):
         return None
     return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+
+
+@mends(exp.Reverse)
+def reverse(node: exp.Expr) -> exp.Expr | None:
+    """Code point by code point, where DuckDB keeps a letter and its accents together."""
+    return call("reversed", node.this) if kind(node.this) in TEXT else None
 
 
 @mends(exp.ToCodePoints)

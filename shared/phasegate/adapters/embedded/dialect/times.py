@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect.mending import (
     INSTANT,
+    TEXT,
     WALL_CLOCK,
     Type,
     call,
@@ -19,6 +20,14 @@ from phasegate.adapters.embedded.dialect.mending import (
 )
 from phasegate.domain.errors import StatementRefused
 
+_DATE = r"\d{4}-\d{1,2}-\d{1,2}"
+_TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
+MOMENT = f"{_DATE}([ Tt]{_TIME})?"
+"""A date and perhaps a time, as a regular expression."""
+ZONED = MOMENT + r"\s?([Zz]|[+-]\d{1,2}(:\d{2})?)?"
+"""The same, with the offset of a zone perhaps."""
+FORMS = {Type.DATE: _DATE, Type.TIME: _TIME} | dict.fromkeys(WALL_CLOCK, MOMENT)
+"""What a text looks like that is cast to such a type."""
 _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _SHORT_PARTS = frozenset({"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR"})
 
@@ -194,11 +203,13 @@ def last_day(node: exp.Expr) -> exp.Expr | None:
     return call("last_day_isoyear", node.this) if unit is not None and unit.name.upper() == "ISOYEAR" else None
 
 
-@mends(exp.TimestampDiff)
+@mends(exp.TimestampDiff, exp.DateDiff)
 def timestamp_diff(node: exp.Expr) -> exp.Expr | None:
-    """Whole units, where DuckDB counts boundaries."""
-    if isinstance(node.expression, exp.Null):
+    """Whole units, where DuckDB counts boundaries; so DATE_DIFF of TIMESTAMPs too."""
+    if isinstance(node.expression, exp.Null) or (isinstance(node, exp.DateDiff) and kind(node.this) not in INSTANT):
         return None
+    if node.args["unit"].name.upper() not in {*_SHORT_PARTS, "DAY"}:
+        raise StatementRefused("a difference of TIMESTAMPs has no part longer than a day: write DATE_DIFF of DATE(…)")
     return duckdb(f"date_sub('{node.args['unit'].name.lower()}', _b, _a)", _a=node.this, _b=node.expression)
 
 
@@ -237,7 +248,11 @@ def timestamp(node: exp.Expr) -> exp.Expr | None:
     of: exp.Expr = node.this
     if kind(of) in INSTANT:
         return of
-    wall_clock = node.this if kind(node.this) in WALL_CLOCK else duckdb("CAST(_x AS TIMESTAMP)", _x=node.this)
+    if kind(of) in TEXT and zone is None:
+        return duckdb("CAST(_x AS TIMESTAMPTZ)", _x=call("in_form", of, ZONED))
+    if kind(of) in TEXT:
+        of = call("in_form", of, MOMENT)
+    wall_clock = node.this if kind(node.this) in WALL_CLOCK else duckdb("CAST(_x AS TIMESTAMP)", _x=of)
     return instant(wall_clock, zone) if zone is not None else duckdb("_x AT TIME ZONE 'UTC'", _x=wall_clock)
 
 
