@@ -32,7 +32,7 @@ from phasegate.domain.spec.checks import (
     RangeCheck,
     SqlCheck,
 )
-from phasegate.domain.state.facts import BLOCK, PASS, Verdict
+from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, Verdict
 from phasegate.ports import Warehouse
 from phasegate.services.reading.prover import Prover
 from phasegate.stack.emulators import Server
@@ -269,11 +269,11 @@ def asking(columns: str, of_each: str = " GROUP BY d") -> SqlCheck:
         (asking("COUNT(n) > 0 AS ok, COUNT(n) AS detail"), [{"n": None}], BLOCK, "0"),
         (
             asking("n > 1 AS ok, s AS detail", ""),
-            [{"n": n, "s": s} for n, s in ((2, "a"), (0, "c"), (1, "b"))],
+            [{"n": n, "s": s} for n, s in ((0, "c"), (1, "b"), (2, "a"))],
             BLOCK,
             "b",
         ),
-        (asking("n > 1 AS ok, s AS detail", ""), [{"n": 2, "s": "b"}, {"n": 2, "s": "a"}], PASS, "a"),
+        (asking("n > 1 AS ok, s AS detail", ""), [{"n": 2, "s": "a"}, {"n": 2, "s": "b"}], PASS, "a"),
     ],
     ids=str,
 )
@@ -285,3 +285,10 @@ def test_what_is_told_otherwise_where_a_guard_is_missing(
     for engine in engines:
         verdict = engine.judged(case)[str(check.name), DAYS[0]]
         assert (verdict.outcome, said(verdict)[3]) == (outcome, detail)
+
+
+def test_a_value_that_has_no_answer_speaks_for_its_own_date(engines: list[Engine]) -> None:
+    left = [(day, {**dict.fromkeys(KINDS), "n": n}) for day, n in zip(DAYS, (0, -1, 1), strict=True)]
+    case = Case([], left, [asking("MIN(1 / n) < 0 AS ok")], dict.fromkeys(DAYS, ("None",)), frozenset())
+    for engine in engines:
+        assert [verdict.outcome for verdict in engine.judged(case).values()] == [UNKNOWN, PASS, BLOCK]
