@@ -182,6 +182,10 @@ class PreparedTables(EmptyTables):
         """See the protocol."""
         return self._warehouse.dry_run(questions)
 
+    def assume(self, table: str, columns: Mapping[str, str]) -> bool:  # noqa: ARG002 - what is made is there
+        """See the protocol: it cannot."""
+        return False
+
 
 def calendar_reader(source: Path | None, calendar: CalendarSpec, warehouse: Warehouse | None) -> CalendarReader:
     """Return where the calendar is told right or wrong: the files of the source folder, and the tables, if they are to

@@ -150,7 +150,7 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     ),
     "two statements": (
         sql(f"{LEFT}; {LEFT}"),
-        "checks[1].query: expected one SQL statement, found 2",
+        "checks[1].query: line 1, column 106: expected one SQL statement, found 2",
     ),
     "a statement that attaches": (
         sql("ATTACH 'other.duckdb' AS other"),
@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     ),
     "two statements in a number": (
         of_calendar(numbers={"games": "COUNT(*); SELECT 1"}),
-        "calendar.numbers.games: expected one SQL statement, found 2",
+        "calendar.numbers.games: line 1, column 11: expected one SQL statement, found 2",
     ),
     "a number with a parameter": (
         of_calendar(numbers={"games": "COUNTIF(game_date = @days)"}),

@@ -303,7 +303,7 @@ def test_many_dates_cost_as_many_queries_as_one(judged: Judged, monkeypatch: pyt
         ({"check": "range", "column": "team", "min": 0}, "a number does not compare with a text"),
         (
             {"check": "sql", "query": "SELECT game_date, TRUE AS ok, '' AS detail FROM a.b WHERE game_date = @first"},
-            "refused",
+            "there is no table a.b",
         ),
     ],
     ids=["an unknown column", "an unknown key", "a range of words", "a table that is not there"],

@@ -61,6 +61,17 @@ class EmptyTables:
         finally:
             warehouse.close()
 
+    def assume(self, table: str, columns: Mapping[str, str]) -> bool:
+        """See the protocol. It cannot where a type is none of BigQuery's."""
+        listed = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+        try:
+            (tree,) = read_script(f"CREATE TABLE `{table}` ({listed})")
+            self._laid_out[table] = _columns_of(tree)
+        except (InputError, ValueError):
+            return False
+        self._creations[table] = tree
+        return True
+
     def binds_by_types(self, check: Check, kinds: Sequence[str]) -> bool:
         """See the protocol: the statements of checks are ours, and what they do with plain columns is known."""
         if isinstance(check, RangeCheck) and kinds[0].partition("(")[0].replace("DECIMAL", "NUMERIC") not in _NUMBERS:
@@ -69,7 +80,7 @@ class EmptyTables:
 
     @cached_property
     def _creations(self) -> dict[str, exp.Expr]:
-        """The statement of the scripts that makes each table."""
+        """The statement of the scripts that makes each table, or what is assumed of it."""
         found: dict[str, exp.Expr] = {}
         for file, text in self._scripts.items():
             try:
@@ -82,12 +93,14 @@ class EmptyTables:
 
     @cached_property
     def _laid_out(self) -> dict[str, dict[str, str]]:
-        """BigQuery's types by column, by table, of the scripts."""
-        return {
-            table: {
-                each.name: each.kind.sql(dialect=BigQuery)
-                for each in tree.this.expressions
-                if isinstance(each, exp.ColumnDef) and each.kind is not None
-            }
-            for table, tree in self._creations.items()
-        }
+        """BigQuery's types by column, by table, of the scripts and of what is assumed."""
+        return {table: _columns_of(tree) for table, tree in self._creations.items()}
+
+
+def _columns_of(creation: exp.Expr) -> dict[str, str]:
+    """BigQuery's types by column of a CREATE TABLE."""
+    return {
+        each.name: each.kind.sql(dialect=BigQuery)
+        for each in creation.this.expressions
+        if isinstance(each, exp.ColumnDef) and each.kind is not None
+    }

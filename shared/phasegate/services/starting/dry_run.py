@@ -8,7 +8,7 @@ from phasegate.domain.checks.question import DuckDbSql, in_dialect, together
 from phasegate.domain.errors import InputError, StatementRefused, TableNotThere
 from phasegate.domain.operations.preflight import PreflightLine, warned
 from phasegate.domain.spec.checks import Check, SqlCheck
-from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline, TableOutput, did_you_mean
+from phasegate.domain.spec.pipeline import FENCE_COLUMN, CalendarSpec, Pipeline, TableOutput, did_you_mean
 from phasegate.ports import Bound, Parameter, Warehouse
 from phasegate.services.starting.file_statements import (
     FileStatement,
@@ -41,6 +41,10 @@ class Binder(Protocol):
     def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """Bind SELECTs over the tables; in order, what each would yield, or what is wrong with it."""
 
+    def assume(self, table: str, columns: Mapping[str, str]) -> bool:
+        """Bind from now on as if there were an empty table of these columns, with BigQuery's types; tell whether it
+        can."""
+
     def bind_calendar(self, sql: str) -> StatementRefused | None:
         """Bind a SELECT over the schedule; return what is wrong with it."""
 
@@ -66,6 +70,10 @@ class WarehouseBinder:
         """See the protocol."""
         return self.warehouse.dry_run(questions)
 
+    def assume(self, table: str, columns: Mapping[str, str]) -> bool:  # noqa: ARG002 - nothing is made there
+        """See the protocol: it cannot."""
+        return False
+
     def bind_calendar(self, sql: str) -> StatementRefused | None:
         """See the protocol."""
         bound = self.warehouse.dry_run([(sql, {})])[0]
@@ -86,6 +94,8 @@ def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightL
     written = {
         x.output.table for phase in pipeline.phases for x in phase.processors if isinstance(x.output, TableOutput)
     }
+    # First: what they make, checks and other SELECTs read.
+    selects = list(_bound_selects(list(selects_of(pipeline, pipeline.phase_names)), binder))
     columns = binder.columns(sorted({each.table for s in statements for each in s.columns}))
     wrong: list[str] = []
     unbound: dict[str, str] = {}
@@ -98,7 +108,7 @@ def dry_run(pipeline: Pipeline, binder: Binder, place: Place) -> list[PreflightL
             wrong += problems
         elif not _binds_by_types(statement, columns, binder):
             to_bind.append(statement)
-    for select, table, sentence in _bound_selects(list(selects_of(pipeline, pipeline.phase_names)), binder):
+    for select, table, sentence in selects:
         owner = f"the SELECT of {select.ref}"
         if table is not None and (not binder.is_complete or table in written):
             unbound.setdefault(owner, table)
@@ -190,19 +200,28 @@ def _bound(statements: Sequence[FileStatement], binder: Binder) -> Iterator[tupl
 
 def _bound_selects(selects: Sequence[PlacedSelect], binder: Binder) -> Iterator[tuple[PlacedSelect, str | None, str]]:
     """What is wrong with the SELECTs of processors, by themselves and beside their tables; where it is that a table is
-    not there, which one."""
-    known = binder.columns([each.output.table for each in selects])
-    of_tables = [(each.rows_held, PARAMETERS) for each in selects if each.output.table in known]
-    bound = binder.bind([*((each.select, PARAMETERS) for each in selects), *of_tables])
-    held = iter(bound[len(selects) :])
-    for select, columns in zip(selects, bound, strict=False):
-        of_table = next(held) if select.output.table in known else None
-        if isinstance(columns, StatementRefused):
-            table = columns.table if isinstance(columns, TableNotThere) else None
-            yield select, table, select.said(columns)
-        else:
-            types = of_table if isinstance(of_table, Mapping) else None
-            yield from ((select, None, sentence) for sentence in select.problems(columns, types))
+    not there, which one. What one SELECT makes another one may read, which is bound in the next round."""
+    waiting = list(selects)
+    while waiting:
+        known = binder.columns([each.output.table for each in waiting])
+        of_tables = [(each.rows_held, PARAMETERS) for each in waiting if each.output.table in known]
+        bound = binder.bind([*((each.select, PARAMETERS) for each in waiting), *of_tables])
+        held = iter(bound[len(waiting) :])
+        absent: list[tuple[PlacedSelect, TableNotThere]] = []
+        assumed: set[str] = set()
+        for select, columns in zip(waiting, bound, strict=False):
+            table = select.output.table
+            of_table = next(held) if table in known else None
+            if isinstance(columns, TableNotThere):
+                absent.append((select, columns))
+            elif isinstance(columns, StatementRefused):
+                yield select, None, select.said(columns)
+            elif problems := list(select.problems(columns, of_table if isinstance(of_table, Mapping) else None)):
+                yield from ((select, None, sentence) for sentence in problems)
+            elif table not in known and binder.assume(table, {**columns, FENCE_COLUMN: "INT64"}):
+                assumed.add(table)
+        waiting = [select for select, error in absent if error.table in assumed]
+        yield from ((each, error.table, each.said(error)) for each, error in absent if error.table not in assumed)
 
 
 def _said(statement: FileStatement, error: StatementRefused, place: Place) -> str:

@@ -262,11 +262,11 @@ def require_comparable(left: exp.Expr, right: exp.Expr, node: exp.Expr) -> None:
     if is_given and of.keys() & {"a DATE", "a TIME", "a DATETIME", "a TIMESTAMP"}:
         return
     first, second = sorted(of, key=lambda name: (name != "a number", name == "a text", name))
-    raise TypesDoNotFit(f"{first} does not compare with {second}: {_written(node)[:80]}; write a CAST of one")
+    raise TypesDoNotFit(f"{first} does not compare with {second}: {written(node)[:80]}; write a CAST of one")
 
 
-def _written(node: exp.Expr) -> str:
-    """A part of a statement as its author wrote it: parameters without the types that they were given."""
+def written(node: exp.Expr) -> str:
+    """Return a part of a statement as its author wrote it: parameters without the types that they were given."""
 
     def plain(part: exp.Expr) -> exp.Expr:
         return part.this if isinstance(part, exp.Cast) and isinstance(part.this, exp.Parameter) else part
@@ -314,7 +314,7 @@ def unnested(node: exp.Expr) -> exp.Expr | None:
     """Only an ARRAY has elements."""
     of = node.expressions[0] if node.expressions else None
     if of is not None and (name := family(of)):
-        raise TypesDoNotFit(f"UNNEST takes an ARRAY, and {_written(of)[:80]} is {name}: write = in place of IN UNNEST")
+        raise TypesDoNotFit(f"UNNEST takes an ARRAY, and {written(of)[:80]} is {name}: write = in place of IN UNNEST")
     return None
 
 

@@ -4,8 +4,9 @@ import re
 
 from sqlglot import exp
 
-from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, kind, literal_text, mends
-from phasegate.domain.errors import StatementRefused
+from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, family, kind, literal_text, mends
+from phasegate.adapters.embedded.dialect.numbers import written
+from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 """The beginning of a group in a regular expression."""
@@ -18,6 +19,8 @@ _WHITE = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) 
 @mends(exp.Substring)
 def substr(node: exp.Expr) -> exp.Expr | None:
     """Position 0 counts as 1, as one before the beginning does; a negative length is an error."""
+    if (name := family(node.this)) not in {None, "a text", "BYTES"}:
+        raise TypesDoNotFit(f"SUBSTR takes a STRING, and {written(node.this)[:80]} is {name}: write CAST(… AS STRING)")
     start, length = node.args.get("start"), node.args.get("length")
     if start is None:
         return None
