@@ -12,7 +12,7 @@ import pytest
 
 from phasegate.adapters.embedded.dialect import connected, translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone
-from phasegate.domain.errors import InputError
+from phasegate.domain.errors import InputError, StatementRefused
 from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 
 EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
@@ -186,6 +186,31 @@ def test_a_schema_script_holds_nothing_but_tables(script: str, complaint: str) -
 def test_what_is_not_one_statement_is_refused(sql: str) -> None:
     with pytest.raises(InputError):
         translate(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("SELECT 1,, 2", (1, 10)),
+        ("SELECT (, 1)", (1, 9)),
+        ("SELECT [, 1]", (1, 9)),
+        ("SELECT 3 > > 1", (1, 12)),
+        ("SELECT 3 < < 1", (1, 12)),
+        ("SELECT x FROM a.b, WHERE x", (1, 20)),
+        ("SELECT FROM a.b", (1, 8)),
+        ("SELECT COUNT(*) FROM a.b\nGROUP BY", (2, 1)),
+        ("SELECT COUNT(*) FROM a.b GROUP BY HAVING TRUE", (1, 35)),
+    ],
+)
+def test_what_the_parser_lets_pass_and_bigquery_does_not_is_refused(sql: str, place: tuple[int, int]) -> None:
+    with pytest.raises(StatementRefused, match="is not expected here") as refused:
+        translate(sql)
+    assert (refused.value.line, refused.value.column) == place
+
+
+@pytest.mark.parametrize("sql", ["SELECT 8 >> 1", "SELECT ARRAY<STRUCT<x INT64> >[(1)]", "SELECT 1 AS x, FROM a.b"])
+def test_what_only_looks_like_it_is_read(sql: str) -> None:
+    assert translate(sql).sql
 
 
 @pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda processor: processor.name)
