@@ -225,7 +225,7 @@ def plan_text(made: "PlanMade", lacking: Lacking, inputs: Sequence[str] = ()) ->
             lines.append(f"  {ref}: {len(filled)} dates, {filled[0]} to {filled[-1]}")
             lines.append(f"    {shlex.join(['phasegate', 'rollback', *inputs, *about])}")
     if made.known:
-        lines += ["", "Known exceptions that let nothing pass (a FAIL keeps a run from starting):"]
+        lines += ["", "What else is to be known (a FAIL keeps a run from starting):"]
         lines += [f"  {line}" for line in made.known]
     return escaped_lines(lines)
 

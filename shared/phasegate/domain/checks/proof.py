@@ -35,7 +35,7 @@ def count_rows(output: TableOutput, days: Iterable[date]) -> Question:
     lowest, highest = (f"{of}({quoted(fence)})" if fence else "CAST(NULL AS INT64)" for of in ("MIN", "MAX"))
     return question(
         f"SELECT {quoted(column)} AS d, COUNT(*) AS n, {lowest} AS lowest, {highest} AS highest "
-        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY {quoted(column)}",
+        f"FROM `{output.table}` WHERE {on_days(column)} GROUP BY 1",
         days,
         "counts",
     )

@@ -106,7 +106,7 @@ def rows_query(table: Table, over: Stretches) -> NamedQuery:
     """Count rows by date: ``d``, ``n``; those without a date too."""
     day = table.output.date_column
     where = f"{_within(day, over)} OR {day} IS NULL"
-    sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {where} GROUP BY {day}"
+    sql = f"SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` WHERE {where} GROUP BY 1"
     return _named("rows", table.name, f"rows of {table.name} by date", sql, over)
 
 
@@ -115,16 +115,18 @@ def fences_query(table: Table, over: Stretches) -> NamedQuery:
     day, fence = table.output.date_column, table.output.fence_column
     sql = (
         f"SELECT {day} AS d, MIN({fence}) AS lowest, MAX({fence}) AS highest, COUNT(*) - COUNT({fence}) AS unfenced "
-        f"FROM `{table.name}` WHERE {_within(day, over)} GROUP BY {day}"
+        f"FROM `{table.name}` WHERE {_within(day, over)} GROUP BY 1"
     )
     return _named("fences", table.name, f"fences in {table.name} by date", sql, over)
 
 
 def keys_query(table: Table, over: Stretches) -> NamedQuery:
     """Count rows that repeat keys by date: ``d``, ``doubled``; only dates that have some."""
-    day, keys = table.output.date_column, ", ".join(dict.fromkeys([table.output.date_column, *table.output.keys]))
+    day = table.output.date_column
+    # With the table's name before it: a key of the name ``n`` is not what is counted.
+    keys = ", ".join(f"t.{key}" for key in dict.fromkeys([day, *table.output.keys]))
     sql = (
-        f"SELECT g.d AS d, SUM(g.n - 1) AS doubled FROM (SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` "
+        f"SELECT g.d AS d, SUM(g.n - 1) AS doubled FROM (SELECT {day} AS d, COUNT(*) AS n FROM `{table.name}` AS t "
         f"WHERE {_within(day, over)} GROUP BY {keys}) AS g WHERE g.n > 1 GROUP BY g.d"
     )
     return _named("keys", table.name, f"rows of {table.name} with equal keys, by date", sql, over)
@@ -144,7 +146,7 @@ def figures_query(table: Table, over: Stretches) -> NamedQuery | None:
         for n, bounds in enumerate(BUCKETS)
     ]
     counted = ", ".join(["COUNT(*) AS n", *parts])
-    sql = f"SELECT {day} AS d, {counted} FROM `{table.name}` WHERE {_within(day, over)} GROUP BY {day}"
+    sql = f"SELECT {day} AS d, {counted} FROM `{table.name}` WHERE {_within(day, over)} GROUP BY 1"
     return _named("figures", table.name, f"fields of {table.name} by date", sql, over)
 
 

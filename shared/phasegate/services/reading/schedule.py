@@ -71,7 +71,7 @@ def _dates_sql(spec: CalendarSpec) -> str:
     numbers = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in spec.numbers.items())
     return (
         f"SELECT {day_of} AS day, {season_of} AS season, {numbers} FROM `{spec.table}` "
-        f"WHERE {spec.condition} GROUP BY {day_of}, {season_of}"
+        f"WHERE {spec.condition} GROUP BY 1, 2"
     )
 
 
@@ -145,8 +145,9 @@ def read_left_out(spec: CalendarSpec, query: Query) -> tuple[LeftOutDate, ...]:
     """Read the dates of the schedule of which no row meets the condition, in order. query: as in ``read_calendar``."""
     day_of, season_of = quoted(spec.date_column), quoted(spec.season_column)
     rows = asked_in(spec, query)(
-        f"SELECT {day_of} AS day, MIN({season_of}) AS season, COUNT(*) AS found FROM `{spec.table}` "
-        f"WHERE {day_of} IS NOT NULL GROUP BY {day_of} HAVING COUNTIF({spec.condition}) = 0"
+        "SELECT s.day AS day, MIN(s.season) AS season, COUNT(*) AS found FROM ("
+        f"SELECT {day_of} AS day, {season_of} AS season, {spec.condition} AS counts FROM `{spec.table}` "
+        f"WHERE {day_of} IS NOT NULL) AS s GROUP BY s.day HAVING COUNTIF(s.counts) = 0"
     )
     found = (
         LeftOutDate(require_date(r["day"], spec.table, spec.date_column), str(r["season"]), int(r["found"]))
