@@ -1,6 +1,7 @@
 """Arithmetic: whole numbers have 64 bits, what has no number is an error, and NaN equals nothing."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sqlglot import exp
@@ -244,25 +245,39 @@ def may_be_nan(node: exp.Expr) -> bool:
     return False
 
 
-def require_comparable(left: exp.Expr, right: exp.Expr, node: exp.Expr) -> None:
-    """Raise TypesDoNotFit for values whose types BigQuery does not compare.
+_IN_TIME = frozenset({"a DATE", "a TIME", "a DATETIME", "a TIMESTAMP"})
 
-    A text that stands in the statement, or is a parameter, is read as the date, or the time, that it is compared with.
+
+def _families(parts: Sequence[exp.Expr]) -> set[str]:
+    """Name what there is among parts that has no common type.
+
+    A DATE is read as a DATETIME beside one; a text that stands in the statement, or is a parameter, as the date, or the
+    time, that it stands beside.
     """
-    of = {name: side for side in (left, right) if (name := family(side))}
-    if len(of) < 2 or of.keys() == {"a DATE", "a DATETIME"}:
-        return
-    text = of.get("a text")
-    is_given = isinstance(text, exp.Literal) or (isinstance(text, exp.Cast) and isinstance(text.this, exp.Parameter))
-    if isinstance(text, exp.Literal) and "a DATE" in of and not re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}", text.name):
-        is_name = text.name.startswith("@")
-        raise StatementRefused(
-            f"'{text.name}' is no DATE: write {f'{text.name} without quotes' if is_name else '2024-01-15'}"
-        )
-    if is_given and of.keys() & {"a DATE", "a TIME", "a DATETIME", "a TIMESTAMP"}:
-        return
-    first, second = sorted(of, key=lambda name: (name != "a number", name == "a text", name))
-    raise TypesDoNotFit(f"{first} does not compare with {second}: {written(node)[:80]}; write a CAST of one")
+    families = {name for part in parts if (name := family(part))}
+    texts = [part for part in parts if family(part) == "a text"]
+    if families & _IN_TIME and all(
+        isinstance(text, exp.Literal) or (isinstance(text, exp.Cast) and isinstance(text.this, exp.Parameter))
+        for text in texts
+    ):
+        families.discard("a text")
+    return families - {"a DATE"} if "a DATETIME" in families else families
+
+
+def require_comparable(left: exp.Expr, right: exp.Expr, node: exp.Expr) -> None:
+    """Raise TypesDoNotFit for values whose types BigQuery does not compare."""
+    for text, other in ((left, right), (right, left)):
+        if isinstance(text, exp.Literal) and text.is_string and family(other) == "a DATE":
+            _require_date(text.name)
+    if len(families := _families((left, right))) > 1:
+        first, second = sorted(families, key=lambda name: (name != "a number", name == "a text", name))
+        raise TypesDoNotFit(f"{first} does not compare with {second}: {written(node)[:80]}; write a CAST of one")
+
+
+def _require_date(text: str) -> None:
+    if not re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}", text):
+        what = f"{text} without quotes" if text.startswith("@") else "2024-01-15"
+        raise StatementRefused(f"'{text}' is no DATE: write {what}")
 
 
 def written(node: exp.Expr) -> str:
@@ -331,6 +346,22 @@ def set_operation(node: exp.Expr) -> exp.Expr | None:
                 f"columns of a set operation have no common type: {left.alias_or_name or left.sql()[:80]} is "
                 f"{' and '.join(sorted(str(name) for name in families))}: write a CAST of one of them"
             )
+    return None
+
+
+@mends(exp.If, exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif)
+def of_one_kind(node: exp.Expr) -> exp.Expr | None:
+    """What comes out is one of values with a common type: DuckDB makes texts of what has none."""
+    if isinstance(node, exp.Nullif):
+        parts = [node.this, node.expression]
+    elif isinstance(node, exp.Case):
+        parts = [*(branch.args["true"] for branch in node.args["ifs"]), node.args.get("default")]
+    elif isinstance(node, exp.If):
+        parts = [] if isinstance(node.parent, exp.Case) else [node.args["true"], node.args.get("false")]
+    else:
+        parts = [node.this, *node.expressions]
+    if len(families := _families([part for part in parts if part and not isinstance(part, exp.Null)])) > 1:
+        raise TypesDoNotFit(f"{' and '.join(sorted(families))} have no common type: write a CAST of one of them")
     return None
 
 
