@@ -180,6 +180,12 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
         (
             "",
             "",
+            {"sql/orders.sql": "SELECT @d AS day, 1 AS n /* rest"},
+            "sql/orders.sql:1:26: cannot be read as BigQuery's SQL: ",
+        ),
+        (
+            "",
+            "",
             {"sql/totals.sql": TOTALS.replace("@window_start", "@window_begin")},
             "sql/totals.sql:3:17: unknown parameter @window_begin; known: @d, @season_start, @window_start",
         ),

@@ -30,6 +30,25 @@ class Tables:
         return self._columns.get(f"{table.db}.{table.name}", {})
 
 
+def _type_trunc(_: TypeAnnotator, node: exp.Expr) -> None:
+    of = node.this.type
+    node.type = _data_type("FLOAT64") if of is not None and of.this in exp.DataType.INTEGER_TYPES else of
+
+
+def _type_extract(annotator: TypeAnnotator, node: exp.Expr) -> None:
+    if node.name.upper() == "DATETIME":
+        node.type = _data_type("DATETIME")
+    else:
+        BigQuery.EXPRESSION_METADATA[exp.Extract]["annotator"](annotator, node)
+
+
+_METADATA = BigQuery.EXPRESSION_METADATA | {
+    exp.Trunc: {"annotator": _type_trunc},
+    exp.Extract: {"annotator": _type_extract},
+    exp.TsOrDsToDatetime: {"returns": exp.DType.DATETIME},
+}
+"""How sqlglot types what it does not, or otherwise than BigQuery."""
+
 _UNKNOWN = exp.DType.UNKNOWN.into_expr()
 _SCHEMA = MappingSchema(dialect=BigQuery)
 
@@ -39,7 +58,7 @@ def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
 
     Columns get theirs here, whichever way a query names or selects them; sqlglot has those of all other parts.
     """
-    annotator = TypeAnnotator(_SCHEMA, overwrite_types=False)
+    annotator = TypeAnnotator(_SCHEMA, _METADATA, overwrite_types=False)
     results = _Results(tables)
     for part in tree.walk():
         part.type = None  # the parser gave some, by which what is within them would be passed over
