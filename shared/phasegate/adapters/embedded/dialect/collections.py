@@ -79,7 +79,7 @@ def count_from_zero(tree: exp.Expr) -> None:
         offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
         if not isinstance(offset, exp.Identifier) or select is None:
             continue
-        if any(part.is_star for part in select.expressions):
+        if any(isinstance(part, exp.Star) for part in select.expressions):
             raise refusal(
                 unnest, "SELECT * of an UNNEST with WITH OFFSET is not translated", "the columns by their names"
             )
