@@ -6,7 +6,7 @@ locals {
   pipeline_path = "pipelines/${var.pipeline}/pipeline.yaml"
   # shared/ is a source folder: in the archive the package lies at the top, where Python finds it.
   packages = {
-    for file in fileset(local.root, "{functions,shared}/**/*.{py,j2}") : trimprefix(file, "shared/") => file
+    for file in fileset(local.root, "{functions,shared}/**/*.{py,j2,sql,txt}") : trimprefix(file, "shared/") => file
     if !strcontains(file, "__pycache__") && !startswith(file, "shared/phasegate/stack/")
   }
   beside_pipelines = [

@@ -1,4 +1,7 @@
-"""A worker of phase 3 that writes a third of its rows and answers success: phase 4 never starts on that."""
+"""A worker of phase 3 that writes a third of its rows and answers success: phase 4 never starts on that.
+
+The worker runs the SELECT of its processor, which the file of this test takes from Phasegate and gives to it.
+"""
 
 import shutil
 import sqlite3
@@ -20,6 +23,10 @@ SHORT = date(2023, 11, 3)
 """Past the bootstrap days: phase 4 has work to do."""
 
 TABLE = "nba_analytics.team_offense_game_summary"
+
+
+CALLED = "worker: nba\n      path: /process\n      date_field: analysis_date\n      "
+"""How phase 3 calls the worker."""
 
 
 class ThirdWorker:
@@ -59,7 +66,11 @@ def test_a_third_of_the_rows_blocks_the_date_until_it_is_mended(source_folder: P
         shutil.copy(source_folder / f"{name}.parquet", source)
     (source / "third").touch()
     text = NBA_PIPELINE.read_text()
-    pipeline.write_text(text.replace("nba_worker.service:build", "third:build"))
+    text = text.replace("nba_worker.service:build", "third:build")
+    text = text.replace("        sql: sql/nba_analytics/team_offense_game_summary.sql\n", "")
+    begins = text.index("name: phase_3_analytics")
+    queue = text.index("queue: analytics", begins)
+    pipeline.write_text(f"{text[:queue]}{CALLED}{text[queue:]}")
     (pipeline.parent / "third.py").write_text("from tests.endtoend.test_nba_third import build\n")
     games = duckdb.execute(
         f"SELECT COUNT(*) FROM '{source}/schedule.parquet' WHERE game_date = DATE '{SHORT}' AND game_status = 3"

@@ -27,7 +27,9 @@ PACKAGES = ("functions", "shared/phasegate")
 
 def archived(file: str) -> bool:
     """Whether ``source.tf`` puts a file of the repository into the archive."""
-    packages = any(fnmatch(file, f"{folder}/*.{ending}") for folder in PACKAGES for ending in ("py", "j2"))
+    packages = any(
+        fnmatch(file, f"{folder}/*.{ending}") for folder in PACKAGES for ending in ("py", "j2", "sql", "txt")
+    )
     pipelines = any(fnmatch(file, f"pipelines/*.{ending}") for ending in ("py", "sql"))
     return (packages or pipelines) and "__pycache__" not in file and not file.startswith("shared/phasegate/stack/")
 
@@ -48,13 +50,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_archive_takes_what_terraform_takes() -> None:
     text = (ROOT / "infra" / "terraform" / "source.tf").read_text()
-    assert '"{functions,shared}/**/*.{py,j2}") : trimprefix(file, "shared/")' in text
+    assert '"{functions,shared}/**/*.{py,j2,sql,txt}") : trimprefix(file, "shared/")' in text
     assert '"**/*.{py,sql}"' in text and '!startswith(file, "shared/phasegate/stack/")' in text
 
 
 def test_no_file_that_the_packages_need_is_left_out() -> None:
     there = {f.suffix for folder in PACKAGES for f in (ROOT / folder).rglob("*") if f.is_file()}
-    assert there - {".pyc"} <= {".py", ".j2", ".sh", ".txt", ".lock"}, "a new kind of file: is it in source.tf?"
+    assert there - {".pyc"} <= {".py", ".j2", ".sql", ".sh", ".txt", ".lock"}, "a new kind of file: is it in source.tf?"
 
 
 def start(name: str, folder: Path, **more: str) -> None:
