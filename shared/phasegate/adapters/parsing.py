@@ -22,6 +22,8 @@ _READ_TOO_KINDLY = frozenset(
         (TokenType.COMMA, TokenType.GROUP_BY),
         (TokenType.COMMA, TokenType.HAVING),
         (TokenType.SELECT, TokenType.FROM),
+        (TokenType.FROM, TokenType.STRING),
+        (TokenType.JOIN, TokenType.STRING),
         (TokenType.GROUP_BY, TokenType.HAVING),
         (TokenType.GROUP_BY, TokenType.ORDER_BY),
         (TokenType.GROUP_BY, TokenType.R_PAREN),

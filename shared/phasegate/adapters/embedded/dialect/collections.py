@@ -223,6 +223,14 @@ def pivot(node: exp.Expr) -> exp.Expr | None:
 
 
 @mends(exp.Select)
+def without_from(node: exp.Expr) -> exp.Expr | None:
+    """What is selected from nothing is one row: there is none to leave out."""
+    if node.args.get("where") and not node.args.get("from_"):
+        raise StatementRefused("a SELECT without FROM takes no WHERE: write FROM (SELECT 1)")
+    return None
+
+
+@mends(exp.Select)
 def as_value(node: exp.Expr) -> exp.Expr | None:
     """SELECT AS VALUE of a STRUCT makes its fields columns."""
     if str(node.args.get("kind") or "").upper() == "VALUE" and any(

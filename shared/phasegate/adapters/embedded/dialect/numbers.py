@@ -336,8 +336,14 @@ def unnested(node: exp.Expr) -> exp.Expr | None:
 @mends(exp.Union, exp.Except, exp.Intersect)
 def set_operation(node: exp.Expr) -> exp.Expr | None:
     """Columns that are put under each other have one type, or a common one: DuckDB makes texts of what has none. The
-    literals that BigQuery reads as dates are to be cast."""
+    literals that BigQuery reads as dates are to be cast. Between two kinds of operations stand brackets."""
     assert isinstance(node, exp.SetOperation)  # noqa: S101 - the kinds above
+    for side in (node.left, node.right):
+        if isinstance(side, exp.SetOperation) and (type(side), side.args["distinct"]) != (
+            type(node),
+            node.args["distinct"],
+        ):
+            raise StatementRefused("set operations of two kinds follow each other: write brackets around one")
     selects: list[list[Any]] = [node.left.selects, node.right.selects]
     for left, right in zip(*selects, strict=False):
         families = {family(left), family(right)}

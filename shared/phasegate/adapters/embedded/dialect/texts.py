@@ -111,9 +111,11 @@ def concat(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.RegexpExtract)
 def regexp_extract(node: exp.Expr) -> exp.Expr | None:
-    """More than one group is an error."""
+    """More than one group is an error; whether there is one decides what is extracted."""
     pattern = literal_text(node.expression)
-    if pattern is not None and len(_GROUP.findall(pattern)) > 1:
+    if pattern is None:
+        raise StatementRefused("REGEXP_EXTRACT takes a pattern that stands in the statement: write it as a text")
+    if len(_GROUP.findall(pattern)) > 1:
         raise StatementRefused("REGEXP_EXTRACT takes a pattern with one group at most: write (?:…) for the others")
     return None
 

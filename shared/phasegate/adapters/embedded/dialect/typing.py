@@ -52,6 +52,12 @@ _METADATA = BigQuery.EXPRESSION_METADATA | {
 _UNKNOWN = exp.DType.UNKNOWN.into_expr()
 _SCHEMA = MappingSchema(dialect=BigQuery)
 
+_DATE_AND_INTERVAL = (exp.DType.DATE, exp.DType.INTERVAL)
+_BINARY = TypeAnnotator.BINARY_COERCIONS | dict.fromkeys(
+    (_DATE_AND_INTERVAL, _DATE_AND_INTERVAL[::-1]), lambda _left, _right: exp.DType.DATETIME
+)
+"""sqlglot's, but for the sum of a DATE and an INTERVAL: that is a DATETIME, whatever the interval's part."""
+
 
 def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
     """Give each part of a statement its type, where it can be known: query by query, the inner ones first.
