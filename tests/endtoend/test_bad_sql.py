@@ -74,9 +74,9 @@ CASES: dict[str, tuple[Mapping[str, str | bytes | None], tuple[str, ...]]] = {
         selecting("SELECT day, n FROM `shop_raw.orders` WHERE day IN UNNEST(@d)"),
         ("sql/large.sql:1:44: UNNEST takes an ARRAY, and @d is a DATE: write =",),
     ),
-    "a sum with a date": (
-        selecting(f"SELECT day, n + @d AS n {FROM}"),
-        ("sql/large.sql:1:13: + takes no (INT64, DATE); write a CAST",),
+    "a product with a date": (
+        selecting(f"SELECT day, n * @d AS n {FROM}"),
+        ("sql/large.sql:1:13: * takes no (INT64, DATE); write a CAST",),
     ),
     "a part of a date": (
         selecting(f"SELECT day, n {FROM} AND SUBSTR(@d, 1, 4) = '2024'"),
@@ -100,7 +100,7 @@ CASES: dict[str, tuple[Mapping[str, str | bytes | None], tuple[str, ...]]] = {
     ),
     "a file in the place of a table": (
         selecting("SELECT day, n FROM '/etc/passwd'"),
-        ("sql/large.sql:1:20: '/etc/passwd' is no table of a dataset; write dataset.table",),
+        ("sql/large.sql:1:20: is not in BigQuery's grammar: '/etc/passwd' is no table of a dataset; write ",),
     ),
     "two statements": (
         selecting(f"SELECT day, n {FROM};\nDELETE FROM `shop_raw.orders` WHERE TRUE"),

@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     ),
     "a file in the place of a table": (
         sql(LEFT.replace("shape.left_side", "'notes.csv'")),
-        "there is no table notes.csv",
+        "line 1, column 53: SQL that BigQuery's grammar does not allow: 'notes.csv' is no table of a dataset; write ",
     ),
     "a path in the place of a table": (
         sql(LEFT.replace("shape.left_side", "`./notes.csv`")),

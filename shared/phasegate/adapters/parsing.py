@@ -22,8 +22,6 @@ _READ_TOO_KINDLY = frozenset(
         (TokenType.COMMA, TokenType.GROUP_BY),
         (TokenType.COMMA, TokenType.HAVING),
         (TokenType.SELECT, TokenType.FROM),
-        (TokenType.FROM, TokenType.STRING),
-        (TokenType.JOIN, TokenType.STRING),
         (TokenType.GROUP_BY, TokenType.HAVING),
         (TokenType.GROUP_BY, TokenType.ORDER_BY),
         (TokenType.GROUP_BY, TokenType.R_PAREN),
@@ -64,6 +62,10 @@ def trees_of(sql: str, tokens: list[Token], dialect: type[Dialect] = BigQuery) -
     """Return the statements of SQL, whose words and signs are known. Raises StatementRefused with the place where the
     grammar of the dialect allows no such word or sign.
     """
+    for before, token in pairwise(tokens if dialect is BigQuery else ()):
+        if before.token_type in (TokenType.FROM, TokenType.JOIN) and token.token_type == TokenType.STRING:
+            sentence = f"'{token.text}' is no table of a dataset; write dataset.table"
+            raise StatementRefused(sentence, *place_of(sql, token.start))
     if dialect is BigQuery and (found := _unexpected(tokens)) is not None:
         raise StatementRefused(f"'{found.text}' is not expected here", *place_of(sql, found.start))
     try:
