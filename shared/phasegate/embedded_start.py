@@ -39,6 +39,7 @@ from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import Query
 from phasegate.services.starting.dry_run import Binder
 from phasegate.services.starting.identity import RequestIdentity
+from phasegate.services.starting.own_tables import history_script
 from phasegate.services.starting.preflight import calendar_lines, check_tables
 from phasegate.services.starting.scope import RunScope
 
@@ -106,8 +107,11 @@ class HomePreview:
         return self._schedule.query
 
     def binder(self, request: RunRequest, pipeline: Pipeline) -> Binder:  # noqa: ARG002 - the scripts are the pipeline's
-        """See the protocol: tables are those of the home, and those that the pipeline's schema scripts will make."""
-        return EmptyTables(self._columns_there(), pipeline.schema_texts, self._bind_calendar)
+        """See the protocol: tables are those of the home, and those that a start will make. Workers may make others,
+        where no script of the pipeline says which."""
+        scripts = {**pipeline.schema_texts, "history_table": history_script(pipeline)}
+        is_complete = bool(pipeline.schema_texts) or not pipeline.workers
+        return EmptyTables(self._columns_there(), scripts, self._bind_calendar, is_complete=is_complete)
 
     def _bind_calendar(self, sql: str) -> StatementRefused | None:
         return None if self._schedule is None else self._schedule.dry_run(sql)
@@ -170,13 +174,8 @@ class PreparedTables(EmptyTables):
     """The tables that workers have made are bound against as they are."""
 
     def __init__(self, warehouse: DuckDbWarehouse, bind_calendar: Callable[[str], StatementRefused | None]) -> None:
-        super().__init__(warehouse.all_columns(), {}, bind_calendar)
+        super().__init__(warehouse.all_columns(), {}, bind_calendar, is_complete=True)
         self._warehouse = warehouse
-
-    @property
-    def is_complete(self) -> bool:
-        """See the protocol."""
-        return True
 
     def bind(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """See the protocol."""

@@ -240,3 +240,14 @@ def test_a_select_that_the_tables_do_not_bear_is_refused_before_anything_is_writ
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (shop.folder / ".phasegate").exists()
+
+
+def test_without_workers_a_plan_knows_that_a_table_will_not_be_there(shop: Shop) -> None:
+    shop.write("pipeline.yaml", PIPELINE.replace("schema_files: [schema/shop.sql]\n", ""))
+    assert shop.type("plan", *RUN).returncode == 0
+    shop.write(
+        "sql/large.sql", "SELECT day, COUNT(*) AS n FROM `shop_ref.history` AS h JOIN `shop_raw.days` USING (day)"
+    )
+    done = shop.type("plan", *RUN)
+    assert done.returncode == 2
+    assert "there is no table shop_raw.days" in done.stderr

@@ -25,7 +25,8 @@ class EmptyTables:
     """The tables that a home has, and those that its pipeline's schema scripts will make, are bound against here.
 
     there: DuckDB's types by column, by table, of those that the home has. scripts: texts of ``CREATE TABLE`` statements
-    by their file; given, they make every table that no SELECT makes. bind_calendar: binds a SELECT over the schedule.
+    by their file. is_complete: whether these, and what SELECTs make, are all that there will be. bind_calendar: binds a
+    SELECT over the schedule.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class EmptyTables:
         there: Mapping[str, Mapping[str, str]],
         scripts: Mapping[str, str],
         bind_calendar: Callable[[str], StatementRefused | None],
+        *,
+        is_complete: bool,
     ) -> None:
         self._there, self._scripts, self.bind_calendar = there, scripts, bind_calendar
+        self._is_complete = is_complete
 
     @property
     def is_complete(self) -> bool:
-        """See the protocol: the scripts say what there will be."""
-        return bool(self._scripts)
+        """See the protocol."""
+        return self._is_complete
 
     def columns(self, tables: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """See the protocol."""

@@ -48,7 +48,7 @@ def make_own_tables(pipeline: Pipeline, phases: Sequence[str], warehouse: Wareho
             warehouse.apply_schema(script)
         absent -= warehouse.columns(tables).keys()
     if pipeline.history_table in absent:
-        warehouse.apply_schema(_creation(pipeline.history_table, HISTORY_COLUMNS, "data_date"))
+        warehouse.apply_schema(history_script(pipeline))
     waiting = [each for each in selects if each.output.table in absent]
     while waiting:
         found = warehouse.dry_run([(each.select, PARAMETERS) for each in waiting])
@@ -62,6 +62,11 @@ def make_own_tables(pipeline: Pipeline, phases: Sequence[str], warehouse: Wareho
             warehouse.apply_schema(_creation(each.output.table, listed, f"`{each.output.date_column}`"))
         # What one SELECT reads another one's table may be, and is made in the next round.
         waiting = [each for each in waiting if each not in [made for made, _ in bound]]
+
+
+def history_script(pipeline: Pipeline) -> str:
+    """Return the statement that makes a pipeline's history table."""
+    return _creation(pipeline.history_table, HISTORY_COLUMNS, "data_date")
 
 
 def _creation(table: str, columns: str, date_column: str) -> str:
