@@ -15,12 +15,15 @@ from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
-from phasegate.adapters.gcp.clients import tasks_client
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
+from phasegate.adapters.gcp.clients import bigquery_client, tasks_client
+from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.spec.pipeline import QueueSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
-from phasegate.ports import Events, ObjectStore, QueueTask, State, Tasks
+from phasegate.ports import Events, ObjectStore, QueueTask, State, Tasks, Warehouse
 from phasegate.stack.emulators import CLOUD_TASKS
 from tests.stack.target import Target, TasksServer, cloud_tasks, serving
 from tests.unit.builders import plan, run
@@ -128,6 +131,20 @@ def started(backend: Backend) -> Backend:
     """A backend with the run ``r``."""
     create(backend.state)
     return backend
+
+
+@pytest.fixture(scope="module", params=["embedded", "gcp"])
+def empty_warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A warehouse of each kind, without tables of this file."""
+    made: Warehouse
+    if request.param == "embedded":
+        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
+    else:
+        request.getfixturevalue("bigquery_emulator")
+        settings = CloudSettings.from_environment()
+        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """One date's bad value speaks for that date only: what is asked again, how often, and what each date is told."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
-from phasegate.adapters.gcp.clients import bigquery_client
-from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.checks.question import Question, question
 from phasegate.domain.errors import EvaluationError, HaltError, InputError, PhasegateError, TransientError
 from phasegate.ports import Parameter, Row, Warehouse
@@ -29,21 +26,13 @@ ABSENT = "SELECT d, 1 AS n FROM `asking.absent` WHERE d IN UNNEST(@days)"
 CONSTANT = f"SELECT d, SQRT(-1.0) AS n FROM `{TABLE}` WHERE d IN UNNEST(@days) OR d IS NULL"
 
 
-@pytest.fixture(scope="module", params=["embedded", "gcp"])
-def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+@pytest.fixture(scope="module")
+def warehouse(empty_warehouse: Warehouse) -> Warehouse:
     """A table of texts that are numbers, but on three dates, beside one row without a date."""
-    made: Warehouse
-    if request.param == "embedded":
-        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
-    else:
-        request.getfixturevalue("bigquery_emulator")
-        settings = CloudSettings.from_environment()
-        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
-    made.apply_schema(f"CREATE TABLE IF NOT EXISTS `{TABLE}` (d DATE, v STRING)")
+    empty_warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{TABLE}` (d DATE, v STRING)")
     texts = [{"d": str(day), "v": BAD.get(day, str(n))} for n, day in enumerate(DAYS)]
-    made.append_missing(TABLE, [*texts, {"d": None, "v": "1"}], ["d"])
-    yield made
-    made.close()
+    empty_warehouse.append_missing(TABLE, [*texts, {"d": None, "v": "1"}], ["d"])
+    return empty_warehouse
 
 
 class Counting:

@@ -1,16 +1,11 @@
 """What a partition holds has one fingerprint, whatever the order of its rows; of records of it the newest is read."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
-from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
-from phasegate.adapters.gcp.clients import bigquery_client
-from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.checks.fingerprint import Content, ask_content, content_of
 from phasegate.domain.checks.question import together
 from phasegate.domain.decisions.stale import MadeFrom, MadeRecord
@@ -33,20 +28,12 @@ DAY = date(2024, 1, 15)
 _numbers = count()
 
 
-@pytest.fixture(scope="module", params=["embedded", "gcp"])
-def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+@pytest.fixture(scope="module")
+def warehouse(empty_warehouse: Warehouse) -> Warehouse:
     """A warehouse with two tables of the same columns."""
-    made: Warehouse
-    if request.param == "embedded":
-        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
-    else:
-        request.getfixturevalue("bigquery_emulator")
-        settings = CloudSettings.from_environment()
-        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
     for table in (TABLE, OTHER):
-        made.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table.table}` ({COLUMNS}) PARTITION BY d;")
-    yield made
-    made.close()
+        empty_warehouse.apply_schema(f"CREATE TABLE IF NOT EXISTS `{table.table}` ({COLUMNS}) PARTITION BY d;")
+    return empty_warehouse
 
 
 def write(warehouse: Warehouse, *rows: str, table: TableOutput = TABLE, fence: int = 1) -> date:

@@ -1,7 +1,7 @@
 """Keys are compared by value and type on both engines: what the checks ``entities``, ``coverage`` and ``duplicates``
 say of tables with hostile keys; and what ``range`` says of a column without a value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
-from phasegate.adapters.gcp.clients import bigquery_client
-from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found
@@ -31,18 +28,10 @@ DAY = DAYS[0]
 _numbers = count()
 
 
-@pytest.fixture(scope="module", params=["embedded", "gcp"])
-def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+@pytest.fixture(scope="module")
+def warehouse(empty_warehouse: Warehouse) -> Warehouse:
     """An empty warehouse."""
-    made: Warehouse
-    if request.param == "embedded":
-        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
-    else:
-        request.getfixturevalue("bigquery_emulator")
-        settings = CloudSettings.from_environment()
-        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
-    yield made
-    made.close()
+    return empty_warehouse
 
 
 class Tables:

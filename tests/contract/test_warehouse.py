@@ -1,7 +1,6 @@
 """What every warehouse must do: partitions under fences, JSON lines, reference tables, questions."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -10,9 +9,6 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
-from phasegate.adapters.gcp.clients import bigquery_client
-from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import InputError, StaleFence, StatementRefused, WouldEmpty
 from phasegate.ports import Partition, Warehouse
 
@@ -26,19 +22,11 @@ AT = datetime(2024, 1, 15, 20, 30, tzinfo=UTC)
 _numbers = count()
 
 
-@pytest.fixture(scope="module", params=["embedded", "gcp"])
-def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+@pytest.fixture(scope="module")
+def warehouse(empty_warehouse: Warehouse) -> Warehouse:
     """A warehouse with the table ``contract.points``; each test works in a partition of its own."""
-    made: Warehouse
-    if request.param == "embedded":
-        made = DuckDbWarehouse(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
-    else:
-        request.getfixturevalue("bigquery_emulator")
-        settings = CloudSettings.from_environment()
-        made = BigQueryWarehouse(bigquery_client(settings), settings, labels={"phasegate": "test"})
-    made.apply_schema(SCHEMA)
-    yield made
-    made.close()
+    empty_warehouse.apply_schema(SCHEMA)
+    return empty_warehouse
 
 
 @pytest.fixture
