@@ -1,9 +1,11 @@
 """The source of games that tests run on: the real one where it is, else a made-up league."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from nba_worker.sample import write_sample
+from phasegate.telemetry.logs import CloudLogHandler
 from tests.commands import type_command
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +98,16 @@ def pytest_report_header() -> str:
     games = real_source() or "a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)"
     extent = "everything" if FULL else "every fourth crash, every third kill, one season (PHASEGATE_FULL=1 tests all)"
     return f"NBA source: {games}\nextent: {extent}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def process_logging() -> Iterator[None]:
+    """What a file's tests set up of the process's logging ends with the file: a function that is loaded sets it up."""
+    root = logging.getLogger()
+    level, ours = root.level, [each for each in root.handlers if isinstance(each, CloudLogHandler)]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = [each for each in root.handlers if not isinstance(each, CloudLogHandler)] + ours
 
 
 @pytest.fixture(scope="session")
