@@ -17,7 +17,9 @@ import pytest
 import yaml
 from sqlglot import exp
 
-from phasegate.adapters.embedded.dialect import Translator, connected, mending
+from phasegate.adapters.bigquery_sql import read_statement
+from phasegate.adapters.embedded.dialect import Translator, connected, mending, translated
+from phasegate.adapters.embedded.dialect.functions import Functions, creations
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.dialect_page import PAGE, page
@@ -45,8 +47,9 @@ def statement(row: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database with the functions that translations call."""
+    """A database with all the functions that translations call."""
     connection = connected(duckdb.connect())
+    Functions(connection).require(" ".join(f"bq.{name}()" for name in creations()))
     yield connection
     connection.close()
 
@@ -112,7 +115,7 @@ def same(right: Any, here: Any) -> bool:
 def check(row: dict[str, Any], database: duckdb.DuckDBPyConnection) -> str | None:
     """What is wrong about one row, or None."""
     try:
-        sql = Translator()(statement(row)).sql
+        sql = translated(read_statement(statement(row))).sql
     except InputError as refused:
         return None if row.get("here") == "refused" or "error" in row else f"refused: {refused}"
     if row.get("here") == "refused":
@@ -165,7 +168,7 @@ def mended_by() -> dict[str, list[dict[str, Any]]]:
     for row in ROWS:
         mending.RULES.update({kind: [watched(rule, row) for rule in rules] for kind, rules in before.items()})
         with suppress(InputError):
-            Translator()(statement(row))
+            translated(read_statement(statement(row)))
     mending.RULES.update(before)
     return rows
 
@@ -225,6 +228,23 @@ def test_the_place_of_a_refusal_is_that_of_its_part(sql: str, place: tuple[int, 
         Translator()(sql, {"x": "a", "t": clock.datetime(2024, 1, 1, tzinfo=clock.UTC)})
     assert (refused.value.line, refused.value.column) == place
     assert sentence in refused.value.sentence
+
+
+def test_a_database_gets_the_functions_that_are_called_and_what_these_call() -> None:
+    connection = connected(duckdb.connect())
+    translate = Translator(connection)
+
+    def made() -> set[str]:
+        found = connection.execute("SELECT function_name FROM duckdb_functions() WHERE database_name = 'bq'").fetchall()
+        return {name for (name,) in found}
+
+    connection.execute(translate("SELECT 'bq.nothing(1)', 7").sql)
+    assert made() == set()
+    for _ in range(2):
+        sql = translate("SELECT DATE(TIMESTAMP_SECONDS(x), z) FROM UNNEST([0]) AS x, UNNEST(['Asia/Tokyo']) AS z").sql
+        assert connection.execute(sql).fetchall() == [(clock.date(1970, 1, 1),)]
+        assert made() == {"local", "is_offset", "offset_minutes"}
+    connection.close()
 
 
 def test_the_page_is_what_the_generator_writes() -> None:

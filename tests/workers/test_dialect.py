@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from phasegate.adapters.embedded.dialect import connected, translate, translate_ddl
+from phasegate.adapters.embedded.dialect import Translator, connected, translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
@@ -18,10 +18,14 @@ from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
 
 
+def rows_of(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    connection = connected(duckdb.connect())
+    return connection.execute(Translator(connection)(sql).sql, parameters).fetchall()
+
+
 def value_of(expression: str, **parameters: Any) -> Any:
-    row = connected(duckdb.connect()).execute(translate(f"SELECT {expression}").sql, parameters).fetchone()
-    assert row is not None
-    return row[0]
+    ((value,),) = rows_of(f"SELECT {expression}", **parameters)
+    return value
 
 
 def test_parameters_are_renamed_and_every_name_is_quoted() -> None:
@@ -86,8 +90,8 @@ def test_a_float_is_rounded_by_its_stored_value_and_halves_away_from_zero(expres
 def test_a_float_next_to_a_half_is_rounded_as_exact_arithmetic_has_it(places: int) -> None:
     """BigQuery's long double is exact up to four places; beyond, it takes a few such values for halves."""
     halves = [sign * (2 * n + 1) / (2 * 10**places) for n in range(0, 200_000, 97) for sign in (1, -1)]
-    query = translate(f"SELECT ROUND(x, {places}) FROM UNNEST(@halves) AS x").sql
-    rounded = [row[0] for row in connected(duckdb.connect()).execute(query, {"halves": halves}).fetchall()]
+    query = f"SELECT ROUND(x, {places}) FROM UNNEST(@halves) AS x"
+    rounded = [value for (value,) in rows_of(query, halves=halves)]
     unit = Decimal(1).scaleb(-places)
     assert rounded == [float(Decimal(half).quantize(unit, ROUND_HALF_UP)) for half in halves]
 
@@ -133,14 +137,13 @@ def test_a_cast_to_int64_rounds_halves_away_from_zero_and_leaves_the_rest(expres
 
 def test_a_rounding_cast_may_be_grouped_by() -> None:
     sql = "SELECT CAST(x AS INT64) AS y, COUNT(*) AS n FROM UNNEST([0.5, 1.4, 2.5]) AS x GROUP BY CAST(x AS INT64)"
-    assert sorted(connected(duckdb.connect()).execute(translate(sql).sql).fetchall()) == [(1, 2), (3, 1)]
+    assert sorted(rows_of(sql)) == [(1, 2), (3, 1)]
 
 
 def test_nulls_come_first_in_ascending_and_last_in_descending_order() -> None:
     sql = "SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x"
-    connection = connected(duckdb.connect())
-    assert connection.execute(translate(sql).sql).fetchall() == [(None,), (1,), (2,)]
-    assert connection.execute(translate(f"{sql} DESC").sql).fetchall() == [(2,), (1,), (None,)]
+    assert rows_of(sql) == [(None,), (1,), (2,)]
+    assert rows_of(f"{sql} DESC") == [(2,), (1,), (None,)]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ def test_a_list_of_dates_filters_through_unnest(days: list[date], count: int) ->
         "SELECT COUNT(*) FROM UNNEST([DATE '2024-01-01', DATE '2024-01-02', DATE '2024-01-03']) AS d "
         "WHERE d IN (SELECT x FROM UNNEST(@days) AS x)"
     )
-    assert connected(duckdb.connect()).execute(translate(sql).sql, {"days": days}).fetchall() == [(count,)]
+    assert rows_of(sql, days=days) == [(count,)]
 
 
 def test_partitioning_and_options_are_dropped_without_a_word(caplog: pytest.LogCaptureFixture) -> None:

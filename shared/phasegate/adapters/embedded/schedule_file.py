@@ -34,7 +34,7 @@ class ScheduleFile:
         named += [table.file for table in calendar.cross_check.tables if table.file] if calendar.cross_check else []
         files = [self._path, *(folder / name for name in named)]
         self._connection = connected(duckdb.connect(":memory:"), files=files)
-        self._translate = Translator(self._columns)
+        self._translate = Translator(self._connection, self._columns)
         self._view(calendar.table, calendar.date_column, self._path)
         self._view_sources(folder, calendar.sources.values())
 

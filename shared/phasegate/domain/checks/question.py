@@ -84,10 +84,10 @@ def key_text(texts: Sequence[str]) -> str:
     NULL is written NULL. A text is put in double quotes where it would else be taken for something else: ``NULL``, one
     that begins with a quote and, in a key of several parts, one with the slash that stands between them.
     """
-    slash = " OR STRPOS({0}, '/') > 0" if len(texts) > 1 else ""
+    slash = "|/" if len(texts) > 1 else ""
     part = (
         "CASE WHEN {0} IS NULL THEN 'NULL' "
-        f"WHEN {{0}} = 'NULL' OR SUBSTR({{0}}, 1, 1) = '\"'{slash} "
+        f"WHEN REGEXP_CONTAINS({{0}}, '^\"|^NULL${slash}') "
         "THEN CONCAT('\"', REPLACE({0}, '\"', '\"\"'), '\"') ELSE {0} END"
     )
     return " || '/' || ".join(part.format(text) for text in texts)

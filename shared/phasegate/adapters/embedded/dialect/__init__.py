@@ -22,13 +22,12 @@ from phasegate.adapters.bigquery_sql import (
     split_table,
 )
 from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
+from phasegate.adapters.embedded.dialect.functions import Functions
 from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
 from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
 from phasegate.domain.checks.question import DuckDbSql
 from phasegate.ports import Parameter
-
-FUNCTIONS = Path(__file__).with_name("functions.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +41,32 @@ class Statement:
     """The names of the ``$name`` parameters that it takes."""
 
 
+Columns = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""Tables ("dataset.table"), each with the DuckDB types of its columns."""
+
+_KEPT = 1024
+_TABLES_READ: LRUCache[str, frozenset[str]] = LRUCache(_KEPT)
+_TRANSLATIONS: LRUCache[tuple[str, tuple[tuple[str, str], ...], Columns], Statement] = LRUCache(_KEPT)
+_LOCK = Lock()
+"""Of both: a statement over tables of the same columns is translated once in a process."""
+
+
 class Translator:
     """Translates statements for one database, each of them once.
 
-    columns: returns the DuckDB types by column of those tables ("dataset.table") that are there.
+    connection: the database, made ready by ``connected``, which gets the functions that statements call; None: they
+    are not run. columns: returns the DuckDB types by column of those tables ("dataset.table") that are there.
     """
 
-    def __init__(self, columns: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]] = lambda _: {}) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        columns: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]] = lambda _: {},
+    ) -> None:
+        self._functions = Functions(connection) if connection else None
         self._columns = columns
-        self._tables = Tables()
-        self._statements: LRUCache[tuple[str, tuple[tuple[str, str], ...]], Statement] = LRUCache(512)
+        self._tables: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._statements: LRUCache[tuple[str, tuple[tuple[str, str], ...]], Statement] = LRUCache(_KEPT)
         self._lock = Lock()
 
     def __call__(self, sql: str, parameters: Mapping[str, Parameter] = MappingProxyType({})) -> Statement:
@@ -64,36 +79,57 @@ class Translator:
         kinds = tuple(sorted((name, kind) for name, value in parameters.items() if (kind := type_of(value))))
         with self._lock:
             known = self._statements.get((sql, kinds))
-        if known is None:
-            tree = read_statement(sql)
-            with self._lock:
-                self._look_up({f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db})
-                known = self._statements[sql, kinds] = _translated(tree, self._tables, dict(kinds))
+            if known is None:
+                known = self._translation(sql, kinds)
+                if self._functions:
+                    self._functions.require(known.sql)
+                self._statements[sql, kinds] = known
         return known
 
-    def _look_up(self, tables: Set[str]) -> None:
-        if wanted := tables - self._tables.names:
-            for table, columns in self._columns(wanted).items():
-                self._tables.add(table, columns)
+    def _translation(self, sql: str, kinds: tuple[tuple[str, str], ...]) -> Statement:
+        tree = None
+        with _LOCK:
+            tables = _TABLES_READ.get(sql)
+        if tables is None:
+            tree = read_statement(sql)
+            tables = frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
+        columns = self._columns_of(tables)
+        with _LOCK:
+            _TABLES_READ[sql] = tables
+            known = _TRANSLATIONS.get((sql, kinds, columns))
+        if known is None:
+            known = translated(tree or read_statement(sql), dict(kinds), columns)
+            with _LOCK:
+                _TRANSLATIONS[sql, kinds, columns] = known
+        return known
+
+    def _columns_of(self, tables: Set[str]) -> Columns:
+        if wanted := tables - self._tables.keys():
+            self._tables |= {table: tuple(columns.items()) for table, columns in self._columns(wanted).items()}
+        return tuple((table, self._tables[table]) for table in sorted(tables) if table in self._tables)
 
     def forget(self) -> None:
         """Translate anew what comes: tables have changed."""
         with self._lock:
             self._statements.clear()
-            self._tables = Tables()
+            self._tables.clear()
 
 
 translate = Translator()
-"""Translates statements that read no table."""
+"""Translates statements that read no table, and are not run."""
 
 
-def _translated(tree: exp.Expr, tables: Tables, kinds: Mapping[str, str]) -> Statement:
+def translated(tree: exp.Expr, kinds: Mapping[str, str] = MappingProxyType({}), columns: Columns = ()) -> Statement:
+    """Translate a statement, whose tree becomes another one. kinds: BigQuery's types of parameters by their names.
+
+    Raises StatementRefused when it is not known to mean the same here.
+    """
     parameters = parameters_of(tree)
     mark_places(tree)
     refuse_unknown(tree)
     give_types(tree, kinds)
     collections.mark_safe(tree)
-    tree = with_types(collections.prepared(tree), tables)
+    tree = with_types(collections.prepared(tree), Tables(columns))
     collections.count_from_zero(tree)
     tree = mended(tree)
     try:
@@ -146,12 +182,11 @@ def quoted(table: str) -> str:
 def connected(
     connection: duckdb.DuckDBPyConnection, *, folders: Sequence[Path] = (), files: Sequence[Path] = ()
 ) -> duckdb.DuckDBPyConnection:
-    """Give a connection, and its cursors, what translations call: the functions of BigQuery, and UTC.
+    """Make a connection, and its cursors, ready for translated statements: with a place for functions, and in UTC.
 
     folders, files: all that a statement may read beside the database itself; nothing that it says changes that.
     """
     connection.execute("SET GLOBAL TimeZone = 'UTC'; SET autoinstall_known_extensions = false; ATTACH ':memory:' AS bq")
-    connection.execute(FUNCTIONS.read_text())
     for setting, paths in (("allowed_directories", folders), ("allowed_paths", files)):
         if paths:
             connection.execute(f"SET {setting} = $paths", {"paths": [str(path) for path in paths]})

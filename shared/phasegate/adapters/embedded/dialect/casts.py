@@ -70,11 +70,9 @@ def cast(node: exp.Expr) -> exp.Expr | None:
         return _to_instant(node, source, text, is_safe=is_safe)
     if to in WHOLE:
         if of in TEXT:
-            return (
-                duckdb("TRY_CAST(_x AS BIGINT)", _x=call("whole_of_text", source))
-                if is_safe
-                else call("text_to_whole", source)
-            )
+            if is_safe:
+                return duckdb("TRY_CAST(_x AS BIGINT)", _x=call("whole_of_text", source))
+            return call("hex_to_whole" if _is_hexadecimal(source) else "text_to_whole", source)
         if of in FLOAT | DECIMAL:
             return duckdb("TRY_CAST(round(_x) AS BIGINT)", _x=source) if is_safe else call("float_to_whole", source)
     if to in FLOAT and of in TEXT:
@@ -90,6 +88,11 @@ def cast(node: exp.Expr) -> exp.Expr | None:
     if to == Type.DECIMAL and not node.args["to"].expressions:
         return call("numeric", source) if of in FLOAT and not is_safe else _to_numeric(node)
     return None
+
+
+def _is_hexadecimal(text: exp.Expr) -> bool:
+    """Tell whether a text that is put together begins with 0x."""
+    return isinstance(text, exp.Concat) and (literal_text(text.expressions[0]) or "").lower().startswith("0x")
 
 
 def _to_instant(node: exp.Expr, source: exp.Expr, text: str | None, *, is_safe: bool) -> exp.Expr | None:

@@ -142,11 +142,16 @@ def operands(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.SafeDivide)
 def safe_divide(node: exp.Expr) -> exp.Expr | None:
-    """NULL by zero, and where no number comes of it."""
+    """NULL by zero, and where no number comes of it: by an INT64 one always does."""
     quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
     sides = (node.this, node.expression)
-    is_numeric = any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT)
-    return call("numeric", quotient) if is_numeric else call("safe_finite", quotient, node.this, node.expression)
+    if any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT):
+        return call("numeric", quotient)
+    if kind(node.expression) in WHOLE:
+        return quotient
+    if kind(node.this) in WHOLE:
+        return duckdb("CASE WHEN NOT isinf(_q) THEN _q END", _q=quotient)
+    return call("safe_quotient", quotient, node.this)
 
 
 _WITHIN: dict[type[exp.Expr], str] = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
@@ -232,13 +237,19 @@ def sign(node: exp.Expr) -> exp.Expr | None:
 
 
 def may_be_nan(node: exp.Expr) -> bool:
-    """Tell whether NaN may come out: of a column of FLOAT64, of a text, or of a division that lets it."""
+    """Tell whether NaN may come out: of a column of FLOAT64, of a text, or of a division that lets it; no parameter is
+    NaN (``type_of``)."""
     if kind(node) not in FLOAT:
         return False
     for part in node.walk():
         if isinstance(part, exp.Column) and kind(part) in FLOAT | {Type.UNKNOWN, None}:
             return True
-        if isinstance(part, exp.Cast) and kind(part) in FLOAT and kind(part.this) not in NUMBER:
+        if (
+            isinstance(part, exp.Cast)
+            and kind(part) in FLOAT
+            and kind(part.this) not in NUMBER
+            and not isinstance(part.this, exp.Parameter)
+        ):
             return True
         if isinstance(part, exp.Anonymous) and not part.name.lower().startswith("bq."):
             return True
@@ -459,6 +470,8 @@ def least(node: exp.Expr) -> exp.Expr | None:
     if not any_kind(values, FLOAT) or isinstance(node.parent, exp.Window):
         return None
     if isinstance(node, exp.Min):
+        if not may_be_nan(node.this):
+            return None
         return duckdb("CASE WHEN bool_or(isnan(_x)) THEN CAST('nan' AS DOUBLE) ELSE _m END", _x=node.this, _m=node)
     tests = [duckdb("isnan(CAST(_x AS DOUBLE))", _x=value) for value in values]
     return duckdb("CASE WHEN _t THEN CAST('nan' AS DOUBLE) ELSE _l END", _t=exp.or_(*tests), _l=node)

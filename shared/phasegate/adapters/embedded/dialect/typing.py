@@ -1,6 +1,6 @@
 """Types of every part of a statement, by the columns of the tables that it reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -10,20 +10,21 @@ from sqlglot.optimizer.annotate_types import TypeAnnotator
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
+from phasegate.domain.errors import StatementRefused
 from phasegate.ports import Parameter
 
 
 class Tables:
-    """The tables of a database have columns, whose types are looked up by their names in any case."""
+    """The tables of a database have columns, whose types are looked up by their names in any case.
 
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self._columns: dict[str, dict[str, exp.DataType]] = {}
+    columns: DuckDB's types by column, by table ("dataset.table"); types that no rule knows are left out.
+    """
 
-    def add(self, table: str, columns: Mapping[str, str]) -> None:
-        """Add a table ("dataset.table") with DuckDB's types by column; types that no rule knows are left out."""
-        self.names.add(table)
-        self._columns[table] = {name.lower(): _data_type(of) for name, of in bigquery_types(columns).items()}
+    def __init__(self, columns: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
+        self._columns = {
+            table: {name.lower(): _data_type(of) for name, of in bigquery_types(dict(kinds)).items()}
+            for table, kinds in columns
+        }
 
     def columns_of(self, table: exp.Table) -> Mapping[str, exp.DataType]:
         """Return the types of a table's columns by their names in lower case."""
@@ -214,7 +215,12 @@ def _type_aliases(select: exp.Select) -> None:
 
 
 def type_of(value: Parameter) -> str | None:
-    """Return the BigQuery type of a parameter's value; None for one that shows none."""
+    """Return the BigQuery type of a parameter's value; None for one that shows none.
+
+    Raises StatementRefused for NaN, so that no rule needs to reckon with it.
+    """
+    if value != value:
+        raise StatementRefused("a parameter is NaN: write CAST('nan' AS FLOAT64) in the statement")
     if isinstance(value, list | tuple):
         kinds = {kind for each in value if (kind := type_of(each))}
         return f"ARRAY<{kinds.pop()}>" if len(kinds) == 1 else None

@@ -1,0 +1,47 @@
+"""BigQuery's functions are DuckDB macros, made in a database when a statement first calls them."""
+
+import re
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+_FILE = Path(__file__).with_name("functions.sql")
+_CALL = re.compile(r"\bbq\.(\w+)\(", re.IGNORECASE)
+_CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | re.DOTALL)
+
+
+class Functions:
+    """These are the functions that a database has, and gets: to make all takes longer than most statements do."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._made: set[str] = set()
+
+    def require(self, sql: str) -> None:
+        """Make what a statement, in DuckDB's dialect, calls. One caller at a time."""
+        for name in _called(sql, but=self._made):
+            with self._connection.cursor() as cursor:
+                cursor.execute(creations()[name])
+            self._made.add(name)
+
+
+@cache
+def creations() -> Mapping[str, str]:
+    """Return the statement that makes each function, by name."""
+    return {found[1]: found[0] for found in _CREATION.finditer(_FILE.read_text())}
+
+
+def _called(sql: str, but: Set[str]) -> Iterator[str]:
+    """Yield the functions that a text calls, each behind those that it calls itself."""
+    met = set(but)
+
+    def names(text: str) -> Iterator[str]:
+        for name in map(str.lower, _CALL.findall(text)):
+            if name in creations() and name not in met:
+                met.add(name)
+                yield from names(creations()[name].partition(" AS")[2])
+                yield name
+
+    return names(sql)
