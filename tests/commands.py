@@ -7,6 +7,7 @@ to be killed, interrupted or asked what it imports is begun as a new interpreter
 
 import atexit
 import ctypes
+import faulthandler
 import gc
 import json
 import multiprocessing
@@ -54,13 +55,16 @@ def type_command(
     searched = [*filter(None, given.get("PYTHONPATH", "").split(os.pathsep)), *_searched_by_all()]
     with tempfile.TemporaryDirectory() as scratch:
         out, err = Path(scratch, "out"), Path(scratch, "err")
-        process = _processes.Process(target=_run, args=(typed, folder, given, searched, out, err, as_root))
+        of_all = (typed, folder, given, searched, out, err, 0.9 * seconds, as_root)
+        process = _processes.Process(target=_run, args=of_all)
         process.start()
         process.join(seconds)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(typed, seconds, out.read_text(), err.read_text())
+            expired = subprocess.TimeoutExpired(typed, seconds, out.read_text(), err.read_text())
+            expired.add_note(f"its last words:\n{expired.stderr}")
+            raise expired
         return subprocess.CompletedProcess(typed, process.exitcode, out.read_text(), err.read_text())
 
 
@@ -79,13 +83,18 @@ def _run(
     searched: Sequence[str],
     out: Path,
     err: Path,
+    patience: float,
     as_root: bool,
 ) -> None:
-    """Become the command: everything in which it differs from the process that it was forked from."""
+    """Become the command: everything in which it differs from the process that it was forked from.
+
+    patience: after so many seconds each of its threads says where it is.
+    """
     for file, descriptor in ((out, 1), (err, 2)):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT)
         os.dup2(opened, descriptor)
         os.close(opened)
+    faulthandler.dump_traceback_later(patience, file=2)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -133,7 +133,7 @@ def translated(tree: exp.Expr, kinds: Mapping[str, str] = MappingProxyType({}), 
     collections.count_from_zero(tree)
     tree = mended(tree)
     try:
-        # Written out once: a copy of the tree would take a third of the time.
+        # Written out once, so that no copy of the tree is needed.
         sql = tree.sql(dialect=DuckDB, identify=True, copy=False, unsupported_level=ErrorLevel.RAISE)
     except (UnsupportedError, ValueError) as error:
         raise refusal(tree, f"no translation for DuckDB: {error}; write it otherwise") from error

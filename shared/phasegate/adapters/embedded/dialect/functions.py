@@ -13,7 +13,7 @@ _CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | r
 
 
 class Functions:
-    """These are the functions that a database has, and gets: to make all takes longer than most statements do."""
+    """These are the functions that a database has, and gets: a statement calls few of them."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection

@@ -68,7 +68,7 @@ CREATE MACRO bq.main.whole_of_text(x) AS
     CASE WHEN regexp_full_match(x, '\s*([+-]?\d+|\+?0[xX][0-9a-fA-F]+)\s*') THEN x
          WHEN regexp_full_match(x, '\s*-0[xX][0-9a-fA-F]+\s*')
          THEN '-' || CAST(CAST(replace(trim(x), '-', '') AS BIGINT) AS VARCHAR) END;
--- For one DuckDB's own error, which takes half as long to bind; a negative hexadecimal number is one too.
+-- The error is that of DuckDB's cast; a negative hexadecimal number, which BigQuery takes, is one too.
 CREATE MACRO bq.main.text_to_whole(x) AS
     CAST(CASE WHEN regexp_full_match(x, '\s*([+-]?\d+|\+?0[xX][0-9a-fA-F]+)\s*') THEN x
               ELSE 'no INT64: ' || x END AS BIGINT);
