@@ -21,7 +21,16 @@ from phasegate.adapters.bigquery_sql import (
     read_statement,
     split_table,
 )
-from phasegate.adapters.embedded.dialect import casts, collections, formats, jsons, numbers, texts, times  # noqa: F401 - rules
+from phasegate.adapters.embedded.dialect import (  # noqa: F401 - rules
+    casts,
+    collections,
+    comparisons,
+    formats,
+    jsons,
+    numbers,
+    texts,
+    times,
+)
 from phasegate.adapters.embedded.dialect.functions import Functions
 from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended

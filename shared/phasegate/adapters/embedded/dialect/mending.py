@@ -152,3 +152,23 @@ def literal_text(node: exp.Expr | None) -> str | None:
 def any_kind(nodes: Iterable[exp.Expr | None], kinds: frozenset[Type]) -> bool:
     """Tell whether one of the parts is of such a type."""
     return any(kind(node) in kinds for node in nodes)
+
+
+def may_be_nan(node: exp.Expr) -> bool:
+    """Tell whether NaN may come out: of a column of FLOAT64, of a text, or of a division that lets it; no parameter is
+    NaN (``type_of``)."""
+    if kind(node) not in FLOAT:
+        return False
+    for part in node.walk():
+        if isinstance(part, exp.Column) and kind(part) in FLOAT | {Type.UNKNOWN, None}:
+            return True
+        if (
+            isinstance(part, exp.Cast)
+            and kind(part) in FLOAT
+            and kind(part.this) not in NUMBER
+            and not isinstance(part.this, exp.Parameter)
+        ):
+            return True
+        if isinstance(part, exp.Anonymous) and not part.name.lower().startswith("bq."):
+            return True
+    return False

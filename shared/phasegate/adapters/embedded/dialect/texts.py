@@ -4,8 +4,8 @@ import re
 
 from sqlglot import exp
 
+from phasegate.adapters.embedded.dialect.comparisons import written
 from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, family, kind, literal_text, mends
-from phasegate.adapters.embedded.dialect.numbers import written
 from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
