@@ -60,6 +60,11 @@ def tables_of(sql: str) -> frozenset[str]:
         tree = read_duckdb(sql) if isinstance(sql, DuckDbSql) else read_statement(sql)
     except StatementRefused:
         return frozenset()
+    return tables_in(tree)
+
+
+def tables_in(tree: exp.Expr) -> frozenset[str]:
+    """Return the tables (``dataset.table``) that a statement names."""
     return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
 
 

@@ -20,6 +20,7 @@ from phasegate.adapters.bigquery_sql import (
     read_script,
     read_statement,
     split_table,
+    tables_in,
 )
 from phasegate.adapters.embedded.dialect import (  # noqa: F401 - rules
     casts,
@@ -101,7 +102,7 @@ class Translator:
             tables = _TABLES_READ.get(sql)
         if tables is None:
             tree = read_statement(sql)
-            tables = frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
+            tables = tables_in(tree)
         columns = self._columns_of(tables)
         with _LOCK:
             _TABLES_READ[sql] = tables

@@ -111,15 +111,14 @@ def unnested(node: exp.Expr) -> exp.Expr | None:
 def set_operation(node: exp.Expr) -> exp.Expr | None:
     """Columns that are put under each other have one type, or a common one: DuckDB makes texts of what has none. The
     literals that BigQuery reads as dates are to be cast. Between two kinds of operations stand brackets."""
-    assert isinstance(node, exp.SetOperation)  # noqa: S101 - the kinds above
-    for side in (node.left, node.right):
+    sides: list[Any] = [node.this, node.expression]
+    for side in sides:
         if isinstance(side, exp.SetOperation) and (type(side), side.args["distinct"]) != (
             type(node),
             node.args["distinct"],
         ):
             raise StatementRefused("set operations of two kinds follow each other: write brackets around one")
-    selects: list[list[Any]] = [node.left.selects, node.right.selects]
-    for left, right in zip(*selects, strict=False):
+    for left, right in zip(*(side.selects for side in sides), strict=False):
         families = {family(left), family(right)}
         if len(families) > 1 and None not in families and families != {"a DATE", "a DATETIME"}:
             raise TypesDoNotFit(
