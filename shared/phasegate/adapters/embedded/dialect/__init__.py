@@ -23,6 +23,7 @@ from phasegate.adapters.bigquery_sql import (
     tables_in,
 )
 from phasegate.adapters.embedded.dialect import (  # noqa: F401 - rules
+    aggregates,
     casts,
     collections,
     comparisons,
