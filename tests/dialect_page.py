@@ -57,8 +57,8 @@ _TYPES = """## Types
 | BigQuery | DuckDB | |
 |---|---|---|
 | INT64 | BIGINT | literals too; a sum beyond INT64 is an error |
-| FLOAT64 | DOUBLE | NaN equals nothing and sorts first; beyond 1.8e308 is Infinity here, an error there |
-| NUMERIC | DECIMAL(38, 9) | BIGNUMERIC is refused |
+| FLOAT64 | DOUBLE | NaN equals nothing and sorts first; beyond 1.8e308 is an error |
+| NUMERIC | DECIMAL(38, 9) | divided to all nine decimals; BIGNUMERIC is refused |
 | TIMESTAMP | TIMESTAMPTZ | an instant; sessions run in UTC |
 | DATETIME | TIMESTAMP | a wall clock, in no zone |
 | ARRAY | a list | in a result NULL is an empty array, and an element that is NULL an error |

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from phasegate.adapters.bigquery_sql import chosen, dates_parameters, deletion, split_table
 from phasegate.adapters.embedded.dialect import Translator, connected, instants, quoted, translate_ddl
+from phasegate.adapters.embedded.dialect.functions import reason
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.adapters.embedded.dialect.typing import bigquery_types
 from phasegate.adapters.embedded.unbound import unbound
@@ -527,7 +528,7 @@ def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
             f"{path} (and {path}.wal, if it is there) away first: what is lost is found missing, and made again"
         )
     if isinstance(error, _OF_A_VALUE):
-        return EvaluationError(f"the warehouse could not evaluate the statement: {line}")
+        return EvaluationError(f"the warehouse could not evaluate the statement: {reason(line)}")
     return InputError(f"the warehouse refused the statement: {line}")
 
 

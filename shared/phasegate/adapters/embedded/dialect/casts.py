@@ -86,7 +86,11 @@ def cast(node: exp.Expr) -> exp.Expr | None:
     if to == Type.DATE and of in INSTANT:
         return duckdb("CAST(_l AS DATE)", _l=in_zone(source, None))
     if to == Type.DECIMAL and not node.args["to"].expressions:
-        return call("numeric", source) if of in FLOAT and not is_safe else _to_numeric(node)
+        if isinstance(source.unnest(), exp.Literal):
+            source = exp.Literal.string(source.unnest().name)  # all of its digits count
+        elif of in FLOAT:
+            return call("safe_float_to_numeric" if is_safe else "float_to_numeric", source)
+        return _to_numeric(node, source)
     return None
 
 
@@ -124,7 +128,8 @@ def _of_form(node: exp.Expr, source: exp.Expr, form: str, *, is_safe: bool) -> e
     return new
 
 
-def _to_numeric(node: exp.Expr) -> exp.Expr:
+def _to_numeric(node: exp.Expr, source: exp.Expr) -> exp.Expr:
     new = node.copy()
+    new.set("this", source.copy())
     new.set("to", exp.DataType.build("DECIMAL(38, 9)"))
     return new

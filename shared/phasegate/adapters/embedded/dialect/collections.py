@@ -19,6 +19,8 @@ def prepared(tree: exp.Expr) -> exp.Expr:
                     item.replace(
                         exp.Struct(expressions=[exp.PropertyEQ(this=n.copy(), expression=v.copy()) for n, v in fields])
                     )
+    for chain in [node for node in tree.find_all(*_BITWISE) if not isinstance(node.parent, _BITWISE)]:
+        _regroup(chain)
     for select in tree.find_all(exp.Select):
         _prefer_results(select)
     for key in tree.find_all(exp.Ordered):
@@ -37,6 +39,38 @@ def prepared(tree: exp.Expr) -> exp.Expr:
             unnest.set("alias", exp.TableAlias(columns=[exp.to_identifier(f"_of_array_{number}")]))
             unnest.set("explode_array", True)
     return tree
+
+
+_BITWISE = (exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAnd, exp.BitwiseXor, exp.BitwiseOr)
+"""Shifts bind closest, then ``&``, then ``^``, then ``|``; sqlglot reads all of them from the left."""
+_BINDING: dict[type[exp.Expr], int] = {kind: max(number, 1) for number, kind in enumerate(_BITWISE)}
+
+
+def _regroup(chain: exp.Expr) -> None:
+    """Bind the operators of a chain as BigQuery does."""
+    operators: list[exp.Expr] = []
+    at = chain
+    while isinstance(at, _BITWISE):
+        operators.insert(0, at)
+        at = at.this
+    pending: list[exp.Expr] = []
+    values = [at]
+    for operator in operators:
+        while pending and _BINDING[type(pending[-1])] <= _BINDING[type(operator)]:
+            _bind(pending.pop(), values)
+        pending.append(operator)
+        values.append(operator.expression)
+    while pending:
+        _bind(pending.pop(), values)
+    if len(operators) > 1:
+        chain.replace(values[0])
+
+
+def _bind(operator: exp.Expr, values: list[exp.Expr]) -> None:
+    right, left = values.pop(), values.pop()
+    bound = exp.paren(type(operator)(this=left.copy(), expression=right.copy()), copy=False)
+    bound.meta.update(operator.meta)
+    values.append(bound)
 
 
 def _prefer_results(select: exp.Select) -> None:
@@ -94,10 +128,13 @@ def count_from_zero(tree: exp.Expr) -> None:
 @mends(exp.Bracket)
 def subscript(node: exp.Expr) -> exp.Expr | None:
     """Beyond the bounds is an error, unless it says SAFE."""
-    if node.args.get("offset") is None or node.args.get("safe") is not False or len(node.expressions) != 1:
+    if node.args.get("offset") is None or len(node.expressions) != 1:
         return None
-    index = node.expressions[0]
-    return call("element", node.this, duckdb("_i + 1", _i=index) if node.args["offset"] == 0 else index)
+    index, is_safe = node.expressions[0], node.args.get("safe") is not False
+    if is_safe and isinstance(index, exp.Literal):
+        return None
+    place = duckdb("_i + 1", _i=index) if node.args["offset"] == 0 else index
+    return call("safe_element" if is_safe else "element", node.this, place)
 
 
 @mends(exp.ArrayToString)
@@ -227,6 +264,14 @@ def without_from(node: exp.Expr) -> exp.Expr | None:
     """What is selected from nothing is one row: there is none to leave out."""
     if node.args.get("where") and not node.args.get("from_"):
         raise StatementRefused("a SELECT without FROM takes no WHERE: write FROM (SELECT 1)")
+    return None
+
+
+@mends(exp.Select)
+def qualify_alone(node: exp.Expr) -> exp.Expr | None:
+    """QUALIFY stands beside another clause that chooses rows."""
+    if node.args.get("qualify") and not any(node.args.get(clause) for clause in ("where", "group", "having")):
+        raise StatementRefused("QUALIFY takes a WHERE, GROUP BY or HAVING beside it: write WHERE TRUE")
     return None
 
 

@@ -8,14 +8,17 @@ from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 
 from phasegate.adapters.embedded.dialect.mending import (
+    DECIMAL,
     FLOAT,
     Type,
+    any_kind,
     call,
     duckdb,
     family,
     kind,
     may_be_nan,
     mends,
+    number_with_point,
 )
 from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
@@ -98,6 +101,17 @@ def listed(node: exp.Expr) -> exp.Expr | None:
     return None
 
 
+@mends(exp.Between)
+def between(node: exp.Expr) -> exp.Expr | None:
+    """NaN is between no two ends, and no end itself."""
+    parts = [node.this, node.args["low"], node.args["high"]]
+    if not any(may_be_nan(part) for part in parts):
+        return None
+    return call(
+        "between", *(duckdb("CAST(_x AS DOUBLE)", _x=part) if kind(part) not in FLOAT else part for part in parts)
+    )
+
+
 @mends(exp.Unnest)
 def unnested(node: exp.Expr) -> exp.Expr | None:
     """Only an ARRAY has elements."""
@@ -128,9 +142,9 @@ def set_operation(node: exp.Expr) -> exp.Expr | None:
     return None
 
 
-@mends(exp.If, exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif)
-def of_one_kind(node: exp.Expr) -> exp.Expr | None:
-    """What comes out is one of values with a common type: DuckDB makes texts of what has none."""
+def _alternatives(node: exp.Expr) -> list[exp.Expr]:
+    """Return the values of which one comes out."""
+    parts: list[exp.Expr | None]
     if isinstance(node, exp.Nullif):
         parts = [node.this, node.expression]
     elif isinstance(node, exp.Case):
@@ -139,8 +153,24 @@ def of_one_kind(node: exp.Expr) -> exp.Expr | None:
         parts = [] if isinstance(node.parent, exp.Case) else [node.args["true"], node.args.get("false")]
     else:
         parts = [node.this, *node.expressions]
-    if len(families := _families([part for part in parts if part and not isinstance(part, exp.Null)])) > 1:
+    return [part for part in parts if part is not None]
+
+
+@mends(exp.If, exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif)
+def of_one_kind(node: exp.Expr) -> exp.Expr | None:
+    """What comes out is one of values with a common type: DuckDB makes texts of what has none."""
+    if len(families := _families([part for part in _alternatives(node) if not isinstance(part, exp.Null)])) > 1:
         raise TypesDoNotFit(f"{' and '.join(sorted(families))} have no common type: write a CAST of one of them")
+    return None
+
+
+@mends(exp.If, exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif, exp.Array)
+def literal_beside_numeric(node: exp.Expr) -> exp.Expr | None:
+    """A number with a point that stands beside a NUMERIC is one."""
+    parts = _alternatives(node)
+    if any_kind(parts, DECIMAL) and (literal := next(filter(None, map(number_with_point, parts)), None)) is not None:
+        number = literal.name.removesuffix("e0")
+        raise StatementRefused(f"{number} is a NUMERIC beside another: write NUMERIC '{number}'")
     return None
 
 
@@ -166,11 +196,23 @@ def among(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.In)
 def among_rows(node: exp.Expr) -> exp.Expr | None:
-    """NaN is in no array, and in no query's result."""
-    rows = node.args.get("query") or node.args.get("unnest")
-    if rows is None or not may_be_nan(node.this):
+    """NaN is in no array, and in no query's result, but NULL where one of them holds NULL."""
+    if not may_be_nan(node.this):
         return None
-    return duckdb("CASE WHEN isnan(_x) THEN FALSE ELSE _i END", _x=node.this, _i=node)
+    new, unnest, query = node.copy(), node.args.get("unnest"), node.args.get("query")
+    if unnest is not None:
+        if kind(unnest) not in FLOAT:
+            return None
+        new.args["unnest"].set("expressions", [call("without_nan", unnest.expressions[0])])
+        return new if new != node else None
+    if query is None or kind(query.unnest().selects[0]) not in FLOAT:
+        return None
+    rows = exp.Subquery(
+        this=query.unnest().copy(),
+        alias=exp.TableAlias(this=exp.to_identifier("_rows"), columns=[exp.to_identifier("_value")]),
+    )
+    new.set("query", exp.select("_value").from_(rows).where("_value IS NULL OR NOT isnan(_value)").subquery(copy=False))
+    return new
 
 
 @mends(exp.Case)

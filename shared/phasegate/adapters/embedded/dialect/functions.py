@@ -12,6 +12,16 @@ _CALL = re.compile(r"\bbq\.(\w+)\(", re.IGNORECASE)
 _CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | re.DOTALL)
 
 
+_FAILURE = re.compile(r"Conversion Error: Could not convert string '(.*)' to INT8")
+"""What DuckDB says of ``bq.fail``."""
+
+
+def reason(error: str) -> str:
+    """Return an error of DuckDB in the words of the function that failed, if it was one of these."""
+    failed = _FAILURE.match(error)
+    return failed[1] if failed else error
+
+
 class Functions:
     """These are the functions that a database has, and gets: a statement calls few of them."""
 

@@ -50,19 +50,69 @@ CREATE MACRO bq.main.timestamp_text(x, zone) AS
 CREATE MACRO bq.main.time_text(x) AS left(CAST(x AS VARCHAR), 8) || bq.fraction(x);
 
 -- Numbers.
-CREATE MACRO bq.main.divisor(x) AS CASE WHEN x = 0 THEN error('division by zero') ELSE x END;
+-- In the place of a number an error, which may stand in the ORDER BY of a window: DuckDB lets no error() there.
+CREATE MACRO bq.main.fail(reason) AS CAST(reason AS TINYINT);
+CREATE MACRO bq.main.divisor(x) AS CASE WHEN x = 0 THEN bq.fail('division by zero') ELSE x END;
 CREATE MACRO bq.main.numeric(x) AS CAST(round(x, 9) AS DECIMAL(38, 9));
--- result: what DuckDB makes of x (and y); infinite or NaN from finite arguments is an error.
+-- Of a FLOAT64, all of whose digits decide.
+CREATE MACRO bq.main.float_to_numeric(x) AS CAST(printf('%.25f', x + 0e0) AS DECIMAL(38, 9));
+CREATE MACRO bq.main.safe_float_to_numeric(x) AS TRY_CAST(printf('%.25f', x + 0e0) AS DECIMAL(38, 9));
+-- DuckDB divides DECIMAL as DOUBLE, which has 16 digits. Whole numbers of billionths are divided here.
+CREATE MACRO bq.main.billionths(x) AS CAST(CAST(x AS DECIMAL(38, 9)) * 1000000000 AS HUGEINT);
+CREATE MACRO bq.main.decimal_quotient(x, y) AS
+    list_transform([{'x': bq.billionths(x), 'y': bq.billionths(y)}], lambda v:
+        CAST(CASE WHEN (v.x < 0) = (v.y < 0) THEN 1 ELSE -1 END
+             * ((abs(v.x) * 2000000000 + abs(v.y)) // (2 * abs(v.y))) AS DECIMAL(38, 0))
+        * CAST(0.000000001 AS DECIMAL(10, 9)))[1];
+CREATE MACRO bq.main.decimal_div(x, y) AS CAST(bq.billionths(x) // bq.billionths(y) AS DECIMAL(38, 9));
+CREATE MACRO bq.main.div(x, y) AS x // bq.divisor(y);
+-- Arithmetic of FLOAT64. Each names its arguments once: DuckDB puts them in a macro's text, and nested ones would double.
+CREATE MACRO bq.main.within_float64(result, x, y) AS
+    CASE WHEN isinf(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
+         THEN bq.fail('a number beyond FLOAT64') ELSE result END;
+CREATE MACRO bq.main.add(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x + v.y, v.x, v.y))[1];
+CREATE MACRO bq.main.subtract(x, y) AS
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x - v.y, v.x, v.y))[1];
+CREATE MACRO bq.main.multiply(x, y) AS
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x * v.y, v.x, v.y))[1];
+CREATE MACRO bq.main.quotient(x, y) AS
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x / bq.divisor(v.y), v.x, v.y))[1];
+CREATE MACRO bq.main.rounded(x, places) AS
+    list_transform([{'x': x, 'n': places}], lambda v:
+        CASE WHEN v.n < 0 AND v.n >= -308 AND abs(v.x) > 1e307 AND isfinite(v.x) THEN bq.fail('rounded beyond FLOAT64')
+             ELSE round(v.x, CAST(v.n AS INTEGER)) END)[1];
+-- unbounded: the sum of those values alone that are infinite or NaN.
+CREATE MACRO bq.main.total(sum, unbounded) AS
+    list_transform([{'s': sum, 'u': unbounded}], lambda v:
+        CASE WHEN v.s IS NULL OR isfinite(v.s) THEN v.s
+             WHEN v.u IS NULL THEN bq.fail('a sum beyond FLOAT64') ELSE v.u END)[1];
+CREATE MACRO bq.main.average(x) AS
+    list_transform([x], lambda v:
+        CASE WHEN isinf(v) THEN bq.fail('an average beyond FLOAT64, or of infinite values') ELSE v END)[1];
+CREATE MACRO bq.main.spread(result, has_no_number) AS
+    list_transform([{'r': result, 'n': has_no_number}], lambda v:
+        CASE WHEN v.r IS NULL THEN NULL WHEN v.n THEN CAST('nan' AS DOUBLE)
+             WHEN isfinite(v.r) THEN v.r ELSE bq.fail('beyond FLOAT64 on the way') END)[1];
+-- result: what DuckDB makes of x and y; infinite or NaN from finite arguments is an error.
 CREATE MACRO bq.main.finite(result, x, y) AS
     CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
-         THEN error('a floating point error: no number comes of it') ELSE result END;
--- A quotient beyond FLOAT64 is NULL where the dividend x is a number.
-CREATE MACRO bq.main.safe_quotient(quotient, x) AS
-    CASE WHEN NOT (isinf(quotient) AND isfinite(CAST(x AS DOUBLE))) THEN quotient END;
-CREATE MACRO bq.main.not_negative(x) AS CASE WHEN x < 0 THEN error('the root of a negative number') ELSE x END;
-CREATE MACRO bq.main.positive(x) AS CASE WHEN x <= 0 THEN error('the logarithm of 0 or less') ELSE x END;
+         THEN bq.fail('a floating point error: no number comes of it') ELSE result END;
+CREATE MACRO bq.main.power(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.finite(pow(v.x, v.y), v.x, v.y))[1];
+-- A quotient beyond FLOAT64 is NULL where the dividend is a number.
+CREATE MACRO bq.main.safe_quotient(x, y) AS
+    list_transform([{'x': x, 'y': y}], lambda v:
+        CASE WHEN NOT (isinf(v.x / v.y) AND isfinite(CAST(v.x AS DOUBLE))) THEN v.x / v.y END)[1];
+CREATE MACRO bq.main.log(x, base) AS
+    list_transform([{'x': x, 'b': base}], lambda v:
+        CASE WHEN isinf(CAST(v.b AS DOUBLE)) THEN CAST('nan' AS DOUBLE)
+             ELSE bq.finite(log(bq.positive(v.b), v.x), v.x, v.b) END)[1];
+CREATE MACRO bq.main.not_negative(x) AS CASE WHEN x < 0 THEN bq.fail('the root of a negative number') ELSE x END;
+CREATE MACRO bq.main.positive(x) AS CASE WHEN x <= 0 THEN bq.fail('the logarithm of 0 or less') ELSE x END;
 CREATE MACRO bq.main.exponent(x) AS
-    CASE WHEN x > 709.782712893384e0 AND isfinite(CAST(x AS DOUBLE)) THEN error('beyond FLOAT64') ELSE x END;
+    CASE WHEN x > 709.782712893384e0 AND isfinite(CAST(x AS DOUBLE)) THEN bq.fail('beyond FLOAT64') ELSE x END;
+-- For FORMAT: -0.0 has no sign there, and DuckDB does not write all the digits of larger numbers.
+CREATE MACRO bq.main.printable(x) AS
+    CASE WHEN isfinite(x) AND abs(x) >= 1e50 THEN bq.fail('FORMAT of a number with more than 50 digits') ELSE x + 0e0 END;
 -- NULL for a text that is no INT64.
 CREATE MACRO bq.main.whole_of_text(x) AS
     CASE WHEN regexp_full_match(x, '\s*([+-]?\d+|\+?0[xX][0-9a-fA-F]+)\s*') THEN x
@@ -98,28 +148,34 @@ CREATE MACRO bq.main.same(x, y) AS x = y AND NOT isnan(x);
 CREATE MACRO bq.main.other(x, y) AS x <> y OR isnan(x);
 CREATE MACRO bq.main.greater(x, y) AS x > y AND NOT isnan(x);
 CREATE MACRO bq.main.not_less(x, y) AS x >= y AND NOT isnan(x);
+CREATE MACRO bq.main.between(x, low, high) AS
+    list_transform([{'x': x, 'l': low, 'h': high}], lambda v: bq.not_less(v.x, v.l) AND bq.not_less(v.h, v.x))[1];
 
 -- Texts.
 CREATE MACRO bq.main.first_of(x, start) AS CASE WHEN start = 0 OR start < -length(x) THEN 1 ELSE start END;
-CREATE MACRO bq.main.length_of(n) AS CASE WHEN n < 0 THEN error('a negative length') ELSE n END;
+CREATE MACRO bq.main.length_of(n) AS CASE WHEN n < 0 THEN bq.fail('a negative length') ELSE n END;
 CREATE MACRO bq.main.code_points(x) AS list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT));
 
 CREATE MACRO bq.main.reversed(x) AS
     CASE WHEN x IS NOT NULL THEN coalesce(array_to_string(list_reverse(regexp_extract_all(x, '(?s).')), ''), '') END;
 CREATE MACRO bq.main.ascii(x) AS
-    CASE WHEN unicode(x) > 127 THEN error('a character beyond ASCII') ELSE CAST(greatest(unicode(x), 0) AS BIGINT) END;
+    CASE WHEN unicode(x) > 127 THEN bq.fail('a character beyond ASCII') WHEN x = '' THEN 0 ELSE CAST(unicode(x) AS BIGINT) END;
 
 -- Bits of an INT64: zeros come in, from both sides.
 CREATE MACRO bq.main.shifted(result, n) AS
-    CASE WHEN n < 0 THEN error('a negative shift') WHEN n > 63 THEN 0 ELSE CAST(result AS BIGINT) END;
+    CASE WHEN n < 0 THEN bq.fail('a negative shift') WHEN n > 63 THEN 0 ELSE CAST(result AS BIGINT) END;
 
 CREATE MACRO bq.main.json_text(x, type) AS
     CASE WHEN type = 'DOUBLE' THEN error('JSON_VALUE of a number with a fraction: cast it to a number') ELSE x END;
 
 -- Arrays and aggregates.
-CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN error('a step of zero') ELSE x END;
+CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN bq.fail('a step of zero') ELSE x END;
 CREATE MACRO bq.main.range_bucket(x, bounds) AS
-    CASE WHEN x IS NOT NULL THEN len(list_filter(bounds, lambda bound: bound <= x)) END;
+    list_transform([{'x': x, 'b': bounds}], lambda v:
+        CASE WHEN v.x IS NOT NULL THEN len(list_filter(v.b, lambda bound: bound <= v.x)) END)[1];
 CREATE MACRO bq.main.element(list, place) AS
     CASE WHEN list IS NULL OR place BETWEEN 1 AND len(list) THEN list_extract(list, place)
          ELSE error('an array index out of bounds: ' || CAST(place AS VARCHAR)) END;
+-- DuckDB counts a negative place from the end.
+CREATE MACRO bq.main.safe_element(list, place) AS CASE WHEN place > 0 THEN list_extract(list, place) END;
+CREATE MACRO bq.main.without_nan(list) AS list_filter(list, lambda value: value IS NULL OR NOT isnan(value));

@@ -149,6 +149,13 @@ def literal_text(node: exp.Expr | None) -> str | None:
     return None
 
 
+def number_with_point(node: exp.Expr | None) -> exp.Expr | None:
+    """Return the literal of a number with a point, or an exponent, with or without a sign; None for anything else."""
+    while isinstance(node, exp.Neg | exp.Paren):
+        node = node.this
+    return node if isinstance(node, exp.Literal) and not node.is_string and not node.is_int else None
+
+
 def any_kind(nodes: Iterable[exp.Expr | None], kinds: frozenset[Type]) -> bool:
     """Tell whether one of the parts is of such a type."""
     return any(kind(node) in kinds for node in nodes)

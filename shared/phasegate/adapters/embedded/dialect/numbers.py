@@ -13,9 +13,9 @@ from phasegate.adapters.embedded.dialect.mending import (
     call,
     duckdb,
     kind,
-    may_be_nan,
     mends,
 )
+from phasegate.adapters.embedded.dialect.ranges import may_overflow
 from phasegate.domain.errors import StatementRefused
 
 _VALUES = (
@@ -64,13 +64,12 @@ _VALUES = (
 
 @mends(exp.Literal)
 def whole_number(node: exp.Expr) -> exp.Expr | None:
-    """A whole number is INT64, where DuckDB reads an INT32; one with a point is FLOAT64, not DECIMAL."""
+    """A whole number is INT64, where DuckDB reads an INT32; one with a point is FLOAT64, or NUMERIC beside one."""
     if node.is_string:
         return None
     if not node.is_int:
-        if isinstance(node.parent, exp.Add | exp.Sub | exp.Mul | exp.Div) and any_kind(
-            (node.parent.this, node.parent.expression), DECIMAL
-        ):
+        if kind(node) in DECIMAL or _is_compared_with_numeric(node):
+            node.type = Type.DECIMAL.into_expr()
             return duckdb(f"CAST('{node.name}' AS DECIMAL(38, 9))")
         return None if "e" in node.name.lower() else exp.Literal.number(f"{node.name}e0")
     parent = node.parent
@@ -88,30 +87,39 @@ def whole_number(node: exp.Expr) -> exp.Expr | None:
     return duckdb(f"CAST({node.name} AS BIGINT)")
 
 
+def _is_compared_with_numeric(number: exp.Expr) -> bool:
+    compared: exp.Expr = number
+    while isinstance(compared.parent, exp.Neg | exp.Paren):
+        compared = compared.parent
+    comparison = compared.parent
+    if not isinstance(comparison, exp.Binary | exp.In | exp.Between) or not isinstance(comparison, exp.Predicate):
+        return False
+    return any_kind(comparison.iter_expressions(), DECIMAL)
+
+
 @mends(exp.Neg)
 def negative(node: exp.Expr) -> exp.Expr | None:
     """A negative whole number is INT64 too."""
     if isinstance(node.this, exp.Literal) and node.this.is_int and isinstance(node.parent, _VALUES):
         return duckdb(f"CAST(-{node.this.name} AS BIGINT)")
-    return None
+    return exp.Neg(this=exp.paren(node.this)) if isinstance(node.this, exp.BitwiseNot) else None
 
 
 @mends(exp.Div, exp.IntDiv)
 def division(node: exp.Expr) -> exp.Expr | None:
-    """By zero it is an error; of NUMERIC it is NUMERIC."""
+    """By zero it is an error, and beyond FLOAT64; of NUMERIC it is NUMERIC."""
     number, divisor = node.this, node.expression
-    nonzero = divisor if isinstance(divisor, exp.Literal) and float(divisor.name) else call("divisor", divisor)
     if any_kind((number, divisor), DECIMAL) and not any_kind((number, divisor), FLOAT):
-        quotient = duckdb("_a / _b", _a=number, _b=nonzero)
-        return (
-            duckdb("CAST(trunc(_q) AS DECIMAL(38, 9))", _q=quotient)
-            if isinstance(node, exp.IntDiv)
-            else call("numeric", quotient)
-        )
-    if nonzero is divisor:
+        name = "decimal_div" if isinstance(node, exp.IntDiv) else "decimal_quotient"
+        return call(name, number, call("divisor", divisor))
+    if may_overflow(node):
+        return call("quotient", number, divisor)
+    if isinstance(node, exp.IntDiv):
+        return call("div", number, divisor)
+    if isinstance(divisor, exp.Literal) and float(divisor.name):
         return None
     new = node.copy()
-    new.set("expression", nonzero)
+    new.set("expression", call("divisor", divisor))
     return new
 
 
@@ -135,34 +143,48 @@ def operands(node: exp.Expr) -> exp.Expr | None:
     return None
 
 
+_WITHIN_RANGE: dict[type[exp.Expr], str] = {exp.Add: "add", exp.Sub: "subtract", exp.Mul: "multiply"}
+
+
+@mends(*_WITHIN_RANGE)
+def within_range(node: exp.Expr) -> exp.Expr | None:
+    """Beyond FLOAT64 is an error."""
+    return call(_WITHIN_RANGE[type(node)], node.this, node.expression) if may_overflow(node) else None
+
+
 @mends(exp.SafeDivide)
 def safe_divide(node: exp.Expr) -> exp.Expr | None:
     """NULL by zero, and where no number comes of it: by an INT64 one always does."""
-    quotient = duckdb("_a / nullif(_b, 0)", _a=node.this, _b=node.expression)
     sides = (node.this, node.expression)
+    divisor = duckdb("nullif(_b, 0)", _b=node.expression)
     if any_kind(sides, DECIMAL) and not any_kind(sides, FLOAT):
-        return call("numeric", quotient)
+        return call("decimal_quotient", node.this, divisor)
     if kind(node.expression) in WHOLE:
-        return quotient
-    if kind(node.this) in WHOLE:
-        return duckdb("CASE WHEN NOT isinf(_q) THEN _q END", _q=quotient)
-    return call("safe_quotient", quotient, node.this)
+        return duckdb("_a / _b", _a=node.this, _b=divisor)
+    return call("safe_quotient", node.this, divisor)
 
 
-_WITHIN: dict[type[exp.Expr], str] = {exp.Sqrt: "not_negative", exp.Ln: "positive", exp.Exp: "exponent"}
+_WITHIN: dict[type[exp.Expr], str] = {
+    exp.Sqrt: "not_negative",
+    exp.Ln: "positive",
+    exp.Log: "positive",
+    exp.Exp: "exponent",
+}
 
 
-@mends(*_WITHIN, exp.Log, exp.Pow)
+@mends(*_WITHIN, exp.Pow)
 def no_number(node: exp.Expr) -> exp.Expr | None:
     """Where no number comes of numbers it is an error, where DuckDB says NaN or infinity."""
+    if any_kind((node.this, node.args.get("expression")), DECIMAL):
+        name = node.sql(dialect=BigQuery).partition("(")[0]
+        raise StatementRefused(f"{name} of NUMERIC is not translated: write it of CAST(… AS FLOAT64)")
+    if isinstance(node, exp.Pow):
+        return call("power", node.this, node.expression)
+    if isinstance(node, exp.Log) and node.args.get("expression") is not None:
+        return call("log", node.expression, node.this)  # sqlglot has the base first
     new = node.copy()
-    if (name := _WITHIN.get(type(node))) is not None:
-        new.set("this", call(name, node.this))
-    elif isinstance(node, exp.Log) and node.args.get("expression") is None:
-        new.set("this", call("positive", node.this))
-    else:
-        new = call("finite", node, node.this, node.expression)
-    return call("numeric", new) if kind(node.this) in DECIMAL else new
+    new.set("this", call(_WITHIN[type(node)], node.this))
+    return new
 
 
 _SIGNS: dict[type[exp.Expr], str] = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
@@ -185,6 +207,26 @@ def safe_arithmetic(node: exp.Expr) -> exp.Expr | None:
 def safe_negate(node: exp.Expr) -> exp.Expr | None:
     """NULL beyond INT64."""
     return duckdb("TRY_CAST(-CAST(_a AS HUGEINT) AS BIGINT)", _a=node.this)
+
+
+@mends(exp.Round, exp.Trunc, exp.Ceil, exp.Floor)
+def nine_decimals(node: exp.Expr) -> exp.Expr | None:
+    """Of NUMERIC it is NUMERIC: DuckDB makes a type of fewer decimals, and takes them from what stands beside it."""
+    if kind(node.this) not in DECIMAL:
+        return None
+    new = node.copy()
+    if (places := node.args.get("decimals")) is not None and not isinstance(places, exp.Literal | exp.Neg):
+        new.set("decimals", duckdb("CAST(_n AS INTEGER)", _n=places))
+    return duckdb("CAST(_r AS DECIMAL(38, 9))", _r=new)
+
+
+@mends(exp.Round)
+def rounded_up(node: exp.Expr) -> exp.Expr | None:
+    """To a negative number of decimals the largest are rounded beyond FLOAT64: an error."""
+    places = node.args.get("decimals")
+    if places is None or isinstance(places, exp.Literal) or not may_overflow(node):
+        return None
+    return call("rounded", node.this, places)
 
 
 @mends(exp.Round, exp.Trunc)
@@ -250,28 +292,12 @@ def hexadecimal(node: exp.Expr) -> exp.Expr | None:
     return duckdb(f"CAST({int(node.name, 16)} AS BIGINT)") if node.args.get("is_integer") else None
 
 
-@mends(exp.BitwiseAnd)
-def bit_order(node: exp.Expr) -> exp.Expr | None:
-    """``&`` binds closer than ``|`` and ``^``; sqlglot reads all three alike."""
-    left = node.this
-    if not isinstance(left, exp.BitwiseOr | exp.BitwiseXor):
-        return None
-    return type(left)(
-        this=left.this.copy(),
-        expression=exp.paren(exp.BitwiseAnd(this=left.expression.copy(), expression=node.expression.copy())),
-    )
-
-
-@mends(exp.Least, exp.Min)
+@mends(exp.Least)
 def least(node: exp.Expr) -> exp.Expr | None:
     """NaN is less than every number."""
     values = [node.this, *node.expressions]
-    if not any_kind(values, FLOAT) or isinstance(node.parent, exp.Window):
+    if not any_kind(values, FLOAT):
         return None
-    if isinstance(node, exp.Min):
-        if not may_be_nan(node.this):
-            return None
-        return duckdb("CASE WHEN bool_or(isnan(_x)) THEN CAST('nan' AS DOUBLE) ELSE _m END", _x=node.this, _m=node)
     tests = [duckdb("isnan(CAST(_x AS DOUBLE))", _x=value) for value in values]
     return duckdb("CASE WHEN _t THEN CAST('nan' AS DOUBLE) ELSE _l END", _t=exp.or_(*tests), _l=node)
 

@@ -5,6 +5,7 @@ import re
 from sqlglot import exp
 
 from phasegate.adapters.embedded.dialect.comparisons import written
+from phasegate.adapters.embedded.dialect.known import name_of
 from phasegate.adapters.embedded.dialect.mending import TEXT, call, duckdb, family, kind, literal_text, mends
 from phasegate.domain.errors import StatementRefused, TypesDoNotFit
 
@@ -14,6 +15,34 @@ _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 _WHITE = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """White space, as Unicode has it."""
+
+
+@mends(
+    exp.Substring,
+    exp.Left,
+    exp.Right,
+    exp.Lower,
+    exp.Upper,
+    exp.Trim,
+    exp.Pad,
+    exp.Repeat,
+    exp.Replace,
+    exp.Reverse,
+    exp.Split,
+    exp.StrPosition,
+    exp.StartsWith,
+    exp.EndsWith,
+    exp.Translate,
+    exp.RegexpLike,
+    exp.RegexpExtract,
+    exp.RegexpExtractAll,
+    exp.RegexpReplace,
+)
+def of_bytes(node: exp.Expr) -> exp.Expr | None:
+    """Of a STRING alone."""
+    if isinstance(node, exp.Func) and family(node.this) == "BYTES":
+        raise TypesDoNotFit(f"{name_of(node)} of BYTES is not translated: write it of CAST(… AS STRING)")
+    return None
 
 
 @mends(exp.Substring)

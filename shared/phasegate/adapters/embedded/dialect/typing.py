@@ -1,5 +1,6 @@
 """Types of every part of a statement, by the columns of the tables that it reads."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
@@ -10,6 +11,8 @@ from sqlglot.optimizer.annotate_types import TypeAnnotator
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
+from phasegate.adapters.embedded.dialect.known import refusal
+from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind, number_with_point
 from phasegate.domain.errors import StatementRefused
 from phasegate.ports import Parameter
 
@@ -31,9 +34,18 @@ class Tables:
         return self._columns.get(f"{table.db}.{table.name}", {})
 
 
+_UNKNOWN = exp.DType.UNKNOWN.into_expr()
+_AMBIGUOUS = exp.DType.UNKNOWN.into_expr()
+"""In the place of the type of two columns of one name."""
+
+
 def _type_trunc(_: TypeAnnotator, node: exp.Expr) -> None:
     of = node.this.type
     node.type = _data_type("FLOAT64") if of is not None and of.this in exp.DataType.INTEGER_TYPES else of
+
+
+def _type_anonymous(_: TypeAnnotator, node: exp.Expr) -> None:
+    node.type = _data_type("FLOAT64") if node.name.upper() == "IEEE_DIVIDE" else _UNKNOWN
 
 
 def _type_extract(annotator: TypeAnnotator, node: exp.Expr) -> None:
@@ -43,21 +55,43 @@ def _type_extract(annotator: TypeAnnotator, node: exp.Expr) -> None:
         BigQuery.EXPRESSION_METADATA[exp.Extract]["annotator"](annotator, node)
 
 
+def _type_div(annotator: TypeAnnotator, node: exp.Expr) -> None:
+    sides = node.this, node.expression
+    if any_kind(sides, DECIMAL) and any_kind(sides, FLOAT):
+        node.type = _beside_numeric(*sides).into_expr()
+    else:
+        BigQuery.EXPRESSION_METADATA[exp.Div]["annotator"](annotator, node)
+
+
 _METADATA = BigQuery.EXPRESSION_METADATA | {
     exp.Trunc: {"annotator": _type_trunc},
+    exp.Div: {"annotator": _type_div},
     exp.Extract: {"annotator": _type_extract},
+    exp.Anonymous: {"annotator": _type_anonymous},
     exp.TsOrDsToDatetime: {"returns": exp.DType.DATETIME},
 }
 """How sqlglot types what it does not, or otherwise than BigQuery."""
 
-_UNKNOWN = exp.DType.UNKNOWN.into_expr()
 _SCHEMA = MappingSchema(dialect=BigQuery)
 
+
+def _beside_numeric(left: exp.Expr, right: exp.Expr) -> exp.DType:
+    """A number with a point is NUMERIC beside one; else the result of a NUMERIC and a FLOAT64 is FLOAT64."""
+    for side in (left, right):
+        if number_with_point(side) is not None:
+            for part in side.find_all(exp.Literal, exp.Neg, exp.Paren):
+                part.type = _data_type("NUMERIC")
+            return exp.DType.DECIMAL
+    return exp.DType.DOUBLE
+
+
 _DATE_AND_INTERVAL = (exp.DType.DATE, exp.DType.INTERVAL)
-_BINARY = TypeAnnotator.BINARY_COERCIONS | dict.fromkeys(
-    (_DATE_AND_INTERVAL, _DATE_AND_INTERVAL[::-1]), lambda _left, _right: exp.DType.DATETIME
+_BINARY = (
+    TypeAnnotator.BINARY_COERCIONS
+    | dict.fromkeys((_DATE_AND_INTERVAL, _DATE_AND_INTERVAL[::-1]), lambda _left, _right: exp.DType.DATETIME)
+    | dict.fromkeys(((exp.DType.DECIMAL, exp.DType.DOUBLE), (exp.DType.DOUBLE, exp.DType.DECIMAL)), _beside_numeric)
 )
-"""sqlglot's, but for the sum of a DATE and an INTERVAL: that is a DATETIME, whatever the interval's part."""
+"""sqlglot's, but for the sum of a DATE and an INTERVAL, a DATETIME whatever the interval's part, and for NUMERIC."""
 
 
 def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
@@ -65,11 +99,11 @@ def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
 
     Columns get theirs here, whichever way a query names or selects them; sqlglot has those of all other parts.
     """
-    annotator = TypeAnnotator(_SCHEMA, _METADATA, overwrite_types=False)
+    annotator = TypeAnnotator(_SCHEMA, _METADATA, binary_coercions=_BINARY, overwrite_types=False)
     results = _Results(tables)
     for part in tree.walk():
         part.type = None  # the parser gave some, by which what is within them would be passed over
-    for scope in traverse_scope(tree):
+    for scope in _scopes(tree):
         query = scope.expression
         _type_columns(query, scope, results)
         if isinstance(query, exp.Select):
@@ -80,6 +114,17 @@ def with_types(tree: exp.Expr, tables: Tables) -> exp.Expr:
         annotator.annotate_scope(scope)
         results.add(scope)
     return annotator.annotate(tree, annotate_scope=False)
+
+
+def _scopes(tree: exp.Expr) -> list[Scope]:
+    """Return the scopes of a statement's queries, the inner ones first: an UNNEST after the queries within it."""
+    scopes = traverse_scope(tree)
+    for scope in [scope for scope in scopes if isinstance(scope.expression, exp.UDTF)]:
+        within = {id(query) for query in scope.expression.find_all(exp.Select, exp.Unnest)} - {id(scope.expression)}
+        if places := [place for place, other in enumerate(scopes) if id(other.expression) in within]:
+            scopes.remove(scope)
+            scopes.insert(max(places), scope)
+    return scopes
 
 
 def _annotate(annotator: TypeAnnotator, part: exp.Expr, scope: Scope) -> None:
@@ -109,7 +154,9 @@ class _Results:
         query = source.expression
         while id(query) not in self._columns and isinstance(query, exp.SetOperation):
             query = query.this.unnest()  # a query that reads itself: what it begins with
-        return dict(self._columns.get(id(query), ()))
+        columns = self._columns.get(id(query), [])
+        twice = {name: _AMBIGUOUS for name, times in Counter(name for name, _ in columns).items() if times > 1}
+        return dict(columns) | twice
 
     def _selected(self, scope: Scope) -> list[tuple[str, exp.DataType]]:
         query = scope.expression
@@ -129,14 +176,15 @@ class _Results:
         star = projection.this if isinstance(projection, exp.Column) else projection
         left_out = {part.name.lower() for part in star.args.get("except_") or ()}
         replaced = {part.alias.lower(): part.type or _UNKNOWN for part in star.args.get("replace") or ()}
-        seen: set[str] = set()
+        joins = scope.expression.args.get("joins") or ()
+        joined = {column.name.lower() for join in joins for column in join.args.get("using") or ()}
         for name, source in _read(scope).items():
             if isinstance(projection, exp.Column) and name != projection.table.lower():
                 continue
             for column, of in self.of(source).items():
-                if column not in left_out | seen:
+                if column not in left_out:
                     yield column, replaced.get(column, of)
-                seen.add(column)
+            left_out |= joined  # what they are joined by is one column
 
 
 def _read(scope: Scope) -> dict[str, exp.Expr | Scope]:
@@ -185,6 +233,8 @@ def _type_columns(query: exp.Expr, scope: Scope, results: _Results) -> None:
     for column in query.find_all(exp.Column):
         if not column.is_star and column.type is None:
             column.type = _named([part.name.lower() for part in column.parts], around)
+            if column.type is _AMBIGUOUS:
+                raise refusal(column, f"{column.name} is ambiguous", "another name for one of the columns (AS …)")
 
 
 def _named(names: list[str], around: list[dict[str, Mapping[str, exp.DataType]]]) -> exp.DataType | None:

@@ -1,0 +1,108 @@
+"""Which numbers may leave FLOAT64: an error in BigQuery, Infinity in DuckDB.
+
+A check of each result would cost a plan its time. What the types bound needs none: a quotient of two INT64, a hundred
+times that, a sum of such shares.
+"""
+
+import math
+import sys
+
+from sqlglot import exp
+
+from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, WHOLE, kind
+
+_LARGEST = sys.float_info.max
+_LARGEST_WHOLE = 2.0**63
+"""Of INT64; also what no number of rows exceeds."""
+_LARGEST_DECIMAL = 1e29
+"""Of NUMERIC, which has 29 digits before its point."""
+
+_OPERATORS = (exp.Add, exp.Sub, exp.Mul, exp.Div)
+_TOTALS = (exp.Sum, exp.Avg)
+_SPREADS = (
+    exp.Stddev,
+    exp.StddevPop,
+    exp.StddevSamp,
+    exp.Variance,
+    exp.VariancePop,
+    exp.CovarPop,
+    exp.CovarSamp,
+    exp.Corr,
+)
+_AS_LARGE = (
+    exp.Paren,
+    exp.Alias,
+    exp.Neg,
+    exp.Abs,
+    exp.Cast,
+    exp.Trunc,
+    exp.Ceil,
+    exp.Floor,
+    exp.Min,
+    exp.Max,
+    exp.AnyValue,
+    exp.If,
+    exp.Case,
+    exp.Coalesce,
+    exp.Greatest,
+    exp.Least,
+    exp.Nullif,
+    exp.Distinct,
+    exp.Array,
+)
+"""What is as large as its parts at most."""
+
+_MARK = "may_overflow"
+
+
+def mark_overflow(tree: exp.Expr) -> None:
+    """Mark each part of a statement with types that DuckDB may make, of finite values, more than FLOAT64 holds."""
+    largest: dict[int, float] = {}
+    for node in reversed(list(tree.bfs())):
+        bound = _bound(node, largest)
+        if kind(node) in FLOAT and bound > _LARGEST and isinstance(node, (*_OPERATORS, *_TOTALS, *_SPREADS, exp.Round)):
+            node.meta[_MARK] = True
+        largest[id(node)] = min(bound, _LARGEST)
+
+
+def may_overflow(node: exp.Expr) -> bool:
+    """Tell whether a part was marked."""
+    return _MARK in node.meta
+
+
+def _bound(node: exp.Expr, largest: dict[int, float]) -> float:
+    """Return what the absolute value of a part, or of DuckDB's way to it, does not exceed; 0 of what is no number.
+
+    largest: those of its parts, by their ids.
+    """
+    if isinstance(node, exp.Literal):
+        return 0.0 if node.is_string else abs(float(node.name))
+    parts = [largest[id(part)] for part in node.iter_expressions()]
+    if isinstance(node, _TOTALS):
+        return parts[0] * _LARGEST_WHOLE if kind(node) in FLOAT else _LARGEST_WHOLE
+    if isinstance(node, _SPREADS):
+        return math.prod(2 * part for part in (parts * 2)[:2]) * _LARGEST_WHOLE
+    if kind(node) in WHOLE:
+        return _LARGEST_WHOLE
+    if kind(node) in DECIMAL:
+        return _LARGEST_DECIMAL
+    if isinstance(node, exp.Cast) and kind(node.this) not in WHOLE | DECIMAL | FLOAT:
+        return _LARGEST if kind(node) in FLOAT else 0.0
+    if isinstance(node, exp.Add | exp.Sub):
+        return sum(parts)
+    if isinstance(node, exp.Mul):
+        return math.prod(parts)
+    if isinstance(node, exp.Div | exp.SafeDivide):
+        return parts[0] / _smallest(node.expression)
+    if isinstance(node, exp.Round):
+        return 2 * parts[0]
+    if isinstance(node, _AS_LARGE):
+        return max(parts, default=0.0)
+    return _LARGEST if kind(node) in FLOAT else 0.0
+
+
+def _smallest(divisor: exp.Expr) -> float:
+    """Return what the absolute value of a divisor that is not 0 exceeds at least."""
+    if isinstance(divisor, exp.Literal) and not divisor.is_string and float(divisor.name):
+        return abs(float(divisor.name))
+    return 1.0 if kind(divisor) in WHOLE else sys.float_info.min
