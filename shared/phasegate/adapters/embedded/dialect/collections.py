@@ -21,6 +21,8 @@ def prepared(tree: exp.Expr) -> exp.Expr:
                     )
     for chain in [node for node in tree.find_all(*_BITWISE) if not isinstance(node.parent, _BITWISE)]:
         _regroup(chain)
+    for part in tree.find_all(exp.Extract):
+        _zone_of_all(part)
     for select in tree.find_all(exp.Select):
         _prefer_results(select)
     for key in tree.find_all(exp.Ordered):
@@ -39,6 +41,17 @@ def prepared(tree: exp.Expr) -> exp.Expr:
             unnest.set("alias", exp.TableAlias(columns=[exp.to_identifier(f"_of_array_{number}")]))
             unnest.set("explode_array", True)
     return tree
+
+
+def _zone_of_all(extract: exp.Expr) -> None:
+    """AT TIME ZONE is said of all that EXTRACT takes a part of; sqlglot reads it as said of the last operand."""
+    last = extract.expression
+    while isinstance(last, exp.Binary):
+        last = last.expression
+    if isinstance(last, exp.AtTimeZone) and last is not extract.expression:
+        zone = last.args["zone"]
+        last.replace(last.this)
+        extract.set("expression", exp.AtTimeZone(this=exp.paren(extract.expression, copy=False), zone=zone))
 
 
 _BITWISE = (exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAnd, exp.BitwiseXor, exp.BitwiseOr)

@@ -61,8 +61,8 @@ CREATE MACRO bq.main.safe_float_to_numeric(x) AS TRY_CAST(printf('%.25f', x + 0e
 CREATE MACRO bq.main.billionths(x) AS CAST(CAST(x AS DECIMAL(38, 9)) * 1000000000 AS HUGEINT);
 CREATE MACRO bq.main.decimal_quotient(x, y) AS
     list_transform([{'x': bq.billionths(x), 'y': bq.billionths(y)}], lambda v:
-        CAST(CASE WHEN (v.x < 0) = (v.y < 0) THEN 1 ELSE -1 END
-             * ((abs(v.x) * 2000000000 + abs(v.y)) // (2 * abs(v.y))) AS DECIMAL(38, 0))
+        CAST(CASE WHEN (v['x'] < 0) = (v['y'] < 0) THEN 1 ELSE -1 END
+             * ((abs(v['x']) * 2000000000 + abs(v['y'])) // (2 * abs(v['y']))) AS DECIMAL(38, 0))
         * CAST(0.000000001 AS DECIMAL(10, 9)))[1];
 CREATE MACRO bq.main.decimal_div(x, y) AS CAST(bq.billionths(x) // bq.billionths(y) AS DECIMAL(38, 9));
 CREATE MACRO bq.main.div(x, y) AS x // bq.divisor(y);
@@ -70,42 +70,42 @@ CREATE MACRO bq.main.div(x, y) AS x // bq.divisor(y);
 CREATE MACRO bq.main.within_float64(result, x, y) AS
     CASE WHEN isinf(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
          THEN bq.fail('a number beyond FLOAT64') ELSE result END;
-CREATE MACRO bq.main.add(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x + v.y, v.x, v.y))[1];
+CREATE MACRO bq.main.add(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] + v['y'], v['x'], v['y']))[1];
 CREATE MACRO bq.main.subtract(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x - v.y, v.x, v.y))[1];
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] - v['y'], v['x'], v['y']))[1];
 CREATE MACRO bq.main.multiply(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x * v.y, v.x, v.y))[1];
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] * v['y'], v['x'], v['y']))[1];
 CREATE MACRO bq.main.quotient(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v.x / bq.divisor(v.y), v.x, v.y))[1];
+    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] / bq.divisor(v['y']), v['x'], v['y']))[1];
 CREATE MACRO bq.main.rounded(x, places) AS
     list_transform([{'x': x, 'n': places}], lambda v:
-        CASE WHEN v.n < 0 AND v.n >= -308 AND abs(v.x) > 1e307 AND isfinite(v.x) THEN bq.fail('rounded beyond FLOAT64')
-             ELSE round(v.x, CAST(v.n AS INTEGER)) END)[1];
+        CASE WHEN v['n'] < 0 AND v['n'] >= -308 AND abs(v['x']) > 1e307 AND isfinite(v['x']) THEN bq.fail('rounded beyond FLOAT64')
+             ELSE round(v['x'], CAST(v['n'] AS INTEGER)) END)[1];
 -- unbounded: the sum of those values alone that are infinite or NaN.
 CREATE MACRO bq.main.total(sum, unbounded) AS
     list_transform([{'s': sum, 'u': unbounded}], lambda v:
-        CASE WHEN v.s IS NULL OR isfinite(v.s) THEN v.s
-             WHEN v.u IS NULL THEN bq.fail('a sum beyond FLOAT64') ELSE v.u END)[1];
+        CASE WHEN v['s'] IS NULL OR isfinite(v['s']) THEN v['s']
+             WHEN v['u'] IS NULL THEN bq.fail('a sum beyond FLOAT64') ELSE v['u'] END)[1];
 CREATE MACRO bq.main.average(x) AS
     list_transform([x], lambda v:
         CASE WHEN isinf(v) THEN bq.fail('an average beyond FLOAT64, or of infinite values') ELSE v END)[1];
 CREATE MACRO bq.main.spread(result, has_no_number) AS
     list_transform([{'r': result, 'n': has_no_number}], lambda v:
-        CASE WHEN v.r IS NULL THEN NULL WHEN v.n THEN CAST('nan' AS DOUBLE)
-             WHEN isfinite(v.r) THEN v.r ELSE bq.fail('beyond FLOAT64 on the way') END)[1];
+        CASE WHEN v['r'] IS NULL THEN NULL WHEN v['n'] THEN CAST('nan' AS DOUBLE)
+             WHEN isfinite(v['r']) THEN v['r'] ELSE bq.fail('beyond FLOAT64 on the way') END)[1];
 -- result: what DuckDB makes of x and y; infinite or NaN from finite arguments is an error.
 CREATE MACRO bq.main.finite(result, x, y) AS
     CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
          THEN bq.fail('a floating point error: no number comes of it') ELSE result END;
-CREATE MACRO bq.main.power(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.finite(pow(v.x, v.y), v.x, v.y))[1];
+CREATE MACRO bq.main.power(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.finite(pow(v['x'], v['y']), v['x'], v['y']))[1];
 -- A quotient beyond FLOAT64 is NULL where the dividend is a number.
 CREATE MACRO bq.main.safe_quotient(x, y) AS
     list_transform([{'x': x, 'y': y}], lambda v:
-        CASE WHEN NOT (isinf(v.x / v.y) AND isfinite(CAST(v.x AS DOUBLE))) THEN v.x / v.y END)[1];
+        CASE WHEN NOT (isinf(v['x'] / v['y']) AND isfinite(CAST(v['x'] AS DOUBLE))) THEN v['x'] / v['y'] END)[1];
 CREATE MACRO bq.main.log(x, base) AS
     list_transform([{'x': x, 'b': base}], lambda v:
-        CASE WHEN isinf(CAST(v.b AS DOUBLE)) THEN CAST('nan' AS DOUBLE)
-             ELSE bq.finite(log(bq.positive(v.b), v.x), v.x, v.b) END)[1];
+        CASE WHEN isinf(CAST(v['b'] AS DOUBLE)) THEN CAST('nan' AS DOUBLE)
+             ELSE bq.finite(log(bq.positive(v['b']), v['x']), v['x'], v['b']) END)[1];
 CREATE MACRO bq.main.not_negative(x) AS CASE WHEN x < 0 THEN bq.fail('the root of a negative number') ELSE x END;
 CREATE MACRO bq.main.positive(x) AS CASE WHEN x <= 0 THEN bq.fail('the logarithm of 0 or less') ELSE x END;
 CREATE MACRO bq.main.exponent(x) AS
@@ -149,7 +149,7 @@ CREATE MACRO bq.main.other(x, y) AS x <> y OR isnan(x);
 CREATE MACRO bq.main.greater(x, y) AS x > y AND NOT isnan(x);
 CREATE MACRO bq.main.not_less(x, y) AS x >= y AND NOT isnan(x);
 CREATE MACRO bq.main.between(x, low, high) AS
-    list_transform([{'x': x, 'l': low, 'h': high}], lambda v: bq.not_less(v.x, v.l) AND bq.not_less(v.h, v.x))[1];
+    list_transform([{'x': x, 'l': low, 'h': high}], lambda v: bq.not_less(v['x'], v['l']) AND bq.not_less(v['h'], v['x']))[1];
 
 -- Texts.
 CREATE MACRO bq.main.first_of(x, start) AS CASE WHEN start = 0 OR start < -length(x) THEN 1 ELSE start END;
@@ -172,7 +172,7 @@ CREATE MACRO bq.main.json_text(x, type) AS
 CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN bq.fail('a step of zero') ELSE x END;
 CREATE MACRO bq.main.range_bucket(x, bounds) AS
     list_transform([{'x': x, 'b': bounds}], lambda v:
-        CASE WHEN v.x IS NOT NULL THEN len(list_filter(v.b, lambda bound: bound <= v.x)) END)[1];
+        CASE WHEN v['x'] IS NOT NULL THEN len(list_filter(v['b'], lambda bound: bound <= v['x'])) END)[1];
 CREATE MACRO bq.main.element(list, place) AS
     CASE WHEN list IS NULL OR place BETWEEN 1 AND len(list) THEN list_extract(list, place)
          ELSE error('an array index out of bounds: ' || CAST(place AS VARCHAR)) END;

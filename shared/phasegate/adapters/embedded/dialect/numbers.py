@@ -102,7 +102,13 @@ def negative(node: exp.Expr) -> exp.Expr | None:
     """A negative whole number is INT64 too."""
     if isinstance(node.this, exp.Literal) and node.this.is_int and isinstance(node.parent, _VALUES):
         return duckdb(f"CAST(-{node.this.name} AS BIGINT)")
-    return exp.Neg(this=exp.paren(node.this)) if isinstance(node.this, exp.BitwiseNot) else None
+    return None
+
+
+@mends(exp.BitwiseNot)
+def bit_not(node: exp.Expr) -> exp.Expr | None:
+    """``~`` binds closer than any operator between two values."""
+    return exp.paren(node)
 
 
 @mends(exp.Div, exp.IntDiv)
