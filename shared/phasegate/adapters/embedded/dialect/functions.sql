@@ -143,11 +143,11 @@ CREATE MACRO bq.main.safe_text_to_bool(x) AS CASE lower(x) WHEN 'true' THEN TRUE
 CREATE MACRO bq.main.in_form(x, form) AS
     CASE WHEN x IS NULL OR regexp_full_match(x, form) THEN x ELSE error('not in the form that a cast takes: ''' || x || '''') END;
 CREATE MACRO bq.main.safe_in_form(x, form) AS CASE WHEN regexp_full_match(x, form) THEN x END;
--- NaN equals nothing, and is neither greater nor less.
-CREATE MACRO bq.main.same(x, y) AS x = y AND NOT isnan(x);
-CREATE MACRO bq.main.other(x, y) AS x <> y OR isnan(x);
-CREATE MACRO bq.main.greater(x, y) AS x > y AND NOT isnan(x);
-CREATE MACRO bq.main.not_less(x, y) AS x >= y AND NOT isnan(x);
+-- NaN equals nothing, and is neither greater nor less; beside NULL it is NULL.
+CREATE MACRO bq.main.same(x, y) AS x = y AND (NOT isnan(x) OR y IS NULL);
+CREATE MACRO bq.main.other(x, y) AS x <> y OR (isnan(x) AND y IS NOT NULL);
+CREATE MACRO bq.main.greater(x, y) AS x > y AND (NOT isnan(x) OR y IS NULL);
+CREATE MACRO bq.main.not_less(x, y) AS x >= y AND (NOT isnan(x) OR y IS NULL);
 CREATE MACRO bq.main.between(x, low, high) AS
     list_transform([{'x': x, 'l': low, 'h': high}], lambda v: bq.not_less(v['x'], v['l']) AND bq.not_less(v['h'], v['x']))[1];
 

@@ -109,7 +109,7 @@ def checked_zone(zone: exp.Expr | None) -> None:
 
 @mends(exp.Datetime, exp.Time)
 def zone_of(node: exp.Expr) -> exp.Expr | None:
-    """A zone that does not exist is an error. What stands beside a TIMESTAMP is a zone, even where it could be a time."""
+    """A zone that does not exist is an error. Beside a TIMESTAMP stands a zone, even where it could be a time."""
     if isinstance(node, exp.Datetime) and kind(node.this) in INSTANT and node.expression is not None:
         return in_zone(node.this, node.expression)
     checked_zone(node.args.get("zone"))
