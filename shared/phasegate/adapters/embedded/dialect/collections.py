@@ -21,8 +21,12 @@ def prepared(tree: exp.Expr) -> exp.Expr:
                     )
     for chain in [node for node in tree.find_all(*_BITWISE) if not isinstance(node.parent, _BITWISE)]:
         _regroup(chain)
-    for part in tree.find_all(exp.Extract):
-        _zone_of_all(part)
+    for part in list(tree.find_all(exp.Not)):
+        if isinstance(part.parent, exp.ArrayAgg | exp.Order | exp.Distinct | exp.Limit):
+            # For IGNORE NULLS sqlglot writes NOT x IS NOT NULL, which asks about x.
+            part.replace(exp.paren(part.copy()))
+    for extract in tree.find_all(exp.Extract):
+        _zone_of_all(extract)
     for select in tree.find_all(exp.Select):
         _prefer_results(select)
     for key in tree.find_all(exp.Ordered):
@@ -262,6 +266,14 @@ def bignumeric(node: exp.Expr) -> exp.Expr | None:
     """BIGNUMERIC has 76 digits, DuckDB 38."""
     if node.args["this"] == exp.DataType.Type.BIGDECIMAL:
         raise StatementRefused("BIGNUMERIC is not translated: write NUMERIC")
+    return None
+
+
+@mends(exp.Window)
+def parted(node: exp.Expr) -> exp.Expr | None:
+    """Rows are parted by what has equal values for certain."""
+    if any_kind(node.args.get("partition_by") or (), FLOAT):
+        raise StatementRefused("PARTITION BY takes no FLOAT64: write CAST(… AS STRING)")
     return None
 
 

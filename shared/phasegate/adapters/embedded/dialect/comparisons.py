@@ -90,6 +90,15 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
     return call(name, *(reversed(sides) if turned else sides))
 
 
+@mends(*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
+def chained(node: exp.Expr) -> exp.Expr | None:
+    """One comparison is no side of another without brackets."""
+    first: exp.Expr = node.this
+    if isinstance(first, (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)):
+        raise StatementRefused(f"comparisons follow each other: write brackets around {written(first)[:80]}")
+    return None
+
+
 @mends(exp.In, exp.Between)
 def listed(node: exp.Expr) -> exp.Expr | None:
     """Values are compared with those of a list, or of two ends, by their types; an ARRAY is no list of values."""

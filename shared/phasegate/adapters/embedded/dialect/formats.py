@@ -90,6 +90,19 @@ def format_time(node: exp.Expr) -> exp.Expr | None:
     return exp.paren(tree)
 
 
+@mends(exp.StrToDate, exp.ParseTime)
+def parse_date(node: exp.Expr) -> exp.Expr | None:
+    """Written as a tree: sqlglot writes these as text, and reads that in a dialect whose arrays begin elsewhere."""
+    form, value = node.args["format"], node.this
+    if not isinstance(form, exp.Literal):
+        raise StatementRefused("the format of PARSE_DATE must be a text in the statement itself: write '%F', say")
+    if node.args.get("default_year") is not None:
+        form, value = exp.Literal.string(f"%Y {form.name}"), duckdb("'1970 ' || _x", _x=value)
+    to = "DATE" if isinstance(node, exp.StrToDate) else "TIME"
+    parse = "try_strptime" if node.args.get("safe") else "strptime"
+    return duckdb(f"CAST({parse}(_x, _f) AS {to})", _x=value, _f=form)
+
+
 @mends(exp.StrToTime)
 def parse_timestamp(node: exp.Expr) -> exp.Expr | None:
     """PARSE_TIMESTAMP: in the zone that is named, else in UTC."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 _FILE = Path(__file__).with_name("functions.sql")
-_CALL = re.compile(r"\bbq\.(\w+)\(", re.IGNORECASE)
+_CALL = re.compile(r"\bbq\"?\.(\w+)\(", re.IGNORECASE)
 _CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | re.DOTALL)
 
 
