@@ -241,7 +241,7 @@ def test_a_database_gets_the_functions_that_are_called_and_what_these_call() -> 
     for _ in range(2):
         sql = translate("SELECT DATE(TIMESTAMP_SECONDS(x), z) FROM UNNEST([0]) AS x, UNNEST(['Asia/Tokyo']) AS z").sql
         assert connection.execute(sql).fetchall() == [(clock.date(1970, 1, 1),)]
-        assert made() == {"local", "is_offset", "offset_minutes"}
+        assert made() == {"local", "is_offset", "offset_minutes", "as_date", "in_years", "no_date"}
     connection.close()
 
 

@@ -20,6 +20,9 @@ from phasegate.domain.checks.question import DuckDbSql, on_days
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.ports import Parameter
 
+TEXT = "text"
+"""Under this name the tree of a statement keeps the statement as it was written."""
+
 
 def read_script(sql: str) -> list[exp.Expr]:
     """Return the statements of a script. Raises StatementRefused when BigQuery's grammar does not allow it."""
@@ -27,8 +30,10 @@ def read_script(sql: str) -> list[exp.Expr]:
 
 
 def read_statement(sql: str) -> exp.Expr:
-    """Return the one statement. Raises StatementRefused when it cannot be read, or is not exactly one."""
-    return _only(sql, *_read(sql, BigQuery, "BigQuery"))
+    """Return the one statement, with its text. Raises StatementRefused when it cannot be read, or is not just one."""
+    tree = _only(sql, *_read(sql, BigQuery, "BigQuery"))
+    tree.meta[TEXT] = sql
+    return tree
 
 
 def read_duckdb(sql: str) -> exp.Expr:

@@ -36,7 +36,7 @@ from phasegate.adapters.embedded.dialect import (  # noqa: F401 - rules
 from phasegate.adapters.embedded.dialect.functions import Functions
 from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refuse_unknown
 from phasegate.adapters.embedded.dialect.mending import mended
-from phasegate.adapters.embedded.dialect.ranges import mark_overflow
+from phasegate.adapters.embedded.dialect.ranges import mark_overflow, mark_years
 from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
 from phasegate.domain.checks.question import DuckDbSql
 from phasegate.ports import Parameter
@@ -143,6 +143,7 @@ def translated(tree: exp.Expr, kinds: Mapping[str, str] = MappingProxyType({}), 
     collections.mark_safe(tree)
     tree = with_types(collections.prepared(tree), Tables(columns))
     mark_overflow(tree)
+    mark_years(tree)
     collections.count_from_zero(tree)
     tree = mended(tree)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from phasegate.adapters.bigquery_sql import TEXT as SOURCE
 from phasegate.adapters.embedded.dialect.casts import as_text
 from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, TEXT, WHOLE, Type, call, duckdb, kind, mends
 from phasegate.adapters.embedded.dialect.times import in_zone, instant
@@ -52,6 +53,8 @@ def format_time(node: exp.Expr) -> exp.Expr | None:
         raise StatementRefused(
             "the format of FORMAT_DATE and its like must be a text in the statement itself: write '%F', say"
         )
+    if "%-d" in form.name and "%-d" in str(node.root().meta.get(SOURCE)):  # sqlglot reads %e as %-d too
+        raise StatementRefused("FORMAT_DATE and its like: %-d is not translated; write %e or %d")
     source = (
         inner.this
         if isinstance(inner, exp.TsOrDsToDate | exp.TsOrDsToTimestamp | exp.TsOrDsToDatetime | exp.TsOrDsToTime)

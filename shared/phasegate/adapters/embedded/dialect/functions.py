@@ -12,14 +12,16 @@ _CALL = re.compile(r"\bbq\"?\.(\w+)\(", re.IGNORECASE)
 _CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | re.DOTALL)
 
 
-_FAILURE = re.compile(r"Conversion Error: Could not convert string '(.*)' to INT8")
-"""What DuckDB says of ``bq.fail``."""
+_FAILURES = (
+    re.compile(r"Conversion Error: Could not convert string '(.*)' to (?:INT\d+|BOOL)"),
+    re.compile(r'Conversion Error: invalid date field format: "(.*)", expected format is'),
+)
+"""What DuckDB says of a cast of the reason."""
 
 
 def reason(error: str) -> str:
     """Return an error of DuckDB in the words of the function that failed, if it was one of these."""
-    failed = _FAILURE.match(error)
-    return failed[1] if failed else error
+    return next((found[1] for failure in _FAILURES if (found := failure.match(error))), error)
 
 
 class Functions:

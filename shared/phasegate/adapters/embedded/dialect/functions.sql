@@ -1,7 +1,10 @@
 -- Functions of BigQuery as DuckDB macros, called `bq.name(...)` by what the translator writes.
 --
--- TIMESTAMP is TIMESTAMPTZ here, DATETIME is TIMESTAMP, sessions run in UTC. DuckDB's `error()` raises; it may not stand
--- within TRY(), so that a function with a SAFE. form has a macro of its own for the value alone.
+-- TIMESTAMP is TIMESTAMPTZ here, DATETIME is TIMESTAMP, sessions run in UTC. DuckDB lets no `error()` stand within TRY() nor
+-- in the ORDER BY of a window: what is to fail is a cast of the reason, in the place of a number, a date or a text.
+CREATE MACRO bq.main.fail(reason) AS CAST(reason AS TINYINT);
+CREATE MACRO bq.main.no_date(reason) AS CAST(reason AS DATE);
+CREATE MACRO bq.main.no_text(reason) AS CAST(CAST(reason AS TINYINT) AS VARCHAR);
 
 -- Time zones: a name of the tz database, or an offset as BigQuery writes it: +05:30, -8, UTC+3.
 CREATE MACRO bq.main.is_offset(zone) AS regexp_full_match(zone, '(UTC)?[+-]\d{1,2}(:?\d{2})?');
@@ -20,10 +23,12 @@ CREATE MACRO bq.main.earlier(later, x, zone) AS
 -- Parts of a date. first: 0 where the week begins on Monday, 6 where it does on Sunday.
 CREATE MACRO bq.main.week(x, first) AS (dayofyear(x) + 6 - (isodow(x) + 6 - first) % 7) // 7;
 CREATE MACRO bq.main.week_trunc(x, first) AS date_trunc('week', x - to_days(first)) + to_days(first);
--- Dates. What is past 31 December 9999 is no DATE.
-CREATE MACRO bq.main.as_date(x) AS
-    CASE WHEN x > TIMESTAMP '9999-12-31' OR x < TIMESTAMP '0001-01-01' THEN error('a date beyond the years 1 to 9999')
-         ELSE CAST(x AS DATE) END;
+-- Points in time: what is beyond the years 1 to 9999 is none.
+CREATE MACRO bq.main.as_date(x) AS CAST(bq.in_years(x) AS DATE);
+CREATE MACRO bq.main.in_years(x) AS
+    list_transform([x], lambda v:
+        CASE WHEN v < DATE '0001-01-01' OR v >= DATE '10000-01-01' THEN bq.no_date('a point in time beyond the years 1 to 9999')
+             ELSE v END)[1];
 CREATE MACRO bq.main.last_day_isoyear(x) AS
     CAST(date_trunc('isoyear', date_trunc('isoyear', x) + INTERVAL 372 DAY) - INTERVAL 1 DAY AS DATE);
 CREATE MACRO bq.main.time_trunc(part, x) AS CAST(date_trunc(part, DATE '1970-01-01' + x) AS TIME);
@@ -43,15 +48,14 @@ CREATE MACRO bq.main.short_offset(minutes) AS
 CREATE MACRO bq.main.zone_name(minutes) AS
     CASE WHEN minutes = 0 THEN 'UTC' ELSE 'UTC' || regexp_replace(bq.short_offset(minutes), '^([+-])0', '\1') END;
 -- BigQuery writes a year below 1000 with less digits, in some formats.
-CREATE MACRO bq.main.modern(x) AS CASE WHEN year(x) < 1000 THEN error('a format of a year before 1000') ELSE x END;
+CREATE MACRO bq.main.modern(x) AS
+    CASE WHEN year(x) < 1000 OR year(x) > 9999 THEN bq.no_date('a format of a year before 1000 or after 9999') ELSE x END;
 CREATE MACRO bq.main.datetime_text(x) AS strftime(x, '%Y-%m-%d %H:%M:%S') || bq.fraction(x);
 CREATE MACRO bq.main.timestamp_text(x, zone) AS
     bq.datetime_text(bq.local(x, zone)) || bq.short_offset(bq.minutes_of(x, zone));
 CREATE MACRO bq.main.time_text(x) AS left(CAST(x AS VARCHAR), 8) || bq.fraction(x);
 
 -- Numbers.
--- In the place of a number an error, which may stand in the ORDER BY of a window: DuckDB lets no error() there.
-CREATE MACRO bq.main.fail(reason) AS CAST(reason AS TINYINT);
 CREATE MACRO bq.main.divisor(x) AS CASE WHEN x = 0 THEN bq.fail('division by zero') ELSE x END;
 CREATE MACRO bq.main.numeric(x) AS CAST(round(x, 9) AS DECIMAL(38, 9));
 -- Of a FLOAT64, all of whose digits decide.
@@ -137,11 +141,11 @@ CREATE MACRO bq.main.float_of_text(x) AS
          WHEN contains(x, '_') THEN 'no FLOAT64' ELSE x END;
 CREATE MACRO bq.main.text_to_bool(x) AS
     CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE
-         ELSE CASE WHEN x IS NOT NULL THEN error('a text that is no BOOL: ''' || x || '''') END END;
+         ELSE CASE WHEN x IS NOT NULL THEN CAST('a text that is no BOOL: ''' || x || '''' AS BOOLEAN) END END;
 CREATE MACRO bq.main.safe_text_to_bool(x) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END;
 -- Only texts in the form that BigQuery takes; form: a regular expression.
 CREATE MACRO bq.main.in_form(x, form) AS
-    CASE WHEN x IS NULL OR regexp_full_match(x, form) THEN x ELSE error('not in the form that a cast takes: ''' || x || '''') END;
+    CASE WHEN x IS NULL OR regexp_full_match(x, form) THEN x ELSE bq.no_text('not in the form that a cast takes: ''' || x || '''') END;
 CREATE MACRO bq.main.safe_in_form(x, form) AS CASE WHEN regexp_full_match(x, form) THEN x END;
 -- NaN equals nothing, and is neither greater nor less; beside NULL it is NULL.
 CREATE MACRO bq.main.same(x, y) AS x = y AND (NOT isnan(x) OR y IS NULL);
@@ -166,7 +170,11 @@ CREATE MACRO bq.main.shifted(result, n) AS
     CASE WHEN n < 0 THEN bq.fail('a negative shift') WHEN n > 63 THEN 0 ELSE CAST(result AS BIGINT) END;
 
 CREATE MACRO bq.main.json_text(x, type) AS
-    CASE WHEN type = 'DOUBLE' THEN error('JSON_VALUE of a number with a fraction: cast it to a number') ELSE x END;
+    CASE WHEN type = 'DOUBLE' THEN bq.no_text('JSON_VALUE of a number with a fraction: cast it to a number') ELSE x END;
+
+CREATE MACRO bq.main.with_plain_numbers(x) AS
+    CASE WHEN regexp_matches(x, '\d\.\d+0([^\d.eE]|$)|\d[eE]|\d{19}')
+         THEN bq.no_text('JSON_QUERY beside a number with an exponent, a last zero or 19 digits: write JSON_VALUE') ELSE x END;
 
 -- Arrays and aggregates.
 CREATE MACRO bq.main.step(x) AS CASE WHEN x = 0 THEN bq.fail('a step of zero') ELSE x END;
@@ -174,8 +182,8 @@ CREATE MACRO bq.main.range_bucket(x, bounds) AS
     list_transform([{'x': x, 'b': bounds}], lambda v:
         CASE WHEN v['x'] IS NOT NULL THEN len(list_filter(v['b'], lambda bound: bound <= v['x'])) END)[1];
 CREATE MACRO bq.main.element(list, place) AS
-    CASE WHEN list IS NULL OR place BETWEEN 1 AND len(list) THEN list_extract(list, place)
-         ELSE error('an array index out of bounds: ' || CAST(place AS VARCHAR)) END;
+    list_extract(list, CASE WHEN list IS NULL OR place BETWEEN 1 AND len(list) THEN place
+                            ELSE CAST('an array index out of bounds: ' || CAST(place AS VARCHAR) AS BIGINT) END);
 -- DuckDB counts a negative place from the end.
 CREATE MACRO bq.main.safe_element(list, place) AS CASE WHEN place > 0 THEN list_extract(list, place) END;
 CREATE MACRO bq.main.without_nan(list) AS list_filter(list, lambda value: value IS NULL OR NOT isnan(value));

@@ -20,10 +20,12 @@ def json_value(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.JSONExtract)
 def json_query(node: exp.Expr) -> exp.Expr | None:
-    """Of a text it is a text, and NULL where JSON says null."""
+    """Of a text it is a text, and NULL where JSON says null; DuckDB writes its numbers anew, not all of them alike."""
     if kind(node.this) not in TEXT:
         return None
-    return duckdb("nullif(CAST(_f AS VARCHAR), 'null')", _f=exp.paren(node.copy()))
+    new = node.copy()
+    new.set("this", call("with_plain_numbers", node.this))
+    return duckdb("nullif(CAST(_f AS VARCHAR), 'null')", _f=exp.paren(new))
 
 
 @mends(exp.JSONFormat)

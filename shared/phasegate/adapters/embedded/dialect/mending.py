@@ -50,6 +50,9 @@ class Rule:
     """Returns what stands in a node's place; None: the node is right as it is."""
 
 
+LEAVES_YEARS = "leaves the years 1 to 9999"
+"""The mark of a part that may be a point in time beyond those."""
+
 RULES: dict[type[exp.Expr], list[Rule]] = {}
 """The rules by the kind of node that they look at, in the order in which they are asked; the first answer counts."""
 
@@ -71,22 +74,29 @@ def mended(tree: exp.Expr) -> exp.Expr:
     Raises StatementRefused, with the place of the node, where a rule refuses it.
     """
     for node in reversed(list(tree.bfs())):
-        for rule in RULES.get(type(node), ()):
-            try:
-                new = rule.mend(node)
-            except StatementRefused as error:
-                placed = error if error.line is not None else refusal(node, error.sentence, kind=type(error))
-                raise placed from error
-            if new is None:
-                continue
-            if new is not node:
-                new.type = node.type
-                if node.parent is None:
-                    tree = new
-                else:
-                    node.replace(_as_part(new, node.parent))
-            break
+        new = _mended(node)
+        if LEAVES_YEARS in node.meta:
+            new = call("as_date" if kind(node) == Type.DATE else "in_years", new or node)
+        if new is None or new is node:
+            continue
+        new.type = node.type
+        if node.parent is None:
+            tree = new
+        else:
+            node.replace(_as_part(new, node.parent))
     return tree
+
+
+def _mended(node: exp.Expr) -> exp.Expr | None:
+    """Return the answer of the first rule that has one."""
+    for rule in RULES.get(type(node), ()):
+        try:
+            new = rule.mend(node)
+        except StatementRefused as error:
+            raise error if error.line is not None else refusal(node, error.sentence, kind=type(error)) from error
+        if new is not None:
+            return new
+    return None
 
 
 def _as_part(new: exp.Expr, parent: exp.Expr) -> exp.Expr:

@@ -1,4 +1,4 @@
-"""Which numbers may leave FLOAT64: an error in BigQuery, Infinity in DuckDB.
+"""Which parts may leave FLOAT64, or the years 1 to 9999: an error in BigQuery, a value beyond them in DuckDB.
 
 A check of each result would cost a plan its time. What the types bound needs none: a quotient of two INT64, a hundred
 times that, a sum of such shares.
@@ -9,7 +9,17 @@ import sys
 
 from sqlglot import exp
 
-from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, WHOLE, kind
+from phasegate.adapters.embedded.dialect.mending import (
+    DECIMAL,
+    FLOAT,
+    INSTANT,
+    LEAVES_YEARS,
+    WALL_CLOCK,
+    WHOLE,
+    Type,
+    kind,
+)
+from phasegate.adapters.embedded.dialect.times import week_begins
 
 _LARGEST = sys.float_info.max
 _LARGEST_WHOLE = 2.0**63
@@ -106,3 +116,39 @@ def _smallest(divisor: exp.Expr) -> float:
     if isinstance(divisor, exp.Literal) and not divisor.is_string and float(divisor.name):
         return abs(float(divisor.name))
     return 1.0 if kind(divisor) in WHOLE else sys.float_info.min
+
+
+_MOVED = (
+    exp.DateAdd,
+    exp.DateSub,
+    exp.DatetimeAdd,
+    exp.DatetimeSub,
+    exp.TimestampAdd,
+    exp.TimestampSub,
+    exp.DateFromUnixDate,
+    exp.UnixToTime,
+)
+"""What gives a point in time that lies apart from another one."""
+
+
+def mark_years(tree: exp.Expr) -> None:
+    """Mark each part of a statement with types that may be a point in time beyond the years 1 to 9999."""
+    for node in tree.walk():
+        if kind(node) in {Type.DATE} | INSTANT | WALL_CLOCK and _leaves_years(node):
+            node.meta[LEAVES_YEARS] = True
+
+
+def _leaves_years(node: exp.Expr) -> bool:
+    if isinstance(node, exp.DateTrunc | exp.DatetimeTrunc | exp.TimestampTrunc | exp.LastDay):
+        unit = node.args.get("unit")
+        begins_elsewhere = unit is not None and (week_begins(unit) is not None or unit.name.upper() == "ISOYEAR")
+        return begins_elsewhere or node.args.get("zone") is not None
+    if isinstance(node, exp.Date | exp.Timestamp | exp.StrToTime):
+        return node.args.get("zone") is not None
+    if isinstance(node, exp.Datetime):
+        return node.expression is not None and kind(node.this) in INSTANT
+    if isinstance(node, exp.Extract):
+        return isinstance(node.expression, exp.AtTimeZone)
+    if isinstance(node, exp.Add | exp.Sub):
+        return bool({kind(node.this), kind(node.expression)} & (WHOLE | {Type.INTERVAL}))
+    return isinstance(node, _MOVED)

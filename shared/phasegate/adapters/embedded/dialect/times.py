@@ -20,7 +20,7 @@ from phasegate.adapters.embedded.dialect.mending import (
 )
 from phasegate.domain.errors import StatementRefused
 
-_DATE = r"\d{4}-\d{1,2}-\d{1,2}"
+_DATE = r"(?:\d{3}[1-9]|\d\d[1-9]\d|\d[1-9]\d\d|[1-9]\d{3})-\d{1,2}-\d{1,2}"
 _TIME = r"([01]?\d|2[0-3]):\d{1,2}:\d{1,2}(\.\d{1,6})?"
 MOMENT = f"{_DATE}([ Tt]{_TIME})?"
 """A date and perhaps a time, as a regular expression."""
@@ -173,12 +173,6 @@ def date_trunc(node: exp.Expr) -> exp.Expr | None:
     return duckdb("CAST(_t AS DATE)", _t=beginning) if kind(node.this) == Type.DATE else beginning
 
 
-@mends(exp.DateAdd, exp.DateSub)
-def date_add(node: exp.Expr) -> exp.Expr | None:
-    """A DATE stays a DATE, within the years 1 to 9999."""
-    return call("as_date", node) if kind(node.this) == Type.DATE else None
-
-
 @mends(exp.TimestampAdd, exp.TimestampSub)
 def timestamp_add(node: exp.Expr) -> exp.Expr | None:
     """A TIMESTAMP takes no part longer than a day: how long it is depends on the zone."""
@@ -188,12 +182,6 @@ def timestamp_add(node: exp.Expr) -> exp.Expr | None:
             f"{node.meta.get('bigquery_name', 'TIMESTAMP_ADD')} takes no {unit}: write DATE_ADD or DATETIME_ADD"
         )
     return None
-
-
-@mends(exp.DateFromUnixDate)
-def date_from_unix_date(node: exp.Expr) -> exp.Expr | None:
-    """A DATE, where DuckDB makes a wall clock."""
-    return duckdb("CAST(_t AS DATE)", _t=node)
 
 
 @mends(exp.LastDay)
