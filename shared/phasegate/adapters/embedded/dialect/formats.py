@@ -179,9 +179,13 @@ def _argument(found: re.Match[str], value: exp.Expr, text: str) -> exp.Expr:
         return _as_t(value)
     if of in DECIMAL and letter in "fF":
         return duckdb(f"CAST(round(_x, {(found[3] or '.6')[1:]}) AS DOUBLE)", _x=value)
-    if letter in "fF" and int((found[3] or ".6")[1:] or 0) > _DECIMALS:
+    if of not in FLOAT:
+        return value
+    if letter not in "fF":
+        return duckdb("_x + 0e0", _x=value)  # -0.0 has no sign
+    if int((found[3] or ".6")[1:] or 0) > _DECIMALS:
         raise StatementRefused(f"FORMAT: '{found[0]}' has too many decimals for DuckDB: write {_DECIMALS} at most")
-    return call("printable", value) if of in FLOAT else value
+    return call("printable", value)
 
 
 def _as_t(value: exp.Expr) -> exp.Expr:

@@ -72,15 +72,11 @@ CREATE MACRO bq.main.decimal_div(x, y) AS CAST(bq.billionths(x) // bq.billionths
 CREATE MACRO bq.main.div(x, y) AS x // bq.divisor(y);
 -- Arithmetic of FLOAT64. Each names its arguments once: DuckDB puts them in a macro's text, and nested ones would double.
 CREATE MACRO bq.main.within_float64(result, x, y) AS
-    CASE WHEN isinf(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
-         THEN bq.fail('a number beyond FLOAT64') ELSE result END;
-CREATE MACRO bq.main.add(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] + v['y'], v['x'], v['y']))[1];
-CREATE MACRO bq.main.subtract(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] - v['y'], v['x'], v['y']))[1];
-CREATE MACRO bq.main.multiply(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] * v['y'], v['x'], v['y']))[1];
-CREATE MACRO bq.main.quotient(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v: bq.within_float64(v['x'] / bq.divisor(v['y']), v['x'], v['y']))[1];
+    CASE WHEN isinf(result) AND isfinite(x) AND isfinite(y) THEN CAST('a number beyond FLOAT64' AS TINYINT) ELSE result END;
+CREATE MACRO bq.main.add(x, y) AS list_reduce([x, y], lambda a, b: bq.within_float64(a + b, a, b));
+CREATE MACRO bq.main.subtract(x, y) AS list_reduce([x, y], lambda a, b: bq.within_float64(a - b, a, b));
+CREATE MACRO bq.main.multiply(x, y) AS list_reduce([x, y], lambda a, b: bq.within_float64(a * b, a, b));
+CREATE MACRO bq.main.quotient(x, y) AS list_reduce([x, y], lambda a, b: bq.within_float64(a / bq.divisor(b), a, b));
 CREATE MACRO bq.main.rounded(x, places) AS
     list_transform([{'x': x, 'n': places}], lambda v:
         CASE WHEN v['n'] < 0 AND v['n'] >= -308 AND abs(v['x']) > 1e307 AND isfinite(v['x']) THEN bq.fail('rounded beyond FLOAT64')
@@ -101,11 +97,11 @@ CREATE MACRO bq.main.spread(result, has_no_number) AS
 CREATE MACRO bq.main.finite(result, x, y) AS
     CASE WHEN NOT isfinite(result) AND isfinite(CAST(x AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))
          THEN bq.fail('a floating point error: no number comes of it') ELSE result END;
-CREATE MACRO bq.main.power(x, y) AS list_transform([{'x': x, 'y': y}], lambda v: bq.finite(pow(v['x'], v['y']), v['x'], v['y']))[1];
+CREATE MACRO bq.main.power(x, y) AS
+    list_reduce([CAST(x AS DOUBLE), CAST(y AS DOUBLE)], lambda a, b: bq.finite(pow(a, b), a, b));
 -- A quotient beyond FLOAT64 is NULL where the dividend is a number.
 CREATE MACRO bq.main.safe_quotient(x, y) AS
-    list_transform([{'x': x, 'y': y}], lambda v:
-        CASE WHEN NOT (isinf(v['x'] / v['y']) AND isfinite(CAST(v['x'] AS DOUBLE))) THEN v['x'] / v['y'] END)[1];
+    list_reduce([CAST(x AS DOUBLE), y], lambda a, b: CASE WHEN NOT (isinf(a / b) AND isfinite(a)) THEN a / b END);
 CREATE MACRO bq.main.log(x, base) AS
     list_transform([{'x': x, 'b': base}], lambda v:
         CASE WHEN isinf(CAST(v['b'] AS DOUBLE)) THEN CAST('nan' AS DOUBLE)
@@ -158,6 +154,7 @@ CREATE MACRO bq.main.between(x, low, high) AS
 -- Texts.
 CREATE MACRO bq.main.first_of(x, start) AS CASE WHEN start = 0 OR start < -length(x) THEN 1 ELSE start END;
 CREATE MACRO bq.main.length_of(n) AS CASE WHEN n < 0 THEN bq.fail('a negative length') ELSE n END;
+CREATE MACRO bq.main.pattern(x) AS CASE WHEN x = '' THEN bq.no_text('padding with an empty text') ELSE x END;
 CREATE MACRO bq.main.code_points(x) AS list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT));
 
 CREATE MACRO bq.main.reversed(x) AS

@@ -151,14 +151,14 @@ def regexp_extract(node: exp.Expr) -> exp.Expr | None:
 
 @mends(exp.Repeat, exp.Pad)
 def repeat(node: exp.Expr) -> exp.Expr | None:
-    """A negative number is an error."""
+    """A negative number is an error, and a pattern of nothing."""
     name = "times" if isinstance(node, exp.Repeat) else "expression"
-    count = node.args[name]
-    if isinstance(count, exp.Literal):
-        return None
-    new = node.copy()
-    new.set(name, duckdb("CAST(_n AS INTEGER)", _n=call("length_of", count)))
-    return new
+    new, count, pattern = node.copy(), node.args[name], node.args.get("fill_pattern")
+    if not isinstance(count, exp.Literal):
+        new.set(name, duckdb("CAST(_n AS INTEGER)", _n=call("length_of", count)))
+    if pattern is not None and not literal_text(pattern):
+        new.set("fill_pattern", call("pattern", pattern))
+    return new if new != node else None
 
 
 @mends(exp.Ascii)
