@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from phasegate.adapters.embedded.dialect import translate
 from phasegate.adapters.embedded.empty_tables import EmptyTables
 from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.objects import FolderObjectStore
@@ -114,7 +115,14 @@ class HomePreview:
         return EmptyTables(self._columns_there(), scripts, self._bind_calendar, is_complete=is_complete)
 
     def _bind_calendar(self, sql: str) -> StatementRefused | None:
-        return None if self._schedule is None else self._schedule.dry_run(sql)
+        if self._schedule is not None:
+            return self._schedule.dry_run(sql)
+        # No source was named: what the schedule holds is not known, what the words mean is.
+        try:
+            translate(sql)
+        except StatementRefused as error:
+            return error
+        return None
 
     def _columns_there(self) -> dict[str, Mapping[str, str]]:
         """The tables of the home; none where nobody may look: who drives it, or what is wrong, is said elsewhere."""

@@ -246,6 +246,47 @@ def test_every_command_that_plans_refuses_with_status_2(tmp_path: Path, command:
         assert not site.world.home.root.exists()
 
 
+def test_check_refuses_with_status_2_and_needs_no_source(tmp_path: Path) -> None:
+    change, message = WRONG["nulls of a misspelt column"]
+    with site_of(tmp_path, change) as site:
+        assert_refused(site.call("check", "--pipeline", str(site.world.pipeline_file)), message)
+        assert not site.world.home.root.exists()
+
+
+def test_check_of_a_sound_file_says_what_it_looked_at(tmp_path: Path) -> None:
+    with site_of(tmp_path, sql(LEFT)) as site:
+        done = site.call("check", "--pipeline", str(site.world.pipeline_file))
+        assert (done.code, done.err) == (0, "")
+        assert done.out == "pipeline.yaml: 4 phases, 9 processors, 9 checks; nothing is wrong\n"
+        document = site.call("check", "--pipeline", str(site.world.pipeline_file), "--json").document
+        assert document == {
+            "pipeline": "world",
+            "counts": {"phases": 4, "processors": 9, "checks": 9},
+            "lines": [],
+        }
+        assert not site.world.home.root.exists()
+
+
+def test_check_refuses_a_word_of_the_calendar_without_its_schedule(tmp_path: Path) -> None:
+    def change(document: Document) -> None:
+        document["calendar"]["condition"] = "FARM_FINGERPRINT(game_id) > 0"
+
+    with site_of(tmp_path, change) as site:
+        answer = site.call("check", "--pipeline", str(site.world.pipeline_file))
+        assert_refused(answer, "FARM_FINGERPRINT is not translated for DuckDB; write TO_HEX(MD5(…))")
+        assert "pipeline.yaml:" in answer.err
+
+
+def test_check_says_what_it_could_not_bind(tmp_path: Path) -> None:
+    with site_of(tmp_path, sql(LEFT), with_schema=False) as site:
+        done = site.call("check", "--pipeline", str(site.world.pipeline_file))
+        assert done.code == 0
+        assert (
+            "WARN statements 3 of checks and SELECTs: not bound yet, as there is no raw.a, raw.b, shape.left_side"
+            in done.out
+        )
+
+
 def test_the_place_is_that_of_the_word_in_the_file(tmp_path: Path) -> None:
     query = f"{LEFT.replace(' FROM', chr(10) + 'FROM')} HAVING SUM(vv) > 0"
     with site_of(tmp_path, sql("THE QUERY")) as site:

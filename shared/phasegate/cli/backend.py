@@ -119,6 +119,10 @@ class CommandBackend(Protocol):
         """Return what answers the queries of a run's calendar as the schedule stands now. Raises InputError where there
         is none any more."""
 
+    def check(self, pipeline_file: Path) -> "tuple[Pipeline, list[PreflightLine]]":
+        """Check a pipeline file and every statement of it, and return the pipeline with what could not be told. Raises
+        InputError for what is wrong."""
+
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
         """Check what a start would check, and return the lines. Raises InputError for a bad request."""
 

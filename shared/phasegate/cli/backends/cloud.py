@@ -36,7 +36,7 @@ from phasegate.services.reading.schedule import Query, read_calendar
 from phasegate.services.running.dispatcher import PAGE_DATES
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.planner import missing_outside
-from phasegate.services.starting.start import plan_only, preflight_only, start
+from phasegate.services.starting.start import check_only, plan_only, preflight_only, start
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -101,6 +101,10 @@ class CloudCommands:
     def schedule(self, run: Run, plan: Plan) -> Query:  # noqa: ARG002 - one warehouse for all
         """See the protocol: a table of the warehouse."""
         return self._query
+
+    def check(self, pipeline_file: Path) -> tuple[Pipeline, list[PreflightLine]]:
+        """See the protocol. Raises InputError for another pipeline than the deployed one."""
+        return check_only(RunRequest(Selection(), str(pipeline_file)), self._environment())
 
     def preflight(self, run_request: RunRequest) -> list[PreflightLine]:
         """See the protocol."""

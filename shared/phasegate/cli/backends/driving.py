@@ -26,6 +26,7 @@ from phasegate.domain.errors import InputError, PhasegateError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.operations.preflight import PreflightLine
 from phasegate.domain.plan import compile_plan
+from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.embedded_start import HomePreview, HomeStart, calendar_reader, require_free
 from phasegate.ports import State, Warehouse
@@ -35,7 +36,7 @@ from phasegate.services.reading.lost_rows import require_rows
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
 from phasegate.services.starting.planner import missing_outside
-from phasegate.services.starting.start import plan_only, preflight_only, start
+from phasegate.services.starting.start import check_only, plan_only, preflight_only, start
 
 if TYPE_CHECKING:
     from phasegate.report.verifier import Verified
@@ -50,6 +51,12 @@ def calendar_inputs(pipeline_file: Path, source: Path | None) -> CalendarInputs:
     pipeline = load_pipeline(pipeline_file)
     query = ScheduleFile(_folder(source), pipeline.calendar).query
     return CalendarInputs(pipeline, read_calendar(pipeline.calendar, query), query)
+
+
+def checked(home: Home, pipeline_file: Path) -> tuple[Pipeline, list[PreflightLine]]:
+    """Return a pipeline whose file and statements are right, with what could not be told. No source is read."""
+    with HomePreview(home, pipeline_file.parent) as environment:
+        return check_only(RunRequest(Selection(), str(pipeline_file)), environment)
 
 
 def preflight_of(home: Home, run_request: RunRequest) -> list[PreflightLine]:

@@ -101,6 +101,12 @@ class EmbeddedCommands:
 
         return ScheduleFile(Path(run.source), plan.pipeline.calendar).query
 
+    def check(self, pipeline_file: Path) -> "tuple[Pipeline, list[PreflightLine]]":
+        """See the protocol."""
+        from phasegate.cli.backends.driving import checked
+
+        return checked(self._home, pipeline_file)
+
     def preflight(self, run_request: "RunRequest") -> "list[PreflightLine]":
         """See the protocol."""
         from phasegate.cli.backends.driving import preflight_of

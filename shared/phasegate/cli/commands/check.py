@@ -1,5 +1,5 @@
-"""The commands calendar and preflight say what a run would be expected to do, and whether it may start; nothing is
-written.
+"""The commands check, calendar and preflight say whether a pipeline file is right, what a run would be expected to do,
+and whether it may start; nothing is written.
 """
 
 from pathlib import Path
@@ -23,6 +23,14 @@ DateOption = Annotated[str | None, typer.Option("--date", help="One date: what i
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+
+    @app.command()
+    def check(
+        context: typer.Context, pipeline: options.PipelineOption = None, as_json: options.JsonOption = False
+    ) -> None:
+        """Check a pipeline file and every statement of it; no source is needed, and no date."""
+        session: Session = context.obj
+        _show_check(session.backend, session.pipeline(pipeline), as_json)
 
     @app.command()
     @takes_groups
@@ -49,6 +57,16 @@ def register(app: typer.Typer) -> None:
         """Check everything that must be true before a start. Status 1 when a line is FAIL."""
         session: Session = context.obj
         _show_preflight(session.backend, request_of(session, chosen, override_options, profile), as_json)
+
+
+def _show_check(backend: CommandBackend, file: Path, as_json: bool) -> None:
+    from phasegate.report.preflight import check_document, check_text
+
+    pipeline, lines = backend.check(file)
+    if as_json:
+        write_json(check_document(pipeline, lines))
+    else:
+        show(check_text(file.name, pipeline, lines))
 
 
 def _show_calendar(backend: CommandBackend, asked: "RunRequest", day: str | None, as_json: bool) -> None:

@@ -118,6 +118,15 @@ def preflight(scope: RunScope, environment: PlanEnvironment) -> list[PreflightLi
     return [*check_request(scope, environment.clock.now()), *environment.inspect(scope)]
 
 
+def check_only(request: RunRequest, environment: PlanEnvironment) -> tuple[Pipeline, list[PreflightLine]]:
+    """Read the pipeline file of a request and bind every statement of it, whatever dates there are; returns a warning
+    where some could not be bound. Raises InputError that names what is wrong, and where."""
+    pipeline = environment.read_pipeline(request)
+    binder, places = environment.binder(request, pipeline), _places(request, environment)
+    require_calendar(pipeline.calendar, binder, places)
+    return pipeline, dry_run(pipeline, binder, places)
+
+
 def preflight_only(request: RunRequest, environment: PlanEnvironment) -> list[PreflightLine]:
     """Check of a request what ``start`` would, whether the calendar is whole, and which runs go by another one. Raises
     InputError for a bad request."""
