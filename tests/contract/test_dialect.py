@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.dialect import Translator, connected, mending, translated
-from phasegate.adapters.embedded.dialect.functions import Functions, creations
+from phasegate.adapters.embedded.dialect.functions import Functions, creations, reason
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.dialect_page import PAGE, page
@@ -247,3 +247,22 @@ def test_a_database_gets_the_functions_that_are_called_and_what_these_call() -> 
 
 def test_the_page_is_what_the_generator_writes() -> None:
     assert PAGE.read_text() == page(), "python -m tests.dialect_page writes it"
+
+
+FAILING = {
+    "1 / x FROM (SELECT 0 AS x)": "division by zero",
+    "[1, 2][OFFSET(x)] FROM (SELECT 7 AS x)": "an array index out of bounds: 8",
+    "CAST(x AS INT64) FROM (SELECT 'seven' AS x)": "no INT64: seven",
+    "CAST(x AS BOOL) FROM (SELECT 'seven' AS x)": "a text that is no BOOL: 'seven'",
+    "DATE_ADD(x, INTERVAL 1 DAY) FROM (SELECT DATE '9999-12-31' AS x)": "a point in time beyond the years 1 to 9999",
+    "x * x FROM (SELECT 1e200 AS x)": "a number beyond FLOAT64",
+}
+
+
+@pytest.mark.parametrize(("expression", "said"), FAILING.items())
+def test_what_fails_says_why_in_the_words_of_the_function(
+    expression: str, said: str, database: duckdb.DuckDBPyConnection
+) -> None:
+    with pytest.raises(duckdb.Error) as raised:
+        found(database, translated(read_statement(f"SELECT {expression}")).sql)
+    assert reason(str(raised.value).splitlines()[0]) == said

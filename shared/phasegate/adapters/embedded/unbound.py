@@ -6,6 +6,7 @@ import duckdb
 from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
+from phasegate.adapters.embedded.dialect.functions import reason
 from phasegate.adapters.embedded.dialect.known import mark_places, name_of, refusal
 from phasegate.adapters.embedded.dialect.typing import bigquery_types
 from phasegate.domain.checks.question import DuckDbSql
@@ -27,7 +28,7 @@ def unbound(error: duckdb.Error, sql: str) -> StatementRefused:
     sql: in the BigQuery dialect, as it was translated. TableNotThere where a table is none.
     """
     text = str(error)
-    said = _KIND.sub("", text.splitlines()[0])
+    said = _KIND.sub("", reason(text.splitlines()[0]))
     if isinstance(sql, DuckDbSql):
         return StatementRefused(f"DuckDB cannot bind it: {said}")
     near = _candidates(text)

@@ -11,7 +11,7 @@ import duckdb
 from cachetools import LRUCache
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.errors import ErrorLevel, UnsupportedError
+from sqlglot.errors import ErrorLevel, SqlglotError
 
 from phasegate.adapters.bigquery_sql import (
     created_table,
@@ -149,7 +149,7 @@ def translated(tree: exp.Expr, kinds: Mapping[str, str] = MappingProxyType({}), 
     try:
         # Written out once, so that no copy of the tree is needed.
         sql = tree.sql(dialect=DuckDB, identify=True, copy=False, unsupported_level=ErrorLevel.RAISE)
-    except (UnsupportedError, ValueError) as error:
+    except (SqlglotError, ValueError) as error:
         raise refusal(tree, f"no translation for DuckDB: {error}; write it otherwise") from error
     return Statement(sql, parameters)
 

@@ -111,11 +111,14 @@ def of_pairs(node: exp.Expr) -> exp.Expr | None:
     if may_overflow(of):
         result = call("spread", result, over(_has_no_number(of)))
         if isinstance(of, exp.Corr):
-            first, second = (
-                duckdb("_a = _b", _a=over(duckdb("min(_x)", _x=side)), _b=over(duckdb("max(_x)", _x=side)))
-                for side in (of.this, of.expression)
-            )
-            result = duckdb("CASE WHEN _a OR _b THEN CAST('nan' AS DOUBLE) ELSE _r END", _a=first, _b=second, _r=result)
+            for side in (of.this, of.expression):
+                parts = {f"_{name}": over(duckdb(f"{name}(_x)", _x=side)) for name in ("min", "max", "var_pop")}
+                result = duckdb(
+                    "CASE WHEN _min = _max THEN CAST('nan' AS DOUBLE) WHEN isinf(_var_pop) AND isfinite(_max - _min) "
+                    "THEN bq.fail('beyond FLOAT64 on the way') ELSE _r END",
+                    **parts,
+                    _r=result,
+                )
     pairs = over(duckdb("regr_count(_a, _b)", _a=of.this, _b=of.expression))
     return duckdb("CASE WHEN _n >= 2 THEN _f END", _n=pairs, _f=result)
 

@@ -90,12 +90,16 @@ def comparison(node: exp.Expr) -> exp.Expr | None:
     return call(name, *(reversed(sides) if turned else sides))
 
 
+_COMPARING = (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is, exp.Not)
+
+
 @mends(*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)
 def chained(node: exp.Expr) -> exp.Expr | None:
     """One comparison is no side of another without brackets."""
-    first: exp.Expr = node.this
-    if isinstance(first, (*_COMPARISONS, exp.In, exp.Between, exp.Like, exp.Is)):
-        raise StatementRefused(f"comparisons follow each other: write brackets around {written(first)[:80]}")
+    others = () if isinstance(node, exp.Is) else ("expression", "low", "high")
+    sides: list[exp.Expr | None] = [node.args.get(name) for name in ("this", *others)]
+    if (side := next((each for each in sides if isinstance(each, _COMPARING)), None)) is not None:
+        raise StatementRefused(f"comparisons follow each other: write brackets around {written(side)[:80]}")
     return None
 
 
@@ -208,20 +212,19 @@ def among_rows(node: exp.Expr) -> exp.Expr | None:
     """NaN is in no array, and in no query's result, but NULL where one of them holds NULL."""
     if not may_be_nan(node.this):
         return None
-    new, unnest, query = node.copy(), node.args.get("unnest"), node.args.get("query")
-    if unnest is not None:
-        if kind(unnest) not in FLOAT:
-            return None
-        new.args["unnest"].set("expressions", [call("without_nan", unnest.expressions[0])])
-        return new if new != node else None
-    if query is None or kind(query.unnest().selects[0]) not in FLOAT:
+    other, unnest, query = node.copy(), node.args.get("unnest"), node.args.get("query")
+    if unnest is not None and kind(unnest) in FLOAT:
+        other.args["unnest"].set("expressions", [call("without_nan", unnest.expressions[0])])
+    elif query is not None and kind(query.unnest().selects[0]) in FLOAT:
+        rows = exp.Subquery(
+            this=query.unnest().copy(),
+            alias=exp.TableAlias(this=exp.to_identifier("_rows"), columns=[exp.to_identifier("_value")]),
+        )
+        numbers = exp.select("_value").from_(rows).where("_value IS NULL OR NOT isnan(_value)")
+        other.set("query", numbers.subquery(copy=False))
+    else:
         return None
-    rows = exp.Subquery(
-        this=query.unnest().copy(),
-        alias=exp.TableAlias(this=exp.to_identifier("_rows"), columns=[exp.to_identifier("_value")]),
-    )
-    new.set("query", exp.select("_value").from_(rows).where("_value IS NULL OR NOT isnan(_value)").subquery(copy=False))
-    return new
+    return duckdb("CASE WHEN isnan(_x) THEN _o ELSE _i END", _x=node.this, _o=other, _i=node)
 
 
 @mends(exp.Case)

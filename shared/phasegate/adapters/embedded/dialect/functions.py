@@ -13,8 +13,10 @@ _CREATION = re.compile(r"^CREATE MACRO bq\.main\.(\w+)\(.*?;$", re.MULTILINE | r
 
 
 _FAILURES = (
-    re.compile(r"Conversion Error: Could not convert string '(.*)' to (?:INT\d+|BOOL)"),
-    re.compile(r'Conversion Error: invalid date field format: "(.*)", expected format is'),
+    re.compile(r"Conversion Error: Could not convert string '(.*)' to INT8"),
+    re.compile(r"Conversion Error: Could not convert string '((?:an array index|no INT64).*)' to INT64"),
+    re.compile(r"Conversion Error: Could not convert string '(a text that is no BOOL.*)' to BOOL"),
+    re.compile(r'Conversion Error: invalid date field format: "(a .*)", expected format is'),
 )
 """What DuckDB says of a cast of the reason."""
 

@@ -69,6 +69,8 @@ def whole_number(node: exp.Expr) -> exp.Expr | None:
         return None
     if not node.is_int:
         if kind(node) in DECIMAL or _is_compared_with_numeric(node):
+            if abs(float(node.name)) >= 1e29:
+                raise StatementRefused(f"{node.name} is no NUMERIC, which it has to be here: write CAST(… AS FLOAT64)")
             node.type = Type.DECIMAL.into_expr()
             return duckdb(f"CAST('{node.name}' AS DECIMAL(38, 9))")
         return None if "e" in node.name.lower() else exp.Literal.number(f"{node.name}e0")
@@ -103,12 +105,6 @@ def negative(node: exp.Expr) -> exp.Expr | None:
     if isinstance(node.this, exp.Literal) and node.this.is_int and isinstance(node.parent, _VALUES):
         return duckdb(f"CAST(-{node.this.name} AS BIGINT)")
     return None
-
-
-@mends(exp.BitwiseNot)
-def bit_not(node: exp.Expr) -> exp.Expr | None:
-    """``~`` binds closer than any operator between two values."""
-    return exp.paren(node)
 
 
 @mends(exp.Div, exp.IntDiv)
@@ -306,6 +302,28 @@ def least(node: exp.Expr) -> exp.Expr | None:
         return None
     tests = [duckdb("isnan(CAST(_x AS DOUBLE))", _x=value) for value in values]
     return duckdb("CASE WHEN _t THEN CAST('nan' AS DOUBLE) ELSE _l END", _t=exp.or_(*tests), _l=node)
+
+
+@mends(
+    exp.BitwiseAnd,
+    exp.BitwiseOr,
+    exp.BitwiseXor,
+    exp.BitwiseNot,
+    exp.BitwiseLeftShift,
+    exp.BitwiseRightShift,
+    exp.BitwiseCount,
+)
+def of_bits(node: exp.Expr) -> exp.Expr | None:
+    """A FLOAT64 or a NUMERIC has none."""
+    if any_kind((node.this, node.args.get("expression")), FLOAT | DECIMAL):
+        raise StatementRefused("bits are those of an INT64: write CAST(… AS INT64)")
+    return None
+
+
+@mends(exp.BitwiseNot)
+def bit_not(node: exp.Expr) -> exp.Expr | None:
+    """``~`` binds closer than any operator between two values."""
+    return exp.paren(node)
 
 
 @mends(exp.BitwiseLeftShift, exp.BitwiseRightShift)

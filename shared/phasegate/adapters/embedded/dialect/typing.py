@@ -65,6 +65,7 @@ def _type_div(annotator: TypeAnnotator, node: exp.Expr) -> None:
 
 _METADATA = BigQuery.EXPRESSION_METADATA | {
     exp.Trunc: {"annotator": _type_trunc},
+    exp.Round: {"annotator": _type_trunc},
     exp.Div: {"annotator": _type_div},
     exp.Extract: {"annotator": _type_extract},
     exp.Anonymous: {"annotator": _type_anonymous},
