@@ -1,11 +1,12 @@
 """The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, jobs in memory, few
-old results, translations that are remembered, and dry runs that read nothing.
+old results, statements that are read and translated once, and dry runs that read nothing.
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
 whose columns each statement looks for those of its tables, and so takes longer each time. Nothing that is asked of it
-here needs either. It keeps jobs in a table too, and writes and reads a job's document some six times. It translates a
-statement for longer than it runs it (a MERGE is six), and is asked the same ones again and again.
+here needs either. It keeps jobs in a table too, and writes and reads a job's document some six times. It reads and
+translates a statement for longer than it runs it (a MERGE is six), asks DuckDB's catalogue for each table of it several
+times, and is asked the same ones again and again.
 """
 
 import functools
@@ -15,13 +16,15 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 from local_bigquery import app, cli
-from local_bigquery.catalog import row_access, tables
+from local_bigquery.catalog import metadata, row_access, tables
 from local_bigquery.engine import database
 from local_bigquery.jobs import merge, query, runner, store
 from local_bigquery.settings import settings
+from local_bigquery.sql import rules, script
 from local_bigquery.sql.dialect import BigQueryDialect
 from sqlglot import exp
 
@@ -30,6 +33,12 @@ RESULTS_KEPT, KEPT_SECONDS = 100, 10.0
 next few, and within seconds on a machine that has much else to do."""
 
 JOBS_KEPT = 5_000
+
+TREES_KEPT = 2_000
+"""Of so many statements the tree is kept."""
+
+ROWS = exp.Query | exp.Insert | exp.Update | exp.Delete | exp.Merge
+"""Statements that read or write rows, and change no table."""
 
 
 def attach(connection: Any, project: str) -> None:
@@ -113,8 +122,33 @@ class Jobs:
         self._known.pop((project_id, job_id), None)
 
 
+class Trees:
+    """The trees of a statement's text are remembered, each with its text as the dialect writes it.
+
+    kinds: those whose trees are; nothing may change one, whoever is given it.
+    """
+
+    def __init__(self, parse: Callable[..., list[Any]], kinds: Any) -> None:
+        self._parse, self._kinds = parse, kinds
+        self._known: dict[str, list[Any]] = {}
+
+    def __call__(self, sql: str) -> list[Any]:
+        """Return the trees of a text."""
+        if (known := self._known.get(sql)) is not None:
+            return known
+        trees = self._parse(sql)
+        if all(isinstance(tree, self._kinds) for tree in trees):
+            for tree in trees:
+                tree.meta["written"] = tree.sql(dialect=BigQueryDialect)
+            if len(self._known) >= TREES_KEPT:
+                self._known = {}
+            self._known[sql] = trees
+        return trees
+
+
 class Translations:
-    """Translations are remembered until something may have changed a table's columns, or who may see its rows.
+    """Translations are remembered until something may have changed a table's columns, or who may see its rows; so are
+    the answers of the catalogue that they ask for.
 
     What a statement leaves in its context is left there again. Those that depend on more than their text and their
     parameters' types are always made anew: in a session, in a script with variables or functions of its own, and
@@ -124,10 +158,25 @@ class Translations:
     def __init__(self, translate: Callable[..., tuple[str, dict[str, Any]]]) -> None:
         self._translate = translate
         self._known: dict[Any, tuple[str, set[str], set[str], set[Any]]] = {}
+        self._answers: dict[Any, Any] = {}
+
+    def asking_once(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """Let the answers of the catalogue to a question be remembered."""
+
+        @functools.wraps(ask)
+        def asked(*words: Any) -> Any:
+            key = (ask, *(tuple(word) if isinstance(word, list) else word for word in words))
+            # Into what was there before the question, as below.
+            answers = self._answers
+            if key not in answers:
+                answers[key] = ask(*words)
+            return answers[key]
+
+        return asked
 
     def __call__(self, tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
         """Translate a statement: its text for DuckDB, and the values of the parameters that it names."""
-        written = tree.sql(dialect=BigQueryDialect)
+        written = tree.meta.get("written") or tree.sql(dialect=BigQueryDialect)
         if context.variables or context.functions or context.settings or "@@" in written or "?" in written:
             return self._translate(tree, context)
         types, temporary = tuple(context.parameters.items()), frozenset(context.temporary)
@@ -146,7 +195,7 @@ class Translations:
 
     def forget(self) -> None:
         """Forget all of them."""
-        self._known = {}
+        self._known, self._answers = {}, {}
 
     def forgotten_after(self, change: Callable[..., Any], unless: Callable[..., bool]) -> Callable[..., Any]:
         """Let whatever may change a table forget them when it has ended, well or not; not where ``unless`` is true."""
@@ -164,14 +213,27 @@ class Translations:
 
 def only_rows(_cursor: Any, tree: Any, _context: Any, _destination: Any, config: Any, *_: Any) -> bool:
     """Whether a statement reads or writes rows, and neither changes a table nor makes one of what it reads."""
-    is_dml = isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete | exp.Merge)
-    return is_dml and config.destinationTable is None
+    return isinstance(tree, ROWS) and config.destinationTable is None
 
 
-def remember_translations() -> None:
+def read_once() -> None:
+    """Let the text of a statement be read once, and of those that a MERGE consists of."""
+    script.parse = Trees(script.parse, ROWS)
+    parse_one = functools.partial(merge.sqlglot.parse_one, dialect=BigQueryDialect)
+    parts = Trees(lambda sql: [parse_one(sql)], exp.Expression)
+    merge.sqlglot = SimpleNamespace(parse_one=lambda sql, **_: parts(sql)[0])
+
+
+def translate_once() -> None:
     """Let statements be translated once, while neither another statement, nor a load, nor the API changes a table."""
     translations = Translations(query.translate)
     query.translate = merge.translate = translations
+    once = translations.asking_once
+    rules.partitions.database = SimpleNamespace(fetch=once(database.fetch))
+    rules.tables.database = SimpleNamespace(objects=once(database.objects), projects=projects)
+    rules.tables.metadata = SimpleNamespace(load=once(metadata.load))
+    rules.typing.tables = SimpleNamespace(columns=once(tables.columns))
+    rules.row_access.row_access = SimpleNamespace(**{**vars(row_access), "secured": once(row_access.secured)})
     query._statement = translations.forgotten_after(query._statement, only_rows)
     runner._handle = translations.forgotten_after(runner._handle, lambda *_: False)
 
@@ -219,5 +281,6 @@ if __name__ == "__main__":
     store.save, store.load, store.list_, store.delete = jobs.save, jobs.load, jobs.find, jobs.delete
     tables.write = forgetting_results(tables.write)
     dry_runs_read_nothing()
-    remember_translations()
+    read_once()
+    translate_once()
     cli.main()
