@@ -1,11 +1,12 @@
 """The source of games that tests run on: the real one where it is, else a made-up league."""
 
+import gc
 import json
 import logging
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,19 @@ class ByStack(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
     """Use this scheduler instead of one of xdist's."""
     return ByStack(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays until the end: its garbage is not looked for while more and more is there,
+    and what is there is not looked through again afterwards.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
