@@ -46,6 +46,7 @@ def test_a_table_knows_how_many_rows_it_holds(client: Client) -> None:
 
 def test_a_table_that_was_dropped_is_gone(client: Client) -> None:
     client.query_and_wait("CREATE TABLE listed.t (a INT64)")
+    assert list(client.query_and_wait("SELECT a FROM listed.t")) == []
     client.query_and_wait("DROP TABLE listed.t")
     assert kinds(client) == {}
     with pytest.raises((NotFound, BadRequest)):
@@ -96,6 +97,13 @@ def test_a_statement_that_was_asked_before_sees_a_table_made_anew(
         (row,) = client.query_and_wait("SELECT AVG(a) AS mean FROM listed.t")
         seen.append(row["mean"])
     assert [(type(mean), mean) for mean in seen] == [(float, 0.5), (Decimal, Decimal("0.5"))]
+
+
+def test_a_statement_that_found_no_table_finds_it_when_it_is_there(client: Client) -> None:
+    with pytest.raises((NotFound, BadRequest)):
+        client.query_and_wait("SELECT a FROM listed.t")
+    client.query_and_wait("CREATE TABLE listed.t (a INT64)")
+    assert list(client.query_and_wait("SELECT a FROM listed.t")) == []
 
 
 def test_a_statement_that_was_asked_before_takes_other_values_and_types(client: Client) -> None:

@@ -10,6 +10,7 @@ times, and is asked the same ones again and again.
 """
 
 import functools
+import gc
 import sys
 import threading
 import time
@@ -283,4 +284,7 @@ if __name__ == "__main__":
     dry_runs_read_nothing()
     read_once()
     translate_once()
+    # What has been imported stays; of what a statement leaves behind little is garbage that has to be looked for.
+    gc.freeze()
+    gc.set_threshold(20_000)
     cli.main()
