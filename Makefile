@@ -1,4 +1,4 @@
-# Everything a person types: demo, stack-demo, test, lint, infra-check, bench, soak. Each target makes the virtual environment by itself.
+# Everything a person types: demo, stack-demo, test, lint, infra-check, bench, soak, judge. Each target makes the virtual environment by itself.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,6 +7,7 @@ HOME_DIR ?= .phasegate
 PIPELINE ?= pipelines/nba/pipeline.yaml
 MINUTES ?= 20
 SEED ?= 1
+STATEMENTS ?= 1000
 # The newest interpreter that can make a virtual environment; 3.11 is the oldest supported.
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -19,6 +20,9 @@ PYTHON313 = $(shell for p in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.
 
 # What scans the Terraform configuration, in an environment of its own: it pins what the product leaves open.
 CHECKOV := $(VENV)/checkov
+
+# Google's published SQL engine, in an environment of its own: it judges what a statement means.
+JUDGE := $(VENV)/judge
 
 # Where the newest versions are tried that requirements.txt and requirements-dev.txt allow.
 NEWEST := $(VENV)/newest
@@ -35,7 +39,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check $(EXACT
 UV_INSTALL := $(UV) pip install --quiet --compile-bytecode
 LOCKED_INSTALL := $(UV_INSTALL) $(EXACTLY) -r
 
-.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak reliability lock audit sbom clean
+.PHONY: demo stack-demo emulators stand-in axe test tests test-newest lint infra-check bench soak judge reliability lock audit sbom clean
 
 $(UV): requirements-install.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 2; }
@@ -146,6 +150,7 @@ lock: $(UV)
 	$(LOCK) --python-version 3.11 requirements-delivery.txt -o requirements-delivery.lock
 	$(LOCK) --python-version 3.11 infra/checkov.txt -o infra/checkov.lock
 	$(LOCK) --python-version 3.13 $(BIGQUERY_NEEDS).txt -o $(BIGQUERY_NEEDS).lock
+	$(LOCK) --python-version 3.11 tests/judge/engine.txt -o tests/judge/engine.lock
 
 # Known vulnerabilities of what is deployed. Also fails when the database of them cannot be asked.
 audit: $(DELIVERY)/.installed
@@ -165,6 +170,15 @@ bench: emulators
 # A local stack without a quiet minute, and what must be true in the end. Not part of CI.
 soak: emulators
 	$(BIN)/python -m bench.soak --minutes $(MINUTES) --seed $(SEED)
+
+# Random statements, asked of Google's engine and of the translator with DuckDB. Not part of CI.
+judge: $(VENV)/.installed $(JUDGE)/.installed
+	$(BIN)/python -m tests.judge --statements $(STATEMENTS) --seed $(SEED)
+
+$(JUDGE)/.installed: $(UV) tests/judge/engine.lock
+	$(PYTHON) -m venv --without-pip $(JUDGE)
+	$(LOCKED_INSTALL) tests/judge/engine.lock --python $(JUDGE)
+	@touch $@
 
 # Writes docs/reliability.md: each promise, the tests that hold it, the number of their cases.
 reliability: $(VENV)/.installed

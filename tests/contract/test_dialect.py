@@ -4,11 +4,8 @@ The table is ``tests/dialect/*.yaml``; ``docs/dialect.md`` is made from it.
 """
 
 import datetime as clock
-import json
-import math
 from collections.abc import Iterator
 from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +17,14 @@ from sqlglot import exp
 from phasegate.adapters.bigquery_sql import read_statement
 from phasegate.adapters.embedded.dialect import Translator, connected, mending, translated
 from phasegate.adapters.embedded.dialect.functions import Functions, creations, reason
-from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.dialect_page import PAGE, page
+from tests.judge.words import found, same
 
 TABLE = Path(__file__).parents[1] / "dialect"
 ROWS: list[dict[str, Any]] = [
     {"subject": file.stem, **row} for file in sorted(TABLE.glob("*.yaml")) for row in yaml.safe_load(file.read_text())
 ]
-TYPES = {
-    "BIGINT": "INT64",
-    "DOUBLE": "FLOAT64",
-    "VARCHAR": "STRING",
-    "BOOLEAN": "BOOL",
-    "BLOB": "BYTES",
-    "TIMESTAMP": "DATETIME",
-    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
-    "HUGEINT": "INT64",  # what is beyond INT64 is refused when the rows are read
-}
 
 
 def statement(row: dict[str, Any]) -> str:
@@ -54,64 +41,6 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def found(database: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, list[Any]]:
-    """Type and values of a translated statement, in the words of the table."""
-    cursor = database.execute(sql)
-    ((_, kind, *_),) = cursor.description or ()
-    if str(kind) == "INTERVAL":
-        parts = "['year', 'month', 'day', 'hour', 'minute', 'microsecond']"
-        rows = database.execute(f"SELECT datepart({parts}, v) FROM ({sql}) AS t(v)").fetchall()
-        return "INTERVAL", [None if row[0] is None else interval(row[0]) for row in rows]
-    (read,) = readers([str(kind)])
-    values = [read(row[0]) if read else row[0] for row in cursor.fetchall()]
-    return bigquery_type(str(kind)), [in_words(value, str(kind)) for value in values]
-
-
-def bigquery_type(kind: str) -> str:
-    """The name of a DuckDB type in BigQuery."""
-    if kind.endswith("[]"):
-        return f"ARRAY<{bigquery_type(kind[:-2])}>"
-    return "NUMERIC" if kind.startswith("DECIMAL") else TYPES.get(kind, kind)
-
-
-def interval(parts: dict[str, int]) -> str:
-    """An INTERVAL of whole seconds as text."""
-    seconds = parts["microsecond"] // 1_000_000
-    return f"{parts['year']}-{parts['month']} {parts['day']} {parts['hour']}:{parts['minute']}:{seconds}"
-
-
-def in_words(value: Any, kind: str) -> Any:
-    """A value as the table writes it."""
-    if isinstance(value, list):
-        return [in_words(each, kind[:-2]) for each in value]
-    if isinstance(value, clock.datetime):
-        moment = value.astimezone(clock.UTC) if value.tzinfo else value
-        return moment.isoformat(sep=" ")
-    if isinstance(value, clock.date | clock.time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        text = format(value, "f")
-        return (
-            (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "0")
-            if not value
-            else (text.rstrip("0").rstrip(".") if "." in text else text)
-        )
-    if isinstance(value, bytes):
-        return value.hex()
-    if kind == "JSON" and isinstance(value, str):
-        return json.dumps(json.loads(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return value
-
-
-def same(right: Any, here: Any) -> bool:
-    """Equal values; FLOAT64 to the last digit but one, NaN as itself."""
-    if isinstance(right, list) and isinstance(here, list):
-        return len(right) == len(here) and all(map(same, right, here))
-    if isinstance(right, float) and isinstance(here, float):
-        return (math.isnan(right) and math.isnan(here)) or math.isclose(right, here, rel_tol=1e-15)
-    return type(right) is type(here) and bool(right == here)
-
-
 def check(row: dict[str, Any], database: duckdb.DuckDBPyConnection) -> str | None:
     """What is wrong about one row, or None."""
     try:
@@ -121,10 +50,11 @@ def check(row: dict[str, Any], database: duckdb.DuckDBPyConnection) -> str | Non
     if row.get("here") == "refused":
         return "not refused"
     try:
-        kind, values = found(database, sql)
+        (kind,), rows = found(database, sql)
     except (duckdb.Error, InputError) as error:
         raises = "error" in row or row.get("here") == "refused when it runs"
         return None if raises and isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
+    values = [value for (value,) in rows]
     if "error" in row or "here" in row:
         return f"no error: {kind} {values}"
     right = row["values"] if "values" in row else [row["value"]]

@@ -21,6 +21,7 @@ LOCKS = {
     "requirements-delivery.lock": ("requirements-delivery.txt",),
     "infra/checkov.lock": ("infra/checkov.txt",),
     f"{STAND_IN}.lock": (f"{STAND_IN}.txt",),
+    "tests/judge/engine.lock": ("tests/judge/engine.txt",),
 }
 """Each lock and the files whose ranges it satisfies."""
 

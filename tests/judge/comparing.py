@@ -1,0 +1,86 @@
+"""Whether a statement means the same on both sides."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from tests.judge.sides import Answer, Side
+from tests.judge.statements import Statement
+from tests.judge.words import same
+
+
+class Verdict(StrEnum):
+    """How two answers stand to each other."""
+
+    EQUAL = "equal"
+    BOTH_FAIL = "an error or a refusal on both sides"
+    REFUSED_HERE = "refused here"
+    REFUSED_THERE = "refused there"
+    ERROR_HERE = "an error here alone"
+    NULL_HERE = "NULL here, an error there"
+    FOLDED = "folded"
+    DIFFERENT = "different"
+    VALUE_HERE = "a value here, an error there"
+
+
+SILENT = (Verdict.DIFFERENT, Verdict.VALUE_HERE)
+"""The statement means something else here, and nobody is told."""
+
+SPREAD = re.compile(r"\b(STDDEV|VAR_|COVAR_|CORR)")
+
+
+def verdict(statement: Statement, there: Answer, here: Answer, unfolded: Side) -> Verdict:
+    """Judge an answer by that of the engine. unfolded: this side, where DuckDB computes nothing before it runs."""
+    if here.fails:
+        if there.fails:
+            return Verdict.BOTH_FAIL
+        # Some of these errors are known: LN, SQRT and POW of infinities are values in BigQuery.
+        return Verdict.REFUSED_HERE if here.refused else Verdict.ERROR_HERE
+    if there.refused:
+        # The reader takes some that BigQuery does not: `x IS NULL IS NOT FALSE` without parentheses.
+        return Verdict.REFUSED_THERE
+    if there.error:
+        # Beside a NULL, what another operand is does not count, and it may not be computed.
+        if here.rows == [[None]]:
+            return Verdict.NULL_HERE
+        # The same within an expression: DuckDB takes a constant NULL for the whole before it runs.
+        return Verdict.FOLDED if unfolded(statement.sql).error else Verdict.VALUE_HERE
+    return Verdict.EQUAL if alike(statement, there, here) else Verdict.DIFFERENT
+
+
+def alike(statement: Statement, there: Answer, here: Answer) -> bool:
+    """Equal rows, in any order where the statement gives them none."""
+    # What is made of squares depends on the order of the rows; elsewhere the last digit is that of another library.
+    nearness = 1e-9 if SPREAD.search(statement.sql) else 4e-15
+    right, ours = given_out(there), given_out(here)
+    if not statement.ordered:
+        right, ours = sorted(right, key=place), sorted(ours, key=place)
+    return same(right, ours, nearness)
+
+
+def given_out(answer: Answer) -> list[list[Any]]:
+    """The rows as BigQuery gives them out, where no array is an empty one."""
+    arrays = [kind.startswith("ARRAY") for kind in answer.columns]
+    return [
+        [[] if value is None and array else value for value, array in zip(row, arrays, strict=True)]
+        for row in answer.rows
+    ]
+
+
+def place(row: list[Any]) -> list[str]:
+    """Where a row stands among others: for numbers that are as good as equal, at the same place."""
+    return [f"{value:.9g}" if isinstance(value, float) else str(value) for value in row]
+
+
+def compare(statements: Iterable[Statement], there: Side, here: Side, unfolded: Side) -> Counter[Verdict]:
+    """Ask both sides for each statement, print what is silently different, and count."""
+    counts: Counter[Verdict] = Counter()
+    for statement in statements:
+        answers = there(statement.sql), here(statement.sql)
+        found = verdict(statement, *answers, unfolded)
+        counts[found] += 1
+        if found in SILENT:
+            print(f"{statement.sql}\n  there: {answers[0]}\n  here:  {answers[1]}", flush=True)
+    return counts
