@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
+from sqlglot import exp
+
+from phasegate.adapters.bigquery_sql import read_statement
 from tests.judge.sides import Answer, Side
 from tests.judge.statements import Statement
 from tests.judge.words import same
@@ -28,6 +31,9 @@ class Verdict(StrEnum):
 SILENT = (Verdict.DIFFERENT, Verdict.VALUE_HERE)
 """The statement means something else here, and nobody is told."""
 
+CHOOSING = (exp.If, exp.Case, exp.Coalesce, exp.Connector)
+"""These compute only what they need, in BigQuery too."""
+
 SPREAD = re.compile(r"\b(STDDEV|VAR_|COVAR_|CORR)")
 
 
@@ -42,12 +48,32 @@ def verdict(statement: Statement, there: Answer, here: Answer, unfolded: Side) -
         # The reader takes some that BigQuery does not: `x IS NULL IS NOT FALSE` without parentheses.
         return Verdict.REFUSED_THERE
     if there.error:
-        # Beside a NULL, what another operand is does not count, and it may not be computed.
+        # Beside a NULL, what another operand is does not count, and DuckDB need not compute it.
         if here.rows == [[None]]:
             return Verdict.NULL_HERE
-        # The same within an expression: DuckDB takes a constant NULL for the whole before it runs.
-        return Verdict.FOLDED if unfolded(statement.sql).error else Verdict.VALUE_HERE
+        # The same within an expression: while DuckDB folds constants, or at a NULL that all rows have.
+        folded = unfolded(statement.sql).error or left_out(statement.sql, unfolded)
+        return Verdict.FOLDED if folded else Verdict.VALUE_HERE
     return Verdict.EQUAL if alike(statement, there, here) else Verdict.DIFFERENT
+
+
+def left_out(sql: str, side: Side) -> bool:
+    """Whether a part of the statement fails when it is asked for alone, and what it is a part of is NULL."""
+
+    def alone(part: exp.Expr) -> Answer:
+        asked = exp.select(part.copy())
+        select = part.find_ancestor(exp.Select)
+        for clause in ("from_", "joins"):
+            asked.set(clause, select and select.args.get(clause))
+        return side(asked.sql(dialect="bigquery"))
+
+    for part in read_statement(sql).find_all(exp.Condition):
+        whole = part.parent
+        if isinstance(whole, exp.Condition) and not isinstance(whole, CHOOSING) and alone(part).error:
+            found = alone(whole).rows
+            if found and all(value is None for (value,) in found):
+                return True
+    return False
 
 
 def alike(statement: Statement, there: Answer, here: Answer) -> bool:

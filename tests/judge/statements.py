@@ -322,7 +322,7 @@ def query(chance: Chance) -> Statement:
     where = given + chance.optional(" WHERE " + scalar(chance, "B", 2))
     c, kind = chance.of([(name, of) for name, of in ROW.items() if name != "k"])
     grouped = f"SELECT {c} AS g, {aggregate(chance)} AS v FROM {where} GROUP BY {c}"
-    order = f"{c} {chance.of(['', 'DESC', 'ASC NULLS LAST', 'DESC NULLS FIRST'])}, k"
+    order = f"{c}{chance.of(['', ' DESC', ' ASC NULLS LAST', ' DESC NULLS FIRST'])}, k"
     correlated = f"SELECT {aggregate(chance)} FROM {few} AS q WHERE q.{c} = o.{c}"
     sql = chance.of(
         [
@@ -344,4 +344,4 @@ def query(chance: Chance) -> Statement:
         "given": rows(chance, used, chance.of([0, 1, 3, 5, 8])),
         "few": rows(chance, used, chance.of([0, 2, 3, 4])),
     }
-    return Statement(filled(sql, tables.__getitem__), ordered=f"ORDER BY {order}" in sql)
+    return Statement(filled(sql, tables.__getitem__), ordered="ORDER BY" in sql.rpartition(")")[2])

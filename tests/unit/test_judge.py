@@ -1,5 +1,6 @@
 """What compares the translator with Google's engine decides rightly; the engine itself is not needed for that."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
@@ -108,17 +109,38 @@ CASES = {
 
 
 def side(which: int) -> Callable[[str], Answer]:
-    return lambda sql: CASES[sql][which]  # type: ignore[return-value]
+    return lambda sql: CASES[sql.removeprefix("SELECT ").strip("'")][which]  # type: ignore[return-value]
 
 
 def test_every_kind_is_counted_and_what_is_silent_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = compare(map(Statement, CASES), side(0), side(1), side(2))
+    counts = compare([Statement(f"SELECT '{name}'") for name in CASES], side(0), side(1), side(2))
     assert counts == Counter(case[3] for case in CASES.values())
     assert capsys.readouterr().out.splitlines() == [
-        *("different", "  there: INT64 [[1]]", "  here:  INT64 [[2]]"),
-        *("value here", "  there: error: division by zero", "  here:  INT64 [[1]]"),
-        *("no rows here", "  there: error: division by zero", "  here:  INT64 []"),
+        *("SELECT 'different'", "  there: INT64 [[1]]", "  here:  INT64 [[2]]"),
+        *("SELECT 'value here'", "  there: error: division by zero", "  here:  INT64 [[1]]"),
+        *("SELECT 'no rows here'", "  there: error: division by zero", "  here:  INT64 []"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("SELECT IF(NULLIF(d, d) < DATE(2024, -1, 5), 1, 2) FROM (SELECT DATE '2024-01-31' AS d)", Verdict.FOLDED),
+        (
+            "SELECT IF(TRUE, 1, DATE_DIFF(DATE(2024, -1, 5), d, DAY)) FROM (SELECT DATE '2024-01-31' AS d)",
+            Verdict.VALUE_HERE,
+        ),
+    ],
+)
+def test_what_is_left_out_beside_a_null_is_known_and_what_is_not_chosen_is_not(sql: str, found: Verdict) -> None:
+    assert verdict(Statement(sql), ERROR, Here()(sql), Here(folding=False)) is found
+
+
+def test_rows_of_a_query_have_an_order_that_it_says_itself() -> None:
+    some = list(islice(statements(1), 300))
+    assert {statement.ordered for statement in some} == {True, False}
+    for statement in some:
+        assert statement.ordered == bool(re.search(r"ORDER BY [^()]*$", statement.sql))
 
 
 class Fake:
