@@ -77,7 +77,9 @@ def left_out(sql: str, side: Side) -> bool:
 
 
 def alike(statement: Statement, there: Answer, here: Answer) -> bool:
-    """Equal rows, in any order where the statement gives them none."""
+    """Equal types and rows, in any order where the statement gives none; over NULLs alone types do not count."""
+    if there.columns != here.columns and any(value is not None for row in there.rows for value in row):
+        return False
     # What is made of squares depends on the order of the rows; elsewhere the last digit is that of another library.
     nearness = 1e-9 if SPREAD.search(statement.sql) else 4e-15
     right, ours = given_out(there), given_out(here)

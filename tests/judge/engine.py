@@ -20,7 +20,7 @@ from wasmtime import Config
 from zetasql.api import CatalogBuilder
 from zetasql.api.prepared_query import PreparedQuery
 from zetasql.core import ZetaSqlLocalService, wasm_client
-from zetasql.core.exceptions import ServerError
+from zetasql.core.exceptions import ServerError, StatusCode
 from zetasql.types import AnalyzerOptions, EvaluateQueryRequest, LanguageOptions, ZetaSQLBuiltinFunctionOptions
 from zetasql.wasi._pb2.zetasql.local_service.local_service_pb2 import EvaluateQueryResponse
 
@@ -55,8 +55,9 @@ class Engine:
         query = PreparedQuery.builder().set_sql(sql).set_analyzer_options(self._options)
         try:
             prepared = query.set_registered_catalog_id(self._catalog).prepare()
-        except ServerError as refused:
-            return {"refused": str(refused)}
+        except ServerError as error:
+            # A constant that no value can have is found out before the statement runs.
+            return {"error" if error.code is StatusCode.OUT_OF_RANGE else "refused": str(error)}
         with prepared:
             names = [name(column.type) for column in prepared.columns]
             request = EvaluateQueryRequest(prepared_query_id=prepared.prepared_query_id).to_proto()

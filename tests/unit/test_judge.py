@@ -77,6 +77,12 @@ def test_values_are_compared_by_type_and_to_the_last_digits(kind: str, there: An
     assert found is (Verdict.EQUAL if equal else Verdict.DIFFERENT)
 
 
+def test_types_are_compared_where_there_is_a_value() -> None:
+    statement, day = Statement("SELECT 1"), "2024-01-31"
+    assert verdict(statement, value("DATE", day), value("STRING", day), never) is Verdict.DIFFERENT
+    assert verdict(statement, value("DATE", None), value("STRING", None), never) is Verdict.EQUAL
+
+
 def test_what_is_made_of_squares_is_less_exact() -> None:
     answers = value("FLOAT64", 1.0), value("FLOAT64", 1.0000000001)
     assert verdict(Statement("SELECT VAR_POP(x) FROM t"), *answers, never) is Verdict.EQUAL
