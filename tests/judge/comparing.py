@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from copy import deepcopy
 from enum import StrEnum
 from typing import Any
 
@@ -64,7 +65,7 @@ def left_out(sql: str, side: Side) -> bool:
         asked = exp.select(part.copy())
         select = part.find_ancestor(exp.Select)
         for clause in ("from_", "joins"):
-            asked.set(clause, select and select.args.get(clause))
+            asked.set(clause, deepcopy(select.args.get(clause)) if select else None)
         return side(asked.sql(dialect="bigquery"))
 
     for part in read_statement(sql).find_all(exp.Condition):
