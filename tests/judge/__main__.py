@@ -1,8 +1,8 @@
 """Google's engine judges the translator: ``make judge SEED=1 STATEMENTS=1000``, ``python -m tests.judge 'SELECT …'``.
 
-Random statements are asked of the engine and of the translator with DuckDB. Each one that is silently different is
-printed, with what it is there and here, and in the end all are counted. Exits with 1 when there was one. A statement
-that is named is asked alone: what both sides say of it is for whoever adds a row to the table.
+Random statements are asked of the engine and of the translator with DuckDB. Each one that is silently different, or
+breaks the translator, is printed with what it is there and here, and in the end all are counted. Exits with 1 when
+there was one. A statement that is named is asked alone: both answers are for whoever adds a row to the table.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from itertools import islice
 
-from tests.judge.comparing import SILENT, compare
+from tests.judge.comparing import FAULTS, compare
 from tests.judge.sides import EngineGone, Here, There
 from tests.judge.statements import statements
 
@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"seed {arguments.seed}, {arguments.statements} statements:")
     for verdict, count in counts.most_common():
         print(f"  {count:6} {verdict}")
-    return 1 if any(counts[verdict] for verdict in SILENT) else 0
+    return 1 if any(counts[verdict] for verdict in FAULTS) else 0
 
 
 def show(asked: list[str], there: There) -> int:

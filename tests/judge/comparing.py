@@ -27,10 +27,11 @@ class Verdict(StrEnum):
     FOLDED = "folded"
     DIFFERENT = "different"
     VALUE_HERE = "a value here, an error there"
+    BROKEN_HERE = "broken here"
 
 
-SILENT = (Verdict.DIFFERENT, Verdict.VALUE_HERE)
-"""The statement means something else here, and nobody is told."""
+FAULTS = (Verdict.DIFFERENT, Verdict.VALUE_HERE, Verdict.BROKEN_HERE)
+"""The statement means something else here, and nobody is told; or it breaks the translator."""
 
 CHOOSING = (exp.If, exp.Case, exp.Coalesce, exp.Connector)
 """These compute only what they need, in BigQuery too."""
@@ -40,6 +41,8 @@ SPREAD = re.compile(r"\b(STDDEV|VAR_|COVAR_|CORR)")
 
 def verdict(statement: Statement, there: Answer, here: Answer, unfolded: Side) -> Verdict:
     """Judge an answer by that of the engine. unfolded: this side, where DuckDB computes nothing before it runs."""
+    if here.broken:
+        return Verdict.BROKEN_HERE
     if here.fails:
         if there.fails:
             return Verdict.BOTH_FAIL
@@ -104,12 +107,12 @@ def place(row: list[Any]) -> list[str]:
 
 
 def compare(statements: Iterable[Statement], there: Side, here: Side, unfolded: Side) -> Counter[Verdict]:
-    """Ask both sides for each statement, print what is silently different, and count."""
+    """Ask both sides for each statement, print what is wrong here, and count."""
     counts: Counter[Verdict] = Counter()
     for statement in statements:
         answers = there(statement.sql), here(statement.sql)
         found = verdict(statement, *answers, unfolded)
         counts[found] += 1
-        if found in SILENT:
+        if found in FAULTS:
             print(f"{statement.sql}\n  there: {answers[0]}\n  here:  {answers[1]}", flush=True)
     return counts

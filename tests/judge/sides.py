@@ -35,14 +35,18 @@ class Answer:
     refused: str = ""
     """Why it is not run at all."""
 
+    broken: str = ""
+    """What broke in the translator, which should have refused the statement."""
+
     @property
     def fails(self) -> bool:
         """There is no result, not even one without rows."""
-        return bool(self.error or self.refused)
+        return bool(self.error or self.refused or self.broken)
 
     def __str__(self) -> str:
-        if self.fails:
-            return f"error: {self.error}" if self.error else f"refused: {self.refused}"
+        for how in ("error", "refused", "broken"):
+            if why := getattr(self, how):
+                return f"{how}: {why}"
         return f"{', '.join(self.columns)} {self.rows}"
 
 
@@ -105,6 +109,8 @@ class Here:
             translated = self._translate(sql).sql
         except InputError as refused:
             return Answer(refused=str(refused))
+        except Exception as fault:
+            return Answer(broken=f"{type(fault).__name__}: {fault}".partition("\n")[0])
         try:
             return Answer(*found(self._database, translated))
         except (duckdb.Error, InputError) as error:

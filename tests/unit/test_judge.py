@@ -98,6 +98,7 @@ def test_rows_have_an_order_only_where_the_statement_gives_one() -> None:
 
 ONE, TWO, NULL = value("INT64", 1), value("INT64", 2), value("INT64", None)
 ERROR, REFUSED = Answer(error="division by zero"), Answer(refused="syntax error")
+BROKEN = Answer(broken="KeyError: 'x'")
 CASES = {
     "equal": (ONE, ONE, ONE, Verdict.EQUAL),
     "no rows": (Answer(["INT64"]), Answer(["INT64"]), ONE, Verdict.EQUAL),
@@ -110,6 +111,7 @@ CASES = {
     "both refusals": (REFUSED, REFUSED, ONE, Verdict.BOTH_FAIL),
     "refused here": (ONE, REFUSED, ONE, Verdict.REFUSED_HERE),
     "refused there": (REFUSED, ONE, ONE, Verdict.REFUSED_THERE),
+    "broken here": (ONE, BROKEN, BROKEN, Verdict.BROKEN_HERE),
     "error here": (ONE, ERROR, ONE, Verdict.ERROR_HERE),
 }
 
@@ -118,14 +120,21 @@ def side(which: int) -> Callable[[str], Answer]:
     return lambda sql: CASES[sql.removeprefix("SELECT ").strip("'")][which]  # type: ignore[return-value]
 
 
-def test_every_kind_is_counted_and_what_is_silent_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_is_counted_and_each_fault_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     counts = compare([Statement(f"SELECT '{name}'") for name in CASES], side(0), side(1), side(2))
     assert counts == Counter(case[3] for case in CASES.values())
     assert capsys.readouterr().out.splitlines() == [
         *("SELECT 'different'", "  there: INT64 [[1]]", "  here:  INT64 [[2]]"),
         *("SELECT 'value here'", "  there: error: division by zero", "  here:  INT64 [[1]]"),
         *("SELECT 'no rows here'", "  there: error: division by zero", "  here:  INT64 []"),
+        *("SELECT 'broken here'", "  there: INT64 [[1]]", "  here:  broken: KeyError: 'x'"),
     ]
+
+
+def test_a_translator_that_breaks_is_no_end_of_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Here()
+    monkeypatch.setattr(here, "_translate", {}.__getitem__)
+    assert here("x") == Answer(broken="KeyError: 'x'")
 
 
 @pytest.mark.parametrize(
