@@ -10,7 +10,8 @@ from google.cloud.bigquery import Client
 from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.stack.emulators import Server
-from tests.contract.test_dialect import ROWS, in_words, statement
+from tests.contract.test_dialect import ROWS, statement
+from tests.judge.words import in_words
 
 DIFFERENT = [row for row in ROWS if "stand_in" in row]
 
