@@ -72,7 +72,10 @@ def cast(node: exp.Expr) -> exp.Expr | None:
         if of in TEXT:
             if is_safe:
                 return duckdb("TRY_CAST(_x AS BIGINT)", _x=call("whole_of_text", source))
-            return call("hex_to_whole" if _is_hexadecimal(source) else "text_to_whole", source)
+            if _is_hexadecimal(source):
+                # Of such a text DuckDB takes an underscore too, and else what BigQuery does.
+                return duckdb("CAST(replace(_x, '_', '~') AS BIGINT)", _x=source)
+            return call("text_to_whole", source)
         if of in FLOAT | DECIMAL:
             return duckdb("TRY_CAST(round(_x) AS BIGINT)", _x=source) if is_safe else call("float_to_whole", source)
     if to in FLOAT and of in TEXT:

@@ -122,9 +122,6 @@ CREATE MACRO bq.main.whole_of_text(x) AS
 CREATE MACRO bq.main.text_to_whole(x) AS
     CAST(CASE WHEN regexp_full_match(x, '\s*([+-]?\d+|\+?0[xX][0-9a-fA-F]+)\s*') THEN x
               ELSE 'no INT64: ' || x END AS BIGINT);
--- Of a text that begins with 0x DuckDB takes an underscore too, and else what BigQuery does.
-CREATE MACRO bq.main.hex_to_whole(x) AS
-    CAST(CASE WHEN contains(x, '_') THEN 'no INT64: ' || x ELSE x END AS BIGINT);
 CREATE MACRO bq.main.float_to_whole(x) AS CAST(round(x) AS BIGINT);
 CREATE MACRO bq.main.shortest(x) AS
     CASE WHEN CAST(printf('%.15g', x + 0e0) AS DOUBLE) = x THEN printf('%.15g', x + 0e0) ELSE printf('%.17g', x + 0e0) END;
