@@ -68,11 +68,9 @@ _MARK = "may_overflow"
 def mark_overflow(tree: exp.Expr) -> None:
     """Mark each part of a statement with types that DuckDB may make, of finite values, more than FLOAT64 holds."""
     largest: dict[int, float] = {}
-    for node in reversed(list(tree.bfs())):
-        bound = _bound(node, largest)
-        if kind(node) in FLOAT and bound > _LARGEST and isinstance(node, (*_OPERATORS, *_TOTALS, *_SPREADS, exp.Round)):
+    for node in tree.find_all(*_OPERATORS, *_TOTALS, *_SPREADS, exp.Round):
+        if kind(node) in FLOAT and _bound(node, largest) > _LARGEST:
             node.meta[_MARK] = True
-        largest[id(node)] = min(bound, _LARGEST)
 
 
 def may_overflow(node: exp.Expr) -> bool:
@@ -80,18 +78,25 @@ def may_overflow(node: exp.Expr) -> bool:
     return _MARK in node.meta
 
 
-def _bound(node: exp.Expr, largest: dict[int, float]) -> float:
-    """Return what the absolute value of a part, or of DuckDB's way to it, does not exceed; 0 of what is no number.
-
-    largest: those of its parts, by their ids.
+def _largest(node: exp.Expr, known: dict[int, float]) -> float:
+    """Return what the absolute value of a part does not exceed; 0 of what is no number. known: those of parts, by their
+    ids.
     """
+    bound = known.get(id(node))
+    if bound is None:
+        bound = known[id(node)] = min(_bound(node, known), _LARGEST)
+    return bound
+
+
+def _bound(node: exp.Expr, known: dict[int, float]) -> float:
+    """Return the same of DuckDB's way to a part, which may be beyond FLOAT64."""
     if isinstance(node, exp.Literal):
         return 0.0 if node.is_string else abs(float(node.name))
-    parts = [largest[id(part)] for part in node.iter_expressions()]
     if isinstance(node, _TOTALS):
-        return parts[0] * _LARGEST_WHOLE if kind(node) in FLOAT else _LARGEST_WHOLE
+        return _largest(node.this, known) * _LARGEST_WHOLE if kind(node) in FLOAT else _LARGEST_WHOLE
     if isinstance(node, _SPREADS):
-        return math.prod(2 * part for part in (parts * 2)[:2]) * _LARGEST_WHOLE
+        sides = node.this, node.args.get("expression") or node.this
+        return math.prod(2 * _largest(side, known) for side in sides) * _LARGEST_WHOLE
     if kind(node) in WHOLE:
         return _LARGEST_WHOLE
     if kind(node) in DECIMAL:
@@ -99,15 +104,15 @@ def _bound(node: exp.Expr, largest: dict[int, float]) -> float:
     if isinstance(node, exp.Cast) and kind(node.this) not in WHOLE | DECIMAL | FLOAT:
         return _LARGEST if kind(node) in FLOAT else 0.0
     if isinstance(node, exp.Add | exp.Sub):
-        return sum(parts)
+        return _largest(node.this, known) + _largest(node.expression, known)
     if isinstance(node, exp.Mul):
-        return math.prod(parts)
+        return _largest(node.this, known) * _largest(node.expression, known)
     if isinstance(node, exp.Div | exp.SafeDivide):
-        return parts[0] / _smallest(node.expression)
+        return _largest(node.this, known) / _smallest(node.expression)
     if isinstance(node, exp.Round):
-        return 2 * parts[0]
+        return 2 * _largest(node.this, known)
     if isinstance(node, _AS_LARGE):
-        return max(parts, default=0.0)
+        return max((_largest(part, known) for part in node.iter_expressions()), default=0.0)
     return _LARGEST if kind(node) in FLOAT else 0.0
 
 
@@ -129,12 +134,25 @@ _MOVED = (
     exp.UnixToTime,
 )
 """What gives a point in time that lies apart from another one."""
+_MADE = (
+    exp.DateTrunc,
+    exp.DatetimeTrunc,
+    exp.TimestampTrunc,
+    exp.LastDay,
+    exp.Date,
+    exp.Timestamp,
+    exp.StrToTime,
+    exp.Datetime,
+    exp.Extract,
+)
+"""What may give one that lies apart, by what it is told."""
+_MOMENTS = frozenset({Type.DATE}) | INSTANT | WALL_CLOCK
 
 
 def mark_years(tree: exp.Expr) -> None:
     """Mark each part of a statement with types that may be a point in time beyond the years 1 to 9999."""
-    for node in tree.walk():
-        if kind(node) in {Type.DATE} | INSTANT | WALL_CLOCK and _leaves_years(node):
+    for node in tree.find_all(*_MOVED, *_MADE, exp.Add, exp.Sub):
+        if kind(node) in _MOMENTS and _leaves_years(node):
             node.meta[LEAVES_YEARS] = True
 
 
