@@ -2,6 +2,7 @@
 quick.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,10 @@ from phasegate.domain.foreign_text import escaped
 if TYPE_CHECKING:
     from phasegate.cli.backend import CommandBackend
     from phasegate.cli.settings import Settings
+
+_ALLOCATIONS = 50_000
+"""Objects that may be made before garbage is looked for (Python's own number is 700): a plan makes much that stays, and
+little that refers to itself."""
 
 app = typer.Typer(
     name="phasegate",
@@ -82,6 +87,7 @@ verify.register(app)
 
 def main() -> None:
     """Run the command; errors become messages and exit statuses (2 bad input, 3 halted, 130 interrupted)."""
+    gc.set_threshold(_ALLOCATIONS)
     try:
         _run()
     except SystemExit as ended:
