@@ -68,7 +68,10 @@ def format_time(node: exp.Expr) -> exp.Expr | None:
     else:
         local = source
     local = call("modern", local)
-    minutes = lambda: call("minutes_of", source, zone if zone is not None else "UTC")  # noqa: E731
+
+    def minutes() -> exp.Expr:
+        return call("minutes_of", source, zone if zone is not None else "UTC")
+
     parts: list[exp.Expr] = []
     plain = ""
     for piece in _ELEMENT.findall("" if form.name == "None" else form.name):
