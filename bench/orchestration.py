@@ -1,11 +1,17 @@
-"""Orchestration alone: workers that do nothing, against the raw limit of SQLite with the same settings."""
+"""Orchestration alone: W(D) is a run over D dates of a season's shape, whose workers do nothing. Beside it stands the
+raw limit of SQLite with the same settings.
 
+The shape is 21 → 5 → {2} → 1 → 1 → 1 → 1 tasks a date: raw tables, analytics, a phase in which three processors follow
+two by their needs, and predictions.
+"""
+
+import itertools
 import tempfile
 import time
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.database import Database
@@ -19,7 +25,51 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run, RunStatus
 from phasegate.services.starting.planner import make_plan
 
-DATES, PHASES, PROCESSORS = 500, 4, 8
+DATES = 200
+FIRST_DAY = date(2020, 1, 1)
+
+NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "raw": {f"raw_{n}": () for n in range(21)},
+    "analytics": {f"analytics_{n}": () for n in range(5)},
+    "precompute": {
+        "zones_of_teams": (),
+        "zones_of_players": (),
+        "factors": ("zones_of_teams", "zones_of_players"),
+        "cache": ("factors",),
+        "features": ("cache",),
+    },
+    "predictions": {"predictions": ()},
+}
+"""By phase: its processors, with what each needs. A phase begins on a date when the one before has passed there."""
+
+TASKS_A_DATE = sum(map(len, NEEDS.values()))
+
+
+class Pace(NamedTuple):
+    """The pace of a measurement is what so many tasks took."""
+
+    tasks: int
+    """Tasks that came to their end."""
+    seconds: float
+    """Seconds on the wall."""
+    cpu_seconds: float
+    """Seconds of processor time, of all threads of this process."""
+
+    @property
+    def rate(self) -> float:
+        """Return the tasks a second."""
+        return self.tasks / self.seconds
+
+
+class _StopWatch:
+    """A watch that runs from when it is made."""
+
+    def __init__(self) -> None:
+        self._begun, self._cpu_begun = time.perf_counter(), time.process_time()
+
+    def pace(self, tasks: int) -> Pace:
+        """The pace of what was done since then."""
+        return Pace(tasks, time.perf_counter() - self._begun, time.process_time() - self._cpu_begun)
 
 
 class IdleWorker:
@@ -39,16 +89,18 @@ def build(*_: object) -> IdleWorker:
 
 
 def idle_pipeline() -> Pipeline:
-    """Four phases of eight processors, each phase behind the one before."""
+    """The pipeline of W(D)."""
     phases = [
         {
-            "name": f"phase_{p}",
+            "name": phase,
             "dispatch": {"worker": "idle", "path": "/run", "queue": "work"},
-            "gates": [{"check": "all_succeeded", "phase": f"phase_{p - 1}"}] if p > 1 else [],
+            "gates": [{"check": "all_succeeded", "phase": before}] if before else [],
             "limits": {"active_dates": 40},
-            "processors": [{"name": f"p{p}_{n}", "output": {"kind": "none"}} for n in range(PROCESSORS)],
+            "processors": [
+                {"name": name, "output": {"kind": "none"}, "needs": list(needs)} for name, needs in needs_of.items()
+            ],
         }
-        for p in range(1, PHASES + 1)
+        for before, (phase, needs_of) in zip((None, *NEEDS), NEEDS.items(), strict=False)
     ]
     return Pipeline.model_validate(
         {
@@ -69,17 +121,11 @@ def idle_pipeline() -> Pipeline:
     )
 
 
-def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
-    """Drive a run of idle tasks to its end in a new home; returns (tasks, seconds)."""
+def measure_orchestration(dates: int = DATES) -> Pace:
+    """Drive W(dates) to its end in a new home."""
     pipeline = idle_pipeline()
-    first = date(2020, 1, 1)
-    calendar = Calendar.of(CalendarDate(first + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
-    selection = Selection(seasons=("s",))
-    plan = make_plan(
-        pipeline,
-        calendar,
-        selection,
-    ).plan
+    calendar = Calendar.of(CalendarDate(FIRST_DAY + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
+    plan = make_plan(pipeline, calendar, Selection(seasons=("s",))).plan
     with tempfile.TemporaryDirectory() as folder, Embedded(Home(Path(folder)), pipeline, None) as embedded:
         run = Run(
             run_id="bench",
@@ -92,42 +138,42 @@ def measure_orchestration(dates: int = DATES) -> tuple[int, float]:
         embedded.warehouse.apply_schema(HISTORY)
         embedded.state.create_run(run, plan, Board.blank(run.run_id, compile_plan(plan), run.created_at))
         engine = embedded.engine("bench")
-        begun = time.perf_counter()
+        watch = _StopWatch()
         board = engine.drive()
-        seconds = time.perf_counter() - begun
+        pace = watch.pace(dates * TASKS_A_DATE)
         assert board.status is RunStatus.COMPLETED, board.status
-        assert engine.ended == dates * PHASES * PROCESSORS
-    return dates * PHASES * PROCESSORS, seconds
+        assert engine.ended == pace.tasks
+    return pace
 
 
-def measure_raw(tasks: int = DATES * PHASES * PROCESSORS) -> tuple[int, float]:
+def measure_raw(dates: int = DATES) -> Pace:
     """The raw limit: the same database settings, the rows that a task's start and end must write, and nothing else.
 
-    One commit with the claim's row, one commit with the report's row, a task after the other; returns (tasks, seconds).
+    One commit with the claim's row, one commit with the report's row, a task after the other.
     """
     report = (
         '{"status":"success","rows":null,"error_class":null,"message":"","fence":1,"generation":1,"inputs":[],'
         '"started_at":"2026-01-01T00:00:00.000000Z","finished_at":"2026-01-01T00:00:00.000000Z",'
-        '"event_id":"bench/2020-01-01/phase_1/p1_1/1/1"}'
+        '"event_id":"bench/2020-01-01/raw/raw_1/1/1"}'
     )
     claim = (1, 1, "{}", "2026-01-01T00:00:00.000000+00:00", "2026-01-01T00:00:00.000000+00:00", "1-abcdef")
-    days = [(date(2020, 1, 1) + timedelta(days=n)).isoformat() for n in range(tasks // (PHASES * PROCESSORS) + 1)]
+    days = [(FIRST_DAY + timedelta(days=n)).isoformat() for n in range(dates)]
+    tasks = [(phase, name) for phase, needs_of in NEEDS.items() for name in needs_of]
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "state.sqlite")
         execute = database.execute
-        begun = time.perf_counter()
-        for n in range(tasks):
-            day, phase = days[n // (PHASES * PROCESSORS)], f"phase_{n // PROCESSORS % PHASES + 1}"
-            key = ("bench", day, phase, f"p{n % PROCESSORS}", 1)
+        watch = _StopWatch()
+        for fence, (day, task) in enumerate(itertools.product(days, tasks), 1):
+            key = ("bench", day, *task, 1)
             execute("BEGIN IMMEDIATE")
-            execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (n + 1, *key, *claim))
+            execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (fence, *key, *claim))
             execute("COMMIT")
             execute("BEGIN IMMEDIATE")
             execute("INSERT INTO facts VALUES (?, ?, ?, ?, ?, 'reported', ?)", (*key, report))
             execute("COMMIT")
-        seconds = time.perf_counter() - begun
+        pace = watch.pace(dates * TASKS_A_DATE)
         database.close()
-    return tasks, seconds
+    return pace
 
 
 HISTORY = (
