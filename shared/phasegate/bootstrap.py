@@ -31,6 +31,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import Abandoned
 from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
+from phasegate.ports.events import Message
 from phasegate.services.backend import Backend
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
@@ -87,7 +88,7 @@ class Services:
         """Report what became of calls."""
         self.runner.publish(completions)
 
-    def listen(self, messages: Sequence[str]) -> None:
+    def listen(self, messages: Sequence[Message]) -> None:
         """Take completion events."""
         self.listener.handle(messages)
 

@@ -22,6 +22,7 @@ from phasegate.domain.state.facts import AttemptKey, Reported
 from phasegate.domain.state.run import RunStatus
 from phasegate.embedded_start import calendar_reader
 from phasegate.ports import Partition
+from phasegate.ports.events import Message, text_of
 from phasegate.report.verifier import verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating.decisions import waive
@@ -86,8 +87,8 @@ def f04(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     with world.open() as embedded:
         publish = embedded.events.publish
 
-        def renamed(topic: str, messages: list[str]) -> None:
-            events = [json.loads(m) for m in messages]
+        def renamed(topic: str, messages: list[Message]) -> None:
+            events = [json.loads(text_of(m)) for m in messages]
             for e in events:
                 if e["phase"] == "raw":
                     e["processor"] = names.get((e["date"], e["processor"]), e["processor"])
@@ -108,9 +109,9 @@ def f05(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     with world.open() as embedded:
         publish = embedded.events.publish
 
-        def second_writer_first(topic: str, messages: list[str]) -> None:
+        def second_writer_first(topic: str, messages: list[Message]) -> None:
             for m in messages:
-                e = Completion.model_validate_json(m)
+                e = Completion.model_validate_json(text_of(m))
                 key = AttemptKey(e.date, e.phase, e.processor, e.attempt)
                 claim = embedded.state.claims("r", [key])[key]
                 fact = Reported(

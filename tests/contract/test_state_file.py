@@ -4,7 +4,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -14,11 +14,28 @@ from phasegate.adapters.embedded.database import SCHEMA_VERSION, Database
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.domain.errors import HaltError, InputError, PhasegateError
+from phasegate.domain.messages.completion import Completion
+from phasegate.domain.protocol.names import COMPLETIONS
+from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.lease import Held
 from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import DesiredState, UnreadableDocument
 from phasegate.ports import Heal, QuarantineRecord
 from tests.contract.conftest import create
+
+COMPLETION = Completion(
+    event_id="r/2024-01-01/fetch/a/1/7",
+    run_id="r",
+    date=date(2024, 1, 1),
+    phase="fetch",
+    processor="a",
+    attempt=1,
+    fence=7,
+    status=ResultStatus.SUCCESS,
+    message="a line\nand another",
+    started_at=datetime(2024, 1, 2, tzinfo=UTC),
+    finished_at=datetime(2024, 1, 2, 0, 0, 1, 500, tzinfo=UTC),
+)
 
 
 @pytest.fixture
@@ -222,6 +239,18 @@ def test_a_message_handled_in_its_own_transaction_is_never_written_and_any_other
     assert [message for _, message in SqliteEvents(database).waiting(9)] == ["third"]
     events.acknowledge([number for number, _ in events.waiting(1)])
     assert SqliteEvents(database).waiting(9) == []
+    database.close()
+
+
+def test_a_completion_stays_what_it_is_inside_its_transaction_and_is_text_afterwards(path: Path) -> None:
+    database = Database(path)
+    events = SqliteEvents(database)
+    with database.transaction():
+        events.publish(COMPLETIONS, [COMPLETION])
+        assert [message for _, message in events.waiting(9)] == [COMPLETION]
+    for who in (events, SqliteEvents(database)):
+        (text,) = [message for _, message in who.waiting(9)]
+        assert isinstance(text, str) and Completion.model_validate_json(text) == COMPLETION
     database.close()
 
 

@@ -27,6 +27,7 @@ from phasegate.domain.protocol.names import COMPLETIONS, CONDUCTOR_QUEUE, DISPAT
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import Healed, HealedAs, Reported
 from phasegate.ports import QueueTask
+from phasegate.ports.events import Message, text_of
 from phasegate.services.running.runner import Call
 from phasegate.services.running.sweeper import DISPATCH_GRACE
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
@@ -316,12 +317,12 @@ class Mailbox(SqliteEvents):
     def __init__(self, database: Any) -> None:
         super().__init__(database)
         self._random = random.Random(7)
-        self._held: list[str] = []
+        self._held: list[Message] = []
         self.lost: set[tuple[str, ...]] = set()
 
-    def publish(self, topic: str, messages: Sequence[str]) -> None:
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
         for message in messages:
-            event = json.loads(message)
+            event = json.loads(text_of(message))
             task = (event["date"], event["phase"], event["processor"])
             if event["attempt"] == 1 and self._random.random() < 0.2:
                 self.lost.add(task)
@@ -329,7 +330,7 @@ class Mailbox(SqliteEvents):
                 self._held += [message, message]
         self._let_go()
 
-    def waiting(self, limit: int) -> list[tuple[int, str]]:
+    def waiting(self, limit: int) -> list[tuple[int, Message]]:
         self._let_go()
         return super().waiting(limit)
 

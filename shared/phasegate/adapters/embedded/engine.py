@@ -23,6 +23,7 @@ from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import DesiredState, Run
 from phasegate.ports import Clock, QueueTask
+from phasegate.ports.events import Message
 
 SWEEP_EVERY = timedelta(seconds=20)
 
@@ -59,7 +60,7 @@ class Handlers(Protocol[Call]):
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report what became of calls."""
 
-    def listen(self, messages: Sequence[str]) -> None:
+    def listen(self, messages: Sequence[Message]) -> None:
         """Take completion events."""
 
     def control(self, task: QueueTask) -> None:

@@ -1,12 +1,13 @@
 """Topics in SQLite are durable: a message stays until it is acknowledged, and is delivered at least once.
 
-What is published and acknowledged in one transaction is never written.
+What is published and acknowledged in one transaction is never written, and never becomes text.
 """
 
 from collections import deque
 from collections.abc import Sequence
 
 from phasegate.adapters.embedded.database import Database
+from phasegate.ports.events import Message, text_of
 
 
 class SqliteEvents:
@@ -19,18 +20,22 @@ class SqliteEvents:
         database.on_rollback(self._load)
 
     def _load(self) -> None:
-        self._waiting = deque(self._database.execute("SELECT id, message FROM events ORDER BY id").fetchall())
+        written = self._database.execute("SELECT id, message FROM events ORDER BY id").fetchall()
+        self._waiting: deque[tuple[int, Message]] = deque(written)
         row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         self._last_id = int(row[0]) if row else 0
-        self._unwritten: dict[int, tuple[str, str]] = {}
+        self._unwritten: dict[int, tuple[str, Message]] = {}
 
     def _write(self) -> None:
+        """Write what was published and not acknowledged yet; it is delivered as it stands in the file."""
         if self._unwritten:
-            rows = [(number, *of_number) for number, of_number in self._unwritten.items()]
+            rows = [(number, topic, text_of(message)) for number, (topic, message) in self._unwritten.items()]
             self._database.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+            texts = {number: text for number, _, text in rows}
+            self._waiting = deque((number, texts.get(number, message)) for number, message in self._waiting)
             self._unwritten.clear()
 
-    def publish(self, topic: str, messages: Sequence[str]) -> None:
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """See the port."""
         with self._database.transaction():
             numbered = list(enumerate(messages, self._last_id + 1))
@@ -38,7 +43,7 @@ class SqliteEvents:
             self._last_id += len(numbered)
             self._waiting.extend(numbered)
 
-    def waiting(self, limit: int) -> list[tuple[int, str]]:
+    def waiting(self, limit: int) -> list[tuple[int, Message]]:
         """Return the oldest messages that were not acknowledged: (id, message)."""
         return [self._waiting[i] for i in range(min(limit, len(self._waiting)))]
 

@@ -10,6 +10,7 @@ from phasegate.adapters.gcp.retries import retry_within
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import HaltError, TransientError
 from phasegate.domain.messages.completion import EVENT_VERSION
+from phasegate.ports.events import Message, text_of
 from phasegate.telemetry import outgoing
 
 DURABLE_WITHIN_SECONDS = 60.0
@@ -25,7 +26,7 @@ class PubSubEvents:
     def __init__(self, settings: CloudSettings) -> None:
         self._project = settings.project
 
-    def publish(self, topic: str, messages: Sequence[str]) -> None:
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """See the port. A message that was published although this raises is a duplicate of the next try.
 
         Raises TransientError when Pub/Sub did not take all messages in time, HaltError when there is no such topic.
@@ -34,7 +35,7 @@ class PubSubEvents:
         attributes = {"schema_version": str(EVENT_VERSION), **outgoing()}
         client = publisher()
         retry = retry_within(DURABLE_WITHIN_SECONDS)
-        published = [client.publish(path, message.encode(), retry=retry, **attributes) for message in messages]
+        published = [client.publish(path, text_of(message).encode(), retry=retry, **attributes) for message in messages]
         done, late = wait(published, timeout=DURABLE_WITHIN_SECONDS)
         failed = [error for error in (each.exception() for each in done) if error]
         if any(isinstance(error, exceptions.NotFound) for error in failed):

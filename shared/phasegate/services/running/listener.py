@@ -16,6 +16,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import AttemptKey, DateFacts, Reported
 from phasegate.ports import Claim
 from phasegate.ports.claims import LEASE_MARGIN
+from phasegate.ports.events import Message, text_of
 from phasegate.services.backend import Backend
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.reconciler import Reconciler
@@ -32,14 +33,14 @@ class Listener:
         self._backend, self._reconciler = backend, reconciler
         self._reconciling: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
-    def handle(self, messages: Sequence[str]) -> None:
+    def handle(self, messages: Sequence[Message]) -> None:
         """Apply a batch of messages. May be called again with any of them, in any order."""
-        by_run: dict[str, list[tuple[Completion, str]]] = {}
+        by_run: dict[str, list[tuple[Completion, Message]]] = {}
         for message in messages:
             try:
-                event = read_json(Completion, message)
+                event = read_json(Completion, message) if isinstance(message, str) else message
             except ValidationError as error:
-                self._set_aside(message, claimed_run(message), _first_problem(error))
+                self._set_aside(message, claimed_run(text_of(message)), _first_problem(error))
             else:
                 by_run.setdefault(event.run_id, []).append((event, message))
         for run_id, events in by_run.items():
@@ -50,12 +51,12 @@ class Listener:
                 for _, message in events:
                     self._set_aside(message, whose, str(error))
 
-    def _handle_run(self, run_id: str, events: list[tuple[Completion, str]]) -> None:
+    def _handle_run(self, run_id: str, events: list[tuple[Completion, Message]]) -> None:
         index = self._backend.state.index(run_id, FIRST)
         keyed = [(self._key(event, index), event, message) for event, message in events]
         claims = self._backend.state.claims(run_id, [key for key, _, _ in keyed if isinstance(key, AttemptKey)])
         facts: list[tuple[AttemptKey, Reported]] = []
-        texts: list[str] = []
+        taken: list[Message] = []
         for key, event, message in keyed:
             if isinstance(key, str):
                 self._set_aside(message, run_id, key)
@@ -69,13 +70,13 @@ class Listener:
                 self._extend(run_id, index.by_ref[key.ref], claim)
             else:
                 facts.append((key, _reported(event, event.status, claim)))
-                texts.append(message)
+                taken.append(message)
         if not facts:
             return
         self._backend.state.record(run_id, facts)
         days = tuple(sorted({key.day for key, _ in facts}))
         dates = self._reconciling.get((run_id, days), lambda: self._reconcile(run_id, days))
-        for (key, fact), message in zip(facts, texts, strict=True):
+        for (key, fact), message in zip(facts, taken, strict=True):
             standing = dates[key.day].attempt(key.phase, key.processor, key.attempt).reported
             if standing is not None and not standing.is_told_by(fact):
                 self._set_aside(message, run_id, f"{key}: contradicts what was reported before")
@@ -110,8 +111,8 @@ class Listener:
             return f"{event.date} is not a date of the run"
         return AttemptKey(event.date, event.phase, name, event.attempt)
 
-    def _set_aside(self, message: str, run_id: str | None, reason: str) -> None:
-        set_aside(self._backend, message, run_id, reason)
+    def _set_aside(self, message: Message, run_id: str | None, reason: str) -> None:
+        set_aside(self._backend, text_of(message), run_id, reason)
 
 
 def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported:

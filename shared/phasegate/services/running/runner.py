@@ -257,7 +257,7 @@ class Runner:
     def publish(self, completions: Sequence[Completion]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
         self.give_back(c.event_id for c in completions)
-        self._backend.events.publish(COMPLETIONS, [c.model_dump_json() for c in completions])
+        self._backend.events.publish(COMPLETIONS, completions)
 
 
 def _dispatched_task(
