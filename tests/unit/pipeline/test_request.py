@@ -1,19 +1,19 @@
 """What a request carries beside the protocol's own fields: constants of the pipeline file, or the three of before."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from phasegate.domain.protocol.worker import FORMER_CONSTANTS, WorkerRequest, request_body
+from phasegate.domain.protocol.worker import FORMER_CONSTANTS, OWN_FIELDS, OwnFields, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.ports import Worker
 from tests.unit.pipeline.test_pipeline_file import RAW, phase, refusal_of
 from tests.world import World
 
-REQUEST = WorkerRequest(
+REQUEST = OwnFields(
     run_id="r",
     date=date(2024, 1, 15),
     phase="raw",
@@ -83,6 +83,18 @@ def test_the_three_of_before_carry_the_runs_reason() -> None:
     three = {"skip_downstream_trigger": True, "backfill_mode": True, "backfill_reason": "late data"}
     assert body == {**OWN, "date": "2024-01-15", "processor": "a", **three}
     assert WorkerRequest.model_validate(body).backfill_reason == "late data"
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))], ids=str)
+def test_what_is_sent_is_what_the_model_of_the_receiver_writes(zone: timezone) -> None:
+    assert set(OwnFields._fields) == OWN_FIELDS
+    at = datetime(2100, 1, 1, 12, 30, 0, 500, tzinfo=zone)
+    full = REQUEST._replace(deadline=at, may_be_empty=True, rows_at_least=0, rows_at_most=12)
+    for own in (REQUEST, full):
+        body = request_body(own, {}, "", "date", "processor")
+        model = WorkerRequest.model_validate(body)
+        assert list(body.items()) == list(model.model_dump(mode="json", include=set(OWN_FIELDS)).items())
+        assert own == tuple(getattr(model, name) for name in OwnFields._fields)
 
 
 def test_the_reference_pipeline_says_the_three_itself() -> None:

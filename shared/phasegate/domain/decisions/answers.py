@@ -12,6 +12,7 @@ _THROTTLES = frozenset({429, 503})
 _PASSING = frozenset({408, 425})
 """Statuses below 500 that say nothing against the request: it took too long, it came too early."""
 
+_OF_A_RESULT = frozenset(ProcessorResult.model_fields)
 
 REFUSALS = frozenset({401, 403, 404})
 """Statuses with which a service is refused to the runner, or is not there: rights, and routes, of a new deployment need
@@ -53,25 +54,26 @@ def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> Processo
 
 def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
     value: Any = body
-    for part in task.call.results.split("."):
+    where = task.call.results
+    for part in where.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     entries = value if isinstance(value, Mapping) else {}
     name = next((name for name in (task.processor, *task.spec.aliases) if name in entries), None)
     if name is None:
         there = ", ".join(sorted(map(str, entries))) or "nothing"
-        problem = f"the worker's answer has no result for '{task.processor}' (in {task.call.results}: {there})"
+        problem = f"the worker's answer has no result for '{task.processor}' (in {where}: {there})"
         return failed(ErrorClass.BUG, problem + _said(body))
     try:
         return _settled(ProcessorResult.model_validate(_known(entries[name])))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (task.call.results, name, *first["loc"])))
-        return failed(ErrorClass.BUG, f"the worker's answer is not understood: {where}: {first['msg']}{_said(body)}")
+        what = ".".join(map(str, (where, name, *first["loc"])))
+        return failed(ErrorClass.BUG, f"the worker's answer is not understood: {what}: {first['msg']}{_said(body)}")
 
 
 def _known(entry: Any) -> Any:
     """A result without what a service says beside it (its own times and counts)."""
-    return {k: v for k, v in entry.items() if k in ProcessorResult.model_fields} if isinstance(entry, dict) else entry
+    return {k: v for k, v in entry.items() if k in _OF_A_RESULT} if isinstance(entry, dict) else entry
 
 
 def _said(body: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The worker protocol is what the runner sends to a worker and what it understands of the answer.
 
-The same two models serve the HTTP runner and the in-process one, and the worker's own side, so that
-sender and receiver can never disagree on a field name. Unknown keys are errors.
+One request and one answer serve the HTTP runner and the in-process one, and the worker's own side. What the runner
+sends it writes from ``OwnFields``; the model that reads it names the same fields, and a test holds the two together.
+Unknown keys are errors.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
@@ -101,17 +102,47 @@ FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(
 OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
 """Fields of the protocol itself, which no constant may replace."""
 
-_OWN_FIELDS = set(OWN_FIELDS)
+
+class OwnFields(NamedTuple):
+    """These fields are what a request says by the protocol itself, before it is written: ``WorkerRequest`` describes
+    them."""
+
+    run_id: str
+    date: date
+    phase: str
+    processor: str
+    attempt: int
+    fence: int
+    deadline: datetime
+    correlation_id: str
+    may_be_empty: bool = False
+    rows_at_least: int | None = None
+    rows_at_most: int | None = None
 
 
 def request_body(
-    request: WorkerRequest, constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
+    own: OwnFields, constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
 ) -> dict[str, JsonValue]:
     """Write the request as it is sent: under the pipeline file's names, with its constants.
 
     constants: by field; ``{why}`` in a text becomes the run's reason.
     """
-    body: dict[str, JsonValue] = request.model_dump(mode="json", include=_OWN_FIELDS)
+    body: dict[str, JsonValue] = {
+        "run_id": own.run_id,
+        "date": own.date.isoformat(),
+        "phase": own.phase,
+        "processor": own.processor,
+        "attempt": own.attempt,
+        "fence": own.fence,
+        "deadline": own.deadline.isoformat().replace("+00:00", "Z"),
+        "correlation_id": own.correlation_id,
+    }
+    if own.may_be_empty:
+        body["may_be_empty"] = True
+    if own.rows_at_least is not None:
+        body["rows_at_least"] = own.rows_at_least
+    if own.rows_at_most is not None:
+        body["rows_at_most"] = own.rows_at_most
     for field, name in (("date", date_field), ("processor", processor_field)):
         if name != field:
             body[name] = body.pop(field)

@@ -19,7 +19,7 @@ from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
-from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, WorkerRequest, request_body
+from phasegate.domain.protocol.worker import ErrorClass, OwnFields, ProcessorResult, WorkerRequest, request_body
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts
 from phasegate.domain.state.lease import Held, Lease
@@ -230,7 +230,9 @@ class Runner:
             return call.refused
         try:
             if call.select is not None:
-                status, body = run_select(call.select, _request(call), self._backend.warehouse)
+                status, body = run_select(
+                    call.select, _request(call), self._backend.warehouse
+                )
             else:
                 status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call))
         except HaltError:
@@ -301,12 +303,16 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
 
 def _request_body(call: Call) -> dict[str, JsonValue]:
     dispatch = call.task.call
-    return request_body(_request(call), call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
+    return request_body(_own_fields(call), call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
 
 
 def _request(call: Call) -> WorkerRequest:
+    return WorkerRequest(**_own_fields(call)._asdict())
+
+
+def _own_fields(call: Call) -> OwnFields:
     key = call.claim.key
-    return WorkerRequest(
+    return OwnFields(
         run_id=call.run.run_id,
         date=key.day,
         phase=key.phase,
