@@ -1,9 +1,8 @@
 """Claims and leases say who may work: on an attempt, and on the dates of tables that have more than one writer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from phasegate.domain.state.facts import AttemptKey, Inputs
 from phasegate.domain.state.lease import Held, Lease
@@ -12,8 +11,7 @@ LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlasts the worker's deadline by this, so that an answer in time is never taken for a late one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRequest:
+class ClaimRequest(NamedTuple):
     """A request for a claim names an attempt that somebody would run, and what it was dispatched from."""
 
     key: AttemptKey
@@ -28,8 +26,7 @@ class ClaimRequest:
     """When the claim ends unless it is extended, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A claim says who runs an attempt."""
 
     key: AttemptKey

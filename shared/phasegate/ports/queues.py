@@ -1,13 +1,11 @@
 """Work waits in task queues with Cloud Tasks' semantics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class QueueTask:
+class QueueTask(NamedTuple):
     """A queue task is one Cloud Task. Its name is used once: creating it again while that is known changes nothing."""
 
     run_id: str

@@ -4,7 +4,6 @@ import asyncio
 import queue
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -105,7 +104,7 @@ class Courier:
             self._tasks.acknowledge([task])
             return
         self._tasks.give_back(
-            replace(task, payload=after.write()), is_throttled=outcome.is_throttled, retry_after=outcome.retry_after
+            task._replace(payload=after.write()), is_throttled=outcome.is_throttled, retry_after=outcome.retry_after
         )
 
 

@@ -112,7 +112,7 @@ def test_a_further_attempt_waits_no_longer_than_its_backoff_whoever_said_when_th
     assert due.not_before is not None and due.not_before > NOW + TEN_MINUTES
     starts = due.starts_at(NOW)
     assert starts is not None and NOW < starts <= NOW + timedelta(seconds=1)
-    assert replace(due, not_before=None).starts_at(NOW) is None
+    assert due._replace(not_before=None).starts_at(NOW) is None
 
 
 def test_what_is_dispatched_again_starts_no_later_than_its_backoff_from_now() -> None:

@@ -8,7 +8,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -396,7 +395,7 @@ class SqliteState(StateBase):
             "UPDATE claims SET lease_until = ? WHERE fence = ?", (lease_until.isoformat(), claim.fence)
         )
         if run_id in self._open and claim.key in self._open[run_id]:
-            self._open[run_id][claim.key] = replace(claim, lease_until=lease_until)
+            self._open[run_id][claim.key] = claim._replace(lease_until=lease_until)
 
     def _opened(self, run_id: str) -> dict[AttemptKey, Claim]:
         if run_id in self._open:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from phasegate.adapters.embedded.database import Database
 from phasegate.domain.spec.pipeline import QueueSpec
@@ -72,8 +73,7 @@ class QueueRules:
         return min(self.max_backoff_seconds, wait)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTask:
+class HeldTask(NamedTuple):
     """A held task is one that is not done."""
 
     task: QueueTask

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from phasegate.domain.decisions.failures import may_retry, wait
 from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
@@ -63,8 +64,7 @@ class TaskView:
         return self.note if self.failure is None else self.failure.message
 
 
-@dataclass(frozen=True, slots=True)
-class DueTask:
+class DueTask(NamedTuple):
     """A due task is an attempt that should be dispatched, or awaited."""
 
     task: TaskSpec

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -35,8 +35,7 @@ from phasegate.single_flight import SingleFlight
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call is a claimed attempt, ready to be sent to its worker."""
 
     run: Run
@@ -195,9 +194,9 @@ class Runner:
                 output.table, claim.key.day, call.correlation_id, claim.lease_until, now
             )
         except TransientError as error:
-            return replace(call, refused=failed(ErrorClass.TRANSIENT, said(error)))
+            return call._replace(refused=failed(ErrorClass.TRANSIENT, said(error)))
         if isinstance(found, Held):
-            return replace(call, refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
+            return call._replace(refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
         self._leases[call.id] = found
         return call
 
@@ -230,9 +229,7 @@ class Runner:
             return call.refused
         try:
             if call.select is not None:
-                status, body = run_select(
-                    call.select, _request(call), self._backend.warehouse
-                )
+                status, body = run_select(call.select, _request(call), self._backend.warehouse)
             else:
                 status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call))
         except HaltError:
