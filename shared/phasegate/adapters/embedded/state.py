@@ -315,10 +315,14 @@ class SqliteState(StateBase):
     def _add(self, run_id: str, facts: Sequence[tuple[AttemptKey, Fact]]) -> None:
         known = self.dates(run_id, {key.day for key, _ in facts})
         added = [(key, fact) for key, fact in facts if record(known[key.day], key, fact) == "added"]
+        # Attempts that are told of together share facts, and each of these is encoded once.
+        unlike = {id(fact): fact for _, fact in added}
+        texts = {number: fact_to_json(fact) for number, fact in unlike.items()}
+        days = {day: day.isoformat() for day in known}
         self._database.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (run_id, k.day.isoformat(), k.phase, k.processor, k.attempt, fact_name(fact), fact_to_json(fact))
+                (run_id, days[k.day], k.phase, k.processor, k.attempt, fact_name(fact), texts[id(fact)])
                 for k, fact in added
             ],
         )

@@ -1,12 +1,12 @@
 """The dispatcher puts due attempts on the queues of their resources: first the tasks, then the facts that say so."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from phasegate.domain.decisions.reconcile import DueTask
 from phasegate.domain.messages.tasks import DispatchPage, TaskPayload
 from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
-from phasegate.domain.state.facts import Dispatched
+from phasegate.domain.state.facts import AttemptKey, Dispatched, Inputs
 from phasegate.domain.state.run import Run
 from phasegate.ports import QueueTask
 from phasegate.services.backend import Backend
@@ -68,6 +68,11 @@ class Dispatcher:
                 if (queue := d.task.queue) is not None
             ]
         )
-        self._backend.state.record(
-            run.run_id, [(d.key, Dispatched(d.dispatch, d.generation, d.inputs, now, d.starts_at(now))) for d in due]
-        )
+        alike: dict[tuple[int, int, Inputs, datetime | None], Dispatched] = {}
+        facts: list[tuple[AttemptKey, Dispatched]] = []
+        for d in due:
+            what = d.dispatch, d.generation, d.inputs, d.starts_at(now)
+            if (fact := alike.get(what)) is None:
+                fact = alike[what] = Dispatched(d.dispatch, d.generation, d.inputs, now, what[-1])
+            facts.append((d.key, fact))
+        self._backend.state.record(run.run_id, facts)

@@ -176,7 +176,9 @@ def _proofs(
     counts: Mapping[str, Counted],
     now: datetime,
 ) -> Iterator[tuple[AttemptKey, Proved]]:
-    """What was counted, held against every report that is not proved yet."""
+    """What was counted, held against every report that is not proved yet. Outputs of so many rows that bear their
+    reports out share a proof."""
+    borne_out: dict[int | None, Proved] = {}
     for number, days in days_by_task.items():
         task, checks = index.tasks[number], index.checks(index.tasks[number].ref)
         found = counts[task.ref]
@@ -192,6 +194,8 @@ def _proofs(
                 expects = task.expects[index.position[day]]
                 held = None if found is None else found.get(day, Found(0))
                 proof = judge_proof(view.facts, task.spec.output, checks, expects, held, now)
+                if proof.ok:
+                    proof = borne_out.setdefault(proof.rows, proof)
             yield AttemptKey(day, task.phase, task.processor, view.attempt), proof
 
 
