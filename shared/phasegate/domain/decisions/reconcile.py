@@ -11,9 +11,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from phasegate.domain.decisions.failures import may_retry, wait
-from phasegate.domain.plan import PlanIndex, TaskSpec, WorkLetter
+from phasegate.domain.plan import PlanIndex, ReleaseGroup, TaskSpec, WorkLetter
 from phasegate.domain.protocol.worker import ErrorClass, ResultStatus
-from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, HealedAs, Inputs
+from phasegate.domain.state.facts import AttemptFacts, AttemptKey, Cell, DateFacts, GroupState, HealedAs, Inputs
 from phasegate.domain.state.unsound import Failure
 
 
@@ -30,8 +30,13 @@ class TaskStatus(Enum):
     FAILED = "failed"
     UNRECOVERABLE = "unrecoverable"
 
+    __hash__ = object.__hash__
+    """Members are compared by identity. ``Enum`` hashes their names, in Python, at each look into one of the sets
+    below."""
+
 
 UNLOCKING = frozenset({TaskStatus.REPORTED, TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK, TaskStatus.NOT_NEEDED})
+UNSETTLED = frozenset({TaskStatus.PENDING, TaskStatus.QUEUED})
 BAD = frozenset({TaskStatus.FAILED, TaskStatus.UNRECOVERABLE, TaskStatus.UPSTREAM_FAILED})
 PROVED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.EMPTY_OK})
 DONE = PROVED | {TaskStatus.NOT_NEEDED}
@@ -136,6 +141,8 @@ class _Derivation:
         self._facts, self._index = facts, index
         self._position = index.position[facts.day]
         self._views: list[TaskView | None] = [None] * len(index.tasks)
+        self.released = [_released(facts, group) for group in index.groups]
+        """By number of the release group: its cell, and what the conductor wrote of it; None: it was not released."""
 
     def view(self, number: int) -> TaskView:
         """The derived state of a task."""
@@ -145,23 +152,14 @@ class _Derivation:
         return found
 
     def _derive(self, task: TaskSpec) -> TaskView:
-        cell, letter = self._facts.cells.get(task.phase, _NO_CELL), task.work[self._position]
-        group = cell.groups.get(self._index.groups[task.group].name)
+        cell, group = self.released[task.group]
         released = group is not None
-        if letter == _NOTHING_DUE:
-            if not released:
-                return TaskView(TaskStatus.PENDING)
-            begun = self._facts.tasks.get((task.phase, task.processor))
-            if begun and begun[-1].is_open:
-                # Of an earlier generation of the plan, by which something was due: what still writes is waited for.
-                return TaskView(TaskStatus.QUEUED, begun[-1].number, begun[-1])
-            return TaskView(TaskStatus.EMPTY_OK, note="nothing is expected on this date: nobody was called")
         required = cell.redo.get(task.processor, 1) if cell.redo else 1
-        if required == 1:
-            if letter != _RUN and (taken := _TAKEN_OVER.get(letter)) is not None:
-                return TaskView(taken[0], note=taken[1])
-            if group is not None and task.processor in group.same:
-                return TaskView(TaskStatus.SUCCEEDED, note=LEFT_ALONE)
+        letter = task.work[self._position]
+        if (letter != _RUN or (group is not None and group.same)) and (
+            found := self._without_run(task, letter, group, is_asked_again=required > 1)
+        ) is not None:
+            return found
         needs = [self.view(n) for n in task.needs] if task.needs else _NO_VIEWS
         attempts = self._facts.tasks.get((task.phase, task.processor))
         if not attempts:
@@ -199,6 +197,26 @@ class _Derivation:
         status = TaskStatus.UNRECOVERABLE if is_gone else TaskStatus.FAILED
         return TaskView(status, current.number, current, failure=failure)
 
+    def _without_run(
+        self, task: TaskSpec, letter: str, group: GroupState | None, *, is_asked_again: bool
+    ) -> TaskView | None:
+        """A task that nobody need run; None: it is run like any other, as a retry asks for it."""
+        if letter == _NOTHING_DUE:
+            if group is None:
+                return TaskView(TaskStatus.PENDING)
+            begun = self._facts.tasks.get((task.phase, task.processor))
+            if begun and begun[-1].is_open:
+                # Of an earlier generation of the plan, by which something was due: what still writes is waited for.
+                return TaskView(TaskStatus.QUEUED, begun[-1].number, begun[-1])
+            return TaskView(TaskStatus.EMPTY_OK, note="nothing is expected on this date: nobody was called")
+        if is_asked_again:
+            return None
+        if letter != _RUN and (taken := _TAKEN_OVER.get(letter)) is not None:
+            return TaskView(taken[0], note=taken[1])
+        if group is not None and task.processor in group.same:
+            return TaskView(TaskStatus.SUCCEEDED, note=LEFT_ALONE)
+        return None
+
     def _without_failure(
         self, task: TaskSpec, current: AttemptFacts, needs: Sequence[TaskView], released: bool
     ) -> TaskView:
@@ -211,6 +229,11 @@ class _Derivation:
         is_empty = current.proved.rows == 0 or (reported is not None and reported.status is ResultStatus.EMPTY)
         status = TaskStatus.EMPTY_OK if is_empty else TaskStatus.SUCCEEDED
         return TaskView(status, current.number, current, note=reported.message if reported else "")
+
+
+def _released(facts: DateFacts, group: ReleaseGroup) -> tuple[Cell, GroupState | None]:
+    cell = facts.cells.get(group.phase, _NO_CELL)
+    return cell, cell.groups.get(group.name)
 
 
 def derive(facts: DateFacts, index: PlanIndex) -> list[TaskView]:
@@ -266,16 +289,15 @@ def reconcile(facts: DateFacts, index: PlanIndex) -> Reconciliation:
     due: list[DueTask] = []
     settled: list[int] = []
     for group in index.groups:
-        cell = facts.cells.get(group.phase)
-        state = cell.groups.get(group.name) if cell else None
-        if cell is None or state is None or state.concluded is not None:
+        cell, state = derivation.released[group.number]
+        if state is None or state.concluded is not None:
             continue
         is_at_rest = True
         for number in group.tasks:
             view = views[number] = derivation.view(number)
             if view.due:
                 due.append(_due_task(facts, index, derivation, number, cell.generation))
-            is_at_rest &= view.status is not TaskStatus.PENDING and view.status is not TaskStatus.QUEUED
+            is_at_rest = is_at_rest and view.status not in UNSETTLED
         if is_at_rest:
             settled.append(group.number)
     return Reconciliation(views, due, settled)

@@ -60,9 +60,9 @@ class TaskSpec:
     @property
     def call(self) -> Dispatch:
         """Say how its worker is called. Raises InputError for an observed task: there is nobody to call."""
-        if isinstance(self.dispatch, Observed):
-            raise InputError(f"{self.ref} is observed on topic '{self.dispatch.topic}'; the existing system starts it")
-        return self.dispatch
+        if isinstance(self.dispatch, Dispatch):
+            return self.dispatch
+        raise InputError(f"{self.ref} is observed on topic '{self.dispatch.topic}'; the existing system starts it")
 
 
 @dataclass(frozen=True, slots=True)
