@@ -7,8 +7,10 @@ from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from phasegate.domain.protocol.worker import MOST
+from phasegate.domain.state.facts import AttemptKey, Inputs
 from phasegate.domain.state.run import RUN_ID
 
 
@@ -48,3 +50,18 @@ class TaskPayload(BaseModel):
     epoch: int = Field(
         ge=1, le=MOST, description="the run's epoch; claimed under another one, the attempt calls nobody"
     )
+
+
+def write_payload(run_id: str, key: AttemptKey, generation: int, inputs: Inputs, epoch: int) -> str:
+    """Write the payload of an attempt's task as ``TaskPayload`` reads it; our own values need no check."""
+    payload = {
+        "run_id": run_id,
+        "date": key.day,
+        "phase": key.phase,
+        "processor": key.processor,
+        "attempt": key.attempt,
+        "generation": generation,
+        "inputs": dict(inputs),
+        "epoch": epoch,
+    }
+    return to_json(payload).decode()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from phasegate.domain.decisions.reconcile import DueTask
-from phasegate.domain.messages.tasks import DispatchPage, TaskPayload
+from phasegate.domain.messages.tasks import DispatchPage, write_payload
 from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.state.facts import AttemptKey, Dispatched, Inputs
 from phasegate.domain.state.run import Run
@@ -52,16 +52,7 @@ class Dispatcher:
                     run.run_id,
                     queue,
                     task_name(run.run_id, *map(str, d.key), str(d.dispatch)),
-                    TaskPayload(
-                        run_id=run.run_id,
-                        date=d.key.day,
-                        phase=d.key.phase,
-                        processor=d.key.processor,
-                        attempt=d.key.attempt,
-                        generation=d.generation,
-                        inputs=dict(d.inputs),
-                        epoch=run.epoch,
-                    ).model_dump_json(),
+                    write_payload(run.run_id, d.key, d.generation, d.inputs, run.epoch),
                     d.starts_at(now),
                 )
                 for d in due
