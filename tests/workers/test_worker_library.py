@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 from phasegate import telemetry
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.decisions.answers import Refused
 from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.plan import compile_plan
@@ -457,6 +458,19 @@ def test_a_worker_and_the_runner_report_the_same_end_under_the_same_id() -> None
     ours = completed_event(request(phase=task.phase, processor=task.processor), DONE, started)
     unlike = {"output_table", "code_version", "finished_at"}
     assert ours.model_dump(exclude=unlike) == theirs.model_dump(exclude=unlike)
+
+
+def test_what_the_runner_reports_is_what_a_reader_of_events_takes() -> None:
+    index = compile_plan(plan())
+    task = next(iter(index.by_ref.values()))
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    claim = Claim(AttemptKey(DAY, task.phase, task.processor, 2), 7, 1, 1, (), started, started, "i")
+    refused = Refused(status=ResultStatus.FAILED, error_class=ErrorClass.BUG, message="HTTP 403", http_status=403)
+    long = ProcessorResult(status=ResultStatus.PARTIAL, rows=3, message="one\x1b line\n" * 400, made_with="v" * 50)
+    for result in (DONE, refused, long):
+        event = completion(Call(run(run_id="r"), task, claim, {}), result, started, started)
+        assert Completion.model_validate_json(event.model_dump_json()) == event
+        assert Completion.model_validate(event.model_dump()) == event
 
 
 def test_heartbeats_are_published_until_the_block_ends_and_carry_the_trace() -> None:

@@ -1,6 +1,6 @@
 """The completion event has one model for sender and receiver, versioned; unknown keys are rejected."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -74,3 +74,20 @@ class Completion(BaseModel):
         if not made_with or self.error_class is not None or self.status is ResultStatus.FAILED:
             return self
         return self.model_copy(update={"made_with": made_with, "protocol_minor": MINOR})
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+BLANK = Completion(
+    event_id="blank",
+    run_id="blank",
+    date=_NEVER.date(),
+    phase="blank",
+    processor="blank",
+    attempt=1,
+    fence=1,
+    status=ResultStatus.SUCCESS,
+    started_at=_NEVER,
+    finished_at=_NEVER,
+)
+"""What an event of checked values is copied from: ``model_copy`` checks nothing a second time."""

@@ -15,7 +15,7 @@ from phasegate.domain.decisions.reconcile import may_be_claimed
 from phasegate.domain.decisions.retry import accepts_empty
 from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
-from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.completion import BLANK, Completion
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
@@ -275,27 +275,28 @@ def _dispatched_task(
 
 
 def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
-    """Make the event for a result."""
+    """Make the event for a result. Its values are our own, or were checked when the answer was understood."""
     key, output = call.claim.key, call.task.spec.output
-    return Completion(
-        event_id=call.id,
-        run_id=call.run.run_id,
-        date=key.day,
-        phase=key.phase,
-        processor=key.processor,
-        attempt=key.attempt,
-        fence=call.claim.fence,
-        status=result.status,
-        error_class=result.error_class,
-        http_status=result.http_status if isinstance(result, Refused) else None,
-        message=kept(result.message),
-        rows=result.rows,
-        output_table=output.table if isinstance(output, TableOutput) else None,
-        code_version=__version__,
-        started_at=started,
-        finished_at=finished,
-        trace=telemetry.current_trace(),
-    ).with_made_with(result.made_with)
+    said = {
+        "event_id": call.id,
+        "run_id": call.run.run_id,
+        "date": key.day,
+        "phase": key.phase,
+        "processor": key.processor,
+        "attempt": key.attempt,
+        "fence": call.claim.fence,
+        "status": result.status,
+        "error_class": result.error_class,
+        "http_status": result.http_status if isinstance(result, Refused) else None,
+        "message": kept(result.message),
+        "rows": result.rows,
+        "output_table": output.table if isinstance(output, TableOutput) else None,
+        "code_version": __version__,
+        "started_at": started,
+        "finished_at": finished,
+        "trace": telemetry.current_trace(),
+    }
+    return BLANK.model_copy(update=said).with_made_with(result.made_with)
 
 
 def _request_body(call: Call) -> dict[str, JsonValue]:
