@@ -115,8 +115,8 @@ def utc_without_zone(moment: str | datetime) -> str:
     return when.isoformat(sep=" ").removesuffix("+00:00")
 
 
-_PLAIN = {str, int, float, bool, NoneType}
-"""Types that JSON has a form for, as a table takes it."""
+_PLAIN = {str, int, float, bool, NoneType, date}
+"""Types that are written as a table takes them, without further ado."""
 
 
 def _line(row: Row) -> bytes:

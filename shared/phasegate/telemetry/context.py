@@ -5,8 +5,8 @@ structlog.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from opentelemetry import context as otel
@@ -33,12 +33,16 @@ def read_fields() -> None:
     _has_readers = True
 
 
-@contextmanager
-def bind(**bound: object) -> Iterator[None]:
+def bind(**bound: object) -> AbstractContextManager[None]:
     """Put these fields (``run_id``, ``date``, ``phase``, ``processor``, ``attempt``) on every log line within."""
-    if not _has_readers:
-        yield
-        return
+    return _bound(bound) if _has_readers else _NOTHING
+
+
+_NOTHING = nullcontext()
+
+
+@contextmanager
+def _bound(bound: Mapping[str, object]) -> Iterator[None]:
     tokens = bind_contextvars(**bound)
     try:
         yield

@@ -73,7 +73,9 @@ def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:
 
 def _known(entry: Any) -> Any:
     """A result without what a service says beside it (its own times and counts)."""
-    return {k: v for k, v in entry.items() if k in _OF_A_RESULT} if isinstance(entry, dict) else entry
+    if not isinstance(entry, dict) or entry.keys() <= _OF_A_RESULT:
+        return entry
+    return {k: v for k, v in entry.items() if k in _OF_A_RESULT}
 
 
 def _said(body: Mapping[str, Any]) -> str:
