@@ -104,20 +104,30 @@ OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
 
 
 class OwnFields(NamedTuple):
-    """These fields are what a request says by the protocol itself, before it is written: ``WorkerRequest`` describes
-    them."""
+    """These fields are what a request says by the protocol itself, before it is written."""
 
     run_id: str
+    """The run's id."""
     date: date
+    """The date to process."""
     phase: str
+    """The phase of the pipeline file."""
     processor: str
+    """The processor's name in the pipeline file."""
     attempt: int
+    """How often this run has tried it, this time included."""
     fence: int
+    """The fence of the attempt's claim."""
     deadline: datetime
+    """When the answer is waited for no longer."""
     correlation_id: str
+    """Names the attempt, in every run."""
     may_be_empty: bool = False
+    """What stands there may be deleted; sent only where it is so."""
     rows_at_least: int | None = None
+    """The fewest rows that the table should hold; None: not sent."""
     rows_at_most: int | None = None
+    """The most of them; None: not sent."""
 
 
 def request_body(
