@@ -38,13 +38,13 @@ from phasegate.adapters.state_codec import (
 from phasegate.domain.plan import FIRST, Plan, PlanScope
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import (
+    FACT_NAMES,
     AttemptKey,
     Cell,
     DateFacts,
     Dispatched,
     Fact,
     Proved,
-    fact_name,
     record,
 )
 from phasegate.domain.state.listed import ListedRun
@@ -322,8 +322,8 @@ class SqliteState(StateBase):
         self._database.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (run_id, days[k.day], k.phase, k.processor, k.attempt, fact_name(fact), texts[id(fact)])
-                for k, fact in added
+                (run_id, days[day], phase, processor, attempt, FACT_NAMES[type(fact)], texts[id(fact)])
+                for (day, phase, processor, attempt), fact in added
             ],
         )
         if opened := self._open.get(run_id):
@@ -349,10 +349,10 @@ class SqliteState(StateBase):
                     (
                         c.fence,
                         run_id,
-                        c.key.day.isoformat(),
-                        c.key.phase,
-                        c.key.processor,
-                        c.key.attempt,
+                        day.isoformat(),
+                        phase,
+                        processor,
+                        attempt,
                         c.epoch,
                         c.generation,
                         to_json(dict(c.inputs)).decode() if c.inputs else "{}",
@@ -360,7 +360,7 @@ class SqliteState(StateBase):
                         at,
                         incarnation,
                     )
-                    for c in created.values()
+                    for (day, phase, processor, attempt), c in created.items()
                 ],
             )
             if written.rowcount < len(created):

@@ -319,12 +319,13 @@ def record(facts: DateFacts, key: AttemptKey, fact: Fact) -> str:
 
     The first value stands, with one exception: a later dispatch of the same attempt replaces an earlier number.
     """
-    attempts = facts.tasks.setdefault((key.phase, key.processor), [])
+    _, phase, processor, number = key
+    attempts = facts.tasks.setdefault((phase, processor), [])
     for attempt in attempts:
-        if attempt.number == key.attempt:
+        if attempt.number == number:
             break
     else:
-        attempt = AttemptFacts(key.attempt)
+        attempt = AttemptFacts(number)
         attempts.append(attempt)
         if len(attempts) > 1:
             attempts.sort(key=lambda each: each.number)

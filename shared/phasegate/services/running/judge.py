@@ -73,7 +73,8 @@ class Judge:
         counts = self._prover.count(
             {index.tasks[n].ref: (index.tasks[n].spec.output, days) for n, days in days_by_task.items()}
         )
-        unasked = _uncounted(index, days_by_task, counts)
+        uncounted = tuple(n for n in days_by_task if isinstance(counts[index.tasks[n].ref], TransientError))
+        unasked = _unasked(index, days_by_task, counts, uncounted)
         proofs = list(_proofs(index, settled, days_by_task, counts, now))
         of_day: dict[date, list[tuple[AttemptKey, Proved]]] = {}
         for key, proof in proofs:
@@ -85,7 +86,8 @@ class Judge:
             for day, each in settled.items()
             # A release group that came to rest by these proofs was not counted: the next pass judges it.
             for number in each.settled
-            if number in final[day].settled and not _owes_proof(index, index.groups[number], each, final[day], counts)
+            if number in (after := final[day]).settled
+            and not _owes_proof(index, index.groups[number], each, after, uncounted)
         ]
         # Also by an exception that has ended since: that is what the output is adopted by, and why it does not pass.
         gone = known_to_be_gone(index.plan.pipeline, (*waivers, *standing(index.plan.pipeline, _EVER)))
@@ -153,16 +155,18 @@ def _ended_well(index: PlanIndex, reconciliations: Mapping[date, Reconciliation]
     return days_by_task
 
 
-def _uncounted(
-    index: PlanIndex, days_by_task: Mapping[int, Sequence[date]], counts: Mapping[str, Counted]
+def _unasked(
+    index: PlanIndex,
+    days_by_task: Mapping[int, Sequence[date]],
+    counts: Mapping[str, Counted],
+    uncounted: Sequence[int],
 ) -> dict[date, str]:
     """Dates of which an output could not be counted now, and why; tables that failed alike are named together."""
     reasons: dict[date, dict[str, list[str]]] = {}
-    for number, days in days_by_task.items():
+    for number in uncounted:
         task = index.tasks[number]
-        if isinstance(error := counts[task.ref], TransientError):
-            for day in days:
-                reasons.setdefault(day, {}).setdefault(str(error), []).append(task.processor)
+        for day in days_by_task[number]:
+            reasons.setdefault(day, {}).setdefault(str(counts[task.ref]), []).append(task.processor)
     return {
         day: "; ".join(f"{_named(names)} could not be asked: {error}" for error, names in alike.items())
         for day, alike in reasons.items()
@@ -200,16 +204,19 @@ def _proofs(
 
 
 def _owes_proof(
-    index: PlanIndex, group: ReleaseGroup, before: Reconciliation, each: Reconciliation, counts: Mapping[str, Counted]
+    index: PlanIndex, group: ReleaseGroup, before: Reconciliation, each: Reconciliation, uncounted: Sequence[int]
 ) -> bool:
     """Whether a task of the release group, or one that it needs in another group, is reported and not yet proved; or
     whether an output of the group could not be counted.
     """
-    tasks = index.tasks
-    needed = {n for number in group.tasks for n in (number, *tasks[number].needs) if n in each.views}
-    return any(each.views[n].status is TaskStatus.REPORTED for n in needed) or any(
-        before.views[n].status in _LOOKED_AT and isinstance(counts[tasks[n].ref], TransientError) for n in group.tasks
-    )
+    views = each.views
+    for number in group.tasks:
+        if number in uncounted and before.views[number].status in _LOOKED_AT:
+            return True
+        for n in (number, *index.tasks[number].needs):
+            if n in views and views[n].status is TaskStatus.REPORTED:
+                return True
+    return False
 
 
 def _lost(task: TaskSpec, position: int, day: date, view: TaskView, held: Counted) -> Verdict | None:
