@@ -67,9 +67,11 @@ def orchestration(bounds: Bounds, dates: int) -> None:
         raws.append(measure_raw(dates))
     best, raw = (max(of_kind, key=lambda pace: pace.rate) for of_kind in (paces, raws))
     bounds.check(f"orchestration alone, W({dates}), {best.tasks:,} idle tasks", best.rate, "tasks/s", least=5_000)
-    print(f"{'  processor time a task':<58} {1e6 * best.cpu_seconds / best.tasks:>10,.2f} µs")
     print(f"{'  raw limit of SQLite, two commits a task':<58} {raw.rate:>10,.2f} tasks/s")
     bounds.check("  share of the raw limit", best.rate / raw.rate, "", least=0.3)
+    least, least_raw = (min(pace.cpu_microseconds for pace in of_kind) for of_kind in (paces, raws))
+    print(f"{'  processor time a task':<58} {least:>10,.2f} µs")
+    print(f"{'  the same of the raw limit':<58} {least_raw:>10,.2f} µs")
 
 
 def commands(bounds: Bounds, source: Path, seasons: list[str], home: Path) -> None:

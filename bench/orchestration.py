@@ -60,6 +60,11 @@ class Pace(NamedTuple):
         """Return the tasks a second."""
         return self.tasks / self.seconds
 
+    @property
+    def cpu_microseconds(self) -> float:
+        """Return the microseconds of processor time a task."""
+        return 1e6 * self.cpu_seconds / self.tasks
+
 
 class _StopWatch:
     """A watch that runs from when it is made."""
