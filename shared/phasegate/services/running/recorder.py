@@ -119,6 +119,8 @@ class Recorder:
         """What attempts of the run made, and proved, by ref and date."""
         tables = {(t.phase, t.processor): t.ref for t in index.tasks if isinstance(t.spec.output, TableOutput)}
         made: dict[str, dict[date, _Made]] = {}
+        if not tables:
+            return made
         for first in range(0, len(index.days), DATES_AT_ONCE):
             for day, facts in self._backend.state.dates(run_id, index.days[first : first + DATES_AT_ONCE]).items():
                 for task, attempts in facts.tasks.items():
