@@ -28,7 +28,7 @@ def fact_to_json(fact: Fact) -> str:
 
 def fact_from_json(name: str, text: str) -> Fact:
     """Return the fact stored under a field's name. Raises ValueError for a document of another shape."""
-    fact: Fact = _ADAPTERS[_FACTS[name]].validate_json(text)
+    fact: Fact = _ADAPTERS[_FACTS[name]].validator.validate_json(text)
     return fact
 
 

@@ -277,10 +277,13 @@ class SqliteState(StateBase):
     def _facts_of(self, run_id: str, day: date) -> DateFacts:
         facts = DateFacts(day)
         where = (run_id, day.isoformat())
+        decoded: dict[tuple[str, str], Fact] = {}  # Attempts that were told of together have facts of one text.
         for phase, processor, attempt, name, doc in self._database.execute(
             "SELECT phase, processor, attempt, name, doc FROM facts WHERE run_id = ? AND day = ?", where
         ):
-            record(facts, AttemptKey(day, phase, processor, attempt), fact_from_json(name, doc))
+            if (fact := decoded.get((name, doc))) is None:
+                fact = decoded[name, doc] = fact_from_json(name, doc)
+            record(facts, AttemptKey(day, phase, processor, attempt), fact)
         for phase, doc in self._database.execute("SELECT phase, doc FROM cells WHERE run_id = ? AND day = ?", where):
             facts.cells[phase] = cell_from_json(doc)
         return facts
