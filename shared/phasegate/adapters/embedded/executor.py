@@ -53,7 +53,9 @@ AHEAD_SECONDS = 0.05
 """Work that a thread may have waiting: a turn of the engine then serves many short calls with one commit, and what
 is claimed is begun soon after."""
 
-MOST_AHEAD = 32
+MOST_AHEAD = 64
+"""Jobs that a thread may have waiting, however short they are. Their claims run meanwhile: should the next calls take
+much longer than the last, so many of them must still come to their turn within a timeout."""
 
 LONGEST_WAIT = timedelta(milliseconds=250)
 
