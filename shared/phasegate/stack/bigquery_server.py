@@ -6,7 +6,8 @@ DuckLake, of which each statement reads the catalogue several times, and the res
 whose columns each statement looks for those of its tables, and so takes longer each time. Nothing that is asked of it
 here needs either. It keeps jobs in a table too, and writes and reads a job's document some six times. It reads and
 translates a statement for longer than it runs it (a MERGE is six), asks DuckDB's catalogue for each table of it several
-times, and is asked the same ones again and again.
+times, and is asked the same ones again and again. Before each it looks for temporary tables, and around each for its
+result, in lists of all tables and columns that there are.
 """
 
 import functools
@@ -20,9 +21,11 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+from duckdb import CatalogException
 from local_bigquery import app, cli
-from local_bigquery.catalog import metadata, row_access, tables
-from local_bigquery.engine import database
+from local_bigquery.catalog import metadata, names, row_access, tabledata, tables
+from local_bigquery.engine import database, types
+from local_bigquery.errors import BigQueryError, not_found
 from local_bigquery.jobs import merge, query, runner, store
 from local_bigquery.settings import settings
 from local_bigquery.sql import rules, script
@@ -37,6 +40,9 @@ JOBS_KEPT = 5_000
 
 TREES_KEPT = 2_000
 """Of so many statements the tree is kept."""
+
+TEMPORARY_TABLES = "SELECT table_name FROM duckdb_tables() WHERE temporary"
+"""What the stand-in asks of a cursor before each statement."""
 
 ROWS = exp.Query | exp.Insert | exp.Update | exp.Delete | exp.Merge
 """Statements that read or write rows, and change no table."""
@@ -75,6 +81,42 @@ def forgetting_results(write: Callable[..., bool]) -> Callable[..., bool]:
         return is_new
 
     return written
+
+
+def result_columns(project_id: str, dataset_id: str, table_id: str) -> list[Any]:
+    """The columns of a statement's result. Raises the stand-in's error where it is not kept (any longer)."""
+    with database.cursor() as cursor:
+        try:
+            relation = cursor.sql(f"SELECT * FROM {tables.name(project_id, dataset_id, table_id)} LIMIT 0")
+        except CatalogException:
+            raise not_found("Table", names.label(project_id, dataset_id, table_id)) from None
+        return [types.field(name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)]
+
+
+def is_kept(*reference: str) -> bool:
+    """Whether a statement's result is kept."""
+    try:
+        result_columns(*reference)
+    except BigQueryError:
+        return False
+    return True
+
+
+def of_results(tell: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """Let this be told of a result by ``tell``, of every other table as before."""
+
+    @functools.wraps(otherwise)
+    def told(project_id: str, dataset_id: str, table_id: str) -> Any:
+        return (tell if dataset_id == tables.RESULTS else otherwise)(project_id, dataset_id, table_id)
+
+    return told
+
+
+def ask_results_themselves() -> None:
+    """Let nothing be asked of the catalogue about a result: it lists all tables and columns each time."""
+    tables.exists = of_results(is_kept, tables.exists)
+    tabledata.load = of_results(lambda *_: None, tabledata.load)
+    tabledata.columns = of_results(result_columns, tabledata.columns)
 
 
 class Jobs:
@@ -248,6 +290,31 @@ def translate_once() -> None:
     app.middleware("http")(forget_after_changes)
 
 
+class New:
+    """A cursor on which nobody has made a temporary table yet: DuckDB looks for them through all the tables."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def sql(self, text: str, params: Any = None) -> Any:
+        """Return the relation of a statement."""
+        return self._cursor.sql("SELECT NULL LIMIT 0" if text == TEMPORARY_TABLES else text, params=params)
+
+
+def look_for_no_temporary_tables() -> None:
+    """Let a statement outside a session look for none: it is given a cursor of its own."""
+    execute = query.execute
+
+    @functools.wraps(execute)
+    def executed(cursor: Any, *words: Any, session: Any = None, **options: Any) -> Any:
+        return execute(cursor if session else New(cursor), *words, session=session, **options)
+
+    query.execute = executed
+
+
 class NoRows:
     """A cursor that binds a SELECT, and evaluates none of it."""
 
@@ -281,6 +348,8 @@ if __name__ == "__main__":
     jobs = Jobs()
     store.save, store.load, store.list_, store.delete = jobs.save, jobs.load, jobs.find, jobs.delete
     tables.write = forgetting_results(tables.write)
+    ask_results_themselves()
+    look_for_no_temporary_tables()
     dry_runs_read_nothing()
     read_once()
     translate_once()
