@@ -4,22 +4,22 @@ f07 asks Pub/Sub's emulator and the Cloud Tasks server what a stack really made;
 Both then break a deployment by hand, and ask preflight.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from phasegate.adapters.gcp import layout
 from phasegate.adapters.gcp.layout import Layout, layout_of
 from phasegate.adapters.gcp.preflight import queues, services, topics
 from phasegate.adapters.gcp.preflight.services import inspect_functions
 from phasegate.adapters.gcp.preflight.topics import Topics
-from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.operations.preflight import Level
 from phasegate.domain.protocol.names import COMPLETIONS, KICKOFF
 from phasegate.domain.state.run import RunStatus
+from phasegate.services.running import dispatcher
 from phasegate.stack import resources
 from phasegate.stack.emulators import HOST
 from tests.catalogue.cloud import CloudWorld
@@ -132,7 +132,14 @@ def _queues_give_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_sender_forgets_a_field(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TaskPayload, "model_dump_json", lambda self: BaseModel.model_dump_json(self, exclude={"epoch"}))
+    written = dispatcher.write_payload
+
+    def without_epoch(*words: Any) -> str:
+        payload = json.loads(written(*words))
+        del payload["epoch"]
+        return json.dumps(payload)
+
+    patch.setattr(dispatcher, "write_payload", without_epoch)
 
 
 def _nobody_subscribes_to_completions(patch: pytest.MonkeyPatch) -> None:
