@@ -176,7 +176,7 @@ def _sentence(error: dict[str, Any], content: Any, path: Sequence[Part]) -> str:
 
 def _unknown_key(content: Any, path: Sequence[Part]) -> str:
     key = str(path[-1])
-    known = set(_known_keys(content, path[:-1]))
+    known = set(_known_keys(content, path[:-1])) - {key}  # Of another kind than the mapping is by its other keys.
     if (name := FORMER_NAMES.get(key)) in known:
         return f"is the former name of '{name}', which is given too; remove one of them"
     hint = did_you_mean(key, known)

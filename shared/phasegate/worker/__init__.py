@@ -8,6 +8,7 @@ each.
 
 from phasegate.domain.errors import WouldEmpty
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus, Said, WorkerRequest
+from phasegate.worker.batches import BatchRequest, RequestedDate
 from phasegate.worker.events import completed_event, heartbeat
 from phasegate.worker.fence import check_fence
 from phasegate.worker.leases import lease
@@ -17,9 +18,11 @@ from phasegate.worker.statement import hash_of_statement
 
 __all__ = [
     "Accepted",
+    "BatchRequest",
     "ErrorClass",
     "ProcessorResult",
     "RangeRequest",
+    "RequestedDate",
     "ResultStatus",
     "Said",
     "WorkerRequest",

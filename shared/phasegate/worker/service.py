@@ -15,6 +15,7 @@ from phasegate.domain.foreign_text import is_interruption, said, told
 from phasegate.domain.protocol.versions import PROTOCOL, read_fields
 from phasegate.domain.protocol.worker import (
     NEEDS_A_PERSON,
+    Batches,
     ErrorClass,
     ProcessorResult,
     ResultStatus,
@@ -22,6 +23,7 @@ from phasegate.domain.protocol.worker import (
     WorkerAnswer,
     WorkerRequest,
 )
+from phasegate.worker.batches import BatchRequest
 from phasegate.worker.ranges import RangeRequest, summed_up
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Accepted:
 
 
 Handler = Callable[[WorkerRequest], ProcessorResult | Accepted]
+BatchHandler = Callable[[BatchRequest], Mapping[date, ProcessorResult] | Accepted]
 RangeHandler = Callable[[RangeRequest], Mapping[date, ProcessorResult]]
 
 Words = str | Callable[[str], str]
@@ -75,6 +78,22 @@ class _Route:
 
     answer: Callable[[Any], Accepted | dict[str, Any]]
     """Takes the request, as ``model``, to the answer's body."""
+
+    answer_batch: Callable[[BatchRequest], Accepted | dict[str, Any]] | None = None
+    """Takes a request for several dates to the answer's body; None: the path takes no list of them."""
+
+    @property
+    def batches(self) -> Batches:
+        """Say how several dates are taken in one request."""
+        if self.answer_batch is not None:
+            return "list"
+        return "range" if self.model is RangeRequest else "none"
+
+    def answer_to(self, request: WorkerRequest | BatchRequest) -> Accepted | dict[str, Any]:
+        """Answer a request as this route reads it."""
+        if isinstance(request, BatchRequest) and self.answer_batch is not None:
+            return self.answer_batch(request)
+        return self.answer(request)
 
 
 class WorkerService:
@@ -122,6 +141,43 @@ class WorkerService:
 
         return add
 
+    def route_batch(
+        self,
+        path: str,
+        *,
+        date_field: str = "date",
+        processor_fields: tuple[str, ...] = ("processor",),
+        processors: Collection[str] | None = None,
+        made_with: Words = "",
+    ) -> Callable[[BatchHandler], BatchHandler]:
+        """Decorate the function that processes one processor over the dates that a ``BatchRequest`` lists; a request
+        for one date becomes a list of one.
+
+        It returns a result for each date; one without is a failure of that date. What it raises is that of the whole
+        request, which is then made again for half of the dates. The other arguments are those of ``route``.
+        """
+        known = _known(path, processors, made_with)
+
+        def add(handler: BatchHandler) -> BatchHandler:
+            def answer_batch(request: BatchRequest) -> Accepted | dict[str, Any]:
+                found = handler(request)
+                if isinstance(found, Accepted):
+                    return found
+                results = {day: _worded(request, result, made_with) for day, result in found.items()}
+                return {"dates": {str(day): _results(request, result) for day, result in results.items()}}
+
+            def answer(request: WorkerRequest) -> Accepted | dict[str, Any]:
+                result = _handled(lambda one: _of_one(one, handler(BatchRequest.of(one))), request)
+                if isinstance(result, Accepted):
+                    return result
+                return _results(request, _worded(request, result, made_with))
+
+            route = _Route(WorkerRequest, date_field, processor_fields, known, made_with, answer, answer_batch)
+            self._routes[path] = route
+            return handler
+
+        return add
+
     def route_range(
         self, path: str, *, processors: Collection[str], made_with: Words = ""
     ) -> Callable[[RangeHandler], RangeHandler]:
@@ -159,14 +215,15 @@ class WorkerService:
             return _refusal(422, ErrorClass.BUG, f"{path}: {error}")
         if has_passed(request.deadline):
             return _void(request)
+        first = request.dates[0] if isinstance(request, BatchRequest) else request
         with telemetry.bind(
             run_id=request.run_id,
-            date=request.date,
+            date=first.date,
             phase=request.phase,
             processor=request.processor,
-            attempt=request.attempt,
+            attempt=first.attempt,
         ):
-            return _answered(lambda: _answer_of(route.answer(request)))
+            return _answered(lambda: _answer_of(route.answer_to(request)))
 
     def made_with(self) -> Said:
         """Say what the rows of each processor are made with: path -> processor -> text, as ``/health`` does."""
@@ -212,8 +269,9 @@ class WorkerService:
 
     def _health(self) -> dict[str, Any]:
         health = {"service": self._name, "version": self._version, "protocol": PROTOCOL}
+        batches = {path: route.batches for path, route in self._routes.items() if route.batches != "none"}
         said = self.made_with()
-        return {**health, "made_with": said} if said else health
+        return health | ({"batches": batches} if batches else {}) | ({"made_with": said} if said else {})
 
     def _prepared(self) -> Answer:
         self.prepare()
@@ -263,7 +321,7 @@ def answer(handler: Handler, request: WorkerRequest) -> Answer:
         return NEEDS_A_PERSON, {"message": said(error)}
 
 
-def _void(request: WorkerRequest) -> Answer:
+def _void(request: WorkerRequest | BatchRequest) -> Answer:
     return 409, {"message": f"the deadline {request.deadline} has passed: this attempt is void"}
 
 
@@ -295,18 +353,20 @@ def _answered(answer: Callable[[], Answer]) -> Answer:
         return _refusal(500, ErrorClass.BUG, told(error).partition(r"\n")[0])
 
 
-def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest:
+def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest | BatchRequest:
     """The request under its own field names. Raises ValueError that says what is wrong with which field."""
     fields = dict(body)
     names = [name for name in route.processor_fields if name in fields]
     if len(names) != 1:
         raise ValueError(f"name the processor in exactly one of {', '.join(route.processor_fields)}")
-    if route.date_field not in fields or (route.date_field != "date" and "date" in fields):
-        raise ValueError(f"the date travels as {route.date_field}, and under no other name")
+    is_batch = route.answer_batch is not None and "dates" in fields
+    if is_batch and isinstance(fields["dates"], list):
+        fields["dates"] = [_with_date(route, each) if isinstance(each, dict) else each for each in fields["dates"]]
+    elif not is_batch:
+        fields = _with_date(route, fields)
     fields["processor"] = fields.pop(names[0])
-    fields["date"] = fields.pop(route.date_field)
     try:
-        request = read_fields(route.model, fields)
+        request = read_fields(BatchRequest, fields) if is_batch else read_fields(route.model, fields)
     except ValidationError as error:
         on_the_wire = {"date": route.date_field, "processor": names[0]}
         wrong = (
@@ -317,6 +377,13 @@ def _read_request(route: _Route, body: Mapping[str, Any]) -> WorkerRequest:
     if route.processors is not None and request.processor not in route.processors:
         raise ValueError(f"unknown processor '{request.processor}': use one of {', '.join(sorted(route.processors))}")
     return request
+
+
+def _with_date(route: _Route, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a date, which travels under the route's name for it."""
+    if route.date_field not in fields or (route.date_field != "date" and "date" in fields):
+        raise ValueError(f"the date travels as {route.date_field}, and under no other name")
+    return {"date" if name == route.date_field else name: value for name, value in fields.items()}
 
 
 def _read_body(request: "flask.Request") -> bytes | None:
@@ -340,14 +407,24 @@ def _words(made_with: Words, processor: str) -> str:
     return made_with if isinstance(made_with, str) else made_with(processor)
 
 
-def _worded(request: WorkerRequest, result: ProcessorResult, made_with: Words) -> ProcessorResult:
+def _worded(request: WorkerRequest | BatchRequest, result: ProcessorResult, made_with: Words) -> ProcessorResult:
     """A good result with what its rows were made with, unless it says so itself."""
     if not made_with or result.made_with or result.status is ResultStatus.FAILED:
         return result
     return result.model_copy(update={"made_with": _words(made_with, request.processor)})
 
 
-def _results(request: WorkerRequest, result: ProcessorResult) -> dict[str, Any]:
+def _of_one(request: WorkerRequest, found: Mapping[date, ProcessorResult] | Accepted) -> ProcessorResult | Accepted:
+    """What a function for several dates says of the one that it was asked for."""
+    if isinstance(found, Accepted):
+        return found
+    if found.keys() != {request.date}:
+        named = ", ".join(map(str, found)) or "no date"
+        raise ValueError(f"asked for {request.date} alone, the function has results of {named}")
+    return found[request.date]
+
+
+def _results(request: WorkerRequest | BatchRequest, result: ProcessorResult) -> dict[str, Any]:
     return WorkerAnswer(results={request.processor: result}).model_dump(mode="json")
 
 

@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from phasegate.domain.protocol.worker import FORMER_CONSTANTS, OWN_FIELDS, OwnFields, WorkerRequest, request_body
+from phasegate.domain.protocol.worker import (
+    FORMER_CONSTANTS,
+    OWN_FIELDS,
+    OwnFields,
+    WorkerRequest,
+    batch_request_body,
+    range_request_body,
+    request_body,
+)
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.ports import Worker
+from phasegate.worker import BatchRequest, RangeRequest
 from tests.unit.pipeline.test_pipeline_file import RAW, phase, refusal_of
 from tests.world import World
 
@@ -95,6 +104,49 @@ def test_what_is_sent_is_what_the_model_of_the_receiver_writes(zone: timezone) -
         model = WorkerRequest.model_validate(body)
         assert list(body.items()) == list(model.model_dump(mode="json", include=set(OWN_FIELDS)).items())
         assert own == tuple(getattr(model, name) for name in OwnFields._fields)
+
+
+def several(dates: int) -> list[OwnFields]:
+    """What is said of consecutive dates, of which the second is tried again and may be empty."""
+    return [
+        REQUEST._replace(
+            date=date(2024, 1, 15 + n),
+            attempt=1 + (n == 1),
+            fence=7 + n,
+            may_be_empty=n == 1,
+            rows_at_least=n,
+            correlation_id=f"r/2024-01-{15 + n}/raw/a/{1 + (n == 1)}",
+        )
+        for n in range(dates)
+    ]
+
+
+def test_a_list_of_dates_is_sent_under_the_names_of_the_file_and_read_by_its_model() -> None:
+    body = batch_request_body(several(3), {"dry": False}, "", "game_date", "scraper")
+    assert body == {
+        "run_id": "r",
+        "phase": "raw",
+        "scraper": "a",
+        "deadline": "2100-01-01T00:00:00Z",
+        "correlation_id": "r/2024-01-15/raw/a/1",
+        "dry": False,
+        "dates": [
+            {"game_date": "2024-01-15", "attempt": 1, "fence": 7, "rows_at_least": 0},
+            {"game_date": "2024-01-16", "attempt": 2, "fence": 8, "may_be_empty": True, "rows_at_least": 1},
+            {"game_date": "2024-01-17", "attempt": 1, "fence": 9, "rows_at_least": 2},
+        ],
+    }
+    plain = batch_request_body(several(3), {}, "", "date", "processor")
+    apart = BatchRequest.model_validate(plain).apart
+    assert [OwnFields(*(getattr(one, name) for name in OwnFields._fields)) for one in apart] == several(3)
+
+
+def test_a_range_is_sent_with_the_highest_fence_and_is_read_as_one() -> None:
+    body = range_request_body(several(3), {}, "", "start_date", "processor")
+    assert (body["start_date"], body["end_date"], body["fence"], body["attempt"]) == ("2024-01-15", "2024-01-17", 9, 2)
+    assert body.keys().isdisjoint({"dates", "may_be_empty", "rows_at_least", "rows_at_most"})
+    read = RangeRequest.model_validate({"date": body.pop("start_date"), **body})
+    assert (read.date, read.last) == (date(2024, 1, 15), date(2024, 1, 17))
 
 
 def test_the_reference_pipeline_says_the_three_itself() -> None:

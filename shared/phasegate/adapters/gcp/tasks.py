@@ -47,13 +47,15 @@ _CONTROL = {
 
 
 def delivery_deadlines(pipeline: Pipeline) -> dict[str, float]:
-    """Return the seconds that a delivery may take, by queue: the longest timeout of its work, and the margin."""
+    """Return the seconds that a delivery may take, by queue: the longest timeout of its work, for each of the dates
+    that travel together, and the margin."""
     longest: dict[str, float] = {}
     for phase in pipeline.phases:
         if isinstance(phase.dispatch, Dispatch):
             for processor in phase.processors:
                 queue = processor.queue or phase.dispatch.queue
-                longest[queue] = max(longest.get(queue, 0.0), phase.how_of(processor).timeout_seconds)
+                seconds = phase.how_of(processor).timeout_seconds * pipeline.dates_at_once(phase, processor)
+                longest[queue] = max(longest.get(queue, 0.0), seconds)
     return {
         queue: min(LONGEST_DEADLINE_SECONDS, max(SHORTEST_DEADLINE_SECONDS, seconds + DEADLINE_MARGIN_SECONDS))
         for queue, seconds in longest.items()

@@ -1,6 +1,7 @@
 """A worker's answer is understood here: a status and a body in, the result of the task's processor out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -11,6 +12,17 @@ from phasegate.domain.protocol.worker import NEEDS_A_PERSON, ErrorClass, Process
 _THROTTLES = frozenset({429, 503})
 _PASSING = frozenset({408, 425})
 """Statuses below 500 that say nothing against the request: it took too long, it came too early."""
+
+DATES = "dates"
+"""Where the answer to a request for several dates has the answer of each of them, by date."""
+
+_SHOWN, _LONGEST_SHOWN = 5, 40
+"""Keys of an answer that a message names, and how many characters of each."""
+
+
+class Several(list[Any]):
+    """Values that stand in an answer under one and the same key."""
+
 
 _OF_A_RESULT = frozenset(ProcessorResult.model_fields)
 
@@ -50,6 +62,49 @@ def understand(status: int, body: Mapping[str, Any], task: TaskSpec) -> Processo
         said = message if message.startswith("HTTP ") else f"HTTP {status}: {message}"
         return Refused(status=ResultStatus.FAILED, error_class=ErrorClass.BUG, message=said, http_status=status)
     return failed(ErrorClass.BUG, message if status >= 400 else f"HTTP {status} is no answer to a task: {message}")
+
+
+_OF_EACH_DATE = frozenset({409, NEEDS_A_PERSON})
+"""Statuses that say the same of each date of a request: it came too late, or a person has to act."""
+
+
+def understand_batch(
+    status: int, body: Mapping[str, Any], task: TaskSpec, days: Sequence[date]
+) -> Mapping[date, ProcessorResult] | ProcessorResult:
+    """Take the results for the task's processor on these dates out of a worker's answer to a request for all of them.
+
+    One result for all: the call failed as a whole, and nothing is known of any date. A date without a result in the
+    answer has failed. An answer that names a date which was not asked for leaves no result of it to be believed.
+    """
+    if status != 200:
+        failure = understand(status, body, task)
+        return dict.fromkeys(days, failure) if status in _OF_EACH_DATE else failure
+    entries = body.get(DATES)
+    if not isinstance(entries, Mapping):
+        return failed(ErrorClass.BUG, f"the worker's answer has no results by date (in {DATES}){_said(body)}")
+    by_date: dict[str, list[Any]] = {}
+    for day, entry in entries.items():
+        by_date.setdefault(str(day), []).extend(entry if isinstance(entry, Several) else [entry])
+    if strange := sorted(by_date.keys() - {str(day) for day in days}):
+        named = ", ".join(each[:_LONGEST_SHOWN] for each in strange[:_SHOWN]) + (", …" if len(strange) > _SHOWN else "")
+        problem = f"the worker's answer is about {named}, and was asked for {days[0]} to {days[-1]} ({len(days)} dates)"
+        return dict.fromkeys(days, failed(ErrorClass.BUG, problem))
+    return {day: _of_date(by_date.get(str(day), []), task, day, body, sorted(by_date)) for day in days}
+
+
+def _of_date(
+    entries: Sequence[Any], task: TaskSpec, day: date, body: Mapping[str, Any], there: Sequence[str]
+) -> ProcessorResult:
+    """The result of one date, for which there should be one entry in the answer."""
+    if not entries:
+        named = f"{there[0]} to {there[-1]}, {len(there)} dates" if there else "nothing"
+        return failed(ErrorClass.BUG, f"the worker's answer has no result for {day} (in {DATES}: {named}){_said(body)}")
+    if len(entries) > 1:
+        return failed(ErrorClass.BUG, f"the worker's answer has {len(entries)} results for {day} (in {DATES})")
+    if not isinstance(entries[0], Mapping):
+        what = type(entries[0]).__name__
+        return failed(ErrorClass.BUG, f"the worker's answer for {day} is no mapping but a {what} (in {DATES})")
+    return _from_results(entries[0], task)
 
 
 def _from_results(body: Mapping[str, Any], task: TaskSpec) -> ProcessorResult:

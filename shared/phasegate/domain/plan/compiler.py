@@ -85,6 +85,8 @@ class _Compiler:
                     failure=phase.failure_of(processor),
                     work=self._plan.letters[ref],
                     unless_same=self._plan.unless_same.get(ref, ""),
+                    dates_at_once=pipeline.dates_at_once(phase, processor),
+                    batches=pipeline.batches_of(phase, processor),
                     expects="".join(
                         expectation(pipeline, self._calendar, name, processor, day)[0] for day in self._days
                     ),

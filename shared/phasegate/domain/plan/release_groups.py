@@ -6,6 +6,7 @@ from datetime import date
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.errors import InputError
 from phasegate.domain.plan.document import UNLESS_SAME
+from phasegate.domain.protocol.worker import Batches
 from phasegate.domain.spec.dispatch import Dispatch, Observed
 from phasegate.domain.spec.pipeline import FailurePolicy, Processor
 
@@ -44,6 +45,10 @@ class TaskSpec:
     """One ``ExpectationLetter`` per selected date."""
     unless_same: str = ""
     """``UNLESS_SAME`` or a dot per selected date; empty: it has none."""
+    dates_at_once: int = 1
+    """How many dates one call carries at most."""
+    batches: Batches = "none"
+    """How several dates are asked for in one request."""
 
     def is_called(self, position: int) -> bool:
         """Tell whether its worker is called on a date when it runs there: not where nothing is expected of it.

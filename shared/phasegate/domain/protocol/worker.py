@@ -6,7 +6,7 @@ Unknown keys are errors.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -103,6 +103,16 @@ OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
 """Fields of the protocol itself, which no constant may replace."""
 
 
+Batches = Literal["none", "list", "range"]
+"""How a worker takes several dates in one request."""
+
+BATCH_FIELDS = frozenset({"dates", "end_date"})
+"""Fields of the protocol itself in requests for several dates: a list of them, or the last of a range."""
+
+FIELDS_OF_A_DATE = ("attempt", "fence", "may_be_empty", "rows_at_least", "rows_at_most")
+"""Fields that each date of a list has for itself, beside the date."""
+
+
 class OwnFields(NamedTuple):
     """These fields are what a request says by the protocol itself, before it is written."""
 
@@ -159,6 +169,47 @@ def request_body(
     for name, value in constants.items():
         body[name] = value.replace("{why}", why) if isinstance(value, str) else value
     return body
+
+
+def batch_request_body(
+    own: Sequence[OwnFields], constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
+) -> dict[str, JsonValue]:
+    """Write one request for several dates of a processor, which are in order: what ``request_body`` says of a date
+    stands in the list ``dates``, and the rest once.
+
+    All of them have one deadline. The correlation id is that of the first date's attempt.
+    """
+    bodies = [request_body(each, {}, why, date_field, processor_field) for each in own]
+    of_a_date = (date_field, *FIELDS_OF_A_DATE)
+    shared = request_body(own[0], constants, why, date_field, processor_field)
+    return {
+        **{name: value for name, value in shared.items() if name not in of_a_date},
+        "dates": [{name: body[name] for name in of_a_date if name in body} for body in bodies],
+    }
+
+
+def range_request_body(
+    own: Sequence[OwnFields], constants: Mapping[str, JsonValue], why: str, date_field: str, processor_field: str
+) -> dict[str, JsonValue]:
+    """Write one request for the dates of a processor from the first to the last of these, between which the calendar
+    has no other.
+
+    One fence has to do for all of them: the highest, as rows under a lower one would be those of an earlier attempt to
+    whoever proves the others. It is no higher than any later claim's, and the partitions hold no rows under one that
+    lies between. What stands there may be deleted only where that is so on each of the dates; the number of rows that a
+    date should hold is not sent.
+    """
+    whole = own[0]._replace(
+        attempt=max(each.attempt for each in own),
+        fence=max(each.fence for each in own),
+        may_be_empty=all(each.may_be_empty for each in own),
+        rows_at_least=None,
+        rows_at_most=None,
+    )
+    return {
+        **request_body(whole, constants, why, date_field, processor_field),
+        "end_date": own[-1].date.isoformat(),
+    }
 
 
 MOST_MADE_WITH = 32

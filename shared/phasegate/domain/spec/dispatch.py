@@ -17,6 +17,26 @@ FieldPath = Annotated[
 TopicId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]{2,229}$", description="a Pub/Sub topic's id")]
 
 
+MOST_DATES_AT_ONCE = 50
+"""Dates of one call: what is released is dispatched in pages of 50 dates, and the results of so many fit into one event
+(512 KB, Functions quotas), however much each of them says."""
+
+
+class Batch(Strict):
+    """A batch says how much may travel in one call, one Cloud Task and one message."""
+
+    dates: int = Field(
+        ge=1,
+        le=MOST_DATES_AT_ONCE,
+        examples=[20],
+        description="the most dates of one processor that one call carries; fewer where 1,800 seconds do not hold as "
+        "many `timeout_seconds`, and one where the worker takes no batches",
+    )
+
+
+ONE_DATE = Batch(dates=1)
+
+
 class Dispatch(Strict):
     """A dispatch says how Phasegate calls the worker of a task."""
 
@@ -41,10 +61,20 @@ class Dispatch(Strict):
         description="how long an answer is waited for; Cloud Tasks allows up to 30 minutes",
     )
     queue: Name = Field(description="one of `queues`")
+    batch: Batch = Field(
+        default=ONE_DATE,
+        exclude_if=lambda batch: batch == ONE_DATE,
+        description="how many dates travel together; default: each by itself",
+    )
 
     def without_worker(self) -> "Dispatch":
-        """Return the dispatch of what Phasegate itself runs: the same queue and time, and nobody to call."""
-        return Dispatch(queue=self.queue, timeout_seconds=self.timeout_seconds)
+        """Return the dispatch of what Phasegate itself runs: the same queue, time and batch, and nobody to call."""
+        return Dispatch(queue=self.queue, timeout_seconds=self.timeout_seconds, batch=self.batch)
+
+    @property
+    def dates_in_time(self) -> int:
+        """Return how many dates one call carries at most: each of them may take all of its time."""
+        return max(1, min(self.batch.dates, LONGEST_ANSWER_SECONDS // self.timeout_seconds))
 
 
 class MessageFields(Strict):

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue, model_validator
 from pydantic.config import JsonDict
 
-from phasegate.domain.protocol.worker import FORMER_CONSTANTS
+from phasegate.domain.protocol.worker import FORMER_CONSTANTS, Batches
 from phasegate.domain.protocol.written_dates import WrittenDay
 from phasegate.domain.spec.checks import Check, RowsCheck
 from phasegate.domain.spec.cross_check import CrossCheckSpec
-from phasegate.domain.spec.dispatch import Dispatch, Observed, PhaseDispatch
+from phasegate.domain.spec.dispatch import Batch, Dispatch, Observed, PhaseDispatch
 from phasegate.domain.spec.gates import EdgeGate
 from phasegate.domain.spec.known import KnownException
 from phasegate.domain.spec.report import ReportSpec
@@ -247,6 +247,9 @@ class Processor(Strict):
         exclude_if=_is_none,
         description="in place of that of the phase's dispatch; as many seconds at most as may stand there",
     )
+    batch: Batch | None = Field(
+        default=None, exclude_if=_is_none, description="in place of that of the phase's dispatch"
+    )
     failure: ProcessorFailure | None = Field(
         default=None, exclude_if=_is_none, description="keys of the phase's `failure` that are others for this one"
     )
@@ -338,9 +341,8 @@ class Phase(Strict):
         how = self.how
         if processor.sql is not None and isinstance(how, Dispatch):
             how = how.without_worker()
-        if processor.timeout_seconds is None:
-            return how
-        return how.model_copy(update={"timeout_seconds": processor.timeout_seconds})
+        own = {name: value for name in ("timeout_seconds", "batch") if (value := getattr(processor, name)) is not None}
+        return how.model_copy(update=own) if own else how
 
     def failure_of(self, processor: Processor) -> FailurePolicy:
         """Return what happens after a failure of a processor: what the phase says, and what it says of itself."""
@@ -375,6 +377,13 @@ class WorkerSpec(Strict):
         examples=[{"skip_downstream_trigger": True}],
         description="constants that each request to it carries beside the protocol's own fields; `{why}` in a text "
         "stands for the run's reason; default: skip_downstream_trigger, backfill_mode and backfill_reason",
+    )
+
+    batches: Batches = Field(
+        default="none",
+        exclude_if=lambda batches: batches == "none",
+        description="how it takes several dates in one request: as a `list` of them, as a `range` from the first to "
+        "the last, or not at all",
     )
 
     isolation: Literal["thread", "process"] = Field(
@@ -540,6 +549,19 @@ class Pipeline(Strict):
             if processor.name == name:
                 return processor
         raise KeyError(ref)
+
+    def batches_of(self, phase: Phase, processor: Processor) -> Batches:
+        """Return how several dates of a processor are asked for in one request."""
+        if not isinstance(phase.dispatch, Dispatch):
+            return "none"
+        return "list" if processor.sql is not None else self.workers[phase.dispatch.worker].batches
+
+    def dates_at_once(self, phase: Phase, processor: Processor) -> int:
+        """Return how many dates of a processor one call carries at most."""
+        how = phase.how_of(processor)
+        if isinstance(how, Observed) or self.batches_of(phase, processor) == "none":
+            return 1
+        return how.dates_in_time
 
     @cached_property
     def demands(self) -> Mapping[tuple[str, str], tuple[Demand, ...]]:

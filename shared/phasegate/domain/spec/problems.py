@@ -14,7 +14,7 @@ from phasegate.domain.protocol.names import (
     VERIFY_QUEUE,
 )
 from phasegate.domain.protocol.object_names import output_name_problem
-from phasegate.domain.protocol.worker import OWN_FIELDS
+from phasegate.domain.protocol.worker import BATCH_FIELDS, OWN_FIELDS
 from phasegate.domain.spec.check_problems import check_problems, known_problems
 from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch, ObservedDispatch
 from phasegate.domain.spec.gates import AllSucceeded, ApprovalGate, Lookback
@@ -174,6 +174,8 @@ def _constants(pipeline: Pipeline, name: str, worker: WorkerSpec) -> Iterator[tu
             taken |= {phase.dispatch.date_field: f"the date's name in {phase.name}"}
             taken |= {phase.dispatch.processor_field: f"the processor's name in {phase.name}"}
     taken |= dict.fromkeys(OWN_FIELDS, "a field of every request")
+    if worker.batches != "none":
+        taken |= dict.fromkeys(BATCH_FIELDS, "a field of requests for several dates")
     for key in worker.request or ():
         if key in taken:
             yield f"workers.{name}.request.{key}", f"'{key}' is {taken[key]}; choose another"
@@ -243,6 +245,8 @@ def _observed(
     for i, processor in enumerate(phase.processors):
         if processor.queue:
             yield f"{at}.processors[{i}].queue", "nobody dispatches it: the existing system starts it; remove this"
+        if processor.batch:
+            yield f"{at}.processors[{i}].batch", "nobody dispatches it: the existing system starts it; remove this"
         if isinstance(processor.output, TableOutput) and processor.output.fence_column:
             yield f"{at}.processors[{i}].output.fence_column", "the existing system writes no fence; remove this"
 

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.clocked import ClockedAdapter
+from phasegate.domain.decisions.answers import Several
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
 from phasegate.domain.protocol.worker import NEWER_FIELDS, ErrorClass, Said, read_said
 from phasegate.domain.redaction import REDACTED
@@ -246,7 +247,7 @@ def _decoded(content: bytes | str, answer: requests.Response) -> bytes | str:
 
 def _understood(content: bytes, answer: requests.Response) -> dict[str, Any]:
     try:
-        body = json.loads(content)
+        body = json.loads(content, object_pairs_hook=_with_doubled_dates)
     except RecursionError:
         body = {"error_class": ErrorClass.BUG.value, "message": "the answer is nested too deep: send results only"}
     except ValueError:
@@ -258,6 +259,22 @@ def _understood(content: bytes, answer: requests.Response) -> dict[str, Any]:
     if (seconds := _seconds(answer.headers.get("Retry-After", ""))) is not None:
         body["retry_after_seconds"] = seconds
     return body
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _with_doubled_dates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the answer. JSON's readers take the last of values under one key: of a date that has two results
+    both are kept, so that it is not taken for done."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and _DATE.fullmatch(name):
+            before = found[name]
+            found[name] = Several([*(before if isinstance(before, Several) else [before]), value])
+        else:
+            found[name] = value
+    return found
 
 
 def _seconds(retry_after: str) -> int | None:
