@@ -171,7 +171,7 @@ def test_a_function_that_nobody_reaches_fails(url: str) -> None:
 
 def worker(url: str | None, version: str | None = None) -> PreflightLine:
     """The line of a worker."""
-    (line,) = services.inspect_workers({"nba": WorkerSpec(url=url, version=version)}, None)
+    (line,) = services.inspect_workers({"nba": WorkerSpec(url=url, version=version)}, {}, None)
     return line
 
 
@@ -198,5 +198,5 @@ def test_without_an_identity_token_nothing_is_asked_and_that_is_said() -> None:
         raise TransientError("no identity token")
 
     with answering("nba") as url:
-        (line,) = services.inspect_workers({"nba": WorkerSpec(url=url)}, no_token)
+        (line,) = services.inspect_workers({"nba": WorkerSpec(url=url)}, {}, no_token)
     assert (line.level, line.detail) == (Level.WARN, "not checked: no identity token")

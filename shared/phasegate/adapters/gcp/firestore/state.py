@@ -350,21 +350,39 @@ class FirestoreState(StateBase):
     # Claims
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
-        """See the port. Who creates the document has the attempt; the commit time is the fence."""
-        return [self._claim(run_id, request, now) for request in requests]
+        """See the port. Who creates the document has the attempt; the commit time is the fence.
 
-    def _claim(self, run_id: str, request: ClaimRequest, now: datetime) -> Claim | None:
-        reference = self._attempts(run_id).document(documents.claim_id(request.key))
-        document = documents.claim_document(request, now, uuid.uuid4().hex)
-        with errors_explained():
-            try:
-                written = reference.create(document, **CALL)
-            except AlreadyExists:
-                # Perhaps by this very call, whose first answer was lost on the way.
-                there = reference.get(**CALL)
-                is_mine = there.exists and there.get("incarnation") == document["incarnation"]
-                return documents.read_claim(run_id, document, there.create_time) if is_mine else None
-        return documents.read_claim(run_id, document, written.update_time)  # type: ignore[arg-type]  # the same
+        All are created in one commit. Where some are there already, who has which is read, and the others are created.
+        """
+        incarnation = uuid.uuid4().hex
+        asked = {documents.claim_id(request.key): request for request in requests}
+        written = {name: documents.claim_document(request, now, incarnation) for name, request in asked.items()}
+        found: dict[str, Claim | None] = {}
+        while wanted := [name for name in asked if name not in found]:
+            batch = self._client.batch()
+            for name in wanted:
+                batch.create(self._attempts(run_id).document(name), written[name])
+            with errors_explained():
+                try:
+                    results = batch.commit(**CALL)
+                except AlreadyExists:
+                    found |= self._claims_there(run_id, {name: written[name] for name in wanted})
+                    continue
+            times = {name: result.update_time for name, result in zip(wanted, results, strict=True)}
+            found |= {name: documents.read_claim(run_id, written[name], time) for name, time in times.items()}
+        return [found.pop(documents.claim_id(request.key), None) for request in requests]
+
+    def _claims_there(self, run_id: str, written: Mapping[str, Document]) -> dict[str, Claim | None]:
+        """Of claims that were to be created: those that are there. They are somebody else's, None, or were made by this
+        very call, whose first answer was lost on the way."""
+        references = [self._attempts(run_id).document(name) for name in written]
+        return {
+            one.id: documents.read_claim(run_id, written[one.id], one.create_time)
+            if one.get("incarnation") == written[one.id]["incarnation"]
+            else None
+            for one in self._client.get_all(references, **CALL)
+            if one.exists
+        }
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """See the port."""

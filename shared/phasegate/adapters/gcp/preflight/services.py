@@ -1,6 +1,6 @@
 """Functions and workers are asked for ``/health``: do they answer, are they who they should be, and with which code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import requests
@@ -28,6 +28,9 @@ class Health:
     version: str | None
     """The version of its code; None: the answer has none."""
 
+    batches: Mapping[str, str] | None = None
+    """By path: how it takes several dates in one request; None: it does not say."""
+
 
 def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | None) -> list[PreflightLine]:
     """Return a line for each URL under which a function is called: it answers by its name, with the code that runs
@@ -41,9 +44,15 @@ def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | Non
     return lines
 
 
-def inspect_workers(workers: Mapping[str, WorkerSpec], token: Token | None) -> list[PreflightLine]:
-    """Return a line per worker: it answers, with the code version that the pipeline file asks for, if any."""
-    return [_worker(name, spec, token) for name, spec in workers.items()]
+def inspect_workers(
+    workers: Mapping[str, WorkerSpec], paths: Mapping[str, Collection[str]], token: Token | None
+) -> list[PreflightLine]:
+    """Return a line per worker: it answers, with the code version that the pipeline file asks for, if any, and takes
+    batches as the file says.
+
+    paths: those at which each of them is called.
+    """
+    return [_worker(name, spec, paths.get(name, ()), token) for name, spec in workers.items()]
 
 
 def _function(function: str, url: str, found: Health) -> PreflightLine:
@@ -58,7 +67,7 @@ def _function(function: str, url: str, found: Health) -> PreflightLine:
     return passed("function", function, f"version {found.version} answers at {url}")
 
 
-def _worker(name: str, spec: WorkerSpec, token: Token | None) -> PreflightLine:
+def _worker(name: str, spec: WorkerSpec, paths: Collection[str], token: Token | None) -> PreflightLine:
     if spec.url is None:
         return failed("worker", name, "has no url in the pipeline file", "give workers." + name + ".url")
     found = ask_health("worker", name, spec.url, token)
@@ -71,6 +80,14 @@ def _worker(name: str, spec: WorkerSpec, token: Token | None) -> PreflightLine:
     if spec.version is not None and found.version != spec.version:
         detail = f"runs version {found.version}, the pipeline file wants {spec.version}"
         return failed("worker", name, detail, f"deploy it, or correct workers.{name}.version")
+    if spec.batches != "none":
+        if found.batches is None:
+            detail = f"does not say how it takes several dates, the pipeline file has batches: {spec.batches}"
+            return warned("worker", name, detail, f"see that it does, or take workers.{name}.batches out")
+        for path in sorted(paths):
+            if (takes := found.batches.get(path, "none")) != spec.batches:
+                detail = f"takes several dates at {path} as {takes}, the pipeline file has batches: {spec.batches}"
+                return failed("worker", name, detail, f"deploy it, or correct workers.{name}.batches")
     return passed("worker", name, f"version {found.version or 'unnamed'} answers at {spec.url}")
 
 
@@ -97,4 +114,5 @@ def ask_health(check: str, name: str, url: str, token: Token | None) -> Health |
         body = None
     told = body if isinstance(body, dict) else {}
     service, version = (str(told[key]) if key in told else None for key in ("service", "version"))
-    return Health(answer.status_code, service, version)
+    batches = told.get("batches")
+    return Health(answer.status_code, service, version, batches if isinstance(batches, dict) else None)
