@@ -17,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from nba_worker.sample import write_sample
 from phasegate.telemetry.logs import CloudLogHandler
 from tests.commands import type_command
+from tests.world import BATCH, batched
 
 ROOT = Path(__file__).parents[1]
 NBA_PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
@@ -122,6 +123,14 @@ def process_logging() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = [each for each in root.handlers if not isinstance(each, CloudLogHandler)] + ours
+
+
+@pytest.fixture(params=[1, BATCH], ids=["one date a call", "batches"])
+def dates_at_once(request: pytest.FixtureRequest) -> Iterator[int]:
+    """How many dates of a processor travel together in the worlds that the test makes."""
+    dates: int = request.param
+    with batched(dates):
+        yield dates
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ phase_3 ``shape``: left, right, ahead
 phase_4 ``final``: total, note     total reads shape of its date and left over the 2 game dates before; it is empty on
                                    the first 2 days of a season; note needs total
 
+Tests whose module uses the fixture ``dates_at_once`` run it with one date a call, and with ``BATCH`` dates.
+
 A date has two rows a game in a, b, left and right, one in ahead and total. Values are sums of what was read, so that a
 release that came too early, or a stale input, leaves a wrong number behind.
 """
@@ -48,6 +50,23 @@ TABLES = {"a": "raw.a", "b": "raw.b", "left": "shape.left_side", "right": "shape
 TABLES |= {"total": "final.total"}
 
 
+BATCH = 7
+"""How many dates one call carries in tests that run with batches."""
+
+_dates_at_once = 1
+
+
+@contextmanager
+def batched(dates: int) -> Iterator[None]:
+    """Worlds that are made meanwhile have so many dates travel together."""
+    global _dates_at_once
+    before, _dates_at_once = _dates_at_once, dates
+    try:
+        yield
+    finally:
+        _dates_at_once = before
+
+
 def _table(name: str, keys: str = "k") -> dict[str, Any]:
     return {"kind": "table", "table": TABLES[name], "date_column": "d", "keys": [keys], "fence_column": "_fence"}
 
@@ -58,7 +77,8 @@ def definition() -> dict[str, Any]:
     one = [{"check": "rows", "exactly": "1"}]
 
     def dispatch(queue: str) -> dict[str, Any]:
-        return {"worker": "world", "path": "/work", "queue": queue, "timeout_seconds": 60}
+        batch = {"batch": {"dates": _dates_at_once}} if _dates_at_once > 1 else {}
+        return {"worker": "world", "path": "/work", "queue": queue, "timeout_seconds": 60, **batch}
 
     quick = {"retries": 2, "first_backoff_seconds": 1.0}
     return {
@@ -75,7 +95,7 @@ def definition() -> dict[str, Any]:
             "entities": {"teams": ["home_team", "away_team"]},
             "bootstrap_days": 2,
         },
-        "workers": {"world": {"factory": "tests.world:build"}},
+        "workers": {"world": {"factory": "tests.world:build", **({"batches": "list"} if _dates_at_once > 1 else {})}},
         "queues": {"fetches": {"max_concurrent": 100}, "work": {"max_concurrent": 100}},
         "phases": [
             {
@@ -136,7 +156,8 @@ class WorldWorker:
     """Does the work of the world, and misbehaves where ``behaviour.json`` says so.
 
     behaviour: ``processor/date`` -> what to do on each attempt in turn, then ``ok``: ``fail:CLASS``, ``status:403``,
-    ``raise``, ``lie`` (success, nothing written), ``short`` (half of the rows), ``third``, ``empty``.
+    ``raise``, ``lie`` (success, nothing written), ``short`` (half of the rows), ``third``, ``empty``. In a request for
+    several dates ``fail`` is the end of its date alone, ``status`` and ``raise`` are those of the call.
     """
 
     more_tables = ""
@@ -154,6 +175,18 @@ class WorldWorker:
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """One request."""
+        if "dates" not in body:
+            return self._handle(body)
+        answers: dict[str, Any] = {}
+        for each in body["dates"]:
+            status, answer = self._handle({**body, **each})
+            if status != 200 and "error_class" not in answer:
+                return status, answer
+            failed = {body["processor"]: {"status": "failed", **answer}}
+            answers[each["date"]] = answer if status == 200 else {"results": failed}
+        return 200, {"dates": answers}
+
+    def _handle(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         name, day = body["processor"], date.fromisoformat(body["date"])
         phase = body["phase"]
         wanted = self._read("behaviour.json").get(f"{phase}/{name}/{day}", [])

@@ -21,14 +21,13 @@ from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import InputError
-from phasegate.domain.messages.completion import Completion
-from phasegate.domain.messages.tasks import DispatchPage, TaskPayload, WakeUp
+from phasegate.domain.messages.completion import CallEnd
+from phasegate.domain.messages.tasks import DispatchPage, WakeUp, payload_model
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.facts import Abandoned
 from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
 from phasegate.ports.events import Message
@@ -52,7 +51,7 @@ _CONTROL = {CONDUCTOR_QUEUE: QueueSpec(max_concurrent=50), DISPATCH_QUEUE: Queue
 """The engine handles one at a time; of wake-ups that wait it takes all, and makes one pass for them."""
 
 
-Execute = Callable[[Call], Completion | None]
+Execute = Callable[[Call], CallEnd]
 
 
 class Services:
@@ -62,7 +61,7 @@ class Services:
         self.backend = backend
         self.dispatcher = Dispatcher(backend)
         self.reconciler = Reconciler(backend, self.dispatcher)
-        self.runner = Runner(backend)
+        self.runner = Runner(backend, self.dispatcher)
         self.listener = Listener(backend, self.reconciler)
         self.external_events = ExternalEventListener(backend, self.reconciler)
         self.historian = Historian(backend)
@@ -71,22 +70,19 @@ class Services:
 
     def claim(self, tasks: Sequence[QueueTask]) -> list[Call | None]:
         """Claim the attempts of these tasks."""
-        return self.runner.claim([read_json(TaskPayload, task.payload) for task in tasks])
+        return self.runner.claim([read_json(payload_model(task.payload), task.payload) for task in tasks])
 
     def describe(self, call: Call) -> str:
         """Describe a call in a few words."""
-        return f"{call.claim.key.day} {call.task.processor}"
+        return f"{call.days} {call.task.processor}"
 
     def abandon(self, calls: Sequence[Call]) -> None:
         """Note that claimed calls were not made."""
-        now = self.backend.clock.now()
-        for call in calls:
-            self.backend.state.record(call.run.run_id, [(call.claim.key, Abandoned("the run was stopped", now))])
-        self.runner.give_back(call.id for call in calls)
+        self.runner.abandon(calls)
 
-    def publish(self, completions: Sequence[Completion]) -> None:
+    def finish(self, ended: Sequence[tuple[Call, CallEnd]]) -> None:
         """Report what became of calls."""
-        self.runner.publish(completions)
+        self.runner.finish(ended)
 
     def listen(self, messages: Sequence[Message]) -> None:
         """Take completion events."""
@@ -202,7 +198,7 @@ class EmbeddedOptions:
     clock: Clock | None = None
     """What tells the time; None: the system's clock, which never goes back behind what is recorded."""
 
-    executor: Callable[[Execute, Clock], Executor[Call, Completion | None]] | None = None
+    executor: Callable[[Execute, Clock], Executor[Call, CallEnd]] | None = None
     """Makes what executes the calls; None: threads."""
 
     wake_bucket: timedelta = WAKE_BUCKET
@@ -319,7 +315,7 @@ class Embedded:
             worker.prepare()
         make_own_tables(pipeline, phases, self.warehouse)
 
-    def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, Completion | None]:
+    def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, CallEnd]:
         return ThreadExecutor(execute, self._options.threads, clock, self._allowed)
 
     def _allowed(self, call: Call) -> timedelta:

@@ -88,7 +88,7 @@ class Deployment:
     @cached_property
     def runner(self) -> Runner:
         """See the service."""
-        return Runner(self.backend)
+        return Runner(self.backend, self.dispatcher)
 
     @cached_property
     def listener(self) -> Listener:

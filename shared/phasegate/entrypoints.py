@@ -91,13 +91,18 @@ def _listed(text: str) -> frozenset[str]:
 
 def answer(service: str, request: "Request", model: type[Body], act: Callable[[Body], Answer]) -> Answer:
     """Read a request's JSON body as ``model``, act on it, and turn what is raised into a status."""
+    return answer_text(service, request, lambda text: act(read(model, text)))
+
+
+def answer_text(service: str, request: "Request", act: Callable[[str], Answer]) -> Answer:
+    """Act on a request's body, and turn what is raised into a status."""
     with telemetry.incoming(request.headers):
         text = request.get_data(cache=False, as_text=True) if _size(request) <= MAX_BODY_BYTES else ""
         if request.method != "POST":
             return {"error": f"{service} takes POST with a JSON body"}, 405
         if _size(request) > MAX_BODY_BYTES:
             return {"error": f"the body has more than {MAX_BODY_BYTES:,} bytes; nothing was written"}, 413
-        return settle(service, text, is_from_queue(request), lambda: act(read(model, text)))
+        return settle(service, text, is_from_queue(request), lambda: act(text))
 
 
 def is_from_queue(request: "Request") -> bool:

@@ -16,7 +16,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.bootstrap import Embedded
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import StaleFence
-from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.completion import Completion, taken_apart
 from phasegate.domain.protocol import worker as worker_protocol
 from phasegate.domain.state.facts import AttemptKey, Reported
 from phasegate.domain.state.run import RunStatus
@@ -27,7 +27,7 @@ from phasegate.report.verifier import verify_dates, verify_run
 from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating.decisions import waive
 from phasegate.services.running.historian import Historian
-from tests.world import FIRST_DAY, START, World, drive, write_source
+from tests.world import FIRST_DAY, START, World, WorldWorker, drive, write_source
 
 LONG = timedelta(hours=3)
 
@@ -88,7 +88,7 @@ def f04(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         publish = embedded.events.publish
 
         def renamed(topic: str, messages: list[Message]) -> None:
-            events = [json.loads(text_of(m)) for m in messages]
+            events = [json.loads(each) for m in messages for each in taken_apart(text_of(m))]
             for e in events:
                 if e["phase"] == "raw":
                     e["processor"] = names.get((e["date"], e["processor"]), e["processor"])
@@ -110,8 +110,8 @@ def f05(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         publish = embedded.events.publish
 
         def second_writer_first(topic: str, messages: list[Message]) -> None:
-            for m in messages:
-                e = Completion.model_validate_json(text_of(m))
+            for each in (each for m in messages for each in taken_apart(text_of(m))):
+                e = Completion.model_validate_json(each)
                 key = AttemptKey(e.date, e.phase, e.processor, e.attempt)
                 claim = embedded.state.claims("r", [key])[key]
                 fact = Reported(
@@ -379,6 +379,7 @@ def f24(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 
     write_source(tmp_path / "source", {FIRST_DAY + timedelta(days=n): 1 for n in range(days)})
     world = World(tmp_path, dates=days, change=change)
+    patch.setattr(WorldWorker, "_work", lambda *_: 1)
     with world.open() as embedded:
         world.begin(embedded)
         services = _services(embedded)
@@ -386,8 +387,8 @@ def f24(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
         services.reconciler.reconcile_days("r", world.days)
         leased = services.backend.tasks.lease(["fetches", "work"], 10_000)
         calls = [c for c in services.claim(leased) if c]
-        assert len(calls) == days * processors
-        burst = [c.model_dump_json() for call in calls if (c := services.runner.execute(call))]
+        assert sum(len(call.attempts) for call in calls) == days * processors
+        burst = [c.model_dump_json() for call in calls for c in services.runner.execute(call).completions]
         services.listener.handle(burst)
         facts = embedded.state.dates("r", world.days)
         completions = sum(a.reported is not None for d in facts.values() for t in d.tasks.values() for a in t)

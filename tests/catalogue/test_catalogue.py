@@ -62,6 +62,8 @@ from tests.catalogue.scenarios import (
     f25,
 )
 
+pytestmark = pytest.mark.usefixtures("dates_at_once")
+
 Scenario = Callable[[Path, pytest.MonkeyPatch], None]
 Mutation = Callable[[pytest.MonkeyPatch], None]
 

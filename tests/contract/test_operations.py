@@ -108,7 +108,7 @@ class Cloud:
         backend = Backend(self.state, self, self, self, self, {"nba": self}, self.clock, timedelta(milliseconds=500))  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(backend)
         self.reconciler = Reconciler(backend, self.dispatcher)
-        self.runner, self.listener = Runner(backend), Listener(backend, self.reconciler)
+        self.runner, self.listener = Runner(backend, self.dispatcher), Listener(backend, self.reconciler)
         self.conductor = Conductor(backend, self.dispatcher, Historian(backend))
         self.sweeper = Sweeper(backend, self.reconciler, self.dispatcher)
         run = Run(

@@ -124,7 +124,8 @@ class Effects:
 
     def _noting(self, handle: Callable[..., Any]) -> Callable[..., Any]:
         def noted(worker: WorldWorker, path: str, body: Mapping[str, Any]) -> Any:
-            self.attempts.append(f"{body['date']}/{body['phase']}/{body['processor']}/{body['attempt']}")
+            for each in body.get("dates", (body,)):
+                self.attempts.append(f"{each['date']}/{body['phase']}/{body['processor']}/{each['attempt']}")
             return handle(worker, path, body)
 
         return noted

@@ -19,6 +19,8 @@ from tests.simulation.effects import WRITERS, Crash, Effects
 from tests.simulation.lives import ComparedWorld, MortalWorld, Outcome
 from tests.world import write_source
 
+pytestmark = pytest.mark.usefixtures("dates_at_once")
+
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
@@ -108,7 +110,7 @@ def test_with_one_transaction_a_turn_a_crash_beside_any_commit_or_outer_effect_c
     world = MortalWorld(tmp_path, atomic_turns=True)
     reached, undisturbed = lived(world)
     numbers = [n for n, name in enumerate(reached, 1) if "Sqlite" not in name]
-    assert sum("commit" in name for name in reached) > 60 and len(numbers) > 90
+    assert sum("commit" in name for name in reached) > 50 and len(numbers) > 75
     complaints = [why for n in numbers[part :: 2 * STEP] for why in die_and_live(world, undisturbed, [n])]
     # On a busy machine a life may have an effect more than the undisturbed one, so that its number is that of another.
     assert not [why for why in complaints if "Sqlite" not in why.partition(":")[0]]

@@ -19,6 +19,8 @@ from phasegate.adapters.embedded.home import Home
 from tests.conftest import FULL
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("dates_at_once")
+
 ROOT = Path(__file__).parents[2]
 KILLS, CHAINS = (50, 5) if FULL else (16, 2)
 PATIENCE = 60.0

@@ -32,7 +32,7 @@ from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, Result
 from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import Claim, Partition, Warehouse
-from phasegate.services.running.runner import Call, completion
+from phasegate.services.running.runner import Call, ClaimedAttempt, completion
 from phasegate.worker import Accepted, RangeRequest, WorkerService, check_fence, completed_event, heartbeat
 from phasegate.worker.service import MAX_BODY_BYTES
 from tests.unit.builders import plan, run
@@ -454,7 +454,7 @@ def test_a_worker_and_the_runner_report_the_same_end_under_the_same_id() -> None
     started = datetime(2026, 1, 1, tzinfo=UTC)
     key = AttemptKey(DAY, task.phase, task.processor, 2)
     claim = Claim(key, 7, 1, 1, (), started, started, "i")
-    theirs = completion(Call(run(run_id="r"), task, claim, {}), DONE, started, started)
+    theirs = completion(Call(run(run_id="r"), task, (ClaimedAttempt(claim),), {}), claim, DONE, started, started)
     ours = completed_event(request(phase=task.phase, processor=task.processor), DONE, started)
     unlike = {"output_table", "code_version", "finished_at"}
     assert ours.model_dump(exclude=unlike) == theirs.model_dump(exclude=unlike)
@@ -468,7 +468,7 @@ def test_what_the_runner_reports_is_what_a_reader_of_events_takes() -> None:
     refused = Refused(status=ResultStatus.FAILED, error_class=ErrorClass.BUG, message="HTTP 403", http_status=403)
     long = ProcessorResult(status=ResultStatus.PARTIAL, rows=3, message="one\x1b line\n" * 400, made_with="v" * 50)
     for result in (DONE, refused, long):
-        event = completion(Call(run(run_id="r"), task, claim, {}), result, started, started)
+        event = completion(Call(run(run_id="r"), task, (ClaimedAttempt(claim),), {}), claim, result, started, started)
         assert Completion.model_validate_json(event.model_dump_json()) == event
         assert Completion.model_validate(event.model_dump()) == event
 

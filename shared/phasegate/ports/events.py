@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.completion import Completion, CompletionBatch
 
-Message = Completion | str
-"""A message on its way: a completion, which becomes JSON where it is stored or leaves the process, or JSON text."""
+Message = Completion | CompletionBatch | str
+"""A message on its way: completions, which become JSON where they are stored or leave the process, or JSON text."""
 
 
 class Events(Protocol):

@@ -19,7 +19,7 @@ from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.domain.errors import HaltError, TransientError
-from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.completion import CallEnd
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import DesiredState, Run
@@ -58,7 +58,7 @@ class Handlers(Protocol[Call]):
     def abandon(self, calls: Sequence[Call]) -> None:
         """Give up claimed calls that will not be made."""
 
-    def publish(self, completions: Sequence[Completion]) -> None:
+    def finish(self, ended: Sequence[tuple[Call, CallEnd]]) -> None:
         """Report what became of calls."""
 
     def listen(self, messages: Sequence[Message]) -> None:
@@ -108,7 +108,7 @@ class Engine(Generic[Call]):
         database: Database,
         tasks: SqliteTasks,
         events: SqliteEvents,
-        executor: Executor[Call, Completion | None],
+        executor: Executor[Call, CallEnd],
         handlers: Handlers[Call],
         clock: Clock,
         *,
@@ -202,13 +202,13 @@ class Engine(Generic[Call]):
         results = self._executor.collect()
         if not results:
             return False
-        completions = [completion for _, completion in results if completion is not None]
-        self._handlers.publish(completions)
-        for c in completions:
-            if c.status is ResultStatus.FAILED:
-                self._failing.appendleft(f"{c.date} {c.processor}: {c.message}")
+        self._handlers.finish(results)
+        for _, end in results:
+            for c in end.completions:
+                if c.status is ResultStatus.FAILED:
+                    self._failing.appendleft(f"{c.date} {c.processor}: {c.message}")
+            self.ended += len(end.completions)
         self._acknowledge([call for call, _ in results])
-        self.ended += len(results)
         return True
 
     def _give_up_overdue(self) -> bool:

@@ -74,6 +74,14 @@ class Calendar:
         return {d.day: d for d in self.dates}
 
     @cached_property
+    def _place(self) -> Mapping[date, int]:
+        return {d.day: n for n, d in enumerate(self.dates)}
+
+    def follows(self, before: date, after: date) -> bool:
+        """Tell whether one of its dates comes right after another one."""
+        return self._place[after] - self._place[before] == 1
+
+    @cached_property
     def seasons(self) -> Mapping[str, tuple[date, ...]]:
         """Map each season to its days; seasons are in order of their starts."""
         seasons: dict[str, list[date]] = {}

@@ -4,7 +4,7 @@
 called; called twice on the same facts they give the same answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -86,6 +86,8 @@ class DueTask(NamedTuple):
     """The end of its backoff, if it is dispatched; None: at once."""
     wait: timedelta = timedelta()
     """How long its backoff is."""
+    most_dates: int = 1
+    """How many dates the call may carry that it travels in, itself included."""
 
     def starts_at(self, now: datetime) -> datetime | None:
         """Return when it may start: no later than its backoff from now, whoever's clock told when the last one ended.
@@ -326,7 +328,18 @@ def _due_task(facts: DateFacts, index: PlanIndex, derivation: _Derivation, numbe
         inputs=tuple((index.tasks[n].ref, derivation.view(n).attempt) for n in task.needs),
         not_before=derivation.view(number).not_before if task.queue is not None else None,
         wait=derivation.view(number).wait,
+        most_dates=_most_dates(task, attempts or (), derivation.released[task.group][0]),
     )
+
+
+def _most_dates(task: TaskSpec, before: Iterable[AttemptFacts], cell: Cell) -> int:
+    """How many dates the call of an attempt may carry: half of those of a call that failed as a whole, so that the date
+    which made it fail is alone at last, and stays so until it is done or asked for anew."""
+    if task.dates_at_once == 1:
+        return 1
+    required = cell.redo.get(task.processor, 1)
+    failed = [a.failed_in_batch_of for a in before if a.origin is None or a.origin.generation >= required]
+    return max(1, min([task.dates_at_once, *(dates // 2 for dates in failed if dates)]))
 
 
 def silent_attempts(facts: DateFacts, index: PlanIndex, now: datetime) -> list[AttemptKey]:
@@ -372,5 +385,16 @@ def overdue_dispatches(
         key = AttemptKey(facts.day, task.phase, task.processor, view.facts.number)
         waits_since = max(dispatched.at, dispatched.not_before or dispatched.at)
         if key not in claimed and waits_since + patience(dispatched.dispatch, grace) < now:
-            overdue.append(DueTask(task, key, dispatched.dispatch + 1, dispatched.generation, dispatched.inputs, None))
+            earlier = (a for a in facts.tasks[task.phase, task.processor] if a.number < key.attempt)
+            overdue.append(
+                DueTask(
+                    task=task,
+                    key=key,
+                    dispatch=dispatched.dispatch + 1,
+                    generation=dispatched.generation,
+                    inputs=dispatched.inputs,
+                    not_before=None,
+                    most_dates=_most_dates(task, earlier, facts.cells.get(task.phase, _NO_CELL)),
+                )
+            )
     return overdue

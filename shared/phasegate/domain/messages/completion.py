@@ -1,7 +1,10 @@
 """The completion event has one model for sender and receiver, versioned; unknown keys are rejected."""
 
+import json
+import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -91,3 +94,46 @@ BLANK = Completion(
     finished_at=_NEVER,
 )
 """What an event of checked values is copied from: ``model_copy`` checks nothing a second time."""
+
+
+class CompletionBatch(BaseModel):
+    """The runner publishes this about the attempts of one call. Each of them is taken, or set aside, by itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = Field(default=EVENT_VERSION, description="the version of this document")
+    completions: tuple[Completion, ...] = Field(min_length=1, description="what became of each attempt")
+
+
+_OF_A_BATCH = re.compile(r'"completions"\s*:')
+
+
+def taken_apart(text: str) -> list[str]:
+    """Return the messages about one attempt each that a message is made of; another message is its own only part."""
+    if not _OF_A_BATCH.search(text):
+        return [text]
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    if not isinstance(message, dict) or message.keys() != CompletionBatch.model_fields.keys():
+        return [text]
+    parts = message["completions"]
+    is_known = message["schema_version"] == EVENT_VERSION and isinstance(parts, list) and parts
+    return [json.dumps(part, ensure_ascii=False) for part in parts] if is_known else [text]
+
+
+class CallEnd(NamedTuple):
+    """The end of a call says what became of its attempts, as far as that is known."""
+
+    completions: Sequence[Completion]
+    """The ends that are known; what is missing is told by an event, or found by the sweep."""
+    failed_together: str = ""
+    """Why a call of several dates failed as a whole, so that nothing is known of one of them; empty: it did not."""
+
+    @property
+    def message(self) -> Completion | CompletionBatch | None:
+        """Return what is published of it: one message, however many dates it is about; None: nothing."""
+        if len(self.completions) > 1:
+            return CompletionBatch.model_construct(completions=tuple(self.completions))
+        return next(iter(self.completions), None)

@@ -1,12 +1,15 @@
-"""The tasks of the queues carry a wake-up, a page of dates, or one attempt for the runner.
+"""The tasks of the queues carry a wake-up, a page of dates, or for the runner an attempt or a batch of them.
 
 A task may have been queued by an earlier release, so that keys are added with a default, and none is taken away.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
 from phasegate.domain.protocol.worker import MOST
@@ -31,6 +34,9 @@ class DispatchPage(BaseModel):
     dates: tuple[date, ...] = Field(min_length=1, description="the dates to reconcile")
 
 
+Made = dict[str, Annotated[int, Field(ge=0, le=MOST)]]
+
+
 class TaskPayload(BaseModel):
     """A task's payload tells the runner which attempt to execute, and what it was dispatched from."""
 
@@ -44,24 +50,118 @@ class TaskPayload(BaseModel):
     generation: int = Field(
         ge=1, le=MOST, description="the generation of the (date, phase) that the attempt belongs to"
     )
-    inputs: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = Field(
-        description="the attempts of its needs that it is made from: ref -> attempt"
-    )
+    inputs: Made = Field(description="the attempts of its needs that it is made from: ref -> attempt")
     epoch: int = Field(
         ge=1, le=MOST, description="the run's epoch; claimed under another one, the attempt calls nobody"
     )
 
+    @property
+    def attempts_apart(self) -> tuple["TaskPayload", ...]:
+        """Return the payload of each attempt: this one."""
+        return (self,)
 
-def write_payload(run_id: str, key: AttemptKey, generation: int, inputs: Inputs, epoch: int) -> str:
-    """Write the payload of an attempt's task as ``TaskPayload`` reads it; our own values need no check."""
-    payload = {
-        "run_id": run_id,
-        "date": key.day,
-        "phase": key.phase,
-        "processor": key.processor,
-        "attempt": key.attempt,
-        "generation": generation,
-        "inputs": dict(inputs),
-        "epoch": epoch,
-    }
+
+class BatchedAttempt(BaseModel):
+    """A batched attempt is what a batch's payload says of one of its dates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    date: Annotated[date, Field(description="the date that is worked on")]
+    attempt: int = Field(ge=1, le=MOST, description="counts the attempts of the task, from 1")
+    generation: int = Field(
+        ge=1, le=MOST, description="the generation of the (date, phase) that the attempt belongs to"
+    )
+    inputs: Made = Field(description="the attempts of its needs that it is made from: ref -> attempt")
+
+
+class BatchPayload(BaseModel):
+    """A batch's payload tells the runner which attempts of one processor to execute in one call."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str = Field(pattern=f"^{RUN_ID}$", description="whose attempts they are")
+    phase: str = Field(description="the phase of the processor")
+    processor: str = Field(description="the canonical name of the processor")
+    epoch: int = Field(
+        ge=1, le=MOST, description="the run's epoch; claimed under another one, the attempts call nobody"
+    )
+    attempts: tuple[BatchedAttempt, ...] = Field(min_length=1, description="the attempts, in the order of their dates")
+
+    @model_validator(mode="after")
+    def _has_each_date_once_in_order(self) -> Self:
+        for before, after in pairwise(self.attempts):
+            if after.date <= before.date:
+                raise ValueError(f"attempts: {after.date} comes after {before.date}; each date stands once, in order")
+        return self
+
+    @property
+    def attempts_apart(self) -> tuple[TaskPayload, ...]:
+        """Return the payload that each attempt would have alone."""
+        return tuple(
+            TaskPayload.model_construct(
+                run_id=self.run_id,
+                date=each.date,
+                phase=self.phase,
+                processor=self.processor,
+                attempt=each.attempt,
+                generation=each.generation,
+                inputs=each.inputs,
+                epoch=self.epoch,
+            )
+            for each in self.attempts
+        )
+
+
+class QueuedAttempt(NamedTuple):
+    """A queued attempt is what is written into a payload of one of its dates."""
+
+    key: AttemptKey
+    """Which attempt it is."""
+    generation: int
+    """The generation of the (date, phase) that it belongs to."""
+    inputs: Inputs
+    """The attempts of its needs that it is made from."""
+
+
+def write_payload(run_id: str, attempts: Sequence[QueuedAttempt], epoch: int) -> str:
+    """Write the payload of attempts of one processor as ``TaskPayload`` reads it, of several as ``BatchPayload`` does;
+    our own values need no check.
+    """
+    first = attempts[0].key
+    if len(attempts) == 1:
+        return _json(
+            {
+                "run_id": run_id,
+                "date": first.day,
+                "phase": first.phase,
+                "processor": first.processor,
+                "attempt": first.attempt,
+                "generation": attempts[0].generation,
+                "inputs": dict(attempts[0].inputs),
+                "epoch": epoch,
+            }
+        )
+    return _json(
+        {
+            "run_id": run_id,
+            "phase": first.phase,
+            "processor": first.processor,
+            "epoch": epoch,
+            "attempts": [
+                {"date": key.day, "attempt": key.attempt, "generation": generation, "inputs": dict(inputs)}
+                for key, generation, inputs in attempts
+            ],
+        }
+    )
+
+
+def _json(payload: object) -> str:
     return to_json(payload).decode()
+
+
+_OF_A_BATCH = re.compile(r'"attempts"\s*:')
+
+
+def payload_model(text: str) -> type[TaskPayload] | type[BatchPayload]:
+    """Return what a payload for the runner is read as: that of a batch has a list of attempts."""
+    return BatchPayload if _OF_A_BATCH.search(text) else TaskPayload

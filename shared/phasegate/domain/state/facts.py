@@ -54,16 +54,21 @@ class Dispatched:
     """When it was created, UTC."""
     not_before: datetime | None = None
     """The end of a backoff, UTC: the task cannot start earlier; None: at once."""
+    batch: Annotated[int, Field(exclude_if=lambda dates: dates == 1)] = 1
+    """How many dates the Cloud Task carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """The runner claimed the attempt, found the run not running, and called nobody."""
+    """The runner claimed the attempt, and gave it up: it found the run not running and called nobody, or the call of a
+    batch failed as a whole. It costs no retry."""
 
     reason: str
-    """Why nobody was called, as a sentence."""
+    """Why it was given up, as a sentence."""
     at: datetime
     """When it was given up, UTC."""
+    failed_together: Annotated[bool, Field(exclude_if=lambda failed: not failed)] = False
+    """Whether a worker was called for it and others together, and the call failed as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class HealedAs(StrEnum):
     LOST = "lost"
     """The lease ran out and the output is not there: costs an attempt."""
     VOID = "void"
-    """The process that held the claim is gone: costs nothing."""
+    """The process that held the claim is gone, or the lease of a batch ran out: costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,14 @@ class AttemptFacts:
         """List when each of its facts came to be."""
         facts = (self.dispatched, self.abandoned, self.healed, self.proved)
         return [f.at for f in facts if f] + ([self.reported.finished_at] if self.reported else [])
+
+    @property
+    def failed_in_batch_of(self) -> int:
+        """Return with how many dates its call was to be made that failed as a whole; 0: it had an end of its own, or
+        nobody was called."""
+        is_void = self.healed is not None and self.healed.outcome is HealedAs.VOID
+        failed = is_void or (self.abandoned is not None and self.abandoned.failed_together)
+        return self.dispatched.batch if failed and self.dispatched is not None else 0
 
     @property
     def is_open(self) -> bool:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from phasegate.domain.calendar.dates import Calendar
+from phasegate.domain.decisions.batches import form_batches
 from phasegate.domain.decisions.reconcile import DueTask
-from phasegate.domain.messages.tasks import DispatchPage, write_payload
+from phasegate.domain.messages.tasks import DispatchPage, QueuedAttempt, write_payload
 from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.state.facts import AttemptKey, Dispatched, Inputs
 from phasegate.domain.state.run import Run
@@ -41,29 +43,37 @@ class Dispatcher:
         )
 
     def dispatch(self, run: Run, due: Sequence[DueTask]) -> None:
-        """Create the tasks, then write that they were. A crash in between: reconciled again, they are created again.
+        """Create the tasks, a batch each, then write that they were. A crash in between: reconciled again, they are
+        created again, perhaps in other batches: who claims an attempt first runs it.
 
         For an observed task only the fact is written: from now on its end is awaited.
         """
         now = self._backend.clock.now()
+        batches = form_batches(due, self._calendar(run.run_id, due), now)
         self._backend.tasks.create(
             [
                 QueueTask(
                     run.run_id,
                     queue,
-                    task_name(run.run_id, *map(str, d.key), str(d.dispatch)),
-                    write_payload(run.run_id, d.key, d.generation, d.inputs, run.epoch),
-                    d.starts_at(now),
+                    task_name(run.run_id, *(part for d in batch for part in (*map(str, d.key), str(d.dispatch)))),
+                    write_payload(run.run_id, [QueuedAttempt(d.key, d.generation, d.inputs) for d in batch], run.epoch),
+                    batch[0].starts_at(now),
                 )
-                for d in due
-                if (queue := d.task.queue) is not None
+                for batch in batches
+                if (queue := batch[0].task.queue) is not None
             ]
         )
-        alike: dict[tuple[int, int, Inputs, datetime | None], Dispatched] = {}
+        alike: dict[tuple[int, int, Inputs, datetime | None, int], Dispatched] = {}
         facts: list[tuple[AttemptKey, Dispatched]] = []
-        for d in due:
-            what = d.dispatch, d.generation, d.inputs, d.starts_at(now)
-            if (fact := alike.get(what)) is None:
-                fact = alike[what] = Dispatched(d.dispatch, d.generation, d.inputs, now, what[-1])
-            facts.append((d.key, fact))
+        for batch in batches:
+            for d in batch:
+                what = d.dispatch, d.generation, d.inputs, d.starts_at(now), len(batch)
+                if (fact := alike.get(what)) is None:
+                    fact = alike[what] = Dispatched(d.dispatch, d.generation, d.inputs, now, what[-2], len(batch))
+                facts.append((d.key, fact))
         self._backend.state.record(run.run_id, facts)
+
+    def _calendar(self, run_id: str, due: Sequence[DueTask]) -> Calendar | None:
+        """The youngest calendar that the run knows, where somebody is asked for a range of its dates."""
+        is_asked_for_ranges = any(d.task.batches == "range" for d in due)
+        return self._backend.state.index(run_id).calendar if is_asked_for_ranges else None

@@ -2,13 +2,13 @@
 cannot apply."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 from pydantic import ValidationError
 
 from phasegate.domain.errors import UnknownRun, UnreadableRun
-from phasegate.domain.messages.completion import Completion
+from phasegate.domain.messages.completion import Completion, CompletionBatch, taken_apart
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.protocol.worker import ResultStatus
@@ -36,13 +36,13 @@ class Listener:
     def handle(self, messages: Sequence[Message]) -> None:
         """Apply a batch of messages. May be called again with any of them, in any order."""
         by_run: dict[str, list[tuple[Completion, Message]]] = {}
-        for message in messages:
+        for part in _taken_apart(messages):
             try:
-                event = read_json(Completion, message) if isinstance(message, str) else message
+                event = read_json(Completion, part) if isinstance(part, str) else part
             except ValidationError as error:
-                self._set_aside(message, claimed_run(text_of(message)), _first_problem(error))
+                self._set_aside(part, claimed_run(text_of(part)), _first_problem(error))
             else:
-                by_run.setdefault(event.run_id, []).append((event, message))
+                by_run.setdefault(event.run_id, []).append((event, part))
         for run_id, events in by_run.items():
             try:
                 self._handle_run(run_id, events)
@@ -87,7 +87,8 @@ class Listener:
         Both or neither. Where the lease is somebody else's by now the claim runs out: the attempt has lost its right to
         write, and another one is made.
         """
-        until = self._backend.clock.now() + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
+        alive_until = self._backend.clock.now() + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
+        until = max(claim.lease_until, alive_until)
         output, key = task.spec.output, claim.key
         if isinstance(output, TableOutput) and output.other_writer is not None:
             holder = correlation_id(run_id, key)
@@ -113,6 +114,17 @@ class Listener:
 
     def _set_aside(self, message: Message, run_id: str | None, reason: str) -> None:
         set_aside(self._backend, text_of(message), run_id, reason)
+
+
+def _taken_apart(messages: Sequence[Message]) -> Iterator[Completion | str]:
+    """Messages about one attempt each."""
+    for message in messages:
+        if isinstance(message, str):
+            yield from taken_apart(message)
+        elif isinstance(message, CompletionBatch):
+            yield from message.completions
+        else:
+            yield message
 
 
 def _reported(event: Completion, status: ResultStatus, claim: Claim) -> Reported:

@@ -1,25 +1,36 @@
-"""The runner executes one task: it claims the attempt, calls the worker or runs the SELECT, and reports the end."""
+"""The runner executes a task: it claims its attempts, calls the worker or runs the SELECT, and reports the ends."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from phasegate import __version__, telemetry
+from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, RowsDue, rows_due
-from phasegate.domain.decisions.answers import Refused, failed, understand
+from phasegate.domain.decisions.answers import Refused, failed, understand, understand_batch
 from phasegate.domain.decisions.reconcile import may_be_claimed
 from phasegate.domain.decisions.retry import accepts_empty
 from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
-from phasegate.domain.messages.completion import BLANK, Completion
-from phasegate.domain.messages.tasks import TaskPayload
+from phasegate.domain.messages.completion import BLANK, CallEnd, Completion, CompletionBatch
+from phasegate.domain.messages.tasks import BatchPayload, TaskPayload
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
-from phasegate.domain.protocol.worker import ErrorClass, OwnFields, ProcessorResult, WorkerRequest, request_body
+from phasegate.domain.protocol.worker import (
+    ErrorClass,
+    OwnFields,
+    ProcessorResult,
+    WorkerRequest,
+    batch_request_body,
+    range_request_body,
+    request_body,
+)
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts
 from phasegate.domain.state.lease import Held, Lease
@@ -28,24 +39,20 @@ from phasegate.ports import Claim, ClaimRequest
 from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.reading.plans_of_dates import indexes_of
+from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import set_aside
-from phasegate.services.running.sql_processors import PlannedSelect, planned_select, run_select
+from phasegate.services.running.select_batches import run_selects
+from phasegate.services.running.sql_processors import PlannedSelect, planned_select
 from phasegate.single_flight import SingleFlight
 
 _log = logging.getLogger(__name__)
 
 
-class Call(NamedTuple):
-    """A call is a claimed attempt, ready to be sent to its worker."""
+class ClaimedAttempt(NamedTuple):
+    """A claimed attempt is one that a call is made for, or that is refused without one."""
 
-    run: Run
-    """The run, as it was read after the claim."""
-    task: TaskSpec
-    """What the plan says of the task."""
     claim: Claim
     """The claim, which nobody else can have."""
-    constants: Mapping[str, JsonValue]
-    """What the worker is sent beside the protocol's own fields."""
     may_be_empty: bool = False
     """Whether rows that stand there may be deleted where the worker has none."""
     rows_due: RowsDue | None = None
@@ -53,17 +60,46 @@ class Call(NamedTuple):
     select: PlannedSelect | None = None
     """What is run in place of a call; None: the worker is called."""
     refused: ProcessorResult | None = None
-    """Given: the worker is not called, and this is how the attempt ends."""
+    """Given: the worker is not asked for it, and this is how the attempt ends."""
+
+
+class Call(NamedTuple):
+    """A call is claimed attempts of one processor, in the order of their dates, ready to be sent to its worker."""
+
+    run: Run
+    """The run, as it was read after the claim."""
+    task: TaskSpec
+    """What the plan says of the task."""
+    attempts: tuple[ClaimedAttempt, ...]
+    """What is asked for; one at least."""
+    constants: Mapping[str, JsonValue]
+    """What the worker is sent beside the protocol's own fields."""
 
     @property
-    def id(self) -> str:
-        """Name the attempt and its claim, in every run."""
-        return f"{self.correlation_id}/{self.claim.fence}"
+    def keys(self) -> list[AttemptKey]:
+        """List the attempts."""
+        return [attempt.claim.key for attempt in self.attempts]
 
     @property
-    def correlation_id(self) -> str:
-        """Name the attempt, in every run."""
-        return correlation_id(self.run.run_id, self.claim.key)
+    def claim(self) -> Claim:
+        """Return the claim of the first date; all have the same times."""
+        return self.attempts[0].claim
+
+    @property
+    def asked(self) -> list[ClaimedAttempt]:
+        """List the attempts that the worker is asked for."""
+        return [attempt for attempt in self.attempts if attempt.refused is None]
+
+    @property
+    def days(self) -> str:
+        """Name the dates: the one, or the first and the last."""
+        first, last = self.attempts[0].claim.key.day, self.attempts[-1].claim.key.day
+        return str(first) if first == last else f"{first} to {last}"
+
+
+def attempt_id(run_id: str, claim: Claim) -> str:
+    """Name an attempt and its claim, in every run."""
+    return f"{correlation_id(run_id, claim.key)}/{claim.fence}"
 
 
 def correlation_id(run_id: str, key: AttemptKey) -> str:
@@ -79,13 +115,14 @@ class Runner:
     answer came, may be writing still: its lease runs out.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, dispatcher: Dispatcher) -> None:
+        self._backend, self._dispatcher = backend, dispatcher
         self._leases: dict[str, Lease] = {}
         self._reads: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
-    def run(self, task: TaskPayload) -> str:
-        """Claim, execute and report one task; what became of it, in a word: ``nothing``, ``accepted`` or its result.
+    def run(self, task: TaskPayload | BatchPayload) -> str:
+        """Claim, execute and report one task; what became of it, in a word or a few: ``nothing``, ``accepted``, or its
+        results.
 
         Raises InputError, and nothing is written, for a task that was never dispatched; TransientError when the report
         could not be published: the sweeper finds the end of the attempt then.
@@ -96,16 +133,14 @@ class Runner:
         if call is None:
             return "nothing"
         end = self.execute(call)
-        if end is None or end.status is None:
-            return "accepted"
-        self.publish([end])
-        return end.status.value
+        self.finish([(call, end)])
+        return _in_words(call, end)
 
-    def claim(self, tasks: Sequence[TaskPayload]) -> list[Call | None]:
+    def claim(self, tasks: Sequence[TaskPayload | BatchPayload]) -> list[Call | None]:
         """Claim the attempts of these tasks; returns one entry for each.
 
-        An entry is the call to make, or None: somebody else has the attempt, or the run is not running. A task that was
-        never dispatched is set aside.
+        An entry is the call to make, or None: somebody else has its attempts, or the run is not running. A task that
+        was never dispatched is set aside.
         """
         calls: list[Call | None] = []
         for task, found in zip(tasks, self._claim(tasks), strict=True):
@@ -114,64 +149,88 @@ class Runner:
             calls.append(None if isinstance(found, InputError) else found)
         return calls
 
-    def _claim(self, tasks: Sequence[TaskPayload]) -> list[Call | InputError | None]:
-        """As ``claim``; an error in place of a call says why there is no such task."""
-        state, now = self._backend.state, self._backend.clock.now()
+    def _claim(self, tasks: Sequence[TaskPayload | BatchPayload]) -> list[Call | InputError | None]:
+        """As ``claim``; an error in place of a call says why there is no such task.
+
+        A batch goes without the attempts that somebody else has. One that was never dispatched is set aside by itself.
+        """
         calls: list[Call | InputError | None] = [None] * len(tasks)
-        for run_id in {p.run_id for p in tasks}:
-            first = state.index(run_id, FIRST)
-            asked = {i: p for i, p in enumerate(tasks) if p.run_id == run_id}
-            dates = self._dates(run_id, sorted({p.date for p in asked.values() if p.date in first.position}))
-            indexes = indexes_of(state, run_id, dates)
-            mine: list[int] = []
-            requests: list[ClaimRequest] = []
-            specs: list[tuple[PlanIndex, TaskSpec]] = []
-            for i, p in asked.items():
-                key = AttemptKey(p.date, p.phase, p.processor, p.attempt)
-                try:
-                    index = indexes.get(p.date, first)
-                    task = _dispatched_task(p, key, index, dates)
-                except InputError as error:
-                    calls[i] = error
-                    continue
-                mine.append(i)
-                lease = now + timedelta(seconds=task.dispatch.timeout_seconds) + LEASE_MARGIN
-                requests.append(ClaimRequest(key, p.epoch, p.generation, tuple(p.inputs.items()), lease))
-                specs.append((index, task))
-            claims = state.claim(run_id, requests, now)
-            try:
-                run = state.run(run_id)
-                # Only a retry or a later generation of the plan takes a release group back: in a run without one nobody
-                # need read the date for that.
-                facts = state.dates(run_id, {c.key.day for c in claims if c} if run.takes_back else ())
-            except PhasegateError:
-                self._give_up(run_id, [c.key for c in claims if c])
-                raise
-            refused: list[tuple[AttemptKey, Abandoned]] = []
-            for i, (index, task), claim in zip(mine, specs, claims, strict=True):
-                if claim is None:
-                    continue
-                cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
-                if claim.epoch != run.epoch or not run.admits:
-                    refused.append((claim.key, Abandoned(f"the run is {run.desired_state.value}", now)))
-                elif cell is not None and (
-                    claim.generation < cell.redo.get(task.processor, 1)
-                    or index.groups[task.group].name not in cell.groups
-                ):
-                    refused.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
-                else:
-                    pipeline, day = index.plan.pipeline, claim.key.day
-                    is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
-                    may_be_empty = not is_expected or accepts_empty(run.retries, pipeline, day, task.ref)
-                    select = planned_select(pipeline, index.calendar, task.phase, task.spec, day)
-                    constants = pipeline.workers[task.call.worker].constants if select is None else {}
-                    due = None
-                    if isinstance(task.spec.output, TableOutput):
-                        due = rows_due(pipeline, index.calendar, task.phase, task.spec, day)
-                    calls[i] = self._with_lease(Call(run, task, claim, constants, may_be_empty, due, select))
-            if refused:
-                state.record(run_id, refused)
+        for run_id in {task.run_id for task in tasks}:
+            found = self._claim_of_run(run_id, {n: task for n, task in enumerate(tasks) if task.run_id == run_id})
+            for number, call in found.items():
+                calls[number] = call
         return calls
+
+    def _claim_of_run(
+        self, run_id: str, tasks: Mapping[int, TaskPayload | BatchPayload]
+    ) -> Mapping[int, Call | InputError]:
+        state, now = self._backend.state, self._backend.clock.now()
+        first = state.index(run_id, FIRST)
+        apart = {number: task.attempts_apart for number, task in tasks.items()}
+        days = {payload.date for payloads in apart.values() for payload in payloads}
+        dates = self._dates(run_id, sorted(days.intersection(first.position)))
+        indexes = indexes_of(state, run_id, dates)
+        refused: dict[int, InputError] = {}
+        planned: list[_Planned] = []
+        for number, payloads in apart.items():
+            unknown: list[tuple[TaskPayload, InputError]] = []
+            for payload in payloads:
+                key = AttemptKey(payload.date, payload.phase, payload.processor, payload.attempt)
+                index = indexes.get(payload.date, first)
+                try:
+                    task = _dispatched_task(payload, key, index, dates)
+                except InputError as error:
+                    unknown.append((payload, error))
+                    continue
+                allowed = timedelta(seconds=task.dispatch.timeout_seconds * len(payloads))
+                inputs = tuple(payload.inputs.items())
+                request = ClaimRequest(key, payload.epoch, payload.generation, inputs, now + allowed + LEASE_MARGIN)
+                planned.append(_Planned(number, index, task, request))
+            if len(unknown) == len(payloads):
+                refused[number] = unknown[0][1]
+                continue
+            for payload, why in unknown:
+                set_aside(self._backend, payload.model_dump_json(), run_id, str(why))
+        return self._calls(run_id, planned, now) | refused
+
+    def _calls(self, run_id: str, planned: Sequence["_Planned"], now: datetime) -> dict[int, Call | InputError]:
+        """Claim attempts; the calls to make of those that were got and are still wanted, by their tasks' numbers."""
+        state = self._backend.state
+        claims = state.claim(run_id, [each.request for each in planned], now)
+        try:
+            run = state.run(run_id)
+            # Only a retry or a later generation of the plan takes a release group back: in a run without one nobody
+            # need read the date for that.
+            facts = state.dates(run_id, {c.key.day for c in claims if c} if run.takes_back else ())
+        except PhasegateError:
+            self._give_up(run_id, [c.key for c in claims if c])
+            raise
+        calls: dict[int, Call | InputError] = {}
+        indexes = {each.number: each.plan for each in planned}
+        unwanted: list[tuple[AttemptKey, Abandoned]] = []
+        for (number, index, task, _), claim in zip(planned, claims, strict=True):
+            if claim is None:
+                continue
+            cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
+            if claim.epoch != run.epoch or not run.admits:
+                unwanted.append((claim.key, Abandoned(f"the run is {run.desired_state.value}", now)))
+            elif cell is not None and (
+                claim.generation < cell.redo.get(task.processor, 1) or index.groups[task.group].name not in cell.groups
+            ):
+                unwanted.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
+            else:
+                attempt = self._with_lease(run, task, _attempt(run, index, task, claim))
+                begun = calls.get(number)
+                if isinstance(begun, Call):
+                    calls[number] = begun._replace(attempts=(*begun.attempts, attempt))
+                else:
+                    workers = index.plan.pipeline.workers
+                    constants = workers[task.call.worker].constants if attempt.select is None else {}
+                    calls[number] = Call(run, task, (attempt,), constants)
+        if unwanted:
+            state.record(run_id, unwanted)
+        ranges = {n: call for n, call in calls.items() if isinstance(call, Call) and call.task.batches == "range"}
+        return calls | {n: _without_gaps(call, indexes[n].calendar) for n, call in ranges.items()}
 
     def _dates(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
         """The facts of these dates; tasks of a date that are delivered in a crowd share the reading."""
@@ -183,61 +242,89 @@ class Runner:
             given_up = Abandoned("the state did not answer after the claim", self._backend.clock.now())
             self._backend.state.record(run_id, [(key, given_up) for key in keys])
 
-    def _with_lease(self, call: Call) -> Call:
-        """The call, when nobody else writes its partition now; else the call refused, which costs no attempt."""
-        output, claim = call.task.spec.output, call.claim
+    def _with_lease(self, run: Run, task: TaskSpec, attempt: ClaimedAttempt) -> ClaimedAttempt:
+        """The attempt, when nobody else writes its partition now; else refused, which costs no attempt."""
+        output, claim = task.spec.output, attempt.claim
         if not isinstance(output, TableOutput) or output.other_writer is None:
-            return call
+            return attempt
         now = self._backend.clock.now()
         try:
             found = self._backend.state.leases.take(
-                output.table, claim.key.day, call.correlation_id, claim.lease_until, now
+                output.table, claim.key.day, correlation_id(run.run_id, claim.key), claim.lease_until, now
             )
         except TransientError as error:
-            return call._replace(refused=failed(ErrorClass.TRANSIENT, said(error)))
+            return attempt._replace(refused=failed(ErrorClass.TRANSIENT, said(error)))
         if isinstance(found, Held):
-            return call._replace(refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
-        self._leases[call.id] = found
-        return call
+            return attempt._replace(refused=failed(ErrorClass.THROTTLE, f"{found}; tried again later"))
+        self._leases[attempt_id(run.run_id, claim)] = found
+        return attempt
 
-    def give_back(self, call_ids: Iterable[str]) -> None:
-        """Give back the leases of calls that have ended, or will not be made: they write no more."""
-        for call_id in call_ids:
-            if (lease := self._leases.pop(call_id, None)) is not None:
+    def give_back(self, attempt_ids: Iterable[str]) -> None:
+        """Give back the leases of attempts that have ended, or will not be made: they write no more."""
+        for each in attempt_ids:
+            if (lease := self._leases.pop(each, None)) is not None:
                 self._backend.state.leases.give_back(lease)
 
-    def execute(self, call: Call) -> Completion | None:
-        """Call the worker. None: it will report by event (202), or did not answer and may go on. Thread-safe.
+    def abandon(self, calls: Iterable[Call]) -> None:
+        """Give up claimed calls that will not be made."""
+        now = self._backend.clock.now()
+        for call in calls:
+            stopped = Abandoned("the run was stopped", now)
+            self._backend.state.record(call.run.run_id, [(key, stopped) for key in call.keys])
+            self.give_back(attempt_id(call.run.run_id, attempt.claim) for attempt in call.attempts)
+
+    def execute(self, call: Call) -> CallEnd:
+        """Call the worker. An attempt without an end in what is returned will be reported by event (202), or did not
+        answer and may go on. Thread-safe.
 
         What a worker does becomes a result, never an exception; only HaltError (a full disk) passes through.
         """
-        started, key = self._backend.clock.now(), call.claim.key
+        started, first = self._backend.clock.now(), call.claim.key
         with telemetry.bind(
-            run_id=call.run.run_id, date=key.day, phase=key.phase, processor=key.processor, attempt=key.attempt
+            run_id=call.run.run_id, date=call.days, phase=first.phase, processor=first.processor, attempt=first.attempt
         ):
-            result = self._result(call)
-            if result is None:
-                self._leases.pop(call.id, None)
+            asked = call.asked
+            found = self._results(call, asked) if asked else {}
+            if isinstance(found, ProcessorResult) and len(asked) == 1:
+                found = {asked[0].claim.key.day: found}
+            failed_together = ""
+            if isinstance(found, ProcessorResult):
+                failed_together = f"a call for {len(asked)} dates failed as a whole: {found.message}"
+                found = {}
+            finished = self._backend.clock.now()
+            completions: list[Completion] = []
+            for attempt in call.attempts:
+                result = attempt.refused or found.get(attempt.claim.key.day)
+                if result is not None:
+                    _log.info("%s: the worker ended: %s %s", attempt.claim.key.day, result.status, result.message[:500])
+                    completions.append(completion(call, attempt.claim, result, started, finished))
+                elif not failed_together:
+                    self._leases.pop(attempt_id(call.run.run_id, attempt.claim), None)
+            if failed_together:
+                _log.warning("%s", failed_together)
+            elif len(completions) < len(call.attempts):
                 _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
-                return None
-            _log.info("the worker ended: %s %s", result.status, result.message[:500])
-            return completion(call, result, started, self._backend.clock.now())
+            return CallEnd(completions, failed_together)
 
-    def _result(self, call: Call) -> ProcessorResult | None:
-        task = call.task
-        if call.refused is not None:
-            return call.refused
+    def _results(self, call: Call, asked: Sequence[ClaimedAttempt]) -> Mapping[date, ProcessorResult] | ProcessorResult:
+        """What became of the attempts that the worker is asked for, by date; a date is absent whose end is not known.
+
+        One result for all: the call failed as a whole.
+        """
+        task, days = call.task, [attempt.claim.key.day for attempt in asked]
         try:
-            if call.select is not None:
-                status, body = run_select(call.select, _request(call), self._backend.warehouse)
-            else:
-                status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call))
+            if asked[0].select is not None:
+                selects = [attempt.select for attempt in asked if attempt.select is not None]
+                requests = [_request(call, attempt) for attempt in asked]
+                answers = run_selects(selects, requests, self._backend.warehouse)
+                return {day: understand(*answer, task) for day, answer in zip(days, answers, strict=True)}
+            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call, asked))
         except HaltError:
             raise
         except NoAnswer as error:
             # The worker may still write: no further attempt before the lease has run out.
             _log.warning("%s", said(error))
-            return None
+            return {}
         except TransientError as error:
             return failed(ErrorClass.TRANSIENT, said(error))
         except WouldEmpty as error:
@@ -245,18 +332,85 @@ class Runner:
         except Exception as error:
             return failed(ErrorClass.TRANSIENT, f"the worker raised {told(error)}")
         if status == 202:
-            return None
+            return {}
         try:
-            return understand(status, body, task)
+            return understand(status, body, task) if len(asked) == 1 else understand_batch(status, body, task, days)
         except BaseException as error:  # Nested too deep, or objects of a worker in this process that only look right.
             if is_interruption(error):
                 raise
             return failed(ErrorClass.BUG, f"the worker's answer is not understood: {told(error)}")
 
-    def publish(self, completions: Sequence[Completion]) -> None:
+    def finish(self, ended: Sequence[tuple[Call, CallEnd]]) -> None:
+        """Report what became of calls. Attempts of one that failed as a whole are given up, and their dates
+        reconciled: they are tried again with fewer others."""
+        for call, end in ended:
+            if end.failed_together:
+                self._give_up_together(call, end.failed_together)
+        self.publish([message for _, end in ended if (message := end.message) is not None])
+
+    def _give_up_together(self, call: Call, why: str) -> None:
+        run_id, keys = call.run.run_id, [attempt.claim.key for attempt in call.asked]
+        given_up = Abandoned(kept(why), self._backend.clock.now(), failed_together=True)
+        self._backend.state.record(run_id, [(key, given_up) for key in keys])
+        self.give_back(attempt_id(run_id, attempt.claim) for attempt in call.asked)
+        self._dispatcher.put_pages(run_id, [key.day for key in keys], attempt_id(run_id, call.asked[0].claim))
+
+    def publish(self, messages: Sequence[Completion | CompletionBatch]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
-        self.give_back(c.event_id for c in completions)
-        self._backend.events.publish(COMPLETIONS, completions)
+        for message in messages:
+            ends = message.completions if isinstance(message, CompletionBatch) else (message,)
+            self.give_back(end.event_id for end in ends)
+        self._backend.events.publish(COMPLETIONS, messages)
+
+
+class _Planned(NamedTuple):
+    """An attempt that a task asks for, and the plan knows."""
+
+    number: int
+    """The number of the task among those that are claimed."""
+    plan: PlanIndex
+    """What decides about its date."""
+    task: TaskSpec
+    """What that says of it."""
+    request: ClaimRequest
+    """What is asked of the state."""
+
+
+def _attempt(run: Run, index: PlanIndex, task: TaskSpec, claim: Claim) -> ClaimedAttempt:
+    """What a worker is told of a claimed attempt."""
+    pipeline, day = index.plan.pipeline, claim.key.day
+    is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
+    writes_table = isinstance(task.spec.output, TableOutput)
+    return ClaimedAttempt(
+        claim,
+        may_be_empty=not is_expected or accepts_empty(run.retries, pipeline, day, task.ref),
+        rows_due=rows_due(pipeline, index.calendar, task.phase, task.spec, day) if writes_table else None,
+        select=planned_select(pipeline, index.calendar, task.phase, task.spec, day),
+    )
+
+
+def _without_gaps(call: Call, calendar: Calendar) -> Call:
+    """A call that asks for a range: up to the first date that lies between two of it and is somebody else's. What comes
+    after is tried again later, at no cost."""
+    asked = call.asked
+    gaps = (n for n, (a, b) in enumerate(pairwise(asked), 1) if not calendar.follows(a.claim.key.day, b.claim.key.day))
+    if (first := next(gaps, None)) is None:
+        return call
+    later = failed(ErrorClass.THROTTLE, "a date before it is run by another call, and a range has no holes")
+    after = {attempt.claim.key for attempt in asked[first:]}
+    return call._replace(
+        attempts=tuple(a._replace(refused=later) if a.claim.key in after else a for a in call.attempts)
+    )
+
+
+def _in_words(call: Call, end: CallEnd) -> str:
+    """What became of a call: one word for one attempt."""
+    words = [completion.status.value for completion in end.completions if completion.status]
+    if end.failed_together:
+        words.append("failed together")
+    if len(call.attempts) == 1:
+        return words[0] if words else "accepted"
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items()) or "accepted"
 
 
 def _dispatched_task(
@@ -274,17 +428,18 @@ def _dispatched_task(
     return task
 
 
-def completion(call: Call, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
-    """Make the event for a result. Its values are our own, or were checked when the answer was understood."""
-    key, output = call.claim.key, call.task.spec.output
+def completion(call: Call, claim: Claim, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
+    """Make the event for the result of one attempt. Its values are our own, or were checked when the answer was
+    understood."""
+    key, output = claim.key, call.task.spec.output
     said = {
-        "event_id": call.id,
+        "event_id": attempt_id(call.run.run_id, claim),
         "run_id": call.run.run_id,
         "date": key.day,
         "phase": key.phase,
         "processor": key.processor,
         "attempt": key.attempt,
-        "fence": call.claim.fence,
+        "fence": claim.fence,
         "status": result.status,
         "error_class": result.error_class,
         "http_status": result.http_status if isinstance(result, Refused) else None,
@@ -299,27 +454,31 @@ def completion(call: Call, result: ProcessorResult, started: datetime, finished:
     return BLANK.model_copy(update=said).with_made_with(result.made_with)
 
 
-def _request_body(call: Call) -> dict[str, JsonValue]:
-    dispatch = call.task.call
-    return request_body(_own_fields(call), call.constants, call.run.why, dispatch.date_field, dispatch.processor_field)
+def _request_body(call: Call, asked: Sequence[ClaimedAttempt]) -> dict[str, JsonValue]:
+    """The request for one date, or for several as the worker takes them."""
+    dispatch, own = call.task.call, [_own_fields(call, attempt) for attempt in asked]
+    fields = call.constants, call.run.why, dispatch.date_field, dispatch.processor_field
+    if len(own) == 1:
+        return request_body(own[0], *fields)
+    return (range_request_body if call.task.batches == "range" else batch_request_body)(own, *fields)
 
 
-def _request(call: Call) -> WorkerRequest:
-    return WorkerRequest(**_own_fields(call)._asdict())
+def _request(call: Call, attempt: ClaimedAttempt) -> WorkerRequest:
+    return WorkerRequest(**_own_fields(call, attempt)._asdict())
 
 
-def _own_fields(call: Call) -> OwnFields:
-    key = call.claim.key
+def _own_fields(call: Call, attempt: ClaimedAttempt) -> OwnFields:
+    claim, rows = attempt.claim, attempt.rows_due
     return OwnFields(
         run_id=call.run.run_id,
-        date=key.day,
-        phase=key.phase,
-        processor=key.processor,
-        attempt=key.attempt,
-        fence=call.claim.fence,
-        deadline=call.claim.deadline,
-        correlation_id=call.correlation_id,
-        may_be_empty=call.may_be_empty,
-        rows_at_least=call.rows_due.at_least if call.rows_due else None,
-        rows_at_most=call.rows_due.at_most if call.rows_due else None,
+        date=claim.key.day,
+        phase=claim.key.phase,
+        processor=claim.key.processor,
+        attempt=claim.key.attempt,
+        fence=claim.fence,
+        deadline=claim.deadline,
+        correlation_id=correlation_id(call.run.run_id, claim.key),
+        may_be_empty=attempt.may_be_empty,
+        rows_at_least=rows.at_least if rows else None,
+        rows_at_most=rows.at_most if rows else None,
     )

@@ -214,8 +214,10 @@ class Sweeper:
         outputs = {ref: (index.by_ref[ref].spec.output, [c.key.day for c in of_ref]) for ref, of_ref in expired.items()}
         keeping = {ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput) and of[0].fence_column}
         counted = self._prover.count(keeping)
+        days = sorted({claim.key.day for of_ref in expired.values() for claim in of_ref})
+        dates = self._backend.state.dates(run_id, days)
         for ref, of_ref in expired.items():
-            heals = [(claim.key, _expired(claim, counted.get(ref), now)) for claim in of_ref]
+            heals = [(c.key, _expired(c, counted.get(ref), _is_batched(dates[c.key.day], c), now)) for c in of_ref]
             healed += [(key, heal) for key, heal in heals if heal is not None]
         return self._heal(run_id, healed)
 
@@ -270,14 +272,22 @@ def _queues_that_started(facts: DateFacts, index: PlanIndex, since: datetime) ->
     }
 
 
-def _expired(claim: Claim, counts: Counted, now: datetime) -> Healed | None:
+def _is_batched(facts: DateFacts, claim: Claim) -> bool:
+    """Whether a claimed attempt was dispatched together with others."""
+    dispatched = facts.attempt(claim.key.phase, claim.key.processor, claim.key.attempt).dispatched
+    return dispatched is not None and dispatched.batch > 1
+
+
+def _expired(claim: Claim, counts: Counted, is_batched: bool, now: datetime) -> Healed | None:
     """What the table says of a claim whose lease ran out. None when it could not be asked now.
 
-    counts: None where rows keep no fence, so that nothing tells whose they are.
+    counts: None where rows keep no fence, so that nothing tells whose they are. is_batched: any date of its call may
+    have kept the others from ending, so that it costs none of them a retry.
     """
     if isinstance(counts, PhasegateError):
         return None
     found = (counts or {}).get(claim.key.day)
     if found is not None and found.highest_fence == claim.fence:
         return Healed(HealedAs.SUCCESS, f"the event was lost; {found.rows} rows carry its fence", now)
-    return Healed(HealedAs.LOST, f"no completion by {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC", now)
+    outcome = HealedAs.VOID if is_batched else HealedAs.LOST
+    return Healed(outcome, f"no completion by {claim.lease_until:%Y-%m-%d %H:%M:%S} UTC", now)

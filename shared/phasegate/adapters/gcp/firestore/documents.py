@@ -127,14 +127,14 @@ def read_board(run_id: str, document: Document) -> Board:
 
 
 def fact_document(fact: Fact) -> Document:
-    """Return a fact as a map without its empty fields; inputs are a map of attempts by processor."""
+    """Return a fact as a map without fields that are empty or as ever; inputs are a map of attempts by processor."""
     if isinstance(fact, Reported) and fact.error_class is ErrorClass.THROTTLE:
         # There may be many of them, and nothing follows from one but when it was: the fence names its claim.
         fact = replace(fact, message=cut(fact.message, TEXT_BYTES["throttle"]), rows=None, event_id="", code_version="")
     found: Document = {}
     for field in fields(fact):
         value = getattr(fact, field.name)
-        if value is None or value == "" or value == ():
+        if value is None or value == "" or value == () or value == field.default:
             continue
         found[field.name] = value.value if isinstance(value, Enum) else value
     if "inputs" in found:
