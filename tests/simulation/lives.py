@@ -97,11 +97,22 @@ class ComparedWorld(World):
 class MortalWorld(ComparedWorld):
     """A world whose runs are driven for one life at a time."""
 
-    def __init__(self, folder: Path, *, dates: int = 2, atomic_turns: bool = False, **options: Any) -> None:
-        def change(document: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dates: int = 2,
+        atomic_turns: bool = False,
+        change: Callable[[dict[str, Any]], None] = lambda _: None,
+        **options: Any,
+    ) -> None:
+        def with_every_writer(document: dict[str, Any]) -> None:
             document["workers"]["world"]["factory"] = "tests.simulation.effects:build"
+            change(document)
 
-        super().__init__(folder, dates=dates, atomic_turns=atomic_turns, change=change, duration=uneven, **options)
+        super().__init__(
+            folder, dates=dates, atomic_turns=atomic_turns, change=with_every_writer, duration=uneven, **options
+        )
         self.folder = folder
         self.after_begin: Callable[[Embedded], None] = lambda _: None
 

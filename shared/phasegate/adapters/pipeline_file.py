@@ -17,6 +17,7 @@ from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, largest_da
 from phasegate.adapters.sql_files import read_sql_files, sql_file_problems
 from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
+from phasegate.domain.messages.tasks import MOST_TASK_BYTES, largest_payload
 from phasegate.domain.spec.pipeline import SCHEMA_TEXTS, SQL_FILES, Pipeline, did_you_mean
 from phasegate.domain.spec.problems import problems
 from phasegate.domain.spec.strict import FORMER_NAMES, SQL_PATH
@@ -59,16 +60,30 @@ def load_pipeline(path: Path) -> Pipeline:
     found = (*problems(pipeline), *sql_problems(pipeline), *unread)
     # What the SQL of a processor may name hangs on the gates, which are right only where nothing else is wrong.
     wrong = [(_parts(at), sentence) for at, sentence in found or sql_file_problems(pipeline)]
-    if not wrong and (size := largest_date(pipeline)) > MOST_BYTES:
-        tasks = sum(len(phase.processors) for phase in pipeline.phases)
-        sentence = (
-            f"what can happen on one date takes {size:,} bytes, and its document in Firestore holds {MOST_BYTES:,}: "
-            f"{tasks} processors are too many, or have too many retries or checks; take some out, or make two pipelines"
-        )
-        wrong = [(["phases"], sentence)]
-    if wrong:
+    if wrong := wrong or list(_too_large(pipeline)):
         raise InputError(_listed(path, document, wrong))
     return pipeline
+
+
+def _too_large(pipeline: Pipeline) -> Iterator[tuple[list[Part], str]]:
+    """(path, sentence) for what Firestore or Cloud Tasks would not take."""
+    if (size := largest_date(pipeline)) > MOST_BYTES:
+        tasks = sum(len(phase.processors) for phase in pipeline.phases)
+        yield (
+            ["phases"],
+            f"what can happen on one date takes {size:,} bytes, and its document in Firestore holds {MOST_BYTES:,}: "
+            f"{tasks} processors are too many, or have too many retries or checks; take some out, or make two "
+            "pipelines",
+        )
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            if (size := largest_payload(pipeline, phase, processor)) > MOST_TASK_BYTES:
+                at: list[Part] = ["processors", i] if processor.batch else ["dispatch"]
+                yield (
+                    ["phases", p, *at, "batch", "dates"],
+                    f"so many dates of '{processor.name}' take {size:,} bytes with the attempts of its "
+                    f"{len(processor.needs)} needs, and a Cloud Task holds {MOST_TASK_BYTES:,}; fewer dates",
+                )
 
 
 def place_in_file(path: Path, at: str, line: int | None = None, column: int | None = None) -> str:

@@ -21,6 +21,7 @@ from phasegate.domain.plan import (
     WorkLetter,
     compile_plan,
 )
+from phasegate.domain.spec.dispatch import LONGEST_ANSWER_SECONDS, Dispatch
 
 if TYPE_CHECKING:
     from phasegate.services.starting.planner import PlanMade
@@ -58,6 +59,7 @@ def plan_document(made: "PlanMade", lacking: Lacking) -> dict[str, Any]:
         },
         "why": _why(index.tasks, why),
         "canary": _canary(index),
+        "smaller_batches": smaller_batches(index),
         "phases": {phase: _phase(index, phase, why) for phase in plan.phases},
         "missing_outside": {
             ref: {day.isoformat(): why for day, why in sorted(days.items())} for ref, days in lacking.items()
@@ -91,6 +93,23 @@ def outdated_lines(outdated: AnotherVersion) -> list[str]:
             by_reason.setdefault(str(by), []).append(day)
         lines += [f"  {ref}: {len(on)} dates, {min(on)} to {max(on)}: {by}" for by, on in by_reason.items()]
     return lines
+
+
+def smaller_batches(index: PlanIndex) -> dict[str, str]:
+    """Say of each processor of which fewer dates travel together than the pipeline file asks for how many do, and
+    why."""
+    return {
+        task.ref: f"{task.dates_at_once} of {task.dispatch.batch.dates} dates a call: {_why_fewer(task, task.dispatch)}"
+        for task in index.tasks
+        if isinstance(task.dispatch, Dispatch) and task.dates_at_once < task.dispatch.batch.dates
+    }
+
+
+def _why_fewer(task: TaskSpec, dispatch: Dispatch) -> str:
+    if task.batches == "none":
+        return f"worker '{dispatch.worker}' takes no batches"
+    seconds = dispatch.timeout_seconds
+    return f"a call may take {LONGEST_ANSWER_SECONDS:,} s, and each date {seconds:,} s (timeout_seconds)"
 
 
 def _counts(tasks: Iterable[TaskSpec], names: tuple[str, str, str, str]) -> dict[str, int]:
@@ -207,6 +226,9 @@ def plan_text(made: "PlanMade", lacking: Lacking, inputs: Sequence[str] = ()) ->
         lines.extend(f"  waits for    {line}" for line in phase["waits_for"])
         lines.extend(f"  right empty  {n:,} tasks: {why}" for why, n in phase["rightly_empty"].items())
         lines.extend(f"  may be empty {n:,} tasks: {why}" for why, n in phase["may_be_empty"].items())
+    if smaller := document["smaller_batches"]:
+        lines += ["", "Fewer dates travel together than the pipeline file asks for:"]
+        lines += [f"  {ref}: {why}" for ref, why in smaller.items()]
     if lacking:
         lines += ["", "Read by this run, not made by it, and missing in the tables (what needs it will be blocked):"]
         for ref, days in lacking.items():

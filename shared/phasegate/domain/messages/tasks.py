@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
 from phasegate.domain.protocol.worker import MOST
+from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor
 from phasegate.domain.state.facts import AttemptKey, Inputs
 from phasegate.domain.state.run import RUN_ID
 
@@ -153,6 +154,23 @@ def write_payload(run_id: str, attempts: Sequence[QueuedAttempt], epoch: int) ->
             ],
         }
     )
+
+
+MOST_TASK_BYTES = 100_000
+"""What a Cloud Task carries (task.proto; the quotas page says 1 MiB)."""
+
+_MOST_COUNTED = 9_999
+"""Attempts, generations and epochs of a run, for all that can be foreseen."""
+
+
+def largest_payload(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
+    """Return the bytes that the payload for a processor comes to with as many dates as travel together."""
+    companions = [name for name in (phase.name, phase.released_with) if name]
+    needs = ("/".join(pipeline.resolve(need, companions)) for need in processor.needs)
+    inputs = tuple((ref, _MOST_COUNTED) for ref in needs)
+    key = AttemptKey(date.max, phase.name, processor.name, _MOST_COUNTED)
+    attempts = [QueuedAttempt(key, _MOST_COUNTED, inputs)] * pipeline.dates_at_once(phase, processor)
+    return len(write_payload("r" * 63, attempts, _MOST_COUNTED))
 
 
 def _json(payload: object) -> str:

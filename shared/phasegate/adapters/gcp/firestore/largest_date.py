@@ -21,6 +21,7 @@ from phasegate.domain.spec.checks import ADOPTED, PROOF, UNRECOVERABLE, name_of
 from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor
 from phasegate.domain.state.facts import (
     UNKNOWN,
+    Abandoned,
     AttemptKey,
     Cell,
     Dispatched,
@@ -65,7 +66,8 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     key = AttemptKey(_DAY, phase.name, processor.name, 1)
     event_id = f"{_RUN}/{key.day}/{key.ref}/100/{10**15}"
     # What a good end was made with takes no more than the class and the status of a bad one, which has none.
-    given = {"inputs": inputs, "event_id": event_id, "made_with": ""}
+    at_once = pipeline.dates_at_once(phase, processor)
+    given = {"inputs": inputs, "event_id": event_id, "made_with": "", "batch": at_once}
     failed: list[Fact] = [
         _fullest(Dispatched, **given),
         _fullest(Reported, **given),
@@ -78,7 +80,12 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     counted = policy.retries + policy.not_yet_retries + 1
     again = (MOST_DISPATCHES - 1) * bytes_of(documents.fact_document(failed[0]))
     throttled = _attempt([failed[0], throttle])
-    return counted * _attempt(failed) + len(REFUSED_AGAIN) * refused + MOST_THROTTLES * throttled + again
+    # A date that makes its calls fail is alone after so many halvings.
+    halvings = (at_once - 1).bit_length()
+    void = max(_attempt([failed[0], end]) for end in (_fullest(Abandoned), failed[-1]))
+    return (
+        halvings * void + counted * _attempt(failed) + len(REFUSED_AGAIN) * refused + MOST_THROTTLES * throttled + again
+    )
 
 
 def _attempt(facts: Iterable[Fact]) -> int:
