@@ -26,8 +26,10 @@ Document = dict[str, Any]
 
 
 def shared_with_live(document: Document) -> None:
-    """Another system writes ``raw.b`` too, two dates that fail alike circuit breaker it, and a person lets ``final``
-    go."""
+    """Another system writes ``raw.b`` too, two dates that fail alike circuit breaker it, a person lets ``final`` go, and
+    dates are fetched together."""
+    document["workers"]["world"]["batches"] = "list"
+    document["phases"][0]["dispatch"]["batch"] = {"dates": 2}
     document["phases"][3]["gates"].append({"check": "approval"})
     document["phases"][1].setdefault("failure", {})["brake"] = 2
     document["phases"][1]["processors"][1]["output"]["other_writer"] = "the live pipeline"
@@ -36,7 +38,7 @@ def shared_with_live(document: Document) -> None:
 class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
-    A worker fails, one is refused, one fails on every date, and one lies, a table has another writer, a completion is
+    A worker fails, one is refused, for all dates of a call and for one, one fails on every date, and one lies, a table has another writer, a completion is
     lost, a table cannot be asked for a moment, what the run reads from outside is missing, a person pauses, sets a
     limit, waives a check, lets a phase go and asks for a retry, and an event is malformed.
     """
@@ -75,7 +77,7 @@ class EventfulRun:
     def _spoil(self, patch: pytest.MonkeyPatch) -> None:
         cloud = self.cloud
         acts = {"raw__a__1": ["fail:transient"], "raw__b__1": ["lie", "fail:bug"], "raw__b__2": ["fail:bug"]}
-        cloud.world.misbehave(**acts, fetch__a__1=["status:403"])
+        cloud.world.misbehave(**acts, fetch__a__1=["status:403", "status:403"])
         publish, ask, claim = cloud.publisher.publish, cloud.warehouse.ask, cloud.state.claim
 
         def losing(path: str, data: bytes, **more: object) -> Any:
