@@ -26,8 +26,8 @@ Document = dict[str, Any]
 
 
 def shared_with_live(document: Document) -> None:
-    """Another system writes ``raw.b`` too, two dates that fail alike circuit breaker it, a person lets ``final`` go, and
-    dates are fetched together."""
+    """Another system writes ``raw.b`` too, two dates that fail alike circuit breaker it, a person lets ``final``
+    go, and dates are fetched together."""
     document["workers"]["world"]["batches"] = "list"
     document["phases"][0]["dispatch"]["batch"] = {"dates": 2}
     document["phases"][3]["gates"].append({"check": "approval"})
@@ -38,9 +38,10 @@ def shared_with_live(document: Document) -> None:
 class EventfulRun:
     """The run ``r`` over the second and third date of the world. ``documents``: all that was seen, by kind.
 
-    A worker fails, one is refused, for all dates of a call and for one, one fails on every date, and one lies, a table has another writer, a completion is
-    lost, a table cannot be asked for a moment, what the run reads from outside is missing, a person pauses, sets a
-    limit, waives a check, lets a phase go and asks for a retry, and an event is malformed.
+    A worker fails, one is refused, for all dates of a call and for one, one fails on every date, and one lies, a table
+    has another writer, a completion is lost, a table cannot be asked for a moment, what the run reads from outside is
+    missing, a person pauses, sets a limit, waives a check, lets a phase go and asks for a retry, and an event is
+    malformed.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:

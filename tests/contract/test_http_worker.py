@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ from werkzeug.serving import make_server
 from phasegate import telemetry
 from phasegate.adapters.gcp.http.identity import IdentityTokens
 from phasegate.adapters.gcp.http.worker import MAX_ANSWER_BYTES, HttpWorker
-from phasegate.domain.decisions.answers import Refused, understand
+from phasegate.domain.decisions.answers import Refused, understand, understand_batch
 from phasegate.domain.errors import InputError, NoAnswer, TransientError
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, ResultStatus
@@ -88,6 +88,16 @@ def test_a_request_arrives_as_json_and_its_answer_comes_back(service: Service) -
     assert (path, headers["Content-Type"], json.loads(body)) == ("/process", "application/json", BODY)
     assert headers["Connection"] == "close"
     assert understand(*answer, TASK) == ProcessorResult(status=ResultStatus.SUCCESS, rows=16)
+
+
+def test_of_two_results_for_one_date_neither_is_lost(service: Service) -> None:
+    done = {TASK.processor: {"status": "success"}}
+    text = f'{{"dates": {{"2024-01-15": {json.dumps({"results": done})}, "2024-01-15": {{"results": {{}}}}}}}}'
+    service.answer = lambda: Response(text, mimetype="application/json")
+    answer = HttpWorker(service.url).handle("/process", BODY)
+    found = understand_batch(*answer, TASK, [date(2024, 1, 15), date(2024, 1, 16)])
+    assert isinstance(found, Mapping)
+    assert found[date(2024, 1, 15)].message == "the worker's answer has 2 results for 2024-01-15 (in dates)"
 
 
 @pytest.mark.parametrize(

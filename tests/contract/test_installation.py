@@ -13,6 +13,7 @@ from phasegate.adapters.gcp.preflight import data, queues, services
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.domain.errors import TransientError
 from phasegate.domain.operations.preflight import Level, PreflightLine
+from phasegate.domain.protocol.worker import Batches
 from phasegate.domain.spec.pipeline import WorkerSpec
 from phasegate.stack.emulators import BIGQUERY, CLOUD_TASKS, STORAGE
 from tests.fakes.health import answering
@@ -187,6 +188,26 @@ def test_a_worker_must_have_the_version_that_the_pipeline_file_names() -> None:
     with answering("nba", version="7") as url:
         assert worker(url, "7").level is Level.PASS
         assert worker(url, "8").detail == "runs version 7, the pipeline file wants 8"
+
+
+@pytest.mark.parametrize(
+    ("says", "batches", "level", "detail"),
+    [
+        ({"/process": "list"}, "list", Level.PASS, "version"),
+        ({"/process": "list"}, "none", Level.PASS, "version"),
+        ({"/process": "range"}, "list", Level.FAIL, "takes several dates at /process as range, "),
+        ({"/other": "list"}, "list", Level.FAIL, "takes several dates at /process as none, "),
+        (None, "range", Level.WARN, "does not say how it takes several dates, "),
+    ],
+)
+def test_a_worker_must_take_batches_as_the_pipeline_file_says(
+    says: dict[str, str] | None, batches: Batches, level: Level, detail: str
+) -> None:
+    with answering("nba", batches=says) as url:
+        spec = {"nba": WorkerSpec(url=url, batches=batches)}
+        (line,) = services.inspect_workers(spec, {"nba": {"/process"}}, None)
+    assert line.level is level and line.detail.startswith(detail)
+    assert line.level is Level.PASS or "workers.nba.batches" in (line.remedy or "")
 
 
 def test_a_worker_without_a_url_fails() -> None:

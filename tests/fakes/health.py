@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,12 +11,15 @@ from phasegate.stack.emulators import HOST
 
 
 @contextmanager
-def answering(service: str, version: str = __version__, status: int = 200) -> Iterator[str]:
-    """The URL of a service while it is needed. status: of every answer."""
+def answering(
+    service: str, version: str = __version__, status: int = 200, batches: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The URL of a service while it is needed. status: of every answer. batches: what it says of them, if anything."""
+    says = {"service": service, "version": version} | ({} if batches is None else {"batches": batches})
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"service": service, "version": version}).encode()
+            body = json.dumps(says).encode()
             self.send_response(status if self.path == "/health" else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

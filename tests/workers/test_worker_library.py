@@ -190,6 +190,24 @@ def test_the_example_of_the_page_runs_under_functions_framework_on_bigquery(
     assert client.post("/process", json=margins(fence=6)).status_code == 409
 
 
+def test_the_example_of_several_dates_processes_them_in_one_request_and_one_in_another(
+    examples: Callable[[str], ModuleType], warehouse: Warehouse
+) -> None:
+    warehouse.apply_schema(
+        "CREATE TABLE IF NOT EXISTS `ratings.home_margins` (game_date DATE, team STRING, margin INT64, _fence INT64)"
+    )
+    worker = examples("in_sets.py").build(warehouse)
+    dates = [{"analysis_date": f"2024-01-{n}", "attempt": 1, "fence": n} for n in (15, 16)]
+    several = {**margins(), "dates": dates}
+    for name in ("analysis_date", "attempt", "fence"):
+        del several[name]
+    status, answer = worker.handle("/process", several)
+    rows = {day: each["results"]["home_margins"]["rows"] for day, each in answer["dates"].items()}
+    assert (status, rows) == (200, {"2024-01-15": 1, "2024-01-16": 0})
+    assert worker.handle("/process", margins(fence=20))[1]["results"]["home_margins"]["rows"] == 1
+    assert [row["_fence"] for row in warehouse.query("SELECT _fence FROM `ratings.home_margins`")] == [20]
+
+
 def test_the_slow_example_of_the_page_answers_202_and_reports_by_event(
     examples: Callable[[str], ModuleType],
 ) -> None:

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from phasegate.adapters.gcp.tasks import delivery_deadlines
+from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
-from tests.unit.builders import observing, pipeline
+from phasegate.report.plan import smaller_batches
+from tests.unit.builders import observing, pipeline, plan
 from tests.unit.pipeline.test_pipeline_file import FETCH, RAW, SHAPE, phase, refusal_of, refusal_with_places
 from tests.world import definition
 
@@ -133,3 +135,36 @@ def test_a_constant_does_not_stand_where_the_dates_do(tmp_path: Path, key: str) 
 
     said = refusal_of(tmp_path, change)
     assert f"workers.world.request.{key}: '{key}' is a field of requests for several dates; choose another" in said
+
+
+def test_more_dates_than_a_cloud_task_holds_are_refused_where_they_stand(tmp_path: Path) -> None:
+    """Fifty dates of a processor that needs many others, all of them of the longest names."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["workers"]["world"]["batches"] = "list"
+        fetch = phase(document, FETCH)
+        fetch["dispatch"].update(batch={"dates": 50}, timeout_seconds=36)
+        names = [f"n{number:02}{'x' * 60}" for number in range(26)]
+        needed = [{"name": name, "output": {"kind": "none"}} for name in names]
+        fetch["processors"] += [*needed, {"name": "all_of_them", "needs": names, "output": {"kind": "none"}}]
+
+    said = refusal_of(tmp_path, change)
+    assert "phases[0].dispatch.batch.dates: so many dates of 'all_of_them' take 1" in said
+    assert "bytes with the attempts of its 26 needs, and a Cloud Task holds 100,000; fewer dates" in said
+
+
+def test_a_plan_says_where_fewer_dates_travel_together_than_the_file_asks_for() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["workers"]["world"]["batches"] = "list"
+        document["workers"]["other"] = {"factory": "tests.world:build"}
+        phase(document, FETCH)["dispatch"]["batch"] = {"dates": 20}
+        phase(document, RAW)["dispatch"].update(batch={"dates": 20}, timeout_seconds=540)
+        phase(document, SHAPE)["dispatch"].update(batch={"dates": 20}, worker="other")
+
+    assert smaller_batches(compile_plan(plan(change))) == {
+        "raw/a": "3 of 20 dates a call: a call may take 1,800 s, and each date 540 s (timeout_seconds)",
+        "raw/b": "3 of 20 dates a call: a call may take 1,800 s, and each date 540 s (timeout_seconds)",
+        "shape/left": "1 of 20 dates a call: worker 'other' takes no batches",
+        "shape/right": "1 of 20 dates a call: worker 'other' takes no batches",
+        "shape/ahead": "1 of 20 dates a call: worker 'other' takes no batches",
+    }
