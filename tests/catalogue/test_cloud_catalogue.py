@@ -40,6 +40,8 @@ from tests.world import FIRST_DAY, START
 
 A_WHILE = timedelta(minutes=5)
 
+pytestmark = pytest.mark.usefixtures("dates_at_once")
+
 
 # The scenarios
 
