@@ -30,6 +30,7 @@ def test_a_payload_is_the_text_of_the_model_that_reads_it(inputs: Inputs) -> Non
     assert text == model.model_dump_json()
     assert payload_model(text) is TaskPayload
     assert TaskPayload.model_validate_json(text) == model
+    assert model.queued == tuple(queued(1, inputs))
 
 
 @INPUTS
@@ -38,7 +39,7 @@ def test_the_payload_of_a_batch_is_the_text_of_the_model_that_reads_it(inputs: I
     assert payload_model(text) is BatchPayload
     model = BatchPayload.model_validate_json(text)
     assert text == model.model_dump_json()
-    assert model.attempts_apart == tuple(alone(DAY + timedelta(days=n), inputs) for n in range(3))
+    assert model.queued == tuple(queued(3, inputs))
 
 
 def test_a_processor_that_is_called_attempts_is_no_batch() -> None:

@@ -19,12 +19,12 @@ def form_batches(due: Iterable[DueTask], calendar: Calendar | None, now: datetim
 
     calendar: None where nobody is asked for a range.
     """
-    together: dict[tuple[int, datetime | None, date | None], list[DueTask]] = {}
+    together: dict[tuple[str, datetime | None, date | None], list[DueTask]] = {}
     for task in due:
         starts_at = task.starts_at(now)
         is_waiting = starts_at is not None and starts_at > now
         alone = task.key.day if task.most_dates == 1 else None
-        together.setdefault((task.task.number, starts_at if is_waiting else None, alone), []).append(task)
+        together.setdefault((task.task.ref, starts_at if is_waiting else None, alone), []).append(task)
     return [batch for tasks in together.values() for batch in _divided(tasks, calendar)]
 
 

@@ -38,6 +38,17 @@ class DispatchPage(BaseModel):
 Made = dict[str, Annotated[int, Field(ge=0, le=MOST)]]
 
 
+class QueuedAttempt(NamedTuple):
+    """A queued attempt is what a payload says of one of its dates."""
+
+    key: AttemptKey
+    """Which attempt it is."""
+    generation: int
+    """The generation of the (date, phase) that it belongs to."""
+    inputs: Inputs
+    """The attempts of its needs that it is made from."""
+
+
 class TaskPayload(BaseModel):
     """A task's payload tells the runner which attempt to execute, and what it was dispatched from."""
 
@@ -57,9 +68,10 @@ class TaskPayload(BaseModel):
     )
 
     @property
-    def attempts_apart(self) -> tuple["TaskPayload", ...]:
-        """Return the payload of each attempt: this one."""
-        return (self,)
+    def queued(self) -> tuple[QueuedAttempt, ...]:
+        """Return what is said of its attempts: there is one."""
+        key = AttemptKey(self.date, self.phase, self.processor, self.attempt)
+        return (QueuedAttempt(key, self.generation, tuple(self.inputs.items())),)
 
 
 class BatchedAttempt(BaseModel):
@@ -96,32 +108,16 @@ class BatchPayload(BaseModel):
         return self
 
     @property
-    def attempts_apart(self) -> tuple[TaskPayload, ...]:
-        """Return the payload that each attempt would have alone."""
+    def queued(self) -> tuple[QueuedAttempt, ...]:
+        """Return what is said of its attempts."""
         return tuple(
-            TaskPayload.model_construct(
-                run_id=self.run_id,
-                date=each.date,
-                phase=self.phase,
-                processor=self.processor,
-                attempt=each.attempt,
-                generation=each.generation,
-                inputs=each.inputs,
-                epoch=self.epoch,
+            QueuedAttempt(
+                AttemptKey(each.date, self.phase, self.processor, each.attempt),
+                each.generation,
+                tuple(each.inputs.items()),
             )
             for each in self.attempts
         )
-
-
-class QueuedAttempt(NamedTuple):
-    """A queued attempt is what is written into a payload of one of its dates."""
-
-    key: AttemptKey
-    """Which attempt it is."""
-    generation: int
-    """The generation of the (date, phase) that it belongs to."""
-    inputs: Inputs
-    """The attempts of its needs that it is made from."""
 
 
 def write_payload(run_id: str, attempts: Sequence[QueuedAttempt], epoch: int) -> str:

@@ -55,7 +55,7 @@ class Dispatcher:
                 QueueTask(
                     run.run_id,
                     queue,
-                    task_name(run.run_id, *(part for d in batch for part in (*map(str, d.key), str(d.dispatch)))),
+                    task_name(run.run_id, *[part for d in batch for part in (*map(str, d.key), str(d.dispatch))]),
                     write_payload(run.run_id, [QueuedAttempt(d.key, d.generation, d.inputs) for d in batch], run.epoch),
                     batch[0].starts_at(now),
                 )

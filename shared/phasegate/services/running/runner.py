@@ -19,7 +19,7 @@ from phasegate.domain.decisions.retry import accepts_empty
 from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
 from phasegate.domain.messages.completion import BLANK, CallEnd, Completion, CompletionBatch
-from phasegate.domain.messages.tasks import BatchPayload, TaskPayload
+from phasegate.domain.messages.tasks import BatchPayload, QueuedAttempt, TaskPayload, write_payload
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.protocol.worker import (
@@ -166,31 +166,31 @@ class Runner:
     ) -> Mapping[int, Call | InputError]:
         state, now = self._backend.state, self._backend.clock.now()
         first = state.index(run_id, FIRST)
-        apart = {number: task.attempts_apart for number, task in tasks.items()}
-        days = {payload.date for payloads in apart.values() for payload in payloads}
+        queued = {number: task.queued for number, task in tasks.items()}
+        days = {attempt.key.day for attempts in queued.values() for attempt in attempts}
         dates = self._dates(run_id, sorted(days.intersection(first.position)))
         indexes = indexes_of(state, run_id, dates)
         refused: dict[int, InputError] = {}
         planned: list[_Planned] = []
-        for number, payloads in apart.items():
-            unknown: list[tuple[TaskPayload, InputError]] = []
-            for payload in payloads:
-                key = AttemptKey(payload.date, payload.phase, payload.processor, payload.attempt)
-                index = indexes.get(payload.date, first)
+        for number, attempts in queued.items():
+            epoch = tasks[number].epoch
+            unknown: list[tuple[QueuedAttempt, InputError]] = []
+            for attempt in attempts:
+                key, generation, inputs = attempt
+                index = indexes.get(key.day, first)
                 try:
-                    task = _dispatched_task(payload, key, index, dates)
+                    task = _dispatched_task(attempt, index, dates)
                 except InputError as error:
-                    unknown.append((payload, error))
+                    unknown.append((attempt, error))
                     continue
-                allowed = timedelta(seconds=task.dispatch.timeout_seconds * len(payloads))
-                inputs = tuple(payload.inputs.items())
-                request = ClaimRequest(key, payload.epoch, payload.generation, inputs, now + allowed + LEASE_MARGIN)
+                allowed = timedelta(seconds=task.dispatch.timeout_seconds * len(attempts))
+                request = ClaimRequest(key, epoch, generation, inputs, now + allowed + LEASE_MARGIN)
                 planned.append(_Planned(number, index, task, request))
-            if len(unknown) == len(payloads):
+            if len(unknown) == len(attempts):
                 refused[number] = unknown[0][1]
                 continue
-            for payload, why in unknown:
-                set_aside(self._backend, payload.model_dump_json(), run_id, str(why))
+            for attempt, why in unknown:
+                set_aside(self._backend, write_payload(run_id, [attempt], epoch), run_id, str(why))
         return self._calls(run_id, planned, now) | refused
 
     def _calls(self, run_id: str, planned: Sequence["_Planned"], now: datetime) -> dict[int, Call | InputError]:
@@ -283,13 +283,10 @@ class Runner:
         with telemetry.bind(
             run_id=call.run.run_id, date=call.days, phase=first.phase, processor=first.processor, attempt=first.attempt
         ):
-            asked = call.asked
-            found = self._results(call, asked) if asked else {}
-            if isinstance(found, ProcessorResult) and len(asked) == 1:
-                found = {asked[0].claim.key.day: found}
-            failed_together = ""
+            found, failed_together = self._results(call), ""
             if isinstance(found, ProcessorResult):
-                failed_together = f"a call for {len(asked)} dates failed as a whole: {found.message}"
+                failed_together = f"a call for {len(call.asked)} dates failed as a whole: {found.message}"
+                _log.warning("%s", failed_together)
                 found = {}
             finished = self._backend.clock.now()
             completions: list[Completion] = []
@@ -300,17 +297,24 @@ class Runner:
                     completions.append(completion(call, attempt.claim, result, started, finished))
                 elif not failed_together:
                     self._leases.pop(attempt_id(call.run.run_id, attempt.claim), None)
-            if failed_together:
-                _log.warning("%s", failed_together)
-            elif len(completions) < len(call.attempts):
-                _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
+                    _log.info("%s: its end is not known yet: an event will tell, or the sweep", attempt.claim.key.day)
             return CallEnd(completions, failed_together)
 
-    def _results(self, call: Call, asked: Sequence[ClaimedAttempt]) -> Mapping[date, ProcessorResult] | ProcessorResult:
+    def _results(self, call: Call) -> Mapping[date, ProcessorResult] | ProcessorResult:
         """What became of the attempts that the worker is asked for, by date; a date is absent whose end is not known.
 
-        One result for all: the call failed as a whole.
+        One result for all of several: the call failed as a whole.
         """
+        asked = call.asked
+        found = self._answered(call, asked) if asked else {}
+        if isinstance(found, ProcessorResult) and len(asked) == 1:
+            return {asked[0].claim.key.day: found}
+        return found
+
+    def _answered(
+        self, call: Call, asked: Sequence[ClaimedAttempt]
+    ) -> Mapping[date, ProcessorResult] | ProcessorResult:
+        """The same of these attempts, where one may have one result too."""
         task, days = call.task, [attempt.claim.key.day for attempt in asked]
         try:
             if asked[0].select is not None:
@@ -346,6 +350,7 @@ class Runner:
         for call, end in ended:
             if end.failed_together:
                 self._give_up_together(call, end.failed_together)
+        self.give_back(completion.event_id for _, end in ended for completion in end.completions)
         self.publish([message for _, end in ended if (message := end.message) is not None])
 
     def _give_up_together(self, call: Call, why: str) -> None:
@@ -357,9 +362,6 @@ class Runner:
 
     def publish(self, messages: Sequence[Completion | CompletionBatch]) -> None:
         """Report on Phasegate's own topic, whatever the live pipeline's cascade does."""
-        for message in messages:
-            ends = message.completions if isinstance(message, CompletionBatch) else (message,)
-            self.give_back(end.event_id for end in ends)
         self._backend.events.publish(COMPLETIONS, messages)
 
 
@@ -413,18 +415,15 @@ def _in_words(call: Call, end: CallEnd) -> str:
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items()) or "accepted"
 
 
-def _dispatched_task(
-    payload: TaskPayload, key: AttemptKey, index: PlanIndex, dates: Mapping[date, DateFacts]
-) -> TaskSpec:
-    """The task that a payload is about. Raises InputError for one that nobody dispatched, and for unknown names."""
-    index.require_dates([payload.date])
+def _dispatched_task(attempt: QueuedAttempt, index: PlanIndex, dates: Mapping[date, DateFacts]) -> TaskSpec:
+    """The task of a queued attempt. Raises InputError for one that nobody dispatched, and for unknown names."""
+    key, generation, inputs = attempt
+    index.require_dates([key.day])
     task = index.task(key.ref)
-    if payload.inputs.keys() != set(task.need_refs):
+    if {ref for ref, _ in inputs} != set(task.need_refs):
         raise InputError(f"{key}: is made from {', '.join(task.need_refs) or 'nothing'}, and its inputs are others")
-    if not may_be_claimed(dates[payload.date], index, key, payload.generation):
-        raise InputError(
-            f"{key}, generation {payload.generation}: was never dispatched; only the dispatcher makes tasks"
-        )
+    if not may_be_claimed(dates[key.day], index, key, generation):
+        raise InputError(f"{key}, generation {generation}: was never dispatched; only the dispatcher makes tasks")
     return task
 
 
