@@ -144,11 +144,11 @@ class Sweeper:
         # Claims that die with a process may lie on any date; leases matter on dates that wait for them.
         of_process = self._backend.state.open_claims(run_id) if self._backend.incarnation else None
         if of_process is not None:
-            self._end_dead_claims(run_id, index, of_process)
+            self._end_dead_claims(run_id, index, of_process, {})
         for first in range(0, len(days), PAGE_DATES):
             dates = self._backend.state.dates(run_id, days[first : first + PAGE_DATES])
             claims = self._claims(run_id, dates) if of_process is None else of_process
-            ended = self._end_dead_claims(run_id, index, claims) if of_process is None else []
+            ended = self._end_dead_claims(run_id, index, claims, dates) if of_process is None else []
             if index.observed:
                 ended += self._end_silent_attempts(run_id, index, dates)
             if ended:
@@ -200,8 +200,10 @@ class Sweeper:
     def _note(self, run_id: str, kind: str, subject: str, detail: str) -> None:
         self._backend.state.note_heal(run_id, Heal(kind, subject, detail, self._backend.clock.now()))
 
-    def _end_dead_claims(self, run_id: str, index: PlanIndex, claims: list[Claim]) -> list[AttemptKey]:
-        """End the claims that nobody will end any more; returns their attempts."""
+    def _end_dead_claims(
+        self, run_id: str, index: PlanIndex, claims: list[Claim], dates: Mapping[date, DateFacts]
+    ) -> list[AttemptKey]:
+        """End the claims that nobody will end any more; returns their attempts. dates: what was read before."""
         now = self._backend.clock.now()
         incarnation = self._backend.incarnation
         void = [c for c in claims if incarnation is not None and c.incarnation != incarnation]
@@ -214,8 +216,8 @@ class Sweeper:
         outputs = {ref: (index.by_ref[ref].spec.output, [c.key.day for c in of_ref]) for ref, of_ref in expired.items()}
         keeping = {ref: of for ref, of in outputs.items() if isinstance(of[0], TableOutput) and of[0].fence_column}
         counted = self._prover.count(keeping)
-        days = sorted({claim.key.day for of_ref in expired.values() for claim in of_ref})
-        dates = self._backend.state.dates(run_id, days)
+        unread = {claim.key.day for of_ref in expired.values() for claim in of_ref} - dates.keys()
+        dates = {**dates, **self._backend.state.dates(run_id, sorted(unread))}
         for ref, of_ref in expired.items():
             heals = [(c.key, _expired(c, counted.get(ref), _is_batched(dates[c.key.day], c), now)) for c in of_ref]
             healed += [(key, heal) for key, heal in heals if heal is not None]
