@@ -94,6 +94,11 @@ CHAPTERS = (
                 ),
             ),
             Promise(
+                "Of dates that travel in one call the one that makes it fail ends alone; the others are done and have "
+                "used up no retry. No attempt runs in two calls.",
+                ("simulation/test_batches.py", "contract/test_batches_on_a_cloud.py"),
+            ),
+            Promise(
                 "What a home lost with a write-ahead log is made again, under fences above those of its rows.",
                 ("endtoend/test_lost_logs.py",),
             ),

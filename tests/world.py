@@ -41,7 +41,7 @@ from phasegate.services.reading.earlier_runs import finished_in
 from phasegate.services.reading.progress import RunReport, report
 from phasegate.services.reading.prover import Prover
 from phasegate.services.reading.schedule import read_calendar
-from phasegate.services.running.runner import Call
+from phasegate.services.running.calls import Call
 from phasegate.services.starting.planner import make_plan, records_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

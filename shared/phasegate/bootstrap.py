@@ -32,13 +32,14 @@ from phasegate.domain.state.run import Run
 from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
 from phasegate.ports.events import Message
 from phasegate.services.backend import Backend
+from phasegate.services.running.calls import Call
 from phasegate.services.running.conductor import Conductor
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.external_events import ExternalEventListener
 from phasegate.services.running.historian import Historian
 from phasegate.services.running.listener import Listener
 from phasegate.services.running.reconciler import Reconciler
-from phasegate.services.running.runner import Call, Runner
+from phasegate.services.running.runner import Runner
 from phasegate.services.running.sweeper import Sweeper
 from phasegate.services.starting.own_tables import make_own_tables
 

@@ -15,7 +15,7 @@ from phasegate.domain.state.run import RunStatus
 from tests.commands import ROOT
 from tests.contract.test_worker_processes import is_there, until
 from tests.endtoend.test_command_line import PATIENCE_SECONDS, Site
-from tests.world import HISTORY, TABLES, World
+from tests.world import HISTORY, TABLES, World, batched
 
 
 def driven(folder: Path, isolation: str, acts: dict[str, tuple[str, str, int]]) -> tuple[World, dict[str, list[Any]]]:
@@ -66,6 +66,20 @@ def test_a_run_completes_over_processes_that_hang_end_and_are_killed_with_the_ta
         failed = [(each.error_class, each.message) for each in attempts if each.error_class is not None]
         assert (ErrorClass.TRANSIENT, said[act]) in failed
         assert attempts[-1].error_class is None
+    threaded, _ = driven(tmp_path / "threaded", "thread", {})
+    assert isolated.tables() == threaded.tables()
+
+
+def test_a_process_that_dies_with_several_dates_costs_none_of_them_a_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    acts = {"exit": ("raw", "a", 0), "kill": ("raw", "b", 1)}
+    with batched(7):
+        isolated, ends = driven(tmp_path / "isolated", "process", acts)
+    for attempts in ends.values():
+        assert [None if each is None else each.error_class for each in attempts] == [None, None]
+        assert [each is None for each in attempts] == [True, False], "void, and done"
     threaded, _ = driven(tmp_path / "threaded", "thread", {})
     assert isolated.tables() == threaded.tables()
 

@@ -22,10 +22,11 @@ class DyingWorker(WorldWorker):
             "exit": lambda: os._exit(3),
             "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
         }
-        for name, act in acts.items():
-            if (file := self._source / f"{name} {body['phase']} {body['processor']} {body['date']}").exists():
-                file.unlink()
-                act()
+        for day in [each["date"] for each in body.get("dates", (body,))]:
+            for name, act in acts.items():
+                if (file := self._source / f"{name} {body['phase']} {body['processor']} {day}").exists():
+                    file.unlink()
+                    act()
         return super().handle(path, body)
 
 

@@ -22,7 +22,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.state.board import Board
 from phasegate.services.operating import operators
 from phasegate.services.reading.progress import report
-from phasegate.services.running.runner import Call
+from phasegate.services.running.calls import Call
 from tests.simulation.effects import Crash, Effects
 from tests.world import START, World, reading
 

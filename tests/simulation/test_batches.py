@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.bootstrap import Embedded, Services
+from phasegate.bootstrap import Embedded, EmbeddedOptions, Services
 from phasegate.domain.errors import NoAnswer
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import AttemptFacts, HealedAs
@@ -84,6 +84,25 @@ def test_what_is_released_together_travels_together_and_the_tables_are_the_same(
         assert list(days) == sorted(days), ref
     asked = Counter((ref, day) for ref, days in calls.made for day in days)
     assert set(asked.values()) == {1} and len(asked) == found.tasks["expected"] - 2
+
+
+def test_selects_travel_together_whatever_the_worker_takes(tmp_path: Path) -> None:
+    def select(document: dict[str, Any]) -> None:
+        unlimited(document)
+        document["workers"]["world"]["batches"] = "none"
+        document["phases"][2]["processors"][0]["sql"] = "left.sql"
+        document["sql_files"] = {"left.sql": "SELECT d, k, 2 * v AS v FROM `raw.a` WHERE d = @d"}
+
+    with batched(20), Calls().noted() as calls:
+        world = World(tmp_path / "batched", dates=8, change=select)
+        # A SELECT is answered by the clock of the machine.
+        with Embedded(world.home, world.pipeline, world.source, EmbeddedOptions(threads=2)) as embedded:
+            world.begin(embedded)
+            assert embedded.drive("r").status is RunStatus.COMPLETED
+    assert world.tables() == undisturbed(tmp_path / "alone", 8).tables()
+    assert calls.sizes("shape/left") == [] and set(calls.sizes("shape/right")) == {1}
+    dispatched = [tried[0].dispatched for tried in attempts_of(world, "shape/left").values()]
+    assert max(each.batch for each in dispatched if each) > 1, "as many as are due at the same time"
 
 
 def test_a_poison_date_ends_alone_and_costs_the_others_no_retry(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.facts import Abandoned, Healed, HealedAs, Reported
 from phasegate.ports import QueueTask
 from phasegate.ports.events import Message, text_of
-from phasegate.services.running.runner import Call
+from phasegate.services.running.calls import Call
 from phasegate.services.running.sweeper import DISPATCH_GRACE
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
 from tests.world import FIRST_DAY, START, World, write_source

@@ -32,7 +32,7 @@ from phasegate.domain.protocol.worker import ErrorClass, ProcessorResult, Result
 from phasegate.domain.spec.pipeline import Dispatch, WorkerSpec
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.ports import Claim, Partition, Warehouse
-from phasegate.services.running.runner import Call, ClaimedAttempt, completion
+from phasegate.services.running.calls import Call, ClaimedAttempt, completion
 from phasegate.worker import Accepted, RangeRequest, WorkerService, check_fence, completed_event, heartbeat
 from phasegate.worker.service import MAX_BODY_BYTES
 from tests.unit.builders import plan, run

@@ -18,9 +18,9 @@ from phasegate.ports import Claim
 from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.ports.events import Message, text_of
 from phasegate.services.backend import Backend
+from phasegate.services.running.calls import correlation_id
 from phasegate.services.running.quarantine import claimed_run, set_aside
 from phasegate.services.running.reconciler import Reconciler
-from phasegate.services.running.runner import correlation_id
 from phasegate.single_flight import SingleFlight
 
 _log = logging.getLogger(__name__)

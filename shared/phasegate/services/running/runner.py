@@ -1,35 +1,27 @@
 """The runner executes a task: it claims its attempts, calls the worker or runs the SELECT, and reports the ends."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
 
-from pydantic import JsonValue
-
-from phasegate import __version__, telemetry
+from phasegate import telemetry
 from phasegate.domain.calendar.dates import Calendar
-from phasegate.domain.calendar.expectation import ExpectationLetter, RowsDue, rows_due
-from phasegate.domain.decisions.answers import Refused, failed, understand, understand_batch
+from phasegate.domain.calendar.expectation import ExpectationLetter, rows_due
+from phasegate.domain.decisions.answers import failed, understand, understand_batch
 from phasegate.domain.decisions.reconcile import may_be_claimed
 from phasegate.domain.decisions.retry import accepts_empty
 from phasegate.domain.errors import HaltError, InputError, NoAnswer, PhasegateError, TransientError, WouldEmpty
 from phasegate.domain.foreign_text import is_interruption, kept, said, told
-from phasegate.domain.messages.completion import BLANK, CallEnd, Completion, CompletionBatch
+from phasegate.domain.messages.completion import CallEnd, Completion, CompletionBatch
 from phasegate.domain.messages.tasks import BatchPayload, QueuedAttempt, TaskPayload, write_payload
 from phasegate.domain.plan import FIRST, PlanIndex, TaskSpec
 from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.protocol.worker import (
     ErrorClass,
-    OwnFields,
     ProcessorResult,
-    WorkerRequest,
-    batch_request_body,
-    range_request_body,
-    request_body,
 )
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts
@@ -39,72 +31,23 @@ from phasegate.ports import Claim, ClaimRequest
 from phasegate.ports.claims import LEASE_MARGIN
 from phasegate.services.backend import Backend
 from phasegate.services.reading.plans_of_dates import indexes_of
+from phasegate.services.running.calls import (
+    Call,
+    ClaimedAttempt,
+    attempt_id,
+    body_of,
+    completion,
+    correlation_id,
+    in_words,
+    request_of,
+)
 from phasegate.services.running.dispatcher import Dispatcher
 from phasegate.services.running.quarantine import set_aside
 from phasegate.services.running.select_batches import run_selects
-from phasegate.services.running.sql_processors import PlannedSelect, planned_select
+from phasegate.services.running.sql_processors import planned_select
 from phasegate.single_flight import SingleFlight
 
 _log = logging.getLogger(__name__)
-
-
-class ClaimedAttempt(NamedTuple):
-    """A claimed attempt is one that a call is made for, or that is refused without one."""
-
-    claim: Claim
-    """The claim, which nobody else can have."""
-    may_be_empty: bool = False
-    """Whether rows that stand there may be deleted where the worker has none."""
-    rows_due: RowsDue | None = None
-    """How many rows its table should hold on the date; None: it writes none."""
-    select: PlannedSelect | None = None
-    """What is run in place of a call; None: the worker is called."""
-    refused: ProcessorResult | None = None
-    """Given: the worker is not asked for it, and this is how the attempt ends."""
-
-
-class Call(NamedTuple):
-    """A call is claimed attempts of one processor, in the order of their dates, ready to be sent to its worker."""
-
-    run: Run
-    """The run, as it was read after the claim."""
-    task: TaskSpec
-    """What the plan says of the task."""
-    attempts: tuple[ClaimedAttempt, ...]
-    """What is asked for; one at least."""
-    constants: Mapping[str, JsonValue]
-    """What the worker is sent beside the protocol's own fields."""
-
-    @property
-    def keys(self) -> list[AttemptKey]:
-        """List the attempts."""
-        return [attempt.claim.key for attempt in self.attempts]
-
-    @property
-    def claim(self) -> Claim:
-        """Return the claim of the first date; all have the same times."""
-        return self.attempts[0].claim
-
-    @property
-    def asked(self) -> list[ClaimedAttempt]:
-        """List the attempts that the worker is asked for."""
-        return [attempt for attempt in self.attempts if attempt.refused is None]
-
-    @property
-    def days(self) -> str:
-        """Name the dates: the one, or the first and the last."""
-        first, last = self.attempts[0].claim.key.day, self.attempts[-1].claim.key.day
-        return str(first) if first == last else f"{first} to {last}"
-
-
-def attempt_id(run_id: str, claim: Claim) -> str:
-    """Name an attempt and its claim, in every run."""
-    return f"{correlation_id(run_id, claim.key)}/{claim.fence}"
-
-
-def correlation_id(run_id: str, key: AttemptKey) -> str:
-    """Name an attempt, in every run; and the holder of its lease."""
-    return f"{run_id}/{key.day}/{key.phase}/{key.processor}/{key.attempt}"
 
 
 class Runner:
@@ -134,7 +77,7 @@ class Runner:
             return "nothing"
         end = self.execute(call)
         self.finish([(call, end)])
-        return _in_words(call, end)
+        return in_words(call, end)
 
     def claim(self, tasks: Sequence[TaskPayload | BatchPayload]) -> list[Call | None]:
         """Claim the attempts of these tasks; returns one entry for each.
@@ -191,9 +134,9 @@ class Runner:
                 continue
             for attempt, why in unknown:
                 set_aside(self._backend, write_payload(run_id, [attempt], epoch), run_id, str(why))
-        return self._calls(run_id, planned, now) | refused
+        return {**self._calls(run_id, planned, now), **refused}
 
-    def _calls(self, run_id: str, planned: Sequence["_Planned"], now: datetime) -> dict[int, Call | InputError]:
+    def _calls(self, run_id: str, planned: Sequence["_Planned"], now: datetime) -> dict[int, Call]:
         """Claim attempts; the calls to make of those that were got and are still wanted, by their tasks' numbers."""
         state = self._backend.state
         claims = state.claim(run_id, [each.request for each in planned], now)
@@ -205,32 +148,20 @@ class Runner:
         except PhasegateError:
             self._give_up(run_id, [c.key for c in claims if c])
             raise
-        calls: dict[int, Call | InputError] = {}
-        indexes = {each.number: each.plan for each in planned}
+        attempts: dict[int, list[ClaimedAttempt]] = {}
         unwanted: list[tuple[AttemptKey, Abandoned]] = []
-        for (number, index, task, _), claim in zip(planned, claims, strict=True):
+        for each, claim in zip(planned, claims, strict=True):
             if claim is None:
                 continue
-            cell = facts[claim.key.day].cells.get(task.phase, Cell()) if claim.key.day in facts else None
-            if claim.epoch != run.epoch or not run.admits:
-                unwanted.append((claim.key, Abandoned(f"the run is {run.desired_state.value}", now)))
-            elif cell is not None and (
-                claim.generation < cell.redo.get(task.processor, 1) or index.groups[task.group].name not in cell.groups
-            ):
-                unwanted.append((claim.key, Abandoned("it was asked for anew, or its release was taken back", now)))
+            if why := _why_unwanted(run, each, claim, facts.get(claim.key.day)):
+                unwanted.append((claim.key, Abandoned(why, now)))
             else:
-                attempt = self._with_lease(run, task, _attempt(run, index, task, claim))
-                begun = calls.get(number)
-                if isinstance(begun, Call):
-                    calls[number] = begun._replace(attempts=(*begun.attempts, attempt))
-                else:
-                    workers = index.plan.pipeline.workers
-                    constants = workers[task.call.worker].constants if attempt.select is None else {}
-                    calls[number] = Call(run, task, (attempt,), constants)
+                attempt = self._with_lease(run, each.task, _attempt(run, each, claim))
+                attempts.setdefault(each.number, []).append(attempt)
         if unwanted:
             state.record(run_id, unwanted)
-        ranges = {n: call for n, call in calls.items() if isinstance(call, Call) and call.task.batches == "range"}
-        return calls | {n: _without_gaps(call, indexes[n].calendar) for n, call in ranges.items()}
+        by_number = {each.number: each for each in planned}
+        return {number: _call(run, by_number[number], claimed) for number, claimed in attempts.items()}
 
     def _dates(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
         """The facts of these dates; tasks of a date that are delivered in a crowd share the reading."""
@@ -319,10 +250,10 @@ class Runner:
         try:
             if asked[0].select is not None:
                 selects = [attempt.select for attempt in asked if attempt.select is not None]
-                requests = [_request(call, attempt) for attempt in asked]
+                requests = [request_of(call, attempt) for attempt in asked]
                 answers = run_selects(selects, requests, self._backend.warehouse)
                 return {day: understand(*answer, task) for day, answer in zip(days, answers, strict=True)}
-            status, body = self._backend.workers[task.call.worker].handle(task.call.path, _request_body(call, asked))
+            status, body = self._backend.workers[task.call.worker].handle(task.call.path, body_of(call, asked))
         except HaltError:
             raise
         except NoAnswer as error:
@@ -365,22 +296,36 @@ class Runner:
         self._backend.events.publish(COMPLETIONS, messages)
 
 
-class _Planned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Planned:
     """An attempt that a task asks for, and the plan knows."""
 
     number: int
     """The number of the task among those that are claimed."""
-    plan: PlanIndex
-    """What decides about its date."""
+    index: PlanIndex
+    """The plan that decides about its date."""
     task: TaskSpec
     """What that says of it."""
     request: ClaimRequest
     """What is asked of the state."""
 
 
-def _attempt(run: Run, index: PlanIndex, task: TaskSpec, claim: Claim) -> ClaimedAttempt:
+def _why_unwanted(run: Run, planned: _Planned, claim: Claim, facts: DateFacts | None) -> str:
+    """Why a claimed attempt is not run after all; empty: it is. facts: those of its date, where they matter."""
+    if claim.epoch != run.epoch or not run.admits:
+        return f"the run is {run.desired_state.value}"
+    if facts is None:
+        return ""
+    task, cell = planned.task, facts.cells.get(planned.task.phase, Cell())
+    is_released = planned.index.groups[task.group].name in cell.groups
+    is_current = claim.generation >= cell.redo.get(task.processor, 1)
+    return "" if is_released and is_current else "it was asked for anew, or its release was taken back"
+
+
+def _attempt(run: Run, planned: _Planned, claim: Claim) -> ClaimedAttempt:
     """What a worker is told of a claimed attempt."""
-    pipeline, day = index.plan.pipeline, claim.key.day
+    index, task, day = planned.index, planned.task, claim.key.day
+    pipeline = index.plan.pipeline
     is_expected = task.expects[index.position[day]] == ExpectationLetter.EXPECTED
     writes_table = isinstance(task.spec.output, TableOutput)
     return ClaimedAttempt(
@@ -389,6 +334,18 @@ def _attempt(run: Run, index: PlanIndex, task: TaskSpec, claim: Claim) -> Claime
         rows_due=rows_due(pipeline, index.calendar, task.phase, task.spec, day) if writes_table else None,
         select=planned_select(pipeline, index.calendar, task.phase, task.spec, day),
     )
+
+
+def _call(run: Run, planned: _Planned, attempts: Sequence[ClaimedAttempt]) -> Call:
+    """The call for attempts of one task of a queue."""
+    task, workers = planned.task, planned.index.plan.pipeline.workers
+    call = Call(
+        run,
+        task,
+        attempts=tuple(attempts),
+        constants=workers[task.call.worker].constants if attempts[0].select is None else {},
+    )
+    return _without_gaps(call, planned.index.calendar) if task.batches == "range" else call
 
 
 def _without_gaps(call: Call, calendar: Calendar) -> Call:
@@ -405,16 +362,6 @@ def _without_gaps(call: Call, calendar: Calendar) -> Call:
     )
 
 
-def _in_words(call: Call, end: CallEnd) -> str:
-    """What became of a call: one word for one attempt."""
-    words = [completion.status.value for completion in end.completions if completion.status]
-    if end.failed_together:
-        words.append("failed together")
-    if len(call.attempts) == 1:
-        return words[0] if words else "accepted"
-    return ", ".join(f"{count} {word}" for word, count in Counter(words).items()) or "accepted"
-
-
 def _dispatched_task(attempt: QueuedAttempt, index: PlanIndex, dates: Mapping[date, DateFacts]) -> TaskSpec:
     """The task of a queued attempt. Raises InputError for one that nobody dispatched, and for unknown names."""
     key, generation, inputs = attempt
@@ -425,59 +372,3 @@ def _dispatched_task(attempt: QueuedAttempt, index: PlanIndex, dates: Mapping[da
     if not may_be_claimed(dates[key.day], index, key, generation):
         raise InputError(f"{key}, generation {generation}: was never dispatched; only the dispatcher makes tasks")
     return task
-
-
-def completion(call: Call, claim: Claim, result: ProcessorResult, started: datetime, finished: datetime) -> Completion:
-    """Make the event for the result of one attempt. Its values are our own, or were checked when the answer was
-    understood."""
-    key, output = claim.key, call.task.spec.output
-    said = {
-        "event_id": attempt_id(call.run.run_id, claim),
-        "run_id": call.run.run_id,
-        "date": key.day,
-        "phase": key.phase,
-        "processor": key.processor,
-        "attempt": key.attempt,
-        "fence": claim.fence,
-        "status": result.status,
-        "error_class": result.error_class,
-        "http_status": result.http_status if isinstance(result, Refused) else None,
-        "message": kept(result.message),
-        "rows": result.rows,
-        "output_table": output.table if isinstance(output, TableOutput) else None,
-        "code_version": __version__,
-        "started_at": started,
-        "finished_at": finished,
-        "trace": telemetry.current_trace(),
-    }
-    return BLANK.model_copy(update=said).with_made_with(result.made_with)
-
-
-def _request_body(call: Call, asked: Sequence[ClaimedAttempt]) -> dict[str, JsonValue]:
-    """The request for one date, or for several as the worker takes them."""
-    dispatch, own = call.task.call, [_own_fields(call, attempt) for attempt in asked]
-    fields = call.constants, call.run.why, dispatch.date_field, dispatch.processor_field
-    if len(own) == 1:
-        return request_body(own[0], *fields)
-    return (range_request_body if call.task.batches == "range" else batch_request_body)(own, *fields)
-
-
-def _request(call: Call, attempt: ClaimedAttempt) -> WorkerRequest:
-    return WorkerRequest(**_own_fields(call, attempt)._asdict())
-
-
-def _own_fields(call: Call, attempt: ClaimedAttempt) -> OwnFields:
-    claim, rows = attempt.claim, attempt.rows_due
-    return OwnFields(
-        run_id=call.run.run_id,
-        date=claim.key.day,
-        phase=claim.key.phase,
-        processor=claim.key.processor,
-        attempt=claim.key.attempt,
-        fence=claim.fence,
-        deadline=claim.deadline,
-        correlation_id=correlation_id(call.run.run_id, claim.key),
-        may_be_empty=attempt.may_be_empty,
-        rows_at_least=rows.at_least if rows else None,
-        rows_at_most=rows.at_most if rows else None,
-    )
