@@ -132,14 +132,12 @@ def _queues_give_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_sender_forgets_a_field(patch: pytest.MonkeyPatch) -> None:
-    written = dispatcher.write_payload
+    write = dispatcher.write_payload
 
-    def without_epoch(*words: Any) -> str:
-        payload = json.loads(written(*words))
-        del payload["epoch"]
-        return json.dumps(payload)
+    def forgetful(*what: Any) -> str:
+        return json.dumps({name: value for name, value in json.loads(write(*what)).items() if name != "epoch"})
 
-    patch.setattr(dispatcher, "write_payload", without_epoch)
+    patch.setattr(dispatcher, "write_payload", forgetful)
 
 
 def _nobody_subscribes_to_completions(patch: pytest.MonkeyPatch) -> None:
@@ -203,6 +201,7 @@ def test_f07_what_is_refused_is_delivered_again_and_kept_in_the_end(act: Act) ->
     act(ROWS["f07"])
 
 
+@pytest.mark.usefixtures("dates_at_once")
 def test_f08_what_one_function_sends_another_one_understands(act: Act) -> None:
     act(ROWS["f08"])
 

@@ -114,7 +114,7 @@ def f23(meeting: Meeting, patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_runner_asks_nobody(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Runner, "_with_lease", lambda self, call: call)
+    patch.setattr(Runner, "_with_lease", lambda self, run, task, attempt: attempt)
 
 
 def _a_lease_keeps_nobody_off(patch: pytest.MonkeyPatch) -> None:

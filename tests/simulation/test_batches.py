@@ -13,6 +13,7 @@ import pytest
 
 from phasegate.bootstrap import Embedded, EmbeddedOptions, Services
 from phasegate.domain.errors import NoAnswer
+from phasegate.domain.protocol.names import DISPATCH_QUEUE
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.facts import AttemptFacts, HealedAs
 from phasegate.domain.state.lease import Lease
@@ -156,6 +157,19 @@ def waiting(services: Services, *queues: str) -> list[QueueTask]:
 def dates_in(task: QueueTask) -> int:
     """How many dates a task carries."""
     return len(json.loads(task.payload).get("attempts", [None]))
+
+
+@pytest.mark.parametrize(("at_once", "pages"), [(1, [50, 40]), (20, [40, 40, 10]), (50, [50, 40])])
+def test_no_page_of_released_dates_cuts_a_full_batch_in_two(tmp_path: Path, at_once: int, pages: list[int]) -> None:
+    with batched(at_once):
+        # Fifty dates of 36 s are as long as a call may be.
+        world = World(tmp_path, dates=90, change=lambda d: d["phases"][0]["dispatch"].update(timeout_seconds=36))
+    with world.open() as embedded:
+        world.begin(embedded)
+        services: Any = embedded.engine("r")._handlers
+        services.dispatcher.put_pages("r", world.days, "released")
+        queued = [json.loads(held.task.payload)["dates"] for held in services.backend.tasks.held(DISPATCH_QUEUE)]
+        assert [len(page) for page in sorted(queued)] == pages
 
 
 class Cut(Exception):

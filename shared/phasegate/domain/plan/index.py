@@ -70,6 +70,11 @@ class PlanIndex:
         return {task.ref: task for task in self.tasks}
 
     @cached_property
+    def dates_at_once(self) -> int:
+        """Return how many dates one call of the run carries at most."""
+        return max((task.dates_at_once for task in self.tasks), default=1)
+
+    @cached_property
     def observed(self) -> Mapping[int, Observed]:
         """Map the number of each observed task to how its end is known."""
         return {task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)}

@@ -7,6 +7,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.decisions.batches import form_batches
 from phasegate.domain.decisions.reconcile import DueTask
 from phasegate.domain.messages.tasks import DispatchPage, QueuedAttempt, write_payload
+from phasegate.domain.plan import FIRST
 from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.state.facts import AttemptKey, Dispatched, Inputs
 from phasegate.domain.state.run import Run
@@ -27,9 +28,11 @@ class Dispatcher:
         self._backend = backend
 
     def put_pages(self, run_id: str, days: Sequence[date], cause: str) -> None:
-        """Queue these dates for the reconciler, in pages. ``cause`` makes the pages' names: the same cause is queued
-        once."""
-        pages = [days[i : i + PAGE_DATES] for i in range(0, len(days), PAGE_DATES)]
+        """Queue these dates for the reconciler, in pages that cut no full batch in two. ``cause`` makes the pages'
+        names: the same cause is queued once."""
+        at_once = self._backend.state.index(run_id, FIRST).dates_at_once
+        size = PAGE_DATES // at_once * at_once
+        pages = [days[i : i + size] for i in range(0, len(days), size)]
         self._backend.tasks.create(
             [
                 QueueTask(

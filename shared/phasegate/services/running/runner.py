@@ -222,13 +222,16 @@ class Runner:
             finished = self._backend.clock.now()
             completions: list[Completion] = []
             for attempt in call.attempts:
-                result = attempt.refused or found.get(attempt.claim.key.day)
-                if result is not None:
-                    _log.info("%s: the worker ended: %s %s", attempt.claim.key.day, result.status, result.message[:500])
-                    completions.append(completion(call, attempt.claim, result, started, finished))
-                elif not failed_together:
-                    self._leases.pop(attempt_id(call.run.run_id, attempt.claim), None)
-                    _log.info("%s: its end is not known yet: an event will tell, or the sweep", attempt.claim.key.day)
+                key = attempt.claim.key
+                result = attempt.refused or found.get(key.day)
+                with telemetry.bind(date=key.day, attempt=key.attempt):
+                    if result is not None:
+                        # A metric counts those that failed (infra/terraform/alerts.tf).
+                        _log.info("the worker ended: %s %s", result.status, result.message[:500])
+                        completions.append(completion(call, attempt.claim, result, started, finished))
+                    elif not failed_together:
+                        self._leases.pop(attempt_id(call.run.run_id, attempt.claim), None)
+                        _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
             return CallEnd(completions, failed_together)
 
     def _results(self, call: Call) -> Mapping[date, ProcessorResult] | ProcessorResult:
