@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.errors import InputError, StaleFence, StatementRefused, WouldEmpty
-from phasegate.ports import Partition, Warehouse
+from phasegate.domain.errors import EvaluationError, InputError, StaleFence, StatementRefused, WouldEmpty
+from phasegate.ports import Parameter, Partition, Partitions, Replaced, Struct, Warehouse
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS `contract.points` (d DATE, team STRING, points INT64, share FLOAT64, _fence INT64)
@@ -166,6 +166,151 @@ def test_writers_of_one_partition_leave_one_set_of_rows(warehouse: Warehouse, pa
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(try_to_write, (*range(7, 13), *range(1, 7))))
     assert held(warehouse, partition) == [("BOS", 10, 12), ("NYK", 10, 12)]
+
+
+# Many dates at once
+
+EACH = "SELECT asked.d, team, 10 AS points FROM UNNEST(@dates) AS asked CROSS JOIN UNNEST(['BOS', 'NYK']) AS team"
+"""Two rows for each date of ``@dates``."""
+
+
+@pytest.fixture
+def many() -> Partitions:
+    """Four dates, two by two, that no other test writes; each has a fence of its own."""
+    first = date(2030, 1, 1) + timedelta(days=10 * next(_numbers))
+    return Partitions("contract.points", "d", {first + timedelta(days=n): fence for n, fence in FENCES.items()})
+
+
+FENCES = {0: 7, 1: 5, 4: 9, 5: 6}
+
+
+def write_all(warehouse: Warehouse, many: Partitions, select: str = EACH) -> dict[date, Replaced]:
+    days = list(many.fences)
+    dates: list[Struct] = [{"d": day} for day in days]
+    given: dict[str, Parameter] = {"dates": dates, "first": days[0], "last": days[-1], "second": days[1]}
+    return warehouse.replace_partitions(many, select, given)
+
+
+def all_held(warehouse: Warehouse, many: Partitions) -> list[list[tuple[Any, ...]]]:
+    return [held(warehouse, many.of(day)) for day in many.fences]
+
+
+def two_rows(fence: int, points: int | None = 10) -> list[tuple[Any, ...]]:
+    return [("BOS", points, fence), ("NYK", points, fence)]
+
+
+def later(many: Partitions) -> Partitions:
+    """The same dates, in later attempts."""
+    return Partitions(many.table, many.date_column, {day: fence + 10 for day, fence in many.fences.items()})
+
+
+def test_many_dates_are_replaced_at_once_each_under_its_fence_and_those_between_stay(
+    warehouse: Warehouse, many: Partitions
+) -> None:
+    between = many.of(min(many.fences) + timedelta(days=2))
+    write(warehouse, between, 1)
+    assert write_all(warehouse, many) == dict.fromkeys(many.fences, 2)
+    assert all_held(warehouse, many) == [two_rows(fence) for fence in FENCES.values()]
+    one_each = "SELECT asked.d, 'MIA' AS team FROM UNNEST(@dates) AS asked"
+    assert write_all(warehouse, later(many), one_each) == dict.fromkeys(many.fences, 1)
+    assert all_held(warehouse, many) == [[("MIA", None, fence + 10)] for fence in FENCES.values()]
+    assert held(warehouse, between) == two_rows(1)
+
+
+def test_of_many_dates_those_under_a_higher_fence_are_refused_alone(warehouse: Warehouse, many: Partitions) -> None:
+    days = list(many.fences)
+    for day in (days[0], days[2]):
+        write(warehouse, many.of(day), 50, "SELECT @d AS d, 'MIA' AS team")
+    for _ in range(2):
+        found = write_all(warehouse, many)
+        assert [found[day] for day in (days[1], days[3])] == [2, 2]
+        for day in (days[0], days[2]):
+            assert isinstance(found[day], StaleFence)
+            assert f"{day} was written under fence 50; fence {many.fences[day]} came too late" in str(found[day])
+    assert all_held(warehouse, many) == [[("MIA", None, 50)], two_rows(5), [("MIA", None, 50)], two_rows(6)]
+
+
+def test_of_many_dates_those_that_would_lose_their_rows_are_refused_alone_and_emptied_when_told_to(
+    warehouse: Warehouse, many: Partitions
+) -> None:
+    days = list(many.fences)
+    write(warehouse, many.of(days[1]), 2)
+    found = write_all(warehouse, many, f"{EACH} WHERE asked.d != @second AND asked.d < @last")
+    assert [found[day] for day in (days[0], days[2], days[3])] == [2, 2, 0]
+    refusal = found[days[1]]
+    assert isinstance(refusal, WouldEmpty)
+    assert str(refusal).startswith(f"contract.points of {days[1]} holds 2 rows, and this attempt yields 0")
+    assert (refusal.rows, refusal.is_fenced, refusal.fence) == (2, True, 5)
+    assert all_held(warehouse, many) == [two_rows(7), two_rows(2), two_rows(9), []]
+    assert refusal.empty() == 2
+    assert all_held(warehouse, many) == [two_rows(7), [], two_rows(9), []]
+
+
+@pytest.mark.parametrize(
+    ("select", "complaint"),
+    [
+        ("SELECT DATE_ADD(asked.d, INTERVAL 1 DAY) AS d FROM UNNEST(@dates) AS asked", "a row of another date: 20"),
+        ("SELECT IF(asked.d = @second, NULL, asked.d) AS d FROM UNNEST(@dates) AS asked", "another date: NULL"),
+        ("SELECT asked.d, CAST(IF(asked.d = @second, 'x', '1') AS INT64) AS points FROM UNNEST(@dates) AS asked", "x"),
+    ],
+)
+def test_a_value_or_a_row_of_another_date_leaves_all_of_many_dates_as_they_were(
+    warehouse: Warehouse, many: Partitions, select: str, complaint: str
+) -> None:
+    write_all(warehouse, many)
+    with pytest.raises(EvaluationError, match=complaint):
+        write_all(warehouse, later(many), select)
+    assert all_held(warehouse, many) == [two_rows(fence) for fence in FENCES.values()]
+    assert write_all(warehouse, later(many)) == dict.fromkeys(many.fences, 2)
+
+
+def test_writers_of_dates_that_overlap_leave_one_set_of_rows(warehouse: Warehouse, many: Partitions) -> None:
+    write_all(warehouse, many)
+    days = list(many.fences)
+
+    def try_to_write(fence: int) -> None:
+        some = days[:3] if fence % 2 else days[1:]
+        write_all(warehouse, Partitions(many.table, many.date_column, dict.fromkeys(some, fence)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(try_to_write, range(11, 19)))
+    assert all_held(warehouse, many) == [two_rows(fence) for fence in (17, 18, 18, 18)]
+
+
+def test_json_lines_of_many_dates_become_their_rows(warehouse: Warehouse, many: Partitions) -> None:
+    days = list(many.fences)
+    written = warehouse.load_partitions(many, {day: lines_of(day, "BOS", "NYK") for day in days})
+    assert written == dict.fromkeys(days, 2)
+    assert all_held(warehouse, many) == [two_rows(fence) for fence in FENCES.values()]
+
+
+def test_lines_that_do_not_fit_keep_back_their_own_date(warehouse: Warehouse, many: Partitions) -> None:
+    days = list(many.fences)
+    write(warehouse, many.of(days[1]), 50)
+    extra = Partitions(many.table, many.date_column, {**many.fences, days[3] + timedelta(days=1): 3})
+    write(warehouse, extra.of(list(extra.fences)[4]), 2)
+    found = warehouse.load_partitions(
+        extra,
+        {
+            days[0]: lines_of(days[3], "BOS"),
+            days[1]: lines_of(days[1], "MIA"),
+            days[2]: lines({"d": days[2].isoformat(), "points": "many"}),
+            days[3]: lines_of(days[3], "BOS", "NYK"),
+            list(extra.fences)[4]: b"",
+        },
+    )
+    of_another, stale, of_a_value, written, emptied = found.values()
+    assert isinstance(of_another, InputError)
+    assert f"d is {days[3]}, not {days[0]}" in str(of_another)
+    assert isinstance(stale, StaleFence)
+    assert isinstance(of_a_value, EvaluationError)
+    assert written == 2
+    assert isinstance(emptied, WouldEmpty)
+    assert all_held(warehouse, extra) == [[], two_rows(50), [], two_rows(6), two_rows(2)]
+
+
+def lines_of(day: date, *teams: str) -> bytes:
+    return lines(*({"d": day.isoformat(), "team": team, "points": 10} for team in teams))
 
 
 # Deletions

@@ -217,6 +217,7 @@ def test_warehouse_and_objects_are_those_of_this_process(site: Site) -> None:
         "stale": found["stale"],
         "nothing": "WouldEmpty: raw.t of 2024-01-15 holds 1 row, and this attempt yields 0: nothing was changed",
         "emptied": 1,
+        "many": [1, "WouldEmpty", 1],
         "gone": found["gone"],
         "wrong": found["wrong"],
         "odd": found["odd"],

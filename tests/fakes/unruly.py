@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phasegate.domain.errors import HaltError, StaleFence, WouldEmpty
-from phasegate.ports import ObjectStore, Partition, Warehouse
+from phasegate.ports import ObjectStore, Partition, Partitions, Warehouse
 
 FOR_EVER = 1000.0
 MANY = "UNNEST(GENERATE_ARRAY(1, 40000))"
@@ -181,6 +181,10 @@ class UnrulyWorker:
                 found[name] = f"{type(error).__name__}: {error}"
                 if isinstance(error, WouldEmpty):
                     found["emptied"] = error.empty()
+        some = Partitions(PART.table, PART.date_column, {DAY: 7})
+        found["many"] = list(self._warehouse.load_partitions(some, {DAY: lines}).values())
+        (refusal,) = self._warehouse.load_partitions(some, {DAY: b""}).values()
+        found["many"] += [type(refusal).__name__, refusal.empty() if isinstance(refusal, WouldEmpty) else None]
         numbers: dict[int, Any] = {}
         threads = [
             threading.Thread(

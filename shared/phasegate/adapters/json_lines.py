@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from phasegate.domain.errors import NOBODYS, YIELDS_NOTHING, InputError, WouldEmpty
-from phasegate.ports import Partition, Row
+from phasegate.domain.errors import NOBODYS, YIELDS_NOTHING, InputError, PhasegateError, WouldEmpty
+from phasegate.ports import Partition, Replaced, Row
 
 _NESTED = {dict, list}
 
@@ -82,6 +82,13 @@ def would_empty(
     )
     refusal.empty = lambda: empty(partition, fence)
     return refusal
+
+
+def rows_written(replaced: Replaced) -> int:
+    """Return the rows of the one date that was written. Raises the error for which it was not."""
+    if isinstance(replaced, PhasegateError):
+        raise replaced
+    return replaced
 
 
 def check_day(partition: Partition, rows: Sequence[Row]) -> None:

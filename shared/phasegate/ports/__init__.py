@@ -11,7 +11,7 @@ from phasegate.ports.objects import ObjectStore
 from phasegate.ports.queues import QueueTask, Tasks
 from phasegate.ports.records import Heal, QuarantineRecord, ReportNote
 from phasegate.ports.state import RunReader, RunWriter, State
-from phasegate.ports.warehouse import Bound, Parameter, Partition, Row, Warehouse
+from phasegate.ports.warehouse import Bound, Parameter, Partition, Partitions, Replaced, Row, Struct, Warehouse
 from phasegate.ports.worker import Worker
 
 __all__ = [
@@ -26,13 +26,16 @@ __all__ = [
     "ObjectStore",
     "Parameter",
     "Partition",
+    "Partitions",
     "QuarantineRecord",
     "QueueTask",
+    "Replaced",
     "ReportNote",
     "Row",
     "RunReader",
     "RunWriter",
     "State",
+    "Struct",
     "Tasks",
     "Warehouse",
     "Worker",

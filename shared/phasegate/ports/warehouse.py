@@ -11,7 +11,10 @@ Row = dict[str, Any]
 Bound = Mapping[str, str] | StatementRefused
 """What binding a SELECT says: BigQuery's SQL types by column of its rows, or what is wrong with it."""
 
-Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | None
+Struct = Mapping[str, date | int]
+"""The fields of a STRUCT, by their names."""
+
+Parameter = str | int | float | bool | date | Sequence[str] | Sequence[date] | Sequence[Struct] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,36 @@ class Partition:
     """The DATE column that the table is partitioned by."""
     day: date
     """The date that the rows belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """Partitions are those of one table that are written together, each under a fence of its own."""
+
+    table: str
+    """``dataset.table``."""
+    date_column: str
+    """The DATE column that the table is partitioned by."""
+    fences: Mapping[date, int]
+    """The fence under which each date is written, by date."""
+
+    @classmethod
+    def one(cls, partition: Partition, fence: int) -> "Partitions":
+        """Return one partition as the only one that is written."""
+        return cls(partition.table, partition.date_column, {partition.day: fence})
+
+    def of(self, day: date) -> Partition:
+        """Return the partition of one date."""
+        return Partition(self.table, self.date_column, day)
+
+    def only(self, days: Collection[date]) -> "Partitions":
+        """Return those of some of the dates."""
+        fences = {day: fence for day, fence in self.fences.items() if day in days}
+        return Partitions(self.table, self.date_column, fences)
+
+
+Replaced = int | PhasegateError
+"""What became of one date among several: the rows written, or why nothing of it was changed."""
 
 
 class Warehouse(Protocol):
@@ -57,8 +90,23 @@ class Warehouse(Protocol):
         row and rows stand there: nothing is changed then.
         """
 
+    def replace_partitions(
+        self, partitions: Partitions, select: str, parameters: Mapping[str, Parameter]
+    ) -> dict[date, Replaced]:
+        """Replace many dates by the rows of one ``select``, in one transaction; returns what became of each date.
+
+        A date's rows are replaced as a whole. A date of which a row carries a higher fence (StaleFence), or for which
+        the select yields none over rows that stand there (WouldEmpty), is left as it is, and the others are written.
+        Raises InputError for a row of a date that was not asked for, and EvaluationError for a value that makes the
+        select fail: nothing is changed on any date then.
+        """
+
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
-        """Do the same with JSON lines (UTF-8, one object per row, keys are column names)."""
+        """Do the same as ``replace_partition`` with JSON lines (UTF-8, one object per row, keys are column names)."""
+
+    def load_partitions(self, partitions: Partitions, lines: Mapping[date, bytes]) -> dict[date, Replaced]:
+        """Do the same as ``replace_partitions`` with the JSON lines of each date. Lines that do not fit (InputError)
+        keep their own date from being written, and no other."""
 
     def empty_partition(self, partition: Partition, fence: int) -> int:
         """Delete the rows of a partition in one transaction; returns how many there were. Raises StaleFence so."""

@@ -56,6 +56,7 @@ _PLAIN = frozenset(
         ("decimal", "Decimal"),
         ("uuid", "UUID"),
         ("phasegate.ports.warehouse", "Partition"),
+        ("phasegate.ports.warehouse", "Partitions"),
     }
 )
 """Types that a worker may give to warehouse and objects, beside text, numbers, bytes, lists and dictionaries."""

@@ -4,11 +4,11 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import count
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Condition, Lock, get_ident
 from typing import Any
 
 import duckdb
@@ -20,7 +20,7 @@ from phasegate.adapters.embedded.dialect.functions import reason
 from phasegate.adapters.embedded.dialect.results import readers
 from phasegate.adapters.embedded.dialect.typing import bigquery_types
 from phasegate.adapters.embedded.unbound import unbound
-from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, rows_written, would_empty
 from phasegate.domain.errors import (
     EvaluationError,
     HaltError,
@@ -31,15 +31,16 @@ from phasegate.domain.errors import (
     StatementRefused,
     TransientError,
 )
+from phasegate.domain.halves import by_halves
 from phasegate.domain.protocol.object_names import LINES, UNFINISHED
-from phasegate.ports import Bound, Parameter, Partition, Row
+from phasegate.ports import Bound, Parameter, Partition, Partitions, Replaced, Row
 
 FENCE = "_fence"
-_LOCKS = 64
 _opened = count()
 """Numbers the warehouses in memory of this process."""
-_FENCE_PARAMETER = "phasegate_fence"
-_DAY_PARAMETER = "phasegate_day"
+_FENCES_PARAMETER = "phasegate_fences"
+_DAYS_PARAMETER = "phasegate_days"
+_OTHERS_PARAMETER = "phasegate_others"
 _UNBOUND = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -58,6 +59,9 @@ _PARSED_KEPT = 256
 _SOUND_KEPT = 512
 """Statements of which is kept that they were bound."""
 
+_Write = Callable[[duckdb.DuckDBPyConnection, Mapping[date, int]], Mapping[date, int]]
+"""Writes the rows of dates, whose fences it is given; returns the rows of each date that has some."""
+
 
 class DuckDbWarehouse:
     """The warehouse keeps tables with date partitions in one DuckDB file, written by one process.
@@ -75,7 +79,8 @@ class DuckDbWarehouse:
 
     def __init__(self, path: Path, *, memory_limit: str = "600MB", threads: int = 1) -> None:
         self._path = path
-        self._locks = tuple(Lock() for _ in range(_LOCKS))
+        self._being_written: set[tuple[str, date | None]] = set()
+        self._changed = Condition()
         self._columns: dict[str, dict[str, str]] = {}
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
@@ -105,7 +110,7 @@ class DuckDbWarehouse:
 
     def identify(self, identity: str) -> None:
         """Give this file what tells it from every other warehouse."""
-        with self._lock_of("schema"), self._transaction() as cursor:
+        with self._alone("schema"), self._transaction() as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS phasegate")
             cursor.execute("CREATE OR REPLACE TABLE phasegate.identity (id VARCHAR)")
             cursor.execute("INSERT INTO phasegate.identity VALUES ($id)", {"id": identity})
@@ -116,7 +121,7 @@ class DuckDbWarehouse:
         TIMESTAMP columns of a table that a version before wrote, without a zone and in UTC, become instants.
         """
         statements = translate_ddl(ddl)
-        with self._lock_of("schema"), self._transaction() as cursor:
+        with self._alone("schema"), self._transaction() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             for table, names in instants(ddl).items():
@@ -168,7 +173,7 @@ class DuckDbWarehouse:
 
     def lay_out(self, columns: Mapping[str, Mapping[str, str]]) -> None:
         """Create empty tables, in the place of those that are there. columns: DuckDB's types by column, by table."""
-        with self._lock_of("schema"), self._transaction() as cursor:
+        with self._alone("schema"), self._transaction() as cursor:
             for table, kinds in columns.items():
                 cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{split_table(table)[0]}"')
                 listed = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
@@ -207,20 +212,41 @@ class DuckDbWarehouse:
         """Replace the partition by the rows of ``select``; returns the rows written.
 
         Raises StaleFence when a row of the partition carries a higher fence, WouldEmpty when the select yields no row
-        and rows stand there, and InputError when it does not fit the table or yields a row of another date; a select
-        that cannot be bound is refused at its first use (StatementRefused, with the place). Nothing is changed then.
+        and rows stand there, and InputError as ``replace_partitions`` does. Nothing is changed then.
+        """
+        return rows_written(
+            self.replace_partitions(Partitions.one(partition, fence), select, parameters)[partition.day]
+        )
+
+    def replace_partitions(
+        self, partitions: Partitions, select: str, parameters: Mapping[str, Parameter]
+    ) -> dict[date, Replaced]:
+        """Replace many dates by the rows of ``select``, in one transaction; returns what became of each date.
+
+        Raises InputError when the select does not fit the table or yields a row of another date; one that cannot be
+        bound is refused at its first use (StatementRefused, with the place). Nothing is changed then.
         """
         statement = self._translate(select, parameters)
-        self._require_sound(select, statement.sql, _bound(statement.parameters, parameters))
+        bound = _bound(statement.parameters, parameters)
+        self._require_sound(select, statement.sql, bound)
+        table, day = partitions.table, f'fresh."{partitions.date_column}"'
         # The check stands in a column: as a filter it would be pushed down among rows that the select throws away.
         insert = (
-            f"INSERT INTO {quoted(partition.table)} BY NAME SELECT fresh.*, "
-            f'CASE WHEN fresh."{partition.date_column}" = ${_DAY_PARAMETER} THEN ${_FENCE_PARAMETER} ELSE '
-            f"error('the select for {partition.table} yields a row of another date') END AS {FENCE} "
-            f"FROM ({statement.sql}) AS fresh"
+            f"INSERT INTO {quoted(table)} BY NAME SELECT fresh.*, CASE WHEN list_contains(${_DAYS_PARAMETER}, {day}) "
+            f"THEN {_fence_of(day)} ELSE error(concat('the select for {table} yields a row of another date: ', "
+            f"coalesce(CAST({day} AS VARCHAR), 'NULL'))) END AS {FENCE} FROM ({statement.sql}) AS fresh"
         )
-        bound = _bound(statement.parameters, parameters) | {_FENCE_PARAMETER: fence, _DAY_PARAMETER: partition.day}
-        return self._replace(partition, fence, lambda cursor: _count(self._run(cursor, insert, bound)))
+        others = f" WHERE list_position(${_OTHERS_PARAMETER}, {day}) IS NULL"
+
+        def write(cursor: duckdb.DuckDBPyConnection, fences: Mapping[date, int]) -> Mapping[date, int]:
+            given = bound | _fences_parameters(fences)
+            if left_out := [each for each in partitions.fences if each not in fences]:
+                rows = _count(self._run(cursor, insert + others, given | {_OTHERS_PARAMETER: left_out}))
+            else:
+                rows = _count(self._run(cursor, insert, given))
+            return dict.fromkeys(fences, rows) if len(fences) == 1 else self._count_dates(cursor, partitions)
+
+        return self._replace(partitions, write)
 
     def _require_sound(self, select: str, sql: str, bound: Mapping[str, Parameter]) -> None:
         """Bind a select once, by itself: within the statement that writes its rows no place in it could be named."""
@@ -243,24 +269,48 @@ class DuckDbWarehouse:
         Raises StaleFence and WouldEmpty as ``replace_partition`` does, and InputError for a line that is not an object,
         has a key that is no column, has a value that is not of its column's type, or belongs to another date.
         """
-        columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
-        rows, fresh = _read_lines(partition.table, columns, lines)
-        check_day(partition, rows)
-        if not rows:
-            return self._replace(partition, fence, None)
-        return self._replace(
-            partition, fence, lambda cursor: self._insert(cursor, partition.table, columns, fresh, fence)
+        return rows_written(
+            self.load_partitions(Partitions.one(partition, fence), {partition.day: lines})[partition.day]
         )
+
+    def load_partitions(self, partitions: Partitions, lines: Mapping[date, bytes]) -> dict[date, Replaced]:
+        """Replace many dates by JSON lines, in one transaction; returns what became of each date.
+
+        A date whose lines do not fit has the InputError. Where a value of some date is not of its column's type, the
+        dates are written by halves.
+        """
+        table = partitions.table
+        columns = {name: kind for name, kind in self._columns_of(table).items() if name != FENCE}
+        counts: dict[date, int] = {}
+        fresh: dict[date, bytes] = {}
+        done: dict[date, Replaced] = {}
+        for day in partitions.fences:
+            try:
+                rows, fresh[day] = _read_lines(table, columns, lines[day])
+                check_day(partitions.of(day), rows)
+                counts[day] = len(rows)
+            except InputError as error:
+                done[day] = error
+
+        def write(cursor: duckdb.DuckDBPyConnection, fences: Mapping[date, int]) -> Mapping[date, int]:
+            if any(counts[day] for day in fences):
+                content = b"\n".join(fresh[day] for day in fences)
+                self._insert(cursor, table, columns, content, _fences_parameters(fences), partitions.date_column)
+            return counts
+
+        done |= by_halves(list(counts), lambda days: self._replace(partitions.only(days), write))
+        return {day: done[day] for day in partitions.fences}
 
     def empty_partition(self, partition: Partition, fence: int) -> int:
         """Delete the rows of a partition; returns how many there were. Raises StaleFence as above."""
-        with self._lock_of(partition.table, partition.day):
+        with self._alone(partition.table, [partition.day]):
             held = self._held_by(partition.table, partition.date_column)
             rows = self._held_rows(partition, held, fence)[0]
             if rows:
                 held[partition.day] = None
+                delete = self._deletion(partition.table, partition.date_column, [partition.day])
                 with self._transaction() as cursor:
-                    self._delete(cursor, partition)
+                    self._run(cursor, *delete)
                 held[partition.day] = (0, 0)
             return rows
 
@@ -268,7 +318,7 @@ class DuckDbWarehouse:
         """Replace a whole reference table by JSON lines; returns the rows written. Raises InputError as above."""
         columns = self._columns_of_unfenced(table)
         rows, fresh = _read_lines(table, columns, lines)
-        with self._lock_of(table), self._transaction() as cursor:
+        with self._alone(table), self._transaction() as cursor:
             cursor.execute(f"DELETE FROM {quoted(table)}")
             return self._insert(cursor, table, columns, fresh) if rows else 0
 
@@ -281,20 +331,18 @@ class DuckDbWarehouse:
         _shape(table, columns).check(fresh)
         same = " AND ".join(f'held."{key}" IS NOT DISTINCT FROM fresh."{key}"' for key in keys)
         missing = f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {same})"
-        with self._lock_of(table), self._transaction() as cursor:
+        with self._alone(table), self._transaction() as cursor:
             return self._insert(cursor, table, columns, json_lines(fresh), condition=missing)
 
     def delete_dates(self, table: str, date_column: str, days: Collection[date]) -> int:
         """Delete the rows of these dates in one statement; returns how many there were."""
         if not days:
             return 0
-        statement = self._translate(deletion(table, date_column), dates_parameters(days))
-        with ExitStack() as stack:
-            for number in sorted({self._lock_number(table, day) for day in days}):
-                stack.enter_context(self._locks[number])
+        with self._alone(table, days):
             self._forget(table, days)
+            delete = self._deletion(table, date_column, days)
             with self._transaction() as cursor:
-                deleted = _count(cursor.execute(statement.sql, _bound(statement.parameters, dates_parameters(days))))
+                deleted = _count(self._run(cursor, *delete))
             self._forget(table, days)
         return deleted
 
@@ -319,24 +367,37 @@ class DuckDbWarehouse:
         with suppress(OSError):  # Nothing was loaded; or what was killed has left something, for the sweep.
             self._lines.rmdir()
 
-    def _replace(
-        self, partition: Partition, fence: int, insert: Callable[[duckdb.DuckDBPyConnection], int] | None
-    ) -> int:
-        """Put what ``insert`` writes in the place of the partition's rows, in one transaction; None: nothing."""
-        with self._lock_of(partition.table, partition.day):
-            held = self._held_by(partition.table, partition.date_column)
-            rows, highest = self._held_rows(partition, held, fence)
-            if not rows and insert is None:
-                return 0
-            held[partition.day] = None
-            with self._transaction() as cursor:
-                if rows:
-                    self._delete(cursor, partition)
-                written = insert(cursor) if insert else 0
-                if rows and not written:
-                    raise would_empty(partition, fence, rows, highest, self.empty_partition)
-            held[partition.day] = (written, fence if written else 0)
-            return written
+    def _replace(self, partitions: Partitions, write: _Write) -> dict[date, Replaced]:
+        """Put what ``write`` writes in the place of each date's rows, in one transaction. Where it would leave nothing
+        on some dates, it is undone, and done for the others."""
+        table, date_column = partitions.table, partitions.date_column
+        done: dict[date, Replaced] = {}
+        with self._alone(table, partitions.fences):
+            held = self._held_by(table, date_column)
+            before: dict[date, tuple[int, int]] = {}
+            for day, fence in partitions.fences.items():
+                try:
+                    before[day] = self._held_rows(partitions.of(day), held, fence)
+                except StaleFence as error:
+                    done[day] = error
+            while fences := {day: partitions.fences[day] for day in before if day not in done}:
+                there = [day for day in fences if before[day][0]]
+                held.update(dict.fromkeys(fences))
+                delete = self._deletion(table, date_column, there) if there else None
+                emptied: list[date] = []
+                with suppress(_Undone), self._transaction() as cursor:
+                    if delete:
+                        self._run(cursor, *delete)
+                    written = write(cursor, fences)
+                    emptied = [day for day in there if not written.get(day)]
+                    if emptied:
+                        raise _Undone
+                for day in emptied:
+                    done[day] = would_empty(partitions.of(day), fences[day], *before[day], self.empty_partition)
+                if not emptied:
+                    done |= {day: written.get(day, 0) for day in fences}
+                    held.update({day: (rows, fences[day]) if (rows := written.get(day)) else (0, 0) for day in fences})
+        return {day: done[day] for day in partitions.fences}
 
     def _held_rows(self, partition: Partition, held: dict[date, tuple[int, int] | None], fence: int) -> tuple[int, int]:
         """Rows and highest fence of a partition, whose lock is held. Raises StaleFence."""
@@ -348,11 +409,22 @@ class DuckDbWarehouse:
             )
         return rows, highest
 
+    def _deletion(self, table: str, date_column: str, days: Collection[date]) -> tuple[str, dict[str, Any]]:
+        """The statement that deletes the rows of these dates, and its parameters. Not to be asked for within a
+        transaction: what is translated for the first time looks the table up."""
+        parameters = dates_parameters(days)
+        statement = self._translate(deletion(table, date_column), parameters)
+        return statement.sql, _bound(statement.parameters, parameters)
+
     @staticmethod
-    def _delete(cursor: duckdb.DuckDBPyConnection, partition: Partition) -> None:
-        cursor.execute(
-            f'DELETE FROM {quoted(partition.table)} WHERE "{partition.date_column}" = $day', {"day": partition.day}
+    def _count_dates(cursor: duckdb.DuckDBPyConnection, partitions: Partitions) -> dict[date, int]:
+        """Rows of each date that has some, among them those of other dates that lie between."""
+        counted = cursor.execute(
+            f'SELECT "{partitions.date_column}", COUNT(*) FROM {quoted(partitions.table)} '
+            f'WHERE "{partitions.date_column}" BETWEEN $first AND $last GROUP BY 1',
+            {"first": min(partitions.fences), "last": max(partitions.fences)},
         )
+        return dict(counted.fetchall())
 
     def _held_by(self, table: str, date_column: str) -> dict[date, tuple[int, int] | None]:
         """Rows and highest fence of each partition, read once: no other process can write this file.
@@ -383,21 +455,21 @@ class DuckDbWarehouse:
         table: str,
         columns: Mapping[str, str],
         lines: bytes,
-        fence: int | None = None,
+        fences: Mapping[str, Any] | None = None,
+        date_column: str = "",
         condition: str = "",
     ) -> int:
         # DuckDB reads JSON faster from a file than from a parameter: 3 ms against 7 ms for 229 rows of 27 columns.
         types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-        given: dict[str, Parameter] = {} if fence is None else {_FENCE_PARAMETER: fence}
-        constant = f", ${_FENCE_PARAMETER} AS {FENCE}" if given else ""
+        fence = f""", {_fence_of(f'fresh."{date_column}"')} AS {FENCE}""" if fences else ""
         self._lines.mkdir(exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=UNFINISHED, suffix=".jsonl", dir=self._lines)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(lines)
             source = f"read_json($path, format = 'newline_delimited', columns = {{{types}}}) AS fresh"
-            statement = f"INSERT INTO {quoted(table)} BY NAME SELECT fresh.*{constant} FROM {source} {condition}"
-            return _count(self._run(cursor, statement, given | {"path": path}))
+            statement = f"INSERT INTO {quoted(table)} BY NAME SELECT fresh.*{fence} FROM {source} {condition}"
+            return _count(self._run(cursor, statement, {**(fences or {}), "path": path}))
         finally:
             os.unlink(path)
 
@@ -414,12 +486,19 @@ class DuckDbWarehouse:
             raise InputError(f"{table} carries {FENCE}: write it a partition at a time")
         return columns
 
-    def _lock_of(self, table: str, day: date | None = None) -> Lock:
-        return self._locks[self._lock_number(table, day)]
-
-    @staticmethod
-    def _lock_number(table: str, day: date | None) -> int:
-        return hash((table, day)) % _LOCKS
+    @contextmanager
+    def _alone(self, table: str, days: Iterable[date | None] = (None,)) -> Iterator[None]:
+        """Write these dates of a table, or the table as a whole (None), while nobody else here does."""
+        wanted = {(table, day) for day in days}
+        with self._changed:
+            self._changed.wait_for(lambda: self._being_written.isdisjoint(wanted))
+            self._being_written |= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._being_written -= wanted
+                self._changed.notify_all()
 
     def _run(
         self, cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Parameter]
@@ -530,6 +609,20 @@ def _explained(error: duckdb.Error, path: Path) -> PhasegateError:
     if isinstance(error, _OF_A_VALUE):
         return EvaluationError(f"the warehouse could not evaluate the statement: {reason(line)}")
     return InputError(f"the warehouse refused the statement: {line}")
+
+
+class _Undone(Exception):
+    """A transaction is rolled back, to be tried for fewer dates."""
+
+
+def _fences_parameters(fences: Mapping[date, int]) -> dict[str, Any]:
+    """What ``_fence_of`` takes."""
+    return {_DAYS_PARAMETER: list(fences), _FENCES_PARAMETER: list(fences.values())}
+
+
+def _fence_of(day: str) -> str:
+    """The fence of a row's date, in SQL; NULL of one that is not written."""
+    return f"list_extract(${_FENCES_PARAMETER}, list_position(${_DAYS_PARAMETER}, {day}))"
 
 
 def _lines_folder(path: Path) -> Path:

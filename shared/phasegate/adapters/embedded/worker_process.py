@@ -126,8 +126,9 @@ class Link:
         with self._asking:
             self.send("ask", port, method, content)
             kind, value = self._replies.get()
-        if isinstance(value, WouldEmpty):
-            value.empty = partial(self.ask, port, "empty_partition", value.partition, value.fence)
+        for refusal in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(refusal, WouldEmpty):
+                refusal.empty = partial(self.ask, port, "empty_partition", refusal.partition, refusal.fence)
         if kind == "raise":
             raise value
         return value

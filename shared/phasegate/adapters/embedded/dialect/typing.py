@@ -14,7 +14,7 @@ from sqlglot.schema import MappingSchema
 from phasegate.adapters.embedded.dialect.known import refusal
 from phasegate.adapters.embedded.dialect.mending import DECIMAL, FLOAT, any_kind, number_with_point
 from phasegate.domain.errors import StatementRefused
-from phasegate.ports import Parameter
+from phasegate.ports import Parameter, Struct
 
 
 class Tables:
@@ -265,7 +265,7 @@ def _type_aliases(select: exp.Select) -> None:
                 column.type = of
 
 
-def type_of(value: Parameter) -> str | None:
+def type_of(value: Parameter | Struct) -> str | None:
     """Return the BigQuery type of a parameter's value; None for one that shows none.
 
     Raises StatementRefused for NaN, so that no rule needs to reckon with it.
@@ -275,6 +275,8 @@ def type_of(value: Parameter) -> str | None:
     if isinstance(value, list | tuple):
         kinds = {kind for each in value if (kind := type_of(each))}
         return f"ARRAY<{kinds.pop()}>" if len(kinds) == 1 else None
+    if isinstance(value, Mapping):
+        return f"STRUCT<{', '.join(f'{name} {type_of(field)}' for name, field in value.items())}>"
     return next((name for kind, name in _PARAMETERS if isinstance(value, kind)), None)
 
 

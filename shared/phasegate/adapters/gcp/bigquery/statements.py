@@ -1,18 +1,17 @@
 """Statements for BigQuery write partitions and rows, and take parameters of its types. Pure: no client."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
+from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, StructQueryParameter
 
 from phasegate.adapters.bigquery_sql import split_table
 from phasegate.adapters.json_lines import json_lines
 from phasegate.domain.errors import InputError
-from phasegate.ports import Parameter, Partition, Row
+from phasegate.ports import Parameter, Partition, Partitions, Row, Struct
 
 FENCE = "_fence"
-FENCE_PARAMETER = "phasegate_fence"
-DAY_PARAMETER = "phasegate_day"
+FENCES_PARAMETER = "phasegate_fences"
 ROWS_PARAMETER = "phasegate_rows"
 
 MAX_ROWS_BYTES = 8 * 1024**2
@@ -62,53 +61,78 @@ def quoted(table: str) -> str:
     return f"`{'.'.join(split_table(table))}`"
 
 
-def replacement(partition: Partition, select: str, columns: Sequence[str]) -> str:
-    """Return one MERGE that puts the rows of ``select`` in the place of the partition's: all of it, or nothing.
+def replacement(partitions: Partitions, select: str, columns: Sequence[str]) -> str:
+    """Return one MERGE that puts the rows of ``select`` in the place of those of each date: all of it, or nothing.
 
     Its guards raise an error inside the statement, so that they judge the very rows that it deletes and inserts: a
-    held row with a higher fence (``fence_found`` reads it), a fresh row of another date, no fresh row at all
-    (``is_of_nothing``): the row of ``phasegate_one`` finds no partner then. Takes FENCE_PARAMETER and DAY_PARAMETER.
-    ``IF`` evaluates only the branch that it takes, AND promises no order: the date stands in both.
+    held row with a higher fence (``fence_found`` reads it), a fresh row of another date, a date without a fresh row
+    (``is_of_nothing``). Takes FENCES_PARAMETER. ``IF`` evaluates only the branch that it takes.
     """
     names = ", ".join(f"`{name}`" for name in columns)
-    day, fence = f"@{DAY_PARAMETER}", f"@{FENCE_PARAMETER}"
-    foreign = f"ERROR('the select for {partition.table} yields a row of another date')"
-    guarded = f"IF(`{partition.date_column}` = {day}, {fence}, {foreign})"
+    fresh_names = ", ".join(f"fresh.`{name}`" for name in columns)
+    day = f"fresh.`{partitions.date_column}`"
+    foreign = (
+        f"ERROR(CONCAT('the select for {partitions.table} yields a row of another date: ', "
+        f"COALESCE(CAST({day} AS STRING), 'NULL')))"
+    )
+    guarded = f"IF(asked.day IS NULL, {foreign}, IF(phasegate_there IS NULL, ERROR('{_NOTHING_FOUND}'), asked.fence))"
     return (
-        f"MERGE {quoted(partition.table)} AS held\n"
-        f"USING (SELECT {names}, IF(phasegate_there IS NULL, ERROR('{_NOTHING_FOUND}'), {guarded}) AS `{FENCE}` "
-        "FROM (SELECT 1 AS phasegate_one) LEFT JOIN (SELECT *, 1 AS phasegate_there "
-        f"FROM (\n{select}\n)) ON phasegate_there = phasegate_one) AS fresh\n"
+        f"MERGE {quoted(partitions.table)} AS held\n"
+        f"USING (SELECT {fresh_names}, {guarded} AS `{FENCE}` FROM UNNEST(@{FENCES_PARAMETER}) AS asked FULL JOIN "
+        f"(SELECT *, 1 AS phasegate_there FROM (\n{select}\n)) AS fresh ON {day} = asked.day) AS fresh\n"
         "ON FALSE\n"
-        f"{_deleting(partition)}\n"
+        f"{_deleting(partitions)}\n"
         f"WHEN NOT MATCHED BY TARGET THEN INSERT ({names}, `{FENCE}`) VALUES ({names}, `{FENCE}`)"
     )
 
 
-def emptying(partition: Partition) -> str:
-    """Return one MERGE that deletes the partition's rows, with the guard of their fences. Parameters as above."""
+def rows_of_some(select: str, date_column: str, left_out: Collection[date]) -> str:
+    """Return a SELECT of the rows of ``select`` but those of some dates."""
+    if not left_out:
+        return select
     return (
-        f"MERGE {quoted(partition.table)} AS held\nUSING (SELECT 1 AS one) AS fresh\nON FALSE\n{_deleting(partition)}"
+        f"SELECT * FROM (\n{select}\n) WHERE `{date_column}` IS NULL OR `{date_column}` NOT IN ({_literals(left_out)})"
     )
 
 
-def _deleting(partition: Partition) -> str:
-    day, fence = f"@{DAY_PARAMETER}", f"@{FENCE_PARAMETER}"
-    held_day, held_fence = f"held.`{partition.date_column}`", f"held.`{FENCE}`"
+def emptying(partition: Partition, fence: int) -> str:
+    """Return one MERGE that deletes the partition's rows, with the guard of their fences."""
+    return (
+        f"MERGE {quoted(partition.table)} AS held\nUSING (SELECT 1 AS one) AS fresh\nON FALSE\n"
+        f"{_deleting(Partitions.one(partition, fence))}"
+    )
+
+
+def _deleting(partitions: Partitions) -> str:
+    """The clause that deletes. Dates and fences stand in it as they are: BigQuery takes no correlated subquery there
+    (https://cloud.google.com/bigquery/docs/reference/standard-sql/dml-syntax, 2026)."""
+    held_day, held_fence = f"held.`{partitions.date_column}`", f"held.`{FENCE}`"
+    fences = " ".join(f"WHEN {_literals([day])} THEN {fence}" for day, fence in partitions.fences.items())
+    is_asked = f"{held_day} IN ({_literals(partitions.fences)})"
     stale = f"ERROR(CONCAT('{_FENCE_FOUND}', CAST({held_fence} AS STRING)))"
+    # AND promises no order: the dates stand in both.
     return (
-        f"WHEN NOT MATCHED BY SOURCE AND {held_day} = {day} "
-        f"AND IF({held_day} = {day} AND {held_fence} > {fence}, {stale}, TRUE) THEN DELETE"
+        f"WHEN NOT MATCHED BY SOURCE AND {is_asked} "
+        f"AND IF({is_asked} AND {held_fence} > CASE {held_day} {fences} END, {stale}, TRUE) THEN DELETE"
     )
 
 
-def holding(partition: Partition) -> str:
-    """Return one SELECT of the partition's rows (``found``) and their highest fence (``highest``), with
-    DAY_PARAMETER."""
+def _literals(days: Collection[date]) -> str:
+    return ", ".join(f"DATE '{day}'" for day in days)
+
+
+def holding(partitions: Partitions) -> str:
+    """Return one SELECT of the rows (``found``) and their highest fence (``highest``) of each ``day`` that has some."""
+    day = f"`{partitions.date_column}`"
     return (
-        f"SELECT COUNT(*) AS found, COALESCE(MAX(`{FENCE}`), 0) AS highest FROM {quoted(partition.table)} "
-        f"WHERE `{partition.date_column}` = @{DAY_PARAMETER}"
+        f"SELECT {day} AS day, COUNT(*) AS found, COALESCE(MAX(`{FENCE}`), 0) AS highest "
+        f"FROM {quoted(partitions.table)} WHERE {day} IN ({_literals(partitions.fences)}) GROUP BY 1"
     )
+
+
+def counting(select: str, date_column: str) -> str:
+    """Return one SELECT of how many rows ``select`` yields for each ``day`` (``found``)."""
+    return f"SELECT `{date_column}` AS day, COUNT(*) AS found FROM (\n{select}\n) GROUP BY 1"
 
 
 def is_of_nothing(message: str) -> bool:
@@ -142,6 +166,25 @@ def rows_parameter(table: str, rows: Sequence[Row]) -> str:
     return f"[{lines.decode().replace(chr(10), ',')}]"
 
 
+def rows_together(parameters: Iterable[str]) -> str:
+    """Return the values of ROWS_PARAMETER of several dates as one."""
+    return f"[{','.join(rows[1:-1] for rows in parameters)}]"
+
+
+def by_requests(parameters: Mapping[date, str]) -> Iterator[list[date]]:
+    """Yield the dates, as many at once as one request can carry. parameters: the value of ROWS_PARAMETER of each."""
+    days: list[date] = []
+    size = 0
+    for day, rows in parameters.items():
+        if days and size + len(rows) > MAX_ROWS_BYTES:
+            yield days
+            days, size = [], 0
+        days.append(day)
+        size += len(rows)
+    if days:
+        yield days
+
+
 def insertion_of_missing(table: str, columns: Mapping[str, str], keys: Sequence[str]) -> str:
     """Return one INSERT of those rows of ROWS_PARAMETER whose keys the table does not hold; NULL keys are keys."""
     names = ", ".join(f"`{name}`" for name in columns)
@@ -157,10 +200,22 @@ def typed(name: str, value: Parameter) -> ScalarQueryParameter | ArrayQueryParam
     """Return a query parameter in the type of its value; None and an empty list are taken for STRING: cast them in the
     SQL.
     """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        kind = "DATE" if value and isinstance(value[0], date) else "STRING"
-        return ArrayQueryParameter(name, kind, list(value))
-    return ScalarQueryParameter(name, _type_of(value), value)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return ScalarQueryParameter(name, _type_of(value), value)
+    if value and isinstance(value[0], Mapping):
+        structs = [_struct(each) for each in value if isinstance(each, Mapping)]
+        return ArrayQueryParameter(name, "STRUCT", structs)
+    kind = "DATE" if value and isinstance(value[0], date) else "STRING"
+    return ArrayQueryParameter(name, kind, list(value))
+
+
+def fences_by_day(fences: Mapping[date, int]) -> list[Struct]:
+    """Return the value of FENCES_PARAMETER: of each ``day`` its ``fence``."""
+    return [{"day": day, "fence": fence} for day, fence in fences.items()]
+
+
+def _struct(fields: Struct) -> StructQueryParameter:
+    return StructQueryParameter(None, *(ScalarQueryParameter(name, _type_of(of), of) for name, of in fields.items()))
 
 
 def _type_of(value: str | float | date | None) -> str:

@@ -31,12 +31,14 @@ from phasegate.adapters.bigquery_sql import (
 )
 from phasegate.adapters.gcp.bigquery.errors import explained, may_be_of_a_value, refused
 from phasegate.adapters.gcp.bigquery.statements import (
-    DAY_PARAMETER,
     FENCE,
-    FENCE_PARAMETER,
+    FENCES_PARAMETER,
     ROWS_PARAMETER,
+    by_requests,
+    counting,
     emptying,
     fence_found,
+    fences_by_day,
     holding,
     insertion_of_missing,
     is_of_nothing,
@@ -44,13 +46,15 @@ from phasegate.adapters.gcp.bigquery.statements import (
     quoted,
     replacement,
     rows_of_parameter,
+    rows_of_some,
     rows_parameter,
+    rows_together,
     sql_type,
     typed,
 )
-from phasegate.adapters.gcp.http.errors import HTTP_ERRORS, message_of
+from phasegate.adapters.gcp.http.errors import HTTP_ERRORS
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, would_empty
+from phasegate.adapters.json_lines import RowShape, check_day, first_of_each, json_lines, rows_written, would_empty
 from phasegate.domain.checks.question import DuckDbSql
 from phasegate.domain.errors import (
     EvaluationError,
@@ -59,8 +63,10 @@ from phasegate.domain.errors import (
     StaleFence,
     StatementRefused,
     TransientError,
+    WouldEmpty,
 )
-from phasegate.ports import Bound, Parameter, Partition, Row
+from phasegate.domain.halves import by_halves
+from phasegate.ports import Bound, Parameter, Partition, Partitions, Replaced, Row
 from phasegate.telemetry import note_read
 
 CALL_RETRY = DEFAULT_RETRY.with_timeout(60.0)
@@ -172,45 +178,83 @@ class BigQueryWarehouse:
         """Replace the partition by the rows of ``select`` with one MERGE; returns the rows written.
 
         Raises StaleFence when a row of the partition carries a higher fence, WouldEmpty when the select yields no row
-        and rows stand there, and InputError when it does not fit the table or yields a row of another date. Nothing is
-        changed then.
+        and rows stand there, and InputError as ``replace_partitions`` does. Nothing is changed then.
+        """
+        return rows_written(
+            self.replace_partitions(Partitions.one(partition, fence), select, parameters)[partition.day]
+        )
+
+    def replace_partitions(
+        self, partitions: Partitions, select: str, parameters: Mapping[str, Parameter]
+    ) -> dict[date, Replaced]:
+        """Replace many dates by the rows of ``select`` with one MERGE, and count those of several dates with one
+        SELECT; returns what became of each date.
+
+        A date that must be left as it is makes the MERGE fail: it is run again for the others. Raises InputError when
+        the select does not fit the table or yields a row of another date. Nothing is changed then.
         """
         select = select.strip().removesuffix(";")
         values = chosen(named_parameters(select), parameters)
         if select not in self._selected:
             self._selected[select] = tuple(field.name for field in self._dry_run(select, values).schema or ())
-        return self._replace(partition, select, self._selected[select], values, fence)
+        return self._replace(partitions, select, self._selected[select], values)
 
     def load_partition(self, partition: Partition, lines: bytes, fence: int) -> int:
         """Replace the partition by JSON lines; returns the rows written.
 
-        The rows travel in a parameter of the same MERGE (8 MiB at most): no load job and nothing left behind.
         Raises StaleFence and WouldEmpty as ``replace_partition`` does, and InputError for a line that is not an object,
         has a key that is no column, has a value that is not of its column's type, or belongs to another date.
         """
-        columns = {name: kind for name, kind in self._columns_of(partition.table).items() if name != FENCE}
-        rows = _shape(partition.table, columns).read(lines)
-        check_day(partition, rows)
-        if not rows:
-            return self._nothing_written(partition, fence)
-        values = {ROWS_PARAMETER: rows_parameter(partition.table, rows)}
-        return self._replace(partition, rows_of_parameter(columns), tuple(columns), values, fence)
+        return rows_written(
+            self.load_partitions(Partitions.one(partition, fence), {partition.day: lines})[partition.day]
+        )
+
+    def load_partitions(self, partitions: Partitions, lines: Mapping[date, bytes]) -> dict[date, Replaced]:
+        """Replace many dates by JSON lines; returns what became of each date.
+
+        The rows travel in a parameter of the same MERGE: no load job and nothing left behind. Those of more dates than
+        one request carries (8 MiB) go with several.
+        """
+        table = partitions.table
+        columns = {name: kind for name, kind in self._columns_of(table).items() if name != FENCE}
+        shape = _shape(table, columns)
+        done: dict[date, Replaced] = {}
+        counts: dict[date, int] = {}
+        fresh: dict[date, str] = {}
+        for day, fence in partitions.fences.items():
+            try:
+                rows = shape.read(lines[day])
+                check_day(partitions.of(day), rows)
+                if rows:
+                    counts[day], fresh[day] = len(rows), rows_parameter(table, rows)
+                else:
+                    done[day] = self._nothing_written(partitions.of(day), fence)
+            except (InputError, StaleFence, WouldEmpty) as error:
+                done[day] = error
+
+        def write(days: Sequence[date]) -> dict[date, Replaced]:
+            values = {ROWS_PARAMETER: rows_together(fresh[day] for day in days)}
+            return self._replace(partitions.only(days), rows_of_parameter(columns), tuple(columns), values, counts)
+
+        for days in by_requests(fresh):
+            done |= by_halves(days, write)
+        return {day: done[day] for day in partitions.fences}
 
     def empty_partition(self, partition: Partition, fence: int) -> int:
         """Delete the rows of a partition with one MERGE; returns how many there were. Raises StaleFence as above."""
-        guarded: dict[str, Parameter] = {FENCE_PARAMETER: fence, DAY_PARAMETER: partition.day}
-        with self._errors_explained(partition, fence):
-            job = self._run(emptying(partition), guarded)
-            return int(job.dml_stats.deleted_row_count) if job.dml_stats else 0
+        try:
+            with self._errors_explained():
+                job = self._run(emptying(partition, fence), {})
+        except PhasegateError as error:
+            if (higher := fence_found(str(error))) is None:
+                raise
+            raise _stale(partition, higher, fence) from error.__cause__
+        return int(job.dml_stats.deleted_row_count) if job.dml_stats else 0
 
     def _nothing_written(self, partition: Partition, fence: int) -> int:
         """Zero, for a write of no rows over none. Raises StaleFence, and WouldEmpty over some."""
-        (found,) = self.query(holding(partition), {DAY_PARAMETER: partition.day})
-        if found["highest"] > fence:
-            raise _stale(partition, found["highest"], fence)
-        if found["found"]:
-            raise would_empty(partition, fence, found["found"], found["highest"], self.empty_partition)
-        return 0
+        partitions = Partitions.one(partition, fence)
+        return rows_written(self._left_alone(partitions, self._held(partitions), {})[partition.day])
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines with one load job; returns the rows written.
@@ -262,11 +306,13 @@ class BigQueryWarehouse:
         try:
             return self.query(*question)
         except PhasegateError as error:
-            return self._of_a_value(error, question) if may_be_of_a_value(error.__cause__) else error
+            return self._of_a_value(error, question)
 
     def _of_a_value(self, error: PhasegateError, question: tuple[str, Mapping[str, Parameter]]) -> PhasegateError:
         """An EvaluationError where a dry run, which is free and reads no value, finds nothing wrong with a statement
         that failed; else the error."""
+        if not may_be_of_a_value(error.__cause__):
+            return error
         try:
             self._dry_run(*question)
         except TransientError as found:
@@ -277,21 +323,75 @@ class BigQueryWarehouse:
 
     def _replace(
         self,
-        partition: Partition,
+        partitions: Partitions,
         select: str,
         columns: Sequence[str],
         values: Mapping[str, Parameter],
-        fence: int,
-    ) -> int:
-        if partition.date_column not in columns:
-            raise InputError(f"the select for {partition.table} has no column {partition.date_column}: name it")
-        guarded = {**values, FENCE_PARAMETER: fence, DAY_PARAMETER: partition.day}
-        try:
-            with self._errors_explained(partition, fence):
-                job = self._run(replacement(partition, select, columns), guarded)
-                return int(job.dml_stats.inserted_row_count) if job.dml_stats else 0
-        except _NothingSelected:
-            return self._nothing_written(partition, fence)
+        counts: Mapping[date, int] | None = None,
+    ) -> dict[date, Replaced]:
+        """Put the rows of a select in the place of each date's. counts: its rows by date, where they are known."""
+        if partitions.date_column not in columns:
+            raise InputError(f"the select for {partitions.table} has no column {partitions.date_column}: name it")
+        done: dict[date, Replaced] = {}
+        while (part := partitions.only(partitions.fences.keys() - done.keys())).fences:
+            rows = rows_of_some(select, partitions.date_column, done)
+            guarded = {**values, FENCES_PARAMETER: fences_by_day(part.fences)}
+            try:
+                with self._errors_explained():
+                    job = self._run(replacement(part, rows, columns), guarded)
+            except PhasegateError as error:
+                if not (is_of_nothing(said := str(error)) or fence_found(said) is not None):
+                    raise self._of_a_value(error, (select, values)) from error.__cause__
+                selected = self._selected_rows(part, rows, values) if counts is None else counts
+                kept = self._left_alone(part, self._held(part), selected)
+                if not kept:
+                    raise TransientError(
+                        f"{partitions.table} was changed by another writer meanwhile: {error}"
+                    ) from error
+                done |= kept
+            else:
+                if counts is None and len(part.fences) == 1:
+                    counts = dict.fromkeys(part.fences, int(job.dml_stats.inserted_row_count) if job.dml_stats else 0)
+                done |= self._written(part, counts)
+        return {day: done[day] for day in partitions.fences}
+
+    def _held(self, partitions: Partitions) -> dict[date, Row]:
+        """The number of rows (``found``) and the highest fence of each date that has some."""
+        return {row["day"]: row for row in self.query(holding(partitions))}
+
+    def _selected_rows(self, partitions: Partitions, select: str, values: Mapping[str, Parameter]) -> dict[date, int]:
+        """The rows that a select yields for each date that it yields some for. Raises EvaluationError for a row of
+        another date: which of two errors a statement meets first is chance."""
+        found = {row["day"]: row["found"] for row in self.query(counting(select, partitions.date_column), values)}
+        for day in found:
+            if day not in partitions.fences:
+                table = partitions.table
+                raise EvaluationError(f"the select for {table} yields a row of another date: {day or 'NULL'}")
+        return found
+
+    def _left_alone(
+        self, partitions: Partitions, held: Mapping[date, Row], selected: Mapping[date, int]
+    ) -> dict[date, Replaced]:
+        """What becomes of each date that must be left as it is: a higher fence stands there, or nothing is selected."""
+        found: dict[date, Replaced] = {}
+        for day, fence in partitions.fences.items():
+            rows, highest = (held[day]["found"], held[day]["highest"]) if day in held else (0, 0)
+            if highest > fence:
+                found[day] = _stale(partitions.of(day), highest, fence)
+            elif rows and not selected.get(day):
+                found[day] = would_empty(partitions.of(day), fence, rows, highest, self.empty_partition)
+            elif not selected.get(day):
+                found[day] = 0
+        return found
+
+    def _written(self, partitions: Partitions, counts: Mapping[date, int] | None) -> Mapping[date, Replaced]:
+        """The rows of dates that have just been written. None: they are counted, and what a newer attempt has written
+        since is its own."""
+        if counts is not None:
+            return {day: counts[day] for day in partitions.fences}
+        held = self._held(partitions)
+        written = {day: row["found"] for day, row in held.items()}
+        return dict.fromkeys(partitions.fences, 0) | written | self._left_alone(partitions, held, written)
 
     def _run(self, sql: str, values: Mapping[str, Parameter]) -> QueryJob:
         """Run a statement to its end."""
@@ -338,24 +438,16 @@ class BigQueryWarehouse:
         return columns
 
     @contextmanager
-    def _errors_explained(self, partition: Partition | None = None, fence: int = 0) -> Iterator[None]:
+    def _errors_explained(self) -> Iterator[None]:
         try:
             yield
         except HTTP_ERRORS as error:
-            if partition and (higher := fence_found(message_of(error))) is not None:
-                raise _stale(partition, higher, fence) from error
-            if partition and is_of_nothing(message_of(error)):
-                raise _NothingSelected from error
             raise explained(error, self._settings.max_bytes_billed) from error
 
 
 def _require_own(sql: str) -> None:
     if isinstance(sql, DuckDbSql):
         raise StatementRefused("`dialect: duckdb` is for embedded mode alone: write it in BigQuery's dialect")
-
-
-class _NothingSelected(Exception):
-    """The select of a replacement yields no row."""
 
 
 def _stale(partition: Partition, higher: int, fence: int) -> StaleFence:
