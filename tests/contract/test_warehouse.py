@@ -522,6 +522,13 @@ def test_a_parameter_of_every_kind_arrives_as_it_is(warehouse: Warehouse) -> Non
     assert [type(row[name]) for name in "sifbd"] == [str, int, float, bool, date]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_array_of_structs_arrives_field_by_field(warehouse: Warehouse, number: int) -> None:
+    dates: list[Struct] = [{"d": date(2024, 1, n), "start": date(2023, 12, n), "n": n} for n in range(1, number + 1)]
+    select = "SELECT asked.d, asked.start, asked.n FROM UNNEST(@dates) AS asked ORDER BY 1"
+    assert warehouse.query(select, {"dates": dates}) == dates
+
+
 def test_what_is_counted_and_is_nowhere_true_is_zero(warehouse: Warehouse) -> None:
     (row,) = warehouse.query(
         "SELECT COUNTIF(x = 3) AS n, COUNTIF(x IS NULL) AS unknown FROM (SELECT CAST(NULL AS INT64) AS x)"

@@ -35,16 +35,29 @@ def prepared(tree: exp.Expr) -> exp.Expr:
         if isinstance(query.parent, exp.From | exp.Join) and not query.alias:
             query.set("alias", exp.TableAlias(this=exp.to_identifier(f"_query_{number}")))
     for number, unnest in enumerate(tree.find_all(exp.Unnest)):
-        first = unnest.expressions[0] if unnest.expressions else None
-        if (
-            not unnest.args.get("alias")
-            and isinstance(first, exp.Array)
-            and first.expressions
-            and isinstance(first.expressions[0], exp.Struct)
-        ):
+        if not unnest.expressions or not _is_of_structs(unnest.expressions[0]):
+            continue
+        if unnest.args.get("alias"):
+            _refuse_star(unnest)
+        else:
             unnest.set("alias", exp.TableAlias(columns=[exp.to_identifier(f"_of_array_{number}")]))
             unnest.set("explode_array", True)
     return tree
+
+
+def _is_of_structs(array: exp.Expr) -> bool:
+    """Tell whether an array that is written out, or a parameter, is one of STRUCTs."""
+    if isinstance(array, exp.Cast):
+        return array.is_type(exp.DType.ARRAY) and bool(array.to.expressions[0].this == exp.DType.STRUCT)
+    return isinstance(array, exp.Array) and bool(array.expressions) and isinstance(array.expressions[0], exp.Struct)
+
+
+def _refuse_star(unnest: exp.Unnest) -> None:
+    """An asterisk is all fields of a STRUCT that has a name; in DuckDB it is the STRUCT."""
+    select = unnest.find_ancestor(exp.Select)
+    if select is not None and any(isinstance(part, exp.Star) for part in select.expressions):
+        name = unnest.alias_column_names[0] if unnest.alias_column_names else unnest.alias
+        raise refusal(unnest, "SELECT * of an UNNEST of STRUCTs with a name is not translated", f"{name}.*")
 
 
 def _zone_of_all(extract: exp.Expr) -> None:
