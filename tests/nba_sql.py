@@ -1,6 +1,6 @@
 """The SELECTs of the reference pipeline, and how Phasegate runs one of them for a date, without a run around it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -8,12 +8,13 @@ from typing import Any
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
-from phasegate.domain.calendar.sql_parameters import sql_parameters
+from phasegate.domain.calendar.sql_parameters import set_parameters, sql_parameters
 from phasegate.domain.protocol.worker import WorkerRequest
 from phasegate.domain.spec.pipeline import Processor, TableOutput
-from phasegate.ports import Warehouse
+from phasegate.ports import Parameter, Warehouse
 from phasegate.services.reading.schedule import read_calendar
-from phasegate.services.running.sql_processors import planned_select, run_select
+from phasegate.services.running.select_batches import run_selects
+from phasegate.services.running.sql_processors import PlannedSelect, planned_select
 from tests.conftest import NBA_PIPELINE
 
 NBA = load_pipeline(NBA_PIPELINE)
@@ -73,27 +74,47 @@ def calendar_of(warehouse: Warehouse) -> Calendar:
 
 
 def bounds_of(processor: SqlProcessor, calendar: Calendar, day: date) -> dict[str, date]:
-    """What its SELECT is given for a date."""
+    """The bounds of what it may read for a date, and the date."""
     return sql_parameters(NBA, calendar, processor.phase, processor.name, day)
+
+
+def given_to(processor: SqlProcessor, calendar: Calendar, days: Sequence[date]) -> dict[str, Parameter]:
+    """What its SELECT is given for some dates together."""
+    return dict(set_parameters([bounds_of(processor, calendar, day) for day in days]))
 
 
 def run_sql(
     warehouse: Warehouse, calendar: Calendar, name: str, day: date, fence: int = 1
 ) -> tuple[int, dict[str, Any]]:
     """What the runner gets for a processor on a date. Where nothing is expected nobody runs it: empty, and why."""
+    return run_sql_batch(warehouse, calendar, name, {day: fence})[day]
+
+
+def run_sql_batch(
+    warehouse: Warehouse, calendar: Calendar, name: str, fences: Mapping[date, int]
+) -> dict[date, tuple[int, dict[str, Any]]]:
+    """The same for some dates together, in calendar order, each under its fence."""
     processor = {**ANALYTICS, **PRECOMPUTE}[name]
-    letter, why = expectation(NBA, calendar, processor.phase, processor.spec, day)
-    if letter == ExpectationLetter.EMPTY:
-        return 200, {"results": {name: {"status": "empty", "rows": 0, "message": why, "error_class": None}}}
-    planned = planned_select(NBA, calendar, processor.phase, processor.spec, day)
-    assert planned is not None
-    request = WorkerRequest(
-        run_id="test",
-        date=day,
-        phase=processor.phase,
-        processor=name,
-        attempt=1,
-        fence=fence,
-        deadline=datetime(2030, 1, 1, tzinfo=UTC),
+    answers: dict[date, tuple[int, dict[str, Any]]] = {}
+    due: list[tuple[PlannedSelect, WorkerRequest]] = []
+    for day, fence in fences.items():
+        letter, why = expectation(NBA, calendar, processor.phase, processor.spec, day)
+        planned = planned_select(NBA, calendar, processor.phase, processor.spec, day)
+        assert planned is not None
+        if letter == ExpectationLetter.EMPTY:
+            result = {"status": "empty", "rows": 0, "message": why, "error_class": None}
+            answers[day] = 200, {"results": {name: result}}
+        else:
+            due.append((planned, request_for(processor.phase, name, day, fence)))
+    if due:
+        given = run_selects([planned for planned, _ in due], [request for _, request in due], warehouse)
+        answers |= dict(zip((request.date for _, request in due), given, strict=True))
+    return answers
+
+
+def request_for(phase: str, processor: str, day: date, fence: int) -> WorkerRequest:
+    """What a worker is sent for a date."""
+    deadline = datetime(2090, 1, 1, tzinfo=UTC)
+    return WorkerRequest(
+        run_id="test", date=day, phase=phase, processor=processor, attempt=1, fence=fence, deadline=deadline
     )
-    return run_select(planned, request, warehouse)

@@ -44,7 +44,17 @@ from phasegate.services.reading.schedule import read_calendar, read_calendar_at_
 from phasegate.services.starting.own_tables import make_own_tables
 from phasegate.stack.emulators import Server
 from tests.emulators import wipe_reference_datasets
-from tests.nba_sql import ANALYTICS, NBA, PIPELINE, PRECOMPUTE, SqlProcessor, bounds_of, run_sql, select_of
+from tests.nba_sql import (
+    ANALYTICS,
+    NBA,
+    PIPELINE,
+    PRECOMPUTE,
+    SqlProcessor,
+    given_to,
+    run_sql,
+    run_sql_batch,
+    select_of,
+)
 from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body
 
@@ -132,8 +142,7 @@ def both(
 
 
 def question_of(processor: SqlProcessor, played: Played, day: date) -> Question:
-    bounds = bounds_of(processor, played.calendar, day)
-    return Question(select_of(processor), bounds, "")
+    return Question(select_of(processor), given_to(processor, played.calendar, [day]), "")
 
 
 @pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
@@ -314,6 +323,21 @@ def test_what_is_processed_over_the_cloud_is_the_same(both: Both, processor: Sql
     embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, both.last))
     assert_same_but_for_the_last_place(embedded, cloud)
     assert len(embedded) == answer["rows"] > 0
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
+def test_a_batch_that_is_processed_over_the_cloud_is_the_same(both: Both, processor: SqlProcessor) -> None:
+    days = both.played.days[-3:]
+    jobs = {job.job_id for job in both.cloud._client.list_jobs()}
+    answers = run_sql_batch(both.cloud, both.played.calendar, processor.name, dict.fromkeys(days, 3))
+    made = [job.statement_type for job in both.cloud._client.list_jobs() if job.job_id not in jobs]
+    assert made.count("MERGE") == 1
+    for day in days:
+        answer = both.played.results[day, processor.phase, processor.name]
+        assert answers[day] == (200, {"results": {processor.name: answer}})
+        embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, day))
+        assert_same_but_for_the_last_place(embedded, cloud)
+        assert len(embedded) == answer["rows"] > 0
 
 
 def partition_of(table: str, date_column: str, day: date) -> Question:

@@ -16,7 +16,7 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.ports import Partition, Row
 from tests.conftest import NBA_PIPELINE, as_json, run_command
-from tests.nba_sql import ANALYTICS, PRECOMPUTE, SqlProcessor, bounds_of, calendar_of, select_of
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, SqlProcessor, calendar_of, given_to, select_of
 from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER
 
 FIRST, LAST = date(2023, 10, 24), date(2023, 11, 3)
@@ -61,15 +61,15 @@ def with_the_older_rounding(select: str) -> str:
 
 def write_anew(warehouse: DuckDbWarehouse, processor: SqlProcessor, calendar: Calendar, day: date) -> int:
     """Write a partition under its own fence by the older rounding; returns how many rows are others than before."""
-    bounds = bounds_of(processor, calendar, day)
     held = f"SELECT * FROM {processor.table} WHERE {processor.date_column} = @d"
-    before = warehouse.query(held, bounds)
+    before = warehouse.query(held, {"d": day})
     if not before:
         return 0
     select = with_the_older_rounding(select_of(processor))
     partition = Partition(processor.table, processor.date_column, day)
-    assert warehouse.replace_partition(partition, select, bounds, max(row["_fence"] for row in before)) == len(before)
-    return sum(row not in before for row in warehouse.query(held, bounds))
+    given, fence = given_to(processor, calendar, [day]), max(row["_fence"] for row in before)
+    assert warehouse.replace_partition(partition, select, given, fence) == len(before)
+    return sum(row not in before for row in warehouse.query(held, {"d": day}))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 
 from phasegate.adapters.embedded.dialect import Translator, connected, translate, translate_ddl
 from phasegate.adapters.json_lines import utc_without_zone
+from phasegate.domain.calendar.sql_parameters import SET_PARAMETERS
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
 
@@ -216,13 +217,23 @@ def test_what_only_looks_like_it_is_read(sql: str) -> None:
     assert translate(sql).sql
 
 
+def test_all_fields_of_structs_with_a_name_are_asked_for_by_that_name() -> None:
+    dates = [{"d": date(2024, 1, 1)}]
+    with pytest.raises(StatementRefused, match=r"with a name is not translated.*asked\.\*"):
+        translate("SELECT * FROM UNNEST(@dates) AS asked", {"dates": dates})
+    connection = connected(duckdb.connect())
+    for select in ("SELECT asked.* FROM UNNEST(@dates) AS asked", "SELECT * FROM UNNEST(@dates)"):
+        found = connection.execute(Translator(connection)(select, {"dates": dates}).sql, {"dates": dates})
+        assert [column[0] for column in found.description or ()] == ["d"]
+
+
 @pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda processor: processor.name)
 def test_every_select_of_the_pipeline_is_translated_in_silence(
     processor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         statement = translate(select_of(processor))
-    assert statement.parameters <= {"d", "season_start", "window_start"}
+    assert {"dates", "last"} <= statement.parameters <= SET_PARAMETERS.keys()
     assert caplog.records == []
 
 
@@ -230,7 +241,9 @@ def test_every_select_of_the_pipeline_is_translated_in_silence(
 def test_every_table_that_a_select_reads_is_bounded_by_date(processor: Any) -> None:
     sql = select_of(processor)
     reads = sql.count("`nba_")
-    bounds = sum(sql.count(bound) for bound in ("_date = @d", "_date < @d", "BETWEEN @season_start AND @d"))
+    bounds = sum(
+        sql.count(f"_date {bound}") for bound in ("BETWEEN @first AND", "< @last", "BETWEEN @season_start AND")
+    )
     assert bounds >= reads, f"{reads} tables, {bounds} bounds"
 
 

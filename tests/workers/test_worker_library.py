@@ -253,6 +253,22 @@ def test_a_late_writer_is_refused_by_the_fence_check(
         refuse(warehouse, request(fence=6))
 
 
+def test_the_example_of_many_dates_writes_each_under_its_fence(
+    examples: Callable[[str], ModuleType], warehouse: Warehouse, tmp_path: Path
+) -> None:
+    worker = examples("ratings.py").build(None, warehouse, FolderObjectStore(tmp_path / "objects"))
+    worker.prepare()
+    quiet = date(2024, 7, 1)
+    write_dates = examples("many_dates.py").write_dates
+    written = write_dates(warehouse, {DAY: 7, quiet: 8})
+    assert written == {DAY: "1 rows", quiet: "0 rows"}
+    assert warehouse.query("SELECT game_date, _fence FROM `ratings.home_margins`") == [{"game_date": DAY, "_fence": 7}]
+    late = write_dates(warehouse, {DAY: 6, quiet: 9})
+    assert late[DAY].startswith(
+        "kept: ratings.home_margins of 2024-01-15 was written under fence 7; fence 6 came too late"
+    )
+
+
 def test_the_fence_check_looks_at_the_column_that_it_is_told(warehouse: Warehouse) -> None:
     warehouse.apply_schema("CREATE TABLE IF NOT EXISTS `t.a` (d DATE, version INT64, _fence INT64) PARTITION BY d;")
     partition = Partition("t.a", "d", DAY)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nba_worker.schedule import BOOTSTRAP_DAYS, Schedule
 from nba_worker.scrapers import nothing_to_do
-from phasegate.ports import Partition, Warehouse
+from phasegate.ports import Parameter, Partition, Warehouse
 from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus, hash_of_statement
 
 PIPELINE = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ READS_PROPS = "upcoming_player_game_context"
 
 @lru_cache
 def select_of(processor: SqlProcessor) -> str:
-    """Return the processor's SELECT in the BigQuery dialect; its parameters are @d, @season_start and @window_start."""
+    """Return the processor's SELECT in the BigQuery dialect, which is written for sets of dates."""
     return (PIPELINE / "sql" / processor.dataset / f"{processor.name}.sql").read_text(encoding="utf-8")
 
 
@@ -90,7 +90,8 @@ class SqlProcessors:
             self._warehouse.load_partition(partition, b"", fence)
             return nothing_to_do(reason)
         window = self._schedule.window(day)
-        parameters = {"d": day, "season_start": window.season_start, "window_start": window.window_start}
+        bounds = {"season_start": window.season_start, "window_start": window.window_start}
+        parameters: dict[str, Parameter] = {"dates": [{"d": day, **bounds}], "first": day, "last": day, **bounds}
         rows = self._warehouse.replace_partition(partition, select_of(processor), parameters, fence)
         if rows:
             return ProcessorResult(status=ResultStatus.SUCCESS, rows=rows)

@@ -9,7 +9,7 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.tokenizer_core import Token, TokenType
 
 from phasegate.adapters.parsing import place_of, tokens_of, trees_of
-from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS, WINDOW_START, lookbacks_of
+from phasegate.domain.calendar.sql_parameters import DATES, SET_PARAMETERS, SQL_PARAMETERS, WINDOW_START, lookbacks_of
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, Processor, TableOutput, did_you_mean
 
@@ -65,10 +65,8 @@ def sql_file_problems(pipeline: Pipeline) -> Problems:
             at = f"phases[{p}].processors[{i}]"
             if processor.sql in pipeline.sql_files and isinstance(processor.output, TableOutput):
                 text = pipeline.select_of(processor)
-                known = set(SQL_PARAMETERS)
-                if not any(lookbacks_of(pipeline, phase.name, processor.name)):
-                    known.discard(WINDOW_START)
-                for where, sentence in _select_problems(text, processor.output, known):
+                has_window = any(lookbacks_of(pipeline, phase.name, processor.name))
+                for where, sentence in _select_problems(text, processor.output, has_window):
                     yield f"{at}.sql", f"{processor.sql}{where}: {sentence}"
 
 
@@ -78,10 +76,10 @@ def _processors(pipeline: Pipeline) -> Iterator[tuple[str, Processor]]:
             yield f"phases[{p}].processors[{i}]", processor
 
 
-def _select_problems(text: str, output: TableOutput, known: set[str]) -> Problems:
+def _select_problems(text: str, output: TableOutput, has_window: bool) -> Problems:
     """Find (place in the file, sentence) for everything that is wrong with one SELECT by itself.
 
-    known: the parameters that it may name.
+    has_window: whether it may name the window's start.
     """
     try:
         tokens = tokens_of(text)
@@ -105,24 +103,30 @@ def _select_problems(text: str, output: TableOutput, known: set[str]) -> Problem
     if not isinstance(tree, exp.Query) or tree.find(*_WRITES):
         yield _place(text, tokens[0].start), "a processor's statement only reads: write exactly one SELECT"
         return
-    yield from ((_place(text, start), sentence) for start, sentence in _parameter_problems(tokens, known))
+    yield from ((_place(text, start), sentence) for start, sentence in _parameter_problems(tokens, has_window))
     if not tree.is_star:
         yield from ((_place(text, start), sentence) for start, sentence in _column_problems(tree, output))
 
 
-def _parameter_problems(tokens: list[Token], known: set[str]) -> Iterator[tuple[int, str]]:
+def _parameter_problems(tokens: list[Token], has_window: bool) -> Iterator[tuple[int, str]]:
     """Find (where in the text, sentence) for each parameter that has no value here."""
-    for before, token in pairwise(tokens):
-        if before.token_type != TokenType.PARAMETER or token.text in known:
+    named = [(at.start, name.text) for at, name in pairwise(tokens) if at.token_type == TokenType.PARAMETER]
+    is_for_sets = any(name == DATES for _, name in named)
+    meant, others = (SET_PARAMETERS, SQL_PARAMETERS) if is_for_sets else (SQL_PARAMETERS, SET_PARAMETERS)
+    known = [name for name in meant if has_window or name != WINDOW_START]
+    for start, name in named:
+        if name in known:
             continue
-        if token.text in SQL_PARAMETERS:
-            what = SQL_PARAMETERS[token.text]
-            why = f"@{token.text} is {what}, and no lookback gate leads to this processor; add one"
+        if name in meant:
+            yield start, f"@{name} is {meant[name]}, and no lookback gate leads to this processor; add one"
+        elif name in others and is_for_sets:
+            yield start, f"@{name} is {others[name]}, and @{DATES} are many; write the field {name} of UNNEST(@{DATES})"
+        elif name in others:
+            yield start, f"@{name} is {others[name]}; write UNNEST(@{DATES}) beside it, or @d for the date"
         else:
-            listed = ", ".join(f"@{name}" for name in SQL_PARAMETERS if name in known)
-            hint = did_you_mean(token.text, known)
-            why = f"unknown parameter @{token.text}{hint if hint.startswith('; did') else f'; known: {listed}'}"
-        yield before.start, why
+            listed = ", ".join(f"@{each}" for each in known)
+            hint = did_you_mean(name, known)
+            yield start, f"unknown parameter @{name}{hint if hint.startswith('; did') else f'; known: {listed}'}"
     for token in tokens:
         if token.token_type == TokenType.PLACEHOLDER:
             yield token.start, "parameters have names here: write @d for the date"

@@ -8,7 +8,7 @@ import pytest
 
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.calendar.dates import Calendar, CalendarDate
-from phasegate.domain.calendar.sql_parameters import sql_parameters
+from phasegate.domain.calendar.sql_parameters import set_parameters, sql_parameters
 from phasegate.domain.plan.mended import mended
 from phasegate.domain.spec.dispatch import Dispatch
 from phasegate.domain.spec.pipeline import Pipeline, TableOutput
@@ -205,6 +205,30 @@ def test_another_statement_is_another_hash_and_needs_a_new_run_and_a_comment_is_
         (
             "",
             "",
+            {"sql/orders.sql": "SELECT asked.d, 1 AS k\nFROM UNNEST(@dates) AS asked\nWHERE asked.d = @d"},
+            "sql/orders.sql:3:17: @d is the date, and @dates are many; write the field d of UNNEST(@dates)",
+        ),
+        (
+            "",
+            "",
+            {"sql/orders.sql": "SELECT @d AS d, 1 AS k\nFROM `a.b` WHERE e > @first"},
+            "sql/orders.sql:2:22: @first is the first of the dates; write UNNEST(@dates) beside it, or @d for the date",
+        ),
+        (
+            "",
+            "",
+            {"sql/orders.sql": "SELECT asked.d, 1 AS k FROM UNNEST(@dates) AS asked\nWHERE asked.d > @window_start"},
+            "sql/orders.sql:2:17: @window_start is the earliest window_start of the dates, and no lookback gate leads",
+        ),
+        (
+            "",
+            "",
+            {"sql/totals.sql": "SELECT asked.d, 1 AS orders FROM UNNEST(@dates) AS asked\nWHERE d > @windowstart"},
+            "sql/totals.sql:2:11: unknown parameter @windowstart; did you mean 'window_start'?",
+        ),
+        (
+            "",
+            "",
             {"sql/orders.sql": "SELECT @d AS d, 1 AS key"},
             "sql/orders.sql:1:14: the SELECT has no column 'k', which",
         ),
@@ -313,6 +337,19 @@ def test_a_select_is_given_the_date_its_season_and_the_window_of_its_gates(
     given = sql_parameters(pipeline, calendar, "shape", "totals", day)
     assert given == {"d": day, "season_start": DAYS[0], "window_start": window_start}
     assert sql_parameters(pipeline, calendar, "fetch", "orders", day) == {"d": day, "season_start": DAYS[0]}
+
+
+def test_a_select_for_sets_is_given_its_dates_with_their_bounds_and_those_of_all_of_them(tmp_path: Path) -> None:
+    in_sets = "SELECT asked.d, COUNT(*) AS orders FROM UNNEST(@dates) AS asked WHERE asked.d BETWEEN @first AND @last"
+    pipeline = loaded(tmp_path, **{"sql/totals.sql": f"{in_sets} AND @window_start < @season_start GROUP BY 1"})
+    calendar = Calendar.of(CalendarDate(each, str(each.year), {}, {}) for each in (date(2023, 9, 9), *DAYS))
+    given = set_parameters([sql_parameters(pipeline, calendar, "shape", "totals", day) for day in DAYS[2:]])
+    of_dates = [
+        {"d": day, "season_start": DAYS[0], "window_start": start} for day, start in zip(DAYS[2:], DAYS, strict=False)
+    ]
+    bounds = {"first": DAYS[2], "last": DAYS[3], "season_start": DAYS[0], "window_start": DAYS[0]}
+    assert given == {"dates": of_dates, **bounds}
+    assert "window_start" not in set_parameters([sql_parameters(pipeline, calendar, "fetch", "orders", DAYS[0])])
 
 
 def test_of_several_gates_the_window_that_begins_first_counts(tmp_path: Path) -> None:

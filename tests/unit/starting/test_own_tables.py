@@ -146,3 +146,17 @@ def test_the_history_has_the_columns_of_its_rows_and_of_its_page(warehouse: Duck
     row = _row("r", AttemptKey(date(2024, 1, 1), "fetch", "a", 1), AttemptFacts(number=1))
     assert list(types(warehouse, "ref.history")) == list(row)
     assert warehouse.append_missing("ref.history", [row], KEYS) == 1
+
+
+def test_a_select_for_sets_is_bound_for_its_dates_and_the_window_of_a_date_needs_a_gate(
+    warehouse: DuckDbWarehouse,
+) -> None:
+    select = "SELECT asked.d, COUNT(*) AS k FROM UNNEST(@dates) AS asked JOIN `raw.a` AS a ON a.d = asked.d"
+    made = pipeline(
+        {"one": f"{select} WHERE a.d BETWEEN @first AND @last AND asked.season_start < a.d GROUP BY asked.d"}
+    )
+    make_own_tables(made, ["sums"], warehouse)
+    assert types(warehouse, "shape.one") == {"d": "DATE", "k": "BIGINT", "_fence": "BIGINT"}
+    windowed = pipeline({"two": f"{select}\nWHERE a.d > asked.window_start GROUP BY asked.d"})
+    with pytest.raises(InputError, match=r'two\.sql:.*key "window_start" in struct'):
+        make_own_tables(windowed, ["sums"], warehouse)

@@ -1,6 +1,7 @@
--- Each player who appeared in a final game of the date: counts, shares, usage against his team's totals.
+-- Each player who appeared in a final game of a date: counts, shares, usage against his team's totals.
 WITH zones AS (
   SELECT
+    game_date,
     game_id,
     player_id,
     SUM(IF(zone = 'Restricted Area', made, 0)) AS rim_fgm,
@@ -12,13 +13,13 @@ WITH zones AS (
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), made, 0)) AS corner3_fgm,
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), attempts, 0)) AS corner3_fga
   FROM `nba_raw.nbap_tracking_player`
-  WHERE game_date = @d
-  GROUP BY game_id, player_id
+  WHERE game_date BETWEEN @first AND @last
+  GROUP BY game_date, game_id, player_id
 ),
 totals AS (
-  SELECT game_id, team, game_minutes, fga + 0.44 * fta + tov AS team_plays
+  SELECT game_date, game_id, team, game_minutes, fga + 0.44 * fta + tov AS team_plays
   FROM `nba_analytics.team_offense_game_summary`
-  WHERE game_date = @d
+  WHERE game_date BETWEEN @first AND @last
 )
 SELECT
   box.game_date,
@@ -77,7 +78,8 @@ SELECT
     + 0.7 * box.ast + 0.7 * box.blk - 0.4 * box.pf - box.tov,
     2
   ) AS game_score
-FROM `nba_raw.nbac_player_boxscore` AS box
-LEFT JOIN totals ON totals.game_id = box.game_id AND totals.team = box.team
-LEFT JOIN zones ON zones.game_id = box.game_id AND zones.player_id = box.player_id
-WHERE box.game_date = @d
+FROM UNNEST(@dates) AS asked
+JOIN `nba_raw.nbac_player_boxscore` AS box ON box.game_date = asked.d
+LEFT JOIN totals ON totals.game_date = box.game_date AND totals.game_id = box.game_id AND totals.team = box.team
+LEFT JOIN zones ON zones.game_date = box.game_date AND zones.game_id = box.game_id AND zones.player_id = box.player_id
+WHERE box.game_date BETWEEN @first AND @last

@@ -1,6 +1,7 @@
--- What each team allowed its opponent in a final game of the date.
+-- What each team allowed its opponent in a final game of a date.
 WITH zones AS (
   SELECT
+    game_date,
     game_id,
     team,
     SUM(IF(zone = 'Restricted Area', made, 0)) AS rim_fgm,
@@ -12,13 +13,13 @@ WITH zones AS (
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), made, 0)) AS corner3_fgm,
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), attempts, 0)) AS corner3_fga
   FROM `nba_raw.nbap_tracking_team`
-  WHERE game_date = @d
-  GROUP BY game_id, team
+  WHERE game_date BETWEEN @first AND @last
+  GROUP BY game_date, game_id, team
 ),
 box AS (
   SELECT *, fga + 0.44 * fta - oreb + tov AS raw_possessions
   FROM `nba_raw.nbac_team_boxscore`
-  WHERE game_date = @d
+  WHERE game_date BETWEEN @first AND @last
 )
 SELECT
   own.game_date,
@@ -59,6 +60,7 @@ SELECT
   ROUND(SAFE_DIVIDE(own.stl, opp.raw_possessions), 4) AS steal_rate,
   ROUND(SAFE_DIVIDE(own.blk, opp.fga - opp.fg3a), 4) AS block_rate,
   ROUND(SAFE_DIVIDE(100 * opp.points, opp.raw_possessions), 2) AS defensive_rating
-FROM box AS own
-JOIN box AS opp ON opp.game_id = own.game_id AND opp.team = own.opponent
-LEFT JOIN zones ON zones.game_id = own.game_id AND zones.team = own.opponent
+FROM UNNEST(@dates) AS asked
+JOIN box AS own ON own.game_date = asked.d
+JOIN box AS opp ON opp.game_date = own.game_date AND opp.game_id = own.game_id AND opp.team = own.opponent
+LEFT JOIN zones ON zones.game_date = own.game_date AND zones.game_id = own.game_id AND zones.team = own.opponent

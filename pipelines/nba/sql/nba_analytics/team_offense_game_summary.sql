@@ -1,13 +1,14 @@
--- What each team did with the ball in a final game of the date: counts, shares, possessions and ratings.
+-- What each team did with the ball in a final game of a date: counts, shares, possessions and ratings.
 WITH length AS (
   -- 240 player minutes a team, 25 more an overtime; the source rounds each player's minutes.
-  SELECT game_id, 48 + 5 * CAST(ROUND(SAFE_DIVIDE(SUM(minutes) - 480, 50)) AS INT64) AS game_minutes
+  SELECT game_date, game_id, 48 + 5 * CAST(ROUND(SAFE_DIVIDE(SUM(minutes) - 480, 50)) AS INT64) AS game_minutes
   FROM `nba_raw.nbac_player_boxscore`
-  WHERE game_date = @d
-  GROUP BY game_id
+  WHERE game_date BETWEEN @first AND @last
+  GROUP BY game_date, game_id
 ),
 zones AS (
   SELECT
+    game_date,
     game_id,
     team,
     SUM(IF(zone = 'Restricted Area', made, 0)) AS rim_fgm,
@@ -19,13 +20,13 @@ zones AS (
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), made, 0)) AS corner3_fgm,
     SUM(IF(zone IN ('Left Corner 3', 'Right Corner 3'), attempts, 0)) AS corner3_fga
   FROM `nba_raw.nbap_tracking_team`
-  WHERE game_date = @d
-  GROUP BY game_id, team
+  WHERE game_date BETWEEN @first AND @last
+  GROUP BY game_date, game_id, team
 ),
 box AS (
   SELECT *, fga + 0.44 * fta - oreb + tov AS raw_possessions
   FROM `nba_raw.nbac_team_boxscore`
-  WHERE game_date = @d
+  WHERE game_date BETWEEN @first AND @last
 )
 SELECT
   own.game_date,
@@ -73,7 +74,8 @@ SELECT
   ROUND(SAFE_DIVIDE(own.oreb, own.oreb + opp.dreb), 4) AS oreb_pct,
   ROUND(SAFE_DIVIDE(100 * own.points, own.raw_possessions), 2) AS offensive_rating,
   ROUND(SAFE_DIVIDE(48 * (own.raw_possessions + opp.raw_possessions), 2 * length.game_minutes), 2) AS pace
-FROM box AS own
-LEFT JOIN box AS opp ON opp.game_id = own.game_id AND opp.team = own.opponent
-LEFT JOIN length ON length.game_id = own.game_id
-LEFT JOIN zones ON zones.game_id = own.game_id AND zones.team = own.team
+FROM UNNEST(@dates) AS asked
+JOIN box AS own ON own.game_date = asked.d
+LEFT JOIN box AS opp ON opp.game_date = own.game_date AND opp.game_id = own.game_id AND opp.team = own.opponent
+LEFT JOIN length ON length.game_date = own.game_date AND length.game_id = own.game_id
+LEFT JOIN zones ON zones.game_date = own.game_date AND zones.game_id = own.game_id AND zones.team = own.team

@@ -1,58 +1,62 @@
--- Who may play on the date, and in what form: the players of its teams who appeared in the window before it.
+-- Who may play on a date, and in what form: the players of its teams who appeared in the window before it.
 -- A player counts for the team of his last game; "l5" is his last five games inside the window. Of a team that plays
 -- twice on the date, its first game is meant. Games of an exhibition team, which plays on a single date of the season,
 -- say nothing of a player's form or team.
 WITH games AS (
-  SELECT game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
+  SELECT game_date, game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
   FROM `nba_raw.nbac_schedule`
-  WHERE game_date = @d AND game_status = 3
+  WHERE game_date BETWEEN @season_start AND @last AND game_status = 3
   UNION ALL
-  SELECT game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
+  SELECT game_date, game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
   FROM `nba_raw.nbac_schedule`
-  WHERE game_date = @d AND game_status = 3
+  WHERE game_date BETWEEN @season_start AND @last AND game_status = 3
 ),
 sides AS (
-  SELECT game_id, season, team, opponent, is_home
-  FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY team ORDER BY game_id) AS nth FROM games)
+  SELECT game_date, game_id, season, team, opponent, is_home
+  FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY game_date, team ORDER BY game_id) AS nth
+    FROM games
+    WHERE game_date >= @first
+  )
   WHERE nth = 1
 ),
 exhibition_teams AS (
-  SELECT team
-  FROM (
-    SELECT home_team AS team, game_date
-    FROM `nba_raw.nbac_schedule`
-    WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
-    UNION ALL
-    SELECT away_team AS team, game_date
-    FROM `nba_raw.nbac_schedule`
-    WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
-  )
-  WHERE team IS NOT NULL
-  GROUP BY team
-  HAVING COUNT(DISTINCT game_date) = 1
+  SELECT asked.d, games.team
+  FROM UNNEST(@dates) AS asked
+  JOIN games ON games.game_date BETWEEN asked.season_start AND asked.d
+  WHERE games.team IS NOT NULL
+  GROUP BY asked.d, games.team
+  HAVING COUNT(DISTINCT games.game_date) = 1
 ),
 recent AS (
   SELECT
-    player_id,
-    player_name,
-    player_lookup,
-    team,
-    game_date,
-    minutes,
-    points,
-    reb,
-    ast,
-    fga,
-    fta,
+    asked.d,
+    summary.player_id,
+    summary.player_name,
+    summary.player_lookup,
+    summary.team,
+    summary.game_date,
+    summary.minutes,
+    summary.points,
+    summary.reb,
+    summary.ast,
+    summary.fga,
+    summary.fta,
     -- Whole hundredths, so that the order in which rows are summed cannot show.
-    CAST(ROUND(100 * usage_rate) AS INT64) AS usage_hundredths,
-    DATE_DIFF(@d, game_date, DAY) AS days_ago,
-    ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id) AS nth
-  FROM `nba_analytics.player_game_summary`
-  WHERE game_date >= @window_start AND game_date < @d AND team NOT IN (SELECT team FROM exhibition_teams)
+    CAST(ROUND(100 * summary.usage_rate) AS INT64) AS usage_hundredths,
+    DATE_DIFF(asked.d, summary.game_date, DAY) AS days_ago,
+    ROW_NUMBER() OVER (
+      PARTITION BY asked.d, summary.player_id ORDER BY summary.game_date DESC, summary.game_id
+    ) AS nth
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.player_game_summary` AS summary
+    ON summary.game_date >= asked.window_start AND summary.game_date < asked.d
+  LEFT JOIN exhibition_teams ON exhibition_teams.d = asked.d AND exhibition_teams.team = summary.team
+  WHERE summary.game_date >= @window_start AND summary.game_date < @last AND exhibition_teams.team IS NULL
 ),
 form AS (
   SELECT
+    d,
     player_id,
     MAX(IF(nth = 1, player_name, NULL)) AS player_name,
     MAX(IF(nth = 1, player_lookup, NULL)) AS player_lookup,
@@ -87,10 +91,10 @@ form AS (
       SAFE_DIVIDE(SUM(IF(nth <= 15, 100 * points, 0)), 2 * SUM(IF(nth <= 15, 100 * fga + 44 * fta, 0))), 4
     ) AS ts_pct_l15
   FROM recent
-  GROUP BY player_id
+  GROUP BY d, player_id
 )
 SELECT
-  @d AS game_date,
+  sides.game_date,
   sides.game_id,
   sides.season,
   sides.team,
@@ -125,5 +129,6 @@ SELECT
   props.over_odds,
   props.under_odds
 FROM form
-JOIN sides ON sides.team = form.team
-LEFT JOIN `nba_reference.player_props` AS props ON props.game_date = @d AND props.player_id = form.player_id
+JOIN sides ON sides.game_date = form.d AND sides.team = form.team
+LEFT JOIN `nba_reference.player_props` AS props
+  ON props.game_date = form.d AND props.game_date BETWEEN @first AND @last AND props.player_id = form.player_id

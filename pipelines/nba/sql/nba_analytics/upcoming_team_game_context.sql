@@ -1,26 +1,28 @@
--- What is known of each team of the date's games before they begin: rest, and form over its last 5, 10 and 15 games.
+-- What is known of each team of a date's games before they begin: rest, and form over its last 5, 10 and 15 games.
 WITH sides AS (
   SELECT game_date, game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
   FROM `nba_raw.nbac_schedule`
-  WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
+  WHERE game_date BETWEEN @season_start AND @last AND game_status = 3
   UNION DISTINCT  -- a game that is listed twice was played once
   SELECT game_date, game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
   FROM `nba_raw.nbac_schedule`
-  WHERE game_date BETWEEN @season_start AND @d AND game_status = 3
+  WHERE game_date BETWEEN @season_start AND @last AND game_status = 3
 ),
 rest AS (
   SELECT
-    team,
+    asked.d,
+    sides.team,
     COUNT(*) + 1 AS season_game_number,
-    MAX(game_date) AS last_game_date,
-    DATE_DIFF(@d, MAX(game_date), DAY) - 1 AS rest_days,
-    COUNTIF(DATE_DIFF(@d, game_date, DAY) <= 7) AS games_last_7_days
-  FROM sides
-  WHERE game_date < @d
-  GROUP BY team
+    MAX(sides.game_date) AS last_game_date,
+    DATE_DIFF(asked.d, MAX(sides.game_date), DAY) - 1 AS rest_days,
+    COUNTIF(DATE_DIFF(asked.d, sides.game_date, DAY) <= 7) AS games_last_7_days
+  FROM UNNEST(@dates) AS asked
+  JOIN sides ON sides.game_date >= asked.season_start AND sides.game_date < asked.d
+  GROUP BY asked.d, sides.team
 ),
 recent AS (
   SELECT
+    asked.d,
     offense.team,
     offense.won,
     offense.points,
@@ -30,15 +32,20 @@ recent AS (
     100 * offense.fga + 44 * offense.fta - 100 * offense.oreb + 100 * offense.tov AS possessions_100,
     100 * defense.opp_fga + 44 * defense.opp_fta - 100 * defense.opp_oreb + 100 * defense.opp_tov
       AS opp_possessions_100,
-    ROW_NUMBER() OVER (PARTITION BY offense.team ORDER BY offense.game_date DESC, offense.game_id) AS nth
-  FROM `nba_analytics.team_offense_game_summary` AS offense
+    ROW_NUMBER() OVER (
+      PARTITION BY asked.d, offense.team ORDER BY offense.game_date DESC, offense.game_id
+    ) AS nth
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.team_offense_game_summary` AS offense
+    ON offense.game_date >= asked.window_start AND offense.game_date < asked.d
   JOIN `nba_analytics.team_defense_game_summary` AS defense
     ON defense.game_date = offense.game_date AND defense.game_id = offense.game_id AND defense.team = offense.team
-  WHERE offense.game_date >= @window_start AND offense.game_date < @d
-    AND defense.game_date >= @window_start AND defense.game_date < @d
+  WHERE offense.game_date >= @window_start AND offense.game_date < @last
+    AND defense.game_date >= @window_start AND defense.game_date < @last
 ),
 form AS (
   SELECT
+    d,
     team,
     COUNT(*) AS games_in_window,
     ROUND(SAFE_DIVIDE(SUM(IF(nth <= 5, points, 0)), COUNTIF(nth <= 5)), 2) AS points_avg_l5,
@@ -73,7 +80,7 @@ form AS (
     ) AS pace_l15,
     ROUND(SAFE_DIVIDE(COUNTIF(nth <= 15 AND won), COUNTIF(nth <= 15)), 4) AS win_pct_l15
   FROM recent
-  GROUP BY team
+  GROUP BY d, team
 )
 SELECT
   sides.game_date,
@@ -105,8 +112,8 @@ SELECT
   form.pace_l10,
   form.pace_l15,
   form.win_pct_l15
-FROM sides
-LEFT JOIN rest AS own ON own.team = sides.team
-LEFT JOIN rest AS other ON other.team = sides.opponent
-LEFT JOIN form ON form.team = sides.team
-WHERE sides.game_date = @d
+FROM UNNEST(@dates) AS asked
+JOIN sides ON sides.game_date = asked.d
+LEFT JOIN rest AS own ON own.d = asked.d AND own.team = sides.team
+LEFT JOIN rest AS other ON other.d = asked.d AND other.team = sides.opponent
+LEFT JOIN form ON form.d = asked.d AND form.team = sides.team

@@ -1,6 +1,7 @@
--- What speaks for and against each of the date's players, as numbers that are 0 (fatigue: 100) when nothing does.
+-- What speaks for and against each of a date's players, as numbers that are 0 (fatigue: 100) when nothing does.
 WITH league AS (
   SELECT
+    analysis_date,
     SAFE_DIVIDE(
       100 * SUM(points_allowed), SUM(opp_fga) + 0.44 * SUM(opp_fta) - SUM(opp_oreb) + SUM(opp_tov)
     ) AS defensive_rating,
@@ -14,7 +15,8 @@ WITH league AS (
     SAFE_DIVIDE(SUM(opp_fgm) - SUM(opp_fg3m), SUM(opp_fga) - SUM(opp_fg3a)) AS fg2_pct,
     SAFE_DIVIDE(SUM(opp_fg3m), SUM(opp_fg3a)) AS fg3_pct
   FROM `nba_precompute.team_defense_zone_analysis`
-  WHERE analysis_date = @d
+  WHERE analysis_date BETWEEN @first AND @last
+  GROUP BY analysis_date
 ),
 factors AS (
   SELECT
@@ -43,16 +45,21 @@ factors AS (
     ROUND((own.pace_l15 + other.pace_l15) / 2 - league.pace, 2) AS pace_score,
     ROUND(player.usage_avg_l5 - player.usage_avg_l15, 2) AS usage_trend
   FROM `nba_analytics.upcoming_player_game_context` AS player
-  CROSS JOIN league
+  JOIN UNNEST(@dates) AS asked ON asked.d = player.game_date
+  LEFT JOIN league ON league.analysis_date = player.game_date
   LEFT JOIN `nba_analytics.upcoming_team_game_context` AS own
-    ON own.game_date = @d AND own.game_id = player.game_id AND own.team = player.team
+    ON own.game_date = player.game_date AND own.game_date BETWEEN @first AND @last
+    AND own.game_id = player.game_id AND own.team = player.team
   LEFT JOIN `nba_analytics.upcoming_team_game_context` AS other
-    ON other.game_date = @d AND other.game_id = player.game_id AND other.team = player.opponent
+    ON other.game_date = player.game_date AND other.game_date BETWEEN @first AND @last
+    AND other.game_id = player.game_id AND other.team = player.opponent
   LEFT JOIN `nba_precompute.team_defense_zone_analysis` AS defense
-    ON defense.analysis_date = @d AND defense.team = player.opponent
+    ON defense.analysis_date = player.game_date AND defense.analysis_date BETWEEN @first AND @last
+    AND defense.team = player.opponent
   LEFT JOIN `nba_precompute.player_shot_zone_analysis` AS shots
-    ON shots.analysis_date = @d AND shots.player_id = player.player_id
-  WHERE player.game_date = @d
+    ON shots.analysis_date = player.game_date AND shots.analysis_date BETWEEN @first AND @last
+    AND shots.player_id = player.player_id
+  WHERE player.game_date BETWEEN @first AND @last
 )
 SELECT
   *,

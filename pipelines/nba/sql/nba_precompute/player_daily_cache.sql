@@ -1,21 +1,27 @@
 -- Everything a reader of one player's morning needs in one row: form, spread, last game, share of his team's points.
 WITH recent AS (
   SELECT
+    asked.d,
     summary.*,
     offense.points AS team_points,
     (
       IF(summary.points >= 10, 1, 0) + IF(summary.reb >= 10, 1, 0) + IF(summary.ast >= 10, 1, 0)
       + IF(summary.stl >= 10, 1, 0) + IF(summary.blk >= 10, 1, 0)
     ) >= 2 AS is_double_double,
-    ROW_NUMBER() OVER (PARTITION BY summary.player_id ORDER BY summary.game_date DESC, summary.game_id) AS nth
-  FROM `nba_analytics.player_game_summary` AS summary
+    ROW_NUMBER() OVER (
+      PARTITION BY asked.d, summary.player_id ORDER BY summary.game_date DESC, summary.game_id
+    ) AS nth
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.player_game_summary` AS summary
+    ON summary.game_date >= asked.window_start AND summary.game_date < asked.d
   LEFT JOIN `nba_analytics.team_offense_game_summary` AS offense
     ON offense.game_date = summary.game_date AND offense.game_id = summary.game_id AND offense.team = summary.team
-    AND offense.game_date >= @window_start AND offense.game_date < @d
-  WHERE summary.game_date >= @window_start AND summary.game_date < @d
+    AND offense.game_date >= @window_start AND offense.game_date < @last
+  WHERE summary.game_date >= @window_start AND summary.game_date < @last
 ),
 form AS (
   SELECT
+    d,
     player_id,
     COUNTIF(nth <= 10) AS games_l10,
     SUM(IF(nth <= 10, points, 0)) AS points_l10,
@@ -29,7 +35,7 @@ form AS (
     ROUND(SAFE_DIVIDE(SUM(IF(is_home, 0, points)), COUNTIF(NOT is_home)), 2) AS away_points_avg,
     ROUND(SAFE_DIVIDE(SUM(points), SUM(team_points)), 4) AS points_share
   FROM recent
-  GROUP BY player_id
+  GROUP BY d, player_id
 )
 SELECT
   upcoming.game_date AS cache_date,
@@ -73,9 +79,11 @@ SELECT
   factors.fatigue_score,
   factors.composite_score
 FROM `nba_analytics.upcoming_player_game_context` AS upcoming
-JOIN form ON form.player_id = upcoming.player_id
+JOIN form ON form.d = upcoming.game_date AND form.player_id = upcoming.player_id
 LEFT JOIN `nba_precompute.player_shot_zone_analysis` AS shots
-  ON shots.analysis_date = @d AND shots.player_id = upcoming.player_id
+  ON shots.analysis_date = upcoming.game_date AND shots.analysis_date BETWEEN @first AND @last
+  AND shots.player_id = upcoming.player_id
 LEFT JOIN `nba_precompute.player_composite_factors` AS factors
-  ON factors.game_date = @d AND factors.player_id = upcoming.player_id
-WHERE upcoming.game_date = @d
+  ON factors.game_date = upcoming.game_date AND factors.game_date BETWEEN @first AND @last
+  AND factors.player_id = upcoming.player_id
+WHERE upcoming.game_date BETWEEN @first AND @last

@@ -1,36 +1,41 @@
--- Where each of the date's players takes his shots and scores his points over the window,
+-- Where each of a date's players takes his shots and scores his points over the window,
 -- and how many of his team's games in it he appeared in.
 WITH team_games AS (
-  SELECT team, COUNT(*) AS games
-  FROM `nba_analytics.team_offense_game_summary`
-  WHERE game_date >= @window_start AND game_date < @d
-  GROUP BY team
+  SELECT asked.d, offense.team, COUNT(*) AS games
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.team_offense_game_summary` AS offense
+    ON offense.game_date >= asked.window_start AND offense.game_date < asked.d
+  WHERE offense.game_date >= @window_start AND offense.game_date < @last
+  GROUP BY asked.d, offense.team
 ),
 sums AS (
   SELECT
-    player_id,
+    asked.d,
+    summary.player_id,
     COUNT(*) AS games,
-    SUM(points) AS points,
-    SUM(fgm) AS fgm,
-    SUM(fga) AS fga,
-    SUM(fg3m) AS fg3m,
-    SUM(fg3a) AS fg3a,
-    SUM(ftm) AS ftm,
-    SUM(fta) AS fta,
-    SUM(rim_fgm) AS rim_fgm,
-    SUM(rim_fga) AS rim_fga,
-    SUM(paint_fgm) AS paint_fgm,
-    SUM(paint_fga) AS paint_fga,
-    SUM(mid_range_fgm) AS mid_range_fgm,
-    SUM(mid_range_fga) AS mid_range_fga,
-    SUM(corner3_fgm) AS corner3_fgm,
-    SUM(corner3_fga) AS corner3_fga
-  FROM `nba_analytics.player_game_summary`
-  WHERE game_date >= @window_start AND game_date < @d
-  GROUP BY player_id
+    SUM(summary.points) AS points,
+    SUM(summary.fgm) AS fgm,
+    SUM(summary.fga) AS fga,
+    SUM(summary.fg3m) AS fg3m,
+    SUM(summary.fg3a) AS fg3a,
+    SUM(summary.ftm) AS ftm,
+    SUM(summary.fta) AS fta,
+    SUM(summary.rim_fgm) AS rim_fgm,
+    SUM(summary.rim_fga) AS rim_fga,
+    SUM(summary.paint_fgm) AS paint_fgm,
+    SUM(summary.paint_fga) AS paint_fga,
+    SUM(summary.mid_range_fgm) AS mid_range_fgm,
+    SUM(summary.mid_range_fga) AS mid_range_fga,
+    SUM(summary.corner3_fgm) AS corner3_fgm,
+    SUM(summary.corner3_fga) AS corner3_fga
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.player_game_summary` AS summary
+    ON summary.game_date >= asked.window_start AND summary.game_date < asked.d
+  WHERE summary.game_date >= @window_start AND summary.game_date < @last
+  GROUP BY asked.d, summary.player_id
 )
 SELECT
-  @d AS analysis_date,
+  upcoming.game_date AS analysis_date,
   upcoming.player_id,
   upcoming.player_lookup,
   upcoming.player_name,
@@ -58,6 +63,6 @@ SELECT
   -- A player traded inside the window may have more games than his new team.
   ROUND(LEAST(100, SAFE_DIVIDE(100 * sums.games, team_games.games)), 2) AS completeness_pct
 FROM `nba_analytics.upcoming_player_game_context` AS upcoming
-JOIN sums ON sums.player_id = upcoming.player_id
-LEFT JOIN team_games ON team_games.team = upcoming.team
-WHERE upcoming.game_date = @d
+JOIN sums ON sums.d = upcoming.game_date AND sums.player_id = upcoming.player_id
+LEFT JOIN team_games ON team_games.d = upcoming.game_date AND team_games.team = upcoming.team
+WHERE upcoming.game_date BETWEEN @first AND @last

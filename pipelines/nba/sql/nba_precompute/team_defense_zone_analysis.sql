@@ -2,6 +2,7 @@
 -- The whole-number sums are kept beside the rates: league averages are made from them.
 WITH sums AS (
   SELECT
+    asked.d,
     defense.team,
     ANY_VALUE(defense.season) AS season,
     COUNT(*) AS games_in_window,
@@ -26,12 +27,14 @@ WITH sums AS (
     SUM(defense.opp_mid_range_fga) AS mid_range_fga,
     SUM(defense.opp_corner3_fgm) AS corner3_fgm,
     SUM(defense.opp_corner3_fga) AS corner3_fga
-  FROM `nba_analytics.team_defense_game_summary` AS defense
+  FROM UNNEST(@dates) AS asked
+  JOIN `nba_analytics.team_defense_game_summary` AS defense
+    ON defense.game_date >= asked.window_start AND defense.game_date < asked.d
   JOIN `nba_analytics.team_offense_game_summary` AS offense
     ON offense.game_date = defense.game_date AND offense.game_id = defense.game_id AND offense.team = defense.team
-  WHERE defense.game_date >= @window_start AND defense.game_date < @d
-    AND offense.game_date >= @window_start AND offense.game_date < @d
-  GROUP BY defense.team
+  WHERE defense.game_date >= @window_start AND defense.game_date < @last
+    AND offense.game_date >= @window_start AND offense.game_date < @last
+  GROUP BY asked.d, defense.team
 ),
 possessions AS (
   SELECT
@@ -41,7 +44,7 @@ possessions AS (
   FROM sums
 )
 SELECT
-  @d AS analysis_date,
+  d AS analysis_date,
   season,
   team,
   games_in_window,

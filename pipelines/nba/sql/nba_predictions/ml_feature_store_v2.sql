@@ -1,4 +1,4 @@
--- One row a player of the date, every feature a column; made from the same date's context and precompute tables.
+-- One row a player of a date, every feature a column; made from the same date's context and precompute tables.
 -- The betting line is a feature that many seasons lack: it does not count in feature_count (32 at most).
 WITH features AS (
   SELECT
@@ -44,17 +44,23 @@ WITH features AS (
     player.points_line,
     shots.completeness_pct
   FROM `nba_analytics.upcoming_player_game_context` AS player
+  JOIN UNNEST(@dates) AS asked ON asked.d = player.game_date
   JOIN `nba_precompute.player_daily_cache` AS cache
-    ON cache.cache_date = @d AND cache.player_id = player.player_id
+    ON cache.cache_date = player.game_date AND cache.cache_date BETWEEN @first AND @last
+    AND cache.player_id = player.player_id
   LEFT JOIN `nba_precompute.player_composite_factors` AS factors
-    ON factors.game_date = @d AND factors.player_id = player.player_id
+    ON factors.game_date = player.game_date AND factors.game_date BETWEEN @first AND @last
+    AND factors.player_id = player.player_id
   LEFT JOIN `nba_precompute.player_shot_zone_analysis` AS shots
-    ON shots.analysis_date = @d AND shots.player_id = player.player_id
+    ON shots.analysis_date = player.game_date AND shots.analysis_date BETWEEN @first AND @last
+    AND shots.player_id = player.player_id
   LEFT JOIN `nba_precompute.team_defense_zone_analysis` AS defense
-    ON defense.analysis_date = @d AND defense.team = player.opponent
+    ON defense.analysis_date = player.game_date AND defense.analysis_date BETWEEN @first AND @last
+    AND defense.team = player.opponent
   LEFT JOIN `nba_analytics.upcoming_team_game_context` AS own
-    ON own.game_date = @d AND own.game_id = player.game_id AND own.team = player.team
-  WHERE player.game_date = @d
+    ON own.game_date = player.game_date AND own.game_date BETWEEN @first AND @last
+    AND own.game_id = player.game_id AND own.team = player.team
+  WHERE player.game_date BETWEEN @first AND @last
 ),
 counted AS (
   SELECT

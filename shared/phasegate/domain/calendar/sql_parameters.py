@@ -1,6 +1,7 @@
-"""The SELECT of a processor is given its date, and the bounds of what that date may read, by name."""
+"""The SELECT of a processor is given by name its date, or the dates that it makes together, and the bounds of what they
+may read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 
@@ -19,7 +20,21 @@ SQL_PARAMETERS = MappingProxyType(
         WINDOW_START: "the first date that its lookback gates wait for; the date itself where they wait for none",
     }
 )
-"""What the SELECT of a processor may name -> what that is; each is a DATE."""
+"""What a SELECT may name that is run for each date by itself -> what that is; each is a DATE."""
+
+DATES = "dates"
+"""The parameter by which a SELECT is known that is run for many dates together."""
+
+SET_PARAMETERS = MappingProxyType(
+    {
+        DATES: "the dates that are made together: an array of STRUCT, with the fields d, season_start and window_start",
+        "first": "the first of the dates",
+        "last": "the last of the dates",
+        "season_start": "the earliest season_start of the dates",
+        WINDOW_START: "the earliest window_start of the dates",
+    }
+)
+"""What such a SELECT may name -> what that is; each but the first is a DATE."""
 
 
 def lookbacks_of(pipeline: Pipeline, phase: str, processor: str) -> Iterator[Lookback]:
@@ -45,3 +60,12 @@ def sql_parameters(pipeline: Pipeline, calendar: Calendar, phase: str, processor
     if lookbacks:
         found[WINDOW_START] = min((window[0] for window in windows if window), default=day)
     return found
+
+
+def set_parameters(by_date: Sequence[Mapping[str, date]]) -> dict[str, date | Sequence[Mapping[str, date]]]:
+    """Return what a SELECT is given that makes many dates together, by parameter.
+
+    by_date: what ``sql_parameters`` gives for each of the dates, in calendar order.
+    """
+    earliest = {name: min(each[name] for each in by_date) for name in by_date[0] if name != "d"}
+    return {DATES: by_date, "first": by_date[0]["d"], "last": by_date[-1]["d"], **earliest}

@@ -16,7 +16,7 @@ from phasegate.services.starting.file_statements import (
     check_statements,
     report_statements,
 )
-from phasegate.services.starting.own_tables import PARAMETERS, PlacedSelect, selects_of
+from phasegate.services.starting.own_tables import PlacedSelect, selects_of
 
 SHOWN = 20
 """Statements that one error names."""
@@ -204,8 +204,8 @@ def _bound_selects(selects: Sequence[PlacedSelect], binder: Binder) -> Iterator[
     waiting = list(selects)
     while waiting:
         known = binder.columns([each.output.table for each in waiting])
-        of_tables = [(each.rows_held, PARAMETERS) for each in waiting if each.output.table in known]
-        bound = binder.bind([*((each.select, PARAMETERS) for each in waiting), *of_tables])
+        of_tables = [(each.rows_held, each.parameters) for each in waiting if each.output.table in known]
+        bound = binder.bind([*((each.select, each.parameters) for each in waiting), *of_tables])
         held = iter(bound[len(waiting) :])
         absent: list[tuple[PlacedSelect, TableNotThere]] = []
         assumed: set[str] = set()

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS
+from phasegate.domain.calendar.sql_parameters import SQL_PARAMETERS, WINDOW_START, lookbacks_of, set_parameters
 from phasegate.domain.errors import InputError, StatementRefused
 from phasegate.domain.spec.pipeline import FENCE_COLUMN, Pipeline, TableOutput, did_you_mean
-from phasegate.ports import Warehouse
+from phasegate.ports import Parameter, Warehouse
 
 HISTORY_COLUMNS = (
     "run_id STRING, data_date DATE, phase STRING, processor_name STRING, attempt INT64, status STRING, "
@@ -15,9 +15,6 @@ HISTORY_COLUMNS = (
     "finished_at TIMESTAMP, proved BOOL"
 )
 """The columns of the history table: one row per attempt (docs/pipeline.md says what stands in each)."""
-
-PARAMETERS: Mapping[str, date] = dict.fromkeys(SQL_PARAMETERS, date(2024, 1, 1))
-"""A SELECT is bound for some date: its columns are the same on each."""
 
 _TAKES: Mapping[str, Collection[str]] = {
     "NUMERIC": ("INT64",),
@@ -51,7 +48,7 @@ def make_own_tables(pipeline: Pipeline, phases: Sequence[str], warehouse: Wareho
         warehouse.apply_schema(history_script(pipeline))
     waiting = [each for each in selects if each.output.table in absent]
     while waiting:
-        found = warehouse.dry_run([(each.select, PARAMETERS) for each in waiting])
+        found = warehouse.dry_run([(each.select, each.parameters) for each in waiting])
         bound = [(each, columns) for each, columns in zip(waiting, found, strict=True) if isinstance(columns, Mapping)]
         if not bound:
             raise InputError("\n".join(each.said(error) for each, error in zip(waiting, found, strict=True)))
@@ -91,6 +88,15 @@ class PlacedSelect:
 
     output: TableOutput
     """The table that its rows go into."""
+
+    has_window: bool
+    """Whether a lookback gate leads to the processor."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Return what it is bound with: its columns are the same on each date."""
+        of_date = {name: date(2024, 1, 1) for name in SQL_PARAMETERS if self.has_window or name != WINDOW_START}
+        return {**of_date, **set_parameters([of_date])}
 
     @property
     def rows_held(self) -> str:
@@ -148,4 +154,5 @@ def selects_of(pipeline: Pipeline, phases: Sequence[str]) -> Iterator[PlacedSele
                     processor.sql,
                     pipeline.select_of(processor),
                     processor.output,
+                    any(lookbacks_of(pipeline, phase.name, processor.name)),
                 )
