@@ -1,11 +1,13 @@
 """Each raw processor loads the object of the scraper of its name into the table of the same name."""
 
+from collections.abc import Sequence
 from datetime import date
 
-from nba_worker.scrapers import ENDPOINTS, nothing_to_do, object_name, spoiled
+from nba_worker.scrapers import ENDPOINTS, Endpoint, nothing_to_do, object_name, spoiled
 from nba_worker.source import SourceFolder
-from phasegate.ports import ObjectStore, Partition, Warehouse
-from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.domain.errors import PhasegateError
+from phasegate.ports import ObjectStore, Partitions, Replaced, Warehouse
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 
 DATASET = "nba_raw"
 
@@ -18,21 +20,48 @@ class RawProcessors:
         self._warehouse = warehouse
         self._objects = objects
 
-    def run(self, name: str, day: date, fence: int) -> ProcessorResult:
-        """Replace the date's partition of one raw table. Raises KeyError for an unknown name, and StaleFence."""
+    def run(self, request: WorkerRequest) -> ProcessorResult:
+        """Replace the date's partition of one raw table. Raises KeyError for an unknown name, StaleFence and
+        WouldEmpty.
+        """
+        (found,) = self.run_batch([request])
+        if isinstance(found, PhasegateError):
+            raise found
+        return found
+
+    def run_batch(self, requests: Sequence[WorkerRequest]) -> list[ProcessorResult | PhasegateError]:
+        """Replace the partitions of many dates of one raw table, each under its own fence, with one statement.
+
+        requests: of one processor. Returns a result for each, in their order, or the error that met its date alone.
+        """
+        name = requests[0].processor
         endpoint = ENDPOINTS[name]
-        scraped = object_name(endpoint, day)
+        lines = {request.date: self._scraped(endpoint, request.date) for request in requests}
+        there = {day: content for day, content in lines.items() if content is not None}
+        fences = {request.date: request.fence for request in requests if request.date in there}
+        written = self._warehouse.load_partitions(Partitions(f"{DATASET}.{name}", "game_date", fences), there)
+        return [self._result(endpoint, request.date, written.get(request.date)) for request in requests]
+
+    def _scraped(self, endpoint: Endpoint, day: date) -> bytes | None:
+        """The lines that the scraper left; None: it has left none yet."""
         try:
-            lines = self._objects.read(scraped)
+            return self._objects.read(object_name(endpoint, day))
         except FileNotFoundError:
+            return None
+
+    def _result(self, endpoint: Endpoint, day: date, written: Replaced | None) -> ProcessorResult | PhasegateError:
+        """What becomes of a date. written: what the warehouse says of it; None: there was nothing to load."""
+        if isinstance(written, PhasegateError):
+            return written
+        if written:
+            return ProcessorResult(status=ResultStatus.SUCCESS, rows=written)
+        scraped = object_name(endpoint, day)
+        if written is None:
             return ProcessorResult(
                 status=ResultStatus.FAILED,
-                message=f"object {scraped} is not there: run the scraper {name} for {day} first",
+                message=f"object {scraped} is not there: run the scraper {endpoint.name} for {day} first",
                 error_class=ErrorClass.NOT_YET,
             )
-        rows = self._warehouse.load_partition(Partition(f"{DATASET}.{name}", "game_date", day), lines, fence)
-        if rows:
-            return ProcessorResult(status=ResultStatus.SUCCESS, rows=rows)
         found = self._source.day(day, endpoint.subject)
         if found.problem:
             return spoiled(found.problem)
@@ -41,6 +70,7 @@ class RawProcessors:
         return ProcessorResult(
             status=ResultStatus.FAILED,
             rows=0,
-            message=f"object {scraped} is empty, but the source has rows of {day}: run the scraper {name} again",
+            message=f"object {scraped} is empty, but the source has rows of {day}: run the scraper {endpoint.name} "
+            "again",
             error_class=ErrorClass.NOT_YET,
         )

@@ -1,12 +1,13 @@
 """The 21 endpoints say which part of the source each one gives, and name the object that a scrape leaves."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from nba_worker.source import SourceFolder
 from phasegate.ports import ObjectStore
-from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
+from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 
 _COUNTS = "points fgm fga fg3m fg3a ftm fta oreb dreb reb ast stl blk tov pf"
 _SIDE = "game_date game_id season team opponent is_home"
@@ -103,3 +104,7 @@ class Scrapers:
         if found.reason:
             return nothing_to_do(found.reason)
         return ProcessorResult(status=ResultStatus.SUCCESS, message=f"{len(lines)} lines in {target}")
+
+    def run_batch(self, requests: Sequence[WorkerRequest]) -> list[ProcessorResult]:
+        """Scrape one endpoint for many dates; an object and a result each, in their order."""
+        return [self.run(request.processor, request.date) for request in requests]

@@ -68,7 +68,7 @@ class NbaWorker:
             lambda request: self._processors().scrapers.run(request.processor, request.date)
         )
         route("/load", date_field="game_date", processors=endpoints)(
-            lambda request: self._processors().raw.run(request.processor, request.date, request.fence)
+            lambda request: self._processors().raw.run(request)
         )
         for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
             route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(self._run_sql)
