@@ -20,6 +20,7 @@ from phasegate.adapters.embedded.processes import KILLED_WITHIN, ProcessWorker, 
 from phasegate.adapters.embedded.state import SqliteState
 from phasegate.adapters.embedded.tasks import SqliteTasks
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
+from phasegate.domain.decisions.advance import limit_reached
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.completion import CallEnd
 from phasegate.domain.messages.tasks import DispatchPage, WakeUp, payload_model
@@ -29,6 +30,7 @@ from phasegate.domain.spec.dispatch import Observed
 from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
 from phasegate.ports.events import Message
 from phasegate.services.backend import Backend
@@ -100,6 +102,11 @@ class Services:
     def sweep(self, run_id: str) -> None:
         """Reconcile a run that no message is about."""
         self.sweeper.sweep(run_id)
+
+    def limit_reached(self, run_id: str) -> str | None:
+        """Name the limit that alone holds dates of a run back."""
+        state, board = self.backend.state, self.board(run_id)
+        return limit_reached(state.index(run_id, board.plan), board, state.run(run_id))
 
     def run(self, run_id: str) -> Run:
         """Return the run as people want it now."""
@@ -226,6 +233,8 @@ class Embedded:
         self._options = options or EmbeddedOptions()
         self._undriven: tuple[datetime, datetime] | None = None
         self._stack = ExitStack()
+        self.spent = TimeSpent()
+        """Where the time of the last drive went."""
 
     def __enter__(self) -> "Embedded":
         """Open the home."""
@@ -306,7 +315,9 @@ class Embedded:
         plan = self.state.plan(run_id)
         self.prepare(plan.pipeline, plan.phases)
         self._lock.name_run(run_id)
-        return self.engine(run_id).drive(stop=stop, progress=progress)
+        engine = self.engine(run_id)
+        self.spent = engine.spent
+        return engine.drive(stop=stop, progress=progress)
 
     def prepare(self, pipeline: Pipeline, phases: Sequence[str]) -> None:
         """Let the workers set up what they need (tables, reference data), and make Phasegate's own tables for the

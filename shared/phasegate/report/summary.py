@@ -18,10 +18,12 @@ from phasegate.domain.errors import PhasegateError
 from phasegate.domain.foreign_text import escaped
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.run import RunStatus
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import State, Warehouse
 from phasegate.report.explain import Root, explain
 from phasegate.report.explanation import roots_text
 from phasegate.report.new_run import new_run, options_of
+from phasegate.report.time_spent import time_document, time_lines
 from phasegate.services.reading.asking import ask
 from phasegate.services.reading.left_behind import LeftBehind, left_behind
 from phasegate.services.reading.notices import notices_text
@@ -75,12 +77,22 @@ class Summary:
     seconds: float
     """Seconds in which the run went on by itself, from its start to its end, or until now."""
 
+    spent: TimeSpent | None = None
+    """Where the time went of the process that has just driven the run; None: none did."""
 
-def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime, schedule: Query | None = None) -> Summary:
+
+def summarise(
+    state: State,
+    warehouse: Warehouse,
+    run_id: str,
+    now: datetime,
+    schedule: Query | None = None,
+    spent: TimeSpent | None = None,
+) -> Summary:
     """Read state and tables of a run, and sum up where it stands.
 
     schedule: answers the queries of the run's calendar, which is read again where something ended badly; None: it is
-    not.
+    not. spent: where the time went of the process that drove the run; None: this one did not.
     """
     progress = report(state, run_id, now)
     index = state.index(run_id)
@@ -115,6 +127,7 @@ def summarise(state: State, warehouse: Warehouse, run_id: str, now: datetime, sc
         pipeline=tuple(options_of(run)),
         again=new_run(run, index.plan, reprocess="failed" if progress.status is RunStatus.CANCELLED else ""),
         seconds=progress.seconds,
+        spent=spent,
     )
 
 
@@ -126,6 +139,7 @@ def summary_document(summary: Summary, *, is_borne_out: bool = True) -> dict[str
     return {
         **progress_document(summary.report),
         "seconds": round(summary.seconds, 1),
+        "time": time_document(summary.spent) if summary.spent else None,
         "skipped": summary.skipped,
         "tables": {t.table: {"rows": t.rows, "dates": t.dates} for t in summary.tables},
         "missing": [
@@ -171,6 +185,9 @@ def summary_text(summary: Summary, *, is_borne_out: bool = True) -> str:
     _print_missing(console, summary)
     if progress.quarantined:
         console.print(f"{progress.quarantined} event(s) in quarantine")
+    if summary.spent and summary.spent.calls:
+        for line in time_lines(summary.spent):
+            console.print(line)
     if progress.reads.statements:
         console.print(f"read in BigQuery: {progress.reads}")
     if summary.left_behind:

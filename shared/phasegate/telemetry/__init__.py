@@ -1,5 +1,5 @@
-"""Telemetry is logs, traces and the count of reads: what a line of the log belongs to, the trace that ties the handlers
-of one task together, and what a piece of work read.
+"""Telemetry is logs, traces and counts: what a line of the log belongs to, the trace that ties the handlers of one task
+together, and what a piece of work read, and how long it took.
 
 A trace travels as the W3C header ``traceparent``: in HTTP requests, in Cloud Tasks headers, in Pub/Sub attributes.
 Without ``configure`` (embedded mode, tests) nothing is written.
@@ -8,9 +8,22 @@ Without ``configure`` (embedded mode, tests) nothing is written.
 from phasegate.telemetry.context import bind, current_trace, outgoing
 from phasegate.telemetry.logs import configure_logs
 from phasegate.telemetry.reads import counting_reads, note_read
+from phasegate.telemetry.seconds import StopWatch, proving, timing_proofs
 from phasegate.telemetry.spans import calling, configure_spans, incoming
 
-__all__ = ["bind", "calling", "configure", "counting_reads", "current_trace", "incoming", "note_read", "outgoing"]
+__all__ = [
+    "StopWatch",
+    "bind",
+    "calling",
+    "configure",
+    "counting_reads",
+    "current_trace",
+    "incoming",
+    "note_read",
+    "outgoing",
+    "proving",
+    "timing_proofs",
+]
 
 
 def configure(service: str) -> None:

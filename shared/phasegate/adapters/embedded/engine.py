@@ -5,6 +5,7 @@ One loop, one thread beside the workers' threads. It decides nothing about a run
 """
 
 import gc
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,6 +15,7 @@ from functools import cache
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from phasegate import telemetry
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor
@@ -23,10 +25,14 @@ from phasegate.domain.messages.completion import CallEnd
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import DesiredState, Run
+from phasegate.domain.state.time_spent import CALLS, NOTHING, THREADS, TimeSpent
 from phasegate.ports import Clock, QueueTask
 from phasegate.ports.events import Message
 
 SWEEP_EVERY = timedelta(seconds=20)
+
+LIMIT_ASKED_EVERY = 1.0
+"""Seconds between two looks at which limit holds dates back: it takes a look at all of them."""
 
 SWEEP_SHARE = 10
 """A sweep takes at most about one part in so many of the time, however many dates it reads."""
@@ -69,6 +75,9 @@ class Handlers(Protocol[Call]):
 
     def sweep(self, run_id: str) -> None:
         """Reconcile a run that no message is about."""
+
+    def limit_reached(self, run_id: str) -> str | None:
+        """Name the limit that alone holds dates of a run back; None: there is none."""
 
     def run(self, run_id: str) -> Run:
         """Return the run as people want it now."""
@@ -124,7 +133,11 @@ class Engine(Generic[Call]):
         self._failing: deque[str] = deque(maxlen=SHOWN)
         self._seen = -1
         self._sweep_at = self._control_at = clock.now()
+        self._limit: tuple[float, str | None] = (-LIMIT_ASKED_EVERY, None)
         self.ended = 0
+        """Attempts that ended so far."""
+        self.spent = TimeSpent()
+        """Where the time of this drive went so far."""
 
     def drive(
         self,
@@ -137,11 +150,14 @@ class Engine(Generic[Call]):
         Raises what a handler raises, and HaltError when too many calls hang: the state is consistent then, and the next
         start goes on.
         """
-        with _rare_collections():
-            return self._drive(stop, progress)
+        with _rare_collections(), telemetry.timing_proofs() as proofs:
+            return self._drive(stop, progress, proofs)
 
-    def _drive(self, stop: Callable[[], bool], progress: Callable[[Progress], None]) -> Board:
+    def _drive(
+        self, stop: Callable[[], bool], progress: Callable[[Progress], None], proofs: telemetry.StopWatch
+    ) -> Board:
         shown_at: datetime | None = None
+        turned_at, proved = time.perf_counter(), proofs.seconds
         while True:
             is_stopping = stop()
             moved = self._turn(is_stopping)
@@ -159,7 +175,25 @@ class Engine(Generic[Call]):
                 progress(Progress(self.ended, 0, board))
                 return board
             if not moved:
-                self._executor.wait(self._next_moment(run.admits and not is_stopping))
+                waits_for, until = self._waits_for(), self._next_moment(run.admits and not is_stopping)
+            worked_until = time.perf_counter()
+            self.spent.work_here(worked_until - turned_at, proofs.seconds - proved)
+            turned_at, proved = worked_until, proofs.seconds
+            if not moved:
+                self._executor.wait(until)
+                turned_at = time.perf_counter()
+                self.spent.wait(waits_for, turned_at - worked_until)
+
+    def _waits_for(self) -> str:
+        """What the engine waits for while it has nothing to do."""
+        if self._executor.busy >= self._executor.places:
+            return THREADS
+        if (held_back_by := self._tasks.held_back_by(self._work)) is not None:
+            return held_back_by
+        now = time.perf_counter()
+        if now >= self._limit[0] + LIMIT_ASKED_EVERY:
+            self._limit = now, self._handlers.limit_reached(self._run_id)
+        return self._limit[1] or (CALLS if self._executor.busy else NOTHING)
 
     def _turn(self, is_stopping: bool) -> bool:
         """Deliver everything that is due now; whether anything was."""
@@ -208,6 +242,7 @@ class Engine(Generic[Call]):
                 if c.status is ResultStatus.FAILED:
                     self._failing.appendleft(f"{c.date} {c.processor}: {c.message}")
             self.ended += len(end.completions)
+            self.spent.call(end.attempts, end.seconds)
         self._acknowledge([call for call, _ in results])
         return True
 

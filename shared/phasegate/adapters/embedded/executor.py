@@ -28,6 +28,10 @@ class Executor(Protocol[Job, Result]):
     def busy(self) -> int:
         """Return how many jobs were submitted and not collected."""
 
+    @property
+    def places(self) -> int:
+        """Return how many jobs can run at once."""
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs, in order, as threads become free."""
 
@@ -143,6 +147,11 @@ class ThreadExecutor(Generic[Job, Result]):
         """See the protocol."""
         return self._busy
 
+    @property
+    def places(self) -> int:
+        """See the protocol: the threads."""
+        return self._size
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """See the protocol."""
         self._busy += len(jobs)
@@ -254,6 +263,11 @@ class VirtualExecutor(Generic[Job, Result]):
     def busy(self) -> int:
         """See the protocol."""
         return len(self._running)
+
+    @property
+    def places(self) -> int:
+        """See the protocol."""
+        return self._capacity
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """See the protocol."""

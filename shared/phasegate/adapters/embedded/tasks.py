@@ -262,6 +262,20 @@ class SqliteTasks:
             )
             self._enter(task, not_before, tries)
 
+    def held_back_by(self, queues: Iterable[str]) -> str | None:
+        """Name the limit by which a task of these queues is not delivered that is due; None:
+        no such task is there."""
+        now = self._clock.now().timestamp()
+        for name in queues:
+            queue = self._queues[name]
+            if not queue.waiting or queue.waiting[0][0] > now:
+                continue
+            if len(queue.delivering) >= queue.rules.max_concurrent:
+                return f"max_concurrent of queue {name}"
+            if queue.rules.is_limited and queue.tokens < 1:
+                return f"max_per_second of queue {name}"
+        return None
+
     def next_at(self, queues: Iterable[str]) -> datetime | None:
         """Say when a task of these queues becomes deliverable, as far as schedule time and rate tell; None: never."""
         moments: list[float] = []

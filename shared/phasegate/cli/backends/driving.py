@@ -200,7 +200,7 @@ def drive(embedded: Embedded, run_id: str, *, as_json: bool, is_verbose: bool) -
         with Interruption() as interruption, Display(run_id, embedded.state.index(run_id)) as display:
             embedded.drive(run_id, stop=interruption.is_asked, progress=display.show)
         schedule = _calendar_of(embedded.state, run_id, embedded.warehouse).schedule
-        found = summarise(embedded.state, embedded.warehouse, run_id, embedded.clock.now(), schedule)
+        found = summarise(embedded.state, embedded.warehouse, run_id, embedded.clock.now(), schedule, embedded.spent)
         status = found.report.status
         made = _report_at_end(embedded, run_id) if status.is_final else None
     show_summary(found, made, None, as_json)

@@ -127,6 +127,23 @@ def _release(index: PlanIndex, board: Board, run: Run, most_releases: int) -> li
     return releases
 
 
+def limit_reached(index: PlanIndex, board: Board, run: Run) -> str | None:
+    """Name the limit by which a release group is held back on a date on which nothing else is
+    against it; None: there is no such group."""
+    admission = _Admission(index, board, run)
+    is_canary = bool(canary_left(index, board))
+    for group in index.groups:
+        if board.breakers.keys() & {index.tasks[number].ref for number in group.tasks}:
+            continue
+        candidates = _candidates(index, board, group, is_canary=is_canary)
+        position = candidates.find(1)
+        while position != -1:
+            if not admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
+                return admission.limit_of(group)
+            position = candidates.find(1, position + 1)
+    return None
+
+
 def _mask(letters: Iterable[BoardLetter]) -> bytes:
     """1 for each of the letters, 0 for every other byte."""
     return bytes(byte in bytes_of(letters) for byte in range(256))
@@ -187,6 +204,13 @@ class _Admission:
         if limit is not None and position not in active and len(active) >= limit:
             return False
         return self._entries is None or self._entries > 0 or not self._is_untouched(position)
+
+    def limit_of(self, group: ReleaseGroup) -> str:
+        """Name the limit by which the release group is not admitted on a date."""
+        first = self._first[group.phase]
+        limit = self._limit[first]
+        is_full = limit is not None and len(self._active[first]) >= limit
+        return f"limits.active_dates of {first}" if is_full else "the ramp"
 
     def enter(self, group: ReleaseGroup, position: int) -> None:
         """Count a release (before it stands on the board)."""

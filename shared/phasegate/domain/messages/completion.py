@@ -130,6 +130,10 @@ class CallEnd(NamedTuple):
     """The ends that are known; what is missing is told by an event, or found by the sweep."""
     failed_together: str = ""
     """Why a call of several dates failed as a whole, so that nothing is known of one of them; empty: it did not."""
+    attempts: int = 0
+    """The attempts that the worker was asked for; 0: it was not called."""
+    seconds: float = 0.0
+    """How long the call took, in seconds."""
 
     @property
     def message(self) -> Completion | CompletionBatch | None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from cachetools import LRUCache
 
+from phasegate import telemetry
 from phasegate.domain.decisions.advance import Decisions, GroupOutcome, advance
 from phasegate.domain.decisions.outcome import judge_again
 from phasegate.domain.decisions.refreshing import refreshed
@@ -141,7 +142,8 @@ class Conductor:
         """Have dates that settled proved and judged; those that could not be asked are asked again."""
         board, is_more = pass_.board, self._read_settled(pass_)
         settled = frozenset(pass_.facts)
-        found = self._judge.judge(pass_.index, pass_.facts, pass_.waivers, pass_.now)
+        with telemetry.proving():
+            found = self._judge.judge(pass_.index, pass_.facts, pass_.waivers, pass_.now)
         pass_.facts.update(found.facts)
         pass_.proofs.extend(found.proofs)
         for day, why in found.unasked.items():
@@ -172,12 +174,13 @@ class Conductor:
             return
         wrong: dict[str, dict[date, str]] = {}
         pipeline = pass_.index.plan.pipeline
-        answers = self._prover.soundness(
-            pass_.index,
-            pass_.index.outside,
-            partial(ran_empty, self._backend.state, pipeline.pipeline),
-            standing(pipeline, now),
-        )
+        with telemetry.proving():
+            answers = self._prover.soundness(
+                pass_.index,
+                pass_.index.outside,
+                partial(ran_empty, self._backend.state, pipeline.pipeline),
+                standing(pipeline, now),
+            )
         pass_.changed = True
         for ref, found in answers.items():
             if isinstance(found, TransientError):
@@ -272,7 +275,8 @@ class Conductor:
         for outcome in outcomes:
             if outcome.letter != BoardLetter.UNJUDGED:
                 pass_.conclude(outcome)
-        same = left_alone(pass_.index, decisions.releases, pass_.cell, self._backend.warehouse)
+        with telemetry.proving():
+            same = left_alone(pass_.index, decisions.releases, pass_.cell, self._backend.warehouse)
         for position, number in decisions.releases:
             pass_.release(position, number, same.get((position, number), ()))
 
@@ -298,7 +302,8 @@ class Conductor:
         """The run is over: complete its history, record what its outputs were made from, then have it reported on. A
         report that cannot be asked for holds nothing up."""
         self._historian.finish(run_id, index.days)
-        self._recorder.record(run_id, index)
+        with telemetry.proving():
+            self._recorder.record(run_id, index)
         try:
             self._backend.ask_for_report(run_id, board.finished_at or board.started_at)
         except PhasegateError as error:

@@ -232,7 +232,7 @@ class Runner:
                     elif not failed_together:
                         self._leases.pop(attempt_id(call.run.run_id, attempt.claim), None)
                         _log.info("its end is not known yet: an event will tell, or the sweep after its lease")
-            return CallEnd(completions, failed_together)
+            return CallEnd(completions, failed_together, len(call.asked), (finished - started).total_seconds())
 
     def _results(self, call: Call) -> Mapping[date, ProcessorResult] | ProcessorResult:
         """What became of the attempts that the worker is asked for, by date; a date is absent whose end is not known.
