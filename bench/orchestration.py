@@ -84,8 +84,9 @@ class IdleWorker:
         """Nothing to set up."""
 
     def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Success for the processor that was asked for."""
-        return 200, {"results": {body["processor"]: {"status": "success"}}}
+        """Success for the processor that was asked for, on the date or on each of the dates."""
+        answer = {"results": {body["processor"]: {"status": "success"}}}
+        return 200, {"dates": {each["date"]: answer for each in body["dates"]}} if "dates" in body else answer
 
 
 def build(*_: object) -> IdleWorker:
@@ -93,12 +94,18 @@ def build(*_: object) -> IdleWorker:
     return IdleWorker()
 
 
-def idle_pipeline() -> Pipeline:
-    """The pipeline of W(D)."""
+def idle_pipeline(batch: int) -> Pipeline:
+    """The pipeline of W(D), with so many dates a call."""
     phases = [
         {
             "name": phase,
-            "dispatch": {"worker": "idle", "path": "/run", "queue": "work"},
+            "dispatch": {
+                "worker": "idle",
+                "path": "/run",
+                "queue": "work",
+                "timeout_seconds": 60,
+                "batch": {"dates": batch},
+            },
             "gates": [{"check": "all_succeeded", "phase": before}] if before else [],
             "limits": {"active_dates": 40},
             "processors": [
@@ -119,16 +126,16 @@ def idle_pipeline() -> Pipeline:
                 "season_column": "season",
                 "numbers": {"games": "COUNT(*)"},
             },
-            "workers": {"idle": {"factory": "bench.orchestration:build"}},
+            "workers": {"idle": {"factory": "bench.orchestration:build", "batches": "list"}},
             "queues": {"work": {"max_concurrent": 5000}},
             "phases": phases,
         }
     )
 
 
-def measure_orchestration(dates: int = DATES) -> Pace:
-    """Drive W(dates) to its end in a new home."""
-    pipeline = idle_pipeline()
+def measure_orchestration(dates: int, batch: int) -> Pace:
+    """Drive W(dates) to its end in a new home, with so many dates a call."""
+    pipeline = idle_pipeline(batch)
     calendar = Calendar.of(CalendarDate(FIRST_DAY + timedelta(days=n), "s", {"games": 1}, {}) for n in range(dates))
     plan = make_plan(pipeline, calendar, Selection(seasons=("s",))).plan
     with tempfile.TemporaryDirectory() as folder, Embedded(Home(Path(folder)), pipeline, None) as embedded:
@@ -147,11 +154,11 @@ def measure_orchestration(dates: int = DATES) -> Pace:
         board = engine.drive()
         pace = watch.pace(dates * TASKS_A_DATE)
         assert board.status is RunStatus.COMPLETED, board.status
-        assert engine.ended == pace.tasks
+        assert engine.ended == pace.tasks == engine.spent.attempts
     return pace
 
 
-def measure_raw(dates: int = DATES) -> Pace:
+def measure_raw(dates: int) -> Pace:
     """The raw limit: the same database settings, the rows that a task's start and end must write, and nothing else.
 
     One commit with the claim's row, one commit with the report's row, a task after the other.
