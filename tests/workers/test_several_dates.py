@@ -163,3 +163,41 @@ def test_health_says_how_each_path_takes_several_dates() -> None:
     alone = WorkerService("mine")
     alone.route("/one")(lambda _: DONE)
     assert "batches" not in client_of(alone).get("/health").json
+
+
+@pytest.mark.parametrize(
+    ("met", "error_class", "message"),
+    [
+        (StaleFence("a higher one is there"), "transient", "stale fence: a higher one is there"),
+        (TransientError("away"), "transient", "away"),
+        (InputError("what?"), "bug", "what?"),
+        (WouldEmpty("nothing for 4 rows", Partition("t.t", "d", DAY), 7, 4), "not_yet", "rows are expected there"),
+    ],
+)
+def test_an_error_that_met_one_date_is_the_end_of_that_date_alone(
+    met: Exception, error_class: str, message: str
+) -> None:
+    service = service_of(lambda _: {DAY: met, NEXT: DONE}, processors=["a"], made_with="3")
+    status, answer = service.handle("/process", several())
+    first, second = (answer["dates"][str(day)]["results"]["a"] for day in (DAY, NEXT))
+    assert (status, first["status"], first["error_class"], second["status"]) == (200, "failed", error_class, "success")
+    assert message in first["message"] and "made_with" not in first
+    assert service.handle("/process", several(dates=several()["dates"][:1]))[0] == 200
+
+
+def test_a_date_of_several_that_may_be_emptied_is_asked_again_alone() -> None:
+    asked: list[list[date]] = []
+    refusal = WouldEmpty("nothing in the place of 4 rows", Partition("t.t", "d", DAY), 7, 4)
+    refusal.empty = lambda: 4
+
+    def empties(request: BatchRequest) -> Mapping[date, Any]:
+        asked.append([one.date for one in request.dates])
+        if len(request.dates) > 1:
+            return {DAY: refusal, NEXT: DONE}
+        return {DAY: ProcessorResult(status=ResultStatus.EMPTY, rows=0)}
+
+    dates = several()["dates"]
+    dates[0]["may_be_empty"] = True
+    status, answer = service_of(empties).handle("/process", several(dates=dates))
+    assert asked == [[DAY, NEXT], [DAY]]
+    assert (status, answer["dates"][str(DAY)]["results"]["a"]["message"]) == (200, "4 rows of before deleted")

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from phasegate import telemetry
-from phasegate.domain.errors import HaltError, InputError, ReadsTooMuch, StaleFence, TransientError, WouldEmpty
+from phasegate.domain.errors import (
+    HaltError,
+    InputError,
+    PhasegateError,
+    ReadsTooMuch,
+    StaleFence,
+    TransientError,
+    WouldEmpty,
+)
 from phasegate.domain.foreign_text import is_interruption, said, told
 from phasegate.domain.protocol.versions import PROTOCOL, read_fields
 from phasegate.domain.protocol.worker import (
@@ -49,7 +57,7 @@ class Accepted:
 
 
 Handler = Callable[[WorkerRequest], ProcessorResult | Accepted]
-BatchHandler = Callable[[BatchRequest], Mapping[date, ProcessorResult] | Accepted]
+BatchHandler = Callable[[BatchRequest], Mapping[date, ProcessorResult | PhasegateError] | Accepted]
 RangeHandler = Callable[[RangeRequest], Mapping[date, ProcessorResult]]
 
 Words = str | Callable[[str], str]
@@ -153,8 +161,10 @@ class WorkerService:
         """Decorate the function that processes one processor over the dates that a ``BatchRequest`` lists; a request
         for one date becomes a list of one.
 
-        It returns a result for each date; one without is a failure of that date. What it raises is that of the whole
-        request, which is then made again for half of the dates. The other arguments are those of ``route``.
+        It returns a result for each date, or the error that met this date alone (as ``Warehouse.load_partitions``
+        does), which is answered like one that is raised for a single date. A date without either has failed. What it
+        raises is that of the whole request, which is then made again for half of the dates. The other arguments are
+        those of ``route``.
         """
         known = _known(path, processors, made_with)
 
@@ -163,8 +173,14 @@ class WorkerService:
                 found = handler(request)
                 if isinstance(found, Accepted):
                     return found
-                results = {day: _worded(request, result, made_with) for day, result in found.items()}
-                return {"dates": {str(day): _results(request, result) for day, result in results.items()}}
+                asked = {one.date: one for one in request.apart}
+                dates: dict[str, Any] = {}
+                for day, outcome in found.items():
+                    result = outcome
+                    if isinstance(result, PhasegateError):
+                        result = _of_error(handler, asked[day], result)
+                    dates[str(day)] = _results(request, _worded(request, result, made_with))
+                return {"dates": dates}
 
             def answer(request: WorkerRequest) -> Accepted | dict[str, Any]:
                 result = _handled(lambda one: _of_one(one, handler(BatchRequest.of(one))), request)
@@ -414,14 +430,48 @@ def _worded(request: WorkerRequest | BatchRequest, result: ProcessorResult, made
     return result.model_copy(update={"made_with": _words(made_with, request.processor)})
 
 
-def _of_one(request: WorkerRequest, found: Mapping[date, ProcessorResult] | Accepted) -> ProcessorResult | Accepted:
-    """What a function for several dates says of the one that it was asked for."""
+def _of_error(handler: BatchHandler, request: WorkerRequest, error: PhasegateError) -> ProcessorResult:
+    """What an error that met one date of several says of it. Where it is right that nothing is left there, the function
+    is asked for the date again, alone. Raises HaltError, and ReadsTooMuch."""
+    met: list[PhasegateError] = [error]
+
+    def again(one: WorkerRequest) -> ProcessorResult | Accepted:
+        if met:
+            raise met.pop()
+        return _of_one(one, handler(BatchRequest.of(one)))
+
+    try:
+        result = _handled(again, request)
+    except (HaltError, ReadsTooMuch):
+        raise
+    except StaleFence as stale:
+        return _failed(ErrorClass.TRANSIENT, f"stale fence: {said(stale)}")
+    except TransientError as passing:
+        return _failed(ErrorClass.TRANSIENT, said(passing))
+    except PhasegateError as wrong:
+        return _failed(ErrorClass.BUG, said(wrong))
+    if isinstance(result, Accepted):
+        return _failed(ErrorClass.BUG, "accepted when it was asked for alone, and not with the other dates")
+    return result
+
+
+def _failed(error_class: ErrorClass, message: str) -> ProcessorResult:
+    return ProcessorResult(status=ResultStatus.FAILED, message=message, error_class=error_class)
+
+
+def _of_one(
+    request: WorkerRequest, found: Mapping[date, ProcessorResult | PhasegateError] | Accepted
+) -> ProcessorResult | Accepted:
+    """What a function for several dates says of the one that it was asked for. Raises the error that met it."""
     if isinstance(found, Accepted):
         return found
     if found.keys() != {request.date}:
         named = ", ".join(map(str, found)) or "no date"
         raise ValueError(f"asked for {request.date} alone, the function has results of {named}")
-    return found[request.date]
+    result = found[request.date]
+    if isinstance(result, PhasegateError):
+        raise result
+    return result
 
 
 def _results(request: WorkerRequest | BatchRequest, result: ProcessorResult) -> dict[str, Any]:
