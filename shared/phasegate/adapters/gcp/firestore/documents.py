@@ -28,10 +28,13 @@ from phasegate.domain.plan import PLAN_VERSION, Plan
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.state.board import Board, BoardLetter
 from phasegate.domain.state.facts import (
+    Abandoned,
     AttemptKey,
     Cell,
     DateFacts,
     Fact,
+    Healed,
+    HealedAs,
     Reported,
     fact_name,
     record,
@@ -46,9 +49,17 @@ PART_BYTES = 900_000
 READABLE_BYTES = 300_000
 """What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
 
-TEXT_BYTES = {"message": 300, "detail": 300, "reason": 160, "code_version": 60, "throttle": 40, "missing": 60}
-"""Bytes of a text, kept in a date's document; of a throttle's message and of each key that is missing, too. All that
-can happen on one date has to fit into 1 MiB: ``largest_date.py`` adds it up."""
+TEXT_BYTES = {
+    "message": 300,
+    "detail": 300,
+    "reason": 160,
+    "code_version": 60,
+    "throttle": 40,
+    "void": 100,
+    "missing": 60,
+}
+"""Bytes of a text, kept in a date's document; of a throttle's message, of the reason why an attempt is void, and of
+each key that is missing, too. All that can happen on one date has to fit into 1 MiB: ``largest_date.py`` adds it up."""
 
 _EMPTY: Mapping[str, Document] = {
     "dispatched": {"inputs": (), "not_before": None},
@@ -131,6 +142,9 @@ def fact_document(fact: Fact) -> Document:
     if isinstance(fact, Reported) and fact.error_class is ErrorClass.THROTTLE:
         # There may be many of them, and nothing follows from one but when it was: the fence names its claim.
         fact = replace(fact, message=cut(fact.message, TEXT_BYTES["throttle"]), rows=None, event_id="", code_version="")
+    if isinstance(fact, Abandoned) or (isinstance(fact, Healed) and fact.outcome is HealedAs.VOID):
+        # There may be several: a call of several dates that fails as a whole is made again with half of them.
+        fact = replace(fact, reason=cut(fact.reason, TEXT_BYTES["void"]))
     found: Document = {}
     for field in fields(fact):
         value = getattr(fact, field.name)

@@ -28,6 +28,7 @@ from phasegate.domain.state.facts import (
     Fact,
     GroupState,
     Healed,
+    HealedAs,
     Proved,
     Reported,
     Verdict,
@@ -81,8 +82,9 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     again = (MOST_DISPATCHES - 1) * bytes_of(documents.fact_document(failed[0]))
     throttled = _attempt([failed[0], throttle])
     # A date that makes its calls fail is alone after so many halvings.
-    halvings = (at_once - 1).bit_length()
-    void = max(_attempt([failed[0], end]) for end in (_fullest(Abandoned), failed[-1]))
+    halvings = at_once.bit_length() - 1
+    ends = _fullest(Abandoned, failed_together=True), _fullest(Healed, outcome=HealedAs.VOID)
+    void = max(_attempt([failed[0], end]) for end in ends)
     return (
         halvings * void + counted * _attempt(failed) + len(REFUSED_AGAIN) * refused + MOST_THROTTLES * throttled + again
     )
