@@ -111,7 +111,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_report_header() -> str:
     """Say which games the tests run on."""
     games = real_source() or "a made-up league (set PHASEGATE_NBA_SOURCE to run on real games)"
-    extent = "everything" if FULL else "every fourth crash, every third kill, one season (PHASEGATE_FULL=1 tests all)"
+    extent = (
+        "everything"
+        if FULL
+        else "every eighth crash and sixth kill, date by date and in batches; one season (PHASEGATE_FULL=1: all)"
+    )
     return f"NBA source: {games}\nextent: {extent}"
 
 

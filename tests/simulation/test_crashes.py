@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("dates_at_once")
 PARTS = 8
 """Into how many tests the boundaries of a run are dealt, so that several processes share the work."""
 
-STEP = 1 if FULL else 4
-"""Every boundary, or every sixth."""
+STEP = 1 if FULL else 8
+"""Every boundary, or every eighth date by date and every eighth with batches."""
 
 UNUSED = {
     "SqliteTasks.give_back",
@@ -139,11 +139,11 @@ def test_a_second_crash_at_any_boundary_after_one_at_the_last_commit_changes_not
         second = Effects()
         world.live(second)
     assert second.reached
-    numbers = range(1, len(second.reached) + 1)
+    numbers = range(1, len(second.reached) + 1, 1 if FULL else 2)
     assert not [why for n in numbers for why in die_and_live(world, undisturbed, [last_commit, n])]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(12 if FULL else 6))
 def test_a_process_that_dies_again_and_again_ends_as_if_it_had_not(tmp_path: Path, seed: int) -> None:
     world = MortalWorld(tmp_path)
     _, undisturbed = lived(world)
@@ -197,7 +197,7 @@ def test_a_crash_between_the_pages_of_a_retry_changes_nothing_in_the_end(
     assert mended.status == "completed"
     first = reached.index("before SqliteState.change_run") + 1
     last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][2] + 4
-    numbers = range(first, last + 1, 1 if FULL else 4)
+    numbers = range(first, last + 1, 1 if FULL else 8)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 
@@ -223,7 +223,7 @@ def test_a_crash_at_boundaries_of_a_refresh_changes_nothing_in_the_end(tmp_path:
     with world.home_of_its_own(world.home):
         reached, mended = lived(world)
     assert mended.status == "completed" and len(mended.tables["raw.a"]) == 14
-    numbers = range(reached.index("before SqliteState.keep_plan") + 1, len(reached) + 1, 1 if FULL else 24)
+    numbers = range(reached.index("before SqliteState.keep_plan") + 1, len(reached) + 1, 1 if FULL else 48)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 
@@ -239,7 +239,7 @@ def test_a_crash_between_the_pages_of_a_refresh_changes_nothing_in_the_end(
     assert mended.status == "completed"
     first = reached.index("before SqliteState.keep_plan") + 1
     last = [n for n, name in enumerate(reached, 1) if name == "after SqliteState.commit"][3] + 4
-    numbers = range(first, last + 1, 1 if FULL else 12)
+    numbers = range(first, last + 1, 1 if FULL else 24)
     assert not [why for n in numbers for why in die_and_live(world, mended, [n], like=world.home)]
 
 

@@ -22,7 +22,8 @@ from tests.world import World
 pytestmark = pytest.mark.usefixtures("dates_at_once")
 
 ROOT = Path(__file__).parents[2]
-KILLS, CHAINS = (50, 5) if FULL else (16, 2)
+KILLS, CHAINS = (50, 5) if FULL else (8, 1)
+"""Date by date, and as many with batches."""
 PATIENCE = 60.0
 """Seconds that a command may take before the test gives up."""
 

@@ -31,6 +31,7 @@ from phasegate.ports import QueueTask
 from phasegate.ports.events import Message, text_of
 from phasegate.services.running.calls import Call
 from phasegate.services.running.sweeper import DISPATCH_GRACE
+from tests.conftest import FULL
 from tests.simulation.lives import LONGEST, ComparedWorld, Outcome
 from tests.world import FIRST_DAY, START, World, write_source
 
@@ -287,7 +288,7 @@ class OrderedWorld(ComparedWorld):
         return sorted(zip(self.sequence.fences, self.sequence.claims(), strict=True), key=lambda each: each[0])
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(40 if FULL else 20))
 def test_with_random_times_and_failures_no_task_is_claimed_before_its_edges_have_passed(
     tmp_path: Path, seed: int, dates_at_once: int
 ) -> None:
@@ -297,7 +298,7 @@ def test_with_random_times_and_failures_no_task_is_claimed_before_its_edges_have
     assert most_active_dates(world.sequence) <= world.active
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(8 if FULL else 4))
 def test_with_a_barrier_the_last_phase_waits_for_every_date(tmp_path: Path, seed: int) -> None:
     world = OrderedWorld(tmp_path, seed, barrier=True)
     assert world.complaints(world.drive()) == []
@@ -345,7 +346,7 @@ class Mailbox(SqliteEvents):
             del self._held[:some]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(10 if FULL else 5))
 def test_duplicated_shuffled_late_and_lost_completions_change_nothing_in_the_end(tmp_path: Path, seed: int) -> None:
     world = OrderedWorld(tmp_path, seed, unruly=False)
     found = world.drive(events=Mailbox)
@@ -367,7 +368,7 @@ class Forgetful(SqliteTasks):
         super().create(kept)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(6 if FULL else 3))
 def test_lost_wake_ups_and_dispatches_are_found_by_the_sweeper(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
