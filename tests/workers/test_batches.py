@@ -39,7 +39,8 @@ class Batched:
         for path, batch in (("/scrape", self.scrapers.run_batch), ("/load", self.raw.run_batch)):
             for name in ENDPOINTS:
                 results = batch([request_for("any", name, day, 1) for day in days])
-                for day, result in zip(days, results, strict=True):
+                assert list(results) == days
+                for day, result in results.items():
                     assert isinstance(result, ProcessorResult)
                     found[day, path, name] = result.model_dump(mode="json")
         calendar = calendar_of(self.warehouse)
@@ -87,7 +88,7 @@ def test_of_a_batch_a_date_without_its_object_one_under_a_higher_fence_and_one_t
     batched.scrapers.run_batch(of_batch[1:])
     batched.raw.run_batch([request_for("any", "bdl_games", days[2], 9), request_for("any", "bdl_games", days[3], 4)])
     batched.objects.write(object_name(ENDPOINTS["bdl_games"], days[3]), b"")
-    absent, written, stale, lost, last = batched.raw.run_batch(of_batch)
+    absent, written, stale, lost, last = batched.raw.run_batch(of_batch).values()
     assert isinstance(absent, ProcessorResult)
     assert f"run the scraper bdl_games for {days[0]} first" in absent.message
     assert isinstance(stale, StaleFence)

@@ -85,7 +85,8 @@ def test_a_refusal_arrives_with_its_status_and_class(league: Played, remote: Htt
 def test_health_says_which_version_answers_and_what_rows_of_runs_of_before_are_made_with(league: Played) -> None:
     answer = application(league.worker).test_client().get("/health")
     health = dict(answer.json)
-    said = health.pop("made_with")
+    said, batches = health.pop("made_with"), health.pop("batches")
+    assert batches == {"/scrape": "list", "/load": "list"}
     assert (answer.status_code, health) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
     assert {path: set(words) for path, words in said.items()} == {
         "/process": set(ANALYTICS),

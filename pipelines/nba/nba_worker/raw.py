@@ -20,19 +20,11 @@ class RawProcessors:
         self._warehouse = warehouse
         self._objects = objects
 
-    def run(self, request: WorkerRequest) -> ProcessorResult:
-        """Replace the date's partition of one raw table. Raises KeyError for an unknown name, StaleFence and
-        WouldEmpty.
-        """
-        (found,) = self.run_batch([request])
-        if isinstance(found, PhasegateError):
-            raise found
-        return found
-
-    def run_batch(self, requests: Sequence[WorkerRequest]) -> list[ProcessorResult | PhasegateError]:
+    def run_batch(self, requests: Sequence[WorkerRequest]) -> dict[date, ProcessorResult | PhasegateError]:
         """Replace the partitions of many dates of one raw table, each under its own fence, with one statement.
 
-        requests: of one processor. Returns a result for each, in their order, or the error that met its date alone.
+        requests: of one processor. Returns a result for each date, or the error that met this date alone. Raises
+        KeyError for an unknown name.
         """
         name = requests[0].processor
         endpoint = ENDPOINTS[name]
@@ -40,7 +32,7 @@ class RawProcessors:
         there = {day: content for day, content in lines.items() if content is not None}
         fences = {request.date: request.fence for request in requests if request.date in there}
         written = self._warehouse.load_partitions(Partitions(f"{DATASET}.{name}", "game_date", fences), there)
-        return [self._result(endpoint, request.date, written.get(request.date)) for request in requests]
+        return {r.date: self._result(endpoint, r.date, written.get(r.date)) for r in requests}
 
     def _scraped(self, endpoint: Endpoint, day: date) -> bytes | None:
         """The lines that the scraper left; None: it has left none yet."""

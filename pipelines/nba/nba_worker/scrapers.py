@@ -92,9 +92,16 @@ class Scrapers:
         self._source = source
         self._objects = objects
 
-    def run(self, name: str, day: date) -> ProcessorResult:
-        """Scrape one endpoint for one date. Raises KeyError for a name that is no endpoint."""
-        endpoint = ENDPOINTS[name]
+    def run_batch(self, requests: Sequence[WorkerRequest]) -> dict[date, ProcessorResult]:
+        """Scrape one endpoint for many dates; an object and a result each. Raises KeyError for a name that is no
+        endpoint.
+
+        requests: of one processor.
+        """
+        endpoint = ENDPOINTS[requests[0].processor]
+        return {request.date: self._run(endpoint, request.date) for request in requests}
+
+    def _run(self, endpoint: Endpoint, day: date) -> ProcessorResult:
         found = self._source.day(day, endpoint.subject)
         if found.problem:
             return spoiled(found.problem)
@@ -104,7 +111,3 @@ class Scrapers:
         if found.reason:
             return nothing_to_do(found.reason)
         return ProcessorResult(status=ResultStatus.SUCCESS, message=f"{len(lines)} lines in {target}")
-
-    def run_batch(self, requests: Sequence[WorkerRequest]) -> list[ProcessorResult]:
-        """Scrape one endpoint for many dates; an object and a result each, in their order."""
-        return [self.run(request.processor, request.date) for request in requests]

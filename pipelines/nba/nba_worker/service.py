@@ -62,13 +62,13 @@ class NbaWorker:
         self._read = self._processors_over(source)
         self._preparing = Lock()
         self.service = WorkerService("nba", version=__version__, prepare=self.prepare)
-        route, endpoints = self.service.route, frozenset(ENDPOINTS)
-        scraper_or_processor = ("scraper", "processor")
-        route("/scrape", date_field="game_date", processor_fields=scraper_or_processor, processors=endpoints)(
-            lambda request: self._processors().scrapers.run(request.processor, request.date)
+        route, route_batch = self.service.route, self.service.route_batch
+        endpoints, scraper_or_processor = frozenset(ENDPOINTS), ("scraper", "processor")
+        route_batch("/scrape", date_field="game_date", processor_fields=scraper_or_processor, processors=endpoints)(
+            lambda request: self._processors().scrapers.run_batch(request.apart)
         )
-        route("/load", date_field="game_date", processors=endpoints)(
-            lambda request: self._processors().raw.run(request)
+        route_batch("/load", date_field="game_date", processors=endpoints)(
+            lambda request: self._processors().raw.run_batch(request.apart)
         )
         for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
             route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(self._run_sql)

@@ -82,6 +82,9 @@ _SLICES = {
 """What each subject gives of a date: rows of games that were played, and of games that the schedule does not have on
 this date, which the checks of the raw tables count. Those of a game that is postponed or goes on are left out."""
 
+SLICES_KEPT = 280
+"""Of seven subjects those of forty dates: each scraper of a batch reads them again, and two batches are under way."""
+
 _FILE_OF = {
     "games": "schedule",
     "teams": "team_boxscores",
@@ -134,7 +137,7 @@ class SourceFolder:
                 f"{folder / 'schedule.parquet'}: no game has game_status {FINAL} (final): nothing to process"
             )
         self.schedule = Schedule(games)
-        self._slice = lru_cache(maxsize=64)(self._read_slice)
+        self._slice = lru_cache(maxsize=SLICES_KEPT)(self._read_slice)
 
     def close(self) -> None:
         """Give the memory back: nothing can be read any more."""

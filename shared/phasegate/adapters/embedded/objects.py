@@ -23,7 +23,8 @@ class FolderObjectStore:
     def write(self, name: str, content: bytes) -> None:
         """Create or replace an object. Raises InputError for a bad name, HaltError on a full disk."""
         target = self._path(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
