@@ -35,7 +35,8 @@ class DispatchPage(BaseModel):
     dates: tuple[date, ...] = Field(min_length=1, description="the dates to reconcile")
 
 
-Made = dict[str, Annotated[int, Field(ge=0, le=MOST)]]
+AttemptsByRef = dict[str, Annotated[int, Field(ge=0, le=MOST)]]
+"""The attempts of its needs that an attempt is made from: ref -> attempt."""
 
 
 class QueuedAttempt(NamedTuple):
@@ -62,7 +63,7 @@ class TaskPayload(BaseModel):
     generation: int = Field(
         ge=1, le=MOST, description="the generation of the (date, phase) that the attempt belongs to"
     )
-    inputs: Made = Field(description="the attempts of its needs that it is made from: ref -> attempt")
+    inputs: AttemptsByRef = Field(description="the attempts of its needs that it is made from: ref -> attempt")
     epoch: int = Field(
         ge=1, le=MOST, description="the run's epoch; claimed under another one, the attempt calls nobody"
     )
@@ -84,7 +85,7 @@ class BatchedAttempt(BaseModel):
     generation: int = Field(
         ge=1, le=MOST, description="the generation of the (date, phase) that the attempt belongs to"
     )
-    inputs: Made = Field(description="the attempts of its needs that it is made from: ref -> attempt")
+    inputs: AttemptsByRef = Field(description="the attempts of its needs that it is made from: ref -> attempt")
 
 
 class BatchPayload(BaseModel):
@@ -158,6 +159,9 @@ MOST_TASK_BYTES = 100_000
 _MOST_COUNTED = 9_999
 """Attempts, generations and epochs of a run, for all that can be foreseen."""
 
+_LONGEST_RUN_ID = 63
+"""Characters, by ``RUN_ID``."""
+
 
 def largest_payload(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     """Return the bytes that the payload for a processor comes to with as many dates as travel together."""
@@ -166,7 +170,7 @@ def largest_payload(pipeline: Pipeline, phase: Phase, processor: Processor) -> i
     inputs = tuple((ref, _MOST_COUNTED) for ref in needs)
     key = AttemptKey(date.max, phase.name, processor.name, _MOST_COUNTED)
     attempts = [QueuedAttempt(key, _MOST_COUNTED, inputs)] * pipeline.dates_at_once(phase, processor)
-    return len(write_payload("r" * 63, attempts, _MOST_COUNTED))
+    return len(write_payload("r" * _LONGEST_RUN_ID, attempts, _MOST_COUNTED))
 
 
 def _json(payload: object) -> str:
