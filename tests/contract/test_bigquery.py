@@ -1,5 +1,6 @@
 """What is BigQuery's own in its warehouse: jobs, limits, errors, datasets, and the size of a write."""
 
+import json
 from datetime import date
 from typing import cast
 
@@ -10,6 +11,7 @@ from google.cloud.bigquery import Client
 
 from phasegate.adapters.gcp.bigquery import warehouse as module
 from phasegate.adapters.gcp.bigquery.errors import explained
+from phasegate.adapters.gcp.bigquery.statements import MAX_ROWS_BYTES, by_requests, rows_together
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
@@ -75,6 +77,24 @@ def test_rows_beyond_one_request_are_refused_before_they_are_sent(warehouse: Big
     line = b'{"d": "2024-01-15", "team": "%s"}' % (b"x" * 9_000_000)
     with pytest.raises(InputError, match=r"1 rows are 90000.. bytes, one write carries 8388608"):
         warehouse.load_partition(PARTITION, line, 1)
+
+
+def test_rows_of_many_dates_travel_in_as_few_requests_as_carry_them() -> None:
+    third = f'["{"x" * (MAX_ROWS_BYTES // 3)}"]'
+    days = [date(2024, 1, n) for n in range(1, 6)]
+    assert list(by_requests(dict.fromkeys(days, third))) == [days[:2], days[2:4], days[4:]]
+    assert list(by_requests(dict.fromkeys(days, "[1]"))) == [days]
+    assert list(by_requests({})) == []
+    assert json.loads(rows_together(['[{"a": 1}]', '[{"a": 2}, {"a": 3}]'])) == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+def test_a_guard_whose_reason_is_gone_when_it_is_looked_for_is_met_by_another_try(
+    warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.replace_partition(PARTITION, "SELECT @d AS d", {"d": PARTITION.day}, 9)
+    monkeypatch.setattr(warehouse, "_held", lambda _: {})
+    with pytest.raises(TransientError, match="was changed by another writer meanwhile"):
+        warehouse.replace_partition(PARTITION, "SELECT @d AS d", {"d": PARTITION.day}, 5)
 
 
 def test_a_column_that_json_lines_cannot_carry_is_refused(warehouse: BigQueryWarehouse) -> None:
