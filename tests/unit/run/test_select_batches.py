@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.errors import HaltError, TransientError
+from phasegate.domain.errors import HaltError, ReadsTooMuch, StatementRefused, TransientError
 from phasegate.domain.protocol.worker import WorkerRequest
 from phasegate.ports import Parameter, Partition, Partitions, Replaced
 from phasegate.services.running.select_batches import run_selects
@@ -192,17 +192,28 @@ def test_dates_far_apart_are_made_apart_as_a_statement_reads_what_lies_between(w
     assert warehouse.asked == [DAYS, [far]]
 
 
-def test_an_error_of_the_warehouse_is_every_dates_and_a_full_disk_halts(warehouse: Counting) -> None:
+def test_what_is_no_dates_own_is_raised_for_the_whole_call_and_said_of_a_date_that_is_alone(
+    warehouse: Counting,
+) -> None:
     selects, requests = [planned(day) for day in DAYS], [request(day) for day in DAYS]
     warehouse.error = TransientError("the warehouse is busy")
-    refusal = (503, {"error_class": "transient", "message": "the warehouse is busy"})
-    assert ask(warehouse, selects, requests) == [refusal] * 8
+    with pytest.raises(TransientError, match="busy"):
+        ask(warehouse, selects, requests)
     assert warehouse.asked == [DAYS]
+    refusal = (503, {"error_class": "transient", "message": "the warehouse is busy"})
+    assert ask(warehouse, selects[:1], requests[:1]) == [refusal]
     wrong = [replace(each, select=FOR_SETS.replace("orders.cents", "orders.dollars")) for each in selects]
     warehouse.error = None
-    found = ask(warehouse, wrong, requests)
-    assert [status for status, _ in found] == [422] * 8
-    assert "dollars" in found[7][1]["message"]
+    with pytest.raises(StatementRefused, match="dollars"):
+        ask(warehouse, wrong, requests)
+    ((status, body),) = ask(warehouse, wrong[:1], requests[:1])
+    assert status == 422 and "dollars" in body["message"]
     warehouse.error = HaltError("the disk is full")
     with pytest.raises(HaltError, match="full"):
         ask(warehouse, selects, requests)
+
+
+def test_a_statement_that_would_read_too_much_needs_a_person_for_each_date(warehouse: Counting) -> None:
+    warehouse.error = ReadsTooMuch("it would read 9 GB")
+    found = ask(warehouse, [planned(day) for day in DAYS], [request(day) for day in DAYS])
+    assert found == [(402, {"message": "it would read 9 GB"})] * 8

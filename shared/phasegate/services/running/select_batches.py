@@ -9,6 +9,7 @@ from datetime import date
 
 from phasegate.domain.calendar.dates import stretches
 from phasegate.domain.calendar.sql_parameters import set_parameters
+from phasegate.domain.errors import ReadsTooMuch
 from phasegate.domain.halves import by_halves
 from phasegate.domain.protocol.worker import ProcessorResult, WorkerRequest
 from phasegate.ports import Partitions, Replaced, Warehouse
@@ -22,7 +23,9 @@ def run_selects(
 ) -> list[Answer]:
     """Answer the requests of one processor by running its SELECT; an answer for each, in their order.
 
-    selects: what the plan says of each request's date, in calendar order. Raises HaltError when the disk is full.
+    selects: what the plan says of each request's date, in calendar order. Raises what is no date's own: the warehouse
+    that does not answer, a statement that does not fit; the dates are asked for again in halves then. HaltError when
+    the disk is full.
     """
     if len(selects) == 1 or not selects[0].is_for_sets:
         return [run_select(planned, request, warehouse) for planned, request in zip(selects, requests, strict=True)]
@@ -31,7 +34,7 @@ def run_selects(
     for days in stretches(list(due), GAP_DAYS) if due else ():
         try:
             outcomes |= by_halves(days, lambda half: _replace([due[day] for day in half], warehouse))
-        except Exception as error:  # the library says what becomes of it, date by date
+        except ReadsTooMuch as error:  # for each of them a person has to allow it
             outcomes |= dict.fromkeys(days, error)
 
     def handle(request: WorkerRequest) -> ProcessorResult:
