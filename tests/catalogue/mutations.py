@@ -179,7 +179,9 @@ def unproved_is_a_throttle(patch: pytest.MonkeyPatch) -> None:
 def ignore_fences(patch: pytest.MonkeyPatch) -> None:
     replace_ = DuckDbWarehouse._replace
     patch.setattr(
-        DuckDbWarehouse, "_replace", lambda self, partition, _fence, insert: replace_(self, partition, 99, insert)
+        DuckDbWarehouse,
+        "_replace",
+        lambda self, these, write: replace_(self, replace(these, fences=dict.fromkeys(these.fences, 99)), write),
     )
 
 

@@ -6,6 +6,7 @@ State is Firestore's emulator; f23 also writes to BigQuery's stand-in.
 import json
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from phasegate.domain.plan import compile_plan
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.run import RunStatus
-from phasegate.ports import ClaimRequest, Partition
+from phasegate.ports import ClaimRequest, Partition, Partitions
 from phasegate.services.operating.decisions import waive
 from tests.catalogue.cloud import CloudWorld
 from tests.catalogue.mutations import (
@@ -140,7 +141,7 @@ def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     frozen, key = plan(), AttemptKey(FIRST_DAY, "raw", "a", 1)
     state.create_run(run(run_id="r", created_at=START), frozen, Board.blank("r", compile_plan(frozen), START))
     requests = [ClaimRequest(key._replace(attempt=n), 1, 1, (), START) for n in (1, 2)]
-    first, second = (claim.fence for claim in state.claim("r", requests, START) if claim)
+    first, second = (claim.fence for each in requests for claim in state.claim("r", [each], START) if claim)
     settings = CloudSettings.from_environment()
     warehouse = BigQueryWarehouse(bigquery_client(settings), settings, labels={})
     table = f"catalogue.{project}"
@@ -162,8 +163,8 @@ def f23(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
 def ignore_fences(patch: pytest.MonkeyPatch) -> None:
     put = BigQueryWarehouse._replace
 
-    def mutated(self: BigQueryWarehouse, *args: Any) -> int:
-        return put(self, *args[:-1], 2**62)
+    def mutated(self: BigQueryWarehouse, these: Partitions, *words: Any) -> Any:
+        return put(self, replace(these, fences=dict.fromkeys(these.fences, 2**62)), *words)
 
     patch.setattr(BigQueryWarehouse, "_replace", mutated)
 

@@ -50,8 +50,8 @@ READABLE_BYTES = 300_000
 """What is known against processors stays a readable map up to this size; a run in which everything fails is packed."""
 
 TEXT_BYTES = {
-    "message": 300,
-    "detail": 300,
+    "message": 250,
+    "detail": 250,
     "reason": 160,
     "code_version": 60,
     "throttle": 40,
