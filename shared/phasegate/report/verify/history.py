@@ -46,7 +46,8 @@ def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
 
 
 def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
-    """Take the median and the 95th percentile of the seconds of each processor's attempts, slowest first."""
+    """Take the median and the 95th percentile of the seconds of each processor's attempts, slowest first. An attempt
+    takes as long as the call that it is in."""
     taken: dict[tuple[str, str], list[float]] = {}
     for row in timed(rows):
         seconds = (row["finished_at"] - row["started_at"]).total_seconds()
@@ -119,12 +120,12 @@ def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[Gat
 
 
 def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
-    """Price the orchestration of a run at list prices, from the number of ended attempts."""
+    """Price the orchestration of a run at list prices, by the ended attempts and the calls that they were in."""
     attempts = len(rows)
     lines = [
         _cost_line("Firestore reads", attempts * READS_A_TASK, FIRESTORE_READ, "$0.06 per 100,000"),
         _cost_line("Firestore writes", attempts * WRITES_A_TASK, FIRESTORE_WRITE, "$0.18 per 100,000"),
-        _cost_line("Cloud Tasks", attempts, CLOUD_TASK, "$0.40 per million"),
+        _cost_line("Cloud Tasks", _calls(rows), CLOUD_TASK, "$0.40 per million"),
     ]
     return Cost(
         is_estimate=not is_cloud,
@@ -138,6 +139,13 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
         ],
         query=query,
     )
+
+
+def _calls(rows: Sequence[Row]) -> int:
+    """Count the calls that attempts were in: those of one call have one beginning and one end."""
+    together = timed(rows)
+    kinds = {(row["phase"], row["processor_name"], row["started_at"], row["finished_at"]) for row in together}
+    return len(kinds) + len(rows) - len(together)
 
 
 def timed(rows: Sequence[Row]) -> list[Row]:
