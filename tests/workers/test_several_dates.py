@@ -201,3 +201,11 @@ def test_a_date_of_several_that_may_be_emptied_is_asked_again_alone() -> None:
     status, answer = service_of(empties).handle("/process", several(dates=dates))
     assert asked == [[DAY, NEXT], [DAY]]
     assert (status, answer["dates"][str(DAY)]["results"]["a"]["message"]) == (200, "4 rows of before deleted")
+
+
+def test_an_error_for_a_date_that_nobody_asked_for_is_told_like_any_result_of_it() -> None:
+    strange = date(2024, 2, 1)
+    status, answer = service_of(lambda _: {DAY: DONE, NEXT: DONE, strange: InputError("what?")}).handle(
+        "/process", several()
+    )
+    assert (status, answer["dates"][str(strange)]["results"]["a"]["message"]) == (200, "what?")

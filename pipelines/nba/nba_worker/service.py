@@ -45,7 +45,7 @@ class _Processors:
 
 
 class NbaWorker:
-    """The worker processes one (processor, date) per request, over a source folder. Thread-safe.
+    """The worker processes one processor over the dates of a request, over a source folder. Thread-safe.
 
     The folder is read once, and again when a file of it has changed: late data reach a worker that lives for weeks.
 

@@ -178,7 +178,7 @@ class WorkerService:
                 for day, outcome in found.items():
                     result = outcome
                     if isinstance(result, PhasegateError):
-                        result = _of_error(handler, asked[day], result)
+                        result = _of_error(handler, asked[day], result) if day in asked else _failed_by(result)
                     dates[str(day)] = _results(request, _worded(request, result, made_with))
                 return {"dates": dates}
 
@@ -444,15 +444,17 @@ def _of_error(handler: BatchHandler, request: WorkerRequest, error: PhasegateErr
         result = _handled(again, request)
     except (HaltError, ReadsTooMuch):
         raise
-    except StaleFence as stale:
-        return _failed(ErrorClass.TRANSIENT, f"stale fence: {said(stale)}")
-    except TransientError as passing:
-        return _failed(ErrorClass.TRANSIENT, said(passing))
-    except PhasegateError as wrong:
-        return _failed(ErrorClass.BUG, said(wrong))
+    except PhasegateError as raised:
+        return _failed_by(raised)
     if isinstance(result, Accepted):
         return _failed(ErrorClass.BUG, "accepted when it was asked for alone, and not with the other dates")
     return result
+
+
+def _failed_by(error: PhasegateError) -> ProcessorResult:
+    if isinstance(error, StaleFence):
+        return _failed(ErrorClass.TRANSIENT, f"stale fence: {said(error)}")
+    return _failed(ErrorClass.TRANSIENT if isinstance(error, TransientError) else ErrorClass.BUG, said(error))
 
 
 def _failed(error_class: ErrorClass, message: str) -> ProcessorResult:
