@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from nba_worker.source import SourceFolder
+from nba_worker.source import DaySlice, SourceFolder
 from phasegate.ports import ObjectStore
 from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus, WorkerRequest
 
@@ -99,10 +99,10 @@ class Scrapers:
         requests: of one processor.
         """
         endpoint = ENDPOINTS[requests[0].processor]
-        return {request.date: self._run(endpoint, request.date) for request in requests}
+        found = self._source.days([request.date for request in requests], endpoint.subject)
+        return {day: self._write(endpoint, day, of_day) for day, of_day in found.items()}
 
-    def _run(self, endpoint: Endpoint, day: date) -> ProcessorResult:
-        found = self._source.day(day, endpoint.subject)
+    def _write(self, endpoint: Endpoint, day: date, found: DaySlice) -> ProcessorResult:
         if found.problem:
             return spoiled(found.problem)
         lines = [json.dumps({column: row[column] for column in endpoint.columns}) + "\n" for row in found.rows]

@@ -2,15 +2,17 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
+from cachetools import LRUCache
 
 from nba_worker.bad_rows import DAY, DECIMAL, TEXT, WHOLE, YES_NO, is_counted, problems_by_date
 from nba_worker.schedule import FINAL, Schedule
@@ -58,15 +60,15 @@ OPTIONAL = {
 }
 """The same for files that may be absent: then what they would feed is rightly empty."""
 
-_IS_THERE = f"""game_date = $day AND game_id NOT IN (
-    SELECT game_id FROM schedule WHERE game_date = $day AND game_id IS NOT NULL
-    GROUP BY game_id HAVING COUNT(*) FILTER (game_status = {FINAL}) = 0)"""
+_ASKED = "game_date IN (SELECT unnest($days))"
+
+_IS_THERE = f"{_ASKED} AND (game_date, game_id) NOT IN (SELECT (game_date, game_id) FROM not_played)"
 
 _SLICES = {
     "games": f"""
         SELECT *, CASE WHEN home_score > away_score THEN home_team ELSE away_team END AS winner,
             ABS(home_score - away_score) AS margin, home_score + away_score AS total_points
-        FROM schedule WHERE game_date = $day AND game_status = {FINAL} ORDER BY game_id""",
+        FROM schedule WHERE {_ASKED} AND game_status = {FINAL} ORDER BY game_id""",
     "teams": f"""
         SELECT * RENAME (tov_players AS tov) FROM team_boxscores WHERE {_IS_THERE} ORDER BY game_id, team""",
     "players": f"SELECT * FROM player_boxscores WHERE {_IS_THERE} ORDER BY game_id, team, player_id",
@@ -77,10 +79,16 @@ _SLICES = {
         SELECT game_date, game_id, team, zone, COUNT(*) AS attempts, COUNT(*) FILTER (made) AS made
         FROM shots WHERE {_IS_THERE} GROUP BY ALL ORDER BY ALL""",
     "plays": f"SELECT * FROM play_by_play WHERE {_IS_THERE} ORDER BY game_id, event_number",
-    "props": "SELECT * FROM props WHERE game_date = $day ORDER BY player_id",
+    "props": f"SELECT * FROM props WHERE {_ASKED} ORDER BY player_id",
 }
-"""What each subject gives of a date: rows of games that were played, and of games that the schedule does not have on
-this date, which the checks of the raw tables count. Those of a game that is postponed or goes on are left out."""
+"""What each subject gives of some dates: rows of games that were played, and of games that the schedule does not have
+on their date, which the checks of the raw tables count. Those of a game that is postponed or goes on are left out."""
+
+_NOT_PLAYED = f"""
+    CREATE TABLE not_played AS SELECT game_date, game_id FROM schedule
+    WHERE game_date IS NOT NULL AND game_id IS NOT NULL
+    GROUP BY ALL HAVING COUNT(*) FILTER (game_status = {FINAL}) = 0"""
+"""The games that the schedule has on a date, and none of whose rows there is final."""
 
 SLICES_KEPT = 280
 """Of seven subjects those of forty dates: each scraper of a batch reads them again, and two batches are under way."""
@@ -137,7 +145,9 @@ class SourceFolder:
                 f"{folder / 'schedule.parquet'}: no game has game_status {FINAL} (final): nothing to process"
             )
         self.schedule = Schedule(games)
-        self._slice = lru_cache(maxsize=SLICES_KEPT)(self._read_slice)
+        self._connection.execute(_NOT_PLAYED)
+        self._slices: LRUCache[tuple[str, date], DaySlice] = LRUCache(SLICES_KEPT)
+        self._reading = Lock()
 
     def close(self) -> None:
         """Give the memory back: nothing can be read any more."""
@@ -149,7 +159,18 @@ class SourceFolder:
 
     def day(self, day: date, subject: str) -> DaySlice:
         """Return the rows of one date. subject: games, teams, players, player_shots, team_shots, plays or props."""
-        return self._slice(day, subject)
+        return self.days([day], subject)[day]
+
+    def days(self, days: Sequence[date], subject: str) -> dict[date, DaySlice]:
+        """Return the rows of many dates, of which those that are not kept are read with one query. subject: as for
+        ``day``."""
+        with self._reading:
+            # Whoever asks for the same meanwhile waits, and finds it kept.
+            found = {day: kept for day in days if (kept := self._slices.get((subject, day))) is not None}
+            if unread := [day for day in days if day not in found]:
+                found |= self._read_slices(unread, subject)
+                self._slices.update(((subject, day), found[day]) for day in unread)
+        return found
 
     def schedule_rows(self) -> list[Row]:
         """Return every game of the schedule, final or not, in order of date and id."""
@@ -169,20 +190,28 @@ class SourceFolder:
         found = sorted((day.isoformat(), problem) for (name, day), problem in self._problems.items() if name == "props")
         return [{"game_date": day, "problem": problem} for day, problem in found]
 
-    def _read_slice(self, day: date, subject: str) -> DaySlice:
+    def _read_slices(self, days: Sequence[date], subject: str) -> dict[date, DaySlice]:
         file = _FILE_OF[subject]
         if file in OPTIONAL and file not in self._held:
-            return DaySlice((), f"the source has no {file}.parquet")
-        if problem := self._problems.get((file, day)):
-            return DaySlice((), "", problem)
-        rows = tuple(self._rows(_SLICES[subject], {"day": day}))
-        if subject == "players":
-            for row in rows:
-                row["player_lookup"] = player_lookup(row["player_name"])
+            return dict.fromkeys(days, DaySlice((), f"the source has no {file}.parquet"))
+        problems = {day: problem for day in days if (problem := self._problems.get((file, day)))}
+        by_day: dict[str, list[Row]] = {day.isoformat(): [] for day in days}
+        if usable := [day for day in days if day not in problems]:
+            for row in self._rows(_SLICES[subject], {"days": usable}):
+                by_day[row["game_date"]].append(row)
+                if subject == "players":
+                    row["player_lookup"] = player_lookup(row["player_name"])
+        return {
+            day: DaySlice((), "", problems[day]) if day in problems else self._slice(day, subject, by_day[f"{day}"])
+            for day in days
+        }
+
+    def _slice(self, day: date, subject: str, rows: Sequence[Row]) -> DaySlice:
         if rows:
-            return DaySlice(rows, "")
+            return DaySlice(tuple(rows), "")
         if not self.schedule.is_game_date(day):
             return DaySlice((), f"no game of {day} was played to its end")
+        file = _FILE_OF[subject]
         return DaySlice((), f"the source holds nothing of {day} in {file if file in OPTIONAL else subject}")
 
     def _rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
