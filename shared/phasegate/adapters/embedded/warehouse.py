@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import count
@@ -55,6 +56,8 @@ _PARSED_KEPT = 256
 """Statements that DuckDB need not parse again."""
 _SOUND_KEPT = 512
 """Statements of which is kept that they were bound."""
+_ASKED_AT_ONCE = min(4, os.cpu_count() or 1)
+"""SELECTs of one ``ask`` that run at the same time, each with the threads that one statement may use."""
 
 _Write = Callable[[duckdb.DuckDBPyConnection, Mapping[date, int]], Mapping[date, int]]
 """Writes the rows of dates, whose fences it is given; returns the rows of each date that has some."""
@@ -94,6 +97,7 @@ class DuckDbWarehouse:
         except duckdb.Error as error:
             raise explained_at_opening(error, path) from error
         self._translate = Translator(self._connection, self.columns)
+        self._asking = ThreadPoolExecutor(_ASKED_AT_ONCE, "phasegate-ask")
 
     def identity(self) -> str | None:
         """Return what tells this file from every other warehouse; None: nobody has given it anything yet."""
@@ -144,8 +148,10 @@ class DuckDbWarehouse:
             return _rows(cursor)
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
-        """Return the rows of many SELECTs, one after the other, or the error of each that failed."""
-        return [self._answer(sql, parameters) for sql, parameters in questions]
+        """Return the rows of many SELECTs, some of which run at once, or the error of each that failed."""
+        if len(questions) == 1:
+            return [self._answer(questions[0])]
+        return list(self._asking.map(self._answer, questions))
 
     def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """Bind many SELECTs with their parameters and run none; in order, what each would yield, or what is wrong with
@@ -197,9 +203,9 @@ class DuckDbWarehouse:
                 found.setdefault(f"{dataset}.{name}", {})[column] = kind
         return dict(found)
 
-    def _answer(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row] | PhasegateError:
+    def _answer(self, question: tuple[str, Mapping[str, Parameter]]) -> list[Row] | PhasegateError:
         try:
-            return self.query(sql, parameters)
+            return self.query(*question)
         except PhasegateError as error:
             return error
 
@@ -360,6 +366,7 @@ class DuckDbWarehouse:
 
     def close(self) -> None:
         """Write everything into the file and release it."""
+        self._asking.shutdown()
         self._connection.close()
         with suppress(OSError):  # Nothing was loaded; or what was killed has left something, for the sweep.
             self._lines.rmdir()
