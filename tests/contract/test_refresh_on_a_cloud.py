@@ -16,7 +16,7 @@ from phasegate.services.operating.refresh import propose, refresh
 from tests.catalogue.cloud import CloudWorld
 from tests.world import write_source
 
-pytestmark = pytest.mark.usefixtures("firestore_emulator")
+pytestmark = pytest.mark.usefixtures("firestore_emulator", "dates_at_once")
 
 A_WHILE = timedelta(minutes=3)
 

@@ -1,6 +1,6 @@
 """What every state must do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from datetime import date, timedelta
 from itertools import pairwise
@@ -15,7 +15,17 @@ from phasegate.domain.errors import CommitTooLarge, InputError, NameIsTaken, Unk
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board, BoardLetter
-from phasegate.domain.state.facts import Abandoned, AttemptKey, Cell, DateFacts, Fact, GroupState, Healed, HealedAs
+from phasegate.domain.state.facts import (
+    Abandoned,
+    AttemptFacts,
+    AttemptKey,
+    Cell,
+    DateFacts,
+    Fact,
+    GroupState,
+    Healed,
+    HealedAs,
+)
 from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
@@ -23,7 +33,8 @@ from phasegate.services.starting.identity import identify
 from phasegate.services.starting.write import NewRun, write_run
 from tests.contract.conftest import DAYS, NOW, Backend, EmbeddedBackend, Step, create, dies, stays
 from tests.contract.firestore import FirestoreBackend
-from tests.unit.builders import dispatched, plan, proved, reported, run
+from tests.unit.builders import days, dispatched, plan, proved, reported, run
+from tests.world import BATCH
 
 
 @pytest.fixture(params=["embedded", "firestore"])
@@ -44,6 +55,12 @@ WHOEVER_READS = pytest.mark.parametrize("then", [stays, dies], ids=["in the same
 def key(day: int = 0, processor: str = "a", attempt: int = 1, phase: str = "raw") -> AttemptKey:
     """An attempt of the world."""
     return AttemptKey(DAYS[day], phase, processor, attempt)
+
+
+@pytest.fixture(params=[1, BATCH], ids=["one date a call", "batches"])
+def together(request: pytest.FixtureRequest) -> list[AttemptKey]:
+    """The attempts that one call carries, each of a date of its own."""
+    return [AttemptKey(day, "raw", "a", 1) for day in days(request.param)]
 
 
 def request(of: AttemptKey, epoch: int = 1) -> ClaimRequest:
@@ -267,22 +284,34 @@ def test_a_date_without_facts_is_empty(started: Backend) -> None:
     assert started.state.dates("r", [DAYS[0]]) == {DAYS[0]: DateFacts(DAYS[0])}
 
 
-@WHOEVER_READS
-def test_recorded_facts_are_read_as_they_were_written(started: Backend, then: Step) -> None:
-    written: list[Fact] = [dispatched(inputs=[("fetch/a", 1)]), reported(message="ü"), proved()]
-    started.state.record("r", [(key(), fact) for fact in written])
-    then(started)
-    (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
-    assert [found.dispatched, found.reported, found.proved] == written
+def facts_of(backend: Backend, keys: Sequence[AttemptKey]) -> list[AttemptFacts]:
+    """What is known of attempts, each of which is the only one of its date."""
+    dates = backend.state.dates("r", [each.day for each in keys])
+    return [only for each in keys for only in dates[each.day].tasks[each.phase, each.processor]]
 
 
 @WHOEVER_READS
-def test_of_two_facts_that_contradict_the_first_one_stands(started: Backend, then: Step) -> None:
-    started.state.record("r", [(key(), reported())])
-    started.state.record("r", [(key(), reported(rows=1, event_id="other")), (key(1), reported())])
+def test_recorded_facts_are_read_as_they_were_written(started: Backend, together: list[AttemptKey], then: Step) -> None:
+    written: dict[AttemptKey, list[Fact]] = {
+        each: [dispatched(inputs=[("fetch/a", number)]), reported(rows=number, message="ü"), proved()]
+        for number, each in enumerate(together, 1)
+    }
+    started.state.record("r", [(each, fact) for each, facts in written.items() for fact in facts])
     then(started)
-    (found,) = started.state.dates("r", [DAYS[0]])[DAYS[0]].tasks["raw", "a"]
-    assert found.reported == reported()
+    found = facts_of(started, together)
+    assert [[each.dispatched, each.reported, each.proved] for each in found] == list(written.values())
+
+
+@WHOEVER_READS
+def test_of_two_facts_that_contradict_the_first_one_stands(
+    started: Backend, together: list[AttemptKey], then: Step
+) -> None:
+    *_, last = together
+    started.state.record("r", [(last, reported())])
+    started.state.record("r", [(each, reported(rows=1, event_id="other")) for each in together])
+    then(started)
+    found = [each.reported for each in facts_of(started, together)]
+    assert found == [reported(rows=1, event_id="other")] * (len(together) - 1) + [reported()]
 
 
 def test_the_same_fact_again_changes_nothing(started: Backend) -> None:
@@ -480,25 +509,28 @@ def test_marked_dates_are_read_in_pages_and_none_is_left_out(started: Backend, t
 # Claims
 
 
-def test_a_claim_carries_what_it_was_asked_for_with(started: Backend) -> None:
-    (found,) = claim(started, key())
-    assert found is not None
-    wanted = request(key())
-    assert (found.key, found.epoch, found.generation, found.inputs, found.lease_until, found.claimed_at) == (
-        wanted.key,
-        wanted.epoch,
-        wanted.generation,
-        wanted.inputs,
-        wanted.lease_until,
-        NOW,
-    )
+def test_a_claim_carries_what_it_was_asked_for_with(started: Backend, together: list[AttemptKey]) -> None:
+    found = [
+        (c.key, c.epoch, c.generation, c.inputs, c.lease_until, c.claimed_at) for c in claim(started, *together) if c
+    ]
+    assert found == [(w.key, w.epoch, w.generation, w.inputs, w.lease_until, NOW) for w in map(request, together)]
 
 
 @WHOEVER_READS
-def test_an_attempt_is_claimed_once(started: Backend, then: Step) -> None:
-    claim(started, key())
+def test_an_attempt_is_claimed_once(started: Backend, together: list[AttemptKey], then: Step) -> None:
+    claim(started, *together)
     then(started)
-    assert claim(started, key()) == [None]
+    assert claim(started, *together) == [None] * len(together)
+
+
+@WHOEVER_READS
+def test_of_two_calls_with_the_same_attempt_the_second_is_made_without_it(
+    started: Backend, together: list[AttemptKey], then: Step
+) -> None:
+    *others, last = together
+    claim(started, last)
+    then(started)
+    assert [c and c.key for c in claim(started, *together)] == [*others, None]
 
 
 def test_of_the_same_attempt_twice_in_one_request_one_is_claimed(started: Backend) -> None:
@@ -512,14 +544,14 @@ def test_the_answers_stand_in_the_order_of_the_requests(started: Backend) -> Non
 
 
 @WHOEVER_READS
-def test_fences_rise_over_all_runs(started: Backend, then: Step) -> None:
+def test_fences_rise_over_all_runs(started: Backend, together: list[AttemptKey], then: Step) -> None:
     create(started.state, "other")
     fences: list[list[int]] = []
     for number, run_id in enumerate(("r", "other", "r"), 1):
         then(started)
-        found = claim(started, key(attempt=number), key(1, attempt=number), run_id=run_id)
+        found = claim(started, *(each._replace(attempt=number) for each in together), run_id=run_id)
         fences.append([c.fence for c in found if c])
-    assert [len(of_claim) for of_claim in fences] == [2, 2, 2]
+    assert [len(of_claim) for of_claim in fences] == [len(together)] * 3
     assert all(max(before) < min(after) for before, after in pairwise(fences))
 
 
@@ -531,10 +563,11 @@ def test_another_process_has_another_incarnation(started: Backend) -> None:
 
 
 @WHOEVER_READS
-def test_claims_are_found_by_their_attempts(started: Backend, then: Step) -> None:
-    (made,) = claim(started, key(0))
+def test_claims_are_found_by_their_attempts(started: Backend, together: list[AttemptKey], then: Step) -> None:
+    made = claim(started, *together)
     then(started)
-    assert started.state.claims("r", [key(0), key(1)]) == {key(0): made}
+    other = key(0, "b")
+    assert started.state.claims("r", [*together, other]) == dict(zip(together, made, strict=True))
 
 
 def test_another_process_finds_the_same_claims(started: Backend) -> None:
@@ -553,12 +586,18 @@ ENDINGS: list[Fact] = [
 
 @WHOEVER_READS
 @pytest.mark.parametrize("fact", ENDINGS, ids=["reported", "healed", "abandoned"])
-def test_a_claim_is_open_until_its_attempt_has_ended(started: Backend, fact: Fact, then: Step) -> None:
-    started.state.record("r", [(key(0), dispatched()), (key(1), dispatched())])
-    _, other = claim(started, key(0), key(1))
-    started.state.record("r", [(key(0), fact)])
+def test_a_claim_is_open_until_its_attempt_has_ended(
+    started: Backend, fact: Fact, together: list[AttemptKey], then: Step
+) -> None:
+    ends, *others = together
+    others.append(key(0, "b"))
+    started.state.record("r", [(each, dispatched()) for each in (ends, *others)])
+    _, *made = claim(started, ends, *others)
+    started.state.record("r", [(ends, fact)])
     then(started)
-    assert started.state.open_claims("r") == [other]
+    assert sorted(started.state.open_claims("r"), key=lambda each: each.key) == sorted(
+        (each for each in made if each), key=lambda each: each.key
+    )
 
 
 @WHOEVER_READS
@@ -584,12 +623,13 @@ def test_open_claims_are_found_on_the_dates_asked_for(started: Backend, then: St
 
 
 @WHOEVER_READS
-def test_an_extended_claim_holds_longer(started: Backend, then: Step) -> None:
-    (made,) = claim(started, key())
-    assert made is not None
-    started.state.extend("r", made, NOW + timedelta(hours=2))
+def test_an_extended_claim_holds_longer(started: Backend, together: list[AttemptKey], then: Step) -> None:
+    first, *_ = claim(started, *together)
+    assert first is not None
+    started.state.extend("r", first, NOW + timedelta(hours=2))
     then(started)
-    assert started.state.claims("r", [key()])[key()].lease_until == NOW + timedelta(hours=2)
+    until = [each.lease_until for each in started.state.claims("r", together).values()]
+    assert sorted(until) == [NOW + timedelta(minutes=5)] * (len(together) - 1) + [NOW + timedelta(hours=2)]
 
 
 # Heals

@@ -36,9 +36,8 @@ class SayingWorker(WorldWorker):
             raise InputError("the statements are not there")
         return {"/work": {name: word for name, word in words.items() if "/" not in name}}
 
-    def handle(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """One request."""
-        status, answer = super().handle(path, body)
+    def _handle(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        status, answer = super()._handle(body)
         if word := self._word(body["processor"], body["date"]):
             for result in answer.get("results", {}).values():
                 result["made_with"] = word
