@@ -13,7 +13,7 @@ from phasegate.adapters.embedded.engine import Engine, Progress
 from phasegate.adapters.embedded.events import SqliteEvents
 from phasegate.adapters.embedded.executor import Executor, ThreadExecutor
 from phasegate.adapters.embedded.home import Home, HomeLock
-from phasegate.adapters.embedded.in_process import make_in_process
+from phasegate.adapters.embedded.in_process import InProcessWorker, make_in_process
 from phasegate.adapters.embedded.known_warehouse import get_to_know, is_another
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.processes import KILLED_WITHIN, ProcessWorker, WorkerSource
@@ -31,7 +31,7 @@ from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.domain.state.time_spent import TimeSpent
-from phasegate.ports import Clock, ObjectStore, QueueTask, State, Worker
+from phasegate.ports import Clock, ObjectStore, QueueTask, State
 from phasegate.ports.events import Message
 from phasegate.services.backend import Backend
 from phasegate.services.running.calls import Call
@@ -135,13 +135,13 @@ def loaded_workers(
     warehouse: DuckDbWarehouse,
     objects: ObjectStore,
     clock: Clock,
-) -> Iterator[dict[str, Worker]]:
+) -> Iterator[Mapping[str, InProcessWorker | ProcessWorker]]:
     """Load workers that a pipeline file names, each into this process or, where the file says so, into others.
 
     Those have ended when this is left. Raises InputError when a worker cannot be made.
     """
     with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
+        workers: dict[str, InProcessWorker | ProcessWorker] = {}
         for name, spec in specs.items():
             if spec.factory is None:
                 raise InputError(f"worker '{name}' has no factory; embedded mode calls no worker by its address")
@@ -178,7 +178,7 @@ def check_workers(pipeline_file: Path | None, pipeline: Pipeline, source: Path |
 @contextmanager
 def workers_apart(
     pipeline_file: Path | None, specs: Mapping[str, WorkerSpec], source: Path | None
-) -> Iterator[dict[str, Worker]]:
+) -> Iterator[Mapping[str, InProcessWorker | ProcessWorker]]:
     """Make workers on a warehouse in memory, apart from any home. Raises InputError when one cannot be made."""
     warehouse = DuckDbWarehouse(Path(":memory:"))
     try:

@@ -21,7 +21,6 @@ from phasegate.bootstrap import (
     Embedded,
     EmbeddedOptions,
     check_dispatch,
-    check_workers,
     open_warehouse,
     workers_apart,
 )
@@ -32,7 +31,7 @@ from phasegate.domain.operations.preflight import PreflightLine, require_passed
 from phasegate.domain.protocol.worker import Said
 from phasegate.domain.spec.cross_check import CrossCheckTable
 from phasegate.domain.spec.pipeline import CalendarSpec, Pipeline
-from phasegate.installation import EmbeddedInstallation
+from phasegate.installation import EmbeddedInstallation, inspect_workers
 from phasegate.ports import Bound, Clock, Parameter, State, Warehouse
 from phasegate.services.reading.cross_check import CalendarReader, cross_check, outputs_of
 from phasegate.services.reading.made_with import said_by, warn_unasked
@@ -262,8 +261,7 @@ class HomeStart(HomePreview):
     def inspect(self, scope: RunScope) -> list[PreflightLine]:
         """See the protocol. The tables are checked by ``prepare``, when the workers have made them."""
         check_dispatch(scope.pipeline, scope.phases)
-        check_workers(self._pipeline_file, scope.pipeline, self._source)
-        return []
+        return inspect_workers(self._pipeline_file, scope.pipeline, scope.phases, self._source)
 
     def ask_workers(self, names: Collection[str]) -> Mapping[str, Said]:
         """See the protocol."""

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from phasegate.adapters.embedded.home import Home
-from phasegate.bootstrap import check_dispatch, check_workers, open_warehouse
+from phasegate.bootstrap import check_dispatch, open_warehouse, workers_apart
 from phasegate.domain.errors import InputError, PhasegateError
-from phasegate.domain.operations.preflight import PreflightLine, failed, passed, warned
+from phasegate.domain.operations.preflight import PreflightLine, differing_batches, failed, passed, warned
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.services.starting.own_tables import made_here
 from phasegate.services.starting.preflight import check_tables
@@ -22,11 +22,11 @@ class EmbeddedInstallation:
     def inspect(self, pipeline: Pipeline, phases: Sequence[str]) -> list[PreflightLine]:
         """Check that the phases can be run here, the workers load, the home is free and its tables are right."""
         return [
-            _tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
-            _tried(
+            *_tried("phases", pipeline.pipeline, lambda: check_dispatch(pipeline, phases)),
+            *_tried(
                 "workers",
                 ", ".join(pipeline.workers) or "none",
-                lambda: check_workers(self._pipeline_file, pipeline, self._source),
+                lambda: inspect_workers(self._pipeline_file, pipeline, phases, self._source),
             ),
             *self._home_lines(pipeline, phases),
         ]
@@ -54,9 +54,28 @@ class EmbeddedInstallation:
             warehouse.close()
 
 
-def _tried(check: str, subject: str, try_it: Callable[[], None]) -> PreflightLine:
+def inspect_workers(
+    pipeline_file: Path | None, pipeline: Pipeline, phases: Sequence[str], source: Path | None
+) -> list[PreflightLine]:
+    """Make every worker once; returns a line for each that takes several dates otherwise than the pipeline file says,
+    at a path at which these phases call it. One that does not say how it takes them is left alone.
+
+    pipeline_file: where the pipeline was read, beside which its workers lie. Raises InputError when one cannot be made.
+    """
+    paths = pipeline.paths(phases)
+    with workers_apart(pipeline_file, pipeline.workers, source) as workers:
+        offers = {name: worker.offered_batches() for name, worker in workers.items()}
+    lines = (
+        differing_batches(name, pipeline.workers[name].batches, offered, paths.get(name, ()))
+        for name, offered in offers.items()
+        if offered is not None
+    )
+    return [line for line in lines if line is not None]
+
+
+def _tried(check: str, subject: str, try_it: Callable[[], list[PreflightLine] | None]) -> list[PreflightLine]:
     try:
-        try_it()
+        found = try_it() or []
     except InputError as error:
-        return failed(check, subject, str(error), "no run can start before that is mended")
-    return passed(check, subject, "can be run here")
+        return [failed(check, subject, str(error), "no run can start before that is mended")]
+    return found or [passed(check, subject, "can be run here")]

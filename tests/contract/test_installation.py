@@ -197,6 +197,7 @@ def test_a_worker_must_have_the_version_that_the_pipeline_file_names() -> None:
         ({"/process": "list"}, "none", Level.PASS, "version"),
         ({"/process": "range"}, "list", Level.FAIL, "takes several dates at /process as range, "),
         ({"/other": "list"}, "list", Level.FAIL, "takes several dates at /process as none, "),
+        ({}, "list", Level.FAIL, "takes several dates at /process as none, "),
         (None, "range", Level.WARN, "does not say how it takes several dates, "),
     ],
 )

@@ -231,12 +231,17 @@ def test_warehouse_and_objects_are_those_of_this_process(site: Site) -> None:
     assert site.warehouse.query("SELECT k, _fence FROM `raw.t`") == []
 
 
-def test_it_says_what_it_makes_rows_with_and_an_error_of_that_is_one_sentence(site: Site) -> None:
+def test_it_says_what_it_makes_rows_with_and_how_it_takes_several_dates_and_an_error_of_that_is_one_sentence(
+    site: Site,
+) -> None:
     assert site.worker.made_with() == {"/who": {"x": "1.0"}}
+    assert site.worker.offered_batches() == {"/who": "list"}
     mute = site.source / "mute"
     mute.touch()
     with pytest.raises(InputError, match=r"worker 'unruly' could not say what .*: RuntimeError: it will not say"):
         site.worker.made_with()
+    with pytest.raises(InputError, match=r"worker 'unruly' could not say how it takes several dates: RuntimeError"):
+        site.worker.offered_batches()
     mute.unlink()
     assert site.worker.made_with() == {"/who": {"x": "1.0"}}, "the process goes on"
 

@@ -57,6 +57,11 @@ class UnrulyWorker:
             raise RuntimeError("it will not say")
         return {"/who": {"x": "1.0", "y": 2}}
 
+    def offered_batches(self) -> Any:
+        """Say so, or raise what the source folder has a file of."""
+        self.made_with()
+        return {"/who": "list"}
+
     def handle(self, path: str, body: Mapping[str, Any]) -> Any:
         """One request."""
         act: Callable[[Mapping[str, Any]], Any] = getattr(self, path.removeprefix("/"))

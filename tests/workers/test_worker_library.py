@@ -399,7 +399,8 @@ def test_an_unknown_path_or_method_says_what_there_is() -> None:
 
 def test_health_names_the_service_and_its_version() -> None:
     answer = client_of(service_of(lambda _: DONE)).get("/health")
-    assert (answer.status_code, answer.json) == (200, {"service": "mine", "version": "1.2", "protocol": PROTOCOL})
+    named = {"service": "mine", "version": "1.2", "protocol": PROTOCOL, "batches": {}}
+    assert (answer.status_code, answer.json) == (200, named)
 
 
 def test_a_request_of_a_newer_version_is_answered_without_what_it_has_more() -> None:

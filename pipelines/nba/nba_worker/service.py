@@ -88,6 +88,10 @@ class NbaWorker:
         """Answer one request as ``WorkerService.handle`` does. Raises HaltError when the disk is full."""
         return self.service.handle(path, body)
 
+    def offered_batches(self) -> Mapping[str, str]:
+        """Say how each path takes several dates in one request, as ``WorkerService.offered_batches`` does."""
+        return self.service.offered_batches()
+
     def _processors_over(self, source: SourceFolder) -> _Processors:
         warehouse, objects = self._warehouse, self._objects
         raw = RawProcessors(source, warehouse, objects)

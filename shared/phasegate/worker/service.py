@@ -25,6 +25,7 @@ from phasegate.domain.protocol.worker import (
     NEEDS_A_PERSON,
     Batches,
     ErrorClass,
+    Offered,
     ProcessorResult,
     ResultStatus,
     Said,
@@ -249,6 +250,10 @@ class WorkerService:
             if route.made_with
         }
 
+    def offered_batches(self) -> Offered:
+        """Say how each path takes several dates in one request, as ``/health`` does; one that takes none is absent."""
+        return {path: route.batches for path, route in self._routes.items() if route.batches != "none"}
+
     def respond(self, request: "flask.Request") -> tuple[str, int, dict[str, str]]:
         """Answer an HTTP request, in the form that Flask and functions-framework take from a function.
 
@@ -285,9 +290,8 @@ class WorkerService:
 
     def _health(self) -> dict[str, Any]:
         health = {"service": self._name, "version": self._version, "protocol": PROTOCOL}
-        batches = {path: route.batches for path, route in self._routes.items() if route.batches != "none"}
         said = self.made_with()
-        return health | ({"batches": batches} if batches else {}) | ({"made_with": said} if said else {})
+        return health | {"batches": self.offered_batches()} | ({"made_with": said} if said else {})
 
     def _prepared(self) -> Answer:
         self.prepare()

@@ -7,7 +7,7 @@ from typing import Any
 from phasegate.adapters.factories import call_factory, load_factory
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.foreign_text import is_interruption, told
-from phasegate.domain.protocol.worker import ErrorClass, Said, read_said
+from phasegate.domain.protocol.worker import ErrorClass, Offered, Said, read_offered, read_said
 from phasegate.ports import ObjectStore, Warehouse, Worker
 
 
@@ -50,15 +50,25 @@ class InProcessWorker:
 
     def made_with(self) -> Said:
         """See the port. Raises InputError with the reason for what is no PhasegateError."""
-        say = getattr(self._worker, "made_with", None)
+        return read_said(self._word("made_with", "what it makes rows with"))
+
+    def offered_batches(self) -> Offered | None:
+        """Say how the worker takes several dates in one request, as a ``WorkerService`` knows it; None: it does not
+        say. Raises InputError with the reason for what is no PhasegateError.
+        """
+        return read_offered(self._word("offered_batches", "how it takes several dates"))
+
+    def _word(self, method: str, what: str) -> object:
+        """What a method of the worker returns that it need not have; None: it has none."""
+        say = getattr(self._worker, method, None)
         if not callable(say):
-            return {}
+            return None
         try:
-            return read_said(say())
+            return say()
         except BaseException as error:
             if isinstance(error, PhasegateError) or is_interruption(error):
                 raise
-            raise InputError(f"worker '{self._name}' could not say what it makes rows with: {told(error)}") from error
+            raise InputError(f"worker '{self._name}' could not say {what}: {told(error)}") from error
 
 
 def make_in_process(

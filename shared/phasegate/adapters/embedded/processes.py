@@ -31,7 +31,7 @@ from phasegate.adapters.embedded.worker_process import GRACE_SECONDS
 from phasegate.domain import errors
 from phasegate.domain.errors import InputError, PhasegateError, TransientError
 from phasegate.domain.foreign_text import escaped, told
-from phasegate.domain.protocol.worker import Said, read_said
+from phasegate.domain.protocol.worker import Offered, Said, read_offered, read_said
 from phasegate.ports import Clock, ObjectStore
 
 START_SECONDS = 300.0
@@ -291,13 +291,21 @@ class ProcessWorker:
 
     def made_with(self) -> Said:
         """See the port."""
+        return read_said(self._word("made_with"))
+
+    def offered_batches(self) -> Offered | None:
+        """Say what ``InProcessWorker.offered_batches`` says in the worker's process."""
+        return read_offered(self._word("offered_batches"))
+
+    def _word(self, method: str) -> object:
+        """What a method of the ``InProcessWorker`` in a process returns."""
         with self._in_words():
             process = self._lent()
             self._wait_for_start(process, START_SECONDS)
-            process.send("say")
+            process.send("say", method)
             _, content = self._answer(process, START_SECONDS)
         self._idle.append(process)
-        return read_said(json.loads(content))
+        return json.loads(content)
 
     def close(self) -> None:
         """End all processes: what is idle by itself, anything else, and what takes too long, by force."""

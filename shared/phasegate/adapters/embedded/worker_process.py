@@ -84,7 +84,8 @@ class Link:
                 return "answer", *self._handled(*content)
             elif kind == "say":
                 assert self._worker is not None  # noqa: S101 - the first message makes it
-                return "said", json.dumps(self._worker.made_with())
+                (method,) = content
+                return "said", json.dumps(getattr(self._worker, method)())
             elif self._worker is not None:
                 self._worker.prepare()
         except PhasegateError as error:

@@ -1,10 +1,11 @@
 """Preflight checks what must be true before a run starts, a line for each, and says what follows from the lines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.protocol.worker import Batches, Offered
 
 
 class Level(StrEnum):
@@ -63,6 +64,18 @@ def failed(check: str, subject: str, detail: str, remedy: str) -> PreflightLine:
 def unanswered(check: str, subject: str, detail: str) -> PreflightLine:
     """Make a line for what could not be asked just now."""
     return PreflightLine(check, subject, Level.FAIL, f"could not be asked: {detail}", "try again", may_pass=True)
+
+
+def differing_batches(worker: str, asked: Batches, offered: Offered, paths: Collection[str]) -> PreflightLine | None:
+    """Make the line for a worker that takes several dates otherwise than ``workers.X.batches`` says; None: it does not.
+
+    offered: how it takes them, by path. paths: those at which it is called.
+    """
+    for path in sorted(paths) if asked != "none" else ():
+        if (takes := offered.get(path, "none")) != asked:
+            detail = f"takes several dates at {path} as {takes}, the pipeline file has batches: {asked}"
+            return failed("worker", worker, detail, f"deploy it, or correct workers.{worker}.batches")
+    return None
 
 
 def failures(lines: Iterable[PreflightLine]) -> list[PreflightLine]:

@@ -245,6 +245,16 @@ def read_said(made_with: object) -> Said:
     }
 
 
+Offered = Mapping[str, str]
+"""How a worker takes several dates in one request, by path, as in its ``/health``; a path that is absent takes none."""
+
+
+def read_offered(batches: object) -> Offered | None:
+    """Read how a worker says that it takes several dates; None: it does not say. What is of another shape says
+    nothing."""
+    return {str(path): str(how) for path, how in batches.items()} if isinstance(batches, Mapping) else None
+
+
 class ProcessorResult(BaseModel):
     """A result says what became of one processor."""
 

@@ -535,6 +535,14 @@ class Pipeline(Strict):
             named |= {output.table: output.named_columns for output in outputs if isinstance(output, TableOutput)}
         return named
 
+    def paths(self, phases: Iterable[str]) -> dict[str, set[str]]:
+        """Map each worker that these phases call to the paths at which they do."""
+        paths: dict[str, set[str]] = {}
+        for how in (self.phase(name).how for name in phases):
+            if isinstance(how, Dispatch) and how.worker:
+                paths.setdefault(how.worker, set()).add(how.path)
+        return paths
+
     def phase(self, name: str) -> Phase:
         """Return the phase of that name. Raises KeyError."""
         for phase in self.phases:

@@ -44,7 +44,7 @@ class CloudInstallation:
         parts: tuple[Callable[[], list[PreflightLine]], ...] = (
             lambda: [*topics.inspect(), *self._functions(topics.endpoints)],
             lambda: inspect_queues(settings, layout),
-            lambda: inspect_workers(_workers(pipeline, phases), _paths(pipeline, phases), self._token),
+            lambda: inspect_workers(_workers(pipeline, phases), pipeline.paths(phases), self._token),
             lambda: inspect_firestore(settings),
             lambda: inspect_datasets(settings, tables),
             lambda: inspect_rights(settings, pipeline.calendar.table),
@@ -79,12 +79,3 @@ def _workers(pipeline: Pipeline, phases: Sequence[str]) -> dict[str, WorkerSpec]
     """The workers that the phases call; a phase of nothing but SELECTs names none."""
     called = (pipeline.phase(name).how for name in phases)
     return {how.worker: pipeline.workers[how.worker] for how in called if isinstance(how, Dispatch) and how.worker}
-
-
-def _paths(pipeline: Pipeline, phases: Sequence[str]) -> dict[str, set[str]]:
-    """The paths at which the phases call each worker."""
-    paths: dict[str, set[str]] = {}
-    for how in (pipeline.phase(name).how for name in phases):
-        if isinstance(how, Dispatch) and how.worker:
-            paths.setdefault(how.worker, set()).add(how.path)
-    return paths

@@ -8,7 +8,15 @@ import requests
 from phasegate import __version__
 from phasegate.adapters.gcp.preflight.examine import PATIENCE_SECONDS
 from phasegate.domain.errors import TransientError
-from phasegate.domain.operations.preflight import PreflightLine, failed, passed, unanswered, warned
+from phasegate.domain.operations.preflight import (
+    PreflightLine,
+    differing_batches,
+    failed,
+    passed,
+    unanswered,
+    warned,
+)
+from phasegate.domain.protocol.worker import Offered, read_offered
 from phasegate.domain.spec.pipeline import WorkerSpec
 
 Token = Callable[[str], str]
@@ -28,8 +36,8 @@ class Health:
     version: str | None
     """The version of its code; None: the answer has none."""
 
-    batches: Mapping[str, str] | None = None
-    """By path: how it takes several dates in one request; None: it does not say."""
+    batches: Offered | None = None
+    """How it takes several dates in one request; None: it does not say."""
 
 
 def inspect_functions(endpoints: Mapping[str, Sequence[str]], token: Token | None) -> list[PreflightLine]:
@@ -80,14 +88,11 @@ def _worker(name: str, spec: WorkerSpec, paths: Collection[str], token: Token | 
     if spec.version is not None and found.version != spec.version:
         detail = f"runs version {found.version}, the pipeline file wants {spec.version}"
         return failed("worker", name, detail, f"deploy it, or correct workers.{name}.version")
-    if spec.batches != "none":
-        if found.batches is None:
-            detail = f"does not say how it takes several dates, the pipeline file has batches: {spec.batches}"
-            return warned("worker", name, detail, f"see that it does, or take workers.{name}.batches out")
-        for path in sorted(paths):
-            if (takes := found.batches.get(path, "none")) != spec.batches:
-                detail = f"takes several dates at {path} as {takes}, the pipeline file has batches: {spec.batches}"
-                return failed("worker", name, detail, f"deploy it, or correct workers.{name}.batches")
+    if spec.batches != "none" and found.batches is None:
+        detail = f"does not say how it takes several dates, the pipeline file has batches: {spec.batches}"
+        return warned("worker", name, detail, f"see that it does, or take workers.{name}.batches out")
+    if differing := differing_batches(name, spec.batches, found.batches or {}, paths):
+        return differing
     return passed("worker", name, f"version {found.version or 'unnamed'} answers at {spec.url}")
 
 
@@ -114,5 +119,4 @@ def ask_health(check: str, name: str, url: str, token: Token | None) -> Health |
         body = None
     told = body if isinstance(body, dict) else {}
     service, version = (str(told[key]) if key in told else None for key in ("service", "version"))
-    batches = told.get("batches")
-    return Health(answer.status_code, service, version, batches if isinstance(batches, dict) else None)
+    return Health(answer.status_code, service, version, read_offered(told.get("batches")))
