@@ -317,7 +317,9 @@ class Embedded:
         self._lock.name_run(run_id)
         engine = self.engine(run_id)
         self.spent = engine.spent
-        return engine.drive(stop=stop, progress=progress)
+        board = engine.drive(stop=stop, progress=progress)
+        self.state.add_time(run_id, engine.spent)
+        return board
 
     def prepare(self, pipeline: Pipeline, phases: Sequence[str]) -> None:
         """Let the workers set up what they need (tables, reference data), and make Phasegate's own tables for the

@@ -13,6 +13,8 @@ from phasegate.domain.messages.tasks import BatchPayload
 from phasegate.domain.protocol.worker import ProcessorResult, ResultStatus
 from phasegate.domain.state.facts import HealedAs
 from phasegate.ports import QueueTask
+from phasegate.report.verifier import verify_run
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.worker import BatchRequest, completed_event
 from tests.catalogue.cloud import CloudWorld
 from tests.world import World, batched
@@ -68,6 +70,16 @@ def test_a_run_takes_a_task_and_a_message_for_all_dates_of_a_processor(cloud: Cl
         (tried,) = of_date.tasks["shape", "left"]
         assert tried.dispatched is not None and tried.dispatched.batch == DATES
         assert tried.reported is not None and tried.proved is not None
+
+
+def test_the_report_says_how_many_calls_were_made_and_that_nobody_measured_the_rest(cloud: CloudWorld) -> None:
+    cloud.drive(LONG)
+    calls = [name for name, url in cloud.tasks.urls.items() if url == "http://runner"]
+    inputs = VerifierInputs(cloud.state, cloud.warehouse, cloud.objects, is_cloud=True)
+    report = verify_run(inputs, cloud.objects, cloud.world.clock, "r").report
+    assert report.time is not None and report.pace is not None
+    assert (report.time.calls, report.time.attempts) == (len(calls), report.pace.attempts)
+    assert report.time.seconds is None and report.time.waiting is None
 
 
 def test_the_claims_of_a_batch_are_one_commit_and_those_of_others_are_left_out(

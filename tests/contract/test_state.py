@@ -28,6 +28,7 @@ from phasegate.domain.state.facts import (
 )
 from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import DesiredState, Run, RunStatus
+from phasegate.domain.state.time_spent import NOTHING, THREADS, TimeSpent
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.write import NewRun, write_run
@@ -679,6 +680,32 @@ def test_what_was_read_for_a_run_is_added_up_whoever_adds_it(started: Backend, t
 def test_nothing_is_counted_beside_a_warehouse_that_does_not_tell(started: Backend) -> None:
     started.state.add_reads("r", Reads(2, 1_000))
     assert started.state.reads("r") == Reads()
+
+
+SPENT = TimeSpent(2, 8, 3.5, 1.5, 0.5, {THREADS: 2.0, "the ramp": 1.0})
+
+
+@WHOEVER_READS
+@pytest.mark.parametrize("backend", ["embedded"], indirect=True)
+def test_where_the_time_of_drives_went_is_added_up_by_run_and_forgotten_with_it(started: Backend, then: Step) -> None:
+    create(started.state, "s")
+    assert started.state.time_spent("r") is None
+    started.state.add_time("r", SPENT)
+    assert started.state.time_spent("s") is None
+    then(started)
+    started.state.add_time("r", TimeSpent(1, 1, 0.25, 0.5, 0.5, {THREADS: 1.0, NOTHING: 0.5}))
+    started.state.add_time("s", SPENT)
+    waiting = {THREADS: 3.0, "the ramp": 1.0, NOTHING: 0.5}
+    assert started.beside().time_spent("r") == TimeSpent(3, 9, 3.75, 2.0, 1.0, waiting)
+    started.state.forget_run("r", NOW)
+    then(started)
+    assert (started.state.time_spent("r"), started.state.time_spent("s")) == (None, SPENT)
+
+
+@pytest.mark.parametrize("backend", ["firestore"], indirect=True)
+def test_no_times_are_kept_where_no_process_drives_a_run(started: Backend) -> None:
+    started.state.add_time("r", SPENT)
+    assert started.state.time_spent("r") is None
 
 
 def test_a_heal_noted_again_changes_nothing(started: Backend) -> None:

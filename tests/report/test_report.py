@@ -234,7 +234,10 @@ def test_every_number_can_be_derived_again_by_the_query_that_it_names(home: Fini
     assert {(t.phase, t.processor): t.attempts for t in report.run_times} == attempts
     for time in report.run_times:
         own = [row for row in history if (row["phase"], row["processor_name"]) == (time.phase, time.processor)]
-        taken = [(row["finished_at"] - row["started_at"]).total_seconds() for row in own]
+        calls = {(row["started_at"], row["finished_at"]) for row in own}
+        taken = [(ended - begun).total_seconds() for begun, ended in calls]
+        assert time.calls == len(calls)
+        assert time.attempt_seconds == pytest.approx(sum(taken) / len(own), abs=1e-6)
         assert time.median_seconds == pytest.approx(statistics.median(taken), abs=1e-6)
         assert time.p95_seconds == pytest.approx(statistics.quantiles(taken, n=20, method="inclusive")[-1], abs=1e-6)
     named = {q.name for q in report.queries}

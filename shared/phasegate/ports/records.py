@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from phasegate.domain.state.reads import Reads
+from phasegate.domain.state.time_spent import TimeSpent
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,11 @@ class RecordStore(Protocol):
 
     def reads(self, run_id: str) -> Reads:
         """Return the sum of what was read for a run."""
+
+    def add_time(self, run_id: str, spent: TimeSpent) -> None:
+        """Keep where the time of one drive of a run went, when the drive is over. Nothing is kept where no process
+        drives runs."""
+
+    def time_spent(self, run_id: str) -> TimeSpent | None:
+        """Return where the time of all drives of a run went, added up; None: nothing is kept of any. A process that was
+        killed has left nothing."""

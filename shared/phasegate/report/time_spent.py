@@ -4,7 +4,7 @@ from typing import Any
 
 from phasegate.domain.state.time_spent import CALLS, NOTHING, THREADS, TimeSpent
 
-_IN_WORDS = {
+_WAITING = {
     THREADS: "all threads in calls",
     CALLS: "threads free, as what is next needs the calls under way",
     NOTHING: "nothing due (backoff, an event, a person)",
@@ -12,6 +12,11 @@ _IN_WORDS = {
 
 _SHOWN_SECONDS = 0.05
 """What took less is not worth a word."""
+
+
+def waiting_for(what: str) -> str:
+    """Say what was waited for: one of ``TimeSpent``'s names, or a limit, which then is the one to raise."""
+    return _WAITING.get(what, f"held back by {what}")
 
 
 def time_document(spent: TimeSpent) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def time_lines(spent: TimeSpent) -> list[str]:
     parts = {
         "proofs and checks": spent.proofs,
         "orchestration": spent.orchestration,
-        **{_IN_WORDS.get(what, f"held back by {what}"): seconds for what, seconds in spent.waiting.items()},
+        **{waiting_for(what): seconds for what, seconds in spent.waiting.items()},
     }
     told = [
         f"{seconds:,.1f} s {what}"

@@ -50,6 +50,16 @@ def test_what_takes_long_is_told_first_and_what_takes_nothing_is_not_told() -> N
     assert (document["calls"], document["attempts"], document["work"]) == (2, 8, 3.75)
 
 
+def test_two_drives_add_up_and_neither_is_changed() -> None:
+    first, second = (
+        TimeSpent(1, 7, 3.5, 1.0, 2.0, {THREADS: 1.0}),
+        TimeSpent(2, 2, 0.5, 0.5, 0.25, {THREADS: 2.0, CALLS: 4.0}),
+    )
+    assert first + second == TimeSpent(3, 9, 4.0, 1.5, 2.25, {THREADS: 3.0, CALLS: 4.0})
+    assert (first + second).seconds == first.seconds + second.seconds
+    assert (first.waiting, second.waiting) == ({THREADS: 1.0}, {THREADS: 2.0, CALLS: 4.0})
+
+
 def test_proofs_are_timed_for_whoever_asked_and_for_nobody_else() -> None:
     with proving():
         pass

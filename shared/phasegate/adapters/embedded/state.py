@@ -23,6 +23,7 @@ from phasegate.adapters.embedded.home import Home
 from phasegate.adapters.embedded.later_plans import forget_plans, keep_plan, later_plan
 from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.embedded.run_list import database_of, listed_runs
+from phasegate.adapters.embedded.time_kept import add_time, forget_time, time_spent
 from phasegate.adapters.fact_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
 from phasegate.adapters.state_base import StateBase
 from phasegate.adapters.state_codec import (
@@ -50,6 +51,7 @@ from phasegate.domain.state.facts import (
 from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
@@ -170,6 +172,7 @@ class SqliteState(StateBase):
             if run.source is not None:
                 keep_source(self._database, run, self.scope(run_id).days)
             forget_plans(self._database, run_id)
+            forget_time(self._database, run_id)
             for table in (*_OF_A_RUN, "boards", "plans", "runs"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
         self._forget()
@@ -458,6 +461,14 @@ class SqliteState(StateBase):
     def reads(self, run_id: str) -> Reads:  # noqa: ARG002 - of none is anything known
         """See the port."""
         return Reads()
+
+    def add_time(self, run_id: str, spent: TimeSpent) -> None:
+        """See the port."""
+        add_time(self._database, run_id, spent)
+
+    def time_spent(self, run_id: str) -> TimeSpent | None:
+        """See the port."""
+        return time_spent(self._database, run_id)
 
     def quarantined(self, run_id: str | None) -> list[QuarantineRecord]:
         """See the port."""

@@ -34,6 +34,18 @@ class TimeSpent:
         """Return the seconds from the beginning of the drive to its end."""
         return self.proofs + self.orchestration + sum(self.waiting.values())
 
+    def __add__(self, more: "TimeSpent") -> "TimeSpent":
+        """Add up what two drives took, one after the other."""
+        whats = self.waiting | more.waiting
+        return TimeSpent(
+            self.calls + more.calls,
+            self.attempts + more.attempts,
+            self.work + more.work,
+            self.proofs + more.proofs,
+            self.orchestration + more.orchestration,
+            {what: self.waiting.get(what, 0.0) + more.waiting.get(what, 0.0) for what in whats},
+        )
+
     def call(self, attempts: int, seconds: float) -> None:
         """Count a call that took so many seconds; for no attempt: none was made."""
         if attempts:

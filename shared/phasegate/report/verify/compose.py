@@ -162,6 +162,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool, reads: Reads) -
         compared=figures.compared(reading),
         duplicates=figures.duplicates(reading),
         run_times=history.run_times(attempts, query),
+        time=history.time_of_run(attempts, query, record.spent if record else None, STATE_QUERY),
         pace=history.pace(attempts, index.plan.phases, record.board.rested_seconds if record else 0.0, query),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
         waivers=figures.waived(evidence.waivers, reading, now),

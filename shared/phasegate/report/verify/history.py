@@ -1,12 +1,16 @@
 """How a run went, from its rows in the history table: failures by signature, run times, pace, what it cost."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.alike import signature
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import Row
-from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime
+from phasegate.report.time_spent import time_document
+from phasegate.report.verify.document.history import Cost, CostLine, FailureLine, GateWait, Pace, RunTime, TimeOfRun
 
 SPANS = 120
 """Spans into which a run's time is cut, for the pictures over time."""
@@ -46,24 +50,48 @@ def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
 
 
 def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
-    """Take the median and the 95th percentile of the seconds of each processor's attempts, slowest first. An attempt
-    takes as long as the call that it is in."""
-    taken: dict[tuple[str, str], list[float]] = {}
-    for row in timed(rows):
-        seconds = (row["finished_at"] - row["started_at"]).total_seconds()
-        taken.setdefault((row["phase"], row["processor_name"]), []).append(seconds)
-    times = [
-        RunTime(
-            phase=phase,
-            processor=processor,
-            attempts=len(seconds),
-            median_seconds=round(percentile(seconds, 0.5), 6),
-            p95_seconds=round(percentile(seconds, 0.95), 6),
-            query=query,
+    """Take the median and the 95th percentile of the seconds of each processor's calls, slowest first."""
+    by_processor: dict[tuple[str, str], list[_Call]] = {}
+    for call in _calls(rows):
+        by_processor.setdefault((call.phase, call.processor), []).append(call)
+    times = []
+    for (phase, processor), calls in by_processor.items():
+        seconds, attempts = [call.seconds for call in calls], sum(call.attempts for call in calls)
+        times.append(
+            RunTime(
+                phase=phase,
+                processor=processor,
+                attempts=attempts,
+                calls=len(calls),
+                median_seconds=round(percentile(seconds, 0.5), 6),
+                p95_seconds=round(percentile(seconds, 0.95), 6),
+                attempt_seconds=round(sum(seconds) / attempts, 6),
+                query=query,
+            )
         )
-        for (phase, processor), seconds in taken.items()
-    ]
     return sorted(times, key=lambda each: (-each.p95_seconds, each.phase, each.processor))
+
+
+def time_of_run(rows: Sequence[Row], query: str, spent: TimeSpent | None, query_of_spent: str) -> TimeOfRun | None:
+    """Tell where the time of a run went; None when no call has ended.
+
+    spent: what the processes took that drove it; None: nobody measured that, and the rows alone tell of its calls.
+    """
+    if spent is not None:
+        return TimeOfRun(**time_document(spent), query=query_of_spent)
+    calls = _calls(rows)
+    if not calls:
+        return None
+    return TimeOfRun(
+        calls=len(calls),
+        attempts=sum(call.attempts for call in calls),
+        work=round(sum(call.seconds for call in calls), 2),
+        seconds=None,
+        proofs=None,
+        orchestration=None,
+        waiting=None,
+        query=query,
+    )
 
 
 def pace(rows: Sequence[Row], phases: Sequence[str], rested_seconds: float, query: str) -> Pace | None:
@@ -125,7 +153,7 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
     lines = [
         _cost_line("Firestore reads", attempts * READS_A_TASK, FIRESTORE_READ, "$0.06 per 100,000"),
         _cost_line("Firestore writes", attempts * WRITES_A_TASK, FIRESTORE_WRITE, "$0.18 per 100,000"),
-        _cost_line("Cloud Tasks", _calls(rows), CLOUD_TASK, "$0.40 per million"),
+        _cost_line("Cloud Tasks", len(_calls(rows)) + len(rows) - len(timed(rows)), CLOUD_TASK, "$0.40 per million"),
     ]
     return Cost(
         is_estimate=not is_cloud,
@@ -141,11 +169,32 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
     )
 
 
-def _calls(rows: Sequence[Row]) -> int:
-    """Count the calls that attempts were in: those of one call have one beginning and one end."""
-    together = timed(rows)
-    kinds = {(row["phase"], row["processor_name"], row["started_at"], row["finished_at"]) for row in together}
-    return len(kinds) + len(rows) - len(together)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of which the rows tell."""
+
+    phase: str
+    """The processor's phase."""
+
+    processor: str
+    """The processor's name."""
+
+    attempts: int
+    """How many attempts it carried."""
+
+    seconds: float
+    """What it took from start to end."""
+
+
+def _calls(rows: Sequence[Row]) -> list[_Call]:
+    """Find the calls that attempts were in whose start and end are known: those of one call have the same two."""
+    together = Counter(
+        (row["phase"], row["processor_name"], row["started_at"], row["finished_at"]) for row in timed(rows)
+    )
+    return [
+        _Call(phase, processor, attempts, (ended - begun).total_seconds())
+        for (phase, processor, begun, ended), attempts in together.items()
+    ]
 
 
 def timed(rows: Sequence[Row]) -> list[Row]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
@@ -13,7 +14,7 @@ from phasegate.domain.foreign_text import escaped, escaped_lines
 from phasegate.report.verify.document.found import Coverage
 from phasegate.report.verify.document.part import Query
 from phasegate.report.verify.document.report import Report
-from phasegate.report.verify.pictures import COLOURS, DAYS, curve, gantt, mark, panels
+from phasegate.report.verify.pictures import COLOURS, DAYS, curve, gantt, mark, panels, time_bar
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,6 +49,7 @@ def html_of(report: Report) -> str:
             gantt=gantt(pace, WIDTH) if pace else {},
             throughput=curve(pace.ended, WIDTH, HEIGHT) if pace else "",
             parallelism=curve(pace.at_once, WIDTH, HEIGHT) if pace else "",
+            **_time(report),
             ticks=_ticks(pace.wall_seconds) if pace else [],
             whole=_whole(report.coverage),
             unasked=_unasked(report),
@@ -58,7 +60,9 @@ def html_of(report: Report) -> str:
 def markdown_of(report: Report) -> str:
     """Render the report in Markdown, without pictures."""
     template = _templates().get_template("report.md.j2")
-    return template.render(r=report, shown=SHOWN, whole=_whole(report.coverage), unasked=_unasked(report))
+    return template.render(
+        r=report, shown=SHOWN, **_time(report), whole=_whole(report.coverage), unasked=_unasked(report)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +111,30 @@ def _whole(coverage: list[Coverage]) -> Mapping[str, str]:
         whole, expected = sums.get(line.season, (0, 0))
         sums[line.season] = (whole + line.whole, expected + line.expected)
     return {season: f"{whole:,} of {expected:,}" for season, (whole, expected) in sums.items()}
+
+
+def _time(report: Report) -> dict[str, Any]:
+    """Where the run's time went: the bar, and a sentence or two."""
+    time, pace = report.time, report.pace
+    if time is None:
+        return {"time_bar": [], "time_words": ""}
+    words = (
+        f"{_counted(time.calls, 'call')} for {_counted(time.attempts, 'attempt')} took {_seconds(time.work)} from start"
+        " to end, all threads together"
+    )
+    if time.seconds is None:
+        words += ". Where the rest of the time went is measured only in embedded mode, where a process drives the run."
+    else:
+        at_once = f", {time.work / time.seconds:,.1f} of them at once on average" if time.seconds else ""
+        words += f"{at_once}; the run was driven for {_seconds(time.seconds)}."
+        if pace is not None and time.attempts < pace.attempts:
+            lost = pace.attempts - time.attempts
+            words += f" No times are kept of {_counted(lost, 'attempt')} more: their process was killed or is older."
+    return {"time_bar": time_bar(time, WIDTH), "time_words": words}
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _unasked(report: Report) -> list[Query]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from phasegate.domain.state.time_spent import CALLS, NOTHING, THREADS
+from phasegate.report.time_spent import waiting_for
 from phasegate.report.verify.document.found import HeatMap
-from phasegate.report.verify.document.history import Pace
+from phasegate.report.verify.document.history import Pace, TimeOfRun
 from phasegate.report.verify.findings import (
     DIFFERS,
     GAP,
@@ -41,6 +43,12 @@ COLOURS: Mapping[str, str] = {
     OUTSIDE: "#d3dbe0",
     GAP: "#5f666c",
 }
+
+_WAITS = {THREADS: "#0072b2", CALLS: "#56b4e9"}
+"""Colours of the bar of time, of what is waited for that is no limit."""
+
+_LIMITS = ("#e69f00", "#b23c00")
+"""Colours of the bar of time, of limits that hold back, in turn; beside each other they differ in brightness too."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -143,6 +151,53 @@ def gantt(pace: Pace, width: int) -> dict[str, list[Bar]]:
             if value
         ]
     return bars
+
+
+@dataclass(frozen=True, slots=True)
+class TimePart:
+    """A part of a run's time is one stretch of the bar that says where it went."""
+
+    words: str
+    """What the time was spent on."""
+
+    seconds: float
+    """How long that took."""
+
+    share: float
+    """Which part of the whole bar it is, 0 to 1."""
+
+    colour: str
+    """Its colour, as ``#rrggbb``."""
+
+    x: float
+    """Where it begins, in the picture's units."""
+
+    width: float
+    """How wide it is, in the picture's units."""
+
+
+def time_bar(time: TimeOfRun, width: int) -> list[TimePart]:
+    """Draw where the time of a run went, side by side: waiting for calls and limits, what Phasegate itself took, and
+    last the time in which nothing was due. What took no time is left out; nothing is measured: no part."""
+    waiting = dict(time.waiting or {})
+    nothing = waiting.pop(NOTHING, 0.0)
+    told = [(waiting_for(what), waiting.pop(what, 0.0), colour) for what, colour in _WAITS.items()]
+    limits = sorted(waiting.items(), key=lambda each: -each[1])
+    told += [(waiting_for(what), seconds, _LIMITS[n % len(_LIMITS)]) for n, (what, seconds) in enumerate(limits)]
+    told += [
+        ("proofs and checks", time.proofs or 0.0, "#a3447c"),
+        ("orchestration", time.orchestration or 0.0, "#5f666c"),
+    ]
+    told.append((waiting_for(NOTHING), nothing, "#b9c4cc"))
+    whole = sum(seconds for _, seconds, _ in told)
+    parts: list[TimePart] = []
+    x = 0.0
+    for words, seconds, colour in told:
+        if seconds:
+            share = seconds / whole
+            parts.append(TimePart(words, seconds, share, colour, round(x, 2), round(share * width, 2)))
+            x += share * width
+    return parts
 
 
 def curve(values: Sequence[float], width: int, height: int) -> str:

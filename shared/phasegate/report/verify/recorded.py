@@ -16,6 +16,7 @@ from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.domain.state.board import GOOD, Board
 from phasegate.domain.state.facts import DateFacts, Verdict
 from phasegate.domain.state.run import Run, RunStatus
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.domain.state.unsound import Blocked, Unsound
 from phasegate.ports import RunReader, State
 from phasegate.services.reading.listing import current_status
@@ -40,6 +41,9 @@ class RunRecord:
 
     waits: dict[str, list[timedelta]] = field(default_factory=dict)
     """By phase: how long each released group waited since the phase before had ended on its date."""
+
+    spent: TimeSpent | None = None
+    """Where the time of the processes went that drove the run; None: nobody has measured it."""
 
     let_pass: dict[tuple[date, str], Verdict] = field(default_factory=dict)
     """By (date, ``phase/processor``): what has no output, as its source is gone, and passes by a waiver in force."""
@@ -79,7 +83,8 @@ def read_run(state: State, run_id: str, now: datetime) -> RunRecord:
             let_pass[facts.day, ref] = verdict
         _note_waits(waits, facts, index)
 
-    return RunRecord(run, board, report(state, run_id, now, note), tasks, waits, let_pass)
+    progress = report(state, run_id, now, note)
+    return RunRecord(run, board, progress, tasks, waits, state.time_spent(run_id), let_pass)
 
 
 def _word(view: TaskView, why: Unsound | None, undone: Word, is_superseded: bool) -> Recorded:

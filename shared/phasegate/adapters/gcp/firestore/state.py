@@ -30,6 +30,7 @@ from phasegate.domain.state.board import Board
 from phasegate.domain.state.facts import AttemptKey, Cell, DateFacts, Fact, Proved
 from phasegate.domain.state.reads import Reads
 from phasegate.domain.state.run import Run, RunStatus, UnreadableDocument
+from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 from phasegate.single_flight import SingleFlight
 
@@ -476,6 +477,13 @@ class FirestoreState(StateBase):
         with errors_explained():
             found = self._reads(run_id).get(**CALL)
         return documents.read_reads(found.to_dict() or {})
+
+    def add_time(self, run_id: str, spent: TimeSpent) -> None:
+        """See the port: no process drives a run here."""
+
+    def time_spent(self, run_id: str) -> TimeSpent | None:  # noqa: ARG002 - of none is anything known
+        """See the port."""
+        return None
 
     def _create_once(self, reference: "DocumentReference", document: Document) -> None:
         with errors_explained():

@@ -20,13 +20,36 @@ class FailureLine(ReportPart):
 
 
 class RunTime(ReportPart):
-    """A run time is what the attempts of one processor took, in seconds from start to end."""
+    """A run time is what the calls of one processor took, in seconds from start to end. A call carries the attempts of
+    one date or of several: nobody knows how its time is divided among them."""
 
     phase: str = Field(description="the processor's phase")
     processor: str = Field(description="the processor's name")
     attempts: int = Field(description="how many of its attempts have a known start and end")
-    median_seconds: float = Field(description="half of the attempts took no longer")
-    p95_seconds: float = Field(description="95 percent of the attempts took no longer, interpolated between neighbours")
+    calls: int = Field(description="how many calls these attempts were in")
+    median_seconds: float = Field(description="half of the calls took no longer")
+    p95_seconds: float = Field(description="95 percent of the calls took no longer, interpolated between neighbours")
+    attempt_seconds: float = Field(description="what the calls took together, divided by their attempts")
+    query: str = Field(description=FROM_QUERY)
+
+
+class TimeOfRun(ReportPart):
+    """The time of a run says where its seconds went, as far as that is measured: beyond the calls only where a process
+    drives the run, in embedded mode. What several processes took is added up; one that was killed has left nothing."""
+
+    calls: int = Field(description="how many calls ended, of workers and of SELECTs that were run in place of one")
+    attempts: int = Field(description="how many attempts these calls were made for")
+    work: float = Field(description="seconds of the calls from start to end, those under way at once added up")
+    seconds: float | None = Field(
+        description="seconds in which a process drove the run: the sum of `proofs`, `orchestration` and `waiting`; "
+        "null: these four are not measured"
+    )
+    proofs: float | None = Field(description="seconds of counting tables and of judging and recording what they hold")
+    orchestration: float | None = Field(description="seconds that Phasegate itself took for the rest")
+    waiting: dict[str, float] | None = Field(
+        description="seconds of waiting, by what was waited for: `threads` (all are in calls), `calls` (threads are "
+        "free, and what is next needs the calls under way), `nothing` (nothing is due), or the name of a limit"
+    )
     query: str = Field(description=FROM_QUERY)
 
 

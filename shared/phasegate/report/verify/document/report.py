@@ -17,7 +17,15 @@ from phasegate.report.verify.document.found import (
     Waived,
     Warned,
 )
-from phasegate.report.verify.document.history import Cost, FailureLine, GateWait, Pace, RunTime, WarehouseReads
+from phasegate.report.verify.document.history import (
+    Cost,
+    FailureLine,
+    GateWait,
+    Pace,
+    RunTime,
+    TimeOfRun,
+    WarehouseReads,
+)
 from phasegate.report.verify.document.part import Query, ReportPart
 
 SCHEMA_VERSION = 1
@@ -67,7 +75,10 @@ class Report(ReportPart):
     averages: list[Average] = Field(description="means of fields, by season")
     compared: list[KeysCompared] = Field(description="keys of one table that are looked for in another")
     duplicates: list[Duplicates] = Field(description="tables with rows that repeat keys")
-    run_times: list[RunTime] = Field(description="what the run's attempts took by processor, slowest first")
+    run_times: list[RunTime] = Field(description="what the run's calls took by processor, slowest first")
+    time: TimeOfRun | None = Field(
+        default=None, description="where the run's time went; null: no call is known to have ended"
+    )
     pace: Pace | None = Field(description="how the run went over time; null: no attempt is known to have ended")
     gate_waits: list[GateWait] = Field(description="how long the run's release groups waited, by phase")
     waivers: list[Waived] = Field(description="every waiver of the run, with what passes by it")
