@@ -1,18 +1,18 @@
 """Orchestration alone: W(D) is a run over D dates of a season's shape, whose workers do nothing. Beside it stands the
 raw limit of SQLite with the same settings.
 
-The shape is 21 → 5 → {2} → 1 → 1 → 1 → 1 tasks a date: raw tables, analytics, a phase in which three processors follow
-two by their needs, and predictions.
+The shape stands in bench/shape.py.
 """
 
 import itertools
 import tempfile
 import time
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.shape import FIRST_DAY, NEEDS, TASKS_A_DATE
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.database import Database
 from phasegate.adapters.embedded.home import Home
@@ -26,23 +26,6 @@ from phasegate.domain.state.run import Run, RunStatus
 from phasegate.services.starting.planner import make_plan
 
 DATES = 200
-FIRST_DAY = date(2020, 1, 1)
-
-NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "raw": {f"raw_{n}": () for n in range(21)},
-    "analytics": {f"analytics_{n}": () for n in range(5)},
-    "precompute": {
-        "zones_of_teams": (),
-        "zones_of_players": (),
-        "factors": ("zones_of_teams", "zones_of_players"),
-        "cache": ("factors",),
-        "features": ("cache",),
-    },
-    "predictions": {"predictions": ()},
-}
-"""By phase: its processors, with what each needs. A phase begins on a date when the one before has passed there."""
-
-TASKS_A_DATE = sum(map(len, NEEDS.values()))
 
 
 class Pace(NamedTuple):
