@@ -2,7 +2,7 @@
 
 - ``DAG.test()`` runs the date's tasks in this process, with the scheduler's own decisions and the metadata database
   (SQLite, with a write-ahead log). A scheduler with LocalExecutor runs each task in a process that asks an API server
-  over HTTP.
+  over HTTP, and took some ten times as long here.
 - The tasks are Python functions (``@task``). An EmptyOperator is marked as done without being run, which would measure
   another thing.
 - The folder of DAGs has this one only, as ``DAG.test()`` reads it anew for each date. Only errors are logged.
