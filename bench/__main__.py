@@ -1,168 +1,116 @@
 """``make bench``: measures what the README and the issues claim, and prints each figure with the bound it is held to.
 
-Ratios are taken within one run. Exits with 1 when a bound does not hold.
+Ratios are taken within one run. Exits with 1 when a bound does not hold, and with 2 when what it is measured beside is
+not there.
 """
 
 import argparse
-import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
+from bench.bounds import Bounds
+from bench.checkout import BEFORE, ROOT, checked_out, require_commit, today
+from bench.figures import keep_part, read_parts, taken_now
+from bench.ground import QUICK, WHOLE, Ground
+from bench.home import home_of_many_runs
+from bench.operations import operations
+from bench.pace import orchestration, scale
+from bench.page import REASONS, read_peers, write_page
+from bench.people import commands
+from bench.profiling import profile
+from bench.retrying import retries
+from bench.seasons import eleven_seasons, five_seasons, one_season, plain_loop
+from bench.source import make_sample
+from bench.stack import stack
+from bench.statements import statements
 
-from bench.home import RUNS, measure_home
-from bench.orchestration import DATES, measure_orchestration, measure_raw
-from bench.retrying import measure_retry
-from bench.stack import measure_stack
-from bench.verifying import measure_verifier
-
-ROOT = Path(__file__).parents[1]
-PIPELINE = ROOT / "pipelines" / "nba" / "pipeline.yaml"
-RETRIED_DATES = 20_000
-BATCH = 20
-ALL_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24", "2024-25")
-
-
-class Bounds:
-    """Prints figures and remembers whether all bounds held."""
-
-    def __init__(self) -> None:
-        self.all_hold = True
-
-    def check(
-        self, what: str, figure: float, unit: str, *, least: float | None = None, most: float | None = None
-    ) -> None:
-        """One line: the figure, its bound, and whether it holds."""
-        holds = (least is None or figure >= least) and (most is None or figure <= most)
-        bound = f"at least {least:g}" if least is not None else f"at most {most:g}"
-        print(f"{what:<58} {figure:>10,.2f} {unit:<8} {bound:<16} {'ok' if holds else 'MISSED'}", flush=True)
-        self.all_hold &= holds
+FIGURES = ROOT / "bench" / "figures.json"
 
 
-def phasegate(*words: object) -> tuple[float, str]:
-    """Type a command; returns (seconds, standard output)."""
-    begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "phasegate.cli.main", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    seconds = time.perf_counter() - begun
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, words))} ended with {done.returncode}:\n{done.stderr}")
-    return seconds, done.stdout
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part is what one ``--only`` measures."""
+
+    measure: Callable[[Ground], None]
+    """Measures it, and tells the ground's bounds."""
+    needs_before: bool = False
+    """Whether it is measured beside the commit before."""
+    needs_emulators: bool = False
+    """Whether the commit before needs its stand-in for BigQuery."""
+    is_asked_for: bool = False
+    """Whether it is measured only when it is named."""
 
 
-def orchestration(bounds: Bounds, dates: int) -> None:
-    """W(dates), date by date and in batches, against the raw limit; the best of three, taken alternately."""
-    paces, batched, raws = [], [], []
-    for _ in range(3):
-        paces.append(measure_orchestration(dates, 1))
-        raws.append(measure_raw(dates))
-        batched.append(measure_orchestration(dates, BATCH))
-    best, best_batched, raw = (max(of_kind, key=lambda pace: pace.rate) for of_kind in (paces, batched, raws))
-    bounds.check(f"orchestration alone, W({dates}), {best.tasks:,} idle tasks", best.rate, "tasks/s", least=5_000)
-    print(f"{'  raw limit of SQLite, two commits a task':<58} {raw.rate:>10,.2f} tasks/s")
-    bounds.check("  share of the raw limit", best.rate / raw.rate, "", least=0.3)
-    print(f"{f'  in batches of {BATCH} dates':<58} {best_batched.rate:>10,.2f} tasks/s")
-    kinds = {"": paces, f", in batches of {BATCH}": batched, " of the raw limit": raws}
-    for kind, of_kind in kinds.items():
-        least = min(pace.cpu_microseconds for pace in of_kind)
-        print(f"{f'  processor time a task{kind}':<58} {least:>10,.2f} µs")
-
-
-def commands(bounds: Bounds, source: Path, seasons: list[str], home: Path) -> None:
-    """What a person waits for. home: of a finished run, whose tables a plan asks; it need not be there."""
-    bounds.check("phasegate --help", min(phasegate("--help")[0] for _ in range(3)), "s", most=0.4)
-    words = ["--pipeline", str(PIPELINE), *(word for season in seasons for word in ("--season", season))]
-
-    def plan(where: Path) -> float:
-        return min(phasegate("--home", where, "plan", "--source", source, *words, "--json")[0] for _ in range(3))
-
-    bounds.check(f"plan of {len(seasons)} season(s), nothing there", plan(home.with_name("none")), "s", most=1.5)
-    if home.exists():
-        bounds.check(f"plan of {len(seasons)} season(s), all of it there", plan(home), "s", most=6)
-
-
-def backfill(bounds: Bounds, source: Path, seasons: list[str], most: float, home: Path) -> float:
-    """Seconds a task for whole seasons in a new home."""
-    words = ["--pipeline", str(PIPELINE), *(word for season in seasons for word in ("--season", season))]
-    seconds, out = phasegate("--home", home, "run", "--source", source, *words, "--json")
-    document = json.loads(out)
-    tasks = document["tasks"]["expected"]
-    assert document["status"] == "completed", document["status"]
-    bounds.check(f"{len(seasons)} season(s), {document['dates']} dates, {tasks:,} tasks", seconds, "s", most=most)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    bounds.check("  peak memory", peak, "MB", most=1_500)
-    return seconds / tasks
-
-
-def stack(bounds: Bounds) -> None:
-    """30 dates of phases 1 to 4 on the local stack, workers that do nothing; and the time between two phases."""
-    found = measure_stack()
-    bounds.check(f"local stack, 30 dates, {found.tasks:,} idle tasks", found.seconds, "s", most=180)
-    bounds.check("  last call of a phase to first dispatch of the next", found.release_seconds, "s", most=1.5)
-
-
-def home_of_many_runs(bounds: Bounds, source: Path) -> None:
-    """Runs that follow one another in a home, ten dates in turn."""
-    schedule = duckdb.read_parquet(str(source / "schedule.parquet"))
-    dates = schedule.project("game_date").distinct().order("game_date").limit(10).fetchall()
-    found = measure_home(PIPELINE, source, [str(day) for (day,) in dates])
-    bounds.check(f"memory of run {RUNS} in a home, over run 10", found.growth, "", most=1.1)
-    beyond = found.runs_seconds - found.help_seconds
-    bounds.check(f"`runs` in that home, beyond --help ({found.help_seconds:.2f} s)", beyond, "s", most=0.1)
-
-
-def retries(bounds: Bounds) -> None:
-    """A retry over 20,000 dates."""
-    for where, is_on_firestore in (("embedded mode", False), ("Firestore's emulator", True)):
-        found = measure_retry(RETRIED_DATES, is_on_firestore)
-        print(f"{f'a retry over {RETRIED_DATES:,} dates, {where}':<58} {found.seconds:>10,.2f} s")
-        bounds.check("  peak memory", found.megabytes, "MB", most=1_000)
+PARTS = {
+    "orchestration": Part(orchestration, needs_before=True),
+    "scale": Part(scale),
+    "profile": Part(profile),
+    "season": Part(one_season, needs_before=True),
+    "loop": Part(plain_loop, needs_before=True),
+    "five": Part(five_seasons, needs_before=True),
+    "eleven": Part(eleven_seasons, needs_before=True),
+    "commands": Part(commands),
+    "stack": Part(stack, needs_before=True, needs_emulators=True),
+    "operations": Part(operations),
+    "statements": Part(statements),
+    "home": Part(home_of_many_runs, is_asked_for=True),
+    "retry": Part(retries, is_asked_for=True),
+}
+"""The parts by name, in the order in which they are measured."""
 
 
 def main() -> None:
-    """Measure; the games come from SOURCE, or are made up."""
+    """Measure; the games come from SOURCE, or are made up. Or write the page of what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
     parser.add_argument("--source", type=Path, default=Path(os.environ.get("SOURCE", ROOT.parent / "shared" / "nba")))
-    parser.add_argument("--only", choices=("orchestration", "commands", "seasons", "stack", "home", "retry"))
-    parser.add_argument("--dates", type=int, default=DATES, help="dates of W(D), which measures orchestration alone")
-    arguments = parser.parse_args()
-    bounds = Bounds()
-    with tempfile.TemporaryDirectory() as folder:
-        source = arguments.source
+    parser.add_argument("--only", choices=PARTS, action="append", metavar="PART", help=f"one of {', '.join(PARTS)}")
+    parser.add_argument("--before", default=BEFORE, help="the commit that today is measured beside; %(default)s")
+    parser.add_argument("--without-before", action="store_true", help="measure today alone")
+    parser.add_argument("--quick", action="store_true", help="small sizes: whether each part works")
+    parser.add_argument("--json", type=Path, help="keep the figures of these parts in this file")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page from --json, and measure nothing")
+    given = parser.parse_args()
+    if given.write:
+        parts = read_parts(given.json or FIGURES)
+        ordered = {name: parts[name] for name in PARTS if name in parts}
+        write_page(given.write, ordered, read_peers(), REASONS.read_text(encoding="utf-8"))
+        return
+    chosen = [name for name, part in PARTS.items() if (name in given.only if given.only else not part.is_asked_for)]
+    sys.exit(0 if measure(chosen, given) else 1)
+
+
+def measure(chosen: list[str], given: argparse.Namespace) -> bool:
+    """Measure these parts one after the other; returns whether all bounds hold."""
+    parts = [PARTS[name] for name in chosen]
+    needs_before = not given.without_before and any(part.needs_before for part in parts)
+    if needs_before:
+        require_commit(given.before)
+    all_hold = True
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        here, source, games = today(), given.source, "the real source"
         if not (source / "schedule.parquet").exists():
-            source = Path(folder) / "sample"
-            seasons = [word for season in ALL_SEASONS for word in ("--season", season)]
-            phasegate("sample", source, "--pipeline", PIPELINE, *seasons)
-            print("games: a made-up league")
-        if arguments.only in (None, "orchestration"):
-            orchestration(bounds, arguments.dates)
-        home = Path(folder) / "five"
-        if arguments.only in (None, "seasons"):
-            one = backfill(bounds, source, ["2023-24"], 90, Path(folder) / "one")
-            five = backfill(bounds, source, list(ALL_SEASONS), 600, home)
-            bounds.check("  time a task, five seasons over one", five / one, "", most=1.5)
-            dates, seconds, size = measure_verifier(home)
-            bounds.check(f"verifying {dates} dates, all tables", seconds, "s", most=10)
-            bounds.check("  the HTML report", size / 1e6, "MB", most=1)
-        if arguments.only in (None, "commands"):
-            commands(bounds, source, list(ALL_SEASONS), home)
-        if arguments.only in (None, "stack"):
-            stack(bounds)
-        if arguments.only == "home":
-            home_of_many_runs(bounds, source)
-        if arguments.only == "retry":
-            retries(bounds)
-    sys.exit(0 if bounds.all_hold else 1)
+            source, games = make_sample(here, Path(folder) / "sample"), "a made-up league"
+        print(f"games: {games}")
+        emulators = any(part.needs_emulators for part in parts)
+        before = stack.enter_context(checked_out(given.before, emulators=emulators)) if needs_before else None
+        taken = taken_now(
+            before=given.before if needs_before else "", sizes="quick" if given.quick else "whole", games=games
+        )
+        for name in chosen:
+            print(f"\n{name}", flush=True)
+            own = Path(folder) / name
+            own.mkdir()
+            bounds = Bounds()
+            PARTS[name].measure(Ground(bounds, QUICK if given.quick else WHOLE, source, own, here, before))
+            all_hold &= bounds.all_hold
+            if given.json:
+                keep_part(given.json, name, taken, bounds)
+    return all_hold
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
+from bench.ground import Ground
+
 RUNS, EARLIER = 100, 10
 
 
@@ -22,6 +26,16 @@ class HomeFigures:
     """``phasegate --help``, the best of seven."""
     runs_seconds: float
     """``phasegate runs`` in the home of all the runs, the best of seven."""
+
+
+def home_of_many_runs(ground: Ground) -> None:
+    """Runs that follow one another in a home, ten dates in turn."""
+    schedule = duckdb.read_parquet(str(ground.source / "schedule.parquet"))
+    dates = schedule.project("game_date").distinct().order("game_date").limit(10).fetchall()
+    found = measure_home(ground.today.pipeline, ground.source, [str(day) for (day,) in dates])
+    ground.bounds.check(f"memory of run {RUNS} in a home, over run {EARLIER}", found.growth, "", most=1.1)
+    beyond = found.runs_seconds - found.help_seconds
+    ground.bounds.check(f"`runs` in that home, beyond --help ({found.help_seconds:.2f} s)", beyond, "s", most=0.1)
 
 
 def measure_home(pipeline: Path, source: Path, dates: list[str]) -> HomeFigures:

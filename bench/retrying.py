@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench.ground import Ground
 from bench.orchestration import HISTORY
 from phasegate.adapters.embedded.clock import SystemClock
 from phasegate.adapters.embedded.home import Home
@@ -38,6 +39,7 @@ from phasegate.services.operating.operators import retry
 from phasegate.services.starting.planner import make_plan
 from phasegate.stack.emulators import FIRESTORE, start_emulator
 
+DATES = 20_000
 RUN_ID = "retried"
 PAGE_DATES = 200
 FAILING = "c"
@@ -190,6 +192,14 @@ class RetryFigures:
 
     seconds: float
     megabytes: float
+
+
+def retries(ground: Ground) -> None:
+    """A retry over very many dates, in embedded mode and on Firestore's emulator."""
+    for where, is_on_firestore in (("embedded mode", False), ("Firestore's emulator", True)):
+        found = measure_retry(DATES, is_on_firestore)
+        ground.bounds.check(f"a retry over {DATES:,} dates, {where}", found.seconds, "s")
+        ground.bounds.check("  peak memory", found.megabytes, "MB", most=1_000)
 
 
 def measure_retry(dates: int, is_on_firestore: bool) -> RetryFigures:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,23 @@ from phasegate.adapters.gcp.settings import CloudSettings
 NBA = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
 
 
+IDLE_PATH = "/run"
+"""Where phases of SELECTs alone call the worker, which they have none of by themselves."""
+
+
+def _nba() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(NBA.read_text(encoding="utf-8"))
+    return document
+
+
+def idle_answer(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Success for the processor that is asked for, on its date or on each of its dates."""
+    done = {"results": {body.get("processor") or body["scraper"]: {"status": "success"}}}
+    if "dates" not in body:
+        return done
+    return {"dates": {each.get("date") or each["game_date"]: done for each in body["dates"]}}
+
+
 @contextmanager
 def idle_worker() -> Iterator[str]:
     """A service that answers success to everything; yields its URL."""
@@ -27,7 +44,12 @@ def idle_worker() -> Iterator[str]:
     @app.post("/<path:_>")
     def done(_: str) -> dict[str, Any]:
         body = request.get_json()
-        return {"results": {body.get("processor") or body["scraper"]: {"status": "success"}}}
+        return idle_answer(body)
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        paths = [phase["dispatch"].get("path", IDLE_PATH) for phase in _nba()["phases"]]
+        return {"service": "idle", "batches": dict.fromkeys(paths, "list")}
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -40,14 +62,17 @@ def idle_worker() -> Iterator[str]:
         thread.join()
 
 
-def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: int = 500) -> Path:
+def write_idle_pipeline(
+    target: Path, url: str, at_once: int = 100, per_second: int = 500, dates_at_once: int = 1
+) -> Path:
     """The NBA pipeline's phases, processors, needs and queues; nothing is written, so that there is nothing to prove.
 
     Without limits of active dates but the first phase's: a phase begins as soon as the one before it lets it.
-    at_once, per_second: tasks under way in each queue, and begun.
+    at_once, per_second: tasks under way in each queue, and begun. dates_at_once: dates of a call; where there are
+    several, the first phase has no limit either.
     """
-    document = yaml.safe_load(NBA.read_text(encoding="utf-8"))
-    document["workers"]["nba"] = {"url": url}
+    document = _nba()
+    document["workers"]["nba"] = {"url": url} | ({"batches": "list"} if dates_at_once > 1 else {})
     document.pop("schema_files", None)
     document.pop("report", None)
     document["calendar"].pop("cross_check", None)
@@ -56,9 +81,11 @@ def write_idle_pipeline(target: Path, url: str, at_once: int = 100, per_second: 
     for phase in document["phases"]:
         phase.pop("checks", None)
         phase["gates"] = [gate for gate in phase.get("gates", []) if gate["check"] != "lookback"]
-        if phase["name"] != "phase_1_scrapers":
+        if phase["name"] != "phase_1_scrapers" or dates_at_once > 1:
             phase.pop("limits", None)
-        phase["dispatch"] = {"worker": "nba", "path": "/run"} | phase["dispatch"]
+        phase["dispatch"] = {"worker": "nba", "path": IDLE_PATH} | phase["dispatch"]
+        if dates_at_once > 1:
+            phase["dispatch"] |= {"batch": {"dates": dates_at_once}, "timeout_seconds": 60}
         for processor in phase["processors"]:
             processor["output"] = {"kind": "none"}
             for key in ("checks", "bootstrap", "may_be_empty", "reads_calendar", "sql"):
