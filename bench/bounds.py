@@ -80,10 +80,9 @@ class Bounds:
         """One line: the figure, its bound, and whether it holds; without a bound the figure alone."""
         self._keep(Measure(what, figure, unit, least=least, most=most))
 
-    def faster(self, what: str, seconds: float, beside: Beside, least: float, ratio: float | None = None) -> None:
-        """One line: how many times as fast as what stands beside it, at least. ratio: given where it is a median."""
-        found = beside.figure / seconds if ratio is None else ratio
-        self._keep(Measure(what, seconds, "s", beside, found, FASTER, least=least))
+    def faster(self, what: str, figure: float, unit: str, beside: Beside, ratio: float, *, least: float) -> None:
+        """One line: how many times as fast as what stands beside it, at least."""
+        self._keep(Measure(what, figure, unit, beside, ratio, FASTER, least=least))
 
     def share(
         self, what: str, figure: float, unit: str, beside: Beside, *, least: float | None = None,

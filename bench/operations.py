@@ -28,7 +28,7 @@ def operations(ground: Ground) -> None:
     bounds.check(f"Firestore reads {told}", cost["reads"], "", most=0.6)
     bounds.check(f"Cloud Tasks {told}", sum(n for kind, n in cost.items() if kind.endswith("tasks")), "", most=0.10)
     bounds.check(f"messages {told}", cost["messages"], "", most=0.06)
-    ground.bounds.details["operations"] = cost
+    ground.bounds.details["operations"] = dict(cost)
 
 
 def main() -> None:

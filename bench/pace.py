@@ -28,7 +28,7 @@ def orchestration(ground: Ground) -> None:
     told = f"W({dates}), {single.tasks:,} idle tasks, date by date"
     if befores:
         before = best(befores)
-        bounds.share(told, single.rate, "tasks/s", Beside("before", before.rate), least=2)
+        bounds.faster(told, single.rate, "tasks/s", Beside("before", before.rate), single.rate / before.rate, least=2)
     else:
         bounds.check(told, single.rate, "tasks/s")
     bounds.share(

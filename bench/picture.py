@@ -28,9 +28,10 @@ class Bar:
 
 
 def draw(bars: Sequence[Bar]) -> str:
-    """Return the plot as SVG, the fastest on top. Each power of ten is a line."""
+    """Return the plot as SVG, the fastest on top. Each power of ten is a line; the scale begins at the one below the
+    slowest."""
     ordered = sorted(bars, key=lambda bar: -bar.rate)
-    least = math.floor(math.log10(min((bar.rate for bar in bars), default=1)))
+    least = math.ceil(math.log10(min((bar.rate for bar in bars), default=1))) - 1
     most = math.ceil(math.log10(max((bar.rate for bar in bars), default=10)))
     decades = max(1, most - least)
 
@@ -46,7 +47,7 @@ def draw(bars: Sequence[Bar]) -> str:
         shapes.append(f'<text x="{at:.1f}" y="{HEAD - 12}" text-anchor="middle">{10.0**power:,g}</text>')
     for n, bar in enumerate(ordered):
         top, colour = HEAD + LINE * n, OURS if bar.is_ours else THEIRS
-        length = max(2.0, x(bar.rate) - LABELS)
+        length = x(bar.rate) - LABELS
         middle = top + BAR - 3
         shapes.append(f'<text x="{LABELS - 8}" y="{middle}" text-anchor="end">{escape(bar.name)}</text>')
         shapes.append(f'<rect x="{LABELS}" y="{top}" width="{length:.1f}" height="{BAR}" fill="{colour}"/>')

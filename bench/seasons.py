@@ -129,9 +129,9 @@ def _compare(ground: Ground, what: str, ours: Sequence[Backfill], theirs: Sequen
     if theirs:
         assert {each.tasks for each in theirs} == {ours[0].tasks}
         ratio = median(their.seconds / our.seconds for our, their in zip(ours, theirs, strict=True))
-        ground.bounds.faster(told, seconds, Beside("before", median(each.seconds for each in theirs)), 5, ratio)
-        before_megabytes = max(each.megabytes for each in theirs)
-        print(f"  peak memory before: {before_megabytes:,.0f} MB")
+        beside = Beside("before", median(each.seconds for each in theirs))
+        ground.bounds.faster(told, seconds, "s", beside, ratio, least=5)
+        ground.bounds.check(f"  peak memory of {what}, before", max(each.megabytes for each in theirs), "MB")
     else:
         ground.bounds.check(told, seconds, "s")
     ground.bounds.check(f"  peak memory of {what}", max(each.megabytes for each in ours), "MB", most=MEMORY_MEGABYTES)

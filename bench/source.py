@@ -43,8 +43,11 @@ def make_sample(today: Checkout, folder: Path) -> Path:
 
 def make_eleven_seasons(today: Checkout, source: Path, folder: Path) -> Path:
     """Write the games of a source and, before them, six seasons of the sample league; returns the new folder."""
-    sample = make_sample(today, folder / "sample")
-    merged = folder / "eleven"
+    return merge(source, make_sample(today, folder / "sample"), folder / "eleven")
+
+
+def merge(source: Path, sample: Path, merged: Path) -> Path:
+    """Write the games of a source and those of a sample's seasons, moved, into a new folder; returns it."""
     merged.mkdir()
     for table in TABLES:
         parts = [f"SELECT * FROM '{source / table}.parquet'"]

@@ -52,7 +52,7 @@ def stack(ground: Ground) -> None:
     if ground.before:
         before = StackFigures(**ground.before.run_own(BEFORE_CODE.format(dates=dates)).document)
         assert before.tasks == found.tasks
-        bounds.share(told, found.seconds, "s", Beside("before", before.seconds), most=1 / 3)
+        bounds.share(told, found.seconds, "s", Beside("before", before.seconds), most=0.333)
     else:
         bounds.check(told, found.seconds, "s")
     bounds.check("  last call of a phase to first dispatch of the next", found.release_seconds, "s", most=1.5)
