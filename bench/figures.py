@@ -120,12 +120,16 @@ def _lines(file: Path) -> list[str]:
 
 
 def _firestore_version() -> str:
-    """As the emulator's file says it; where it is not installed nothing of it was measured."""
+    """As the SDK, which brings the emulator, has written it down; ``unknown`` where it lies elsewhere."""
     command = FIRESTORE.find(0, 0, Path())
-    if isinstance(command, str):
-        return "not installed"
-    jar = next(Path(word) for word in command if word.endswith(".jar"))
-    return jar.stem.rpartition("-")[2]
+    jar = next((Path(word) for word in command if word.endswith(".jar")), Path())
+    snapshot = jar.parents[2] / ".install" / "cloud-firestore-emulator.snapshot.json" if jar.name else jar
+    if not snapshot.is_file():
+        return "unknown"
+    parts = json.loads(snapshot.read_text(encoding="utf-8"))["components"]
+    return next(
+        (part["version"]["version_string"] for part in parts if part["id"] == "cloud-firestore-emulator"), "unknown"
+    )
 
 
 def _git(*words: str) -> str:

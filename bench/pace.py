@@ -32,7 +32,11 @@ def orchestration(ground: Ground) -> None:
     else:
         bounds.check(told, single.rate, "tasks/s")
     bounds.share(
-        "  of SQLite's raw limit, two commits a task", single.rate, "tasks/s", Beside("raw", raw.rate), least=0.6
+        f"W({dates}) over SQLite's raw limit, two commits a task",
+        single.rate,
+        "tasks/s",
+        Beside("raw", raw.rate),
+        least=0.6,
     )
     bounds.check(f"W({dates}) in batches of {BATCH}", batch.rate, "tasks/s", least=25_000)
     kinds = {"date by date": singles, f"in batches of {BATCH}": batched, "of the raw limit": raws}

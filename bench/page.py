@@ -108,13 +108,13 @@ def _row(measure: Measure, part: str) -> str:
 
 
 def _missed(parts: Mapping[str, Part]) -> Iterator[str]:
-    missed = [each for part in parts.values() for each in part.measures if each.holds is False]
+    missed = [(name, each) for name, part in parts.items() for each in part.measures if each.holds is False]
     yield "## What falls short"
     yield ""
     if not missed:
         yield "Nothing."
-    for each in missed:
-        yield f"- {each.what.strip()}: {number(each.judged)}, wanted {each.bound}."
+    for name, each in missed:
+        yield f"- {each.what.strip()} (`{name}`): {number(each.judged)}, wanted {each.bound}."
 
 
 def _our_paces(parts: Mapping[str, Part]) -> Sequence[Line]:
@@ -171,7 +171,10 @@ def _where_time_goes(parts: Mapping[str, Part]) -> Iterator[str]:
     for name in ("profile date by date", "profile in batches of 20"):
         if shares := details.get(name):
             yield ""
-            yield f"W(D) {name.removeprefix('profile ')}, shares of the time by module (`python -m bench.profiling`):"
+            yield (
+                f"W(D) {name.removeprefix('profile ')}, shares of the driving thread's time by module; it waits for the "
+                "worker's threads in `get` of a queue (`--only profile`):"
+            )
             yield ""
             yield "| in itself | module, or what Python has built in |"
             yield "|---:|---|"

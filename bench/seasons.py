@@ -76,7 +76,7 @@ def five_seasons(ground: Ground) -> None:
     five = _run(ground, ground.today, "five", ground.sizes.five)
     theirs = [_run(ground, ground.before, "five-before", ground.sizes.five)] if ground.before else []
     _compare(ground, "five seasons", [five], theirs)
-    _same_pace(ground, five, [one])
+    _same_pace(ground, "five seasons", five, [one])
     dates, seconds, size = measure_verifier(ground.folder / "five")
     ground.bounds.check(f"verifying {dates} dates, all tables", seconds, "s", most=10)
     ground.bounds.check("  the HTML report", size / 1e6, "MB", most=1)
@@ -93,7 +93,7 @@ def eleven_seasons(ground: Ground) -> None:
     before = ground.before
     theirs = [backfill(before, source, chosen, ground.folder / "all-eleven-before")] if before else []
     _compare(ground, "eleven seasons", [eleven], theirs)
-    _same_pace(ground, eleven, ones)
+    _same_pace(ground, "eleven seasons", eleven, ones)
 
 
 def plain_loop(ground: Ground) -> None:
@@ -137,6 +137,7 @@ def _compare(ground: Ground, what: str, ours: Sequence[Backfill], theirs: Sequen
     ground.bounds.check(f"  peak memory of {what}", max(each.megabytes for each in ours), "MB", most=MEMORY_MEGABYTES)
 
 
-def _same_pace(ground: Ground, many: Backfill, ones: Sequence[Backfill]) -> None:
+def _same_pace(ground: Ground, what: str, many: Backfill, ones: Sequence[Backfill]) -> None:
     beside = Beside("one season", sum(each.microseconds_a_task for each in ones) / len(ones))
-    ground.bounds.share("  time a task over one season's", many.microseconds_a_task, "µs", beside, most=SAME_PACE)
+    told = f"  time a task of {what} over one season's"
+    ground.bounds.share(told, many.microseconds_a_task, "µs", beside, most=SAME_PACE)

@@ -11,7 +11,6 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from phasegate.adapters.gcp.clients import bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
 from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.bootstrap import Embedded, EmbeddedOptions
+from phasegate.deployment import WAKE_BUCKET
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.plan import compile_plan
 from phasegate.domain.spec.pipeline import Pipeline
@@ -40,7 +40,6 @@ from phasegate.services.starting.planner import make_plan
 from phasegate.stack.emulators import BIGQUERY, start_emulator
 
 SEASON = "2023-24"
-CLOUD_WAKE_BUCKET = timedelta(milliseconds=500)
 
 
 def statements(ground: Ground) -> None:
@@ -60,7 +59,7 @@ class OnBigQuery(Embedded):
     """The embedded engine over tables in BigQuery."""
 
     def __init__(self, home: Home, pipeline: Pipeline, source: Path, pipeline_file: Path) -> None:
-        options = EmbeddedOptions(wake_bucket=CLOUD_WAKE_BUCKET)
+        options = EmbeddedOptions(wake_bucket=WAKE_BUCKET)
         super().__init__(home, pipeline, source, options, pipeline_file=pipeline_file)
         self._from = (pipeline_file, source)
 

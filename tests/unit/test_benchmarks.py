@@ -106,7 +106,7 @@ def test_the_page_has_a_row_for_each_measure_with_its_ratio_its_bound_and_the_pa
 def test_the_page_names_what_falls_short_and_nothing_else() -> None:
     page = page_of([], season=Part(taken(), tuple(measured().measures), {}))
     (section,) = re.findall(r"## What falls short\n\n(.*?)\n\n", page, flags=re.DOTALL)
-    assert section == "- against the loop: 2.00, wanted at most 1.3."
+    assert section == "- against the loop (`season`): 2.00, wanted at most 1.3."
 
 
 def test_the_page_says_which_parts_were_taken_under_which_circumstances() -> None:
