@@ -172,8 +172,8 @@ def _where_time_goes(parts: Mapping[str, Part]) -> Iterator[str]:
         if shares := details.get(name):
             yield ""
             yield (
-                f"W(D) {name.removeprefix('profile ')}, shares of the driving thread's time by module; it waits for the "
-                "worker's threads in `get` of a queue (`--only profile`):"
+                f"W(D) {name.removeprefix('profile ')}, shares of the driving thread's time by module; it waits for "
+                "the worker's threads in `get` of a queue (`--only profile`):"
             )
             yield ""
             yield "| in itself | module, or what Python has built in |"

@@ -2,14 +2,17 @@
 
 import json
 import re
+from cProfile import Profile
 from datetime import date
 from pathlib import Path
+from pstats import Stats
 from typing import Any
 from xml.etree import ElementTree
 
 import duckdb
 import pytest
 import yaml
+from google.cloud.bigquery import Client, QueryJobConfig
 
 from bench.__main__ import FIGURES, PARTS
 from bench.bounds import Beside, Bounds
@@ -19,7 +22,10 @@ from bench.ground import ALL_SEASONS, EARLIER_SEASONS
 from bench.orchestration import idle_pipeline
 from bench.page import REASONS, read_peers, render, write_page
 from bench.picture import Bar, draw
+from bench.profiling import shares_by_module
 from bench.source import MOVED, TABLES, merge, without_batches
+from bench.statements import count_statements
+from phasegate.domain.calendar.dates import stretches
 
 SVG = "{http://www.w3.org/2000/svg}"
 PEER = {
@@ -207,3 +213,24 @@ def test_the_six_seasons_before_the_source_are_each_made_once() -> None:
 def test_date_by_date_the_idle_pipeline_names_nothing_that_earlier_commits_do_not_read() -> None:
     single, batched = (json.dumps(idle_pipeline(n).model_dump(mode="json", exclude_defaults=True)) for n in (1, 20))
     assert "batch" not in single and '"batch"' in batched
+
+
+def test_a_dry_run_is_no_statement_and_every_other_one_is_counted_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("query", "query_and_wait", "load_table_from_file"):
+        monkeypatch.setattr(Client, name, lambda *_, **__: None)
+    counted = count_statements(monkeypatch)
+    client = Client.__new__(Client)
+    client.query("MERGE", job_config=QueryJobConfig())
+    client.query("SELECT", job_config=QueryJobConfig(dry_run=True))
+    client.query_and_wait("SELECT", job_config=QueryJobConfig())
+    client.query_and_wait("SELECT")
+    assert counted == {"statements that write": 1, "queries": 2}
+
+
+def test_a_profile_tells_modules_by_their_place_in_the_project_and_what_is_built_in_by_its_name() -> None:
+    profiler = Profile()
+    profiler.runcall(lambda: (stretches([date(2024, 1, 1)] * 20_000, 45), sorted(range(100_000))))
+    shares = dict(shares_by_module(Stats(profiler)))
+    assert "built-in method builtins.sorted" in shares
+    assert any(place.startswith("phasegate/") for place in shares)
+    assert sum(shares.values()) <= 1.0 + 1e-9
