@@ -83,7 +83,7 @@ class Checkout:
             err.seek(0)
             if process.returncode:
                 typed = " ".join(map(str, words))
-                sys.exit(f"{self.name}: {typed} ended with {process.returncode}:\n{err.read()}")
+                sys.exit(f"{self.name}: {typed} ended with {process.returncode}:\n{out.read()}\n{err.read()}")
             return Typed(out.read(), seconds, used.ru_maxrss / 1024)
 
 

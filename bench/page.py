@@ -17,6 +17,9 @@ REASONS = Path(__file__).with_name("reasons.md")
 PEERS = Path(__file__).with_name("peers") / "results.json"
 """What ``python -m bench.peers --json`` writes: other tools over the same W(D)."""
 
+PHASEGATE = "Phasegate"
+"""With what the names of Phasegate's own lines begin."""
+
 Line = Mapping[str, Any]
 """One line of the peers' table: name, version, settings, dates, tasks, seconds, tasks_per_second."""
 
@@ -49,8 +52,12 @@ def render(parts: Mapping[str, Part], peers: Sequence[Line], reasons: str, pictu
 
 def plot(parts: Mapping[str, Part], peers: Sequence[Line]) -> str:
     """Return the plot of W(D) as SVG."""
-    ours = [Bar(_label(line), line["tasks_per_second"], is_ours=True) for line in _our_paces(parts)]
-    return draw([*ours, *(Bar(_label(line), line["tasks_per_second"], is_ours=False) for line in peers)])
+    return draw(
+        [
+            Bar(_label(line), line["tasks_per_second"], is_ours=line["name"].startswith(PHASEGATE))
+            for line in (*_our_paces(parts), *peers)
+        ]
+    )
 
 
 def number(value: float) -> str:

@@ -24,7 +24,7 @@ class Bar:
     rate: float
     """Tasks a second; more than 0."""
     is_ours: bool
-    """Whether it is Phasegate's own."""
+    """Whether it is Phasegate's own; such bars have a colour of their own."""
 
 
 def draw(bars: Sequence[Bar]) -> str:

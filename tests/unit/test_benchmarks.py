@@ -3,10 +3,11 @@
 import json
 import re
 from cProfile import Profile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from pstats import Stats
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import duckdb
@@ -16,13 +17,14 @@ from google.cloud.bigquery import Client, QueryJobConfig
 
 from bench.__main__ import FIGURES, PARTS
 from bench.bounds import Beside, Bounds
-from bench.checkout import ROOT, require_commit
+from bench.checkout import ROOT, Checkout, Typed, require_commit
 from bench.figures import Part, Taken, keep_part, read_parts
-from bench.ground import ALL_SEASONS, EARLIER_SEASONS
+from bench.ground import ALL_SEASONS, EARLIER_SEASONS, WHOLE, Ground
 from bench.orchestration import idle_pipeline
-from bench.page import REASONS, read_peers, render, write_page
-from bench.picture import Bar, draw
+from bench.page import REASONS, plot, read_peers, render, write_page
+from bench.picture import OURS, THEIRS, Bar, draw
 from bench.profiling import shares_by_module
+from bench.seasons import one_season
 from bench.source import MOVED, TABLES, merge, without_batches
 from bench.statements import count_statements
 from phasegate.domain.calendar.dates import stretches
@@ -234,3 +236,57 @@ def test_a_profile_tells_modules_by_their_place_in_the_project_and_what_is_built
     assert "built-in method builtins.sorted" in shares
     assert any(place.startswith("phasegate/") for place in shares)
     assert sum(shares.values()) <= 1.0 + 1e-9
+
+
+class TimedCheckout:
+    """A checkout whose runs take the seconds that are given, in turn."""
+
+    pipeline = Path("pipeline.yaml")
+
+    def __init__(self, *seconds: float, **told: Any) -> None:
+        self._seconds, self._told = iter(seconds), told
+        self.asked: list[tuple[object, ...]] = []
+
+    def phasegate(self, *words: object) -> Typed:
+        self.asked.append(words)
+        document = {"status": "completed", "dates": 2, "tasks": {"expected": 104}} | self._told
+        return Typed(json.dumps(document), next(self._seconds), 100.0)
+
+
+def ground_of(today: TimedCheckout, before: TimedCheckout | None, tmp_path: Path) -> Ground:
+    sizes = replace(WHOLE, pairs=3, season=("--season", "2023-24"))
+    return Ground(Bounds(), sizes, Path("games"), tmp_path, cast(Checkout, today), cast(Checkout | None, before))
+
+
+def test_a_season_is_judged_by_the_median_of_the_ratios_of_its_pairs(tmp_path: Path) -> None:
+    ground = ground_of(TimedCheckout(10, 20, 10, time={"calls": 7}), TimedCheckout(60, 60, 40), tmp_path)
+    one_season(ground)
+    season = ground.bounds.measures[0]
+    assert (season.ratio, season.figure, season.beside, season.holds) == (4.0, 10.0, Beside("before", 60.0), False)
+    assert ground.bounds.details["time of a season"] == {"calls": 7}
+
+
+def test_without_the_commit_before_a_season_has_a_figure_and_no_ratio(tmp_path: Path) -> None:
+    ground = ground_of(TimedCheckout(10, 20, 10), None, tmp_path)
+    one_season(ground)
+    assert [(each.what.split(",")[0].strip(), each.ratio) for each in ground.bounds.measures] == [
+        ("a season", None),
+        ("peak memory of a season", None),
+    ]
+
+
+def test_every_run_has_a_home_of_its_own_and_the_same_games(tmp_path: Path) -> None:
+    today, before = TimedCheckout(1, 1, 1), TimedCheckout(9, 9, 9)
+    one_season(ground_of(today, before, tmp_path))
+    asked = [*today.asked, *before.asked]
+    assert len({words[1] for words in asked}) == 6
+    assert {words[2:] for words in asked} == {
+        ("run", "--pipeline", Path("pipeline.yaml"), "--source", Path("games"), "--season", "2023-24", "--json")
+    }
+
+
+def test_phasegates_bars_are_told_from_the_others_by_their_colour() -> None:
+    ours = PEER | {"name": "Phasegate, in batches of 20"}
+    raw = PEER | {"name": "SQLite alone"}
+    drawn = plot({"orchestration": Part(taken(), (), {"paces": [ours, raw]})}, [PEER])
+    assert re.findall(r'fill="(#[0-9a-f]{6})"', drawn)[1:] == [OURS, THEIRS, THEIRS]
