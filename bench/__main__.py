@@ -1,7 +1,8 @@
-"""``make bench``: measures what the README and the issues claim, and prints each figure with the bound it is held to.
+"""``make bench``: measures what the README and the issues claim, and prints each figure with the bound it is held to,
+or the goal that it is on the way to.
 
 Ratios are taken within one run. Exits with 1 when a bound does not hold, and with 2 when what it is measured beside is
-not there.
+not there. What falls short of a goal is told.
 """
 
 import argparse

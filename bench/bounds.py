@@ -1,4 +1,6 @@
-"""A measure is a figure with the bound that it is held to; ``Bounds`` prints each as it is taken, and keeps it."""
+"""A measure is a figure with the bound that it is held to, or the goal that it is on the way to; ``Bounds`` prints each
+as it is taken, and keeps it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ class Measure:
     """The least that is wanted of the ratio, or else of the figure; None: no least."""
     most: float | None = None
     """The most that is wanted of it; None: no most."""
+    is_goal: bool = False
+    """Whether it is still to be reached: what falls short of a goal is told, and fails nothing."""
 
     @property
     def judged(self) -> float:
@@ -80,24 +84,32 @@ class Bounds:
         """One line: the figure, its bound, and whether it holds; without a bound the figure alone."""
         self._keep(Measure(what, figure, unit, least=least, most=most))
 
+    def reach(
+        self, what: str, figure: float, unit: str, *, least: float | None = None, most: float | None = None
+    ) -> None:
+        """One line: the figure, the goal that it is on the way to, and whether that is reached."""
+        self._keep(Measure(what, figure, unit, least=least, most=most, is_goal=True))
+
     def faster(self, what: str, figure: float, unit: str, beside: Beside, ratio: float, *, least: float) -> None:
-        """One line: how many times as fast as what stands beside it, at least."""
-        self._keep(Measure(what, figure, unit, beside, ratio, FASTER, least=least))
+        """One line: how many times as fast as what stands beside it; the least is a goal."""
+        self._keep(Measure(what, figure, unit, beside, ratio, FASTER, least=least, is_goal=True))
 
     def share(
         self, what: str, figure: float, unit: str, beside: Beside, *, least: float | None = None,
         most: float | None = None, ratio: float | None = None,
     ) -> None:  # fmt: skip
-        """One line: how much of what stands beside it the figure is. ratio: given where it is a median."""
+        """One line: how much of what stands beside it the figure is; least and most are goals. ratio: given where it is
+        a median."""
         found = figure / beside.figure if ratio is None else ratio
-        self._keep(Measure(what, figure, unit, beside, found, least=least, most=most))
+        self._keep(Measure(what, figure, unit, beside, found, least=least, most=most, is_goal=True))
 
     def _keep(self, measure: Measure) -> None:
         self.measures.append(measure)
         told = f"{measure.what:<58} {measure.judged:>10,.2f} {measure.ratio_unit or _unit_of(measure):<13} "
         if measure.holds is not None:
-            told += f"{measure.bound:<16} {'ok' if measure.holds else 'MISSED'}"
-            self.all_hold &= measure.holds
+            short = "short of it" if measure.is_goal else "MISSED"
+            told += f"{measure.bound:<16} {'ok' if measure.holds else short}"
+            self.all_hold &= measure.holds or measure.is_goal
         if measure.beside:
             told += f"  ({measure.figure:,.2f} {measure.unit}; {measure.beside.name} {measure.beside.figure:,.2f})"
         print(told.rstrip(), flush=True)

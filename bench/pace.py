@@ -38,7 +38,7 @@ def orchestration(ground: Ground) -> None:
         Beside("raw", raw.rate),
         least=0.6,
     )
-    bounds.check(f"W({dates}) in batches of {BATCH}", batch.rate, "tasks/s", least=25_000)
+    bounds.reach(f"W({dates}) in batches of {BATCH}", batch.rate, "tasks/s", least=25_000)
     kinds = {"date by date": singles, f"in batches of {BATCH}": batched, "of the raw limit": raws}
     for kind, paces in kinds.items():
         bounds.check(f"  processor time a task, {kind}", min(pace.cpu_microseconds for pace in paces), "µs")

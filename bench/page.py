@@ -98,7 +98,7 @@ def _told(taken: Taken) -> str:
 def _measures(parts: Mapping[str, Part]) -> Iterator[str]:
     yield "## Measures"
     yield ""
-    yield "| measure | figure | beside it | ratio | wanted | holds | `--only` |"
+    yield "| measure | figure | beside it | ratio | wanted | reached | `--only` |"
     yield "|---|---:|---:|---:|---|---|---|"
     for name, part in parts.items():
         for measure in part.measures:

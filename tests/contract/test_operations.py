@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.domain.messages.tasks import TaskPayload
+from phasegate.domain.messages.tasks import TaskPayload, payload_model
 from tests.contract.counted_cloud import Cloud, Operations, count_operations, driven, idle_pipeline
 
 
