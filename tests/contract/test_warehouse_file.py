@@ -1,9 +1,11 @@
 """The file of the embedded warehouse: whose it is, and what is said when bytes in it are wrong."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,15 +92,19 @@ def test_an_identity_is_kept_in_both_and_another_file_is_noticed_once(path: Path
     assert is_another(state, first) and first.identity() != second.identity() is not None
 
 
+ENDLESS = "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 400000)) a, UNNEST(GENERATE_ARRAY(1, 400000)) b"
+"""A statement that takes longer than any test."""
+
+GIVEN_UP_SECONDS = 60.0
+
+
 def test_a_statement_that_is_interrupted_may_be_tried_again() -> None:
     warehouse = DuckDbWarehouse(Path(":memory:"))
     raised: list[BaseException] = []
 
     def ask() -> None:
         try:
-            warehouse.query(
-                "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 40000)) a, UNNEST(GENERATE_ARRAY(1, 40000)) b"
-            )
+            warehouse.query(ENDLESS)
         except BaseException as error:
             raised.append(error)
 
@@ -108,6 +114,40 @@ def test_a_statement_that_is_interrupted_may_be_tried_again() -> None:
         warehouse.interrupt(asking.ident or 0)
         asking.join(0.01)
     assert [type(error) for error in raised] == [TransientError]
+    warehouse.close()
+
+
+@pytest.mark.parametrize("questions", [1, 9])
+def test_statements_that_are_asked_together_are_interrupted_for_the_thread_that_asks(questions: int) -> None:
+    warehouse = DuckDbWarehouse(Path(":memory:"))
+    answers: list[object] = []
+    asking = threading.Thread(target=lambda: answers.extend(warehouse.ask([(ENDLESS, {})] * questions)))
+    asking.start()
+    assert warehouse.ask([("SELECT 1 AS x", {}), ("SELECT 2 AS x", {})]) == [[{"x": 1}], [{"x": 2}]]
+    while asking.is_alive():
+        warehouse.interrupt(asking.ident or 0)
+        asking.join(0.01)
+    assert [type(answer) for answer in answers] == [TransientError] * questions
+    assert warehouse.ask([("SELECT 1 AS x", {}), ("SELECT 2 AS x", {})]) == [[{"x": 1}], [{"x": 2}]]
+    warehouse.close()
+
+
+def test_who_interrupts_the_program_waits_for_no_statement_that_is_being_asked() -> None:
+    warehouse = DuckDbWarehouse(Path(":memory:"))
+
+    def interrupt() -> None:
+        while not any(warehouse._under_way.values()):
+            time.sleep(0.001)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.ask([(ENDLESS, {})] * 9)
+    interrupting.join()
+    assert time.monotonic() - begun < GIVEN_UP_SECONDS
+    assert not any(warehouse._under_way.values()), "nothing goes on"
     warehouse.close()
 
 

@@ -231,7 +231,7 @@ class WorkerService:
         except ValueError as error:
             return _refusal(422, ErrorClass.BUG, f"{path}: {error}")
         if has_passed(request.deadline):
-            return _void(request)
+            return void(request)
         first = request.dates[0] if isinstance(request, BatchRequest) else request
         with telemetry.bind(
             run_id=request.run_id,
@@ -328,8 +328,11 @@ def answer(handler: Handler, request: WorkerRequest) -> Answer:
     """Answer a request that was read already, as ``WorkerService.handle`` does for a path's function; a statement that
     would read more than a person allowed (ReadsTooMuch) as ``respond`` does. Raises HaltError.
     """
-    if has_passed(request.deadline):
-        return _void(request)
+    return void(request) if has_passed(request.deadline) else answer_in_time(handler, request)
+
+
+def answer_in_time(handler: Handler, request: WorkerRequest) -> Answer:
+    """Answer as ``answer`` does a request whose work was begun before its deadline, whatever the time is now."""
 
     def of_handler() -> Answer:
         result = _handled(handler, request)
@@ -341,7 +344,8 @@ def answer(handler: Handler, request: WorkerRequest) -> Answer:
         return NEEDS_A_PERSON, {"message": said(error)}
 
 
-def _void(request: WorkerRequest | BatchRequest) -> Answer:
+def void(request: WorkerRequest | BatchRequest) -> Answer:
+    """Answer a request whose deadline had passed before anything was done."""
     return 409, {"message": f"the deadline {request.deadline} has passed: this attempt is void"}
 
 

@@ -12,8 +12,10 @@ from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, ReadsTooMuch, StatementRefused, TransientError
 from phasegate.domain.protocol.worker import WorkerRequest
 from phasegate.ports import Parameter, Partition, Partitions, Replaced
+from phasegate.services.running import select_batches
 from phasegate.services.running.select_batches import run_selects
 from phasegate.services.running.sql_processors import PlannedSelect, run_select
+from phasegate.worker import service
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS `shop.orders` (day DATE, cents STRING) PARTITION BY day;
@@ -182,6 +184,24 @@ def test_a_date_whose_deadline_has_passed_is_not_written(warehouse: Counting) ->
     assert [status for status, _ in ask(warehouse, [planned(day) for day in DAYS], all_late)] == [409] * 8
     assert warehouse.asked == []
     assert held(warehouse).keys() == {DAYS[0], DAYS[2]}
+
+
+def test_what_is_written_counts_also_where_the_statement_outlasts_the_deadline(
+    warehouse: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline, now = datetime(2024, 3, 1, tzinfo=UTC), [datetime(2024, 2, 29, tzinfo=UTC)]
+    monkeypatch.setattr(service, "has_passed", lambda of: now[0] >= of)
+    monkeypatch.setattr(select_batches, "has_passed", lambda of: now[0] >= of)
+    write = warehouse.replace_partitions
+
+    def slow(*given: Any) -> dict[date, Any]:
+        now[0] = datetime(2024, 3, 2, tzinfo=UTC)
+        return write(*given)
+
+    monkeypatch.setattr(warehouse, "replace_partitions", slow)
+    requests = [request(day, deadline=deadline) for day in DAYS[:3]]
+    assert ask(warehouse, [planned(day) for day in DAYS[:3]], requests) == [SUCCESS] * 3
+    assert held(warehouse).keys() == set(DAYS[:3])
 
 
 def test_dates_far_apart_are_made_apart_as_a_statement_reads_what_lies_between(warehouse: Counting) -> None:

@@ -4,12 +4,12 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import count
 from pathlib import Path
-from threading import Condition, Lock, get_ident
+from threading import Condition, Lock, get_ident, local
 from typing import Any
 
 import duckdb
@@ -84,7 +84,8 @@ class DuckDbWarehouse:
         self._columns: dict[str, dict[str, str]] = {}
         self._held: dict[str, dict[date, tuple[int, int] | None]] = {}
         self._reading_held = Lock()
-        self._under_way: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._under_way: dict[int, list[duckdb.DuckDBPyConnection]] = {}
+        self._in_thread = local()
         self._parsed: LRUCache[str, duckdb.Statement] = LRUCache(_PARSED_KEPT)
         self._parsing = Lock()
         self._sound: set[str] = set()
@@ -97,7 +98,6 @@ class DuckDbWarehouse:
         except duckdb.Error as error:
             raise explained_at_opening(error, path) from error
         self._translate = Translator(self._connection, self.columns)
-        self._asking = ThreadPoolExecutor(_ASKED_AT_ONCE, "phasegate-ask")
 
     def identity(self) -> str | None:
         """Return what tells this file from every other warehouse; None: nobody has given it anything yet."""
@@ -149,9 +149,20 @@ class DuckDbWarehouse:
 
     def ask(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[list[Row] | PhasegateError]:
         """Return the rows of many SELECTs, some of which run at once, or the error of each that failed."""
-        if len(questions) == 1:
-            return [self._answer(questions[0])]
-        return list(self._asking.map(self._answer, questions))
+        if len(questions) <= 1:
+            return [self._answer(question) for question in questions]
+        asker = get_ident()
+        with ThreadPoolExecutor(min(_ASKED_AT_ONCE, len(questions)), "phasegate-ask") as pool:
+            answers: list[Future[list[Row] | PhasegateError]] = []
+            try:
+                answers.extend(pool.submit(self._answer_for, asker, question) for question in questions)
+                return [answer.result() for answer in answers]
+            except BaseException:  # Somebody has interrupted the program.
+                pool.shutdown(wait=False, cancel_futures=True)
+                while not all(answer.done() for answer in answers):
+                    self.interrupt(asker)
+                    wait(answers, timeout=0.01)
+                raise
 
     def dry_run(self, questions: Sequence[tuple[str, Mapping[str, Parameter]]]) -> list[Bound]:
         """Bind many SELECTs with their parameters and run none; in order, what each would yield, or what is wrong with
@@ -202,6 +213,11 @@ class DuckDbWarehouse:
             for dataset, name, column, kind in rows.fetchall():
                 found.setdefault(f"{dataset}.{name}", {})[column] = kind
         return dict(found)
+
+    def _answer_for(self, asker: int, question: tuple[str, Mapping[str, Parameter]]) -> list[Row] | PhasegateError:
+        """The answer, as part of what another thread asks."""
+        self._in_thread.asker = asker
+        return self._answer(question)
 
     def _answer(self, question: tuple[str, Mapping[str, Parameter]]) -> list[Row] | PhasegateError:
         try:
@@ -356,17 +372,16 @@ class DuckDbWarehouse:
                 self._held[table].update(dict.fromkeys(days))
 
     def interrupt(self, thread: int) -> None:
-        """Interrupt the statement that a thread has under way here, if it has one: nothing of it is done, and it raises
-        TransientError there. For a caller who asks again until the thread is done: between two statements this does
-        nothing.
+        """Interrupt what a thread has under way here, if it has something: nothing of such a statement is done, and it
+        raises TransientError there. For a caller who asks again until the thread is done: between two statements this
+        does nothing.
         """
-        if (cursor := self._under_way.get(thread)) is not None:
+        for cursor in tuple(self._under_way.get(thread, ())):
             with suppress(duckdb.Error):  # It has just been closed.
                 cursor.interrupt()
 
     def close(self) -> None:
         """Write everything into the file and release it."""
-        self._asking.shutdown()
         self._connection.close()
         with suppress(OSError):  # Nothing was loaded; or what was killed has left something, for the sweep.
             self._lines.rmdir()
@@ -517,11 +532,12 @@ class DuckDbWarehouse:
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._errors_explained(), self._connection.cursor() as cursor:
-            self._under_way[get_ident()] = cursor
+            of_asker = self._under_way.setdefault(getattr(self._in_thread, "asker", get_ident()), [])
+            of_asker.append(cursor)
             try:
                 yield cursor
             finally:
-                self._under_way.pop(get_ident(), None)
+                of_asker.remove(cursor)
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
