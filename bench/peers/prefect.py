@@ -5,9 +5,10 @@
 - One flow runs all dates: each flow makes requests of its own. The futures that a task waits for give it its order.
 - No results are kept, no cache keys computed, no parameters validated; logs are not sent to the server.
 - Prefect records the states of tasks after the fact: when the flow has ended, the server may have entered less than a
-  tenth of them, and a process that ends then leaves the others out for good. Seconds are until the last task's state is
-  in the database, as with the other peers, where a task has not ended before that. A flow per date is mostly recorded
-  when it ends, and was slower all the same.
+  tenth of them, and a process that ends then leaves the others out for good
+  (``findings/prefect-task-runs-of-an-ephemeral-server.sh``). Seconds are until the last task's state is in the
+  database, as with the other peers, where a task has not ended before that. A flow per date is mostly recorded when it
+  ends, and was slower all the same.
 """
 
 import os
