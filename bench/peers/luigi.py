@@ -3,7 +3,7 @@
 - The local scheduler lives in this process; a central one would add a request over HTTP for every task.
 - One worker runs its tasks in this process. Several would fork a process for each task.
 - One build per date. The scheduler looks at all tasks that it knows whenever it is asked for the next one, so that one
-  build over all dates takes time in proportion to the square of their number.
+  build over all dates takes time in proportion to the square of their number (``findings/luigi-get-work.sh``).
 - A target is how Luigi keeps state: a task is done when its file is there. The files are empty, and written as Luigi
   writes a local target, to a temporary file that is renamed.
 """
