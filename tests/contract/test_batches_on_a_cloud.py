@@ -10,6 +10,7 @@ import pytest
 from google.cloud.firestore import WriteBatch
 
 from phasegate.domain.messages.tasks import BatchPayload
+from phasegate.domain.protocol.names import COMPLETIONS
 from phasegate.domain.protocol.worker import ProcessorResult, ResultStatus
 from phasegate.domain.state.facts import HealedAs
 from phasegate.ports import QueueTask
@@ -80,6 +81,29 @@ def test_the_report_says_how_many_calls_were_made_and_that_nobody_measured_the_r
     assert report.time is not None and report.pace is not None
     assert (report.time.calls, report.time.attempts) == (len(calls), report.pace.attempts)
     assert report.time.seconds is None and report.time.waiting is None
+
+
+def test_the_report_counts_a_call_that_was_accepted_for_all_dates_once_though_each_tells_of_its_own_end(
+    cloud: CloudWorld,
+) -> None:
+    handle = cloud.worker.handle
+
+    def accepting(path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body["processor"] != "a" or body["phase"] != "fetch":
+            return handle(path, body)
+        done, began = ProcessorResult(status=ResultStatus.SUCCESS), cloud.world.clock.now()
+        for n, (each, one) in enumerate(zip(body["dates"], BatchRequest.model_validate(body).apart, strict=True)):
+            handle(path, {**body, **each})
+            event = completed_event(one, done, began + timedelta(seconds=n))
+            cloud.backend.events.publish(COMPLETIONS, [event.model_dump_json()])
+        return 202, {}
+
+    cloud.worker.handle = accepting  # type: ignore[method-assign]
+    cloud.drive(LONG)
+    inputs = VerifierInputs(cloud.state, cloud.warehouse, cloud.objects, is_cloud=True)
+    times = verify_run(inputs, cloud.objects, cloud.world.clock, "r").report.run_times
+    (accepted,) = [line for line in times if (line.phase, line.processor) == ("fetch", "a")]
+    assert (accepted.attempts, accepted.calls) == (DATES, 1)
 
 
 def test_the_claims_of_a_batch_are_one_commit_and_those_of_others_are_left_out(

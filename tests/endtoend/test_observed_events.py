@@ -15,6 +15,8 @@ from phasegate.domain.protocol.names import CONDUCTOR_QUEUE
 from phasegate.domain.spec.pipeline import Pipeline
 from phasegate.domain.state.facts import AttemptFacts, AttemptKey, HealedAs
 from phasegate.report.explain import explain
+from phasegate.report.verifier import verify_run
+from phasegate.report.verify.compose import VerifierInputs
 from phasegate.services.operating import operators
 from tests.conftest import run_command
 from tests.contract.spoiling import change_stored, newer_layout
@@ -220,6 +222,21 @@ def test_an_end_that_lost_a_race_counts_for_the_attempt_after_it(
     monkeypatch.setattr(silent.state, "record", after_another)
     services.external_events.handle(RAW_DONE, [succeeded])
     assert [a.reported and a.reported.status.value for a in attempts(silent)] == ["failed", "success"]
+
+
+def test_the_report_counts_what_the_existing_system_made_among_what_ended_and_not_among_calls(tmp_path: Path) -> None:
+    world = UsersWorld(tmp_path, DAYS, Oddities())
+    world.begin()
+    world.drive()
+    inputs = VerifierInputs(world.state, world.warehouse, world.objects)
+    report = verify_run(inputs, world.objects, world.clock, "r").report
+    assert report.pace is not None and report.time is not None and report.cost is not None
+    observed = len(RAW_NAMES) * len(DAYS)
+    assert report.time.attempts == report.cost.attempts == report.pace.attempts - observed > 0
+    assert "phase_2_raw" not in {line.phase for line in report.run_times}
+    assert sum(report.pace.ended) == report.pace.attempts
+    assert report.cost.not_counted[-1] == f"what was read and written for {observed} attempts of observed phases"
+    world.close()
 
 
 def test_embedded_mode_refuses_to_run_an_observed_phase_before_anything_is_written(tmp_path: Path) -> None:

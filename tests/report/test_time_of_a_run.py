@@ -12,7 +12,7 @@ import pytest
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.state.time_spent import CALLS, NOTHING, THREADS
 from phasegate.report.verify.document.history import TimeOfRun
-from phasegate.report.verify.history import run_times, time_of_run
+from phasegate.report.verify.history import calls_of, pace, run_times, time_of_run
 from phasegate.report.verify.page import html_of, markdown_of
 from phasegate.report.verify.pictures import time_bar
 from tests.report.verifying import Finished
@@ -38,10 +38,13 @@ def ended(processor: str, begun: float, seconds: float) -> dict[str, Any]:
     return {
         "phase": "raw",
         "processor_name": processor,
+        "fence": None,
         "started_at": at,
         "finished_at": at + timedelta(seconds=seconds),
     }
 
+
+ESTIMATE = " (which attempts share a call is an estimate, from their start and end)"
 
 ROWS = [*[ended("a", 0, 8)] * 4, ended("a", 8, 1), ended("a", 9, 2), *[ended("b", 0, 8)] * 2]
 """Attempts of three calls of ``a``, four in the first, and of one of ``b`` that began and ended with it."""
@@ -53,18 +56,28 @@ def unmeasured(time: TimeOfRun) -> bool:
 
 
 def test_the_time_of_a_call_is_counted_once_however_many_dates_it_carries() -> None:
-    a, b = sorted(run_times(ROWS, "history"), key=lambda each: each.processor)
+    a, b = sorted(run_times(calls_of(ROWS, is_cloud=False), "history"), key=lambda each: each.processor)
     assert (a.attempts, a.calls, a.median_seconds, a.p95_seconds) == (6, 3, 2.0, pytest.approx(7.4))
     assert a.attempt_seconds == pytest.approx(11 / 6, abs=1e-6)
     assert (b.attempts, b.calls, b.median_seconds, b.attempt_seconds) == (2, 1, 8.0, 4.0)
 
 
 def test_where_nobody_measured_the_rest_the_history_tells_of_the_calls() -> None:
-    unended = {"phase": "raw", "processor_name": "c", "started_at": None, "finished_at": None}
-    found = time_of_run([*ROWS, unended], "history", None, "state")
+    unended = {"phase": "raw", "processor_name": "c", "fence": None, "started_at": None, "finished_at": None}
+    found = time_of_run(calls_of([*ROWS, unended], is_cloud=False), "history", None, "state")
     assert found is not None and unmeasured(found)
     assert (found.calls, found.attempts, found.work, found.query) == (4, 8, 19.0, "history")
-    assert time_of_run([unended], "history", None, "state") is None
+    assert time_of_run(calls_of([unended], is_cloud=False), "history", None, "state") is None
+
+
+def test_what_is_under_way_at_once_are_calls_and_what_ends_are_attempts() -> None:
+    found = pace(ROWS, calls_of(ROWS, is_cloud=False), ["raw", "shape"], 0.0, "history")
+    assert found is not None
+    assert (found.wall_seconds, found.attempts, found.per_second) == (11.0, 8, pytest.approx(8 / 11, abs=0.001))
+    assert found.mean_at_once == pytest.approx(19 / 11, abs=0.001), "8 + 1 + 2 seconds of a, 8 of b"
+    assert found.busy == {"raw": found.at_once, "shape": [0.0] * len(found.ended)}
+    assert (found.at_once[0], found.at_once[-1], sum(found.ended)) == (2.0, 1.0, 8)
+    assert sum(found.at_once) * found.bucket_seconds == pytest.approx(19, abs=0.05)
 
 
 # The picture
@@ -104,9 +117,7 @@ def test_every_part_of_the_bar_stands_beside_it_in_words_and_numbers(home: Finis
     assert bar_of(page) == 8
     assert "held back by limits.active_dates of raw: <b>2.00 s</b>, 20.00 %" in page
     assert "- held back by limits.active_dates of raw: 2.00 s, 20.00 %" in markdown_of(report)
-    said = (
-        "3 calls for 21 attempts took 12.00 s from start to end, all threads together, 1.2 of them at once on average"
-    )
+    said = "3 calls for 21 attempts took 12.00 s from start to end, all threads together"
     for text in (page, markdown_of(report)):
         assert f"{said}; the run was driven for 10.00 s. No times are kept of 67 attempts more: " in text
 
@@ -163,7 +174,22 @@ def test_a_run_whose_times_are_not_known_has_those_of_its_calls_and_no_picture(h
     assert report.time.attempts == 88
     page = html_of(report)
     assert bar_of(page) == 0
-    assert "Where the rest of the time went is measured only in embedded mode" in page
+    told = f"all threads together{ESTIMATE}. Where the rest of the time went is measured"
+    assert told in page and told in markdown_of(report)
+
+
+def test_page_and_markdown_say_how_many_calls_were_under_way_at_once_and_that_run_times_are_an_estimate(
+    home: Finished,
+) -> None:
+    report = home.verify().report
+    assert report.pace is not None and report.cost is not None
+    pace = report.pace.model_copy(update={"mean_at_once": 7.25})
+    report = report.model_copy(update={"pace": pace})
+    for text in (html_of(report), markdown_of(report)):
+        assert "7.25 calls at once" in text
+        assert f"the attempts of one date or of several{ESTIMATE};" in text
+    on_a_cloud = report.model_copy(update={"cost": report.cost.model_copy(update={"is_estimate": False})})
+    assert ESTIMATE not in html_of(on_a_cloud) + markdown_of(on_a_cloud)
 
 
 def test_without_a_run_no_time_went_anywhere(home: Finished) -> None:

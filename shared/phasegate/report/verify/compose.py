@@ -124,6 +124,8 @@ def _gather(inputs: VerifierInputs, index: PlanIndex, record: RunRecord | None, 
 def _compose(evidence: _Evidence, now: datetime, is_cloud: bool, reads: Reads) -> Report:
     index, reading, record, query = evidence.index, evidence.reading, evidence.record, evidence.history_query
     attempts = evidence.attempts or []
+    called = history.called(attempts, index)
+    calls = history.calls_of(called, is_cloud)
     tasks = record.tasks if record else None
     findings = find(reading, index, tasks)
     gaps = missing_dates(reading, index)
@@ -161,13 +163,15 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool, reads: Reads) -
         averages=figures.averages(reading, index),
         compared=figures.compared(reading),
         duplicates=figures.duplicates(reading),
-        run_times=history.run_times(attempts, query),
-        time=history.time_of_run(attempts, query, record.spent if record else None, STATE_QUERY),
-        pace=history.pace(attempts, index.plan.phases, record.board.rested_seconds if record else 0.0, query),
+        run_times=history.run_times(calls, query),
+        time=history.time_of_run(calls, query, record.spent if record else None, STATE_QUERY),
+        pace=history.pace(attempts, calls, index.plan.phases, record.board.rested_seconds if record else 0.0, query),
         gate_waits=history.gate_waits(record.waits, STATE_QUERY) if record else [],
         waivers=figures.waived(evidence.waivers, reading, now),
         reads=WarehouseReads(statements=reads.statements, bytes=reads.bytes) if reads.statements else None,
-        cost=None if evidence.attempts is None else history.cost(attempts, is_cloud, query),
+        cost=None
+        if evidence.attempts is None
+        else history.cost(called, calls, len(attempts) - len(called), is_cloud, query),
         queries=queries,
         date_sets=date_sets,
     )

@@ -1,10 +1,10 @@
 """How a run went, from its rows in the history table: failures by signature, run times, pace, what it cost."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from phasegate.domain.plan import PlanIndex
 from phasegate.domain.protocol.worker import ResultStatus
 from phasegate.domain.state.alike import signature
 from phasegate.domain.state.time_spent import TimeSpent
@@ -50,20 +50,75 @@ def failures(rows: Sequence[Row], query: str) -> list[FailureLine]:
     return sorted(lines, key=lambda line: (-line.attempts, line.signature))
 
 
-def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call is told of by the rows of the attempts that it carried, whose start and end are known."""
+
+    phase: str
+    """The processor's phase."""
+
+    processor: str
+    """The processor's name."""
+
+    attempts: int
+    """How many attempts it carried."""
+
+    begun: datetime
+    """When the first of them began, UTC."""
+
+    ended: datetime
+    """When the last of them ended, UTC."""
+
+    @property
+    def seconds(self) -> float:
+        """Return what it took from start to end."""
+        return (self.ended - self.begun).total_seconds()
+
+
+def called(rows: Sequence[Row], index: PlanIndex) -> list[Row]:
+    """Choose the attempts that somebody was called for: those of observed phases are made by an existing system, and of
+    their times only the moment is known at which its event came."""
+    observed = {(index.tasks[number].phase, index.tasks[number].processor) for number in index.observed}
+    return [row for row in rows if (row["phase"], row["processor_name"]) not in observed]
+
+
+def calls_of(rows: Sequence[Row], is_cloud: bool) -> list[Call]:
+    """Find the calls that attempts were in whose start and end are known.
+
+    On Google Cloud the claims of a call are one commit, so that its attempts have one fence. Elsewhere every claim has
+    a fence of its own, and attempts of one processor with the same start and end are taken to be of one call: an
+    estimate.
+    """
+    together: dict[tuple[object, ...], list[Row]] = {}
+    for row in timed(rows):
+        told_by = (row["fence"],) if is_cloud else (row["started_at"], row["finished_at"])
+        together.setdefault((row["phase"], row["processor_name"], *told_by), []).append(row)
+    return [
+        Call(
+            phase=of_call[0]["phase"],
+            processor=of_call[0]["processor_name"],
+            attempts=len(of_call),
+            begun=min(row["started_at"] for row in of_call),
+            ended=max(row["finished_at"] for row in of_call),
+        )
+        for of_call in together.values()
+    ]
+
+
+def run_times(calls: Sequence[Call], query: str) -> list[RunTime]:
     """Take the median and the 95th percentile of the seconds of each processor's calls, slowest first."""
-    by_processor: dict[tuple[str, str], list[_Call]] = {}
-    for call in _calls(rows):
+    by_processor: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
         by_processor.setdefault((call.phase, call.processor), []).append(call)
     times = []
-    for (phase, processor), calls in by_processor.items():
-        seconds, attempts = [call.seconds for call in calls], sum(call.attempts for call in calls)
+    for (phase, processor), of_processor in by_processor.items():
+        seconds, attempts = [call.seconds for call in of_processor], sum(call.attempts for call in of_processor)
         times.append(
             RunTime(
                 phase=phase,
                 processor=processor,
                 attempts=attempts,
-                calls=len(calls),
+                calls=len(of_processor),
                 median_seconds=round(percentile(seconds, 0.5), 6),
                 p95_seconds=round(percentile(seconds, 0.95), 6),
                 attempt_seconds=round(sum(seconds) / attempts, 6),
@@ -73,14 +128,13 @@ def run_times(rows: Sequence[Row], query: str) -> list[RunTime]:
     return sorted(times, key=lambda each: (-each.p95_seconds, each.phase, each.processor))
 
 
-def time_of_run(rows: Sequence[Row], query: str, spent: TimeSpent | None, query_of_spent: str) -> TimeOfRun | None:
+def time_of_run(calls: Sequence[Call], query: str, spent: TimeSpent | None, query_of_spent: str) -> TimeOfRun | None:
     """Tell where the time of a run went; None when no call has ended.
 
-    spent: what the processes took that drove it; None: nobody measured that, and the rows alone tell of its calls.
+    spent: what the processes took that drove it; None: nobody measured that, and the history alone tells of its calls.
     """
     if spent is not None:
         return TimeOfRun(**time_document(spent), query=query_of_spent)
-    calls = _calls(rows)
     if not calls:
         return None
     return TimeOfRun(
@@ -95,8 +149,10 @@ def time_of_run(rows: Sequence[Row], query: str, spent: TimeSpent | None, query_
     )
 
 
-def pace(rows: Sequence[Row], phases: Sequence[str], rested_seconds: float, query: str) -> Pace | None:
-    """Measure throughput and parallelism over time; None when nothing has ended.
+def pace(
+    rows: Sequence[Row], calls: Sequence[Call], phases: Sequence[str], rested_seconds: float, query: str
+) -> Pace | None:
+    """Measure throughput by the ended attempts, and parallelism by the calls, over time; None when nothing has ended.
 
     rested_seconds: for how long the run rested between its start and its end.
     """
@@ -111,17 +167,15 @@ def pace(rows: Sequence[Row], phases: Sequence[str], rested_seconds: float, quer
     busy = {phase: [0.0] * SPANS for phase in phases}
     for row in done:
         ends[_span(row["finished_at"] - begun, span)] += 1
-        _spread(
-            busy.setdefault(row["phase"], [0.0] * SPANS), row["started_at"] - begun, row["finished_at"] - begun, span
-        )
-    total = sum((row["finished_at"] - row["started_at"]).total_seconds() for row in done)
+    for call in calls:
+        _spread(busy.setdefault(call.phase, [0.0] * SPANS), call.begun - begun, call.ended - begun, span)
     return Pace(
         started_at=begun,
         wall_seconds=round(wall, 6),
         rested_seconds=round(rested, 6),
         attempts=len(done),
         per_second=round(len(done) / (wall - rested), 3),
-        mean_at_once=round(total / (wall - rested), 3),
+        mean_at_once=round(sum(call.seconds for call in calls) / (wall - rested), 3),
         bucket_seconds=round(span, 6),
         ended=ends,
         at_once=[round(sum(of_phase[n] for of_phase in busy.values()), 3) for n in range(SPANS)],
@@ -148,13 +202,17 @@ def gate_waits(waits: Mapping[str, Sequence[timedelta]], query: str) -> list[Gat
     return lines
 
 
-def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
-    """Price the orchestration of a run at list prices, by the ended attempts and the calls that they were in."""
+def cost(rows: Sequence[Row], calls: Sequence[Call], observed: int, is_cloud: bool, query: str) -> Cost:
+    """Price the orchestration of a run at list prices, by the ended attempts and the calls that they were in.
+
+    rows: the attempts that somebody was called for. observed: how many others have ended, which are not priced.
+    """
     attempts = len(rows)
+    tasks = len(calls) + attempts - len(timed(rows))
     lines = [
         _cost_line("Firestore reads", attempts * READS_A_TASK, FIRESTORE_READ, "$0.06 per 100,000"),
         _cost_line("Firestore writes", attempts * WRITES_A_TASK, FIRESTORE_WRITE, "$0.18 per 100,000"),
-        _cost_line("Cloud Tasks", len(_calls(rows)) + len(rows) - len(timed(rows)), CLOUD_TASK, "$0.40 per million"),
+        _cost_line("Cloud Tasks", tasks, CLOUD_TASK, "$0.40 per million"),
     ]
     return Cost(
         is_estimate=not is_cloud,
@@ -165,37 +223,10 @@ def cost(rows: Sequence[Row], is_cloud: bool, query: str) -> Cost:
             "the workers' own time and queries",
             "what BigQuery bills for the bytes of proofs, checks and reports (`reads`; jobs carry the label phasegate)",
             "Pub/Sub, Cloud Run functions and storage",
+            *([f"what was read and written for {observed:,} attempts of observed phases"] if observed else []),
         ],
         query=query,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A call of which the rows tell."""
-
-    phase: str
-    """The processor's phase."""
-
-    processor: str
-    """The processor's name."""
-
-    attempts: int
-    """How many attempts it carried."""
-
-    seconds: float
-    """What it took from start to end."""
-
-
-def _calls(rows: Sequence[Row]) -> list[_Call]:
-    """Find the calls that attempts were in whose start and end are known: those of one call have the same two."""
-    together = Counter(
-        (row["phase"], row["processor_name"], row["started_at"], row["finished_at"]) for row in timed(rows)
-    )
-    return [
-        _Call(phase, processor, attempts, (ended - begun).total_seconds())
-        for (phase, processor, begun, ended), attempts in together.items()
-    ]
 
 
 def timed(rows: Sequence[Row]) -> list[Row]:
@@ -222,7 +253,7 @@ def _span(since: timedelta, span: float) -> int:
 
 
 def _spread(busy: list[float], begun: timedelta, ended: timedelta, span: float) -> None:
-    """Add an attempt to the spans that it was under way in, by the share of each."""
+    """Add a call to the spans that it was under way in, by the share of each."""
     first, last = begun.total_seconds() / span, ended.total_seconds() / span
     for n in range(int(first), min(int(last), SPANS - 1) + 1):
         busy[min(n, SPANS - 1)] += max(0.0, min(last, n + 1) - max(first, n))

@@ -114,23 +114,27 @@ def _whole(coverage: list[Coverage]) -> Mapping[str, str]:
 
 
 def _time(report: Report) -> dict[str, Any]:
-    """Where the run's time went: the bar, and a sentence or two."""
+    """Where the run's time went: the bar, a sentence or two, and how its calls are told apart."""
     time, pace = report.time, report.pace
+    is_estimate = report.cost is not None and report.cost.is_estimate
+    call_words = " (which attempts share a call is an estimate, from their start and end)" if is_estimate else ""
     if time is None:
-        return {"time_bar": [], "time_words": ""}
+        return {"time_bar": [], "time_words": "", "call_words": call_words}
     words = (
         f"{_counted(time.calls, 'call')} for {_counted(time.attempts, 'attempt')} took {_seconds(time.work)} from start"
         " to end, all threads together"
     )
     if time.seconds is None:
-        words += ". Where the rest of the time went is measured only in embedded mode, where a process drives the run."
+        words += (
+            f"{call_words}. Where the rest of the time went is measured only in embedded mode, where a process drives"
+            " the run."
+        )
     else:
-        at_once = f", {time.work / time.seconds:,.1f} of them at once on average" if time.seconds else ""
-        words += f"{at_once}; the run was driven for {_seconds(time.seconds)}."
+        words += f"; the run was driven for {_seconds(time.seconds)}."
         if pace is not None and time.attempts < pace.attempts:
             lost = pace.attempts - time.attempts
             words += f" No times are kept of {_counted(lost, 'attempt')} more: their process was killed or is older."
-    return {"time_bar": time_bar(time, WIDTH), "time_words": words}
+    return {"time_bar": time_bar(time, WIDTH), "time_words": words, "call_words": call_words}
 
 
 def _counted(number: int, what: str) -> str:

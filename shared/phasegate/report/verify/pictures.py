@@ -127,7 +127,7 @@ def mark(letter: str, x: int, y: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar is a stretch of time in which attempts of a phase were under way."""
+    """A bar is a stretch of time in which calls of a phase were under way."""
 
     x: float
     """Where it begins, in the picture's units."""
@@ -136,7 +136,7 @@ class Bar:
     """How wide it is, in the picture's units."""
 
     opacity: float
-    """How many attempts were under way, against the busiest stretch of all phases: 0.25 to 1."""
+    """How many calls were under way, against the busiest stretch of all phases: 0.25 to 1."""
 
 
 def gantt(pace: Pace, width: int) -> dict[str, list[Bar]]:

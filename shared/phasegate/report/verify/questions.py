@@ -199,8 +199,8 @@ def compared_query(pair: Compared, over: Stretches) -> NamedQuery:
 def history_query(table: str, run_id: str, over: Stretches) -> NamedQuery:
     """Ask for the attempts of a run that have ended, as the history table keeps them."""
     sql = (
-        "SELECT data_date AS d, phase, processor_name, attempt, status, error_class, message, proved, started_at, "
-        f"finished_at FROM `{table}` WHERE run_id = @run_id AND {_within('data_date', over)}"
+        "SELECT data_date AS d, phase, processor_name, attempt, status, error_class, message, fence, proved, "
+        f"started_at, finished_at FROM `{table}` WHERE run_id = @run_id AND {_within('data_date', over)}"
     )
     query = _named("history", table, f"ended attempts of run {run_id}", sql, over)
     return NamedQuery(query.name, query.reads, query.sql, {**query.parameters, "run_id": run_id})

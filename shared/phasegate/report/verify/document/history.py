@@ -21,12 +21,15 @@ class FailureLine(ReportPart):
 
 class RunTime(ReportPart):
     """A run time is what the calls of one processor took, in seconds from start to end. A call carries the attempts of
-    one date or of several: nobody knows how its time is divided among them."""
+    one date or of several: nobody knows how its time is divided among them. Phases that are observed have none."""
 
     phase: str = Field(description="the processor's phase")
     processor: str = Field(description="the processor's name")
     attempts: int = Field(description="how many of its attempts have a known start and end")
-    calls: int = Field(description="how many calls these attempts were in")
+    calls: int = Field(
+        description="how many calls these attempts were in; an estimate where the run was not on Google Cloud: those "
+        "with the same start and end are taken to be of one call"
+    )
     median_seconds: float = Field(description="half of the calls took no longer")
     p95_seconds: float = Field(description="95 percent of the calls took no longer, interpolated between neighbours")
     attempt_seconds: float = Field(description="what the calls took together, divided by their attempts")
@@ -37,7 +40,10 @@ class TimeOfRun(ReportPart):
     """The time of a run says where its seconds went, as far as that is measured: beyond the calls only where a process
     drives the run, in embedded mode. What several processes took is added up; one that was killed has left nothing."""
 
-    calls: int = Field(description="how many calls ended, of workers and of SELECTs that were run in place of one")
+    calls: int = Field(
+        description="how many calls ended, of workers and of SELECTs that were run in place of one; where `seconds` is "
+        "null, those that the history tells of, as in `run_times`"
+    )
     attempts: int = Field(description="how many attempts these calls were made for")
     work: float = Field(description="seconds of the calls from start to end, those under way at once added up")
     seconds: float | None = Field(
@@ -54,7 +60,8 @@ class TimeOfRun(ReportPart):
 
 
 class Pace(ReportPart):
-    """The pace says how a run went over time, in spans of equal length from the first start to the last end."""
+    """The pace says how a run went over time, in spans of equal length from the first start to the last end: which
+    attempts ended, and which calls were under way. A call carries the attempts of one date or of several."""
 
     started_at: datetime = Field(description="the first start of an attempt, UTC")
     wall_seconds: float = Field(description="seconds from the first start to the last end of an attempt")
@@ -65,13 +72,13 @@ class Pace(ReportPart):
     attempts: int = Field(description="how many attempts have a known start and end")
     per_second: float = Field(description="attempts that ended per second of `wall_seconds` without `rested_seconds`")
     mean_at_once: float = Field(
-        description="how many attempts were under way at the same time, on average, without `rested_seconds`"
+        description="how many calls were under way at the same time, on average, without `rested_seconds`"
     )
     bucket_seconds: float = Field(description="the length of one span, in seconds")
     ended: list[int] = Field(description="per span: how many attempts ended in it")
-    at_once: list[float] = Field(description="per span: how many attempts were under way in it, on average")
+    at_once: list[float] = Field(description="per span: how many calls were under way in it, on average")
     busy: dict[str, list[float]] = Field(
-        description="by phase: per span, how many attempts were under way in it, on average"
+        description="by phase: per span, how many calls were under way in it, on average"
     )
     query: str = Field(description=FROM_QUERY)
 
@@ -94,7 +101,7 @@ class CostLine(ReportPart):
     """A cost line is the share of one service in what a run cost."""
 
     service: str = Field(description="the service of Google Cloud, and what is paid for")
-    operations: int = Field(description="how many operations, reckoned from the number of attempts")
+    operations: int = Field(description="how many operations, reckoned from the attempts and the calls: an estimate")
     dollars: float = Field(description="their price in US dollars, at the list price")
     price: str = Field(description="the list price in words")
 
@@ -110,7 +117,9 @@ class Cost(ReportPart):
     """A cost is what the orchestration of a run cost, or would have cost, on Google Cloud at list prices."""
 
     is_estimate: bool = Field(description="the run was not on Google Cloud: nothing was paid")
-    attempts: int = Field(description="how many ended attempts the cost is reckoned from")
+    attempts: int = Field(
+        description="how many ended attempts the cost is reckoned from: those that somebody was called for"
+    )
     lines: list[CostLine] = Field(description="the cost by service")
     dollars: float = Field(description="the sum of the lines, in US dollars")
     not_counted: list[str] = Field(description="what else costs money, in words")
