@@ -702,6 +702,17 @@ def test_where_the_time_of_drives_went_is_added_up_by_run_and_forgotten_with_it(
     assert (started.state.time_spent("r"), started.state.time_spent("s")) == (None, SPENT)
 
 
+@pytest.mark.parametrize("backend", ["embedded"], indirect=True)
+def test_where_the_time_of_one_drive_cannot_be_read_no_sum_of_the_others_is_told(
+    started: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.state.add_time("r", SPENT)
+    with monkeypatch.context() as patch:
+        patch.setattr("phasegate.adapters.embedded.time_kept.to_json", lambda _: b'{"calls": "many"}')
+        started.state.add_time("r", SPENT)
+    assert started.state.time_spent("r") is None
+
+
 @pytest.mark.parametrize("backend", ["firestore"], indirect=True)
 def test_no_times_are_kept_where_no_process_drives_a_run(started: Backend) -> None:
     started.state.add_time("r", SPENT)

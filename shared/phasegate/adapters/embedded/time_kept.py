@@ -20,8 +20,11 @@ def add_time(database: Database, run_id: str, spent: TimeSpent) -> None:
 
 
 def time_spent(database: Database, run_id: str) -> TimeSpent | None:
-    """Return where the time of all drives of a run went, added up; None: nothing is kept of any, or nothing that this
-    version can read."""
+    """Return where the time of all drives of a run went, added up.
+
+    None: nothing is kept of any, or this version cannot read what is kept of one of them. That one hides the others:
+    their sum would be told as the time of the whole run, and it is less.
+    """
     if not _is_there(database):
         return None
     rows = database.execute(f"SELECT doc FROM {_TABLE} WHERE run_id = ?", (run_id,)).fetchall()
