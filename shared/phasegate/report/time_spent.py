@@ -34,7 +34,11 @@ def time_document(spent: TimeSpent) -> dict[str, Any]:
 
 
 def time_lines(spent: TimeSpent) -> list[str]:
-    """Say how many calls were made and where the time went, what took longest first."""
+    """Say how many calls were made and where the time went, what took longest first.
+
+    Of tasks of which nothing is due there is no call. The process goes on when the run has come to its end, to record
+    it: its seconds are more than the run's.
+    """
     parts = {
         "proofs and checks": spent.proofs,
         "orchestration": spent.orchestration,
@@ -46,6 +50,6 @@ def time_lines(spent: TimeSpent) -> list[str]:
         if seconds >= _SHOWN_SECONDS
     ]
     return [
-        f"calls: {spent.calls:,} for {spent.attempts:,} tasks; they took {spent.work:,.1f} s, all threads together",
-        f"time: {spent.seconds:,.1f} s: {', '.join(told)}",
+        f"calls: {spent.calls:,} for {spent.attempts:,} attempts; they took {spent.work:,.1f} s, all threads together",
+        f"time: {spent.seconds:,.1f} s of this process, until all was recorded: {', '.join(told)}",
     ]

@@ -38,9 +38,9 @@ def test_what_takes_long_is_told_first_and_what_takes_nothing_is_not_told() -> N
     spent.wait("limits.active_dates of raw", 0.75)
     spent.wait(NOTHING, 0.01)
     assert time_lines(spent) == [
-        "calls: 2 for 8 tasks; they took 3.8 s, all threads together",
-        "time: 6.8 s: 3.0 s all threads in calls, 1.8 s held back by limits.active_dates of raw, 1.5 s orchestration, "
-        "0.5 s proofs and checks",
+        "calls: 2 for 8 attempts; they took 3.8 s, all threads together",
+        "time: 6.8 s of this process, until all was recorded: 3.0 s all threads in calls, 1.8 s held back by "
+        "limits.active_dates of raw, 1.5 s orchestration, 0.5 s proofs and checks",
     ]
     document = time_document(spent)
     waiting = {THREADS: 3.0, "limits.active_dates of raw": 1.75, NOTHING: 0.01}
