@@ -534,8 +534,17 @@ def test_of_two_calls_with_the_same_attempt_the_second_is_made_without_it(
     assert [c and c.key for c in claim(started, *together)] == [*others, None]
 
 
-def test_of_the_same_attempt_twice_in_one_request_one_is_claimed(started: Backend) -> None:
-    assert sum(c is not None for c in claim(started, key(), key())) == 1
+@WHOEVER_READS
+def test_of_two_requests_for_one_attempt_at_once_the_first_is_granted_as_it_was_asked(
+    started: Backend, then: Step
+) -> None:
+    first = request(key())
+    second = ClaimRequest(key(), first.epoch + 1, first.generation + 1, (), first.lease_until + timedelta(minutes=5))
+    won, lost = started.state.claim("r", [first, second], NOW)
+    assert won is not None and lost is None
+    assert (won.epoch, won.generation, won.inputs, won.lease_until) == first[1:]
+    then(started)
+    assert started.state.claims("r", [key()]) == {key(): won}
 
 
 def test_the_answers_stand_in_the_order_of_the_requests(started: Backend) -> None:

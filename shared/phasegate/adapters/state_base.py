@@ -1,8 +1,9 @@
-"""Both stores of state keep compiled plans, and name the runs that somebody may have meant."""
+"""Both stores of state keep compiled plans, tell requests for the same claim apart, and name the runs that somebody may
+have meant."""
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cachetools import LRUCache, cached
 
@@ -11,8 +12,10 @@ from phasegate.domain.errors import UnknownRun, UnreadableRun
 from phasegate.domain.plan import FIRST, Plan, PlanIndex, PlanScope, compile_plan
 from phasegate.domain.spec.pipeline import did_you_mean
 from phasegate.domain.state.board import Board
+from phasegate.domain.state.facts import AttemptKey
 from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import Run, UnreadableDocument
+from phasegate.ports import ClaimRequest
 
 PLANS_KEPT = 64
 """Compiled plans that a process keeps, those last asked for.
@@ -21,6 +24,14 @@ The sweeper visits all unfinished runs in turn: with fewer places than runs, eac
 again. One of 52 processors on the 1,020 dates of six seasons takes 1.5 MB and 25 ms (measured), a season's 0.5 MB; so
 many are at most 100 MB of the 1 GB that a function has.
 """
+
+
+def first_requests(requests: Iterable[ClaimRequest]) -> dict[AttemptKey, ClaimRequest]:
+    """Return the requests for claims by attempt, in order: of two for the same attempt the first."""
+    first: dict[AttemptKey, ClaimRequest] = {}
+    for request in requests:
+        first.setdefault(request.key, request)
+    return first
 
 
 _Generation = tuple[str, str]

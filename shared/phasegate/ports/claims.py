@@ -56,8 +56,9 @@ class ClaimStore(Protocol):
     """The store keeps claims of attempts, for the runner, the listener and the sweeper."""
 
     def claim(self, run_id: str, requests: Sequence[ClaimRequest], now: datetime) -> list[Claim | None]:
-        """Create claims; None for an attempt that is claimed already. A later claim of a date has a higher fence; those
-        that are made together may have the same."""
+        """Create claims; None for an attempt that is claimed already. Of two requests for one attempt the first is
+        granted, as it stands. A later claim of a date has a higher fence; those that are made together may have the
+        same."""
 
     def claims(self, run_id: str, keys: Iterable[AttemptKey]) -> dict[AttemptKey, Claim]:
         """Return the claims of these attempts, where there are any."""

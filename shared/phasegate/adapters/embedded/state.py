@@ -25,7 +25,7 @@ from phasegate.adapters.embedded.leases import SqliteLeases
 from phasegate.adapters.embedded.run_list import database_of, listed_runs
 from phasegate.adapters.embedded.time_kept import add_time, forget_time, time_spent
 from phasegate.adapters.fact_codec import cell_from_json, cell_to_json, fact_from_json, fact_to_json
-from phasegate.adapters.state_base import StateBase
+from phasegate.adapters.state_base import StateBase, first_requests
 from phasegate.adapters.state_codec import (
     board_from_json,
     changed_run,
@@ -347,7 +347,7 @@ class SqliteState(StateBase):
             first_fence = next_fence(self._database, now)
             created = {
                 r.key: Claim(r.key, fence, r.epoch, r.generation, r.inputs, r.lease_until, now, incarnation)
-                for fence, r in enumerate(requests, first_fence)
+                for fence, r in enumerate(first_requests(requests).values(), first_fence)
             }
             written = self._database.executemany(
                 "INSERT OR IGNORE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

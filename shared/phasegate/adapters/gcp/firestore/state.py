@@ -22,7 +22,7 @@ from google.cloud.firestore import SERVER_TIMESTAMP, ArrayUnion, FieldFilter, In
 from phasegate.adapters.gcp.firestore import documents
 from phasegate.adapters.gcp.firestore.calls import CALL, errors_explained, timestamp
 from phasegate.adapters.gcp.firestore.leases import FirestoreLeases
-from phasegate.adapters.state_base import StateBase
+from phasegate.adapters.state_base import StateBase, first_requests
 from phasegate.adapters.state_codec import REMEDY, Document, run_or_reason
 from phasegate.domain.errors import CommitTooLarge, NameIsTaken, TransientError, UnreadableRun
 from phasegate.domain.plan import FIRST, Plan
@@ -356,7 +356,7 @@ class FirestoreState(StateBase):
         All are created in one commit. Where some are there already, who has which is read, and the others are created.
         """
         incarnation = uuid.uuid4().hex
-        asked = {documents.claim_id(request.key): request for request in requests}
+        asked = {documents.claim_id(key): request for key, request in first_requests(requests).items()}
         written = {name: documents.claim_document(request, now, incarnation) for name, request in asked.items()}
         found: dict[str, Claim | None] = {}
         while wanted := [name for name in asked if name not in found]:
