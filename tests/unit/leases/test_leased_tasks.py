@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from phasegate.adapters.embedded.leases import SqliteLeases
-from phasegate.domain.errors import NoAnswer, TransientError
+from phasegate.domain.errors import HaltError, NoAnswer, TransientError
 from phasegate.domain.messages.completion import Completion
 from phasegate.domain.messages.tasks import TaskPayload
 from phasegate.domain.protocol.worker import ErrorClass
@@ -194,6 +194,39 @@ def test_where_leases_cannot_be_asked_for_the_worker_is_not_called(
     leased.run()
     end = leased.reported()
     assert (leased.requests, end.error_class, end.message) == ([], ErrorClass.TRANSIENT, "the state is not there")
+
+
+@pytest.mark.parametrize("fails", ["the second lease", "the fact that says what is unwanted"])
+def test_where_the_state_fails_after_the_claim_all_claims_are_given_up_and_their_leases_given_back(
+    tmp_path: Path, fails: str
+) -> None:
+    world = World(tmp_path, dates=2, change=only_raw_a)
+    with world.open() as embedded:
+        world.begin(embedded)
+        services: Any = embedded.engine("r")._handlers
+        services.conductor.conduct("r")
+        services.reconciler.reconcile_days("r", world.days)
+        queue = services.backend.tasks.lease(["work"], 10)
+        wanted, other = (TaskPayload.model_validate_json(task.payload) for task in queue)
+        leases = embedded.state.leases
+
+        def at_first(does: Any, works: list[bool]) -> Any:
+            return lambda *arguments: does(*arguments) if works.pop(0) else fail()
+
+        def fail() -> None:
+            raise HaltError("the disk is full")
+
+        with pytest.MonkeyPatch.context() as patch:
+            if fails == "the second lease":
+                patch.setattr(leases, "take", at_first(leases.take, [True, False]))
+            else:
+                other = other.model_copy(update={"epoch": wanted.epoch + 1})
+                patch.setattr(embedded.state, "record", at_first(embedded.state.record, [False, True]))
+            with pytest.raises(HaltError, match="the disk is full"):
+                services.runner.claim([wanted, other])
+        assert embedded.state.open_claims("r") == [], "they would be held until their leases run out"
+        until = START + timedelta(minutes=3)
+        assert all(isinstance(leases.take("raw.a", day, "live", until, START), Lease) for day in world.days)
 
 
 def test_a_table_without_another_writer_takes_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,21 +138,24 @@ class Runner:
 
     def _calls(self, run_id: str, planned: Sequence["_Planned"], now: datetime) -> dict[int, Call]:
         """Claim attempts; the calls to make of those that were got and are still wanted, by their tasks' numbers."""
-        state = self._backend.state
-        claims = state.claim(run_id, [each.request for each in planned], now)
+        claims = self._backend.state.claim(run_id, [each.request for each in planned], now)
+        claimed = [(each, claim) for each, claim in zip(planned, claims, strict=True) if claim is not None]
         try:
-            run = state.run(run_id)
-            # Only a retry or a later generation of the plan takes a release group back: in a run without one nobody
-            # need read the date for that.
-            facts = state.dates(run_id, {c.key.day for c in claims if c} if run.takes_back else ())
+            return self._wanted(run_id, claimed, now)
         except PhasegateError:
-            self._give_up(run_id, [c.key for c in claims if c])
+            self._give_up(run_id, [claim for _, claim in claimed])
             raise
+
+    def _wanted(self, run_id: str, claimed: Sequence[tuple["_Planned", Claim]], now: datetime) -> dict[int, Call]:
+        """The calls of those claims that are still wanted; the others are abandoned."""
+        state = self._backend.state
+        run = state.run(run_id)
+        # Only a retry or a later generation of the plan takes a release group back: in a run without one nobody need
+        # read the date for that.
+        facts = state.dates(run_id, {claim.key.day for _, claim in claimed} if run.takes_back else ())
         attempts: dict[int, list[ClaimedAttempt]] = {}
         unwanted: list[tuple[AttemptKey, Abandoned]] = []
-        for each, claim in zip(planned, claims, strict=True):
-            if claim is None:
-                continue
+        for each, claim in claimed:
             if why := _why_unwanted(run, each, claim, facts.get(claim.key.day)):
                 unwanted.append((claim.key, Abandoned(why, now)))
             else:
@@ -160,18 +163,22 @@ class Runner:
                 attempts.setdefault(each.number, []).append(attempt)
         if unwanted:
             state.record(run_id, unwanted)
-        by_number = {each.number: each for each in planned}
-        return {number: _call(run, by_number[number], claimed) for number, claimed in attempts.items()}
+        by_number = {each.number: each for each, _ in claimed}
+        return {number: _call(run, by_number[number], found) for number, found in attempts.items()}
 
     def _dates(self, run_id: str, days: Sequence[date]) -> Mapping[date, DateFacts]:
         """The facts of these dates; tasks of a date that are delivered in a crowd share the reading."""
         return self._reads.get((run_id, tuple(days)), lambda: self._backend.state.dates(run_id, days))
 
-    def _give_up(self, run_id: str, keys: Sequence[AttemptKey]) -> None:
-        """Claims that nobody will call a worker for, where the state still answers; else their leases run out."""
+    def _give_up(self, run_id: str, claims: Sequence[Claim]) -> None:
+        """Give up claims that nobody will call a worker for, and their leases, where the state still answers; else they
+        run out."""
         with suppress(PhasegateError):
             given_up = Abandoned("the state did not answer after the claim", self._backend.clock.now())
-            self._backend.state.record(run_id, [(key, given_up) for key in keys])
+            self._backend.state.record(run_id, [(claim.key, given_up) for claim in claims])
+        for claim in claims:
+            with suppress(PhasegateError):
+                self.give_back([attempt_id(run_id, claim)])
 
     def _with_lease(self, run: Run, task: TaskSpec, attempt: ClaimedAttempt) -> ClaimedAttempt:
         """The attempt, when nobody else writes its partition now; else refused, which costs no attempt."""
