@@ -164,7 +164,7 @@ def test_work_that_was_accepted_for_all_dates_is_told_of_each_by_event(cloud: Cl
 
     cloud.worker.handle = accepting  # type: ignore[method-assign]
     task = first_batch(cloud)
-    assert cloud.services.runner.run(of_dates(task, 0, DATES)) == "accepted"
+    assert cloud.services.runner.run(of_dates(task, 0, DATES)) == f"{DATES} accepted"
     assert cloud.publisher.published == []
     (request,) = accepted
     done = ProcessorResult(status=ResultStatus.SUCCESS)

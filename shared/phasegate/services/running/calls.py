@@ -145,10 +145,15 @@ def _own_fields(call: Call, attempt: ClaimedAttempt) -> OwnFields:
 
 
 def in_words(call: Call, end: CallEnd) -> str:
-    """Say what became of a call: one word for one attempt."""
+    """Say what became of a call: a word for one attempt, for several how many of them have which word.
+
+    The words are the results; ``failed together`` of each that was asked for in a call which failed as a whole; and
+    ``accepted`` of each whose end is not known yet.
+    """
     words = [completion.status.value for completion in end.completions if completion.status]
     if end.failed_together:
-        words.append("failed together")
-    if len(call.attempts) == 1:
-        return words[0] if words else "accepted"
-    return ", ".join(f"{count} {word}" for word, count in Counter(words).items()) or "accepted"
+        words += ["failed together"] * len(call.asked)
+    words += ["accepted"] * (len(call.attempts) - len(words))
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())

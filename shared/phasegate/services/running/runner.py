@@ -64,8 +64,8 @@ class Runner:
         self._reads: SingleFlight[Mapping[date, DateFacts]] = SingleFlight()
 
     def run(self, task: TaskPayload | BatchPayload) -> str:
-        """Claim, execute and report one task; what became of it, in a word or a few: ``nothing``, ``accepted``, or its
-        results.
+        """Claim, execute and report one task; what became of it in words: ``nothing``, or those of ``in_words``, such
+        as ``success`` of one date, and ``3 success, 17 accepted`` or ``20 failed together`` of several.
 
         Raises InputError, and nothing is written, for a task that was never dispatched; TransientError when the report
         could not be published: the sweeper finds the end of the attempt then.
