@@ -22,6 +22,7 @@ from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import DesiredState, UnreadableDocument
 from phasegate.ports import Heal, QuarantineRecord
 from tests.contract.conftest import create
+from tests.unit.builders import days
 
 COMPLETION = Completion(
     event_id="r/2024-01-01/fetch/a/1/7",
@@ -290,6 +291,24 @@ def test_a_run_is_read_once_in_a_transaction_and_anew_after_a_change_and_in_the_
         assert state.run("r").desired_state is DesiredState.PAUSED
     assert state.run("r").desired_state is state.run("r").desired_state
     assert reads() == 3
+
+
+def test_of_dates_in_memory_the_one_that_was_asked_for_longest_ago_makes_room(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phasegate.adapters.embedded.state._DATES_KEPT", 2)
+    database, statements = Database(path), list[str]()
+    state = SqliteState(database, keeps_dates=True)
+    create(state, "r")
+    first, second, third = days(3)
+    state.dates("r", [first, second])
+    state.dates("r", [first])
+    state.dates("r", [third])
+    database._connection.set_trace_callback(statements.append)
+    state.dates("r", [first, third])
+    assert statements == []
+    state.dates("r", [second])
+    assert len(statements) == 2, "its facts and its cells"
 
 
 def _record(event: str) -> QuarantineRecord:

@@ -55,6 +55,7 @@ from phasegate.domain.state.time_spent import TimeSpent
 from phasegate.ports import Claim, ClaimRequest, Heal, QuarantineRecord, ReportNote
 
 _DATES_KEPT = 512
+"""Dates that stay in memory, those last asked for."""
 _FINAL = ", ".join(f"'{status.value}'" for status in RunStatus if status.is_final)
 _UNFINISHED = (
     "SELECT run_id FROM boards"
@@ -271,6 +272,8 @@ class SqliteState(StateBase):
                     self._dates[run_id, day] = facts
                     if len(self._dates) > _DATES_KEPT:
                         self._dates.popitem(last=False)
+            else:
+                self._dates.move_to_end((run_id, day))
             found[day] = facts
         return found
 
