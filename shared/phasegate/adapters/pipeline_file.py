@@ -27,6 +27,7 @@ MAX_SHOWN = 20
 LARGEST_WHOLE = 2**53
 """Beyond it readers of JSON disagree on whole numbers."""
 
+_UNKNOWN = "unknown key"
 _FORMER_SPELLINGS = {name: former for former, name in FORMER_NAMES.items()}
 _KIND_KEYS = ("check", "kind")
 """The keys by which a mapping of the file says what it is."""
@@ -122,7 +123,10 @@ def _shortened(number: int) -> str:
 
 
 def _wrong_values(document: YamlDocument, error: ValidationError) -> list[tuple[Sequence[Part], str]]:
-    """(path in the file, sentence) for each value of a wrong type, and each key that is missing or unknown."""
+    """(path in the file, sentence) for each value of a wrong type, and each key that is missing or unknown.
+
+    Unknown keys come first: what is missing is often there under one of them.
+    """
     found: list[tuple[Sequence[Part], str]] = []
     for problem in error.errors():
         at = _path_in(document.content, problem["loc"])
@@ -130,7 +134,7 @@ def _wrong_values(document: YamlDocument, error: ValidationError) -> list[tuple[
             found.append(_without_kind(document.content, at, problem["ctx"]["discriminator"].strip("'")))
         else:
             found.append((at, _sentence(dict(problem), document.content, at)))
-    return found
+    return sorted(found, key=lambda each: not each[1].startswith(_UNKNOWN))
 
 
 def _without_kind(content: Any, path: Sequence[Part], key: str) -> tuple[Sequence[Part], str]:
@@ -138,7 +142,7 @@ def _without_kind(content: Any, path: Sequence[Part], key: str) -> tuple[Sequenc
     for part in path:
         content = _inside(content, part)
     if near := get_close_matches(key, list(content), n=1, cutoff=0.7):
-        return [*path, near[0]], f"unknown key; did you mean '{key}'?"
+        return [*path, near[0]], f"{_UNKNOWN}; did you mean '{key}'?"
     return [*path, key], "is required and not there"
 
 
@@ -196,9 +200,9 @@ def _unknown_key(content: Any, path: Sequence[Part]) -> str:
         return f"is the former name of '{name}', which is given too; remove one of them"
     hint = did_you_mean(key, known)
     return (
-        f"unknown key{hint}"
+        f"{_UNKNOWN}{hint}"
         if hint.startswith("; did")
-        else ("unknown key; remove it, or see `phasegate schema` for the known ones")
+        else f"{_UNKNOWN}; remove it, or see `phasegate schema` for the known ones"
     )
 
 

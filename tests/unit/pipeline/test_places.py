@@ -99,6 +99,21 @@ def test_an_unknown_key_is_named_with_its_place_and_the_nearest_key_of_that_mapp
     assert message in said_of(tmp_path, (old, new))
 
 
+def test_unknown_keys_come_before_what_is_missing_because_of_them(tmp_path: Path) -> None:
+    said = said_of(
+        tmp_path,
+        ("timezone: Europe/Berlin\n", ""),
+        ("max_concurrent", "max_conc"),
+        ("queue: work}\n    gates", "queue: work, batch: {dats: 20}}\n    gates"),
+    )
+    assert [line.split(": ")[1:3] for line in said.splitlines()] == [
+        ["queues.work.max_conc", "unknown key; did you mean 'max_concurrent'?"],
+        ["phases[1].dispatch.batch.dats", "unknown key; did you mean 'dates'?"],
+        ["timezone", "is required and not there"],
+        ["phases[1].dispatch.batch.dates", "is required and not there"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
