@@ -128,7 +128,7 @@ class SourceFolder:
         if not folder.is_dir():
             raise InputError(f"source folder {folder} is not there: give --source a folder with {_file_list()}")
         self.folder = folder
-        self._read = _state_of(folder)
+        self._state_when_read = _state_of(folder)
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._held = {name for name in OPTIONAL if (folder / f"{name}.parquet").exists()}
         _refuse_misspelt(folder, OPTIONAL.keys() - self._held)
@@ -155,7 +155,7 @@ class SourceFolder:
 
     def has_changed(self) -> bool:
         """Tell whether a file of the folder was written, added or taken away since it was read."""
-        return _state_of(self.folder) != self._read
+        return _state_of(self.folder) != self._state_when_read
 
     def day(self, day: date, subject: str) -> DaySlice:
         """Return the rows of one date. subject: games, teams, players, player_shots, team_shots, plays or props."""
