@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from phasegate.domain.state.facts import AttemptFacts, HealedAs
 from phasegate.domain.state.lease import Lease
 from phasegate.domain.state.run import RunStatus
 from phasegate.ports import QueueTask
+from phasegate.services.running.dispatcher import PAGE_TASKS
 from tests.conftest import FULL
 from tests.simulation.effects import Effects
 from tests.simulation.lives import MortalWorld
@@ -170,6 +171,29 @@ def test_no_page_of_released_dates_cuts_a_full_batch_in_two(tmp_path: Path, at_o
         services.dispatcher.put_pages("r", world.days, "released")
         queued = [json.loads(held.task.payload)["dates"] for held in services.backend.tasks.held(DISPATCH_QUEUE)]
         assert [len(page) for page in sorted(queued)] == pages
+
+
+@pytest.mark.parametrize(("at_once", "pages"), [(1, [23, 23, 23, 21]), (2, [46, 44]), (20, [40, 40, 10])])
+def test_no_page_of_released_dates_makes_more_tasks_than_one_request_may(
+    tmp_path: Path, at_once: int, pages: list[int]
+) -> None:
+    def wide(document: dict[str, Any]) -> None:
+        document["phases"][0]["limits"] = {"active_dates": 90}
+        fetch = document["phases"][0]["processors"]
+        for name in (f"a{n}" for n in range(19)):
+            fetch.append({"name": name, "output": {"kind": "object", "path": f"{name}/{{date}}.jsonl"}})
+
+    with batched(at_once):
+        world = World(tmp_path, dates=90, change=wide)
+    with world.open() as embedded:
+        services: Any = released(world, embedded)
+        held = services.backend.tasks.held
+        released_pages = [json.loads(each.task.payload)["dates"] for each in held(DISPATCH_QUEUE)]
+        assert [len(days) for days in sorted(released_pages)] == pages
+        for days in released_pages:
+            before = len(held("fetches"))
+            services.reconciler.reconcile_days("r", list(map(date.fromisoformat, days)))
+            assert 0 < len(held("fetches")) - before <= PAGE_TASKS
 
 
 class Cut(Exception):

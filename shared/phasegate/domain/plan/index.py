@@ -75,6 +75,16 @@ class PlanIndex:
         return max((task.dates_at_once for task in self.tasks), default=1)
 
     @cached_property
+    def calls_a_date(self) -> float:
+        """Return how many calls the release of a phase makes due for each of its dates, at most: one for each processor
+        that needs no other, and a twentieth of one where twenty dates travel together."""
+        calls: dict[str, float] = {}
+        for task in self.tasks:
+            if task.queue is not None and not task.needs:
+                calls[task.phase] = calls.get(task.phase, 0.0) + 1 / task.dates_at_once
+        return max(calls.values(), default=1.0)
+
+    @cached_property
     def observed(self) -> Mapping[int, Observed]:
         """Map the number of each observed task to how its end is known."""
         return {task.number: task.dispatch for task in self.tasks if isinstance(task.dispatch, Observed)}

@@ -18,8 +18,8 @@ TopicId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]{2,229}$", de
 
 
 MOST_DATES_AT_ONCE = 50
-"""Dates of one call: what is released is dispatched in pages of 50 dates, and the results of so many fit into one event
-(512 KB, Functions quotas), however much each of them says."""
+"""Dates of one call: what is released is dispatched in pages of 50 dates at most, and the results of so many fit into
+one event (512 KB, Functions quotas), however much each of them says."""
 
 
 class Batch(Strict):

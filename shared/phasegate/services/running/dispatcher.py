@@ -7,7 +7,7 @@ from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.decisions.batches import form_batches
 from phasegate.domain.decisions.reconcile import DueTask
 from phasegate.domain.messages.tasks import DispatchPage, QueuedAttempt, write_payload
-from phasegate.domain.plan import FIRST
+from phasegate.domain.plan import FIRST, PlanIndex
 from phasegate.domain.protocol.names import DISPATCH_QUEUE, task_name
 from phasegate.domain.state.facts import AttemptKey, Dispatched, Inputs
 from phasegate.domain.state.run import Run
@@ -15,10 +15,13 @@ from phasegate.ports import QueueTask
 from phasegate.services.backend import Backend
 
 PAGE_DATES = 50
-"""Dates of one dispatch page: a request that creates more than some 500 tasks runs into deadlines (Cloud Tasks)."""
+"""Dates that are reconciled at once, at most: their documents are read together, and each may have 1 MiB (Firestore
+quotas)."""
 
 PAGE_TASKS = 500
-"""Tasks that are created in one request of ours, for the same reason."""
+"""Tasks that are created before the facts are written that say so, at most. Each is a request to Cloud Tasks, with a
+few under way at a time; some 500 of them run into the deadline of the request of ours that creates them
+(cloud.google.com/tasks/docs/common-pitfalls), and what is recorded by then is not created again."""
 
 
 class Dispatcher:
@@ -28,10 +31,9 @@ class Dispatcher:
         self._backend = backend
 
     def put_pages(self, run_id: str, days: Sequence[date], cause: str) -> None:
-        """Queue these dates for the reconciler, in pages that cut no full batch in two. ``cause`` makes the pages'
-        names: the same cause is queued once."""
-        at_once = self._backend.state.index(run_id, FIRST).dates_at_once
-        size = PAGE_DATES // at_once * at_once
+        """Queue these dates for the reconciler, in pages. ``cause`` makes the pages' names: the same cause is queued
+        once."""
+        size = _page_size(self._backend.state.index(run_id, FIRST))
         pages = [days[i : i + size] for i in range(0, len(days), size)]
         self._backend.tasks.create(
             [
@@ -80,3 +82,14 @@ class Dispatcher:
         """The youngest calendar that the run knows, where somebody is asked for a range of its dates."""
         is_asked_for_ranges = any(d.task.batches == "range" for d in due)
         return self._backend.state.index(run_id).calendar if is_asked_for_ranges else None
+
+
+def _page_size(index: PlanIndex) -> int:
+    """How many dates a page has: at most ``PAGE_DATES``, and no more than make ``PAGE_TASKS`` tasks due when a phase is
+    released on them.
+
+    As far as so many fit it is a multiple of the largest batch of the run, which no page cuts in two; smaller batches,
+    of other processors, may be cut where a page ends.
+    """
+    fit = max(1, min(PAGE_DATES, int(PAGE_TASKS / index.calls_a_date)))
+    return fit - fit % index.dates_at_once or fit
