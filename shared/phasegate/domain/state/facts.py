@@ -117,7 +117,8 @@ class HealedAs(StrEnum):
     LOST = "lost"
     """The lease ran out and the output is not there: costs an attempt."""
     VOID = "void"
-    """The process that held the claim is gone, or the lease of a batch ran out: costs nothing."""
+    """The process that held the claim is gone, or the lease of a batch ran out: costs nothing. Of a batch it counts as
+    a call that failed as a whole, also where the process was killed: a date may be what killed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,11 @@ class AttemptFacts:
     @property
     def failed_in_batch_of(self) -> int:
         """Return with how many dates its call was to be made that failed as a whole; 0: it had an end of its own, or
-        nobody was called."""
+        nobody was called.
+
+        What is void counts as failed: the call was under way, and whether one of its dates killed the process nobody
+        knows. So after a ``kill -9`` its dates are tried again in halves.
+        """
         is_void = self.healed is not None and self.healed.outcome is HealedAs.VOID
         failed = is_void or (self.abandoned is not None and self.abandoned.failed_together)
         return self.dispatched.batch if failed and self.dispatched is not None else 0
