@@ -56,6 +56,6 @@ def test_attempts_that_nobody_was_called_for_are_no_calls_and_the_cost_says_that
 
 
 def test_the_documents_name_the_reads_and_writes_that_are_priced() -> None:
-    assert f"A task costs {READS_A_TASK} reads, {WRITES_A_TASK} writes" in (DOCS / "architecture.md").read_text()
+    assert f"a task costs {READS_A_TASK} reads, {WRITES_A_TASK} writes" in (DOCS / "architecture.md").read_text()
     said = f"{READS_A_TASK} Firestore reads and {WRITES_A_TASK} writes for each attempt"
     assert said in (DOCS / "verifier.md").read_text()
