@@ -159,7 +159,8 @@ class DuckDbWarehouse:
                 return [answer.result() for answer in answers]
             except BaseException:  # Somebody has interrupted the program.
                 pool.shutdown(wait=False, cancel_futures=True)
-                while not all(answer.done() for answer in answers):
+                # It may be that not every question that was handed over has found its way among the answers.
+                while self._under_way.get(asker) or not all(answer.done() for answer in answers):
                     self.interrupt(asker)
                     wait(answers, timeout=0.01)
                 raise
