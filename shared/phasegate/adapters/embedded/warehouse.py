@@ -56,6 +56,8 @@ _PARSED_KEPT = 256
 """Statements that DuckDB need not parse again."""
 _SOUND_KEPT = 512
 """Statements of which is kept that they were bound."""
+_FETCHED_AT_ONCE = 20_000
+"""Rows that lie in memory twice while an answer is read."""
 _ASKED_AT_ONCE = min(4, os.cpu_count() or 1)
 """SELECTs of one ``ask`` that run at the same time, each with the threads that one statement may use."""
 
@@ -596,7 +598,9 @@ def _bound(names: frozenset[str], parameters: Mapping[str, Parameter]) -> dict[s
 def _rows(cursor: duckdb.DuckDBPyConnection) -> list[Row]:
     columns = cursor.description or ()
     names = [column[0] for column in columns]
-    rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    rows: list[Row] = []
+    while fetched := cursor.fetchmany(_FETCHED_AT_ONCE):
+        rows.extend(dict(zip(names, values, strict=True)) for values in fetched)
     for name, read in zip(names, readers([str(column[1]) for column in columns]), strict=True):
         if read is not None:
             for row in rows:

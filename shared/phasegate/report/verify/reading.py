@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from phasegate.domain.calendar.dates import stretches
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
 from phasegate.domain.checks.proof import Found, count_rows
@@ -42,7 +43,7 @@ from phasegate.report.verify.questions import (
     tables_of,
 )
 from phasegate.services.reading.ages import find_ages
-from phasegate.services.reading.asking import Answered, ask, ask_by_date
+from phasegate.services.reading.asking import GAP_DAYS, Answered, ask, ask_by_date, asked_about
 from phasegate.services.reading.cross_check import CalendarReader, CrossChecked, cross_check
 from phasegate.services.reading.prover import Prover, checks_of
 from phasegate.services.reading.schedule_changes import schedule_news
@@ -280,7 +281,11 @@ def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehou
 
 
 def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
-    """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check."""
+    """Judge what was read by the plan's own checks. Where rows are due and none are, there is nothing to check.
+
+    Dates far apart are asked about apart in any case; they are judged apart as well, so that the keys of one season are
+    in memory, and not those of eleven.
+    """
     subjects = {
         ref: (
             {d: e for d, e in output.expects.items() if e != ExpectationLetter.EMPTY and output.held.get(d)},
@@ -290,27 +295,37 @@ def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:
         if output.table and output.error is None
     }
     checks = [(ref, c, subject, registry.ask(c, subject)) for ref, c, subject in checks_of(index, subjects)]
-    answers = iter(_answers_by_date(warehouse, [question for *_, question in checks if question]))
-    for ref, check, subject, question in checks:
+    for ref, check, _, question in checks:
         output, name = reading.outputs[ref], name_of(check)
         _note_what_it_looks_at(output, check)
-        answered = Answered([])
         if question is not None:
-            answered = next(answers)
-            query = f"{name}.{ref}"
             words = f"what the check '{name}' of {ref} looks at, by date"
-            reading.note(NamedQuery(query, words, question.sql, dict(question.parameters)))
-            output.queries[name] = query
-        verdicts: dict[date, Verdict] = {}
-        if days := tuple(day for day in subject.days if day not in answered.failed):
-            verdicts = registry.judge(check, replace(subject, days=days), answered.rows)
-        for day, error in answered.failed.items():
-            if not days:
-                reading.unread.setdefault(output.query(name), str(error))
-            said = f"the check could not be asked: {error}"
-            verdicts |= registry.unasked(check, replace(subject, days=(day,)), UNKNOWN, said, is_asked_again=True)
-        for day in subject.days:
-            output.verdicts.setdefault(day, []).append(verdicts[day])
+            query = reading.note(NamedQuery(f"{name}.{ref}", words, question.sql, dict(question.parameters)))
+            output.queries[name] = query.name
+    unread: dict[str, str] = {}
+    answered: set[str] = set()
+    for stretch in map(frozenset, stretches([d.day for d in index.calendar.dates], GAP_DAYS)):
+        asked = [
+            (ref, check, replace(subject, days=days), question and asked_about(question, days))
+            for ref, check, subject, question in checks
+            if (days := tuple(day for day in subject.days if day in stretch))
+        ]
+        answers = iter(_answers_by_date(warehouse, [question for *_, question in asked if question]))
+        for ref, check, subject, question in asked:
+            output, found = reading.outputs[ref], next(answers) if question is not None else Answered([])
+            verdicts: dict[date, Verdict] = {}
+            if days := tuple(day for day in subject.days if day not in found.failed):
+                verdicts = registry.judge(check, replace(subject, days=days), found.rows)
+                answered.add(output.query(name_of(check)))
+            for day, error in found.failed.items():
+                unread.setdefault(output.query(name_of(check)), str(error))
+                said = f"the check could not be asked: {error}"
+                failed = replace(subject, days=(day,))
+                verdicts |= registry.unasked(check, failed, UNKNOWN, said, is_asked_again=True)
+            for day in subject.days:
+                output.verdicts.setdefault(day, []).append(verdicts[day])
+    for query_name in unread.keys() - answered:
+        reading.unread.setdefault(query_name, unread[query_name])
 
 
 def _answers(warehouse: Warehouse, questions: list[Question]) -> list[list[Row] | PhasegateError]:

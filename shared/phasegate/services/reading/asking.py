@@ -115,7 +115,7 @@ def _one_error_for_all(
     for number, parts in by_number.items():
         days = [day for part in parts for day in _days(part.question)]
         if len(parts) >= PARTS_THAT_TELL and len(days) == len(_days(questions[number])):
-            (answer,) = _alone(warehouse, [_about(parts[0].question, [NO_DATE])])
+            (answer,) = _alone(warehouse, [asked_about(parts[0].question, [NO_DATE])])
             if isinstance(answer, EvaluationError) and {str(part.error) for part in parts} == {str(answer)}:
                 answered[number].failed.update(dict.fromkeys(days, answer))
                 continue
@@ -124,15 +124,15 @@ def _one_error_for_all(
 
 def _halves(question: Question) -> tuple[Question, Question]:
     days = _days(question)
-    return _about(question, days[: len(days) // 2]), _about(question, days[len(days) // 2 :])
+    return asked_about(question, days[: len(days) // 2]), asked_about(question, days[len(days) // 2 :])
 
 
 def _days(question: Question) -> list[date]:
     return list(question.parameters["days"])
 
 
-def _about(question: Question, days: Sequence[date]) -> Question:
-    """The same question about other dates, in their order."""
+def asked_about(question: Question, days: Sequence[date]) -> Question:
+    """Ask the same question about other dates, in their order."""
     return replace(question, parameters={**question.parameters, "first": days[0], "last": days[-1], "days": list(days)})
 
 
@@ -141,7 +141,7 @@ def _by_stretch(question: Question) -> list[Question]:
     found = stretches(question.parameters.get("days", ()), GAP_DAYS)
     if len(found) <= 1:
         return [question]
-    return [_about(question, days) for days in found]
+    return [asked_about(question, days) for days in found]
 
 
 def _joined(answers: Sequence[list[Row] | PhasegateError]) -> list[Row] | PhasegateError:
