@@ -1,6 +1,7 @@
 """Homes that commit 8e42da0 left behind: one of a finished run, one of a killed run, one of a drained run."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -97,6 +98,15 @@ def test_the_same_request_finds_the_stopped_run_again_and_brings_it_to_its_end(
     done = site(*words_of(home))
     assert (done.returncode, site.runs()) == (0, [home]), done.stderr
     assert_complete(site, home)
+    assert rows_that_differ(finished.home, site.home) == {}
+
+
+def test_the_pipeline_file_makes_the_same_rows_in_a_new_home(lay: Lay, finished: Site) -> None:
+    site = lay("finished")
+    shutil.rmtree(site.home)
+    done = site(*words_of("finished"))
+    assert done.returncode == 0, done.stderr
+    assert_complete(site, *site.runs())
     assert rows_that_differ(finished.home, site.home) == {}
 
 

@@ -23,9 +23,6 @@ from phasegate.worker import ProcessorResult, WorkerRequest, WorkerService
 SCHEMA = Path(__file__).parents[1] / "schema"
 """Folder of the pipeline's schema, beside this package in the checkout and when installed."""
 
-OWN_SCHEMA = ("nba_raw.sql", "nba_reference.sql")
-"""What of it the worker writes; the other tables are those of SELECTs, which Phasegate makes."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Processors:
@@ -79,8 +76,9 @@ class NbaWorker:
         Two instances at once write the same rows twice, each time the whole table in one transaction.
         """
         with self._preparing:
-            for name in OWN_SCHEMA:
-                self._warehouse.apply_schema((SCHEMA / name).read_text(encoding="utf-8"))
+            # All of it: pipeline files from before Phasegate ran the SELECTs leave their tables to the worker, too.
+            for script in sorted(SCHEMA.glob("*.sql")):
+                self._warehouse.apply_schema(script.read_text(encoding="utf-8"))
             self._read_again()
             self._fill_reference_tables(self._read.source)
 
