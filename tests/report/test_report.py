@@ -15,7 +15,7 @@ from phasegate.domain.errors import InputError
 from phasegate.report.verify.document.report import Report
 from phasegate.report.verify.questions import SCHEDULE_QUERY
 from phasegate.services.operating.decisions import waive
-from tests.report.verifying import Finished, kinds, parameters_of, with_report
+from tests.report.verifying import MEASURE, Finished, kinds, parameters_of, with_report
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +176,12 @@ def test_an_unknown_run_is_refused_and_nothing_written(home: Finished) -> None:
     [
         ({"critical": [{"processor": "lefft", "columns": ["v"]}]}, "did you mean 'left'"),
         ({"averages": [{"processor": "fetch/a", "columns": ["v"]}]}, "fetch/a writes no table"),
+        ({"measures": [MEASURE | {"processor": "lefft"}]}, "did you mean 'left'"),
+        ({"measures": [MEASURE, MEASURE]}, "measures.1..name: there is another measure 'means'"),
+        ({"measures": [MEASURE | {"query": "DELETE FROM t"}]}, "measures.0..query: a measure reads: write one SELECT"),
+        ({"measures": [MEASURE | {"query": "SELECT 1 AS label, @days AS v"}]}, "must name the column 'value'"),
+        ({"measures": [MEASURE | {"query": "SELECT 1 AS label, 2 AS value"}]}, "bound it by date"),
+        ({"measures": [MEASURE | {"query": "SELECT 1 AS label, @day AS value"}]}, "unknown parameter @day"),
         ({"compared": [{"key": "k", "processor": "left", "against": "a"}]}, "is a processor of several phases"),
     ],
 )
@@ -185,6 +191,53 @@ def test_a_report_section_that_names_what_is_not_there_is_refused(
     world = World(tmp_path, change=lambda document: document.update(report=section))
     with pytest.raises(InputError, match=problem):
         load_pipeline(world.pipeline_file)
+
+
+# Measures
+
+
+def test_a_measure_shows_the_rows_of_its_select_on_the_verified_dates(home: Finished) -> None:
+    home.write("UPDATE shape.left_side SET v = 7 WHERE k = 'T0'")
+    home.write("UPDATE shape.left_side SET v = NULL WHERE k = 'T1'")
+    made = home.verify()
+    (measure,) = made.report.measures
+    assert (measure.name, measure.left_out) == ("means", 0)
+    first, second, *_ = measure.rows
+    assert first.model_dump() == {"label": "T0", "value": 7.0, "beside": 7.0, "unit": "points", "n": len(home.days)}
+    assert (second.label, second.value, second.beside, second.n) == ("T1", None, None, 0)
+    (query,) = [q for q in made.report.queries if q.name == measure.query]
+    assert query.sql == MEASURE["query"] and query.error is None
+    page = (home.world.home.reports / "r" / "report.html").read_text()
+    assert "Mean of &lt;v&gt; on the left" in page and "7 points" in page
+    assert (
+        "largest.\n\n| | value | beside | of |\n|---|---:|---:|---:|\n| T0 | 7 points | 7 points | 10 |\n"
+        in (home.world.home.reports / "r" / "report.md").read_text()
+    )
+
+
+def test_a_measure_that_fails_is_told_and_changes_no_verdict(home: Finished) -> None:
+    home.write("ALTER TABLE shape.left_side RENAME COLUMN k TO key_of_old")
+    report = home.verify().report
+    assert report.measures == []
+    assert [q.name for q in report.queries if q.error and q.name.startswith("measure")] == ["measure.means"]
+
+
+def test_a_measure_is_not_asked_without_the_phase_of_its_processor(tmp_path: Path) -> None:
+    home = Finished(tmp_path)
+    home.run(phases="fetch..raw")
+    report = home.verify().report
+    assert report.measures == [] and not any(q.name.startswith("measure") for q in report.queries)
+
+
+def test_a_measure_of_many_rows_is_cut_and_says_so(tmp_path: Path) -> None:
+    many = MEASURE | {
+        "query": "SELECT CAST(n AS STRING) AS label, n AS value FROM UNNEST(GENERATE_ARRAY(1, 60)) AS n "
+        "WHERE @first <= @last ORDER BY n"
+    }
+    home = Finished(tmp_path, lambda document: document.update(report={"measures": [many]}))
+    home.run()
+    (measure,) = home.verify().report.measures
+    assert (len(measure.rows), measure.left_out, measure.rows[-1].label) == (50, 10, "50")
 
 
 # A query behind every number

@@ -24,6 +24,16 @@ from tests.world import FIRST_DAY, World, drive, write_source
 Spoil = Callable[["Finished"], object]
 
 
+MEASURE = {
+    "name": "means",
+    "processor": "left",
+    "description": "Mean of <v> on the left, beside its largest.",
+    "query": "SELECT k AS label, AVG(v) AS value, MAX(v) AS beside, 'points' AS unit, COUNT(v) AS n "
+    "FROM `shape.left_side` WHERE d IN UNNEST(@days) GROUP BY k ORDER BY k",
+}
+"""A measure of the world's report."""
+
+
 def with_report(document: dict[str, Any]) -> None:
     """A report section for the world."""
     document["report"] = {
@@ -32,6 +42,7 @@ def with_report(document: dict[str, Any]) -> None:
         "averages": [{"processor": "left", "columns": ["v"]}],
         "quality": [{"processor": "right", "column": "v"}],
         "compared": [{"key": "k", "processor": "raw/a", "against": "left"}],
+        "measures": [MEASURE],
     }
 
 

@@ -1,8 +1,8 @@
-"""The SQL of the pipeline file is judged when it is loaded: that of a ``sql`` check must be one SELECT for many dates,
-that of the calendar an expression, and nothing else.
+"""The SQL of the pipeline file is judged when it is loaded: that of ``sql`` checks, and of measures of the report, must
+be one SELECT for many dates, that of the calendar an expression, and nothing else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -23,7 +23,8 @@ _DIVISIONS: dict[type[exp.Expr], tuple[str, str]] = {
 
 
 def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for everything that is wrong with the SQL of a pipeline's calendar and checks."""
+    """Yield (path, sentence) for everything that is wrong with the SQL of a pipeline's calendar, checks and
+    measures."""
     for at, sql in _expressions(pipeline.calendar):
         yield from _expression(sql, at, _READERS[pipeline.calendar.dialect])
     for p, phase in enumerate(pipeline.phases):
@@ -37,6 +38,8 @@ def sql_problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                 if isinstance(check, SqlCheck) and isinstance(processor.output, TableOutput):
                     at = f"phases[{p}].processors[{i}].checks[{c}].query"
                     yield from _query(check, processor.output.date_column, at)
+    for n, measure in enumerate(pipeline.report.measures):
+        yield from _bounded_select(measure.query, "measure", ("label", "value"), f"report.measures[{n}].query")
 
 
 def _expressions(calendar: CalendarSpec) -> Iterator[tuple[str, str]]:
@@ -82,35 +85,45 @@ _READERS: dict[str, Callable[[str], exp.Expr]] = {"bigquery": read_statement, "d
 
 
 def _query(check: SqlCheck, date_column: str, at: str) -> Iterator[tuple[str, str]]:
-    query, read, sign = check.query, _READERS[check.dialect], "$" if check.dialect == "duckdb" else "@"
+    tree = yield from _bounded_select(check.query, "check", (date_column, "ok", "detail"), at, check.dialect)
+    for division in tree.find_all(*_DIVISIONS) if tree is not None and check.dialect == "bigquery" else ():
+        if _may_be_zero(division.expression.unnest()):
+            name, instead = _DIVISIONS[type(division)]
+            yield at, f"{name} leaves a date that divides by 0 without a verdict; write {instead}"
+            break
+
+
+def _bounded_select(
+    query: str, kind: str, columns: Sequence[str], at: str, dialect: str = "bigquery"
+) -> Generator[tuple[str, str], None, exp.Expr | None]:
+    """What keeps a query from being one SELECT of these columns that is bounded by dates; returns what it means, or
+    None where it can be read no further."""
+    read, sign = _READERS[dialect], "$" if dialect == "duckdb" else "@"
     try:
         tree = read(query)
     except InputError as error:
         yield at, str(error)
-        return
+        return None
     if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Command, exp.Into):
-        yield at, "a check reads: write one SELECT, and nothing that changes a table"
-        return
+        yield at, f"a {kind} reads: write one SELECT, and nothing that changes a table"
+        return None
     try:
         read(f"SELECT * FROM ({query}\n) AS asked")
     except InputError as error:
         yield at, f"{error} (write one SELECT, without a semicolon)"
-        return
+        return None
     selected = set(tree.named_selects)
-    for name in (date_column, "ok", "detail"):
+    for name in columns:
         if name not in selected:
             yield at, f"the SELECT must name the column '{name}' (with * nobody can tell what it returns)"
     names = parameters_of(tree)
     if unknown := sorted(names - PARAMETERS):
         yield at, f"unknown parameter {sign}{unknown[0]}; known: {sign}days (a list of dates), {sign}first, {sign}last"
     if not names & PARAMETERS:
-        bound = f"{date_column} IN UNNEST(@days)" if sign == "@" else f"{date_column} IN (SELECT unnest($days))"
+        day = columns[0] if kind == "check" else "its column of dates"
+        bound = f"{day} IN UNNEST(@days)" if sign == "@" else f"{day} IN (SELECT unnest($days))"
         yield at, f"bound it by date, so that it reads no more than it must: {bound}"
-    for division in tree.find_all(*_DIVISIONS) if sign == "@" else ():
-        if _may_be_zero(division.expression.unnest()):
-            name, instead = _DIVISIONS[type(division)]
-            yield at, f"{name} leaves a date that divides by 0 without a verdict; write {instead}"
-            break
+    return tree
 
 
 def _may_be_zero(divisor: exp.Expr) -> bool:

@@ -108,6 +108,10 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if cycle := _cycle(phase):
             yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
     yield from known_problems(pipeline)
+    names = [measure.name for measure in pipeline.report.measures]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            yield f"report.measures[{n}].name", f"there is another measure '{name}'; give each a name of its own"
     for where, reference in pipeline.report.processors:
         yield from _reported(pipeline, f"report.{where}", reference)
     for name, profile in pipeline.profiles.items():

@@ -162,6 +162,7 @@ def _compose(evidence: _Evidence, now: datetime, is_cloud: bool, reads: Reads) -
         nulls=figures.nulls(reading, index),
         averages=figures.averages(reading, index),
         compared=figures.compared(reading),
+        measures=figures.measures(reading),
         duplicates=figures.duplicates(reading),
         run_times=history.run_times(calls, query),
         time=history.time_of_run(calls, query, record.spent if record else None, STATE_QUERY),

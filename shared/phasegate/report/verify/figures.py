@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any
 
 from phasegate.domain.calendar.expectation import ExpectationLetter, expectation
 from phasegate.domain.decisions.waiving import is_in_force
@@ -10,7 +13,16 @@ from phasegate.domain.plan import PlanIndex
 from phasegate.domain.state.facts import WARN
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import Row
-from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, KeysOfDate, Nulls, Quality
+from phasegate.report.verify.document.figures import (
+    Average,
+    Duplicates,
+    KeysCompared,
+    KeysOfDate,
+    Measured,
+    MeasuredValue,
+    Nulls,
+    Quality,
+)
 from phasegate.report.verify.document.found import AgeUnknown, Coverage, Emptiness, Waived, Warned
 from phasegate.report.verify.findings import DETAIL_KEPT, demanded, is_waived, is_whole
 from phasegate.report.verify.questions import BUCKETS, Table
@@ -18,6 +30,9 @@ from phasegate.report.verify.reading import Reading
 
 EXAMPLES = 5
 """Verdicts that are shown of those that a waiver lets pass."""
+
+MEASURED_KEPT = 50
+"""Rows of a measure that a report keeps."""
 
 
 def coverage(reading: Reading, index: PlanIndex) -> list[Coverage]:
@@ -270,6 +285,36 @@ def compared(reading: Reading) -> list[KeysCompared]:
             )
         )
     return lines
+
+
+def measures(reading: Reading) -> list[Measured]:
+    """Show the rows of each measure as its SELECT gave them: as many as a report keeps."""
+    return [
+        Measured(
+            name=measure.name,
+            description=measure.description,
+            rows=[
+                MeasuredValue(
+                    label=str(row.get("label")),
+                    value=_number(row.get("value")),
+                    beside=_number(row.get("beside")),
+                    unit=str(row.get("unit") or ""),
+                    n=n if isinstance(n := row.get("n"), int) else None,
+                )
+                for row in rows[:MEASURED_KEPT]
+            ],
+            left_out=max(0, len(rows) - MEASURED_KEPT),
+            query=query,
+        )
+        for measure, query, rows in reading.measures
+    ]
+
+
+def _number(value: Any) -> float | None:
+    """A value as a number that JSON has; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not isfinite(value):
+        return None
+    return float(value)
 
 
 def _by_season(rows: Iterable[Row], index: PlanIndex) -> dict[str, list[Row]]:

@@ -75,7 +75,9 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(moment=_moment, number=_number, percent=_percent, cell=_cell, name=_name, seconds=_seconds)
+    made.filters.update(
+        moment=_moment, number=_number, percent=_percent, cell=_cell, name=_name, seconds=_seconds, measured=_measured
+    )
     return made
 
 
@@ -164,6 +166,11 @@ def _number(value: float | None) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.2f} %"
+
+
+def _measured(value: float | None, unit: str) -> str:
+    """A value of a measure with its unit; what is no number shows as a dash."""
+    return f"{value:,.6g} {unit}".rstrip() if value is not None else "–"
 
 
 def _seconds(value: float) -> str:

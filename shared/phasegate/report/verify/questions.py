@@ -1,12 +1,13 @@
 """What the verifier asks of the tables: a few queries per table, each over all dates at once, each with a name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.dates import stretches
+from phasegate.domain.checks.question import question
 from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
-from phasegate.domain.spec.report import ReportSpec
+from phasegate.domain.spec.report import Measure, ReportSpec
 from phasegate.ports import Parameter
 
 BUCKETS = ((90.0, None), (70.0, 90.0), (50.0, 70.0), (None, 50.0))
@@ -194,6 +195,21 @@ def compared_query(pair: Compared, over: Stretches) -> NamedQuery:
     label = f"{pair.table.table}.{pair.against.table}.{pair.key}"
     words = f"distinct {pair.key} of {pair.table.table} and of {pair.against.table} by date"
     return _named("compared", label, words, sql, over)
+
+
+def measures_of(pipeline: Pipeline, phases: Collection[str]) -> tuple[Measure, ...]:
+    """List the measures of the report section whose processors belong to these phases."""
+    return tuple(
+        measure
+        for measure in pipeline.report.measures
+        if pipeline.resolve(measure.processor, pipeline.phase_names)[0] in phases
+    )
+
+
+def measure_query(measure: Measure, days: Sequence[date]) -> NamedQuery:
+    """Ask a measure of these dates, in order: ``label``, ``value``, and what else it gives."""
+    asked = question(measure.query, days, measure.name)
+    return NamedQuery(f"measure.{measure.name}", measure.description, measure.query, dict(asked.parameters))
 
 
 def history_query(table: str, run_id: str, over: Stretches) -> NamedQuery:

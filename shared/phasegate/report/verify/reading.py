@@ -26,6 +26,7 @@ from phasegate.domain.operations.audit import (
 from phasegate.domain.plan import PlanIndex, ScheduleChanges
 from phasegate.domain.spec.checks import Check, DuplicatesCheck, RowsCheck, name_of
 from phasegate.domain.spec.pipeline import NoOutput, ObjectOutput, TableOutput
+from phasegate.domain.spec.report import Measure
 from phasegate.domain.state.facts import UNKNOWN, Verdict
 from phasegate.ports import ObjectStore, Row, RunReader, Warehouse
 from phasegate.report.verify.questions import (
@@ -38,6 +39,8 @@ from phasegate.report.verify.questions import (
     fences_query,
     figures_query,
     keys_query,
+    measure_query,
+    measures_of,
     rows_query,
     stretches_of,
     tables_of,
@@ -112,6 +115,9 @@ class Reading:
     compared: list[tuple[Compared, str, list[Row]]] = field(default_factory=list)
     """(comparison, name of the query, its rows) of the comparisons that were answered."""
 
+    measures: list[tuple[Measure, str, list[Row]]] = field(default_factory=list)
+    """(measure, name of the query, its rows) of the measures that were answered."""
+
     queries: dict[str, NamedQuery] = field(default_factory=dict)
     """By name: everything that was asked."""
 
@@ -182,7 +188,7 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
                 ref = f"{phase}/{processor.name}"
                 expects = {d.day: index.expectation(ref, d.day) for d in index.calendar.dates}
                 reading.outputs[ref] = Output(ref, expects, by_ref[ref].name if ref in by_ref else None)
-    asked: list[tuple[tuple[Own, Table] | Compared, NamedQuery]] = []
+    asked: list[tuple[tuple[Own, Table] | Compared | Measure, NamedQuery]] = []
     for table in tables:
         asked.append(((Own.ROWS, table), rows_query(table, over)))
         asked.append(((Own.KEYS, table), keys_query(table, over)))
@@ -191,6 +197,7 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
         if figures := figures_query(table, over):
             asked.append(((Own.FIGURES, table), figures))
     asked += [(pair, compared_query(pair, over)) for pair in compared_of(plan.pipeline, plan.phases)]
+    asked += [(each, measure_query(each, index.days)) for each in measures_of(plan.pipeline, plan.phases)]
     answers = warehouse.ask([(query.sql or "", query.parameters) for _, query in asked])
     rows: dict[str, dict[Own, list[Row]]] = {}
     for (about, query), answer in zip(asked, answers, strict=True):
@@ -200,6 +207,10 @@ def read_outputs(warehouse: Warehouse, objects: ObjectStore, index: PlanIndex) -
         if isinstance(about, Compared):
             if not isinstance(answer, PhasegateError):
                 reading.compared.append((about, query.name, answer))
+            continue
+        if isinstance(about, Measure):
+            if not isinstance(answer, PhasegateError):
+                reading.measures.append((about, query.name, answer))
             continue
         own, table = about
         output = reading.outputs[table.ref]

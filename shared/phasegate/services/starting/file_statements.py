@@ -6,7 +6,7 @@ from datetime import date
 
 from phasegate.domain.calendar.dates import Calendar
 from phasegate.domain.checks import registry
-from phasegate.domain.checks.question import Question, in_dialect, quoted
+from phasegate.domain.checks.question import Question, in_dialect, question, quoted
 from phasegate.domain.checks.subject import CheckSubject
 from phasegate.domain.spec.checks import (
     Check,
@@ -105,7 +105,7 @@ def check_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
 
 
 def report_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
-    """Yield a statement for each entry of the report section that names columns."""
+    """Yield a statement for each entry of the report section that names columns or is a SELECT."""
 
     def of(at: str, sql: str, *named: NamedColumn) -> FileStatement:
         return FileStatement(at, at, Question(sql, {}, f"report {sql}"), None, named)
@@ -131,6 +131,9 @@ def report_statements(pipeline: Pipeline) -> Iterator[FileStatement]:
         at, tables = f"report.compared[{n}]", (table_of(pair.processor), table_of(pair.against))
         keys = " UNION ALL ".join(f"SELECT {quoted(pair.key)} FROM `{table}`" for table in tables)
         yield of(at, keys, *(NamedColumn(f"{at}.key", table, pair.key) for table in tables))
+    for n, measure in enumerate(report.measures):
+        of_a_day = question(measure.query, (_DAY,), f"measure {measure.query}")
+        yield FileStatement(f"report.measures[{n}].query", f"measure '{measure.name}'", of_a_day)
 
 
 def _of_check(at: str, check: Check, subject: CheckSubject, asked: Question, output: str) -> FileStatement:

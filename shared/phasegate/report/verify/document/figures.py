@@ -77,6 +77,26 @@ class KeysCompared(ReportPart):
     query: str = Field(description=FROM_QUERY)
 
 
+class MeasuredValue(ReportPart):
+    """A measured value is one row of what the SELECT of a measure gave."""
+
+    label: str = Field(description="what was measured, as the SELECT names it")
+    value: float | None = Field(description="the value; null: the SELECT gave none, or no number")
+    beside: float | None = Field(default=None, description="what it is to be compared with; null: nothing")
+    unit: str = Field(default="", description="the unit of `value` and `beside`; empty: none")
+    n: int | None = Field(default=None, description="how many rows the value is of; null: the SELECT does not say")
+
+
+class Measured(ReportPart):
+    """A measure is what a SELECT of the pipeline file says of the dates that are verified."""
+
+    name: str = Field(description="the measure's name in the pipeline file")
+    description: str = Field(description="what its numbers say, as the pipeline file has it")
+    rows: list[MeasuredValue] = Field(description="the rows, in the SELECT's order")
+    left_out: int = Field(description="rows beyond those that a report keeps")
+    query: str = Field(description=FROM_QUERY)
+
+
 class Duplicates(ReportPart):
     """A line of duplicates counts the rows of one table that repeat keys, over the whole calendar."""
 

@@ -4,7 +4,14 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from phasegate.report.verify.document.figures import Average, Duplicates, KeysCompared, Nulls, Quality
+from phasegate.report.verify.document.figures import (
+    Average,
+    Duplicates,
+    KeysCompared,
+    Measured,
+    Nulls,
+    Quality,
+)
 from phasegate.report.verify.document.found import (
     AgeUnknown,
     Blocked,
@@ -74,6 +81,9 @@ class Report(ReportPart):
     nulls: list[Nulls] = Field(description="NULLs of critical fields, by season")
     averages: list[Average] = Field(description="means of fields, by season")
     compared: list[KeysCompared] = Field(description="keys of one table that are looked for in another")
+    measures: list[Measured] = Field(
+        default=[], description="what the SELECTs of the pipeline file say of the dates that are verified"
+    )
     duplicates: list[Duplicates] = Field(description="tables with rows that repeat keys")
     run_times: list[RunTime] = Field(description="what the run's calls took by processor, slowest first")
     time: TimeOfRun | None = Field(
