@@ -1,5 +1,6 @@
 """What every object store must do with names: many at once, close together or far apart."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,66 @@ def test_an_object_may_be_written_again_after_it_was_deleted(store: ObjectStore)
     assert store.read("back/a") == b"second"
 
 
+def test_a_generation_tells_an_object_from_what_stood_there_before(store: ObjectStore) -> None:
+    assert store.read_versioned("versions/a") is None
+    store.write("versions/a", b"first")
+    first = store.read_versioned("versions/a")
+    store.write("versions/a", b"second")
+    second = store.read_versioned("versions/a")
+    assert first is not None and second is not None
+    assert (first[0], second[0]) == (b"first", b"second")
+    assert first[1] != second[1]
+
+
+def test_a_write_under_a_condition_makes_and_replaces_what_was_read(store: ObjectStore) -> None:
+    assert store.write_if("conditions/a", b"first", None)
+    found = store.read_versioned("conditions/a")
+    assert found is not None and store.write_if("conditions/a", b"second", found[1])
+    assert store.read("conditions/a") == b"second"
+
+
+def test_a_write_under_a_condition_that_no_longer_holds_changes_nothing(store: ObjectStore) -> None:
+    assert store.write_if("late/a", b"first", None)
+    assert not store.write_if("late/a", b"somebody else's", None)
+    found = store.read_versioned("late/a")
+    assert found is not None
+    store.write("late/a", b"second")
+    assert not store.write_if("late/a", b"third", found[1])
+    assert store.read("late/a") == b"second"
+    store.delete(["late/a"])
+    assert not store.write_if("late/a", b"fourth", found[1])
+    assert store.held(["late/a"]) == set()
+
+
+def test_what_stands_there_already_counts_as_written(store: ObjectStore) -> None:
+    """So does a write whose answer was lost, when it is tried again."""
+    assert store.write_if("twice/a", b"content", None)
+    assert store.write_if("twice/a", b"content", None)
+
+
+def test_of_many_writers_at_once_none_loses_what_another_wrote(store: ObjectStore) -> None:
+    def add(number: int) -> None:
+        while True:
+            found = store.read_versioned("many/a")
+            content, generation = found or (b"", None)
+            if store.write_if("many/a", content + f"{number}\n".encode(), generation):
+                return
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(40)))
+    assert sorted(map(int, store.read("many/a").split())) == list(range(40))
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a\\b", "", ".", "a//b", "a/", "./a", "a/\0"])
 def test_a_name_that_leaves_the_store_or_is_none_is_refused(store: ObjectStore, name: str) -> None:
     with pytest.raises(InputError, match="is not an object name"):
         store.write(name, b"")
     with pytest.raises(InputError, match="is not an object name"):
         store.read(name)
+    with pytest.raises(InputError, match="is not an object name"):
+        store.read_versioned(name)
+    with pytest.raises(InputError, match="is not an object name"):
+        store.write_if(name, b"", None)
     with pytest.raises(InputError, match="is not an object name"):
         store.held([name])
     with pytest.raises(InputError, match="is not an object name"):
@@ -121,7 +176,11 @@ def test_crowds_between_the_names_are_leapt_over(gcs: GcsObjectStore, monkeypatc
 
 def test_a_bucket_that_is_not_there_says_what_to_do(gcs: GcsObjectStore) -> None:
     nowhere = GcsObjectStore(gcs._client, "contract-nowhere")
-    for use in (lambda: nowhere.write("a", b""), lambda: nowhere.held(["a"])):
+    for use in (
+        lambda: nowhere.write("a", b""),
+        lambda: nowhere.write_if("a", b"", None),
+        lambda: nowhere.held(["a"]),
+    ):
         with pytest.raises(InputError, match=r"bucket contract-nowhere cannot be used.*set PHASEGATE_BUCKET"):
             use()
 
@@ -134,6 +193,8 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.Mon
         lambda: store.write("a", b""),
         lambda: store.held(["a"]),
         lambda: store.read("a"),
+        lambda: store.read_versioned("a"),
+        lambda: store.write_if("a", b"", None),
         lambda: store.delete(["a"]),
     ):
         with pytest.raises(TransientError, match="did not answer"):

@@ -1,9 +1,12 @@
 """Objects are files below a folder here."""
 
 import errno
+import fcntl
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from phasegate.domain.errors import HaltError
@@ -41,6 +44,36 @@ class FolderObjectStore:
     def read(self, name: str) -> bytes:
         """Return the object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
         return self._path(name).read_bytes()
+
+    def read_versioned(self, name: str) -> tuple[bytes, str] | None:
+        """See the port: the generation is the SHA-256 of the content. Content that was written anew in between, and is
+        the same, is the same generation: whoever writes over it has read it.
+        """
+        try:
+            content = self.read(name)
+        except FileNotFoundError:
+            return None
+        return content, hashlib.sha256(content).hexdigest()
+
+    def write_if(self, name: str, content: bytes, generation: str | None) -> bool:
+        """See the port. Writers in all processes of this machine come one after the other."""
+        with self._alone():
+            found = self.read_versioned(name)
+            if (found and found[1]) != generation:
+                return found is not None and found[0] == content
+            self.write(name, content)
+            return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The only one who writes under a condition: the system frees the lock when its holder dies."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self._root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def held(self, names: Iterable[str]) -> set[str]:
         """Return those of the names under which there is an object."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
@@ -15,7 +15,8 @@ from phasegate.domain.protocol.object_names import checked_name
 
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 """The library's own retry (exponential, jittered), bounded in seconds. Every call here may be made again: a write puts
-the same content under the same name, so that it needs no precondition on the object's generation."""
+the same content under the same name, and needs no precondition on the object's generation for that; one that has a
+precondition is refused where it has succeeded before."""
 
 PAGE = 1_000
 """Names in one answer to a listing, at most (https://cloud.google.com/storage/docs/json_api/v1/objects/list, 2026)."""
@@ -48,6 +49,32 @@ class GcsObjectStore:
                 return bytes(self._bucket.blob(str(checked_name(name))).download_as_bytes(retry=RETRY))
             except NotFound as error:
                 raise FileNotFoundError(f"gs://{self._bucket.name}/{name} is not there") from error
+
+    def read_versioned(self, name: str) -> tuple[bytes, str] | None:
+        """See the port: the generation is Cloud Storage's own."""
+        with self._errors_explained():
+            blob = self._bucket.blob(str(checked_name(name)))
+            try:
+                content = bytes(blob.download_as_bytes(retry=RETRY))
+            except NotFound:
+                return None
+            return content, str(blob.generation)
+
+    def write_if(self, name: str, content: bytes, generation: str | None) -> bool:
+        """See the port. An upload whose answer was lost is tried again and meets itself: what stands there then is
+        looked at.
+        """
+        with self._errors_explained():
+            blob = self._bucket.blob(str(checked_name(name)))
+            expected = 0 if generation is None else int(generation)
+            try:
+                blob.upload_from_string(
+                    content, content_type="application/octet-stream", if_generation_match=expected, retry=RETRY
+                )
+            except PreconditionFailed:
+                found = self.read_versioned(name)
+                return found is not None and found[0] == content
+            return True
 
     def held(self, names: Iterable[str]) -> set[str]:
         """Return those of the names under which there is an object.
