@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from phasegate.adapters.check_sql import sql_problems
 from phasegate.adapters.gcp.firestore.largest_date import MOST_BYTES, largest_date
+from phasegate.adapters.schema_files import read_json_schemas
 from phasegate.adapters.sql_files import read_sql_files, sql_file_problems
 from phasegate.adapters.yaml_document import Part, YamlDocument, YamlProblem
 from phasegate.domain.errors import InputError
 from phasegate.domain.messages.tasks import MOST_TASK_BYTES, largest_payload
-from phasegate.domain.spec.pipeline import SCHEMA_TEXTS, SQL_FILES, Pipeline, did_you_mean
+from phasegate.domain.spec.pipeline import JSON_SCHEMAS, SCHEMA_TEXTS, SQL_FILES, Pipeline, did_you_mean
 from phasegate.domain.spec.problems import problems
 from phasegate.domain.spec.strict import FORMER_NAMES, SQL_PATH
 
@@ -49,16 +50,18 @@ def load_pipeline(path: Path) -> Pipeline:
         raise InputError(f"{path}: a pipeline file is a mapping; see: phasegate schema")
     if numbers := list(_numbers_that_are_not_kept(document.content, [], set())):
         raise InputError(_listed(path, document, numbers))
-    if added := [key for key in (SQL_FILES, SCHEMA_TEXTS) if key in document.content]:
+    if added := [key for key in (SQL_FILES, SCHEMA_TEXTS, JSON_SCHEMAS) if key in document.content]:
         raise InputError(_listed(path, document, [([key], _unknown_key(document.content, [key])) for key in added]))
     try:
         pipeline = Pipeline.model_validate(document.content)
     except ValidationError as error:
         raise InputError(_listed(path, document, _wrong_values(document, error))) from error
     selects, schemas, unread = read_sql_files(pipeline, path.parent)
-    if selects or schemas:
-        pipeline = pipeline.model_copy(update={SQL_FILES: selects, SCHEMA_TEXTS: schemas})
-    found = (*problems(pipeline), *sql_problems(pipeline), *unread)
+    json_schemas, unsound = read_json_schemas(pipeline, path.parent)
+    if selects or schemas or json_schemas:
+        texts = {SQL_FILES: selects, SCHEMA_TEXTS: schemas, JSON_SCHEMAS: json_schemas}
+        pipeline = pipeline.model_copy(update=texts)
+    found = (*problems(pipeline), *sql_problems(pipeline), *unread, *unsound)
     # What the SQL of a processor may name hangs on the gates, which are right only where nothing else is wrong.
     wrong = [(_parts(at), sentence) for at, sentence in found or sql_file_problems(pipeline)]
     if wrong := wrong or list(_too_large(pipeline)):

@@ -37,13 +37,14 @@ def read_sql_files(pipeline: Pipeline, folder: Path) -> tuple[dict[str, str], di
     for at, name, texts in named:
         if name not in texts:
             try:
-                texts[name] = _text_of(folder / name, folder)
+                texts[name] = text_of(folder / name, folder)
             except InputError as error:
                 wrong.append((at, f"{name}: {error}"))
     return selects, schemas, wrong
 
 
-def _text_of(file: Path, folder: Path) -> str:
+def text_of(file: Path, folder: Path) -> str:
+    """Return the text of a file below the folder of a pipeline file. Raises InputError where it cannot be read."""
     try:
         content = file.read_bytes()
     except FileNotFoundError as error:
@@ -51,7 +52,7 @@ def _text_of(file: Path, folder: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}") from error
     if len(content) > MOST_BYTES:
-        raise InputError(f"{len(content):,} bytes are too many for one statement; write at most {MOST_BYTES:,}")
+        raise InputError(f"{len(content):,} bytes are too many for one file; write at most {MOST_BYTES:,}")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

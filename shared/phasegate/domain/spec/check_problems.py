@@ -11,12 +11,13 @@ from phasegate.domain.spec.checks import (
     Check,
     CoverageCheck,
     EntitiesCheck,
+    JsonSchemaCheck,
     RangeCheck,
     RowsCheck,
     name_of,
 )
 from phasegate.domain.spec.ordering import is_judged_after
-from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput, did_you_mean
+from phasegate.domain.spec.pipeline import ObjectOutput, Phase, Pipeline, Processor, TableOutput, did_you_mean
 
 Problem = tuple[str, str]
 
@@ -26,13 +27,18 @@ def check_problems(pipeline: Pipeline, phase: Phase, at: str, phases: Sequence[s
     if phase.checks and not any(isinstance(x.output, TableOutput) for x in phase.processors):
         yield f"{at}.checks", "checks read tables, and no processor of this phase writes one"
     for c, check in enumerate(phase.checks):
+        if isinstance(check, JsonSchemaCheck):
+            yield f"{at}.checks[{c}]", "'json_schema' is about one object; write it with the processor that makes it"
         yield from _check(pipeline, check, f"{at}.checks[{c}]", phases)
         for processor in phase.processors:
             yield from _order(pipeline, phase, processor, check, f"{at}.checks[{c}]", phases)
     for i, processor in enumerate(phase.processors):
         where = f"{at}.processors[{i}]"
         for c, check in enumerate(processor.checks):
-            if not isinstance(processor.output, TableOutput):
+            if isinstance(check, JsonSchemaCheck):
+                if not isinstance(processor.output, ObjectOutput):
+                    yield f"{where}.checks[{c}]", "'json_schema' reads an object, and this processor writes none"
+            elif not isinstance(processor.output, TableOutput):
                 yield f"{where}.checks[{c}]", f"'{check.check}' reads a table, and this processor writes none"
             else:
                 yield from _check(pipeline, check, f"{where}.checks[{c}]", phases)

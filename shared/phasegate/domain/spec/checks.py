@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from phasegate.domain.spec.strict import Column, Dialect, Name, Strict
+from phasegate.domain.spec.strict import Column, Dialect, JsonPath, Name, Strict
 
 
 class TableCheck(Strict):
@@ -149,12 +149,29 @@ class SqlCheck(TableCheck):
         return "ok on every row of the date"
 
 
+class JsonSchemaCheck(TableCheck):
+    """This check asks whether an object is JSON that a schema allows. It is the one check of objects, and of no
+    table."""
+
+    check: Literal["json_schema"] = Field(default="json_schema", description="the kind of check")
+    schema_file: JsonPath = Field(
+        alias="schema",
+        examples=["exports/results.schema.json"],
+        description="file of a JSON Schema (draft 2020-12, or what its `$schema` names), below the folder of this file",
+    )
+
+    @property
+    def threshold(self) -> str:
+        """Put the demand into words."""
+        return f"as {self.schema_file} has it"
+
+
 Check = Annotated[
-    RowsCheck | EntitiesCheck | CoverageCheck | NullsCheck | RangeCheck | DuplicatesCheck | SqlCheck,
+    RowsCheck | EntitiesCheck | CoverageCheck | NullsCheck | RangeCheck | DuplicatesCheck | SqlCheck | JsonSchemaCheck,
     Field(discriminator="check"),
 ]
 
-KINDS = ("rows", "entities", "coverage", "nulls", "range", "duplicates", "sql")
+KINDS = ("rows", "entities", "coverage", "nulls", "range", "duplicates", "sql", "json_schema")
 
 
 def says_how_much(check: Check) -> bool:

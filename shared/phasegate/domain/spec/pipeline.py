@@ -350,8 +350,10 @@ class Phase(Strict):
         return self.failure if own is None else self.failure.model_copy(update=own.model_dump())
 
     def checks_of(self, processor: Processor) -> tuple[Check, ...]:
-        """Return what a processor's table must hold: the checks of the whole phase, and its own."""
-        return (*self.checks, *processor.checks) if isinstance(processor.output, TableOutput) else ()
+        """Return what a processor's output must hold: of a table the checks of the whole phase and its own, of an
+        object its own."""
+        of_phase = self.checks if isinstance(processor.output, TableOutput) else ()
+        return (*of_phase, *processor.checks)
 
     @property
     def how(self) -> Dispatch | Observed:
@@ -442,7 +444,7 @@ class Demand(NamedTuple):
     """The number: arithmetic over the calendar's numbers."""
 
 
-SQL_FILES, SCHEMA_TEXTS = "sql_files", "schema_texts"
+SQL_FILES, SCHEMA_TEXTS, JSON_SCHEMAS = "sql_files", "schema_texts", "json_schemas"
 """Keys of a pipeline that was read, which a file must not have."""
 
 
@@ -451,6 +453,7 @@ def _without_texts(schema: JsonDict) -> None:
     if isinstance(properties := schema["properties"], dict):
         properties.pop(SQL_FILES)
         properties.pop(SCHEMA_TEXTS)
+        properties.pop(JSON_SCHEMAS)
 
 
 class Pipeline(Strict):
@@ -500,6 +503,11 @@ class Pipeline(Strict):
         exclude_if=lambda files: not files,
         description="file -> its text, of each `sql`, as it was when the pipeline was read: a plan keeps the "
         "statements that it was made with",
+    )
+    json_schemas: dict[str, str] = Field(
+        default={},
+        exclude_if=lambda files: not files,
+        description="file -> its text, of each `schema` of a `json_schema` check, as it was when the pipeline was read",
     )
     schema_texts: dict[str, str] = Field(
         default={},

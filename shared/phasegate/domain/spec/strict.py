@@ -12,6 +12,10 @@ SQL_PATH = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*\.sql$
 SqlPath = Annotated[str, Field(pattern=SQL_PATH)]
 """A file in the folder of the pipeline file, or below it."""
 
+JSON_PATH = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*\.json$"
+JsonPath = Annotated[str, Field(pattern=JSON_PATH)]
+"""The same, of a JSON file."""
+
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 

@@ -280,7 +280,8 @@ def _fill(output: Output, answered: Mapping[Own, list[Row]]) -> None:
 def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehouse, index: PlanIndex) -> None:
     outputs = {ref: index.processor(ref).output for ref in reading.outputs}
     paths = {ref: output for ref, output in outputs.items() if isinstance(output, ObjectOutput)}
-    counted = Prover(warehouse, objects).count({ref: (out, reading.outputs[ref].expects) for ref, out in paths.items()})
+    prover = Prover(warehouse, objects)
+    counted = prover.count({ref: (out, reading.outputs[ref].expects) for ref, out in paths.items()})
     for ref, answer in counted.items():
         output = reading.outputs[ref]
         query = reading.note(NamedQuery(f"objects.{ref}", f"whether {paths[ref].path} is there, for each date"))
@@ -289,6 +290,26 @@ def _look_for_objects(reading: Reading, objects: ObjectStore, warehouse: Warehou
             output.error = reading.unread[query.name] = str(answer)
         else:
             output.held.update({day: TableContent(each.rows) for day, each in (answer or {}).items()})
+    _judge_objects(reading, prover, index)
+
+
+def _judge_objects(reading: Reading, prover: Prover, index: PlanIndex) -> None:
+    """Judge the objects that are there by the checks that read them: each of them once."""
+    subjects = {
+        ref: (
+            {day: letter for day, letter in output.expects.items() if day in output.held},
+            {day: Found(held.rows) for day, held in output.held.items()},
+        )
+        for ref, output in reading.outputs.items()
+        if output.table is None and output.error is None and index.checks(ref)
+    }
+    for ref, verdicts in prover.judge(index, subjects).items():
+        output = reading.outputs[ref]
+        for check in index.checks(ref):
+            words = f"the objects of {ref}, {check.threshold}, for each date"
+            output.queries[name_of(check)] = reading.note(NamedQuery(f"{name_of(check)}.{ref}", words)).name
+        for day, verdict in verdicts:
+            output.verdicts.setdefault(day, []).append(verdict)
 
 
 def _judge(reading: Reading, warehouse: Warehouse, index: PlanIndex) -> None:

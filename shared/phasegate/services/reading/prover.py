@@ -1,21 +1,23 @@
 """The prover asks the tables: one query for many tables and a whole batch of dates."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
 from phasegate.domain.checks import registry
+from phasegate.domain.checks.json_schema import fingerprint, judge_object
 from phasegate.domain.checks.proof import Found, count_rows
 from phasegate.domain.checks.question import Question
-from phasegate.domain.checks.subject import CheckSubject, checked_days
+from phasegate.domain.checks.subject import CheckSubject, Finding, checked_days
 from phasegate.domain.decisions.standing import known_to_be_gone
 from phasegate.domain.decisions.waiving import blocks, waived
-from phasegate.domain.errors import EvaluationError, PhasegateError, TransientError
+from phasegate.domain.errors import EvaluationError, InputError, PhasegateError, TransientError
 from phasegate.domain.plan import PlanIndex
-from phasegate.domain.spec.checks import Check
+from phasegate.domain.spec.checks import Check, JsonSchemaCheck, name_of
 from phasegate.domain.spec.pipeline import ObjectOutput, Output, TableOutput
-from phasegate.domain.state.facts import BLOCK, UNKNOWN, Verdict
+from phasegate.domain.state.facts import BLOCK, PASS, UNKNOWN, WARN, Verdict
 from phasegate.domain.state.run import Waiver
 from phasegate.ports import ObjectStore, Warehouse
 from phasegate.services.reading.asking import Answered, ask, ask_by_date
@@ -29,6 +31,10 @@ Judged = dict[str, list[tuple[date, Verdict]]]
 
 RanEmpty = Callable[[Mapping[str, Collection[date]]], Mapping[str, Collection[date]]]
 """Of tables (by ref) that are empty on these dates: the dates on which a run made and proved just that."""
+
+
+_READ_AT_ONCE = 8
+"""Objects that are read at the same time."""
 
 
 class Prover:
@@ -77,13 +83,44 @@ class Prover:
         subjects: for each ref what is expected on which date, and what was counted there.
         """
         checks = checks_of(index, subjects)
+        of_objects = list(self._judge_objects(index, subjects))
         questions = [registry.ask(check, subject) for _, check, subject in checks]
         answers = iter(ask_by_date(self.warehouse, [question for question in questions if question]))
         judged: Judged = {ref: [] for ref in subjects}
         for (ref, check, subject), question in zip(checks, questions, strict=True):
             verdicts = dict(_verdicts(check, subject, next(answers) if question else Answered([])))
             judged[ref].extend((day, verdicts[day]) for day in subject.days)
+        for ref, day, verdict in of_objects:
+            judged[ref].append((day, verdict))
         return judged
+
+    def _judge_objects(
+        self, index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
+    ) -> Iterator[tuple[str, date, Verdict]]:
+        """The verdicts of the checks that read objects: each object is read once, some at the same time."""
+        wanted = [
+            (ref, day, output.name_on(day))
+            for ref, (expects, counts) in subjects.items()
+            if isinstance(output := index.processor(ref).output, ObjectOutput) and index.checks(ref)
+            for day in checked_days(expects, counts)
+        ]
+        if not wanted:
+            return
+        with ThreadPoolExecutor(min(_READ_AT_ONCE, len(wanted)), "phasegate-read") as threads:
+            read = threads.map(self._read, [name for *_, name in wanted])
+            for (ref, day, _), content in zip(wanted, read, strict=True):
+                for check in index.checks(ref):
+                    if isinstance(check, JsonSchemaCheck):
+                        yield ref, day, _verdict_on(check, index, ref, content)
+
+    def _read(self, name: str) -> bytes | PhasegateError:
+        """An object, or why it cannot be read."""
+        try:
+            return self._objects.read(name)
+        except FileNotFoundError:
+            return InputError("the object is not there")
+        except PhasegateError as error:
+            return error
 
     def soundness(
         self,
@@ -186,10 +223,33 @@ def _verdicts(check: Check, subject: CheckSubject, answered: Answered) -> Iterat
             yield from registry.unasked(check, failed, BLOCK, f"the check cannot be asked: {error}").items()
 
 
+def _verdict_on(check: JsonSchemaCheck, index: PlanIndex, ref: str, content: bytes | PhasegateError) -> Verdict:
+    """The verdict of a check on an object that was read, or could not be."""
+    schema, is_warning = index.plan.pipeline.json_schemas[check.schema_file], check.severity == "warn"
+    asks_again = isinstance(content, TransientError)
+    if isinstance(content, PhasegateError):
+        found = Finding(False, 0, 0, f"the object could not be read: {content}")
+    else:
+        found = judge_object(schema, content)
+    wrong = WARN if is_warning else UNKNOWN if asks_again else BLOCK
+    return Verdict(
+        PASS if found.is_right else wrong,
+        name_of(check),
+        index.processor(ref).name,
+        found.expected,
+        found.found,
+        found.detail,
+        (),
+        check.threshold,
+        fingerprint(schema),
+        is_asked_again=asks_again and not is_warning,
+    )
+
+
 def checks_of(
     index: PlanIndex, subjects: Mapping[str, tuple[Mapping[date, str], Counts]]
 ) -> list[tuple[str, Check, CheckSubject]]:
-    """Find (ref, check, what it is about) for every check that applies on some date; arguments as for
+    """Find (ref, check, what it is about) for every check of a table that applies on some date; arguments as for
     ``Prover.judge``."""
     checks: list[tuple[str, Check, CheckSubject]] = []
     for ref, (expects, counts) in subjects.items():

@@ -1,0 +1,96 @@
+"""The check ``json_schema`` reads an object and holds it against a JSON Schema of the pipeline's folder."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from phasegate.domain.checks.subject import Finding
+from phasegate.domain.foreign_text import escaped
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+DETAIL_KEPT = 300
+"""Characters of a problem that a verdict keeps."""
+
+PROBLEMS_COUNTED = 100
+"""Problems of an object after which no more are looked for."""
+
+
+def schema_problem(text: str) -> str | None:
+    """Say why a text is no JSON Schema that can be used by itself; None: it is one."""
+    # Imported by whoever has such a check: it takes a tenth of a second.
+    from jsonschema.exceptions import SchemaError
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        return f"is no JSON: {error}"
+    if not isinstance(schema, dict):
+        return f"is no JSON Schema: an object is wanted, not a {type(schema).__name__}"
+    try:
+        type(_validator(text)).check_schema(schema)
+        own = Resource.from_contents(schema, default_specification=DRAFT202012)
+        resolver = Registry().with_resource("", own).resolver()
+        for reference in _references(schema):
+            if not reference.startswith("#"):
+                return f"refers to {escaped(reference[:100])}; nothing is fetched: write what it means into this file"
+            resolver.lookup(reference)
+    except SchemaError as error:
+        return f"is no JSON Schema: at {error.json_path}: {escaped(error.message[:DETAIL_KEPT])}"
+    except Unresolvable as error:
+        return f"refers to what is not there: {escaped(str(error)[:DETAIL_KEPT])}"
+    return None
+
+
+def fingerprint(text: str) -> str:
+    """Name a schema: 12 hex digits of the SHA-256 of its text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def judge_object(text: str, content: bytes) -> Finding:
+    """Hold an object against a schema. ``found`` counts its problems, of which the first is told with its place."""
+    try:
+        document = json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        return Finding(False, 0, 1, f"is no JSON: {_told(str(error))}")
+    problems: list[str] = []
+    for problem in _validator(text).iter_errors(document):
+        problems.append(f"at {problem.json_path}: {problem.message}")
+        if len(problems) == PROBLEMS_COUNTED:
+            break
+    if not problems:
+        return Finding(True, 0, 0, "0 problems")
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Finding(False, 0, len(problems), f"{_told(min(problems))}{more}")
+
+
+@lru_cache
+def _validator(text: str) -> "Validator":
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
+    schema = json.loads(text)
+    made: Callable[..., Validator] = validator_for(schema, default=Draft202012Validator)
+    return made(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def _references(schema: Any) -> list[str]:
+    """Every ``$ref`` of a schema."""
+    if isinstance(schema, dict):
+        own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        return [*own, *(each for value in schema.values() for each in _references(value))]
+    return [each for value in schema for each in _references(value)] if isinstance(schema, list) else []
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _told(problem: str) -> str:
+    return escaped(problem if len(problem) <= DETAIL_KEPT else f"{problem[: DETAIL_KEPT - 1]}…")
