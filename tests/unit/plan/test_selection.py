@@ -48,6 +48,8 @@ def test_the_selected_game_dates_come_in_order(asked: dict[str, Any], expected: 
         ({"dates": (OFF_DAY,)}, "--dates: 2024-01-03 is not a date of the schedule; the nearest is"),
         ({"seasons": ("S1",), "exclude": (OFF_DAY,)}, "--exclude: 2024-01-03 is not a date of the schedule"),
         ({"first": OFF_DAY, "last": OFF_DAY}, "no dates selected (2024-01-03 to 2024-01-03); the schedule runs"),
+        ({"first": OFF_DAY, "last": OFF_DAY}, "; name a range that reaches 2024-01-02 or 2024-01-04"),
+        ({"first": date(2023, 1, 1), "last": date(2023, 1, 9)}, "; name a range that reaches 2024-01-01"),
         ({"dates": (FIRST[0],), "exclude": (FIRST[0],)}, "no dates selected"),
     ],
     ids=[
@@ -63,6 +65,8 @@ def test_the_selected_game_dates_come_in_order(asked: dict[str, Any], expected: 
         "a date without a game",
         "an excluded date without a game",
         "a range of off days",
+        "a range between two dates",
+        "a range before all dates",
         "everything excluded",
     ],
 )

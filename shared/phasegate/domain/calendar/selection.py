@@ -51,7 +51,9 @@ class Selection:
         """
         ways = [bool(self.seasons), self.first is not None or self.last is not None, bool(self.dates)]
         if sum(ways) != 1:
-            raise InputError("say which dates: --season S, or --from D --to D, or --dates D,D (exactly one of these)")
+            raise InputError(
+                "say which dates: --season S, or --from D --to D, or --dates D,D, or --last 7d (exactly one of these)"
+            )
         if self.seasons:
             chosen = {day for season in self.seasons for day in calendar.season(season)}
             asked = f"season {', '.join(self.seasons)}"
@@ -70,7 +72,13 @@ class Selection:
             raise InputError("--from and --to belong together; give both")
         if self.first > self.last:
             raise InputError(f"--from {self.first} is after --to {self.last}")
-        return {d.day for d in calendar.dates if self.first <= d.day <= self.last}, f"{self.first} to {self.last}"
+        chosen = {d.day for d in calendar.dates if self.first <= d.day <= self.last}
+        if not chosen and calendar.dates:
+            raise InputError(
+                f"no dates selected ({self.first} to {self.last}); {_extent(calendar)}; name a range that reaches "
+                f"{_neighbours(calendar, self.first)}"
+            )
+        return chosen, f"{self.first} to {self.last}"
 
     @staticmethod
     def _known_date(calendar: Calendar, day: date, flag: str) -> date:
@@ -79,6 +87,13 @@ class Selection:
             hint = f"; the nearest is {near}" if near else ""
             raise InputError(f"{flag}: {day} is not a date of the schedule{hint}")
         return day
+
+
+def _neighbours(calendar: Calendar, day: date) -> str:
+    """The dates of the schedule between which one lies that it does not have."""
+    before = max((d.day for d in calendar.dates if d.day < day), default=None)
+    after = min((d.day for d in calendar.dates if d.day > day), default=None)
+    return " or ".join(str(each) for each in (before, after) if each)
 
 
 def _extent(calendar: Calendar) -> str:
