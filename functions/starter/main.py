@@ -22,7 +22,9 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     here = deployment()
     require_deployed(here.pipeline, kickoff.pipeline)
     environment = CloudEnvironment(here.backend, here.installation, lambda _: here.pipeline)
-    started = start(kickoff.run_request(str(here.pipeline_file)), environment, kickoff.run_id, sent_at)
+    # Delivered again after midnight, a message means the dates of the day on which it was sent, and finds its run.
+    today = here.pipeline.date_at(sent_at or environment.clock.now())
+    started = start(kickoff.run_request(str(here.pipeline_file), today), environment, kickoff.run_id, sent_at)
     state, run_id = here.backend.state, started.run.run_id
     return run_document(ListedRun(started.run, state.board(run_id)[0], state.scope(run_id))), 202
 

@@ -17,12 +17,14 @@ serve("verifier")
 
 
 def _verify(asked: VerifyRequest) -> Answer:
-    backend, selection = deployment().backend, asked.selection
+    asked.require_run_or_dates()
+    backend = deployment().backend
     inputs = VerifierInputs(backend.state, backend.warehouse, backend.objects, is_cloud=True)
-    if selection is None:
+    if asked.run_id is not None:
         with telemetry.bind(run_id=asked.run_id):
-            return verify_run(inputs, backend.objects, backend.clock, asked.run_id or "").summary(), 200
+            return verify_run(inputs, backend.objects, backend.clock, asked.run_id).summary(), 200
     pipeline = deployment().pipeline
+    selection = asked.selection_on(pipeline.date_at(backend.clock.now()))
     calendar = read_calendar(pipeline.calendar, lambda sql: list(backend.warehouse.query(sql)))
     verified = verify_dates(inputs, backend.objects, backend.clock, pipeline, calendar, selection, asked.phases)
     return verified.summary(), 200

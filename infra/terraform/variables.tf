@@ -211,6 +211,7 @@ variable "kickoff" {
       season       = optional(list(string))
       from         = optional(string)
       to           = optional(string)
+      last         = optional(string)
       phases       = optional(string)
       profile      = optional(string)
       reprocess    = optional(string)

@@ -67,7 +67,7 @@ def test_a_kickoff_after_the_end_of_the_first_run_starts_another(calls: Calls) -
 def begun_by_8e42da0(calls: Calls) -> str:
     """The id of a run of one date that commit 8e42da0 began: named after the request as that version hashed it."""
     kickoff = Kickoff.model_validate({"dates": "2024-01-01", "alongside": True})
-    identity = identify(kickoff.run_request("pipeline.yaml"), calls.world.pipeline)
+    identity = identify(kickoff.run_request("pipeline.yaml", calls.world.days[0]), calls.world.pipeline)
     (earlier,) = identity.digests_of_version_1
     run_id = f"world-{earlier}"
     calls.post("starter", {"dates": "2024-01-01", "alongside": True, "run_id": run_id})

@@ -13,7 +13,8 @@ what has changed since, or does not pass; what the last run left undone; or ever
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run request is kept as it was given: nothing in it depends on the calendar, the tables or the day."""
+    """A run request is kept as it was given, with plain dates in place of relative ones: nothing in it depends on the
+    calendar, the tables or the day."""
 
     selection: Selection
     """Which dates are asked for."""

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
@@ -66,7 +65,7 @@ def window_begins(pipeline: Pipeline, now: datetime) -> date | None:
     """Return the first date of the live window, which is counted from an aware moment; None where there is none."""
     if pipeline.live_window is None:
         return None
-    return now.astimezone(ZoneInfo(pipeline.timezone)).date() - timedelta(days=pipeline.live_window)
+    return pipeline.date_at(now) - timedelta(days=pipeline.live_window)
 
 
 def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[date], now: datetime) -> PreflightLine:

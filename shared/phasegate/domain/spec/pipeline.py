@@ -5,9 +5,10 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue, model_validator
 from pydantic.config import JsonDict
@@ -514,6 +515,10 @@ class Pipeline(Strict):
         exclude=True,
         description="file -> its text, of each of `schema_files`; no plan keeps them, as the tables are there by then",
     )
+
+    def date_at(self, moment: datetime) -> date:
+        """Return the date of an aware moment in the pipeline's time zone."""
+        return moment.astimezone(ZoneInfo(self.timezone)).date()
 
     def select_of(self, processor: Processor) -> str:
         """Return the SELECT of a processor that has one. Raises KeyError for another."""

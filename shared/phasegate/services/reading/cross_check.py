@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from phasegate.domain.calendar.cross_check import (
     CalendarGap,
@@ -96,7 +95,7 @@ def cross_check(
         return checked
     seasons = seasons_of(schedule, calendar)
     is_covered = covered_days(seasons, days)
-    today = now.astimezone(ZoneInfo(pipeline.timezone)).date()
+    today = pipeline.date_at(now)
     checked.gaps += schedule_gaps(spec, schedule, is_covered, today)
     outputs = outputs_of(pipeline)
     for table in check.tables:
