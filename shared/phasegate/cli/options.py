@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from phasegate.domain.calendar.relative_dates import AskedDay, read_asked_day, read_past_days
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import InputError
 from phasegate.domain.protocol.written_dates import read_day
@@ -18,8 +19,11 @@ PipelineOption = Annotated[
 ]
 SourceOption = Annotated[Path | None, typer.Option("--source", help="Source folder.")]
 SeasonOption = Annotated[list[str] | None, typer.Option("--season", help="Season, for example 2023-24 (repeatable).")]
-FromOption = Annotated[str | None, typer.Option("--from", help="First date, YYYY-MM-DD.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="Last date, YYYY-MM-DD.")]
+FromOption = Annotated[str | None, typer.Option("--from", help="First date, YYYY-MM-DD or yesterday.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Last date, YYYY-MM-DD or yesterday.")]
+PastOption = Annotated[
+    str | None, typer.Option("--last", help="The last days up to yesterday, for example 7d, or weeks, 2w.")
+]
 DatesOption = Annotated[str | None, typer.Option("--dates", help="Dates D,D,… or @FILE with one per line.")]
 ExcludeOption = Annotated[str | None, typer.Option("--exclude", help="Dates to leave out, D,D,….")]
 PhasesOption = Annotated[str | None, typer.Option("--phases", help="A..B: names, or numbers from 1.")]
@@ -83,6 +87,24 @@ def parse_day(text: str, flag: str) -> date:
         raise InputError(
             f"{flag}: '{text}' is not a date ({error}); write YYYY-MM-DD, for example 2024-01-15"
         ) from error
+
+
+def parse_asked_day(text: str, flag: str) -> AskedDay:
+    """Read a plain date, or ``yesterday``. Raises InputError."""
+    try:
+        return read_asked_day(text)
+    except ValueError as error:
+        raise InputError(
+            f"{flag}: '{text}' is not a date ({error}); write YYYY-MM-DD, for example 2024-01-15, or yesterday"
+        ) from error
+
+
+def parse_past_days(text: str) -> int:
+    """Read a number of days or weeks of ``--last``, as days. Raises InputError."""
+    try:
+        return read_past_days(text)
+    except ValueError as error:
+        raise InputError(f"--last: {error}") from error
 
 
 def signed(by: str | None) -> str:

@@ -2,15 +2,38 @@
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from phasegate.cli import options
-from phasegate.cli.selecting import OverrideOptions, Selecting
+from phasegate.cli.output import say
+from phasegate.cli.selecting import OverrideOptions, Selecting, SelectingDates
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError
 
 if TYPE_CHECKING:
     from phasegate.domain.messages.run_request import RunRequest
+
+Chosen = TypeVar("Chosen", bound=SelectingDates)
+
+
+def settle_dates(session: Session, chosen: Chosen) -> Chosen:
+    """Return the options with plain dates in place of relative ones, and tell whoever watches which these are.
+
+    They are counted from today, by the clock of the backend, in the time zone of the pipeline. Nothing that a command
+    does or prints afterwards knows the words: what it says may be done on another day means the same dates. Raises
+    InputError for a malformed date, a range that is named in two ways, and a pipeline file that cannot be read.
+    """
+    asked = chosen.asked_range
+    if not asked.is_relative:
+        return chosen
+    from phasegate.adapters.pipeline_file import load_pipeline
+
+    pipeline = load_pipeline(session.pipeline(chosen.pipeline))
+    today = pipeline.date_at(session.backend.clock().now())
+    first, last = (str(day) if day else None for day in asked.on(today))
+    if first and last:
+        say(f"dates: {first} to {last} (today is {today} in {pipeline.timezone})")
+    return replace(chosen, first=first, last=last, past=None)
 
 
 def request_of(
@@ -22,14 +45,15 @@ def request_of(
     why: str = "",
     alongside: bool = False,
 ) -> "RunRequest":
-    """Return what the shared options ask for, paths absolute. Raises InputError for one that is wrong by itself."""
+    """Return what the shared options ask for, paths absolute and dates plain. Raises InputError for one that is wrong
+    by itself."""
     from phasegate.domain.messages.run_request import RunRequest
     from phasegate.domain.operations.overrides import Overrides
 
     if reprocess not in ("missing", "stale", "failed", "all"):
         raise InputError(f"--reprocess: '{reprocess}' is not one of missing, stale, failed, all")
     pipeline_file, source = session.pipeline(chosen.pipeline), session.backend.source(chosen.source)
-    selection = replace(chosen.selection, exclude_live=override_options.exclude_live)
+    selection = replace(settle_dates(session, chosen).selection, exclude_live=override_options.exclude_live)
     live = options.parse_days(override_options.include_live, "--include-live")
     return RunRequest(
         selection=selection,

@@ -7,12 +7,13 @@ from functools import wraps
 from typing import Any, get_type_hints
 
 from phasegate.cli import options
+from phasegate.domain.calendar.relative_dates import AskedRange
 from phasegate.domain.calendar.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Selecting:
-    """This group says which dates and phases, of which pipeline and source."""
+class SelectingDates:
+    """This group says which dates, of which pipeline and source."""
 
     pipeline: options.PipelineOption = None
     """The pipeline file; None: that of the settings, of the current folder, or the one used last."""
@@ -24,10 +25,13 @@ class Selecting:
     """Seasons whose dates are selected; None: not given."""
 
     first: options.FromOption = None
-    """The first date that is selected, YYYY-MM-DD; None: not given."""
+    """The first date that is selected, YYYY-MM-DD or ``yesterday``; None: not given."""
 
     last: options.ToOption = None
-    """The last date that is selected, YYYY-MM-DD; None: not given."""
+    """The last date that is selected, YYYY-MM-DD or ``yesterday``; None: not given."""
+
+    past: options.PastOption = None
+    """How many days up to yesterday are selected, ``7d`` or ``2w``; None: not given."""
 
     dates: options.DatesOption = None
     """Dates that are selected by themselves, ``D,D,…`` or ``@FILE``; None: not given."""
@@ -35,18 +39,38 @@ class Selecting:
     exclude: options.ExcludeOption = None
     """Dates that are left out, ``D,D,…`` or ``@FILE``; None: not given."""
 
+    @property
+    def names_dates(self) -> bool:
+        """Tell whether dates were selected."""
+        return any((self.season, self.first, self.last, self.past, self.dates, self.exclude))
+
+    @property
+    def asked_range(self) -> AskedRange:
+        """Return the range as it was typed. Raises InputError for what is no date and no number of days."""
+        return AskedRange(
+            options.parse_asked_day(self.first, "--from") if self.first else None,
+            options.parse_asked_day(self.last, "--to") if self.last else None,
+            options.parse_past_days(self.past) if self.past else None,
+        )
+
+    @property
+    def selection(self) -> Selection:
+        """Return the dates, which are plain by now (``request.settle_dates``). Raises InputError for a malformed
+        one."""
+        return options.selection(self.season, self.first, self.last, self.dates, self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Selecting(SelectingDates):
+    """This group says which dates and phases, of which pipeline and source."""
+
     phases: options.PhasesOption = None
     """The phases, ``A..B`` by name or by number from 1; None: all, or those of the profile."""
 
     @property
-    def selection(self) -> Selection:
-        """Return the dates. Raises InputError for a malformed one."""
-        return options.selection(self.season, self.first, self.last, self.dates, self.exclude)
-
-    @property
     def names_dates_or_phases(self) -> bool:
         """Tell whether dates or phases were selected."""
-        return any((self.season, self.first, self.last, self.dates, self.exclude, self.phases))
+        return self.names_dates or bool(self.phases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.cli.output import show, write_json
-from phasegate.cli.request import request_of
+from phasegate.cli.request import request_of, settle_dates
 from phasegate.cli.selecting import OverrideOptions, Selecting, takes_groups
 from phasegate.cli.session import Session
 from phasegate.domain.errors import InputError, NothingStale
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
         if run_id is not None:
             asked = _request_of_run(session, run_id, chosen, override_options, why, alongside)
         else:
+            chosen = settle_dates(session, chosen)
             asked = request_of(session, chosen, override_options, None, "stale", why, alongside)
         words = _typed(run_id, chosen, override_options, why, alongside)
         try:

@@ -9,6 +9,8 @@ import typer
 from phasegate.cli import options
 from phasegate.cli.backend import CommandBackend
 from phasegate.cli.output import show, write_json
+from phasegate.cli.request import settle_dates
+from phasegate.cli.selecting import SelectingDates, takes_groups
 from phasegate.cli.session import Session
 from phasegate.domain.calendar.selection import Selection
 
@@ -29,17 +31,12 @@ def register(app: typer.Typer) -> None:
     """Add the command of this module."""
 
     @app.command()
+    @takes_groups
     def rollback(
         context: typer.Context,
+        chosen: SelectingDates,
         phase: PhaseOption = None,
         processor: ProcessorOption = None,
-        pipeline: options.PipelineOption = None,
-        source: options.SourceOption = None,
-        season: options.SeasonOption = None,
-        first: options.FromOption = None,
-        last: options.ToOption = None,
-        dates: options.DatesOption = None,
-        exclude: options.ExcludeOption = None,
         include_live: options.IncludeLiveOption = None,
         exclude_live: options.ExcludeLiveOption = False,
         yes: YesOption = False,
@@ -57,22 +54,22 @@ def register(app: typer.Typer) -> None:
         from phasegate.report.rollback import Words
 
         session: Session = context.obj
-        backend = session.backend
+        backend, chosen = session.backend, settle_dates(session, chosen)
         asked = Asked(
             phase=phase,
             processors=tuple(processor or ()),
-            pipeline_file=session.pipeline(pipeline),
-            source=backend.source(source),
-            selection=replace(options.selection(season, first, last, dates, exclude), exclude_live=exclude_live),
+            pipeline_file=session.pipeline(chosen.pipeline),
+            source=backend.source(chosen.source),
+            selection=replace(chosen.selection, exclude_live=exclude_live),
             overrides=Overrides(options.parse_days(include_live, "--include-live")),
             words=Words(
-                inputs=_typed(("--pipeline", pipeline), ("--source", source)),
+                inputs=_typed(("--pipeline", chosen.pipeline), ("--source", chosen.source)),
                 dates=_typed(
-                    *(("--season", each) for each in season or ()),
-                    ("--from", first),
-                    ("--to", last),
-                    ("--dates", dates),
-                    ("--exclude", exclude),
+                    *(("--season", each) for each in chosen.season or ()),
+                    ("--from", chosen.first),
+                    ("--to", chosen.last),
+                    ("--dates", chosen.dates),
+                    ("--exclude", chosen.exclude),
                 ),
                 live=(*_typed(("--include-live", include_live)), *(("--exclude-live",) if exclude_live else ())),
                 processors=tuple(processor or ()),

@@ -7,6 +7,7 @@ import typer
 
 from phasegate.cli import options
 from phasegate.cli.output import show, write_json
+from phasegate.cli.request import settle_dates
 from phasegate.cli.selecting import Selecting, takes_groups
 from phasegate.cli.session import Session
 from phasegate.domain.errors import HaltError, InputError
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Read the tables of every phase, compare with state and plan, write the report (HTML, Markdown, JSON).
 
-        Of a run, or of dates without one (--season, --from and --to, --dates), as after a backfill made by hand.
+        Of a run, or of dates without one (--season, --from and --to, --last, --dates), as after a backfill by hand.
         Exit status 0: nothing is missing and all agree; 1: something is, or the run has not ended.
         """
         session: Session = context.obj
@@ -41,12 +42,15 @@ def register(app: typer.Typer) -> None:
         if run_id is not None and (chosen.names_dates_or_phases or chosen.pipeline or chosen.source):
             raise InputError("a run is verified on its own dates and phases; leave out either the run or the rest")
         if run_id is None and not chosen.names_dates_or_phases:
-            raise InputError("say what to verify: a run's id, or dates (--season S, --from D --to D, --dates D,D)")
+            raise InputError(
+                "say what to verify: a run's id, or dates (--season S, --from D --to D, --dates D,D, --last 7d)"
+            )
         if run_id is not None:
             made, place = session.backend.verify_run(run_id)
         else:
             file, source = session.pipeline(chosen.pipeline), session.backend.source(chosen.source)
-            made, place = session.backend.verify_dates(file, source, chosen.selection, chosen.phases)
+            selection = settle_dates(session, chosen).selection
+            made, place = session.backend.verify_dates(file, source, selection, chosen.phases)
         if output is not None:
             _copy(made, output)
         if as_json:
