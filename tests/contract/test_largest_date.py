@@ -112,6 +112,27 @@ def test_the_bound_counts_the_attempts_of_a_worker_that_is_refused(monkeypatch: 
     assert grown - largest_date(pipeline()) >= tasks * len(REFUSED_AGAIN) * once
 
 
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        ({"sql": None}, MOST_THROTTLES * 300 + len(REFUSED_AGAIN) * 600),
+        ({"output": {"other_writer": "the live pipeline"}}, MOST_THROTTLES * 300),
+    ],
+    ids=["a worker makes it", "another one writes its table"],
+)
+def test_a_select_is_refused_by_nobody_and_waits_for_nobody_but_another_writer(
+    change: dict[str, Any], more: int
+) -> None:
+    nba, name = load_pipeline(NBA), "player_game_summary"
+    document = nba.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    analytics = document["phases"][2]
+    analytics["dispatch"] |= {"worker": "nba", "path": "/process"}
+    (spec,) = [each for each in analytics["processors"] if each["name"] == name]
+    spec |= {key: spec[key] | value if isinstance(value, dict) else value for key, value in change.items()}
+    grown = largest_date(Pipeline.model_validate(document)) - largest_date(nba)
+    assert more <= grown < 2 * more
+
+
 def test_a_date_of_the_nba_pipeline_fits_into_its_document() -> None:
     assert largest_date(load_pipeline(NBA)) <= MOST_BYTES
 

@@ -18,7 +18,7 @@ from phasegate.domain.decisions.failures import MOST_THROTTLES, REFUSED_AGAIN
 from phasegate.domain.decisions.reconcile import MOST_DISPATCHES
 from phasegate.domain.protocol.worker import ErrorClass
 from phasegate.domain.spec.checks import ADOPTED, PROOF, UNRECOVERABLE, name_of
-from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor
+from phasegate.domain.spec.pipeline import Phase, Pipeline, Processor, TableOutput
 from phasegate.domain.state.facts import (
     UNKNOWN,
     Abandoned,
@@ -83,11 +83,14 @@ def _attempts(pipeline: Pipeline, phase: Phase, processor: Processor) -> int:
     throttled = _attempt([failed[0], throttle])
     # A date that makes its calls fail is alone after so many halvings.
     halvings = at_once.bit_length() - 1
+    # A SELECT has no service that could refuse it or ask it to wait; who else writes its table may keep it waiting.
+    is_select, output = processor.sql is not None, processor.output
+    refusals = 0 if is_select else len(REFUSED_AGAIN)
+    has_rival = isinstance(output, TableOutput) and output.other_writer is not None
+    throttles = 0 if is_select and not has_rival else MOST_THROTTLES
     ends = _fullest(Abandoned, failed_together=True), _fullest(Healed, outcome=HealedAs.VOID)
     void = max(_attempt([failed[0], end]) for end in ends)
-    return (
-        halvings * void + counted * _attempt(failed) + len(REFUSED_AGAIN) * refused + MOST_THROTTLES * throttled + again
-    )
+    return halvings * void + counted * _attempt(failed) + refusals * refused + throttles * throttled + again
 
 
 def _attempt(facts: Iterable[Fact]) -> int:
