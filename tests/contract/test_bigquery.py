@@ -15,9 +15,9 @@ from phasegate.adapters.gcp.bigquery.statements import MAX_ROWS_BYTES, by_reques
 from phasegate.adapters.gcp.bigquery.warehouse import BigQueryWarehouse
 from phasegate.adapters.gcp.clients import BIGQUERY_EMULATOR, bigquery_client
 from phasegate.adapters.gcp.settings import CloudSettings
-from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, TransientError
+from phasegate.domain.errors import InputError, PhasegateError, ReadsTooMuch, StaleFence, TransientError, WouldEmpty
 from phasegate.domain.state.reads import Reads
-from phasegate.ports import Partition
+from phasegate.ports import Partition, Partitions
 from phasegate.stack.emulators import Server, free_port
 from phasegate.telemetry import counting_reads
 
@@ -86,6 +86,20 @@ def test_rows_of_many_dates_travel_in_as_few_requests_as_carry_them() -> None:
     assert list(by_requests(dict.fromkeys(days, "[1]"))) == [days]
     assert list(by_requests({})) == []
     assert json.loads(rows_together(['[{"a": 1}]', '[{"a": 2}, {"a": 3}]'])) == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+def test_what_stands_on_dates_without_rows_is_asked_with_one_query(warehouse: BigQueryWarehouse) -> None:
+    days = [date(2025, 3, n) for n in (1, 2, 3, 4)]
+    warehouse.replace_partition(Partition(TABLE, "d", days[1]), "SELECT @d AS d", {"d": days[1]}, 9)
+    warehouse.replace_partition(Partition(TABLE, "d", days[2]), "SELECT @d AS d", {"d": days[2]}, 3)
+    lines = {**dict.fromkeys(days, b""), days[3]: b'{"d": "2025-03-04"}'}
+    with counting_reads() as counter:
+        done = warehouse.load_partitions(Partitions(TABLE, "d", dict.fromkeys(days, 5)), lines)
+    assert counter.reads.statements == 1
+    empty, stale, would_empty, written = done.values()
+    assert (empty, written) == (0, 1)
+    assert isinstance(stale, StaleFence)
+    assert isinstance(would_empty, WouldEmpty)
 
 
 def test_a_guard_whose_reason_is_gone_when_it_is_looked_for_is_met_by_another_try(

@@ -63,7 +63,6 @@ from phasegate.domain.errors import (
     StaleFence,
     StatementRefused,
     TransientError,
-    WouldEmpty,
 )
 from phasegate.domain.halves import by_halves
 from phasegate.ports import Bound, Parameter, Partition, Partitions, Replaced, Row
@@ -213,7 +212,7 @@ class BigQueryWarehouse:
         """Replace many dates by JSON lines; returns what became of each date.
 
         The rows travel in a parameter of the same MERGE: no load job and nothing left behind. Those of more dates than
-        one request carries (8 MiB) go with several.
+        one request carries (8 MiB) go with several. What stands on the dates without rows is asked with one SELECT.
         """
         table = partitions.table
         columns = {name: kind for name, kind in self._columns_of(table).items() if name != FENCE}
@@ -221,16 +220,20 @@ class BigQueryWarehouse:
         done: dict[date, Replaced] = {}
         counts: dict[date, int] = {}
         fresh: dict[date, str] = {}
-        for day, fence in partitions.fences.items():
+        without_rows: list[date] = []
+        for day in partitions.fences:
             try:
                 rows = shape.read(lines[day])
                 check_day(partitions.of(day), rows)
                 if rows:
                     counts[day], fresh[day] = len(rows), rows_parameter(table, rows)
                 else:
-                    done[day] = self._nothing_written(partitions.of(day), fence)
-            except (InputError, StaleFence, WouldEmpty) as error:
+                    without_rows.append(day)
+            except InputError as error:
                 done[day] = error
+        if without_rows:
+            unwritten = partitions.only(without_rows)
+            done |= self._left_alone(unwritten, self._held(unwritten), {})
 
         def write(days: Sequence[date]) -> dict[date, Replaced]:
             values = {ROWS_PARAMETER: rows_together(fresh[day] for day in days)}
@@ -250,11 +253,6 @@ class BigQueryWarehouse:
                 raise
             raise _stale(partition, higher, fence) from error.__cause__
         return int(job.dml_stats.deleted_row_count) if job.dml_stats else 0
-
-    def _nothing_written(self, partition: Partition, fence: int) -> int:
-        """Zero, for a write of no rows over none. Raises StaleFence, and WouldEmpty over some."""
-        partitions = Partitions.one(partition, fence)
-        return rows_written(self._left_alone(partitions, self._held(partitions), {})[partition.day])
 
     def replace_table(self, table: str, lines: bytes) -> int:
         """Replace a whole reference table by JSON lines with one load job; returns the rows written.
