@@ -33,7 +33,8 @@ NO_OVERRIDES = Overrides()
 def check_overrides(
     pipeline: Pipeline, phases: Sequence[str], days: Collection[date], overrides: Overrides, now: datetime
 ) -> list[PreflightLine]:
-    """Make a line for the live window and one for each destructive processor of the phases.
+    """Make a line for the live window and one for each processor of the phases that always destroys; what destroys only
+    where something is present is told when a plan is made (``published``).
 
     days: the selected dates. now: aware; the window is counted from its date in the pipeline's time zone.
     Raises InputError for a named date that is not selected, and for a named processor that is not destructive.
@@ -88,17 +89,23 @@ def _live_window(pipeline: Pipeline, days: Collection[date], named: Sequence[dat
     return passed("live-window", f"from {begins}", "no selected date lies in it")
 
 
-def _destructive(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> list[PreflightLine]:
-    found = {f"{name}/{x.name}" for name in phases for x in pipeline.phase(name).processors if x.destructive}
+def allowed_to_destroy(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> set[str]:
+    """Return the refs of the processors that somebody named. Raises InputError for one that does not destroy."""
     allowed: set[str] = set()
     for name in named:
         try:
             ref = "/".join(pipeline.resolve(name, phases))
         except LookupError as error:
             raise InputError(f"--allow-destructive: {error}") from error
-        if ref not in found:
+        if not pipeline.processor(ref).destructive:
             raise InputError(f"--allow-destructive: '{name}' is not destructive in the pipeline file; leave it out")
         allowed.add(ref)
+    return allowed
+
+
+def _destructive(pipeline: Pipeline, phases: Sequence[str], named: Sequence[str]) -> list[PreflightLine]:
+    allowed = allowed_to_destroy(pipeline, phases, named)
+    found = {f"{name}/{x.name}" for name in phases for x in pipeline.phase(name).processors if x.destructive is True}
     return [
         passed("destructive", ref, "named with --allow-destructive")
         if ref in allowed

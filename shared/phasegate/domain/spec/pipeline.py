@@ -237,8 +237,10 @@ class Processor(Strict):
         exclude_if=lambda is_run: not is_run,
         description="its worker is called on dates too on which nothing is expected of it",
     )
-    destructive: bool = Field(
-        default=False, description="deletes or overwrites what cannot be made again; refused unless named at the start"
+    destructive: bool | Literal["when_present"] = Field(
+        default=False,
+        description="deletes or overwrites what cannot be made again; refused unless named at the start. "
+        "`when_present`: its objects are published once; refused where a start would replace one of another run",
     )
     queue: Name | None = Field(default=None, description="in place of the phase's queue")
     timeout_seconds: int | None = Field(

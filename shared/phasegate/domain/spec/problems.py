@@ -108,6 +108,11 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if cycle := _cycle(phase):
             yield f"{at}.processors", f"needs form a cycle: {' -> '.join(cycle)}"
     yield from known_problems(pipeline)
+    for p, phase in enumerate(pipeline.phases):
+        for i, processor in enumerate(phase.processors):
+            if processor.destructive == "when_present" and not isinstance(processor.output, ObjectOutput):
+                at = f"phases[{p}].processors[{i}].destructive"
+                yield at, "'when_present' is about objects, and this processor writes none; write true or false"
     names = [measure.name for measure in pipeline.report.measures]
     for n, name in enumerate(names):
         if name in names[:n]:

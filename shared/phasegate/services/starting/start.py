@@ -24,6 +24,7 @@ from phasegate.services.starting.environment import PlanEnvironment, StartEnviro
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.planner import PlanMade, plan_scope, require_earlier_run
 from phasegate.services.starting.preflight import check_earlier_plans, check_known, check_request
+from phasegate.services.starting.published import check_published
 from phasegate.services.starting.scope import RunScope, settle_dates
 from phasegate.services.starting.write import NewRun, write_run
 from phasegate.telemetry import counting_reads
@@ -72,6 +73,7 @@ def _start(request: RunRequest, environment: StartEnvironment, run_id: str | Non
     state = environment.prepare(scope)
     bind(scope, environment)
     made = plan_scope(scope, environment.prover, state, environment.clock.now(), environment.ask_workers)
+    require_passed(check_published(made.plan, request.overrides, environment.prover))
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
         require_alone(state, made.plan, environment.clock.now())
@@ -146,4 +148,5 @@ def plan_only(request: RunRequest, environment: PlanEnvironment) -> PlanMade:
     now, prover = environment.clock.now(), environment.prover
     unbound = bind(scope, environment)
     made = plan_scope(scope, prover, environment.state, now, environment.ask_workers)
-    return replace(made, known=(*check_known(scope, now), *unbound))
+    published = check_published(made.plan, request.overrides, prover)
+    return replace(made, known=(*check_known(scope, now), *unbound, *published))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from phasegate.domain.calendar.expectation import ExpectationLetter
+from phasegate.domain.checks.proof import Found
 from phasegate.domain.decisions.needed import Why
 from phasegate.domain.decisions.stale import Ages, Changed, Outdated, inputs_outside
 from phasegate.domain.decisions.standing import known_to_be_gone
@@ -67,12 +68,15 @@ def take_stock(
     lacking: list[list[Why | None]] = [[None] * len(index.days) for _ in index.tasks]
     held = find_objects(index, prover)
     empty = _without_source(index, known, held)
+    spoiled = _spoiled_objects(index, prover, held, known)
     for task in index.tasks:
         if not isinstance(task.spec.output, TableOutput) and not index.readers[task.number]:
             is_object, there = isinstance(task.spec.output, ObjectOutput), held.get(task.ref, frozenset())
             for position, day in enumerate(index.days):
                 if day not in there and day not in empty.get(task.ref, ()):
                     lacking[task.number][position] = Why.MISSING if is_object else Why.NO_OUTPUT
+                elif day in spoiled.get(task.ref, ()):
+                    lacking[task.number][position] = Why.UNSOUND
     unproved: dict[str, set[date]] = {}
     open_question, ages = _look(index, prover, lacking, empty, known, by_version, ask_workers)
     for number, position in open_question:
@@ -86,6 +90,26 @@ def take_stock(
         for day in days.difference(empty[ref]):
             lacking[index.by_ref[ref].number][index.position[day]] = Why.NEVER_RAN
     return Stock(lacking, held, {ref: frozenset(days) for ref, days in empty.items()}, ages.stale, ages.outdated)
+
+
+def _spoiled_objects(
+    index: PlanIndex, prover: Prover | None, held: Mapping[str, frozenset[date]], known: Sequence[Waiver]
+) -> dict[str, set[date]]:
+    """Find the objects that are there and that a check of theirs holds back, by ref."""
+    checked = {task.ref: task for task in index.tasks if task.ref in held and index.checks(task.ref)}
+    if prover is None or not checked:
+        return {}
+    subjects = {
+        ref: (dict(zip(index.days, task.expects, strict=True)), dict.fromkeys(held[ref], Found(1)))
+        for ref, task in checked.items()
+    }
+    there = {
+        ref: ({d: x for d, x in expects.items() if d in found}, found) for ref, (expects, found) in subjects.items()
+    }
+    return {
+        ref: {day for day, verdict in judged if verdict.is_asked_again or is_unsound(ref, day, verdict, known)}
+        for ref, judged in prover.judge(index, there).items()
+    }
 
 
 def _without_source(
