@@ -59,6 +59,7 @@ def plan_document(made: "PlanMade", lacking: Lacking) -> dict[str, Any]:
         },
         "why": _why(index.tasks, why),
         "canary": _canary(index),
+        "stops_at_bad_date": plan.stops_at_bad_date,
         "smaller_batches": smaller_batches(index),
         "phases": {phase: _phase(index, phase, why) for phase in plan.phases},
         "missing_outside": {
@@ -216,6 +217,8 @@ def plan_text(made: "PlanMade", lacking: Lacking, inputs: Sequence[str] = ()) ->
             *(f"  {lacking}" for lacking in canary["lacking"]),
             "",
         ]
+    if document["stops_at_bad_date"]:
+        lines += ["The dates enter in order, and one that ends badly lets no later date in until somebody frees it", ""]
     for name, phase in document["phases"].items():
         left = _left(phase["tasks_not_needed"], phase["tasks_with_nothing_due"])
         lines.append(

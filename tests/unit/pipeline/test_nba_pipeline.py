@@ -100,6 +100,7 @@ def test_the_profiles_are_historical_careful_and_current() -> None:
     found = {name: (x.phases, [s.active_dates for s in x.ramp], x.canary) for name, x in nba().profiles.items()}
     span = f"{SCRAPERS}..{PRECOMPUTE}"
     assert found == {"historical": (span, [], False), "careful": (span, [], True), "current": (span, [1, 10], False)}
+    assert [name for name, profile in nba().profiles.items() if profile.stops_at_bad_date] == ["current"]
 
 
 @cache

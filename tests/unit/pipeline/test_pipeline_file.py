@@ -283,6 +283,15 @@ def test_who_reads_nothing_on_its_date_names_nothing_that_it_reads_there(tmp_pat
     assert "phases[2].processors[0].reads_same_date: 'false' contradicts 'reads'" in said
 
 
+def test_dates_go_in_order_or_canaries_go_first(tmp_path: Path) -> None:
+    both = {"phases": "fetch..final", "canary": True, "stops_at_bad_date": True}
+    said = refusal_of(tmp_path, lambda d: d.update(profiles={"current": both}))
+    assert (
+        "FILE: profiles.current.stops_at_bad_date: its dates go in the order of the calendar, and those of a `ca"
+        in said
+    )
+
+
 def test_who_reads_the_calendar_names_the_one_way_and_writes_a_table(tmp_path: Path) -> None:
     said = refusal_of(tmp_path, lambda d: processor(d, SHAPE, "left").update(reads_calendar="season_to_dat"))
     assert "phases[2].processors[0].reads_calendar: Input should be 'season_to_date' (given: 'season_to_dat')" in said

@@ -1,5 +1,6 @@
 """The frozen plan: what its dates should hold, its hash, and its compiled form."""
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -134,6 +135,7 @@ def test_the_same_content_has_the_same_hash() -> None:
         {"reprocess": "missing"},
         {"code_version": "next"},
         {"ramp": (RampStep(active_dates=1),)},
+        {"stops_at_bad_date": True},
         {"among": calendar(FIRST + days(1, date(2024, 2, 1))), "selected": FIRST},
     ],
     ids=lambda other: next(iter(other)),
@@ -150,6 +152,15 @@ def test_the_hash_survives_a_round_trip_through_json() -> None:
     made = plan(ramp=(RampStep(active_dates=1, until_finished=2),))
     read = Plan.model_validate_json(made.model_dump_json(by_alias=True))
     assert (read, read.hash) == (made, made.hash)
+
+
+def test_a_plan_says_that_it_stops_at_bad_dates_only_where_it_does() -> None:
+    kept = json.loads(plan(stops_at_bad_date=True).model_dump_json(by_alias=True))
+    assert kept["stops_at_bad_date"] is True
+    assert Plan.model_validate(kept).stops_at_bad_date
+    before = json.loads(plan().model_dump_json(by_alias=True))
+    assert "stops_at_bad_date" not in before, "what is stored without it is what an earlier version reads"
+    assert not Plan.model_validate(before).stops_at_bad_date
 
 
 def test_the_order_of_keys_in_the_file_does_not_change_the_hash() -> None:

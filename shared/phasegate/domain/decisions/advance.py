@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from phasegate.domain.decisions.circuit_breaker import breakers
-from phasegate.domain.decisions.edges import Blockage, awaited_approvals, canary_left, obstacles
+from phasegate.domain.decisions.edges import Blockage, awaited_approvals, canary_left, held_back, obstacles
 from phasegate.domain.plan import PlanIndex, ReleaseGroup, SameDateEdge
 from phasegate.domain.spec.pipeline import FailurePolicy
 from phasegate.domain.state.board import ENDED, GOOD, OPEN, Board, BoardLetter, bytes_of
@@ -113,10 +113,10 @@ def _tolerated(policy: FailurePolicy, dates: int) -> int | None:
 def _release(index: PlanIndex, board: Board, run: Run, most_releases: int) -> list[tuple[int, int]]:
     """Release groups whose edges pass, earliest date first, as far as the limits admit."""
     admission = _Admission(index, board, run)
-    is_canary = bool(canary_left(index, board))
+    is_canary, held = bool(canary_left(index, board)), held_back(index, board)
     releases: list[tuple[int, int]] = []
     for group in index.groups:
-        candidates = _candidates(index, board, group, is_canary=is_canary)
+        candidates = _candidates(index, board, group, held, is_canary=is_canary)
         position = candidates.find(1)
         while position != -1 and not admission.is_full(group) and len(releases) < most_releases:
             if admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
@@ -131,11 +131,11 @@ def limit_reached(index: PlanIndex, board: Board, run: Run) -> str | None:
     """Name the limit by which a release group is held back on a date on which nothing else is
     against it; None: there is no such group."""
     admission = _Admission(index, board, run)
-    is_canary = bool(canary_left(index, board))
+    is_canary, held = bool(canary_left(index, board)), held_back(index, board)
     for group in index.groups:
         if board.breakers.keys() & {index.tasks[number].ref for number in group.tasks}:
             continue
-        candidates = _candidates(index, board, group, is_canary=is_canary)
+        candidates = _candidates(index, board, group, held, is_canary=is_canary)
         position = candidates.find(1)
         while position != -1:
             if not admission.admits(group, position) and next(obstacles(index, board, group, position), None) is None:
@@ -153,14 +153,15 @@ _IS_PENDING, _IS_ENDED = _mask([BoardLetter.PENDING]), _mask(ENDED)
 _GOOD, _OPEN, _FAILED = bytes_of(GOOD), bytes_of(OPEN), ord(BoardLetter.FAILED)
 
 
-def _candidates(index: PlanIndex, board: Board, group: ReleaseGroup, *, is_canary: bool) -> bytes:
+def _candidates(index: PlanIndex, board: Board, group: ReleaseGroup, held: bytes, *, is_canary: bool) -> bytes:
     """1 for each date on which a release group is pending and all that it needs of the same date has ended; else 0.
 
-    is_canary: canary dates have not passed yet: no other is a candidate.
+    held: as ``held_back`` marks the dates that may not enter. is_canary: canary dates have not passed yet: no other is
+    a candidate.
 
     Only what surely has an obstacle is left out, a thousand dates at a time; ``obstacles`` decides on the rest.
     """
-    found = int.from_bytes(board.groups[group.name].translate(_IS_PENDING))
+    found = int.from_bytes(board.groups[group.name].translate(_IS_PENDING)) & ~int.from_bytes(held)
     if is_canary:
         found &= int.from_bytes(index.canary.get(group.number, b""))
     for edge in group.edges:

@@ -5,8 +5,9 @@ explanation cannot disagree.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from phasegate.domain.plan import ApprovalEdge, BarrierEdge, Edge, PlanIndex, ReleaseGroup, SameDateEdge, WindowEdge
 from phasegate.domain.state.board import BADLY_ENDED, ENDED, GOOD, Board, BoardLetter, bytes_of
@@ -14,6 +15,7 @@ from phasegate.domain.state.unsound import Blocked, NotRun, Unsound
 
 _GOOD = bytes_of(GOOD)
 _IS_NOT_GOOD = bytes(letter not in _GOOD for letter in range(256))
+_IS_PENDING = bytes(letter == ord(BoardLetter.PENDING) for letter in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def obstacles(index: PlanIndex, board: Board, group: ReleaseGroup, position: int
             yield Obstacle("brake", breaker.first, ref, group.number, at, letter, str(breaker))
     if index.canary and not (group.number in index.canary and index.canary[group.number][position]):
         yield from _canary(index, board)
+    if index.plan.stops_at_bad_date:
+        yield from _in_order(index, board, position)
     for number in group.released_with:
         companion = index.groups[number]
         if board.is_pending(companion.name, position):
@@ -95,6 +99,75 @@ def _canary(index: PlanIndex, board: Board) -> Iterator[Obstacle]:
             position = strip.find(1, position + 1)
     if going is not None and not is_bad:
         yield going
+
+
+def stopped_at(index: PlanIndex, board: Board) -> int | None:
+    """Find the position of the earliest date that lets no later one into the run; None: no date does, or the plan does
+    not stop at bad dates."""
+    if not index.plan.stops_at_bad_date:
+        return None
+    return next((stop.at for stop in _stops(index, board, len(index.days))), None)
+
+
+def held_back(index: PlanIndex, board: Board) -> bytes:
+    """Mark the dates that have not entered the run and may not, as an earlier one stops it: 1, else 0."""
+    first = stopped_at(index, board)
+    if first is None:
+        return bytes(len(index.days))
+    return bytes(first + 1) + _not_entered(index, board)[first + 1 :]
+
+
+def _not_entered(index: PlanIndex, board: Board) -> bytes:
+    """1 for each date of which nothing was released, else 0."""
+    found = int.from_bytes(b"\1" * len(index.days))
+    for strip in board.groups.values():
+        found &= int.from_bytes(strip.translate(_IS_PENDING))
+    return found.to_bytes(len(index.days))
+
+
+class _Stop(NamedTuple):
+    """A date stops those after it."""
+
+    at: int
+    """The position of the date."""
+    obstacle: Obstacle
+    """What is bad on it."""
+
+
+def _stops(index: PlanIndex, board: Board, before: int) -> Iterator[_Stop]:
+    """What is bad on the dates before a position, in order: what ended badly there, and what of the tables outside the
+    run holds back a date that has entered."""
+    is_missing_outside = any((board.outside or {}).values())
+    waiting = _not_entered(index, board)
+    for day in index.days if is_missing_outside else sorted(board.bad):
+        if (at := index.position.get(day, before)) >= before:
+            break
+        for ref, why in board.bad.get(day, {}).items():
+            if ref in index.by_ref and not isinstance(why, NotRun):
+                yield _Stop(at, Obstacle("in_order", day, ref, index.by_ref[ref].group, at, _letter(why), str(why)))
+        if not is_missing_outside or waiting[at]:
+            continue
+        for group in index.groups:
+            if board.is_pending(group.name, at):
+                missing = (o for edge in group.edges for o in _edge(index, board, edge, at) if o.group is None)
+                yield from (_Stop(at, replace(o, check="in_order")) for o in missing if o.is_bad)
+
+
+def _in_order(index: PlanIndex, board: Board, position: int) -> Iterator[Obstacle]:
+    """What a date that has not entered the run waits for: all that is bad on earlier dates, else the first of them that
+    has not entered either."""
+    waiting = _not_entered(index, board)
+    if not waiting[position]:
+        return
+    is_bad = False
+    for stop in _stops(index, board, position):
+        is_bad = True
+        yield stop.obstacle
+    first = waiting.find(1)
+    if first < position and not is_bad:
+        group = index.groups[0]
+        detail = "dates enter in the order of the calendar"
+        yield Obstacle("in_order", index.days[first], group.phase, 0, first, BoardLetter.PENDING, detail)
 
 
 def _edge(index: PlanIndex, board: Board, edge: Edge, position: int) -> Iterator[Obstacle]:

@@ -19,6 +19,7 @@ def blank_plan(
     *,
     ramp: Sequence[RampStep] = (),
     canary: Sequence[date] = (),
+    stops_at_bad_date: bool = False,
     reprocess: str = "all",
     selection: Selection | None = None,
     lost: Sequence[date] = (),
@@ -40,6 +41,7 @@ def blank_plan(
         work={f"{n}/{x.name}": WorkLetter.RUN * len(days) for n in phases for x in pipeline.phase(n).processors},
         ramp=tuple(ramp),
         canary=tuple(canary),
+        stops_at_bad_date=stops_at_bad_date,
         reprocess=reprocess,
         code_version=__version__,
     )

@@ -113,6 +113,12 @@ class Plan(BaseModel):
     canary: tuple[date, ...] = Field(
         default=(), description="the dates that go first, each with those of its windows; none: all go alike"
     )
+    stops_at_bad_date: bool = Field(
+        default=False,
+        exclude_if=lambda stops: not stops,
+        description="whether the dates enter in the order of the calendar, and none after one that ended badly; a plan "
+        "that has this key is of a pipeline whose profile has it, which an earlier version refuses",
+    )
     reprocess: str = Field(description="what was asked to be made again: missing, stale, failed or all")
     code_version: str = Field(description="the version of the program that planned it")
 

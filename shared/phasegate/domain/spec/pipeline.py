@@ -435,6 +435,12 @@ class Profile(Strict):
         description="first, middle and last date, a bootstrap date and one on which `canary_number` is above 0 go "
         "through all phases before the rest may start",
     )
+    stops_at_bad_date: bool = Field(
+        default=False,
+        exclude_if=lambda stops: not stops,
+        description="the dates enter the run in the order of the calendar, and one that ended badly lets no later date "
+        "in until somebody has freed it",
+    )
 
 
 class Demand(NamedTuple):

@@ -124,6 +124,11 @@ def problems(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             select_phases(pipeline, profile.phases)
         except LookupError as error:
             yield f"profiles.{name}.phases", str(error)
+        if profile.canary and profile.stops_at_bad_date:
+            yield (
+                f"profiles.{name}.stops_at_bad_date",
+                "its dates go in the order of the calendar, and those of a `canary` before all others; leave one out",
+            )
 
 
 def _cross_check(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

@@ -148,6 +148,7 @@ def make_plan(
         around,
         ramp=chosen.ramp if chosen else (),
         canary=tuple(choose(pipeline.calendar, calendar, days).reasons) if chosen and chosen.canary else (),
+        stops_at_bad_date=chosen is not None and chosen.stops_at_bad_date,
         reprocess=reprocess,
         selection=selection,
     )
