@@ -1,5 +1,6 @@
 """The starter starts runs: by an HTTP request, or by a message on ``backfill-kickoff`` that Pub/Sub pushes here."""
 
+import logging
 from datetime import datetime
 
 import functions_framework
@@ -10,12 +11,15 @@ from phasegate.domain.errors import InputError
 from phasegate.domain.messages.kickoff import Kickoff
 from phasegate.domain.state.listed import ListedRun
 from phasegate.entrypoints import MAX_BODY_BYTES, Answer, answer, deployment, is_push, pushed, read, serve, settle
+from phasegate.report.stopped import stopped_text
 from phasegate.services.reading.listing import run_document
 from phasegate.services.starting.environment import CloudEnvironment, require_deployed
 from phasegate.services.starting.start import start
 
 telemetry.configure("starter")
 serve("starter")
+
+_log = logging.getLogger(__name__)
 
 
 def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
@@ -26,12 +30,18 @@ def _start(kickoff: Kickoff, sent_at: datetime | None = None) -> Answer:
     today = here.pipeline.date_at(sent_at or environment.clock.now())
     started = start(kickoff.run_request(str(here.pipeline_file), today), environment, kickoff.run_id, sent_at)
     state, run_id = here.backend.state, started.run.run_id
-    return run_document(ListedRun(started.run, state.board(run_id)[0], state.scope(run_id))), 202
+    document = run_document(ListedRun(started.run, state.board(run_id)[0], state.scope(run_id)))
+    if not started.stopped_by:
+        return document, 202
+    stopped = stopped_text(state, run_id, started.stopped_by)
+    _log.warning("%s", stopped)
+    return {**document, "stopped": stopped}, 200
 
 
 @functions_framework.http
 def starter(request: Request) -> Answer:
-    """Answer 202 and the run, new or the one that the same request began before."""
+    """Answer 202 and the run, new or the one that the same request began before; 200, and under ``stopped`` what frees
+    it, where that run rests at a bad date and nothing was begun."""
     if not is_push(request) and not _is_message(request):
         return answer("starter", request, Kickoff, _start)
     text = request.get_data(as_text=True)

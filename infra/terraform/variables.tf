@@ -204,7 +204,7 @@ variable "canary" {
 }
 
 variable "kickoff" {
-  description = "A job that asks for runs by itself, as a person would; without a cron line there is none."
+  description = "A job that asks for runs by itself, as a person would; without a cron line there is none. For the current season every morning: { cron = \"0 11 * * *\", request = { season = [\"2024-25\"], profile = \"current\", exclude_live = true } } (docs/stack.md, Every morning)."
   type = object({
     cron = optional(string, "")
     request = optional(object({

@@ -28,6 +28,7 @@ from phasegate.domain.state.listed import ListedRun
 from phasegate.domain.state.run import DesiredState, Run, UnreadableDocument
 from phasegate.ports import Clock, State
 from phasegate.report.status import counts_text, status_text
+from phasegate.report.stopped import stopped_text
 from phasegate.services.operating.operators import drain, resume
 from phasegate.services.reading.counts import Counts, count_run
 from phasegate.services.reading.progress import report
@@ -208,7 +209,11 @@ class CloudCommands:
 
     def _begin(self, run_request: RunRequest, run_id: str | None) -> Run:
         """The run of a request, new or found again; a paused or draining one goes on."""
-        run = start(run_request, self._environment(), run_id).run
+        started = start(run_request, self._environment(), run_id)
+        run = started.run
+        if started.stopped_by:
+            say(stopped_text(self.state(), run.run_id, started.stopped_by))
+            return run
         if run.desired_state in (DesiredState.PAUSED, DesiredState.DRAINING):
             run = resume(self.state(), run.run_id)
             self.act_on_change(run.run_id)

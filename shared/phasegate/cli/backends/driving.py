@@ -86,7 +86,11 @@ def begun(
         run, state = started.run, environment.embedded.state
         _say_another_warehouse(home, environment.embedded.has_another_warehouse)
         _say_remade(started.remade)
-        if not started.is_new:
+        if started.stopped_by:
+            from phasegate.report.stopped import stopped_text
+
+            say(stopped_text(state, run.run_id, started.stopped_by))
+        elif not started.is_new:
             if not state.board(run.run_id)[0].is_over(run):
                 _require_rows(environment.embedded, run.run_id)
             say(f"resuming run {run.run_id}")

@@ -27,6 +27,7 @@ from phasegate.services.reading.made_with import AskWorkers, ask_nobody, asked_o
 from phasegate.services.reading.prover import Prover, RanEmpty
 from phasegate.services.starting.scope import RunScope, choose_phases
 from phasegate.services.starting.stock import Stock, find_objects, take_stock
+from phasegate.services.starting.stopped import kept_waivers
 
 Finished = Callable[[Sequence[date]], Mapping[date, frozenset[str]]]
 """Earlier runs' word: for each date that some run covered, the refs that the newest one brought to a good end."""
@@ -58,6 +59,9 @@ class PlanMade:
     known: tuple[PreflightLine, ...] = ()
     """What is wrong with the known exceptions of the pipeline file, and which of its statements are not bound yet."""
 
+    kept: tuple[Waiver, ...] = ()
+    """What people let pass in the run before, and that passes in this one too (``kept_waivers``)."""
+
 
 def plan_scope(
     scope: RunScope,
@@ -83,6 +87,7 @@ def plan_scope(
             remade = made_from_another_source(state, pipeline.pipeline, request.source, days)
         return remade
 
+    kept = kept_waivers(state, request, pipeline, scope.days, now)
     made = make_plan(
         pipeline,
         scope.calendar,
@@ -94,10 +99,10 @@ def plan_scope(
         finished=finished,
         foreign=foreign,
         ran_empty=records_of(state, pipeline),
-        known=standing(pipeline, now),
+        known=(*standing(pipeline, now), *kept),
         ask_workers=ask_workers,
     )
-    return replace(made, remade=tuple(sorted(remade)))
+    return replace(made, remade=tuple(sorted(remade)), kept=kept)
 
 
 def records_of(state: RunReader | None, pipeline: Pipeline) -> RanEmpty:

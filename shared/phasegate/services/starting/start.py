@@ -26,6 +26,7 @@ from phasegate.services.starting.planner import PlanMade, plan_scope, require_ea
 from phasegate.services.starting.preflight import check_earlier_plans, check_known, check_request
 from phasegate.services.starting.published import check_published
 from phasegate.services.starting.scope import RunScope, settle_dates
+from phasegate.services.starting.stopped import find_stop
 from phasegate.services.starting.write import NewRun, write_run
 from phasegate.telemetry import counting_reads
 
@@ -43,12 +44,15 @@ class Started:
     remade: tuple[date, ...] = ()
     """Dates whose rows were made from another source folder, and are made again."""
 
+    stopped_by: tuple[date, ...] = ()
+    """Dates that ended badly in the run, which rests there, and that nobody has freed: nothing was begun."""
+
 
 def start(
     request: RunRequest, environment: StartEnvironment, run_id: str | None = None, sent_at: datetime | None = None
 ) -> Started:
-    """Find or begin the run that answers a request: the one of that id, the unfinished one of the same request, or a
-    new one.
+    """Find or begin the run that answers a request: the one of that id, the unfinished one of the same request, the one
+    that stopped at a bad date which nobody has freed (``find_stop``), or a new one.
 
     sent_at: when the message was published that asks; the same message again finds the run that it began, also after
     its end. Raises InputError for a bad request and for what preflight fails, before anything is written;
@@ -73,12 +77,14 @@ def _start(request: RunRequest, environment: StartEnvironment, run_id: str | Non
     state = environment.prepare(scope)
     bind(scope, environment)
     made = plan_scope(scope, environment.prover, state, environment.clock.now(), environment.ask_workers)
+    if (stop := find_stop(state, pipeline, made.plan)) is not None:
+        return Started(stop.run, is_new=False, stopped_by=stop.days)
     require_passed(check_published(made.plan, request.overrides, environment.prover))
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
         require_alone(state, made.plan, environment.clock.now())
     run_ids = (run_id,) if run_id is not None else environment.run_ids(pipeline, identity)
-    run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan), run_ids, sent_at)
+    run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan, made.kept), run_ids, sent_at)
     if is_new and not may_be_alongside:
         withdraw_if_later(state, run, made.plan)
     environment.wake(run.run_id)

@@ -9,7 +9,7 @@ from phasegate.domain.errors import NameIsTaken, UnreadableRun
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import Plan, compile_plan
 from phasegate.domain.state.board import Board
-from phasegate.domain.state.run import Run
+from phasegate.domain.state.run import Run, Waiver
 from phasegate.ports import Clock, RunWriter
 from phasegate.services.starting.earlier_run import is_answer
 from phasegate.services.starting.identity import RequestIdentity
@@ -27,6 +27,9 @@ class NewRun:
 
     plan: Plan
     """What the run does."""
+
+    kept: tuple[Waiver, ...] = ()
+    """What people let pass in the run before, and that passes in this one too."""
 
 
 def write_run(
@@ -64,7 +67,7 @@ def _write_once(state: RunWriter, clock: Clock, new: NewRun, run_id: str) -> tup
         request_hash=new.identity.digest,
         source=new.request.source,
         why=new.request.why,
-        waivers=standing(new.plan.pipeline, now, frozenset(new.plan.days)),
+        waivers=(*standing(new.plan.pipeline, now, frozenset(new.plan.days)), *new.kept),
         created_at=now,
     )
     if state.create_run(run, new.plan, Board.blank(run_id, compile_plan(new.plan), run.created_at)):
