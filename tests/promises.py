@@ -134,6 +134,18 @@ CHAPTERS = (
                 "Two unfinished runs over one date of one processor are refused, also when two begin at once.",
                 ("unit/starting/test_alongside.py", "contract/test_two_starters.py"),
             ),
+            Promise(
+                "Where dates go in order none enters behind one that ended badly, on later mornings either, until "
+                "somebody has freed it.",
+                (
+                    "unit/run/test_in_order.py",
+                    "simulation/test_stops_at_bad_date.py",
+                    "simulation/test_order.py::test_behind_a_date_that_ends_badly_none_enters_whatever_times_there_are",
+                    "unit/starting/test_mornings.py",
+                    "functions/test_mornings.py",
+                    "endtoend/test_stops_at_bad_date.py",
+                ),
+            ),
             Promise("A phase that waits for a person waits.", ("decisions_by_people/test_approvals.py",)),
             Promise(
                 "Live work and a backfill never write one date of a table at the same time.",

@@ -40,6 +40,9 @@ pytestmark = pytest.mark.usefixtures("dates_at_once")
 CHAINS = (("fetch/a", "raw/a"), ("fetch/b", "raw/b"), ("shape/left", "shape/right"), ("shape/ahead",), ("final/total",))
 """What is made from each other inside a date; in each chain of a date at most one member misbehaves."""
 
+ALONE, TOGETHER = 4, 3
+"""Dates that go alone where dates go in order, and how many go together after them."""
+
 SHAPE = ("shape/left", "shape/right", "shape/ahead")
 NEEDS = {"raw/a": "fetch/a", "raw/b": "fetch/b", "shape/right": "shape/left", "final/note": "final/total"}
 
@@ -188,11 +191,27 @@ def most_active_dates(sequence: History) -> int:
     return most
 
 
+def entered_in_turn(sequence: History) -> list[date]:
+    """The dates in the order in which they were first claimed."""
+    return list(dict.fromkeys(entry.task[1] for _, entry in sequence.claims()))
+
+
+def not_alone(sequence: History) -> list[date]:
+    """Those of the first dates in whose time a date behind them was claimed."""
+    days = entered_in_turn(sequence)
+    begins = {day: next(n for n, (_, e) in enumerate(sequence.claims()) if e.task[1] == day) for day in days}
+    places = [place for place, _ in sequence.claims()]
+    last = {entry.task[1]: place for place, entry in enumerate(sequence.entries)}
+    return [day for day, after in pairwise(days[: ALONE + 1]) if places[begins[after]] < last[day]]
+
+
 class OrderedWorld(ComparedWorld):
     """Two seasons of four dates each; limits, times and misbehaviour are drawn from a seed."""
 
-    def __init__(self, folder: Path, seed: int, *, barrier: bool = False, unruly: bool = True) -> None:
-        self.random = random.Random(seed)
+    def __init__(
+        self, folder: Path, seed: int, *, barrier: bool = False, unruly: bool = True, in_order: bool = False
+    ) -> None:
+        self.random, self.profile = random.Random(seed), "current" if in_order else None
         self.concurrent, self.active = self.random.randint(1, 6), self.random.randint(1, 4)
         days = [FIRST_DAY + timedelta(days=n) for n in range(8)]
         self.seasons = [days[:4], days[4:]]
@@ -207,6 +226,8 @@ class OrderedWorld(ComparedWorld):
             document["phases"][0]["limits"]["active_dates"] = self.active
             if barrier:
                 document["phases"][3]["gates"].append({"check": "barrier", "phase": "shape"})
+            ramp = [{"active_dates": 1, "until_finished": ALONE}, {"active_dates": TOGETHER}]
+            document["profiles"] = {"current": {"phases": "fetch..final", "ramp": ramp, "stops_at_bad_date": True}}
 
         slowness = {f"{p}": self.random.choice((0.05, 0.5, 3.0)) for c in CHAINS for p in c}
 
@@ -233,7 +254,7 @@ class OrderedWorld(ComparedWorld):
     def drive(self, *, events: type[SqliteEvents] = SqliteEvents, within: timedelta = LONGEST) -> Outcome:
         """Begin the run and drive it, noting the sequence. within: virtual time after which it counts as stuck."""
         with self.sequence.noted(), self.open() as embedded:
-            self.begin(embedded, selection=Selection(seasons=("2022-23", "2023-24")))
+            self.begin(embedded, selection=Selection(seasons=("2022-23", "2023-24")), profile=self.profile)
             embedded.events = events(embedded.database)
             embedded.drive("r", stop=lambda: self.clock.now() > START + within)
         return self.outcome()
@@ -302,6 +323,31 @@ def test_with_random_times_and_failures_no_task_is_claimed_before_its_edges_have
 def test_with_a_barrier_the_last_phase_waits_for_every_date(tmp_path: Path, seed: int) -> None:
     world = OrderedWorld(tmp_path, seed, barrier=True)
     assert world.complaints(world.drive()) == []
+
+
+@pytest.mark.parametrize("seed", range(16 if FULL else 6))
+def test_dates_that_go_in_order_enter_one_after_the_other_the_first_of_them_alone(tmp_path: Path, seed: int) -> None:
+    world = OrderedWorld(tmp_path, seed, in_order=True)
+    assert world.complaints(world.drive()) == []
+    assert entered_in_turn(world.sequence) == world.days
+    assert not_alone(world.sequence) == []
+
+
+@pytest.mark.parametrize("seed", range(16 if FULL else 6))
+def test_behind_a_date_that_ends_badly_none_enters_whatever_times_there_are(tmp_path: Path, seed: int) -> None:
+    world = OrderedWorld(tmp_path, seed, unruly=False, in_order=True)
+    bad = world.random.randrange(8)
+    world.misbehave(**{f"{world.random.choice(SHAPE).replace('/', '__')}__{bad}": ["fail:bug"]})
+    assert world.drive().status == "completed_with_failures"
+    entered = entered_in_turn(world.sequence)
+    assert entered == world.days[: len(entered)]
+    assert bad + 1 <= len(entered) <= (bad + 1 if bad < ALONE else bad + TOGETHER)
+
+
+def test_the_oracle_finds_dates_that_go_side_by_side(tmp_path: Path) -> None:
+    world = OrderedWorld(tmp_path, 0, unruly=False)
+    world.drive()
+    assert not_alone(world.sequence) != []
 
 
 def test_the_oracle_finds_a_claim_that_came_too_early(tmp_path: Path) -> None:
