@@ -1,10 +1,11 @@
 """A request for several dates of a processor is what Phasegate sends where the pipeline file says `batches: list`."""
 
 import datetime
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from phasegate.domain.protocol.worker import WorkerRequest
 
@@ -44,6 +45,9 @@ class BatchRequest(BaseModel):
     skip_downstream_trigger: Literal[True] = Field(default=True, description="a service must not wake its live cascade")
     backfill_mode: Literal[True] = Field(default=True, description="this is no live work")
     backfill_reason: str = Field(default="", description="the run's reason")
+    settings: Mapping[str, JsonValue] = Field(
+        default_factory=dict, description="what the pipeline file sets for the service, in the service's own words"
+    )
     correlation_id: str = Field(default="", description="names the attempt on the first date, in every run")
 
     @model_validator(mode="after")
@@ -63,6 +67,7 @@ class BatchRequest(BaseModel):
                 processor=self.processor,
                 deadline=self.deadline,
                 backfill_reason=self.backfill_reason,
+                settings=self.settings,
                 correlation_id=f"{self.run_id}/{each.date}/{self.phase}/{self.processor}/{each.attempt}",
                 **each.model_dump(),
             )

@@ -149,6 +149,16 @@ def test_a_range_is_sent_with_the_highest_fence_and_is_read_as_one() -> None:
     assert (read.date, read.last) == (date(2024, 1, 15), date(2024, 1, 17))
 
 
+def test_settings_of_the_file_reach_the_service_for_one_date_and_for_several() -> None:
+    constants = {"settings": {"trees": 80, "window": {"dates": 90}}}
+    alone = WorkerRequest.model_validate(request_body(REQUEST, constants, "", "date", "processor"))
+    batch = BatchRequest.model_validate(batch_request_body(several(2), constants, "", "date", "processor"))
+    ranged = range_request_body(several(2), constants, "", "start_date", "processor")
+    ranged["date"] = ranged.pop("start_date")
+    readers = [alone, batch, *batch.apart, BatchRequest.of(alone), RangeRequest.model_validate(ranged)]
+    assert [reader.settings for reader in readers] == [constants["settings"]] * len(readers)
+
+
 def test_the_reference_pipeline_says_the_three_itself() -> None:
     from phasegate.adapters.pipeline_file import load_pipeline
 

@@ -55,7 +55,8 @@ class WorkerRequest(BaseModel):
     """A request is one task, as the worker receives it.
 
     ``date`` and ``processor`` travel under the names that the pipeline file gives them. The three fields of
-    ``FORMER_CONSTANTS`` may be there or not: the pipeline file says what is sent beside the protocol's own fields.
+    ``FORMER_CONSTANTS``, and ``settings``, may be there or not: the pipeline file says what is sent beside the
+    protocol's own fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +72,9 @@ class WorkerRequest(BaseModel):
     skip_downstream_trigger: Literal[True] = Field(default=True, description="a service must not wake its live cascade")
     backfill_mode: Literal[True] = Field(default=True, description="this is no live work")
     backfill_reason: str = Field(default="", description="the run's reason")
+    settings: Mapping[str, JsonValue] = Field(
+        default_factory=dict, description="what the pipeline file sets for the service, in the service's own words"
+    )
     correlation_id: str = Field(default="", description="names the attempt, in every run")
     may_be_empty: bool = Field(
         default=False,
@@ -99,7 +103,7 @@ FORMER_CONSTANTS: Mapping[str, JsonValue] = MappingProxyType(
 )
 """What a worker is sent whose pipeline file does not say ``request``: no live cascade may wake for want of a key."""
 
-OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys()
+OWN_FIELDS = frozenset(WorkerRequest.model_fields) - FORMER_CONSTANTS.keys() - {"settings"}
 """Fields of the protocol itself, which no constant may replace."""
 
 
