@@ -61,6 +61,7 @@ def _of_phase(phase: str) -> Mapping[str, SqlProcessor]:
 
 
 ANALYTICS, PRECOMPUTE = _of_phase("phase_3_analytics"), _of_phase("phase_4_precompute")
+PREDICTIONS = {name: each for name, each in _of_phase("phase_5_predictions").items() if each.spec.sql}
 
 
 def select_of(processor: SqlProcessor) -> str:
@@ -94,7 +95,7 @@ def run_sql_batch(
     warehouse: Warehouse, calendar: Calendar, name: str, fences: Mapping[date, int]
 ) -> dict[date, tuple[int, dict[str, Any]]]:
     """The same for some dates together, in calendar order, each under its fence."""
-    processor = {**ANALYTICS, **PRECOMPUTE}[name]
+    processor = {**ANALYTICS, **PRECOMPUTE, **PREDICTIONS}[name]
     answers: dict[date, tuple[int, dict[str, Any]]] = {}
     due: list[tuple[PlannedSelect, WorkerRequest]] = []
     for day, fence in fences.items():

@@ -11,7 +11,7 @@ from typing import Any
 from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
-from tests.nba_sql import ANALYTICS, PRECOMPUTE, select_of
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, PREDICTIONS, select_of
 
 Row = list[tuple[str, str, Any]]
 """Of every column: its name, the name of its value's type, its value."""
@@ -21,7 +21,7 @@ Row = list[tuple[str, str, Any]]
 def units() -> dict[str, float]:
     """One unit in the last place of every column that the pipeline's SQL rounds, or takes over from a rounded one."""
     found: dict[str, float] = {}
-    for processor in (*ANALYTICS.values(), *PRECOMPUTE.values()):
+    for processor in (*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values()):
         for column in read_statement(select_of(processor)).find_all(exp.Alias):
             made = column.this
             places = [int(one.args["decimals"].name) for one in made.find_all(exp.Round) if one.args.get("decimals")]

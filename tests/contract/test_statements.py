@@ -49,6 +49,7 @@ from tests.nba_sql import (
     NBA,
     PIPELINE,
     PRECOMPUTE,
+    PREDICTIONS,
     SqlProcessor,
     given_to,
     run_sql,
@@ -61,7 +62,7 @@ from tests.workers.conftest import Played, play, request_body
 DATES = 10
 """Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""
 
-PROCESSORS = [*ANALYTICS.values(), *PRECOMPUTE.values()]
+PROCESSORS = [*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values()]
 
 
 def checked() -> list[tuple[str, str]]:

@@ -20,6 +20,8 @@ from tests.workers.reference import Reference
 
 SEASON = "2023-24"
 DATES = 30
+SETTINGS = dict(NBA.workers["nba"].constants)["settings"]
+"""What the pipeline file sets for the worker."""
 ANALYTICS_ORDER = (
     "team_offense_game_summary",
     "team_defense_game_summary",
@@ -34,13 +36,22 @@ PRECOMPUTE_ORDER = (
     "player_daily_cache",
     "ml_feature_store_v2",
 )
+PREDICTIONS_ORDER = (
+    "moving_average_baseline",
+    "zone_matchup_v1",
+    "similarity_balanced_v1",
+    "ensemble_v1",
+    "player_prop_predictions",
+)
 ORDER = (
     *(("/scrape", name) for name in ENDPOINTS),
     *(("/load", name) for name in ENDPOINTS),
     *(("phase_3_analytics", name) for name in ANALYTICS_ORDER),
     *(("phase_4_precompute", name) for name in PRECOMPUTE_ORDER),
+    ("/predict", "xgboost_v1"),
+    *(("phase_5_predictions", name) for name in PREDICTIONS_ORDER),
 )
-"""All 52 processors as (path, or phase of a SELECT, name), each after those that it reads from."""
+"""All processors as (path, or phase of a SELECT, name), each after those that it reads from."""
 
 MakeFolder = Callable[..., Path]
 
@@ -55,6 +66,7 @@ def request_body(path: str, processor: str, day: date, fence: int = 1, **more: A
         "deadline": "2030-01-01T00:00:00Z",
         "game_date": day.isoformat(),
         name_field: processor,
+        **({"settings": SETTINGS} if path == "/predict" else {}),
         **more,
     }
 

@@ -10,7 +10,7 @@ import pytest
 
 from nba_worker.raw import RawProcessors
 from nba_worker.scrapers import ENDPOINTS, Scrapers, object_name
-from nba_worker.service import build
+from nba_worker.service import NbaWorker, build
 from nba_worker.source import SourceFolder
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
@@ -19,7 +19,7 @@ from phasegate.domain.protocol.worker import ProcessorResult
 from phasegate.domain.spec.pipeline import TableOutput
 from phasegate.services.starting.own_tables import make_own_tables
 from tests.nba_sql import NBA, calendar_of, request_for, run_sql_batch
-from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER, Played
+from tests.workers.conftest import ANALYTICS_ORDER, PRECOMPUTE_ORDER, PREDICTIONS_ORDER, Played, request_body
 
 TABLES = [x.output for phase in NBA.phases for x in phase.processors if isinstance(x.output, TableOutput)]
 
@@ -28,6 +28,7 @@ TABLES = [x.output for phase in NBA.phases for x in phase.processors if isinstan
 class Batched:
     """A warehouse and a worker's parts, over the source that the league was played from."""
 
+    worker: NbaWorker
     warehouse: DuckDbWarehouse
     objects: FolderObjectStore
     scrapers: Scrapers
@@ -44,7 +45,13 @@ class Batched:
                     assert isinstance(result, ProcessorResult)
                     found[day, path, name] = result.model_dump(mode="json")
         calendar = calendar_of(self.warehouse)
-        for phase, names in (("phase_3_analytics", ANALYTICS_ORDER), ("phase_4_precompute", PRECOMPUTE_ORDER)):
+        for phase, names in (
+            ("phase_3_analytics", ANALYTICS_ORDER),
+            ("phase_4_precompute", PRECOMPUTE_ORDER),
+            ("phase_5_predictions", PREDICTIONS_ORDER),
+        ):
+            if phase == "phase_5_predictions":
+                found |= self.predict(days)
             for name in names:
                 for day, (status, body) in run_sql_batch(
                     self.warehouse, calendar, name, dict.fromkeys(days, 1)
@@ -53,14 +60,26 @@ class Batched:
                     found[day, phase, name] = body["results"][name]
         return found
 
+    def predict(self, days: list[date]) -> dict[tuple[date, str, str], Any]:
+        """Ask the learned system for these dates in one request; the results as ``process`` has them."""
+        body = request_body("/predict", "xgboost_v1", days[0])
+        of_date = {name: body.pop(name) for name in ("game_date", "attempt", "fence")}
+        body["dates"] = [{**of_date, "game_date": day.isoformat()} for day in days]
+        status, answer = self.worker.handle("/predict", body)
+        assert status == 200, answer
+        return {
+            (day, "/predict", "xgboost_v1"): answer["dates"][day.isoformat()]["results"]["xgboost_v1"] for day in days
+        }
+
 
 @pytest.fixture
 def batched(source_folder: Path, tmp_path: Path) -> Iterator[Batched]:
     warehouse, objects = DuckDbWarehouse(tmp_path / "warehouse.duckdb"), FolderObjectStore(tmp_path / "objects")
-    build(source_folder, warehouse, objects).prepare()
+    worker = build(source_folder, warehouse, objects)
+    worker.prepare()
     make_own_tables(NBA, NBA.phase_names, warehouse)
     source = SourceFolder(source_folder)
-    yield Batched(warehouse, objects, Scrapers(source, objects), RawProcessors(source, warehouse, objects))
+    yield Batched(worker, warehouse, objects, Scrapers(source, objects), RawProcessors(source, warehouse, objects))
     source.close()
     warehouse.close()
 
@@ -75,7 +94,7 @@ def test_batches_leave_the_same_objects_rows_and_answers(batched: Batched, leagu
         rows = f"SELECT * EXCEPT (_fence) FROM {output.table}"
         ours, theirs = (sorted(map(repr, warehouse.query(rows))) for warehouse in (batched.warehouse, league.warehouse))
         assert ours == theirs, output.table
-        assert ours or output.table.endswith(("play_by_play", "tracking_player", "tracking_team"))
+        assert ours or output.table.endswith(("play_by_play", "tracking_player", "tracking_team", "zone_matchup_v1"))
     first = league.days[0]
     assert all(batched.objects.read(object_name(endpoint, first)) is not None for endpoint in ENDPOINTS.values())
 

@@ -14,9 +14,9 @@ from phasegate.adapters.embedded.dialect import Translator, connected, translate
 from phasegate.adapters.json_lines import utc_without_zone
 from phasegate.domain.calendar.sql_parameters import SET_PARAMETERS
 from phasegate.domain.errors import InputError, StatementRefused
-from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, select_of
+from tests.nba_sql import ANALYTICS, PIPELINE, PRECOMPUTE, PREDICTIONS, select_of
 
-EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values()]
+EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values()]
 
 
 def rows_of(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:

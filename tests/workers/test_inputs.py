@@ -11,11 +11,12 @@ from phasegate.adapters.pipeline_file import load_pipeline
 from phasegate.domain.plan import PlanIndex, compile_plan
 from phasegate.domain.plan.blank import blank_plan
 from phasegate.domain.spec.pipeline import TableOutput
-from tests.nba_sql import ANALYTICS, PRECOMPUTE, WINDOW_DATES, SqlProcessor, bounds_of, select_of
+from tests.nba_sql import ANALYTICS, PRECOMPUTE, PREDICTIONS, WINDOW_DATES, SqlProcessor, bounds_of, select_of
 from tests.unit.builders import calendar, days
 from tests.workers.conftest import Played
 
 FILE = Path(__file__).parents[2] / "pipelines" / "nba" / "pipeline.yaml"
+EVERY_SELECT = [*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values()]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def behind(index: PlanIndex, ref: str) -> set[str]:
     return {*same_date, *(name for name, _ in windows)}
 
 
-@pytest.mark.parametrize("processor", [*ANALYTICS.values(), *PRECOMPUTE.values()], ids=lambda each: each.name)
+@pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda each: each.name)
 def test_a_statement_reads_nothing_that_its_processor_does_not_say(index: PlanIndex, processor: SqlProcessor) -> None:
     tables = {output.table: task.ref for task in index.tasks if isinstance(output := task.spec.output, TableOutput)}
     parsed = sqlglot.parse_one(select_of(processor), read="bigquery")
@@ -40,7 +41,7 @@ def test_a_statement_reads_nothing_that_its_processor_does_not_say(index: PlanIn
     assert read <= behind(index, tables[processor.table])
 
 
-@pytest.mark.parametrize("processor", [*ANALYTICS.values(), *PRECOMPUTE.values()], ids=lambda each: each.name)
+@pytest.mark.parametrize("processor", EVERY_SELECT, ids=lambda each: each.name)
 def test_a_statement_that_reads_the_schedule_of_its_season_says_so_and_reads_it_as_the_calendar_does(
     index: PlanIndex, processor: SqlProcessor
 ) -> None:

@@ -86,11 +86,12 @@ def test_health_says_which_version_answers_and_what_rows_of_runs_of_before_are_m
     answer = application(league.worker).test_client().get("/health")
     health = dict(answer.json)
     said, batches = health.pop("made_with"), health.pop("batches")
-    assert batches == {"/scrape": "list", "/load": "list"}
+    assert batches == {"/scrape": "list", "/load": "list", "/predict": "list"}
     assert (answer.status_code, health) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
     assert {path: set(words) for path, words in said.items()} == {
         "/process": set(ANALYTICS),
         "/process-date": set(PRECOMPUTE),
+        "/predict": {"xgboost_v1"},
     }, "scrapers and raw tables say nothing"
     name = "team_defense_zone_analysis"
     assert said["/process-date"][name] == hash_of_statement(select_of(PRECOMPUTE[name]))

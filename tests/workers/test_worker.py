@@ -14,7 +14,7 @@ from nba_worker.service import build
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.errors import HaltError, TransientError
-from tests.nba_sql import ANALYTICS, PRECOMPUTE
+from tests.nba_sql import ANALYTICS, NBA, PRECOMPUTE, PREDICTIONS
 from tests.workers.conftest import ORDER, PRECOMPUTE_ORDER, MakeFolder, Played, play, request_body
 from tests.workers.reference import Reference
 
@@ -22,7 +22,11 @@ MIDDLE = 20
 BY_WORKER = [(path, name) for path, name in ORDER if path.startswith("/")]
 TABLES = {
     **{f"nba_raw.{name}": "game_date" for name in ENDPOINTS},
-    **{processor.table: processor.date_column for processor in (*ANALYTICS.values(), *PRECOMPUTE.values())},
+    **{
+        processor.table: processor.date_column
+        for processor in (*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values())
+    },
+    "nba_predictions.predictions_xgboost_v1": "game_date",
 }
 WITHOUT_SOURCE = {"nbac_play_by_play", "nbap_tracking_player", "nbap_tracking_team"}
 
@@ -31,9 +35,9 @@ def snapshot(league: Played, day: date) -> dict[str, list[dict[str, Any]]]:
     return {table: league.rows(table, column, day) for table, column in TABLES.items()}
 
 
-def test_there_are_52_processors_and_none_fails_on_any_date(league: Played) -> None:
-    assert len(ORDER) == 52
-    assert len(league.results) == 52 * len(league.days)
+def test_every_processor_of_the_pipeline_is_run_and_none_fails_on_any_date(league: Played) -> None:
+    assert len(ORDER) == sum(len(phase.processors) for phase in NBA.phases)
+    assert len(league.results) == len(ORDER) * len(league.days)
     assert {result["status"] for result in league.results.values()} == {"success", "empty"}
 
 
@@ -41,7 +45,7 @@ def test_the_rows_that_a_processor_reports_are_the_rows_in_its_table(league: Pla
     day = league.days[MIDDLE]
     for (when, path, name), result in league.results.items():
         if when == day and path != "/scrape":
-            table = next(table for table in TABLES if table.endswith(f".{name}"))
+            table = next(table for table in TABLES if table.endswith((f".{name}", f".predictions_{name}")))
             assert result["rows"] == len(league.rows(table, TABLES[table], day)), name
 
 

@@ -53,6 +53,10 @@ class Schedule:
         """Whether the date is among the first seven calendar days of its season."""
         return self.is_game_date(day) and day < self.window(day).season_start + timedelta(days=BOOTSTRAP_DAYS)
 
+    def season(self, day: date) -> list[date]:
+        """Return the game dates of the season of a date, in order; none for a date without games."""
+        return self._dates[self._season_of[day]] if day in self._season_of else []
+
     def window(self, day: date) -> Window:
         """Return the last 15 game dates of the season before ``day``; an empty window for a date without games."""
         if day not in self._season_of:

@@ -1,6 +1,6 @@
-"""The reference worker answers for the 42 scrapers and raw tables of a basketball pipeline, behind two paths. What is
-made from these tables is SQL of the pipeline file, which Phasegate runs; two more paths answer for it to runs that were
-planned before that.
+"""The reference worker answers for the 42 scrapers and raw tables of a basketball pipeline and for its learned system,
+behind three paths. What else is made from these tables is SQL of the pipeline file, which Phasegate runs; two more
+paths answer for some of it to runs that were planned before that.
 """
 
 import json
@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from nba_worker.boosted import MADE_WITH, BoostedPredictions
+from nba_worker.boosted_model import SYSTEM
 from nba_worker.raw import DATASET, RawProcessors
 from nba_worker.scrapers import ENDPOINTS, Scrapers, spoiled
 from nba_worker.source import SourceFolder
@@ -37,6 +39,9 @@ class _Processors:
     raw: RawProcessors
     """What loads the objects."""
 
+    boosted: BoostedPredictions
+    """What predicts by trees that it fits."""
+
     sql: SqlProcessors
     """What computes tables from tables, for runs that were planned before Phasegate did it."""
 
@@ -46,9 +51,9 @@ class NbaWorker:
 
     The folder is read once, and again when a file of it has changed: late data reach a worker that lives for weeks.
 
-    ``/scrape`` (``game_date``; ``scraper`` or ``processor``) and ``/load`` (``game_date``) raw tables; for runs of
-    before, ``/process`` and ``/process-date`` (``analysis_date``). All other fields are those of ``WorkerRequest``. A
-    second request for a date leaves the same rows.
+    ``/scrape`` (``game_date``; ``scraper`` or ``processor``), ``/load`` (``game_date``) raw tables, and ``/predict``
+    (``game_date``) by the learned system; for runs of before, ``/process`` and ``/process-date`` (``analysis_date``).
+    All other fields are those of ``WorkerRequest``. A second request for a date leaves the same rows.
 
     service: answers the same requests behind HTTP.
     """
@@ -66,6 +71,9 @@ class NbaWorker:
         )
         route_batch("/load", date_field="game_date", processors=endpoints)(
             lambda request: self._processors().raw.run_batch(request.apart)
+        )
+        route_batch("/predict", date_field="game_date", processors=[SYSTEM], made_with=MADE_WITH)(
+            lambda request: self._processors().boosted.run_batch(request)
         )
         for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
             route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(self._run_sql)
@@ -93,7 +101,8 @@ class NbaWorker:
     def _processors_over(self, source: SourceFolder) -> _Processors:
         warehouse, objects = self._warehouse, self._objects
         raw = RawProcessors(source, warehouse, objects)
-        return _Processors(source, Scrapers(source, objects), raw, SqlProcessors(source.schedule, warehouse))
+        boosted = BoostedPredictions(source.schedule, warehouse, objects)
+        return _Processors(source, Scrapers(source, objects), raw, boosted, SqlProcessors(source.schedule, warehouse))
 
     def _processors(self) -> _Processors:
         """The processors over the folder as it is now. Raises TransientError where it has changed and cannot be read:

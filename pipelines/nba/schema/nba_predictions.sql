@@ -47,3 +47,95 @@ CREATE TABLE IF NOT EXISTS `nba_predictions.ml_feature_store_v2` (
   _fence INT64
 )
 PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.predictions_moving_average_baseline` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.predictions_zone_matchup_v1` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.predictions_similarity_balanced_v1` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.predictions_xgboost_v1` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.predictions_ensemble_v1` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.player_prop_predictions` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  opponent STRING,
+  system_id STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  recommendation STRING,
+  _fence INT64
+)
+PARTITION BY game_date;

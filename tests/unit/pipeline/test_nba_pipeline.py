@@ -17,6 +17,8 @@ from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from tests.conftest import NBA_PIPELINE
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"
+PREDICTIONS = "phase_5_predictions"
+SYSTEMS = ["moving_average_baseline", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1"]
 UPCOMING = ["upcoming_player_game_context", "upcoming_team_game_context"]
 LOOKED_BACK_ON = ["player_game_summary", "team_offense_game_summary", "team_defense_game_summary"]
 
@@ -32,8 +34,9 @@ def processors(phase: str) -> dict[str, Processor]:
     return {x.name: x for x in nba().phase(phase).processors}
 
 
-def test_it_has_fifty_two_processors_in_four_phases() -> None:
-    assert {p.name: len(p.processors) for p in nba().phases} == {SCRAPERS: 21, RAW: 21, ANALYTICS: 5, PRECOMPUTE: 5}
+def test_it_has_fifty_eight_processors_in_five_phases() -> None:
+    counts = {SCRAPERS: 21, RAW: 21, ANALYTICS: 5, PRECOMPUTE: 5, PREDICTIONS: 6}
+    assert {p.name: len(p.processors) for p in nba().phases} == counts
 
 
 def test_each_scraper_has_one_raw_processor_that_waits_for_it_only() -> None:
@@ -46,7 +49,8 @@ def test_scrapers_and_raw_processors_are_released_together() -> None:
 
 def test_scrapers_write_objects_and_all_others_tables() -> None:
     kinds = {p.name: {x.output.kind for x in p.processors} for p in nba().phases}
-    assert kinds == {SCRAPERS: {"object"}, RAW: {"table"}, ANALYTICS: {"table"}, PRECOMPUTE: {"table"}}
+    assert kinds.pop(SCRAPERS) == {"object"}
+    assert list(kinds.values()) == [{"table"}] * 4
 
 
 def test_the_five_analytics_and_the_one_need_among_them() -> None:
@@ -69,7 +73,31 @@ def test_the_five_precompute_stand_in_their_strict_order() -> None:
     }
 
 
-@pytest.mark.parametrize(("phase", "upstream"), [(ANALYTICS, RAW), (PRECOMPUTE, ANALYTICS)])
+def test_the_ensemble_needs_the_four_systems_and_the_union_all_five() -> None:
+    assert {n: x.needs for n, x in processors(PREDICTIONS).items()} == {
+        **{name: [] for name in SYSTEMS},
+        "ensemble_v1": SYSTEMS,
+        "player_prop_predictions": [*SYSTEMS, "ensemble_v1"],
+    }
+
+
+def test_the_learned_system_alone_is_the_workers() -> None:
+    assert [name for name, x in processors(PREDICTIONS).items() if not x.sql] == ["xgboost_v1"]
+
+
+def test_the_learned_system_waits_for_all_features_that_it_may_be_fitted_on() -> None:
+    settings: Any = nba().workers["nba"].constants["settings"]
+    window, refit = (settings["xgboost_v1"][name] for name in ("window_dates", "refit_days"))
+    (gate,) = (
+        g
+        for g in nba().phase(PREDICTIONS).gates
+        if isinstance(g, Lookback) and g.only_for == ["xgboost_v1"] and g.processors == ["ml_feature_store_v2"]
+    )
+    # Before the fit date, and from there to the day before the next one, where no date of the calendar is left out.
+    assert gate.dates == window + refit - 1
+
+
+@pytest.mark.parametrize(("phase", "upstream"), [(ANALYTICS, RAW), (PRECOMPUTE, ANALYTICS), (PREDICTIONS, PRECOMPUTE)])
 def test_a_phase_waits_for_every_processor_of_the_one_before_on_the_same_date(phase: str, upstream: str) -> None:
     gates = [g for g in nba().phase(phase).gates if isinstance(g, AllSucceeded)]
     assert [(g.phase, g.processors, g.only_for) for g in gates] == [(upstream, None, None)]
@@ -81,14 +109,15 @@ def test_only_what_looks_back_waits_for_fifteen_dates_of_three_analytics(phase: 
     assert [(g.only_for, g.processors, g.dates, g.days) for g in gates] == [(looking, LOOKED_BACK_ON, 15, None)]
 
 
-def test_only_phase_4_is_empty_in_the_first_seven_days_of_a_season() -> None:
+def test_phase_4_and_what_is_made_of_it_are_empty_in_the_first_seven_days_of_a_season() -> None:
     assert nba().calendar.bootstrap_days == 7
-    assert {x.name for p in nba().phases for x in p.processors if x.bootstrap} == set(processors(PRECOMPUTE))
+    empty = {x.name for p in nba().phases for x in p.processors if x.bootstrap}
+    assert empty == {*processors(PRECOMPUTE), *processors(PREDICTIONS)}
 
 
 def test_every_table_carries_its_fence_and_at_least_one_key() -> None:
     outputs = [x.output for p in nba().phases for x in p.processors if isinstance(x.output, TableOutput)]
-    assert len(outputs) == 31 and all(o.fence_column and o.keys for o in outputs)
+    assert len(outputs) == 37 and all(o.fence_column and o.keys for o in outputs)
 
 
 def test_no_table_may_go_unchecked_unless_it_may_be_empty() -> None:
@@ -96,10 +125,15 @@ def test_no_table_may_go_unchecked_unless_it_may_be_empty() -> None:
     assert [x.name for x in tables if not x.checks and not x.may_be_empty] == []
 
 
-def test_the_profiles_are_historical_careful_and_current() -> None:
+def test_the_profiles_are_historical_full_careful_and_current() -> None:
     found = {name: (x.phases, [s.active_dates for s in x.ramp], x.canary) for name, x in nba().profiles.items()}
     span = f"{SCRAPERS}..{PRECOMPUTE}"
-    assert found == {"historical": (span, [], False), "careful": (span, [], True), "current": (span, [1, 10], False)}
+    assert found == {
+        "historical": (span, [], False),
+        "full": (f"{SCRAPERS}..{PREDICTIONS}", [], False),
+        "careful": (span, [], True),
+        "current": (span, [1, 10], False),
+    }
     assert [name for name, profile in nba().profiles.items() if profile.stops_at_bad_date] == ["current"]
 
 

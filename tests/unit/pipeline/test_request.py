@@ -159,11 +159,13 @@ def test_settings_of_the_file_reach_the_service_for_one_date_and_for_several() -
     assert [reader.settings for reader in readers] == [constants["settings"]] * len(readers)
 
 
-def test_the_reference_pipeline_says_the_three_itself() -> None:
+def test_the_reference_pipeline_says_the_three_itself_and_sets_its_learned_system() -> None:
     from phasegate.adapters.pipeline_file import load_pipeline
 
     nba = load_pipeline(Path(__file__).parents[3] / "pipelines" / "nba" / "pipeline.yaml")
-    assert nba.workers["nba"].request == dict(FORMER_CONSTANTS)
+    request = dict(nba.workers["nba"].request or {})
+    assert set(request.pop("settings")) == {"xgboost_v1"}
+    assert request == dict(FORMER_CONSTANTS)
 
 
 def test_isolation_is_of_a_factorys_worker_and_is_not_stored_where_nobody_asked_for_it(tmp_path: Path) -> None:
