@@ -57,7 +57,7 @@ from tests.nba_sql import (
     select_of,
 )
 from tests.rounding import Row, assert_same_but_for_the_last_place
-from tests.workers.conftest import Played, play, request_body
+from tests.workers.conftest import Played, play, request_body, with_shots
 
 DATES = 10
 """Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""
@@ -118,7 +118,8 @@ def both(
     storage_emulator: Server,
 ) -> Iterator[Both]:
     home = tmp_path_factory.mktemp("statements")
-    played = play(source_folder, home, DATES)
+    source = with_shots(source_folder, tmp_path_factory.mktemp("source"))
+    played = play(source, home, DATES)
     settings = CloudSettings.from_environment()
     client = bigquery_client(settings)
     wipe_reference_datasets()
@@ -138,7 +139,7 @@ def both(
                     source_format=SourceFormat.NEWLINE_DELIMITED_JSON, schema=client.get_table(table).schema
                 )
                 client.load_table_from_file(BytesIO(json_lines(rows)), table, job_config=config).result()
-    yield Both(played, cloud, build(source_folder, cloud, GcsObjectStore(storage_client(settings), bucket.name)))
+    yield Both(played, cloud, build(source, cloud, GcsObjectStore(storage_client(settings), bucket.name)))
     played.warehouse.close()
 
 

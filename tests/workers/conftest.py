@@ -118,6 +118,20 @@ def play(source: Path, home: Path, season_dates: int) -> Played:
     return played
 
 
+def with_shots(source: Path, folder: Path) -> Path:
+    """The season's first weeks of a source folder in another one, each shot of them in some zone."""
+    zones = "['Restricted Area', 'In The Paint (Non-RA)', 'Mid-Range', 'Left Corner 3', 'Above the Break 3']"
+    for name in ("schedule", "team_boxscores", "player_boxscores"):
+        rows = f"SELECT * FROM '{source}/{name}.parquet' WHERE season = '{SEASON}' AND game_date < '2023-12-01'"
+        duckdb.sql(f"COPY ({rows}) TO '{folder}/{name}.parquet'")
+    duckdb.sql(
+        f"COPY (SELECT game_date, game_id, team, player_id, {zones}[1 + (player_id + n) % 5] AS zone, n <= fgm AS made "
+        f"FROM '{folder}/player_boxscores.parquet', UNNEST(RANGE(1, fga + 1)) AS shots(n)) "
+        f"TO '{folder}/shots.parquet'"
+    )
+    return folder
+
+
 @pytest.fixture(scope="session")
 def reference(source_folder: Path) -> Reference:
     return Reference.read(source_folder, SEASON)
