@@ -139,3 +139,78 @@ CREATE TABLE IF NOT EXISTS `nba_predictions.player_prop_predictions` (
   _fence INT64
 )
 PARTITION BY game_date;
+
+-- Each prediction whose player appeared, beside what happened. Errors are in points.
+CREATE TABLE IF NOT EXISTS `nba_predictions.prediction_accuracy` (
+  game_date DATE,
+  game_id STRING,
+  season STRING,
+  player_id INT64,
+  player_lookup STRING,
+  team STRING,
+  system_id STRING,
+  predicted_points FLOAT64,
+  confidence_score FLOAT64,
+  points_line FLOAT64,
+  recommendation STRING,
+  actual_points INT64,
+  minutes INT64,
+  season_average FLOAT64,
+  signed_error FLOAT64,
+  absolute_error FLOAT64,
+  season_average_error FLOAT64,
+  line_result STRING,
+  is_correct BOOL,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+CREATE TABLE IF NOT EXISTS `nba_predictions.system_daily_performance` (
+  game_date DATE,
+  season STRING,
+  system_id STRING,
+  predictions INT64,
+  graded INT64,
+  mean_absolute_error FLOAT64,
+  mean_error FLOAT64,
+  within_3 FLOAT64,
+  within_5 FLOAT64,
+  season_average_mae FLOAT64,
+  recommendations INT64,
+  correct INT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+-- The season so far, the date included.
+CREATE TABLE IF NOT EXISTS `nba_predictions.prediction_performance_summary` (
+  game_date DATE,
+  season STRING,
+  system_id STRING,
+  dates INT64,
+  graded INT64,
+  mean_absolute_error FLOAT64,
+  root_mean_squared_error FLOAT64,
+  mean_error FLOAT64,
+  season_average_mae FLOAT64,
+  mean_absolute_error_compared FLOAT64,
+  compared INT64,
+  recommendations INT64,
+  correct INT64,
+  correct_share FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
+
+-- What to add to a prediction of so many points, by the last 30 game dates.
+CREATE TABLE IF NOT EXISTS `nba_predictions.scoring_tier_adjustments` (
+  game_date DATE,
+  season STRING,
+  system_id STRING,
+  scoring_tier STRING,
+  graded INT64,
+  mean_error FLOAT64,
+  adjustment FLOAT64,
+  _fence INT64
+)
+PARTITION BY game_date;
