@@ -50,6 +50,7 @@ LEAGUE = (
     "tests/workers/test_worker.py",
     "tests/workers/test_spoiled_dates.py",
     "tests/workers/test_nba_service.py",
+    "tests/workers/test_grading.py",
 )
 """Files that look at the played league: one process runs them all, so that it is played once."""
 
