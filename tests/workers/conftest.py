@@ -42,6 +42,10 @@ PREDICTIONS_ORDER = (
     "similarity_balanced_v1",
     "ensemble_v1",
     "player_prop_predictions",
+    "prediction_accuracy",
+    "system_daily_performance",
+    "prediction_performance_summary",
+    "scoring_tier_adjustments",
 )
 ORDER = (
     *(("/scrape", name) for name in ENDPOINTS),

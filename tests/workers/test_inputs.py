@@ -65,3 +65,21 @@ def test_windows_hold_fifteen_game_dates_and_stay_inside_the_season(league: Play
     late = bounds[date(2023, 12, 4)]
     dates = [day for day in bounds if late["window_start"] <= day < date(2023, 12, 4)]
     assert (late["season_start"], len(dates)) == (first, WINDOW_DATES)
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "dates"),
+    [
+        ("prediction_accuracy", "phase_3_analytics/player_game_summary", None),
+        ("prediction_performance_summary", "phase_5_predictions/prediction_accuracy", None),
+        ("scoring_tier_adjustments", "phase_5_predictions/prediction_accuracy", 29),
+    ],
+)
+def test_grading_and_feedback_wait_for_all_dates_that_they_look_back_on(
+    name: str, read: str, dates: int | None
+) -> None:
+    pipeline, season = load_pipeline(FILE), calendar(days(200))
+    plan = compile_plan(blank_plan(pipeline, pipeline.phase_names, days(200), season.dates))
+    _, windows = plan.inputs[plan.by_ref[f"phase_5_predictions/{name}"].number]
+    waited_for = {day for ref, edge in windows if ref == read for day in edge.whole[199]}
+    assert waited_for == set(days(199)[-dates:] if dates else days(199))
