@@ -51,6 +51,7 @@ LEAGUE = (
     "tests/workers/test_spoiled_dates.py",
     "tests/workers/test_nba_service.py",
     "tests/workers/test_grading.py",
+    "tests/workers/test_exports_of_a_league.py",
 )
 """Files that look at the played league: one process runs them all, so that it is played once."""
 

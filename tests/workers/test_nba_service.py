@@ -86,7 +86,7 @@ def test_health_says_which_version_answers_and_what_rows_of_runs_of_before_are_m
     answer = application(league.worker).test_client().get("/health")
     health = dict(answer.json)
     said, batches = health.pop("made_with"), health.pop("batches")
-    assert batches == {"/scrape": "list", "/load": "list", "/predict": "list"}
+    assert batches == dict.fromkeys(("/scrape", "/load", "/predict", "/export"), "list")
     assert (answer.status_code, health) == (200, {"service": "nba", "version": __version__, "protocol": PROTOCOL})
     assert {path: set(words) for path, words in said.items()} == {
         "/process": set(ANALYTICS),

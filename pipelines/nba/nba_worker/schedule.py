@@ -1,7 +1,7 @@
 """The schedule has game dates, seasons and windows, as the reference worker sees them."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -40,6 +40,15 @@ class Schedule:
             dates.setdefault(season, set()).add(day)
             self._season_of[day] = season
         self._dates = {season: sorted(days) for season, days in dates.items()}
+
+    @property
+    def dates(self) -> Collection[date]:
+        """Return all game dates."""
+        return self._season_of.keys()
+
+    def season_of(self, day: date) -> str | None:
+        """Return the season of a game date, None for a date without games."""
+        return self._season_of.get(day)
 
     def is_game_date(self, day: date) -> bool:
         """Whether a game of this date was played to its end."""

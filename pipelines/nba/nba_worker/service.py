@@ -1,6 +1,6 @@
-"""The reference worker answers for the 42 scrapers and raw tables of a basketball pipeline and for its learned system,
-behind three paths. What else is made from these tables is SQL of the pipeline file, which Phasegate runs; two more
-paths answer for some of it to runs that were planned before that.
+"""The reference worker answers for the 42 scrapers and raw tables of a basketball pipeline, for its learned system, and
+for its exports, each behind a path. What else is made from these tables is SQL of the pipeline file, which Phasegate
+runs; two more paths answer for some of it to runs that were planned before that.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 
 from nba_worker.boosted import MADE_WITH, BoostedPredictions
 from nba_worker.boosted_model import SYSTEM
+from nba_worker.exports import EXPORTS, Exports
 from nba_worker.raw import DATASET, RawProcessors
 from nba_worker.scrapers import ENDPOINTS, Scrapers, spoiled
 from nba_worker.source import SourceFolder
@@ -42,6 +43,9 @@ class _Processors:
     boosted: BoostedPredictions
     """What predicts by trees that it fits."""
 
+    exports: Exports
+    """What publishes files made from the tables."""
+
     sql: SqlProcessors
     """What computes tables from tables, for runs that were planned before Phasegate did it."""
 
@@ -51,9 +55,10 @@ class NbaWorker:
 
     The folder is read once, and again when a file of it has changed: late data reach a worker that lives for weeks.
 
-    ``/scrape`` (``game_date``; ``scraper`` or ``processor``), ``/load`` (``game_date``) raw tables, and ``/predict``
-    (``game_date``) by the learned system; for runs of before, ``/process`` and ``/process-date`` (``analysis_date``).
-    All other fields are those of ``WorkerRequest``. A second request for a date leaves the same rows.
+    ``/scrape`` (``game_date``; ``scraper`` or ``processor``), ``/load`` (``game_date``) raw tables, ``/predict``
+    (``game_date``) by the learned system and ``/export`` (``game_date``) files; for runs of before, ``/process`` and
+    ``/process-date`` (``analysis_date``). All other fields are those of ``WorkerRequest``. A second request for a date
+    leaves the same rows and files.
 
     service: answers the same requests behind HTTP.
     """
@@ -74,6 +79,9 @@ class NbaWorker:
         )
         route_batch("/predict", date_field="game_date", processors=[SYSTEM], made_with=MADE_WITH)(
             lambda request: self._processors().boosted.run_batch(request)
+        )
+        route_batch("/export", date_field="game_date", processors=EXPORTS)(
+            lambda request: self._processors().exports.run_batch(request.apart)
         )
         for path, processors in (("/process", ANALYTICS), ("/process-date", PRECOMPUTE)):
             route(path, date_field="analysis_date", processors=processors, made_with=hash_of)(self._run_sql)
@@ -102,7 +110,9 @@ class NbaWorker:
         warehouse, objects = self._warehouse, self._objects
         raw = RawProcessors(source, warehouse, objects)
         boosted = BoostedPredictions(source.schedule, warehouse, objects)
-        return _Processors(source, Scrapers(source, objects), raw, boosted, SqlProcessors(source.schedule, warehouse))
+        exports = Exports(source.schedule, warehouse, objects)
+        sql = SqlProcessors(source.schedule, warehouse)
+        return _Processors(source, Scrapers(source, objects), raw, boosted, exports, sql)
 
     def _processors(self) -> _Processors:
         """The processors over the folder as it is now. Raises TransientError where it has changed and cannot be read:
