@@ -430,7 +430,7 @@ def test_a_file_that_may_not_be_written_fails_its_date_alone_and_says_what_to_do
     store.around = denied(name)
     results = export(league.exports(store), "results", *DAYS[:3])
     assert isinstance(results[DAYS[1]], InputError)
-    assert str(results[DAYS[1]]).startswith(f"{name} may not be read or written: [Errno 13] Permission denied")
+    assert str(results[DAYS[1]]).startswith(f"{name} may not be read or written: Permission denied.")
     assert "Give the worker the right" in str(results[DAYS[1]])
     assert [day for day, result in results.items() if isinstance(result, ProcessorResult)] == [DAYS[0], DAYS[2]]
     assert_agree(store)

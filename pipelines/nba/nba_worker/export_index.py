@@ -80,8 +80,8 @@ def permission_explained(name: str) -> Iterator[None]:
         if error.errno not in {EACCES, EPERM, EROFS}:
             raise
         raise InputError(
-            f"{name} may not be read or written: {error}. Give the worker the right to read, write and delete below "
-            f"{FOLDER}/ of the object store, then retry"
+            f"{name} may not be read or written: {error.strerror}. Give the worker the right to read, write and delete "
+            f"below {FOLDER}/ of the object store, then retry"
         ) from error
 
 
