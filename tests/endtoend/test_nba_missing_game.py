@@ -44,7 +44,7 @@ def test_its_gate_blocks_its_windows_wait_all_else_finishes_and_a_retry_after_me
     source, games = spoiled
     home = tmp_path / "home"
     select = ("--source", source, "--from", "2023-10-24", "--to", "2023-11-24", "--run-id", "r", "--json")
-    done = run_command("run", "--pipeline", NBA_PIPELINE, *select, home=home)
+    done = run_command("run", "--pipeline", NBA_PIPELINE, "--profile", "historical", *select, home=home)
     assert done.returncode == 1, done.stderr
     document = as_json(done)
 

@@ -41,7 +41,7 @@ class Backfilled:
 def backfilled(source_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]:
     home = tmp_path_factory.mktemp("season") / "home"
     seasons = [word for season in SEASONS for word in ("--season", season)]
-    chosen = ("--pipeline", NBA_PIPELINE, "--source", source_folder, *seasons)
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", source_folder, "--profile", "historical", *seasons)
     done = run_command("run", *chosen, "--run-id", "whole", "--json", home=home)
     assert done.returncode == 0, done.stderr + done.stdout
     found = Backfilled(home, source_folder, as_json(done))
@@ -135,7 +135,8 @@ def test_a_second_run_finds_everything_there_and_changes_nothing(backfilled: Bac
     )
     content = {t: backfilled.ask(f"SELECT COUNT(*), SUM(HASH(t)) FROM {t} AS t") for t in tables}
     backfilled.close()
-    chosen = ("--pipeline", NBA_PIPELINE, "--source", backfilled.source, "--season", SEASONS[-1])
+    chosen = ("--pipeline", NBA_PIPELINE, "--source", backfilled.source, "--profile", "historical")
+    chosen += ("--season", SEASONS[-1])
     done = run_command("run", *chosen, "--json", home=backfilled.home)
     assert done.returncode == 0, done.stderr
     again = Backfilled(backfilled.home, backfilled.source, as_json(done))
