@@ -15,8 +15,10 @@ import yaml
 from sqlglot import exp
 
 from phasegate.adapters.bigquery_sql import read_statement
+from phasegate.adapters.embedded import dialect
 from phasegate.adapters.embedded.dialect import Translator, connected, mending, translated
 from phasegate.adapters.embedded.dialect.functions import Functions, creations, reason
+from phasegate.domain.checks.question import Question, question, together
 from phasegate.domain.errors import InputError, StatementRefused
 from tests.dialect_page import PAGE, page
 from tests.judge.words import found, same
@@ -173,6 +175,46 @@ def test_a_database_gets_the_functions_that_are_called_and_what_these_call() -> 
         assert connection.execute(sql).fetchall() == [(clock.date(1970, 1, 1),)]
         assert made() == {"local", "is_offset", "offset_minutes", "as_date", "in_years", "no_date"}
     connection.close()
+
+
+COLUMNS = {"ds.a": {"d": "DATE", "v": "DOUBLE"}, "ds.b": {"d": "DATE", "v": "BIGINT"}}
+TOGETHER = [f"SELECT d, SUM(v) AS v FROM `{table}` WHERE d IN UNNEST(@days) GROUP BY d -- of all" for table in COLUMNS]
+
+
+def joined(selects: list[str]) -> Question:
+    """A question that ``together`` makes of several."""
+    return together([question(select, [clock.date(2024, 1, 1)], "sums") for select in selects])
+
+
+def test_a_statement_of_several_is_translated_part_by_part_to_what_the_whole_means() -> None:
+    translate = Translator(None, lambda tables: {table: COLUMNS[table] for table in tables})
+    both = joined(TOGETHER)
+    whole = Translator(None, lambda tables: {table: COLUMNS[table] for table in tables})(str(both.sql), both.parameters)
+    assert translate(both.sql, both.parameters) == whole
+    assert whole.parameters == {"days"}
+
+
+def test_a_part_is_translated_once_in_whatever_company_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def noting(tree: exp.Expr, *of: Any) -> dialect.Statement:
+        seen.append(tree.sql())
+        return translated(tree, *of)
+
+    monkeypatch.setattr(dialect, "translated", noting)
+    monkeypatch.setattr(dialect, "_TRANSLATIONS", {})
+    translate = Translator(None, lambda tables: {table: COLUMNS[table] for table in tables})
+    for parts in (TOGETHER, TOGETHER[::-1], TOGETHER[:1]):
+        asked = joined(parts)
+        translate(asked.sql, asked.parameters)
+    assert len(seen) == len(TOGETHER)
+
+
+def test_a_part_that_is_refused_is_refused_in_its_place_in_the_whole() -> None:
+    refused = joined(["SELECT 1 AS x", "SELECT FARM_FINGERPRINT('a') AS x"])
+    for sql in (refused.sql, str(refused.sql)):
+        with pytest.raises(StatementRefused, match="line 2, column 56: FARM_FINGERPRINT is not translated"):
+            Translator()(sql, refused.parameters)
 
 
 def test_the_page_is_what_the_generator_writes() -> None:

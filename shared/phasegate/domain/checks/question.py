@@ -14,6 +14,25 @@ class DuckDbSql(str):
     __slots__ = ()
 
 
+class JoinedSql(str):
+    """A statement is made of several by ``together``. Who takes statements apart finds in it what it was made of."""
+
+    parts: tuple[str, ...]
+    """The statements that it joins, each in the BigQuery dialect, in their order."""
+
+    @classmethod
+    def of(cls, parts: Iterable[str]) -> "JoinedSql":
+        """Join statements, each of which has the same columns; a first column ``asked`` counts them from 0."""
+        listed = tuple(parts)
+        made = cls(_joined(listed))
+        made.parts = listed
+        return made
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " UNION ALL ".join(f"SELECT {n} AS asked, q{n}.* FROM ({part}\n) AS q{n}" for n, part in enumerate(parts))
+
+
 Answer = Sequence[Mapping[str, Any]]
 
 
@@ -50,11 +69,10 @@ def value_name(value: float) -> str:
 
 def together(questions: Sequence[Question]) -> Question:
     """Make one question of several of one shape about the same dates; each row says which it answers (``asked``)."""
-    parts = (f"SELECT {n} AS asked, q{n}.* FROM ({each.sql}\n) AS q{n}" for n, each in enumerate(questions))
+    parts = [each.sql for each in questions]
     parameters = {name: value for each in questions for name, value in each.parameters.items()}
-    sql = " UNION ALL ".join(parts)
-    is_duckdb = any(isinstance(each.sql, DuckDbSql) for each in questions)
-    return Question(DuckDbSql(sql) if is_duckdb else sql, parameters, "")
+    is_duckdb = any(isinstance(part, DuckDbSql) for part in parts)
+    return Question(DuckDbSql(_joined(parts)) if is_duckdb else JoinedSql.of(parts), parameters, "")
 
 
 def in_dialect(dialect: str, sql: str) -> str:

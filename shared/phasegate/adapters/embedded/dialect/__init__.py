@@ -38,7 +38,8 @@ from phasegate.adapters.embedded.dialect.known import mark_places, refusal, refu
 from phasegate.adapters.embedded.dialect.mending import mended
 from phasegate.adapters.embedded.dialect.ranges import mark_overflow, mark_years
 from phasegate.adapters.embedded.dialect.typing import Tables, give_types, type_of, with_types
-from phasegate.domain.checks.question import DuckDbSql
+from phasegate.domain.checks.question import DuckDbSql, JoinedSql
+from phasegate.domain.errors import StatementRefused
 from phasegate.ports import Parameter
 
 
@@ -57,10 +58,12 @@ Columns = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 """Tables ("dataset.table"), each with the DuckDB types of its columns."""
 
 _KEPT = 1024
-_TABLES_READ: LRUCache[str, frozenset[str]] = LRUCache(_KEPT)
+_NAMES_READ: LRUCache[str, tuple[frozenset[str], frozenset[str]]] = LRUCache(_KEPT)
+"""The tables and the parameters that a statement names."""
 _TRANSLATIONS: LRUCache[tuple[str, tuple[tuple[str, str], ...], Columns], Statement] = LRUCache(_KEPT)
 _LOCK = Lock()
-"""Of both: a statement over tables of the same columns is translated once in a process."""
+"""Of both: a statement over tables of the same columns, with parameters of the same types, is translated once in a
+process."""
 
 
 class Translator:
@@ -99,20 +102,39 @@ class Translator:
         return known
 
     def _translation(self, sql: str, kinds: tuple[tuple[str, str], ...]) -> Statement:
+        joined = self._joined(sql, kinds) if isinstance(sql, JoinedSql) else None
+        return joined or self._alone(sql, kinds)
+
+    def _joined(self, sql: JoinedSql, kinds: tuple[tuple[str, str], ...]) -> Statement | None:
+        """Join the translations of a statement's parts, most of which were asked before in other company; None where
+        one is refused, which is said of the whole."""
+        try:
+            parts = [self._alone(part, kinds) for part in sql.parts]
+        except StatementRefused:
+            return None
+        text = " UNION ALL ".join(
+            f'SELECT CAST({n} AS BIGINT) AS "asked", "q{n}".* FROM ({each.sql}) AS "q{n}"'
+            for n, each in enumerate(parts)
+        )
+        return Statement(text, frozenset().union(*(part.parameters for part in parts)))
+
+    def _alone(self, sql: str, kinds: tuple[tuple[str, str], ...]) -> Statement:
         tree = None
         with _LOCK:
-            tables = _TABLES_READ.get(sql)
-        if tables is None:
+            names = _NAMES_READ.get(sql)
+        if names is None:
             tree = read_statement(sql)
-            tables = tables_in(tree)
+            names = tables_in(tree), parameters_of(tree)
+        tables, parameters = names
         columns = self._columns_of(tables)
+        named = tuple((name, kind) for name, kind in kinds if name in parameters)
         with _LOCK:
-            _TABLES_READ[sql] = tables
-            known = _TRANSLATIONS.get((sql, kinds, columns))
+            _NAMES_READ[sql] = names
+            known = _TRANSLATIONS.get((sql, named, columns))
         if known is None:
-            known = translated(tree or read_statement(sql), dict(kinds), columns)
+            known = translated(tree or read_statement(sql), dict(named), columns)
             with _LOCK:
-                _TRANSLATIONS[sql, kinds, columns] = known
+                _TRANSLATIONS[sql, named, columns] = known
         return known
 
     def _columns_of(self, tables: Set[str]) -> Columns:
