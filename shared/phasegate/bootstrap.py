@@ -27,7 +27,7 @@ from phasegate.domain.messages.tasks import DispatchPage, WakeUp, payload_model
 from phasegate.domain.protocol.names import CONDUCTOR_QUEUE, DISPATCH_QUEUE
 from phasegate.domain.protocol.versions import read_json
 from phasegate.domain.spec.dispatch import Observed
-from phasegate.domain.spec.pipeline import Pipeline, QueueSpec, WorkerSpec
+from phasegate.domain.spec.pipeline import SCHEMA_TEXTS, Pipeline, QueueSpec, WorkerSpec
 from phasegate.domain.state.board import Board
 from phasegate.domain.state.run import Run
 from phasegate.domain.state.time_spent import TimeSpent
@@ -232,6 +232,7 @@ class Embedded:
         self.home, self.pipeline, self._source, self._pipeline_file = home, pipeline, source, pipeline_file
         self._options = options or EmbeddedOptions()
         self._undriven: tuple[datetime, datetime] | None = None
+        self._prepared: tuple[Pipeline, tuple[str, ...]] | None = None
         self._stack = ExitStack()
         self.spent = TimeSpent()
         """Where the time of the last drive went."""
@@ -313,7 +314,9 @@ class Embedded:
         if isinstance(self.clock, SteadyClock):
             self.clock.tell_again()
         plan = self.state.plan(run_id)
-        self.prepare(plan.pipeline, plan.phases)
+        if self._prepared != (plan.pipeline, tuple(plan.phases)):
+            self.prepare(plan.pipeline, plan.phases)
+        self._prepared = None  # What a later drive finds is not known yet.
         self._lock.name_run(run_id)
         engine = self.engine(run_id)
         self.spent = engine.spent
@@ -323,11 +326,13 @@ class Embedded:
 
     def prepare(self, pipeline: Pipeline, phases: Sequence[str]) -> None:
         """Let the workers set up what they need (tables, reference data), and make Phasegate's own tables for the
-        phases of a run. Raises InputError where a SELECT does not fit.
+        phases of a run. The next drive of such a run finds them made. Raises InputError where a SELECT does not fit.
         """
         for worker in self.workers.values():
             worker.prepare()
         make_own_tables(pipeline, phases, self.warehouse)
+        # Without the texts of its schema scripts, which are not stored with a plan.
+        self._prepared = pipeline.model_copy(update={SCHEMA_TEXTS: {}}), tuple(phases)
 
     def _threads(self, execute: Execute, clock: Clock) -> Executor[Call, CallEnd]:
         return ThreadExecutor(execute, self._options.threads, clock, self._allowed)

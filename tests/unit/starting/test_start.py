@@ -1,20 +1,24 @@
 """The line from a request to a run, in a home: what it finds again, what it writes, and where it stops."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
 from phasegate.domain.calendar.selection import Selection
 from phasegate.domain.errors import HomeInUse, InputError
 from phasegate.domain.messages.run_request import RunRequest
 from phasegate.domain.plan import WorkLetter
 from phasegate.domain.state.run import DesiredState
 from phasegate.embedded_start import HomePreview, HomeStart
+from phasegate.ports import Row
 from phasegate.services.starting.identity import identify
 from phasegate.services.starting.start import Started, plan_only, preflight_only, start
-from tests.world import World
+from tests.world import World, WorldWorker
 
 
 def request(world: World, **changes: object) -> RunRequest:
@@ -41,6 +45,44 @@ def test_a_request_becomes_a_run_that_can_be_driven_from_the_open_home(tmp_path:
         started = start(request(world, why="first"), environment)
         board = environment.embedded.drive(started.run.run_id)
     assert (started.is_new, started.run.why, board.is_over(started.run)) == (True, "first", True)
+
+
+def test_what_a_start_has_prepared_its_drive_finds_and_a_later_drive_prepares_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, prepared = World(tmp_path, dates=2), []
+    monkeypatch.setattr(
+        WorldWorker, "prepare", lambda worker, prepare=WorldWorker.prepare: prepared.append(prepare(worker))
+    )
+    with HomeStart(world.home, world.source, world.options) as environment:
+        started = start(request(world), environment)
+        environment.embedded.drive(started.run.run_id)
+        assert len(prepared) == 1
+        environment.embedded.drive(started.run.run_id)
+        assert len(prepared) == 2
+
+
+def test_a_start_asks_a_check_about_the_dates_that_hold_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, dates=3)
+    asked: list[list[date]] = []
+
+    def noting(warehouse: DuckDbWarehouse, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        if "AS present" in sql:  # the check ``entities`` of raw/a and raw/b
+            asked.append((parameters or {})["days"])
+        return query(warehouse, sql, parameters)
+
+    query = DuckDbWarehouse.query
+    monkeypatch.setattr(DuckDbWarehouse, "query", noting)
+    begin(world, "r")
+    assert asked == []
+    with world.open() as embedded:
+        embedded.drive("r")
+        for table in ("raw.a", "raw.b"):
+            embedded.warehouse.delete_dates(table, "d", [world.days[1]])
+    asked.clear()
+    plan = begin(world, "s")
+    assert asked == [[world.days[0], world.days[2]]]
+    assert plan.is_new
 
 
 def test_the_same_request_finds_its_unfinished_run(tmp_path: Path) -> None:

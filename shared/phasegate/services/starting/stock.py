@@ -155,7 +155,9 @@ def _look(
             for ref, held in held_by_ref.items()
             if ref in expected
         }
-        judged = prover.judge(index, {ref: (expected[ref], held) for ref, held in counted.items()})
+        # A date without rows is missing or rightly empty, whatever a check says of it.
+        with_rows = {ref: {d: x for d, x in expected[ref].items() if d in held} for ref, held in counted.items()}
+        judged = prover.judge(index, {ref: (with_rows[ref], held) for ref, held in counted.items()})
         unsound = {
             ref: {day for day, v in of_ref if v.is_asked_again or is_unsound(ref, day, v, known)}
             for ref, of_ref in judged.items()
