@@ -25,7 +25,7 @@ from bench.page import REASONS, read_peers, write_page
 from bench.people import commands
 from bench.profiling import profile
 from bench.retrying import retries
-from bench.seasons import eleven_seasons, five_seasons, one_season, plain_loop
+from bench.seasons import all_phases, eleven_seasons, five_seasons, one_season, plain_loop
 from bench.source import make_sample
 from bench.stack import stack
 from bench.statements import statements
@@ -55,6 +55,7 @@ PARTS = {
     "loop": Part(plain_loop, needs_before=True),
     "five": Part(five_seasons, needs_before=True),
     "eleven": Part(eleven_seasons, needs_before=True),
+    "phases": Part(all_phases),
     "commands": Part(commands),
     "stack": Part(stack, needs_before=True, needs_emulators=True),
     "operations": Part(operations),

@@ -18,6 +18,10 @@ Chosen = tuple[str, ...]
 """Words of a command that choose dates: ``("--season", "2023-24")``."""
 
 
+HISTORICAL = ("--profile", "historical")
+"""Phases 1 to 4, which is all that the reference pipeline had when the figures of the issues were taken."""
+
+
 def seasons(*names: str) -> Chosen:
     """Return the words that choose whole seasons."""
     return tuple(word for name in names for word in ("--season", name))
@@ -35,6 +39,8 @@ class Sizes:
     """The one season."""
     five: Chosen
     """The seasons of the source."""
+    current: Chosen
+    """The season that is run date by date through all phases."""
     eleven: Chosen
     """The same, and six more."""
     idle_dates: int
@@ -59,6 +65,7 @@ WHOLE = Sizes(
     loops=2,
     season=seasons("2023-24"),
     five=seasons(*ALL_SEASONS),
+    current=seasons("2024-25"),
     eleven=seasons(*EARLIER_SEASONS, *ALL_SEASONS),
     idle_dates=200,
     few_dates=500,
@@ -74,6 +81,7 @@ QUICK = Sizes(
     loops=1,
     season=("--from", "2023-10-24", "--to", "2023-11-14"),
     five=("--from", "2023-10-24", "--to", "2023-12-07"),
+    current=("--from", "2024-10-22", "--to", "2024-11-12"),
     eleven=("--from", "2014-12-20", "--to", "2015-01-31"),
     idle_dates=60,
     few_dates=60,

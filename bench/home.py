@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.ground import Ground
+from bench.ground import HISTORICAL, Ground
 
 RUNS, EARLIER = 100, 10
 
@@ -42,7 +42,7 @@ def measure_home(pipeline: Path, source: Path, dates: list[str]) -> HomeFigures:
     """Backfill the dates, one run for each and then from the first again, all of it anew each time."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        words = ["run", "--pipeline", str(pipeline), "--source", str(source), "--reprocess", "all"]
+        words = ["run", "--pipeline", str(pipeline), "--source", str(source), *HISTORICAL, "--reprocess", "all"]
         peaks = [
             _typed(home, *words, "--run-id", f"r{number}", "--dates", dates[number % len(dates)])[1]
             for number in range(RUNS)

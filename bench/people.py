@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.ground import Ground
+from bench.ground import HISTORICAL, Ground
 
 TRIES = 3
 """Each is typed so often, and the quickest counts."""
@@ -17,6 +17,6 @@ def commands(ground: Ground) -> None:
 
 def check_plan(ground: Ground, there: str, home: Path, most: float) -> None:
     """A plan of the source's five seasons over a home. there: what of them it holds, in words."""
-    words = ("--pipeline", ground.today.pipeline, "--source", ground.source, *ground.sizes.five, "--json")
+    words = ("--pipeline", ground.today.pipeline, "--source", ground.source, *ground.sizes.five, *HISTORICAL, "--json")
     seconds = min(ground.today.phasegate("--home", home, "plan", *words).seconds for _ in range(TRIES))
     ground.bounds.check(f"plan of five seasons, {there}", seconds, "s", most=most)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.bounds import Beside
 from bench.checkout import Checkout
-from bench.ground import Chosen, Ground
+from bench.ground import HISTORICAL, Chosen, Ground
 from bench.people import check_plan
 from bench.source import make_eleven_seasons, without_batches
 from bench.verifying import measure_verifier
@@ -42,9 +42,16 @@ class Backfill:
         return 1e6 * self.seconds / self.tasks
 
 
-def backfill(of: Checkout, source: Path, chosen: Chosen, home: Path, pipeline: Path | None = None) -> Backfill:
+def backfill(
+    of: Checkout,
+    source: Path,
+    chosen: Chosen,
+    home: Path,
+    pipeline: Path | None = None,
+    profile: Chosen = HISTORICAL,
+) -> Backfill:
     """Run the dates in a new home, whose folder must not be there."""
-    words = ("--pipeline", pipeline or of.pipeline, "--source", source, *chosen)
+    words = ("--pipeline", pipeline or of.pipeline, "--source", source, *chosen, *profile)
     typed = of.phasegate("--home", home, "run", *words, "--json")
     document = typed.document
     assert document["status"] == "completed", document["status"]
@@ -116,6 +123,18 @@ def plain_loop(ground: Ground) -> None:
         seconds = median(run.seconds for run in runs)
         ground.bounds.share(f"a season {told} against the plain loop", seconds, "s", beside, most=most, ratio=ratio)
     ground.bounds.details["time date by date"] = min(singles, key=lambda each: each.seconds).time
+
+
+def all_phases(ground: Ground) -> None:
+    """All six phases: a season by the profile `current`, its first dates one by one, and five seasons by `full`."""
+    for told, profile, chosen, seconds, megabytes in (
+        ("a season", "current", ground.sizes.current, 120, MEMORY_MEGABYTES),
+        ("five seasons", "full", ground.sizes.five, 360, 2 * MEMORY_MEGABYTES),
+    ):
+        made = backfill(ground.today, ground.source, chosen, ground.folder / profile, profile=("--profile", profile))
+        what = f"{told} by `{profile}`, {made.dates:,} dates, {made.tasks:,} tasks of six phases"
+        ground.bounds.check(what, made.seconds, "s", most=seconds)
+        ground.bounds.check(f"  peak memory of {told} by `{profile}`", made.megabytes, "MB", most=megabytes)
 
 
 def _run(ground: Ground, of: Checkout, home: str, chosen: Chosen, pipeline: Path | None = None) -> Backfill:

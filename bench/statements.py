@@ -105,7 +105,7 @@ def drive(pipeline_file: Path, source: Path, dates: int, folder: Path, patch: py
     pipeline = load_pipeline(pipeline_file)
     calendar = read_calendar(pipeline.calendar, ScheduleFile(source, pipeline.calendar).query)
     days = Selection(seasons=(SEASON,)).resolve(calendar)[:dates]
-    plan = make_plan(pipeline, calendar, Selection(dates=tuple(days))).plan
+    plan = make_plan(pipeline, calendar, Selection(dates=tuple(days)), profile="historical").plan
     with OnBigQuery(Home(folder / "home"), pipeline, source, pipeline_file) as embedded:
         run = Run(
             run_id="bench",

@@ -24,7 +24,9 @@ IDLE_PATH = "/run"
 
 
 def _nba() -> dict[str, Any]:
+    """Its first four phases: what its other phases leave behind is asked for by none of these tests."""
     document: dict[str, Any] = yaml.safe_load(NBA.read_text(encoding="utf-8"))
+    del document["phases"][4:], document["profiles"]
     return document
 
 
@@ -65,7 +67,7 @@ def idle_worker() -> Iterator[str]:
 def write_idle_pipeline(
     target: Path, url: str, at_once: int = 100, per_second: int = 500, dates_at_once: int = 1
 ) -> Path:
-    """The NBA pipeline's phases, processors, needs and queues; nothing is written, so that there is nothing to prove.
+    """The NBA pipeline's first four phases, with processors, needs and queues; nothing is written or proved.
 
     Without limits of active dates but the first phase's: a phase begins as soon as the one before it lets it.
     at_once, per_second: tasks under way in each queue, and begun. dates_at_once: dates of a call; where there are
