@@ -10,7 +10,7 @@ locals {
     if !strcontains(file, "__pycache__") && !startswith(file, "shared/phasegate/stack/")
   }
   beside_pipelines = [
-    for file in fileset(local.pipelines_folder, "**/*.{py,sql}") : file if !strcontains(file, "__pycache__")
+    for file in fileset(local.pipelines_folder, "**/*.{py,sql,json}") : file if !strcontains(file, "__pycache__")
   ]
 
   # As the local stack writes it: workers without a url get that of their function.
@@ -62,7 +62,7 @@ resource "google_storage_bucket_object" "pipeline" {
 }
 
 resource "google_storage_bucket_object" "pipeline_sql" {
-  for_each = toset([for file in local.beside_pipelines : trimprefix(file, "${var.pipeline}/") if startswith(file, "${var.pipeline}/") && endswith(file, ".sql")])
+  for_each = toset([for file in local.beside_pipelines : trimprefix(file, "${var.pipeline}/") if startswith(file, "${var.pipeline}/") && !endswith(file, ".py")])
 
   name    = "deployed/${each.key}"
   bucket  = google_storage_bucket.this["objects"].name

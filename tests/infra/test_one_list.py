@@ -184,25 +184,25 @@ def test_a_phase_that_is_added_to_the_pipeline_file_has_its_queue_and_its_alerts
     def add_a_phase(tree: Path) -> None:
         file = tree / "pipelines" / "nba" / "pipeline.yaml"
         document = yaml.safe_load(file.read_text())
-        document["queues"]["predictions"] = {"max_concurrent": 20, "max_per_second": 5}
+        document["queues"]["odds"] = {"max_concurrent": 20, "max_per_second": 5}
         processor = {"name": "win_odds", "output": {"kind": "none"}}
-        dispatch = {"worker": "nba", "path": "/predict", "queue": "predictions"}
+        dispatch = {"worker": "nba", "path": "/odds", "queue": "odds"}
         gate = {"check": "all_succeeded", "phase": "phase_4_precompute"}
         document["phases"].append(
-            {"name": "phase_6_predictions", "dispatch": dispatch, "processors": [processor], "gates": [gate]}
+            {"name": "phase_7_odds", "dispatch": dispatch, "processors": [processor], "gates": [gate]}
         )
         file.write_text(yaml.safe_dump(document, sort_keys=False))
         load_pipeline(file)
 
     changed = plan_of_changed(add_a_phase)
-    (limits,) = changed.all("google_cloud_tasks_queue")["predictions"]["rate_limits"]
+    (limits,) = changed.all("google_cloud_tasks_queue")["odds"]["rate_limits"]
     assert (limits["max_concurrent_dispatches"], limits["max_dispatches_per_second"]) == (20, 5)
     added = set(changed.all("google_monitoring_alert_policy")) - set(plan.all("google_monitoring_alert_policy"))
-    assert added == {"phase/phase_6_predictions", "queue/predictions"}
+    assert added == {"phase/phase_7_odds", "queue/odds"}
     granted = set(changed.all("google_cloud_tasks_queue_iam_member")) - set(
         plan.all("google_cloud_tasks_queue_iam_member")
     )
-    assert {f"{who}/predictions" for who in ("dispatcher", "listener", "sweeper")} <= granted
+    assert {f"{who}/odds" for who in ("dispatcher", "listener", "sweeper")} <= granted
 
 
 def test_queues_of_our_own_have_names_that_pipelines_may_not_use() -> None:

@@ -30,7 +30,7 @@ def archived(file: str) -> bool:
     packages = any(
         fnmatch(file, f"{folder}/*.{ending}") for folder in PACKAGES for ending in ("py", "j2", "sql", "txt")
     )
-    pipelines = any(fnmatch(file, f"pipelines/*.{ending}") for ending in ("py", "sql"))
+    pipelines = any(fnmatch(file, f"pipelines/*.{ending}") for ending in ("py", "sql", "json"))
     return (packages or pipelines) and "__pycache__" not in file and not file.startswith("shared/phasegate/stack/")
 
 
@@ -51,7 +51,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_archive_takes_what_terraform_takes() -> None:
     text = (ROOT / "infra" / "terraform" / "source.tf").read_text()
     assert '"{functions,shared}/**/*.{py,j2,sql,txt}") : trimprefix(file, "shared/")' in text
-    assert '"**/*.{py,sql}"' in text and '!startswith(file, "shared/phasegate/stack/")' in text
+    assert '"**/*.{py,sql,json}"' in text and '!startswith(file, "shared/phasegate/stack/")' in text
 
 
 def test_no_file_that_the_packages_need_is_left_out() -> None:

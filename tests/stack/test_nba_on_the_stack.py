@@ -1,4 +1,5 @@
-"""Games through phases 1 to 4 on the stack, begun by a real gcloud command: the embedded run's tables, row for row.
+"""Games through all six phases on the stack, begun by a real gcloud command: the embedded run's tables, row for row, and
+its exports.
 
 The fixture ``games`` says which: five dates of the two weeks, or all of them with ``PHASEGATE_FULL=1``.
 """
@@ -16,10 +17,11 @@ import pytest
 
 from phasegate.adapters.bigquery_sql import created_table, read_script
 from phasegate.adapters.embedded.home import Home
+from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.bootstrap import open_warehouse
 from phasegate.deployment import Deployment
 from phasegate.domain.plan import WorkLetter
-from phasegate.ports import Warehouse
+from phasegate.ports import ObjectStore, Warehouse
 from phasegate.stack.commands import EXAMPLE
 from tests.conftest import as_json, run_command
 from tests.rounding import Row, assert_same_but_for_the_last_place
@@ -31,7 +33,7 @@ AFTER_BOOTSTRAP = date(2023, 10, 31)
 """Seven days after the season's first: phase 4 has rows from here on."""
 
 PATIENCE_SECONDS = 900.0
-TASKS_A_DATE = 52
+TASKS_A_DATE = 65
 HISTORY = "nba_reference.processor_run_history"
 TABLES = sorted(
     f"{created_table(tree).db}.{created_table(tree).name}"
@@ -50,6 +52,7 @@ class BothRuns:
     embedded_status: dict[str, Any]
     cloud: Deployment
     embedded: Warehouse
+    objects: ObjectStore
 
     @property
     def days(self) -> list[date]:
@@ -70,7 +73,8 @@ def both(stack: RunningStack, games: Path, tmp_path_factory: pytest.TempPathFact
         watched = stack.command("--backend", "gcp", "watch", run.run_id, "--json", seconds=PATIENCE_SECONDS)
         status = as_json(stack.command("--backend", "gcp", "status", run.run_id, "--json"))
         warehouse = open_warehouse(Home(home))
-        yield BothRuns(run.run_id, watched, status, embedded_status, cloud, warehouse)
+        objects = FolderObjectStore(Home(home).objects)
+        yield BothRuns(run.run_id, watched, status, embedded_status, cloud, warehouse, objects)
         warehouse.close()
 
 
@@ -115,6 +119,30 @@ def test_dates_phases_and_tasks_are_counted_as_in_the_embedded_run(both: BothRun
 @pytest.mark.parametrize("table", [table for table in TABLES if table != HISTORY])
 def test_a_table_is_the_embedded_runs_row_for_row(both: BothRuns, table: str) -> None:
     assert_same_but_for_the_last_place(rows_of(both.embedded, table), rows_of(both.cloud.backend.warehouse, table))
+
+
+@pytest.mark.parametrize("kind", ["results", "players", "systems"])
+def test_every_date_has_the_embedded_runs_export(both: BothRuns, kind: str) -> None:
+    for day in both.days:
+        name = f"v1/{kind}/{day}.json"
+        here, there = both.objects.read(name), both.cloud.backend.objects.read(name)
+        assert_same_but_for_the_last_place([values_of(json.loads(here))], [values_of(json.loads(there))])
+
+
+def test_the_index_lists_every_export(both: BothRuns) -> None:
+    listed = json.loads(both.cloud.backend.objects.read("v1/index.json"))["exports"]
+    assert {kind: sorted(of_kind) for kind, of_kind in listed.items()} == {
+        kind: [str(day) for day in both.days] for kind in ("results", "players", "systems")
+    }
+
+
+def values_of(document: Any, at: str = "$") -> Row:
+    """Every value of a document with its place and type."""
+    if isinstance(document, dict):
+        return [each for key, value in document.items() for each in values_of(value, f"{at}.{key}")]
+    if isinstance(document, list):
+        return [each for n, value in enumerate(document) for each in values_of(value, f"{at}[{n}]")]
+    return [(at, type(document).__name__, document)]
 
 
 def test_phase_4_has_rows_on_every_date_after_the_bootstrap_days_and_on_none_of_them(both: BothRuns) -> None:

@@ -291,7 +291,18 @@ def test_every_run_has_a_home_of_its_own_and_the_same_games(tmp_path: Path) -> N
     asked = [*today.asked, *before.asked]
     assert len({words[1] for words in asked}) == 6
     assert {words[2:] for words in asked} == {
-        ("run", "--pipeline", Path("pipeline.yaml"), "--source", Path("games"), "--season", "2023-24", "--json")
+        (
+            "run",
+            "--pipeline",
+            Path("pipeline.yaml"),
+            "--source",
+            Path("games"),
+            "--season",
+            "2023-24",
+            "--profile",
+            "historical",
+            "--json",
+        )
     }
 
 

@@ -113,13 +113,15 @@ def worker_services(pipeline: Pipeline, file: Path) -> dict[str, WorkerFile]:
 
 def write_pipeline_copy(original: Path, copy: Path, urls: Mapping[str, str]) -> None:
     """Write the pipeline as the stack's processes read it: the workers that the stack starts have their URLs. The SQL
-    files of its processors lie beside it.
+    files of its processors and the schemas of its checks lie beside it.
     """
     document: dict[str, Any] = yaml.safe_load(original.read_text(encoding="utf-8"))
     for name, url in urls.items():
         document["workers"][name]["url"] = url
-    selects = (processor.get("sql") for phase in document["phases"] for processor in phase["processors"])
-    for name in (*filter(None, selects), *document.get("schema_files", ())):
+    processors = [processor for phase in document["phases"] for processor in phase["processors"]]
+    selects = (processor.get("sql") for processor in processors)
+    schemas = (check.get("schema") for processor in processors for check in processor.get("checks", ()))
+    for name in (*filter(None, (*selects, *schemas)), *document.get("schema_files", ())):
         (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
         (copy.parent / name).write_bytes((original.parent / name).read_bytes())
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)

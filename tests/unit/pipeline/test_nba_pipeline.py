@@ -17,7 +17,7 @@ from phasegate.domain.spec.pipeline import Pipeline, Processor, TableOutput
 from tests.conftest import NBA_PIPELINE
 
 SCRAPERS, RAW, ANALYTICS, PRECOMPUTE = "phase_1_scrapers", "phase_2_raw", "phase_3_analytics", "phase_4_precompute"
-PREDICTIONS = "phase_5_predictions"
+PREDICTIONS, EXPORTS = "phase_5_predictions", "phase_6_exports"
 SYSTEMS = ["moving_average_baseline", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1"]
 UPCOMING = ["upcoming_player_game_context", "upcoming_team_game_context"]
 LOOKED_BACK_ON = ["player_game_summary", "team_offense_game_summary", "team_defense_game_summary"]
@@ -34,8 +34,8 @@ def processors(phase: str) -> dict[str, Processor]:
     return {x.name: x for x in nba().phase(phase).processors}
 
 
-def test_it_has_fifty_eight_processors_in_five_phases() -> None:
-    counts = {SCRAPERS: 21, RAW: 21, ANALYTICS: 5, PRECOMPUTE: 5, PREDICTIONS: 6}
+def test_it_has_sixty_five_processors_in_six_phases() -> None:
+    counts = {SCRAPERS: 21, RAW: 21, ANALYTICS: 5, PRECOMPUTE: 5, PREDICTIONS: 10, EXPORTS: 3}
     assert {p.name: len(p.processors) for p in nba().phases} == counts
 
 
@@ -47,9 +47,9 @@ def test_scrapers_and_raw_processors_are_released_together() -> None:
     assert (nba().phase(RAW).released_with, nba().phase(RAW).gates) == (SCRAPERS, [])
 
 
-def test_scrapers_write_objects_and_all_others_tables() -> None:
+def test_scrapers_and_exports_write_objects_and_all_others_tables() -> None:
     kinds = {p.name: {x.output.kind for x in p.processors} for p in nba().phases}
-    assert kinds.pop(SCRAPERS) == {"object"}
+    assert kinds.pop(SCRAPERS) == kinds.pop(EXPORTS) == {"object"}
     assert list(kinds.values()) == [{"table"}] * 4
 
 
@@ -73,12 +73,22 @@ def test_the_five_precompute_stand_in_their_strict_order() -> None:
     }
 
 
-def test_the_ensemble_needs_the_four_systems_and_the_union_all_five() -> None:
+def test_predictions_their_grades_and_what_follows_from_these_stand_in_their_order() -> None:
     assert {n: x.needs for n, x in processors(PREDICTIONS).items()} == {
         **{name: [] for name in SYSTEMS},
         "ensemble_v1": SYSTEMS,
         "player_prop_predictions": [*SYSTEMS, "ensemble_v1"],
+        "prediction_accuracy": ["player_prop_predictions"],
+        "system_daily_performance": ["prediction_accuracy"],
+        "prediction_performance_summary": ["system_daily_performance"],
+        "scoring_tier_adjustments": ["system_daily_performance"],
     }
+
+
+def test_exports_are_checked_by_their_schemas_and_published_once() -> None:
+    for name, export in processors(EXPORTS).items():
+        assert [check.model_dump(by_alias=True)["schema"] for check in export.checks] == [f"exports/{name}.schema.json"]
+        assert export.destructive == "when_present"
 
 
 def test_the_learned_system_alone_is_the_workers() -> None:
@@ -117,7 +127,7 @@ def test_phase_4_and_what_is_made_of_it_are_empty_in_the_first_seven_days_of_a_s
 
 def test_every_table_carries_its_fence_and_at_least_one_key() -> None:
     outputs = [x.output for p in nba().phases for x in p.processors if isinstance(x.output, TableOutput)]
-    assert len(outputs) == 37 and all(o.fence_column and o.keys for o in outputs)
+    assert len(outputs) == 41 and all(o.fence_column and o.keys for o in outputs)
 
 
 def test_no_table_may_go_unchecked_unless_it_may_be_empty() -> None:
@@ -130,9 +140,9 @@ def test_the_profiles_are_historical_full_careful_and_current() -> None:
     span = f"{SCRAPERS}..{PRECOMPUTE}"
     assert found == {
         "historical": (span, [], False),
-        "full": (f"{SCRAPERS}..{PREDICTIONS}", [], False),
+        "full": (f"{SCRAPERS}..{EXPORTS}", [], False),
         "careful": (span, [], True),
-        "current": (span, [1, 10], False),
+        "current": (f"{SCRAPERS}..{EXPORTS}", [1, 10], False),
     }
     assert [name for name, profile in nba().profiles.items() if profile.stops_at_bad_date] == ["current"]
 
