@@ -1,5 +1,5 @@
-"""Games through all six phases on the stack, begun by a real gcloud command: the embedded run's tables, row for row, and
-its exports.
+"""Games through all six phases on the stack, begun by a real gcloud command: the embedded run's tables, row for row,
+and its exports.
 
 The fixture ``games`` says which: five dates of the two weeks, or all of them with ``PHASEGATE_FULL=1``.
 """
@@ -136,13 +136,13 @@ def test_the_index_lists_every_export(both: BothRuns) -> None:
     }
 
 
-def values_of(document: Any, at: str = "$") -> Row:
-    """Every value of a document with its place and type."""
+def values_of(document: Any, key: str = "") -> Row:
+    """Every value of a document with its key and type, in order."""
     if isinstance(document, dict):
-        return [each for key, value in document.items() for each in values_of(value, f"{at}.{key}")]
+        return [each for name, value in document.items() for each in values_of(value, name)]
     if isinstance(document, list):
-        return [each for n, value in enumerate(document) for each in values_of(value, f"{at}[{n}]")]
-    return [(at, type(document).__name__, document)]
+        return [each for value in document for each in values_of(value, key)]
+    return [(key, type(document).__name__, document)]
 
 
 def test_phase_4_has_rows_on_every_date_after_the_bootstrap_days_and_on_none_of_them(both: BothRuns) -> None:
