@@ -30,26 +30,6 @@ ALONE, NO_LINE = 100, 101
 """Players of ATL: one who was predicted and did not play on the date with one game, and one who never has a line."""
 SYSTEMS = ("ensemble_v1", "moving_average_baseline")
 
-PHASE_5 = """
-CREATE TABLE IF NOT EXISTS `nba_predictions.player_prop_predictions` (game_date DATE, game_id STRING, season STRING,
-  player_id INT64, player_lookup STRING, team STRING, opponent STRING, system_id STRING, predicted_points FLOAT64,
-  confidence_score FLOAT64, points_line FLOAT64, recommendation STRING, _fence INT64) PARTITION BY game_date;
-CREATE TABLE IF NOT EXISTS `nba_predictions.prediction_accuracy` (game_date DATE, game_id STRING, season STRING,
-  player_id INT64, player_lookup STRING, team STRING, system_id STRING, predicted_points FLOAT64,
-  confidence_score FLOAT64, points_line FLOAT64, recommendation STRING, actual_points INT64, minutes INT64,
-  season_average FLOAT64, signed_error FLOAT64, absolute_error FLOAT64, season_average_error FLOAT64,
-  line_result STRING, is_correct BOOL, _fence INT64) PARTITION BY game_date;
-CREATE TABLE IF NOT EXISTS `nba_predictions.system_daily_performance` (game_date DATE, season STRING,
-  system_id STRING, predictions INT64, graded INT64, mean_absolute_error FLOAT64, mean_error FLOAT64,
-  within_3 FLOAT64, within_5 FLOAT64, season_average_mae FLOAT64, recommendations INT64, correct INT64, _fence INT64)
-  PARTITION BY game_date;
-CREATE TABLE IF NOT EXISTS `nba_predictions.prediction_performance_summary` (game_date DATE, season STRING,
-  system_id STRING, dates INT64, graded INT64, mean_absolute_error FLOAT64, root_mean_squared_error FLOAT64,
-  mean_error FLOAT64, season_average_mae FLOAT64, mean_absolute_error_compared FLOAT64, compared INT64,
-  recommendations INT64, correct INT64, correct_share FLOAT64, _fence INT64) PARTITION BY game_date;
-"""
-"""The tables of predictions and grades, where the schema of the pipeline does not make them."""
-
 Rows = dict[str, Any]
 Around = Callable[[str, Callable[[], Any]], Any]
 
@@ -104,7 +84,6 @@ class League:
         self.warehouse = DuckDbWarehouse(folder / "warehouse.duckdb")
         for script in sorted((NBA_PIPELINE.parent / "schema").glob("*.sql")):
             self.warehouse.apply_schema(script.read_text(encoding="utf-8"))
-        self.warehouse.apply_schema(PHASE_5)
         self.schedule = Schedule((SEASON, day) for day in DAYS)
 
     def fill(self, table: str, rows_by_day: Mapping[date, Iterable[Rows]], fence: int = 1) -> None:

@@ -17,9 +17,11 @@ from nba_worker import export_index
 from nba_worker.export_index import INDEX, WAITS
 from nba_worker.exports import EXPORTS, LAST_GAMES
 from phasegate.domain.errors import InputError, TransientError
+from phasegate.domain.spec.pipeline import ObjectOutput
 from phasegate.ports import Partition
 from phasegate.worker import ErrorClass, ProcessorResult, ResultStatus
 from tests.conftest import NBA_PIPELINE
+from tests.nba_sql import NBA
 from tests.workers.exporting import (
     ALONE,
     DAYS,
@@ -102,6 +104,15 @@ def assert_agree(store: Store) -> None:
         name: {"path": name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
         for name, content in files.items()
     }
+
+
+def test_the_pipeline_file_has_each_export_where_the_worker_writes_it_with_its_schema() -> None:
+    written = {
+        processor.name: (processor.output.name_on(LATER), [check.schema_file for check in processor.checks])
+        for processor in NBA.phase("phase_6_exports").processors
+        if isinstance(processor.output, ObjectOutput)
+    }
+    assert written == {kind: (f"v1/{kind}/{LATER}.json", [f"exports/{kind}.schema.json"]) for kind in EXPORTS}
 
 
 def test_every_game_date_has_its_exports_and_each_fits_its_schema(published: Store) -> None:

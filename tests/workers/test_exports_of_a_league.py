@@ -13,7 +13,7 @@ from nba_worker.exports import EXPORTS
 from nba_worker.service import NbaWorker, build
 from tests.conftest import NBA_PIPELINE
 from tests.workers.conftest import Played, request_body
-from tests.workers.exporting import PHASE_5, Store
+from tests.workers.exporting import Store
 from tests.workers.reference import Reference
 
 
@@ -26,7 +26,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def worker(league: Played, store: Store, source_folder: Path) -> NbaWorker:
     """A worker over the tables of the league."""
-    league.warehouse.apply_schema(PHASE_5)
     return build(source_folder, league.warehouse, store)
 
 
