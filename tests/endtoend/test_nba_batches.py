@@ -18,7 +18,7 @@ def made(source: Path, folder: Path, dates_at_once: int) -> Path:
     home, pipeline = folder / "home", folder / "nba" / "pipeline.yaml"
     shutil.copytree(NBA_PIPELINE.parent, pipeline.parent)
     text, changed = re.subn(r"batch: \{dates: 20\}", f"batch: {{dates: {dates_at_once}}}", NBA_PIPELINE.read_text())
-    assert changed == 5
+    assert changed == 6
     pipeline.write_text(text)
     done = run_command("run", "--pipeline", pipeline, "--source", source, *SELECTED, "--json", home=home)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -51,5 +51,5 @@ def test_a_batch_of_any_size_leaves_the_same_rows(
     source_folder: Path, tmp_path: Path, as_written: dict[str, list[str]], dates_at_once: int
 ) -> None:
     rows = rows_of(made(source_folder, tmp_path, dates_at_once))
-    assert len(rows) == 37 and rows["nba_predictions.predictions_xgboost_v1"]
+    assert len(rows) == 41 and rows["nba_predictions.predictions_xgboost_v1"]
     assert [name for name in rows if rows[name] != as_written[name]] == []

@@ -52,8 +52,8 @@ def rows_that_differ(one: Path, other: Path) -> dict[str, int]:
         for name, home in (("one", one), ("other", other)):
             connection.execute(f"ATTACH '{home / 'warehouse.duckdb'}' AS {name} (READ_ONLY)")
         tables = connection.execute(
-            "SELECT DISTINCT schema_name || '.' || table_name FROM duckdb_columns()"
-            " WHERE database_name = 'one' AND column_name = '_fence'"
+            "SELECT schema_name || '.' || table_name FROM duckdb_columns()"
+            " WHERE database_name IN ('one', 'other') AND column_name = '_fence' GROUP BY 1 HAVING COUNT(*) = 2"
         ).fetchall()
         assert len(tables) == 31
         differing = {}

@@ -36,7 +36,7 @@ def snapshot(league: Played, day: date) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_every_processor_of_the_pipeline_is_run_and_none_fails_on_any_date(league: Played) -> None:
-    assert len(ORDER) == sum(len(phase.processors) for phase in NBA.phases)
+    assert len(ORDER) == sum(len(phase.processors) for phase in NBA.phases if phase.name != "phase_6_exports")
     assert len(league.results) == len(ORDER) * len(league.days)
     assert {result["status"] for result in league.results.values()} == {"success", "empty"}
 
