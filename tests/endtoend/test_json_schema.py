@@ -143,6 +143,16 @@ def test_a_date_whose_object_it_does_not_allow_goes_no_further(shop: Shop, conte
     assert not (shop.home / "objects" / "v1" / "notes" / f"{DAYS[1]}.json").exists()
 
 
+def test_an_object_that_the_library_cannot_take_blocks_its_own_date_alone(shop: Shop) -> None:
+    shop.schema('{"$ref": "#/$defs/deep", "$defs": {"deep": {"items": {"$ref": "#/$defs/deep"}, "multipleOf": 0.5}}}')
+    shop.publishes(DAYS[0], "[" * 400 + "]" * 400)
+    shop.publishes(DAYS[1], "1e400")
+    status, document = shop.run()
+    assert (status, document["tasks"]["succeeded"]) == (1, 2)
+    for day in DAYS[:2]:
+        assert "cannot be held against the schema" in shop.type("explain", "r", day)
+
+
 def test_a_mended_object_lets_its_date_go_on(shop: Shop) -> None:
     shop.publishes(DAYS[1], {"orders": 1})
     assert shop.run()[0] == 1
@@ -188,6 +198,8 @@ def test_a_report_reads_the_objects_again(shop: Shop) -> None:
         ("[]", "is no JSON Schema: an object is wanted, not a list"),
         ('{"type": "number of orders"}', "is no JSON Schema: at $.type: "),
         ('{"$ref": "#/$defs/count"}', "refers to what is not there"),
+        ('{"$ref": "#"}', "refers to itself without end"),
+        ('{"$dynamicRef": "https://example.com/orders.json"}', "nothing is fetched"),
         (
             '{"$ref": "https://example.com/orders.json"}',
             "refers to https://example.com/orders.json; nothing is fetched",

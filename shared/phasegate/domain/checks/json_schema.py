@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.checks.subject import Finding
-from phasegate.domain.foreign_text import escaped
+from phasegate.domain.foreign_text import escaped, told
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -41,10 +42,15 @@ def schema_problem(text: str) -> str | None:
             if not reference.startswith("#"):
                 return f"refers to {escaped(reference[:100])}; nothing is fetched: write what it means into this file"
             resolver.lookup(reference)
+        probes: tuple[Any, ...] = (None, True, 0, "", [], {})
+        for probe in probes:
+            next(_validator(text).iter_errors(probe), None)
     except SchemaError as error:
         return f"is no JSON Schema: at {error.json_path}: {escaped(error.message[:DETAIL_KEPT])}"
     except Unresolvable as error:
         return f"refers to what is not there: {escaped(str(error)[:DETAIL_KEPT])}"
+    except RecursionError:
+        return "refers to itself without end"
     return None
 
 
@@ -59,11 +65,11 @@ def judge_object(text: str, content: bytes) -> Finding:
         document = json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         return Finding(False, 0, 1, f"is no JSON: {_told(str(error))}")
-    problems: list[str] = []
-    for problem in _validator(text).iter_errors(document):
-        problems.append(f"at {problem.json_path}: {problem.message}")
-        if len(problems) == PROBLEMS_COUNTED:
-            break
+    try:
+        found = islice(_validator(text).iter_errors(document), PROBLEMS_COUNTED)
+        problems = [f"at {problem.json_path}: {problem.message}" for problem in found]
+    except Exception as error:  # too deep, a number too large: the library raises as it comes
+        return Finding(False, 0, 1, f"cannot be held against the schema: {_told(told(error))}")
     if not problems:
         return Finding(True, 0, 0, "0 problems")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -81,9 +87,9 @@ def _validator(text: str) -> "Validator":
 
 
 def _references(schema: Any) -> list[str]:
-    """Every ``$ref`` of a schema."""
+    """Every ``$ref`` and ``$dynamicRef`` of a schema."""
     if isinstance(schema, dict):
-        own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        own = [schema[key] for key in ("$ref", "$dynamicRef") if isinstance(schema.get(key), str)]
         return [*own, *(each for value in schema.values() for each in _references(value))]
     return [each for value in schema for each in _references(value)] if isinstance(schema, list) else []
 

@@ -79,10 +79,11 @@ def _start(request: RunRequest, environment: StartEnvironment, run_id: str | Non
     made = plan_scope(scope, environment.prover, state, environment.clock.now(), environment.ask_workers)
     if (stop := find_stop(state, pipeline, made.plan)) is not None:
         return Started(stop.run, is_new=False, stopped_by=stop.days)
-    require_passed(check_published(made.plan, request.overrides, environment.prover))
     may_be_alongside = request.overrides.alongside
     if not may_be_alongside:
         require_alone(state, made.plan, environment.clock.now())
+    # Afterwards: what a run that has ended by now has published is there.
+    require_passed(check_published(made.plan, request.overrides, environment.prover))
     run_ids = (run_id,) if run_id is not None else environment.run_ids(pipeline, identity)
     run, is_new = write_run(state, environment.clock, NewRun(request, identity, made.plan, made.kept), run_ids, sent_at)
     if is_new and not may_be_alongside:
