@@ -107,3 +107,23 @@ def test_a_table_cannot_be_published_once(shop: Shop) -> None:
     done = run_command("check", "--pipeline", shop.folder / "pipeline.yaml", home=shop.home)
     assert done.returncode == 2
     assert "processors[0].destructive: 'when_present' is about objects" in done.stderr
+
+
+def test_a_repair_names_what_it_would_replace(shop: Shop) -> None:
+    """What a shown repair prints does it."""
+    assert shop.run()[0] == 0
+    (shop.home / "objects" / "v1" / "orders" / f"{DAYS[1]}.json").write_text("{}")
+    shown = shop.type("repair", "r")
+    assert f"--allow-destructive {ORDERS}" in " ".join(shown.split())
+    status = run_command("repair", "r", "--allow-destructive", ORDERS, "--yes", home=shop.home).returncode
+    assert (status, published(shop, DAYS[1])["orders"]) == (0, 1)
+
+
+def test_a_folder_that_may_not_be_read_is_told(shop: Shop) -> None:
+    assert shop.run()[0] == 0
+    taken = shop.home / "objects" / "v1" / "orders" / f"{DAYS[1]}.json"
+    taken.unlink()
+    taken.mkdir()
+    shop.type("verify", "r")
+    report = json.loads((shop.home / "reports" / "r" / "report.json").read_text())
+    assert not report["agrees"]

@@ -168,6 +168,8 @@ def test_a_kept_model_of_the_same_inputs_is_taken(court: Court, fits: list[int])
         ({"schema_version": 0}, "the model that is kept has layout 0"),
         ({"library": {"name": "xgboost", "version": "0.9"}}, "was fitted with {'name': 'xgboost', 'version': '0.9'}"),
         ({"inputs": "0" * 64}, "was fitted on other rows or with other settings"),
+        ({"booster": {}}, "the model that is kept is damaged"),
+        ({"booster": None}, "the model that is kept is damaged"),
     ],
 )
 def test_a_model_that_is_gone_or_another_one_is_fitted_again_and_the_log_says_why(

@@ -5,6 +5,7 @@ dates before its fit date and none else; it is kept as an object beside what it 
 same fit date over the same rows takes it as it is.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -206,6 +207,7 @@ class _Season:
             "library": library(),
             "inputs": inputs,
             "booster": trees,
+            "booster_sha256": _hash_of(trees),
         }
         self._objects.write(name, json.dumps(document).encode())
         return trees
@@ -239,7 +241,13 @@ def _why_not(kept: Mapping[str, Any], inputs: str) -> str | None:
         return f"the model that is kept was fitted with {kept.get('library')}"
     if kept.get("inputs") != inputs:
         return "the model that is kept was fitted on other rows or with other settings"
+    if kept.get("booster_sha256") != _hash_of(kept.get("booster")):
+        return "the model that is kept is damaged"
     return None
+
+
+def _hash_of(booster: Any) -> str:
+    return hashlib.sha256(json.dumps(booster, sort_keys=True).encode()).hexdigest()
 
 
 def _lines(rows: Sequence[Row], points: Iterable[float]) -> bytes:

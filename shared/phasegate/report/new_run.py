@@ -23,7 +23,18 @@ def new_run(run: Run, plan: Plan, days: Sequence[date] = (), *, reprocess: str =
     phases = [] if whole else ["--phases", f"{plan.phases[0]}..{plan.phases[-1]}"]
     again = ["--reprocess", reprocess] if reprocess else []
     dates = ["--dates", _written(days)] if days else _dates(plan)
-    return shlex.join(["phasegate", "run", *options_of(run), *dates, *phases, *again])
+    return shlex.join(["phasegate", "run", *options_of(run), *dates, *phases, *again, *_replaced(plan, reprocess)])
+
+
+def _replaced(plan: Plan, reprocess: str) -> list[str]:
+    """The options that name what is published once, where it is made again."""
+    once = (
+        f"{phase}/{x.name}"
+        for phase in plan.phases
+        for x in plan.pipeline.phase(phase).processors
+        if reprocess and x.destructive == "when_present"
+    )
+    return [word for ref in once for word in ("--allow-destructive", ref)]
 
 
 def _dates(plan: Plan) -> list[str]:

@@ -165,13 +165,13 @@ def _make_anew(survey: Survey, words: Words) -> str:
     refs = {each.ref for each in (*survey.holdings, *survey.stale)}
     destructive = sorted(ref for ref in refs if scope.index.processor(ref).destructive is True)
     # What was built from the rows is published already, and is replaced.
-    order, gone = scope.pipeline.phase_names, {each.ref for each in survey.holdings}
+    order = scope.pipeline.phase_names
     behind = order[min(order.index(ref.partition("/")[0]) for ref in refs) :]
     destructive += [
         f"{phase}/{x.name}"
         for phase in behind
         for x in scope.pipeline.phase(phase).processors
-        if x.destructive == "when_present" and f"{phase}/{x.name}" not in gone
+        if x.destructive == "when_present"
     ]
     return _join(words, ["run", *words.inputs, *dates, *again, *_flags("--allow-destructive", destructive)])
 

@@ -208,6 +208,32 @@ def test_who_asks_for_something_else_is_not_held_back(world: World, changes: dic
     assert morning(world, **changes).is_new
 
 
+def test_a_run_without_the_bad_date_frees_nothing(world: World) -> None:
+    spoil(world)
+    first = morning(world)
+    assert morning(world, selection=Selection(seasons=("2023-24",), exclude=(BAD,), exclude_live=True)).is_new
+    after = morning(world)
+    assert (after.stopped_by, after.run.run_id) == ((BAD,), first.run.run_id)
+
+
+def test_a_run_without_the_date_loses_no_waiver(world: World) -> None:
+    (world.source / "behaviour.json").write_text(json.dumps({f"shape/right/{BAD}": ["short"]}))
+    first = morning(world)
+    signed = {
+        "check": "rows",
+        "phase": "shape",
+        "processor": "right",
+        "until": "2099-12-31",
+        "by": "ann",
+        "why": "known",
+    }
+    with world.open() as embedded:
+        _, waiver = waive(embedded.state, world.clock, first.run.run_id, dates=[BAD], **signed)
+        embedded.drive(first.run.run_id)
+    morning(world, selection=Selection(seasons=("2023-24",), exclude=(BAD,), exclude_live=True))
+    assert morning(world).run.waivers == (waiver,)
+
+
 def test_a_cancelled_run_which_nothing_can_free_holds_nothing_back(world: World) -> None:
     spoil(world)
     first = morning(world)

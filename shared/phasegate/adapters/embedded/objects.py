@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from phasegate.domain.errors import HaltError
+from phasegate.domain.errors import HaltError, InputError
 from phasegate.domain.protocol.object_names import UNFINISHED, checked_name
 
 
@@ -42,8 +42,14 @@ class FolderObjectStore:
             raise
 
     def read(self, name: str) -> bytes:
-        """Return the object's content. Raises FileNotFoundError when there is none, InputError for a bad name."""
-        return self._path(name).read_bytes()
+        """Return the object's content. Raises FileNotFoundError when there is none, InputError for a bad name or a file
+        that may not be read.
+        """
+        path = self._path(name)
+        try:
+            return path.read_bytes()
+        except (PermissionError, IsADirectoryError) as error:
+            raise _unreadable(path, error) from error
 
     def read_versioned(self, name: str) -> tuple[bytes, str] | None:
         """See the port: the generation is the SHA-256 of the content. Content that was written anew in between, and is
@@ -76,8 +82,17 @@ class FolderObjectStore:
             os.close(handle)
 
     def held(self, names: Iterable[str]) -> set[str]:
-        """Return those of the names under which there is an object."""
-        return {name for name in names if self._path(name).is_file()}
+        """Return those of the names under which there is an object. Raises InputError for a folder that may not be
+        read."""
+        held: set[str] = set()
+        for name in names:
+            path = self._path(name)
+            try:
+                if path.is_file():
+                    held.add(name)
+            except PermissionError as error:
+                raise _unreadable(path, error) from error
+        return held
 
     def delete(self, names: Iterable[str]) -> set[str]:
         """Delete the objects of these names; returns those that there were."""
@@ -88,3 +103,7 @@ class FolderObjectStore:
 
     def _path(self, name: str) -> Path:
         return self._root / checked_name(name)
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read: {error.strerror}; give whoever runs this the right to")

@@ -40,8 +40,10 @@ def register(app: typer.Typer) -> None:
         --yes runs them, and what is built on them: a run of --reprocess stale. Refused while a run of these dates is
         not over.
         """
+        from phasegate.domain.operations.preflight import Level
         from phasegate.report.repair import repair_document, repair_text
         from phasegate.services.starting.alongside import require_alone
+        from phasegate.services.starting.published import PUBLISHED
 
         session: Session = context.obj
         if run_id is not None:
@@ -58,6 +60,9 @@ def register(app: typer.Typer) -> None:
             else:
                 show(repair_text(None, words, is_done=yes))
             return
+        # What it would replace, whoever published it, is named in the command that does it.
+        replaced = [line.subject for line in made.known if line.check == PUBLISHED and line.level is Level.FAIL]
+        words = [*words[:-1], *(word for ref in replaced for word in ("--allow-destructive", ref)), words[-1]]
         if not alongside:
             require_alone(session.backend.state(), made.plan, session.backend.clock().now())
         if not yes and as_json:

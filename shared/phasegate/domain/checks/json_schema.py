@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from phasegate.domain.checks.subject import Finding
@@ -30,10 +31,14 @@ def schema_problem(text: str) -> str | None:
 
     try:
         schema = json.loads(text)
-    except ValueError as error:
-        return f"is no JSON: {error}"
+    except (ValueError, RecursionError) as error:
+        return f"is no JSON: {_told(str(error))}"
     if not isinstance(schema, dict):
         return f"is no JSON Schema: an object is wanted, not a {type(schema).__name__}"
+    if not isinstance(schema.get("$schema", ""), str):
+        return "is no JSON Schema: `$schema` names the draft, as a text"
+    if any("$id" in each for each in _subschemas(schema)):
+        return "has an `$id` below its root, which would move its references: take it out"
     try:
         type(_validator(text)).check_schema(schema)
         own = Resource.from_contents(schema, default_specification=DRAFT202012)
@@ -51,6 +56,8 @@ def schema_problem(text: str) -> str | None:
         return f"refers to what is not there: {escaped(str(error)[:DETAIL_KEPT])}"
     except RecursionError:
         return "refers to itself without end"
+    except Exception as error:  # the library raises as it comes
+        return f"cannot be used: {_told(told(error))}"
     return None
 
 
@@ -62,7 +69,7 @@ def fingerprint(text: str) -> str:
 def judge_object(text: str, content: bytes) -> Finding:
     """Hold an object against a schema. ``found`` counts its problems, of which the first is told with its place."""
     try:
-        document = json.loads(content, parse_constant=_no_number)
+        document = json.loads(content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return Finding(False, 0, 1, f"is no JSON: {_told(str(error))}")
     try:
@@ -73,7 +80,7 @@ def judge_object(text: str, content: bytes) -> Finding:
     if not problems:
         return Finding(True, 0, 0, "0 problems")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return Finding(False, 0, len(problems), f"{_told(min(problems))}{more}")
+    return Finding(False, 0, len(problems), f"{_told(problems[0])}{more}")
 
 
 @lru_cache
@@ -92,6 +99,24 @@ def _references(schema: Any) -> list[str]:
         own = [schema[key] for key in ("$ref", "$dynamicRef") if isinstance(schema.get(key), str)]
         return [*own, *(each for value in schema.values() for each in _references(value))]
     return [each for value in schema for each in _references(value)] if isinstance(schema, list) else []
+
+
+def _subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every mapping below the root of a schema."""
+    waiting: list[Any] = list(schema.values())
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            yield each
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+
+
+def _finite(word: str) -> float:
+    if not isfinite(number := float(word)):
+        raise ValueError(f"{word[:40]} is too large a number")
+    return number
 
 
 def _no_number(word: str) -> None:

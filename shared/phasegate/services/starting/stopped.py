@@ -4,7 +4,7 @@ again, and what a person has let pass still passes.
 See decision 40.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -41,28 +41,32 @@ def find_stop(state: RunReader, pipeline: Pipeline, plan: Plan) -> Stop | None:
     """
     if not plan.stops_at_bad_date or plan.reprocess != "missing":
         return None
-    run = _last_run(state, pipeline.pipeline, frozenset(plan.days))
-    if run is None or any(mended(state.plan(run.run_id).pipeline, pipeline)):
-        return None
-    board, _ = state.board(run.run_id)
-    index = state.index(run.run_id, board.plan)
-    if not board.is_over(run) or stopped_at(index, board) is None:
-        return None
-    days = tuple(
-        day
-        for position, day in enumerate(plan.days)
-        if any(
-            not isinstance(why, NotRun) and ref in plan.letters and plan.letters[ref][position] == WorkLetter.RUN
-            for ref, why in board.bad.get(day, {}).items()
+    for run, own in _runs_by_day(state, pipeline.pipeline, plan.days):
+        if any(mended(state.plan(run.run_id).pipeline, pipeline)):
+            continue
+        board, _ = state.board(run.run_id)
+        index = state.index(run.run_id, board.plan)
+        if not board.is_over(run) or stopped_at(index, board) is None:
+            continue
+        days = tuple(
+            day
+            for position, day in enumerate(plan.days)
+            if day in own
+            and any(
+                not isinstance(why, NotRun) and ref in plan.letters and plan.letters[ref][position] == WorkLetter.RUN
+                for ref, why in board.bad.get(day, {}).items()
+            )
         )
-    )
-    return Stop(run, days) if days else None
+        if days:
+            return Stop(run, days)
+    return None
 
 
 def kept_waivers(
     state: RunReader | None, request: RunRequest, pipeline: Pipeline, days: Collection[date], now: datetime
 ) -> tuple[Waiver, ...]:
-    """Find what people let pass on these dates in the last run that stops at bad dates, and has not ended.
+    """Find what people let pass on these dates, each in the last run that stops at bad
+    dates and has it, and has not ended.
 
     Its next run would stop at a date that somebody freed with a waiver else. state: None where there is no run yet.
     now: UTC. Empty for a profile that does not stop.
@@ -70,23 +74,32 @@ def kept_waivers(
     profile = pipeline.profiles.get(request.profile or "")
     if state is None or profile is None or not profile.stops_at_bad_date:
         return ()
-    run = _last_run(state, pipeline.pipeline, frozenset(days))
-    signed = () if run is None else (waiver for waiver in in_force(run, now) if not waiver.is_of_the_file)
-    kept = ((waiver, tuple(day for day in waiver.dates if day in days)) for waiver in signed)
-    return tuple(waiver.model_copy(update={"dates": of_both}) for waiver, of_both in kept if of_both)
+    kept: dict[str, Waiver] = {}
+    for run, own in _runs_by_day(state, pipeline.pipeline, days):
+        for waiver in in_force(run, now):
+            of_both = tuple(day for day in waiver.dates if day in own)
+            if of_both and not waiver.is_of_the_file:
+                before = kept[waiver.id].dates if waiver.id in kept else ()
+                kept[waiver.id] = waiver.model_copy(update={"dates": tuple(sorted({*before, *of_both}))})
+    return tuple(kept.values())
 
 
-def _last_run(state: RunReader, pipeline: str, days: frozenset[date]) -> Run | None:
-    """Find the newest run of a pipeline that stops at bad dates and has one of these dates; a cancelled one, which
-    nothing can free, and one that cannot be read say nothing."""
+def _runs_by_day(state: RunReader, pipeline: str, days: Collection[date]) -> Iterator[tuple[Run, frozenset[date]]]:
+    """Find the runs of a pipeline that stop at bad dates, newest first, each with those of the dates for which it
+    speaks: the newest run that has a date does. A cancelled one, which nothing can free, and one that cannot be read
+    say nothing."""
+    left = frozenset(days)
     for run in state.every_run():
+        if not left:
+            return
         if isinstance(run, UnreadableDocument) or run.pipeline != pipeline:
             continue
         if run.desired_state is DesiredState.CANCELLED:
             continue
         try:
-            if not days.isdisjoint(state.scope(run.run_id).days) and state.plan(run.run_id).stops_at_bad_date:
-                return run
+            own = left.intersection(state.scope(run.run_id).days)
+            if own and state.plan(run.run_id).stops_at_bad_date:
+                left -= own
+                yield run, own
         except UnreadableRun:
             continue
-    return None
