@@ -147,6 +147,7 @@ lock: $(UV)
 	$(LOCK) --python-version 3.11 requirements-install.txt -o requirements-install.lock
 	$(LOCK) --python-version 3.11 requirements.txt -o requirements.lock
 	$(LOCK) --python-version 3.11 -c requirements.lock requirements.txt requirements-dev.txt -o requirements-dev.lock
+	$(LOCK) --python-version 3.11 -c requirements.lock requirements.txt pipelines/nba/requirements.txt -o pipelines/nba/requirements.lock
 	$(LOCK) --python-version 3.11 requirements-delivery.txt -o requirements-delivery.lock
 	$(LOCK) --python-version 3.11 infra/checkov.txt -o infra/checkov.lock
 	$(LOCK) --python-version 3.13 $(BIGQUERY_NEEDS).txt -o $(BIGQUERY_NEEDS).lock

@@ -26,8 +26,11 @@ locals {
 
   archive = merge(
     { "main.py" = file("${path.module}/../source/main.py") },
-    # Pinned with hashes where the project has a lock.
-    { "requirements.txt" = file(fileexists("${local.root}/requirements.lock") ? "${local.root}/requirements.lock" : "${local.root}/requirements.txt") },
+    # Pinned with hashes where the project has a lock; the pipeline's own, if it has one, holds what its workers need besides.
+    { "requirements.txt" = file([
+      for each in ["${local.pipelines_folder}/${var.pipeline}/requirements.lock", "${local.root}/requirements.lock", "${local.root}/requirements.txt"] : each
+      if fileexists(each)
+    ][0]) },
     { for name, file in local.packages : name => file("${local.root}/${file}") },
     { for file in local.beside_pipelines : "pipelines/${file}" => file("${local.pipelines_folder}/${file}") },
     { for name, text in local.deployed_pipelines : "pipelines/${name}/pipeline.yaml" => text },
