@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.cloud.bigquery import LoadJobConfig, SourceFormat
@@ -56,13 +57,15 @@ from tests.nba_sql import (
     run_sql_batch,
     select_of,
 )
-from tests.rounding import Row, assert_same_but_for_the_last_place
 from tests.workers.conftest import Played, play, request_body, with_shots
 
 DATES = 10
 """Enough that the last ones are past the bootstrap days, and that windows reach back to other dates."""
 
 PROCESSORS = [*ANALYTICS.values(), *PRECOMPUTE.values(), *PREDICTIONS.values()]
+
+Row = list[tuple[str, str, Any]]
+"""Of every column: its name, the name of its value's type, its value."""
 
 
 def checked() -> list[tuple[str, str]]:
@@ -150,7 +153,7 @@ def question_of(processor: SqlProcessor, played: Played, day: date) -> Question:
 @pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
 def test_a_select_gives_the_same_rows(both: Both, processor: SqlProcessor) -> None:
     embedded, cloud = both.rows(question_of(processor, both.played, both.day))
-    assert_same_but_for_the_last_place(embedded, cloud)
+    assert embedded == cloud
     assert embedded
 
 
@@ -323,7 +326,7 @@ def test_what_is_processed_over_the_cloud_is_the_same(both: Both, processor: Sql
     answer = both.played.results[both.last, processor.phase, processor.name]
     assert (status, body["results"][processor.name]) == (200, answer)
     embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, both.last))
-    assert_same_but_for_the_last_place(embedded, cloud)
+    assert embedded == cloud
     assert len(embedded) == answer["rows"] > 0
 
 
@@ -338,7 +341,7 @@ def test_a_batch_that_is_processed_over_the_cloud_is_the_same(both: Both, proces
         answer = both.played.results[day, processor.phase, processor.name]
         assert answers[day] == (200, {"results": {processor.name: answer}})
         embedded, cloud = both.rows(partition_of(processor.table, processor.date_column, day))
-        assert_same_but_for_the_last_place(embedded, cloud)
+        assert embedded == cloud
         assert len(embedded) == answer["rows"] > 0
 
 

@@ -1,5 +1,6 @@
 """The stand-in for BigQuery, made quick: local-bigquery 0.3.2, with tables in a plain DuckDB file, jobs in memory, few
-old results, statements that are read and translated once, and dry runs that read nothing.
+old results, statements that are read and translated once, dry runs that read nothing, and numbers rounded as BigQuery
+rounds them.
 
 This file runs in the stand-in's own environment, and takes the words of its command. The stand-in keeps tables in a
 DuckLake, of which each statement reads the catalogue several times, and the result of each statement for ever, among
@@ -29,8 +30,9 @@ from local_bigquery.errors import BigQueryError, not_found
 from local_bigquery.jobs import merge, query, runner, store
 from local_bigquery.settings import settings
 from local_bigquery.sql import rules, script
-from local_bigquery.sql.dialect import BigQueryDialect
-from sqlglot import exp
+from local_bigquery.sql.dialect import BigQueryDialect, DuckDBDialect
+from local_bigquery.sql.rules.typing import DECIMALS, kind
+from sqlglot import exp, parse_one
 
 RESULTS_KEPT, KEPT_SECONDS = 100, 10.0
 """Of so many statements the results can be read, and of every statement for so long: a client reads its own within the
@@ -43,6 +45,9 @@ TREES_KEPT = 2_000
 
 TEMPORARY_TABLES = "SELECT table_name FROM duckdb_tables() WHERE temporary"
 """What the stand-in asks of a cursor before each statement."""
+
+MOST_PLACES = 15
+"""A FLOAT64 has no more decimal places that mean anything."""
 
 ROWS = exp.Query | exp.Insert | exp.Update | exp.Delete | exp.Merge
 """Statements that read or write rows, and change no table."""
@@ -341,6 +346,33 @@ def dry_runs_read_nothing() -> None:
     query._run = ran
 
 
+def stored_value_rounded(node: Any, _context: Any) -> Any:
+    """``ROUND(x, n)`` of a FLOAT64 by its stored value, as BigQuery has it: ``ROUND(2.675, 2)`` is 2.67.
+
+    DuckDB 1.5.5 rounds ``x * 10 ^ n``, which may be a half where the stored value is none. One that is a half is a
+    multiple of ``1 / 2 ^ (n + 1)``, and then that product is exact; any other is written with so many digits.
+    """
+    places = node.args.get("decimals") if isinstance(node, exp.Round) else None
+    if not isinstance(places, exp.Literal) or not places.is_int or kind(node.this) in DECIMALS:
+        return node
+    n = int(places.name)
+    if not 0 < n <= MOST_PLACES or node.args.get("truncate"):
+        return node
+    case = parse_one(
+        f"CASE WHEN (x) * {2 ** (n + 1)} = TRUNC((x) * {2 ** (n + 1)}) THEN ROUND(x, {n}) "
+        f"ELSE CAST(PRINTF('%.{n}f', CAST(x AS DOUBLE)) AS DOUBLE) END",
+        dialect=DuckDBDialect,
+    )
+    for x in list(case.find_all(exp.Column)):
+        x.replace(node.this.copy())
+    return case
+
+
+def round_as_bigquery() -> None:
+    """Let every statement round by the stored value."""
+    rules.NODE_RULES.append(stored_value_rounded)
+
+
 if __name__ == "__main__":
     # DuckDB looks for it at every parameter of every statement, in all folders again; once it is known, it is not.
     sys.modules["pandas"] = None  # type: ignore[assignment]
@@ -351,6 +383,7 @@ if __name__ == "__main__":
     ask_results_themselves()
     look_for_no_temporary_tables()
     dry_runs_read_nothing()
+    round_as_bigquery()
     read_once()
     translate_once()
     # What has been imported stays; of what a statement leaves behind little is garbage that has to be looked for.
