@@ -19,7 +19,7 @@ from nba_worker.boosted_model import STORED, SYSTEM, Settings
 from nba_worker.schedule import Schedule
 from phasegate.adapters.embedded.objects import FolderObjectStore
 from phasegate.adapters.embedded.warehouse import DuckDbWarehouse
-from phasegate.domain.errors import InputError, PhasegateError
+from phasegate.domain.errors import HaltError, InputError, PhasegateError
 from phasegate.ports import Partition
 from phasegate.worker import BatchRequest, ProcessorResult, RequestedDate
 from tests.conftest import ROOT
@@ -245,6 +245,39 @@ def test_a_fit_that_raises_fails_the_dates_that_it_is_for_and_no_other(
     found = court.predict(DAYS[13], DAYS[14], DAYS[15])
     assert result_of(found, DAYS[13])[0] == "success"
     why = f"the model of {DAYS[14]} could not be fitted: the labels are infinite"
+    assert [result_of(found, day) for day in DAYS[14:16]] == [("failed", "bug", why)] * 2
+
+
+def test_a_model_that_may_not_be_read_fails_the_dates_that_it_is_for_and_no_other(court: Court) -> None:
+    where = court.objects._path(model_name(DAYS[14]))
+    where.mkdir(parents=True)
+    found = court.predict(DAYS[13], DAYS[14], DAYS[15])
+    assert result_of(found, DAYS[13])[0] == "success"
+    for day in DAYS[14:16]:
+        status, error_class, why = result_of(found, day)
+        assert (status, error_class) == ("failed", "transient")
+        assert why.startswith(f"the model of {DAYS[14]} cannot be read or kept: ")
+        assert str(where) in why
+    where.rmdir()
+    assert result_of(court.predict(DAYS[14], fence=2), DAYS[14])[0] == "success"
+
+
+def test_a_full_disk_ends_the_whole_request(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise HaltError("the disk is full")
+
+    monkeypatch.setattr(court.objects, "write", full)
+    with pytest.raises(HaltError):
+        court.predict(DAYS[14])
+
+
+def test_a_library_that_cannot_be_loaded_fails_every_date(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError("libxgboost.so: wrong ELF class\nStack trace: more")
+
+    monkeypatch.setattr(boosted, "library", broken)
+    found = court.predict(*DAYS[14:16])
+    why = "xgboost cannot be loaded: libxgboost.so: wrong ELF class"
     assert [result_of(found, day) for day in DAYS[14:16]] == [("failed", "bug", why)] * 2
 
 

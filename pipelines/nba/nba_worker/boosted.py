@@ -15,7 +15,7 @@ from typing import Any
 from nba_worker.boosted_model import FEATURES, SCHEMA_VERSION, STORED, SYSTEM, Examples, Settings, fit, library, predict
 from nba_worker.schedule import Schedule
 from nba_worker.scrapers import nothing_to_do
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import HaltError, PhasegateError
 from phasegate.ports import ObjectStore, Partitions, Row, Warehouse
 from phasegate.worker import BatchRequest, ErrorClass, ProcessorResult, ResultStatus
 
@@ -94,13 +94,17 @@ class BoostedPredictions:
     def run_batch(self, request: BatchRequest) -> dict[date, ProcessorResult | PhasegateError]:
         """Replace the predictions of the dates of a request; a result for each, or the error that met it alone.
 
-        A fit that fails fails the dates that it is for, and no other. Raises InputError for settings that are none.
+        A fit that fails, or a model that cannot be read or kept, fails the dates that it is for, and no other. Raises
+        InputError for settings that are none, HaltError on a full disk.
         """
         settings = Settings.read(request.settings)
         try:
             library()
         except ImportError:
             return {one.date: _failed(INSTALL) for one in request.dates}
+        except Exception as error:  # What the library raises when a file of its own is not there.
+            _log.exception("xgboost cannot be loaded")
+            return {one.date: _failed(f"xgboost cannot be loaded: {_first_line(error)}") for one in request.dates}
         by_season: dict[date, list[date]] = {}
         for one in request.dates:
             by_season.setdefault(self._schedule.window(one.date).season_start, []).append(one.date)
@@ -161,12 +165,16 @@ class _Season:
             try:
                 trees = self._trees(fit_date, window, examples)
                 lines |= {day: _lines(rows, predict(trees, Examples(rows))) for day, rows in of_dates.items() if rows}
-            except (PhasegateError, OSError):
+            except HaltError:
                 raise
+            except (PhasegateError, OSError) as error:
+                _log.exception("%s cannot be read or kept", model_name(fit_date))
+                why = f"the model of {fit_date} cannot be read or kept: {_first_line(error)}"
+                results |= dict.fromkeys(of_fit, _failed(why, ErrorClass.TRANSIENT))
             except Exception as error:
                 _log.exception("%s cannot be had", model_name(fit_date))
-                said = str(error).partition("\n")[0]  # the library puts its own stack trace behind
-                results |= dict.fromkeys(of_fit, _failed(f"the model of {fit_date} could not be fitted: {said}"))
+                why = f"the model of {fit_date} could not be fitted: {_first_line(error)}"
+                results |= dict.fromkeys(of_fit, _failed(why))
             else:
                 none = _failed("the date has no features: run ml_feature_store_v2 first", ErrorClass.NOT_YET)
                 results |= {day: none for day, rows in of_dates.items() if not rows}
@@ -270,6 +278,11 @@ def _confidence(row: Row) -> float:
     """As of the baseline: how much is known of the player, and less of it the more his points vary."""
     spread = row["points_std_l10"]
     return round(float(row["quality_score"]) * 12 / (12 + (6 if spread is None else spread)), 2)
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, without the library's own stack trace behind it."""
+    return str(error).partition("\n")[0]
 
 
 def _failed(message: str, error_class: ErrorClass = ErrorClass.BUG) -> ProcessorResult:
